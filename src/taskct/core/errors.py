@@ -1,0 +1,80 @@
+"""Every error taskct raises on purpose.
+
+    TaskctError
+    ├── InputError (also ValueError)      the caller's input is wrong           exit code 2
+    │   ├── GeometryError                 an impossible grid, beam or shape
+    │   ├── UnitsError                    a number in the wrong unit
+    │   ├── ConfigError                   an unknown or impossible setting
+    │   └── OutputExistsError             refusing to overwrite
+    ├── DataError                         a file is bad, odd or hostile         exit code 3
+    │   ├── FileFormatError               truncated, oversized, inconsistent
+    │   └── UnsupportedDataError          well-formed, but not what taskct reads (the message says why)
+    └── ResourceError                     memory, disk or a device ran out      exit code 4
+
+A message says what was expected, what came, and what to do. Anything else that escapes is a bug of ours (exit code 1).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TaskctError(Exception):
+    """Base of all errors raised on purpose; `exit_code` is what the command line returns."""
+
+    exit_code = 1
+
+
+class InputError(TaskctError, ValueError):
+    """The caller's input is wrong."""
+
+    exit_code = 2
+
+
+class GeometryError(InputError):
+    """An impossible grid or beam, or a tensor whose shape does not fit them."""
+
+
+class UnitsError(InputError):
+    """A number in the wrong unit, such as HU where 1/mm is wanted."""
+
+
+class ConfigError(InputError):
+    """An unknown or impossible setting."""
+
+
+class OutputExistsError(InputError):
+    """An output file exists and overwriting was not asked for."""
+
+
+class DataError(TaskctError):
+    """A file is bad; the message begins with its path."""
+
+    exit_code = 3
+
+
+class FileFormatError(DataError):
+    """A file is truncated, oversized or inconsistent with itself."""
+
+
+class UnsupportedDataError(DataError):
+    """A file is well-formed but holds something taskct does not read."""
+
+
+class ResourceError(TaskctError):
+    """Memory, disk space or a device ran out."""
+
+    exit_code = 4
+
+
+def unknown_name(kind: str, got: str, legal: Iterable[str], error: type[InputError] = ConfigError) -> InputError:
+    """Error for a name that is not one of `legal`, with a guess at what was meant.
+
+    >>> print(unknown_name("window", "han", ["ram-lak", "hann"]))
+    unknown window 'han'; did you mean 'hann'? one of ram-lak, hann
+    """
+    names = sorted(legal) if isinstance(legal, set | frozenset) else list(legal)
+    near = difflib.get_close_matches(str(got), names, n=1)
+    guess = f" did you mean {near[0]!r}?" if near else ""
+    return error(f"unknown {kind} {got!r};{guess} one of {', '.join(names)}")

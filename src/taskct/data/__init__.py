@@ -1,0 +1,1 @@
+"""Cases: reading, writing and splitting CT, and phantoms whose truth is known."""

@@ -1,0 +1,101 @@
+"""One patient study in memory, always in the same orientation and unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from taskct.core.errors import GeometryError, InputError
+from taskct.core.units import MU_WATER_70KEV_PER_MM, to_mu
+from taskct.geometry import Grid
+
+AIR_HU = -1000.0
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A CT volume with what belongs to it.
+
+    `hu` is float32 (Z, Y, X); z rises towards the head, y towards the back, x to the patient's left (LPS), whatever the
+    file's order was. `affine_mm` maps an array index (z, y, x, 1) to the patient's LPS position (z, y, x, 1) in mm.
+    `labels` are whole numbers on the same samples, named by `label_names`; 0 is background.
+    `mu_water_per_mm` is the attenuation that HU 0 stands for when the case becomes `mu`.
+    `provenance` holds plain values: source files, what was odd about them, licence, fingerprint.
+    """
+
+    hu: Tensor
+    spacing_mm: tuple[float, float, float]
+    case_id: str = "case"
+    patient_id: str = ""
+    labels: Tensor | None = None
+    label_names: Mapping[int, str] = field(default_factory=dict)
+    affine_mm: np.ndarray | None = None
+    mu_water_per_mm: float = MU_WATER_70KEV_PER_MM
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.hu.ndim != 3 or self.hu.dtype != torch.float32:
+            raise GeometryError(f"Case expects hu as float32 (Z, Y, X), got {self.hu.dtype} {tuple(self.hu.shape)}")
+        if self.labels is not None and self.labels.shape != self.hu.shape:
+            raise GeometryError(
+                f"Case expects labels on the samples of hu {tuple(self.hu.shape)}, got {tuple(self.labels.shape)}; "
+                "resample them first (open_case(..., resample_labels=True))"
+            )
+        if self.labels is not None and (self.labels.is_floating_point() or self.labels.is_complex()):
+            raise InputError(f"Case expects labels as whole numbers, got {self.labels.dtype}")
+        object.__setattr__(self, "spacing_mm", tuple(float(s) for s in self.spacing_mm))
+        if self.affine_mm is None:
+            affine = np.diag([*self.spacing_mm, 1.0])
+            affine[:3, 3] = self.grid.origin_mm
+            object.__setattr__(self, "affine_mm", affine)
+        object.__setattr__(self, "patient_id", self.patient_id or self.case_id)
+
+    @cached_property
+    def grid(self) -> Grid:
+        """The volume's grid (Z, Y, X), centred on the isocentre."""
+        return Grid(tuple(self.hu.shape), self.spacing_mm)
+
+    @cached_property
+    def slice_grid(self) -> Grid:
+        """The grid (Y, X) of one slice, centred on the isocentre."""
+        return Grid(tuple(self.hu.shape[1:]), self.spacing_mm[1:])
+
+    @property
+    def mu(self) -> Tensor:
+        """Attenuation in 1/mm, slices as batch: (Z, 1, Y, X). Below air it is 0: nothing attenuates less than nothing."""
+        return to_mu(self.hu, mu_water_per_mm=self.mu_water_per_mm).clamp_min(0)[:, None]
+
+    @property
+    def mu_volume(self) -> Tensor:
+        """The same as one volume: (1, 1, Z, Y, X)."""
+        return self.mu[:, 0][None, None]
+
+    def take(self, slices: slice | int) -> Case:
+        """The case restricted to some slices (a positive step is allowed); one slice keeps its z axis."""
+        if isinstance(slices, int):
+            slices = slice(slices, None if slices == -1 else slices + 1)
+        numbers = range(len(self.hu))[slices]
+        if len(numbers) == 0 or numbers.step < 1:
+            raise InputError(f"case {self.case_id} has slices 0 to {len(self.hu) - 1}; {slices} takes none of them")
+        assert self.affine_mm is not None
+        affine = self.affine_mm.copy()
+        affine[:3, 3] += affine[:3, 0] * numbers.start
+        affine[:3, 0] *= numbers.step
+        step_mm = (self.spacing_mm[0] * numbers.step, *self.spacing_mm[1:])
+        return replace(
+            self,
+            hu=self.hu[slices],
+            spacing_mm=step_mm,
+            labels=None if self.labels is None else self.labels[slices],
+            affine_mm=affine,
+        )
+
+    def with_hu(self, hu: Tensor, **provenance: Any) -> Case:
+        """The same study with other values (a reconstruction), and what made them added to its provenance."""
+        return replace(self, hu=hu.detach().float().cpu(), provenance={**self.provenance, **provenance})

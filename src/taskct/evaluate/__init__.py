@@ -1,0 +1,1 @@
+"""Methods x cases x doses -> a table of measured numbers."""

@@ -1,0 +1,75 @@
+"""Does this beam see this grid? Impossible pairs are refused, cut-off ones are measured in mm."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from taskct.core.errors import GeometryError
+from taskct.geometry.beams import Beam, ConeBeam, FanBeam, ParallelBeam, VectorBeam
+from taskct.geometry.grid import Grid
+
+
+class TruncationWarning(UserWarning):
+    """Part of the grid is not seen by the detector in some views."""
+
+
+def check_pair(grid: Grid, beam: Beam) -> None:
+    """Refuse a beam that cannot project this grid; warn (TruncationWarning) when it sees only a part of it.
+
+    Raises GeometryError for a source or detector inside the grid and for a 2D grid under a beam with several rows.
+    """
+    poses = beam.poses()
+    if grid.ndim == 2 and (poses.rows != 1 or isinstance(beam, ConeBeam)):
+        raise GeometryError(
+            f"a 2D grid {grid.shape} goes with ParallelBeam or FanBeam of one row, got {type(beam).__name__} "
+            f"of {poses.rows} rows; use a 3D Grid (Z, Y, X) or a FanBeam"
+        )
+    if grid.ndim == 3 and isinstance(beam, FanBeam):
+        raise GeometryError(f"FanBeam projects 2D grids, got {grid.shape}; use ConeBeam(rows=...), or project slice by slice")
+    if grid.ndim == 2 and isinstance(beam, VectorBeam):
+        out = [poses.detector_mm, poses.col_step_mm, poses.source_mm, poses.direction]
+        if any(a is not None and np.abs(a[:, 0]).max() > 1e-9 for a in out):
+            raise GeometryError("a 2D grid needs all sources, detectors and columns of VectorBeam in the plane z = 0")
+    if poses.source_mm is not None:
+        for what, points in (("source", poses.source_mm), ("detector", poses.detector_mm)):
+            inside = np.ones(poses.views, dtype=bool)
+            for axis, (low, high) in zip(range(3 - grid.ndim, 3), grid.bounds_mm, strict=True):
+                inside &= (points[:, axis] > low) & (points[:, axis] < high)
+            if inside.any():
+                view = int(np.argmax(inside))
+                raise GeometryError(
+                    f"the {what} of view {view} lies inside the grid of {_size(grid)} mm; "
+                    f"make the grid smaller or move the {what} out"
+                )
+    if isinstance(beam, VectorBeam):
+        return
+    cut_mm = truncation_mm(grid, beam)
+    if cut_mm > 0.5 * max(grid.spacing_mm[-2:]):
+        warnings.warn(
+            f"the detector does not see the whole grid: its field of view has a radius of {field_of_view_mm(beam):.1f} mm "
+            f"and the circle inside the grid {grid.inscribed_radius_mm:.1f} mm, so {cut_mm:.1f} mm are cut off on each "
+            "side; use more or larger columns, or a smaller grid",
+            TruncationWarning,
+            stacklevel=3,
+        )
+
+
+def field_of_view_mm(beam: ParallelBeam | FanBeam | ConeBeam) -> float:
+    """Radius about the isocentre that is seen at the isocentre's depth: from every view, or once per turn if offset."""
+    edges = abs(beam.col_offset_mm) + beam.cols * beam.pixel_mm / 2
+    if isinstance(beam, ParallelBeam):
+        return edges
+    if beam.curved:
+        return beam.source_iso_mm * np.sin(min(edges / beam.source_detector_mm, np.pi / 2))
+    return beam.source_iso_mm * np.sin(np.arctan(edges / beam.source_detector_mm))
+
+
+def truncation_mm(grid: Grid, beam: ParallelBeam | FanBeam | ConeBeam) -> float:
+    """How far the circle inside the grid reaches beyond the field of view, in mm; 0 when all of it is seen."""
+    return max(0.0, grid.inscribed_radius_mm - field_of_view_mm(beam))
+
+
+def _size(grid: Grid) -> str:
+    return " x ".join(f"{s:g}" for s in grid.size_mm)

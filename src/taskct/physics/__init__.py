@@ -1,0 +1,1 @@
+"""The physics: line integrals, filters, dose and noise."""

@@ -1,0 +1,52 @@
+"""What computes line integrals. A back-end serves one grid and one set of poses; `Projector` is the only caller.
+
+The seam is four linear maps on contiguous tensors without autograd, N images at a time:
+
+    forward                     mu (N, *grid.shape)  ->  p (N, V, R, C)      Joseph line integrals, mm * (1/mm)
+    adjoint                     p (N, V, R, C)       ->  (N, *grid.shape)    the exact transpose of `forward`
+    voxel_backproject           q (N, V, R, C)       ->  (N, *grid.shape)    sum over views of q interpolated where the voxel
+                                                                             projects to, over the distance squared:
+                                                                             1 (parallel), U^-2 (flat), L^-2 (curved) in 1/mm^2
+    voxel_backproject_adjoint   (N, *grid.shape)     ->  q (N, V, R, C)      its exact transpose
+
+U is the voxel's distance from the source along the detector normal, L its distance in the plane of the fan.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from taskct.core.errors import unknown_name
+from taskct.geometry import Grid, Poses
+from taskct.physics.backends.reference import ReferenceBackend
+
+
+class Backend(Protocol):
+    """The four linear maps of one grid and one set of poses; float32 or float64, on the tensor's own device."""
+
+    name: str
+
+    def forward(self, mu: Tensor) -> Tensor:
+        """(N, *grid.shape) -> (N, V, R, C)."""
+
+    def adjoint(self, p: Tensor) -> Tensor:
+        """(N, V, R, C) -> (N, *grid.shape)."""
+
+    def voxel_backproject(self, q: Tensor) -> Tensor:
+        """(N, V, R, C) -> (N, *grid.shape)."""
+
+    def voxel_backproject_adjoint(self, mu: Tensor) -> Tensor:
+        """(N, *grid.shape) -> (N, V, R, C)."""
+
+
+BACKENDS = ("auto", "reference")
+
+
+def choose_backend(grid: Grid, poses: Poses, name: str, *, device: torch.device, dtype: torch.dtype) -> Backend:
+    """The back-end called `name`; "auto" takes the fastest that serves this grid, device and dtype."""
+    if name not in BACKENDS:
+        raise unknown_name("backend", name, BACKENDS)
+    return ReferenceBackend(grid, poses)

@@ -1,0 +1,1 @@
+"""Reconstructors: any callable `(p, A) -> mu`."""

@@ -1,0 +1,25 @@
+"""Shared by all tests: where the real data lie."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REAL_DATA = Path(os.environ.get("TASKCT_REAL_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if REAL_DATA.is_dir():
+        return
+    skip = pytest.mark.skip(reason=f"real CT not found at {REAL_DATA}; set TASKCT_REAL_DATA")
+    for item in items:
+        if "real_data" in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real CT; use it with the marker `real_data`."""
+    return REAL_DATA
