@@ -1,0 +1,51 @@
+"""One orientation for all: array axes z (to the head), y (to the back), x (to the left), by flips and swaps only."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from taskct.core.errors import UnsupportedDataError
+
+_ORTHOGONAL_TOLERANCE = 1e-3  # cosine between axes; NIfTI headers in float32 are off by about 1e-6, a tilted gantry by 1e-2
+
+
+def canonical(volume: np.ndarray, affine_mm: np.ndarray, *, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Reorder a volume so that its axes follow +z, +y, +x of the patient (LPS) most closely; no value is changed.
+
+    `affine_mm` (4, 4) maps array index (a, b, c, 1) to LPS position (z, y, x, 1). Returns the volume and its new affine.
+    Raises UnsupportedDataError (beginning with `name`) for an affine that is singular or sheared (a tilted gantry).
+    """
+    affine = np.asarray(affine_mm, dtype=np.float64)
+    axes = affine[:3, :3]
+    lengths = np.linalg.norm(axes, axis=0)
+    if affine.shape != (4, 4) or not np.isfinite(affine).all() or not (lengths > 0).all():
+        raise UnsupportedDataError(f"{name}: the affine {np.array2string(axes, precision=3)} is not finite or singular")
+    cosines = (axes / lengths).T @ (axes / lengths)
+    worst = np.abs(cosines - np.eye(3)).max()
+    if worst > _ORTHOGONAL_TOLERANCE:
+        tilt_deg = np.rad2deg(np.arcsin(min(worst, 1.0)))
+        raise UnsupportedDataError(
+            f"{name}: the axes are sheared by {tilt_deg:.1f} deg (a tilted gantry?); resample the volume to orthogonal axes first"
+        )
+    order = _best_order(np.abs(axes / lengths))
+    volume = volume.transpose(order)
+    affine = affine.copy()
+    affine[:3, :3] = axes[:, order]
+    for axis in range(3):
+        if affine[axis, axis] < 0:
+            affine[:3, 3] += affine[:3, axis] * (volume.shape[axis] - 1)
+            affine[:3, axis] *= -1
+            volume = np.flip(volume, axis)
+    return np.ascontiguousarray(volume), affine
+
+
+def spacing_mm(affine_mm: np.ndarray) -> tuple[float, float, float]:
+    """Sample distances (z, y, x) of an affine."""
+    z, y, x = np.linalg.norm(affine_mm[:3, :3], axis=0)
+    return float(z), float(y), float(x)
+
+
+def _best_order(cosines: np.ndarray) -> tuple[int, int, int]:
+    """The order of array axes that aligns best with z, y, x: largest product over all six, so none is used twice."""
+    orders = [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)]
+    return max(orders, key=lambda o: sum(cosines[world, axis] for world, axis in enumerate(o)))
