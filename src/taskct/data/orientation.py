@@ -25,7 +25,8 @@ def canonical(volume: np.ndarray, affine_mm: np.ndarray, *, name: str) -> tuple[
     if worst > _ORTHOGONAL_TOLERANCE:
         tilt_deg = np.rad2deg(np.arcsin(min(worst, 1.0)))
         raise UnsupportedDataError(
-            f"{name}: the axes are sheared by {tilt_deg:.1f} deg (a tilted gantry?); resample the volume to orthogonal axes first"
+            f"{name}: the axes are sheared by {tilt_deg:.1f} deg (a tilted gantry?); "
+            "resample the volume to orthogonal axes first"
         )
     order = _best_order(np.abs(axes / lengths))
     volume = volume.transpose(order)
