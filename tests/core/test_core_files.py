@@ -1,0 +1,86 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from taskct.core.errors import FileFormatError, InputError, OutputExistsError
+from taskct.core.files import atomic_folder, atomic_path, check_array_size, existing_path, write_text
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    target = tmp_path / "table.csv"
+    write_text(target, "old")
+    with pytest.raises(KeyboardInterrupt), atomic_path(target, overwrite=True) as part:
+        part.write_text("half")
+        raise KeyboardInterrupt
+    assert target.read_text() == "old"
+    assert os.listdir(tmp_path) == ["table.csv"]
+
+
+def test_an_interrupted_folder_leaves_the_old_folder_and_nothing_else(tmp_path):
+    with atomic_folder(tmp_path / "series") as part:
+        (part / "1.dcm").write_text("old")
+    with pytest.raises(KeyboardInterrupt), atomic_folder(tmp_path / "series", overwrite=True) as part:
+        (part / "1.dcm").write_text("half")
+        raise KeyboardInterrupt
+    assert (tmp_path / "series" / "1.dcm").read_text() == "old"
+    assert os.listdir(tmp_path) == ["series"]
+
+
+def test_a_killed_process_leaves_the_old_file_whole(tmp_path):
+    target = tmp_path / "weights.bin"
+    target.write_text("old")
+    code = (
+        "import os, signal, sys\nfrom taskct.core.files import atomic_path\n"
+        "with atomic_path(sys.argv[1], overwrite=True) as part:\n"
+        "    part.write_text('half')\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(target)], check=False)
+    assert done.returncode == -9
+    assert target.read_text() == "old"
+
+
+def test_an_existing_file_is_not_overwritten_unless_asked(tmp_path):
+    target = tmp_path / "volume.nii.gz"
+    write_text(target, "first")
+    with pytest.raises(OutputExistsError, match="exists already; choose another name or say --overwrite"):
+        write_text(target, "second")
+    assert target.read_text() == "first"
+    write_text(target, "second", overwrite=True)
+    assert target.read_text() == "second"
+
+
+def test_an_empty_folder_may_be_filled_and_a_full_one_may_be_replaced(tmp_path):
+    (tmp_path / "out").mkdir()
+    for name in ("a", "b"):
+        with atomic_folder(tmp_path / "out", overwrite=name == "b") as part:
+            (part / name).write_text(name)
+    assert os.listdir(tmp_path / "out") == ["b"]
+
+
+def test_written_files_follow_the_umask_of_the_user(tmp_path):
+    old = os.umask(0o027)
+    try:
+        write_text(tmp_path / "a", "x")
+    finally:
+        os.umask(old)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_folder_that_cannot_be_made_is_the_callers_mistake(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="cannot make this folder"):
+        write_text(tmp_path / "file" / "below", "x")
+
+
+@pytest.mark.parametrize(("shape", "why"), [((0, 4), "impossible array shape"), ((-1,), "impossible"), ((2**20, 2**20), "GiB")])
+def test_declared_sizes_are_checked_before_anything_is_allocated(shape, why):
+    with pytest.raises(FileFormatError, match=why):
+        check_array_size("scan.h5", shape, 4)
+    assert check_array_size("scan.h5", (2, 3), 4) == 24
+
+
+def test_a_missing_input_is_named():
+    with pytest.raises(InputError, match=r"nowhere: no such file or folder; check the path of the CT"):
+        existing_path("nowhere", what="CT")
