@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 
 from taskct.core.errors import GeometryError
 from taskct.geometry.beams import Beam, ConeBeam, FanBeam, ParallelBeam, VectorBeam
 from taskct.geometry.grid import Grid
+from taskct.geometry.poses import Poses
 
 
 class TruncationWarning(UserWarning):
@@ -43,6 +46,7 @@ def check_pair(grid: Grid, beam: Beam) -> None:
                     f"the {what} of view {view} lies inside the grid of {_size(grid)} mm; "
                     f"make the grid smaller or move the {what} out"
                 )
+        _refuse_samples_behind_the_source(grid, poses)
     if isinstance(beam, VectorBeam):
         return
     cut_mm = truncation_mm(grid, beam)
@@ -69,6 +73,25 @@ def field_of_view_mm(beam: ParallelBeam | FanBeam | ConeBeam) -> float:
 def truncation_mm(grid: Grid, beam: ParallelBeam | FanBeam | ConeBeam) -> float:
     """How far the circle inside the grid reaches beyond the field of view, in mm; 0 when all of it is seen."""
     return max(0.0, grid.inscribed_radius_mm - field_of_view_mm(beam))
+
+
+def _refuse_samples_behind_the_source(grid: Grid, poses: Poses) -> None:
+    assert poses.source_mm is not None
+    edges = [(0.0,)] * (3 - grid.ndim) + [(o, o + (n - 1) * s) for o, n, s in _axes(grid)]
+    corners = np.array(list(itertools.product(*edges)))  # (4 or 8, 3) in z, y, x
+    normal = np.cross(poses.row_step_mm, poses.col_step_mm)
+    normal *= np.sign(((poses.detector_mm - poses.source_mm) * normal).sum(1, keepdims=True))
+    depth = np.einsum("vkc,vc->vk", corners[None] - poses.source_mm[:, None], normal)
+    if (depth <= 0).any():
+        view = int(np.argmax((depth <= 0).any(axis=1)))
+        raise GeometryError(
+            f"part of the grid of {_size(grid)} mm lies behind the source of view {view}; "
+            "make the grid smaller or move the source out"
+        )
+
+
+def _axes(grid: Grid) -> Iterator[tuple[float, int, float]]:
+    return zip(grid.origin_mm, grid.shape, grid.spacing_mm, strict=True)
 
 
 def _size(grid: Grid) -> str:
