@@ -129,12 +129,12 @@ class _Linear(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, apply: Callable[[Tensor], Tensor], transpose: Callable[[Tensor], Tensor]) -> Tensor:
-        ctx.apply, ctx.transpose = apply, transpose
+        ctx.maps = transpose, apply
         return apply(x.detach().contiguous())
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        return _Linear.apply(grads[0], ctx.transpose, ctx.apply), None, None
+        return _Linear.apply(grads[0], *ctx.maps), None, None
 
 
 def _full(poses: Poses) -> tuple[int, int, int]:
