@@ -1,0 +1,61 @@
+"""Plain values as TOML text; the standard library reads TOML but does not write it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from taskct.core.errors import ConfigError
+
+
+def to_toml(values: Mapping[str, Any]) -> str:
+    """Nested plain values as TOML: values first, then a table for each mapping.
+
+    >>> print(to_toml({"schema": 1, "dose": {"photons": 1e5, "fraction": 0.1}}))
+    schema = 1
+    <BLANKLINE>
+    [dose]
+    photons = 100000.0
+    fraction = 0.1
+    <BLANKLINE>
+    """
+    lines: list[str] = []
+    _table(values, (), lines)
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _table(values: Mapping[str, Any], path: tuple[str, ...], lines: list[str]) -> None:
+    tables = {k: v for k, v in values.items() if isinstance(v, Mapping)}
+    simple = {k: v for k, v in values.items() if k not in tables and v is not None}
+    if path and (simple or not tables):
+        lines += ["", f"[{'.'.join(_key(k) for k in path)}]"]
+    lines += [f"{_key(k)} = {_value(v, k)}" for k, v in simple.items()]
+    for name, table in tables.items():
+        _table(table, (*path, name), lines)
+
+
+def _key(name: str) -> str:
+    plain = name and all(c.isascii() and (c.isalnum() or c in "-_") for c in name)
+    return name if plain else _text(name)
+
+
+def _value(value: Any, name: str) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return repr(value) if math.isfinite(value) else str(value)
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_value(v, name) for v in value) + "]"
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_key(k)} = {_value(v, k)}" for k, v in value.items()) + " }"
+    raise ConfigError(f"{name}: expected plain values to write, got {type(value).__name__}")
+
+
+def _text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # TOML refuses a bare DEL, JSON does not
