@@ -1,0 +1,251 @@
+"""Run folders: what was asked (config.toml), what happened (metrics.jsonl), what it was made with (provenance.json)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import time
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from taskct.core.errors import ConfigError, FileFormatError, InputError, OutputExistsError
+from taskct.core.files import atomic_folder, atomic_path, existing_path, write_text
+from taskct.core.provenance import provenance as facts
+from taskct.core.toml_text import dump_toml
+
+SCHEMA = 1
+LEFTOVER_AGE_S = 3600.0  # a younger `.part-*` file may belong to a process that is writing right now
+_MAX_TEXT_BYTES = 64 * 2**20
+
+
+class Run:
+    """A folder that can be loaded again. `Run.create(folder, config)` makes one, `load_run(folder)` opens one.
+
+        config.toml          the resolved configuration, with schema = 1
+        provenance.json      commit, versions, command, machine, and what the caller adds
+        metrics.jsonl        one line per call of `append`
+        table.csv, *.safetensors and whatever else the work leaves
+
+    Every file is written beside its place, flushed and renamed. A line of metrics.jsonl is one flushed write; a line that a
+    crash cut short is dropped when the folder is next opened for writing, and never read.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        self.config: dict[str, Any] = _read_config(self.folder)
+
+    @classmethod
+    def create(
+        cls,
+        folder: str | os.PathLike[str],
+        config: Mapping[str, Any],
+        *,
+        provenance: Mapping[str, Any] | None = None,
+        overwrite: bool = False,
+    ) -> Run:
+        """Make a run folder. `overwrite` replaces an older run (all of it), never a folder that is no run.
+
+        `provenance` is added to the facts that `core.provenance.provenance` gathers.
+        """
+        target = Path(folder)
+        if target.exists() and overwrite and not is_run(target) and not _is_empty_folder(target):
+            raise OutputExistsError(f"{target}: exists and is no run folder, so it is not overwritten; choose another name")
+        if "schema" in config and config["schema"] != SCHEMA:
+            raise ConfigError(f"schema is set by taskct ({SCHEMA}), got {config['schema']!r}; leave it out")
+        with atomic_folder(target, overwrite=overwrite) as part:
+            (part / "config.toml").write_text(dump_toml({"schema": SCHEMA, **config}), encoding="utf-8")
+            (part / "provenance.json").write_text(_json(facts(**(provenance or {})), indent=2) + "\n", encoding="utf-8")
+        return cls(target)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What the run was made with."""
+        return self.read_json("provenance.json")
+
+    def append(self, **values: Any) -> None:
+        """Add one line to metrics.jsonl; NaN and infinite numbers are written as null."""
+        line = (_json(_finite(values)) + "\n").encode()
+        path = self.path("metrics.jsonl")
+        with open(path, "ab+") as f:
+            end = f.seek(0, os.SEEK_END)
+            if end:
+                f.seek(end - 1)
+                if f.read(1) != b"\n":  # a crash cut the last line short
+                    f.seek(0)
+                    f.truncate(f.read().rfind(b"\n") + 1)
+            f.write(line)
+            f.flush()
+            os.fsync(f.fileno())
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """All complete lines of metrics.jsonl, oldest first; empty when there are none."""
+        path = self.path("metrics.jsonl")
+        if not path.exists():
+            return []
+        complete = _read_text(path).rpartition("\n")[0]
+        lines = complete.split("\n") if complete else []
+        return [_parse_json(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+
+    def write_metrics_csv(self) -> Path:
+        """metrics.csv: the same lines as a table, one column per name that ever occurs."""
+        rows = self.metrics()
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        self.write_text("metrics.csv", text.getvalue(), overwrite=True)
+        return self.path("metrics.csv")
+
+    def path(self, name: str) -> Path:
+        """Path of a file of this run; its name may not lead out of the folder."""
+        if Path(name).name != name or name in ("", ".", ".."):
+            raise InputError(f"{self.folder}: a file of a run is named without folders, got {name!r}")
+        return self.folder / name
+
+    def write_text(self, name: str, text: str, *, overwrite: bool = False) -> None:
+        """Write a text file of the run."""
+        write_text(self.path(name), text, overwrite=overwrite)
+
+    def write_json(self, name: str, values: Mapping[str, Any], *, overwrite: bool = False) -> None:
+        """Write plain values as JSON; NaN and infinite numbers become null."""
+        write_text(self.path(name), _json(_finite(values), indent=2) + "\n", overwrite=overwrite)
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Plain values of a JSON file of the run."""
+        path = existing_path(self.path(name), what=f"run's {name}")
+        return _parse_json(_read_text(path), str(path))
+
+    def save_tensors(
+        self,
+        name: str,
+        tensors: Mapping[str, Tensor],
+        *,
+        metadata: Mapping[str, str] | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        """Write tensors as safetensors (weights, example images), with text as metadata."""
+        from safetensors.torch import save
+
+        packed = save({k: t.detach().cpu().contiguous() for k, t in tensors.items()}, dict(metadata or {}) or None)
+        with atomic_path(self.path(name), overwrite=overwrite) as part:
+            part.write_bytes(packed)
+
+    def load_tensors(self, name: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+        """Tensors and metadata of a safetensors file of the run."""
+        from safetensors import SafetensorError, safe_open
+
+        path = existing_path(self.path(name), what=f"run's {name}")
+        try:
+            with safe_open(path, framework="pt") as f:
+                return {key: f.get_tensor(key) for key in f.keys()}, dict(f.metadata() or {})  # noqa: SIM118
+        except SafetensorError as error:
+            raise FileFormatError(f"{path}: not a readable safetensors file ({error})") from error
+
+    def sweep(self, *, older_than_s: float = LEFTOVER_AGE_S) -> list[Path]:
+        """Remove `.part-*` files that a killed process left behind; returns what was removed."""
+        removed = []
+        for part in self.folder.glob(".part-*"):
+            try:
+                if part.is_file() and not part.is_symlink() and time.time() - part.stat().st_mtime >= older_than_s:
+                    part.unlink()
+                    removed.append(part)
+            except OSError:  # its owner finished in this moment, or the folder is read-only
+                continue
+        return removed
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r})"
+
+
+def load_run(path: str | os.PathLike[str]) -> Run:
+    """Open a run folder and sweep what killed processes left in it.
+
+    Raises InputError for a folder that is no run, FileFormatError for a damaged one, ConfigError for a newer schema.
+    """
+    run = Run(path)
+    run.sweep()
+    return run
+
+
+def is_run(path: str | os.PathLike[str]) -> bool:
+    """True for a folder whose config.toml states a schema."""
+    try:
+        _read_config(Path(path))
+    except ConfigError:
+        return True  # a run of a newer taskct
+    except (InputError, FileFormatError):
+        return False
+    return True
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    existing_path(folder, what="run")
+    path = folder / "config.toml"
+    if not folder.is_dir() or not path.is_file():
+        raise InputError(f"{folder}: no run folder (it has no config.toml); give the folder that a taskct command wrote")
+    try:
+        config = tomllib.loads(_read_text(path))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise FileFormatError(f"{path}: not readable as TOML ({error})") from error
+    schema = config.get("schema")
+    if isinstance(schema, bool) or not isinstance(schema, int):
+        raise InputError(f"{folder}: no run folder (its config.toml states no schema)")
+    if schema != SCHEMA:
+        raise ConfigError(f"{path}: written with schema {schema}, this taskct reads schema {SCHEMA}; use the newer taskct")
+    return config
+
+
+def _is_empty_folder(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
+
+
+def _read_text(path: Path) -> str:
+    if path.stat().st_size > _MAX_TEXT_BYTES:
+        raise FileFormatError(f"{path}: {path.stat().st_size / 2**20:.0f} MiB, above the limit of {_MAX_TEXT_BYTES >> 20} MiB")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise FileFormatError(f"{path}: not UTF-8 text ({error})") from error
+
+
+def _parse_json(text: str, where: str) -> dict[str, Any]:
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FileFormatError(f"{where}: not readable as JSON ({error})") from error
+    if not isinstance(values, dict):
+        raise FileFormatError(f"{where}: expected a JSON object, got {type(values).__name__}")
+    return values
+
+
+def _json(values: Any, indent: int | None = None) -> str:
+    try:
+        return json.dumps(values, ensure_ascii=False, allow_nan=False, indent=indent, default=_plain)
+    except ValueError as error:
+        raise ConfigError(f"cannot be written as JSON: {error}") from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if hasattr(value, "tolist"):  # numpy and torch scalars and small arrays
+        return _finite(value.tolist())
+    raise ConfigError(f"a run holds text, numbers, lists and tables, got {type(value).__name__}")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
