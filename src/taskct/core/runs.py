@@ -15,12 +15,13 @@ from typing import Any
 
 from torch import Tensor
 
+from taskct.core.config import SCHEMA
 from taskct.core.errors import ConfigError, FileFormatError, InputError, OutputExistsError
 from taskct.core.files import atomic_folder, atomic_path, existing_path, write_text
 from taskct.core.provenance import provenance as facts
-from taskct.core.toml_text import dump_toml
+from taskct.core.toml import to_toml
 
-SCHEMA = 1
+
 LEFTOVER_AGE_S = 3600.0  # a younger `.part-*` file may belong to a process that is writing right now
 _MAX_TEXT_BYTES = 64 * 2**20
 
@@ -60,7 +61,7 @@ class Run:
         if "schema" in config and config["schema"] != SCHEMA:
             raise ConfigError(f"schema is set by taskct ({SCHEMA}), got {config['schema']!r}; leave it out")
         with atomic_folder(target, overwrite=overwrite) as part:
-            (part / "config.toml").write_text(dump_toml({"schema": SCHEMA, **config}), encoding="utf-8")
+            (part / "config.toml").write_text(to_toml({"schema": SCHEMA, **config}), encoding="utf-8")
             (part / "provenance.json").write_text(_json(facts(**(provenance or {})), indent=2) + "\n", encoding="utf-8")
         return cls(target)
 

@@ -47,7 +47,7 @@ def _value(value: Any, name: str) -> str:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float):
-        return repr(value) if math.isfinite(value) else str(value)
+        return repr(float(value)) if math.isfinite(value) else str(float(value))  # a numpy float has another repr
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, list | tuple):
