@@ -1,1 +1,34 @@
-"""The command line: verbs parse, call one function, and print."""
+"""The command line `taskct`: each verb parses its words, calls public functions, and prints.
+
+Results go to stdout, messages and progress bars to stderr. One line says what went wrong and the exit code whose fault
+it was (see `exits`); `--debug`, anywhere on the line, adds the traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+
+from taskct.cli.exits import exit_code, explain, raise_on_terminate, warn_in_one_line
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run `taskct` with `args` (default: the words of this process) and exit."""
+    words = list(sys.argv[1:] if args is None else args)
+    debug = "--debug" in words
+    words = [w for w in words if w != "--debug"]
+    from taskct.cli.verbs import app
+
+    with warnings.catch_warnings(), raise_on_terminate():
+        if not debug:
+            warnings.showwarning = warn_in_one_line
+        try:
+            app(words, prog_name="taskct")
+        except SystemExit as stop:
+            if stop.code == exit_code(KeyboardInterrupt()):
+                explain(KeyboardInterrupt(), debug=False)
+            raise
+        except (Exception, KeyboardInterrupt) as error:
+            explain(error, debug=debug)
+            sys.exit(exit_code(error))

@@ -1,0 +1,94 @@
+"""Exit codes and the one line that goes with them.
+
+0  done
+1  a bug of ours
+2  the caller's input is wrong (InputError, or the words of the command line)
+3  a file is bad (DataError)
+4  memory, disk or a device ran out (ResourceError, MemoryError, a full disk)
+130, 143  interrupted or terminated; what was being written has been removed
+"""
+
+from __future__ import annotations
+
+import errno
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+from taskct.core.errors import TaskctError
+
+_OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EFBIG)
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")  # torch says it in a RuntimeError
+
+
+def exit_code(error: BaseException) -> int:
+    """What the process returns after `error`.
+
+    >>> exit_code(MemoryError()), exit_code(KeyError("x"))
+    (4, 1)
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return 130
+    if isinstance(error, TaskctError):
+        return error.exit_code
+    if _is_resource(error):
+        return 4
+    if isinstance(error, OSError) and error.filename is not None:
+        return 2  # a path that may not be read or written
+    return 1
+
+
+def explain(error: BaseException, *, debug: bool, to: TextIO | None = None) -> None:
+    """Say on stderr, in one line, what happened and what to do; with `debug` the traceback comes first."""
+    to = to or sys.stderr
+    if debug:
+        traceback.print_exception(error, file=to)
+    print(f"taskct: {_one_line(error)}", file=to)
+
+
+def warn_in_one_line(message: Warning | str, *where: Any, **more: Any) -> None:
+    """A `warnings.showwarning` for people: the message without the line of code that gave it."""
+    print(f"taskct: note: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+@contextmanager
+def raise_on_terminate() -> Iterator[None]:
+    """Let SIGTERM end the process as an exception does, so that temporary files are removed on the way out."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    old = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, old)
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted; nothing half-written was left behind"
+    if isinstance(error, TaskctError):
+        return text
+    if isinstance(error, OSError) and _is_resource(error):
+        return f"{error.filename or 'output'}: {error.strerror}; free some space or write elsewhere"
+    if _is_resource(error):
+        return f"out of memory ({text or 'no more to be had'}); take fewer slices, fewer views or a coarser grid"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}; check the path and its permissions"
+    return (
+        f"a bug of ours, {type(error).__name__}: {text or 'no message'}; please report it with what the same command "
+        "prints under --debug"
+    )
+
+
+def _is_resource(error: BaseException) -> bool:
+    if isinstance(error, MemoryError):
+        return True
+    if isinstance(error, OSError):
+        return error.errno in _OUT_OF_SPACE
+    return isinstance(error, RuntimeError) and any(s in str(error).lower() for s in _OUT_OF_MEMORY)

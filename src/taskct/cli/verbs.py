@@ -1,0 +1,75 @@
+"""The verbs. Each lives in a file of its own name, which is imported when the verb is used: `taskct --help` stays quick.
+
+A verb is a function `run` whose annotated parameters are its options and whose docstring is its help. A new verb is a new
+file and a line in `VERBS`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+VERBS = {
+    "demo": "the whole chain on built-in phantoms or on your CT, ending with a report",
+    "info": "what is in a file or folder, and what is odd about it",
+    "simulate": "CT -> scan file: its low-dose scan in photons",
+    "reconstruct": "scan file or CT -> volume: NIfTI or a derived DICOM series",
+    "evaluate": "methods x doses on cases -> table of scores in a run folder",
+    "report": "run folder -> one HTML page",
+    "check": "your own reconstructor or projector against the contract",
+    "data": "public CT data sets: licence, size, where to get them, what reads them",
+}
+
+
+class LazyVerbs(TyperGroup):
+    """A group that knows its verbs by name and one line, and imports the one that is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """All verbs."""
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of a verb, or None."""
+        if cmd_name not in VERBS:
+            self.commands = dict.fromkeys(VERBS)  # type: ignore[arg-type]  # what the did-you-mean looks at
+            return None
+        module = importlib.import_module(f"taskct.cli.{cmd_name}")
+        made = typer.Typer(add_completion=False, rich_markup_mode=None)
+        made.command(cmd_name, no_args_is_help=getattr(module, "NEEDS_WORDS", True))(module.run)
+        return typer.main.get_command(made)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The list in `--help`, from the lines above."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+app = typer.Typer(
+    cls=LazyVerbs,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"taskct {version('taskct')}")
+        raise typer.Exit()
+
+
+@app.callback()
+def taskct(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error. Goes anywhere on the line."),
+) -> None:
+    """Task-aware low-dose CT: simulate, reconstruct and compare scans, with dose in photons.
+
+    Exit codes: 2 the input is wrong, 3 a file is bad, 4 memory or disk ran out, 1 a bug of ours.
+    """
