@@ -1,0 +1,52 @@
+"""What stands outside the scan circle, and whether values can be HU at all. Shared by every reader."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from taskct.data.case import AIR_HU
+
+PADDING_BELOW_HU = -1500.0  # air is -1000 and sharp kernels undershoot to about -1100; below this is no measurement
+_MAX_CT_HU = 32000.0  # metal on an extended scale ends at 30710
+
+
+def replace_padding(hu: np.ndarray, padding_value: float | None = None) -> tuple[np.ndarray, str | None]:
+    """Padding -> -1000 HU (air), everything else as read: (any shape) -> (same shape, a note or None).
+
+    Padding are values below -1500 HU (-2000, -2048, -3024 ... : vendors mark the corners outside the scan circle so), and
+    values equal to `padding_value` (in HU, as a file's header declares it) where that lies below -1000 HU: a declared
+    value that tissue may have as well is not trusted. The input is not edited.
+
+    >>> hu, note = replace_padding(np.array([-3024.0, -1024.0, 40.0], dtype=np.float32))
+    >>> hu.tolist(), note
+    ([-1000.0, -1024.0, 40.0], '1 padding value (-3024 HU) became -1000')
+    """
+    outside = hu < PADDING_BELOW_HU
+    if padding_value is not None and padding_value < AIR_HU:
+        outside |= hu == padding_value
+    count = int(outside.sum())
+    if count == 0:
+        return hu, None
+    found = hu[outside]
+    low, high = float(found.min()), float(found.max())
+    span = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+    return np.where(outside, hu.dtype.type(AIR_HU), hu), f"{count} padding value{'s' * (count > 1)} ({span} HU) became -1000"
+
+
+def odd_hu_range(hu: np.ndarray) -> str | None:
+    """A note when values are unlikely to be the HU of a patient in air; None when they may well be.
+
+    >>> odd_hu_range(np.array([0.0, 3926.0]))
+    'values from 0 to 3926 hold no air (nothing below -300): these may not be HU'
+    """
+    low, high = float(hu.min()), float(hu.max())
+    span = f"values from {low:g} to {high:g}"
+    if low == high:
+        return f"all values are {low:g}: this is no image"
+    if high > _MAX_CT_HU:
+        return f"{span} leave the range of CT: these may not be HU"
+    if low >= -1.0 and high <= 1.0 + 1e-6:
+        return f"{span} look normalised: these are not HU"
+    if low > -300:
+        return f"{span} hold no air (nothing below -300): these may not be HU"
+    return None
