@@ -1,0 +1,117 @@
+"""Reading exactly as many bytes as a header declares, from plain or gzipped files: neither fewer nor without end."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from taskct.core.errors import FileFormatError
+
+GZIP_MAGIC = b"\x1f\x8b"
+_DEFLATE_MOST = 1032  # the largest ratio deflate can reach, so a size that cannot be there is known before unpacking
+_SLACK_BYTES = 2**20  # some writers pad or append; more than this behind the values is no padding
+_STEP = 2**24
+
+
+def open_maybe_gzip(path: str | os.PathLike[str]) -> IO[bytes] | gzip.GzipFile:
+    """A byte stream of the file, unpacked on the fly if it is gzipped."""
+    try:
+        stream = open(path, "rb")  # noqa: SIM115  (handed to the caller)
+        magic = stream.read(2)
+        stream.seek(0)
+    except OSError as error:
+        raise FileFormatError(f"{path}: cannot be read ({error.strerror})") from error
+    if magic == GZIP_MAGIC:
+        stream.close()
+        return gzip.open(path, "rb")
+    return stream
+
+
+def read_head(path: str | os.PathLike[str], size: int) -> bytes:
+    """The first `size` bytes (unpacked), or fewer if the file is shorter."""
+    with open_maybe_gzip(path) as stream:
+        try:
+            return stream.read(size)
+        except (OSError, EOFError, zlib.error) as error:
+            raise FileFormatError(f"{path}: the gzip stream is damaged ({error})") from error
+
+
+def read_exactly(
+    path: str | os.PathLike[str], *, offset: int, size: int, packed_from: int | None = None, zlib_stream: bool = False
+) -> tuple[np.ndarray, str | None]:
+    """`size` bytes from `offset` of the (unpacked) file as uint8, and a note if a few bytes follow them.
+
+    `packed_from` says that gzip data begin at that byte of the file (behind a text header); `zlib_stream` that they are
+    raw zlib. FileFormatError when the bytes are not all there, when more than 1 MiB follows, or a check sum is wrong.
+    """
+    length = Path(path).stat().st_size
+    packed = packed_from is not None or read_magic(path) == GZIP_MAGIC
+    most = length * _DEFLATE_MOST if packed else length
+    if offset + size > most:
+        raise FileFormatError(
+            f"{path}: its header declares {offset + size} bytes, but its {length} bytes cannot hold more than {most}; "
+            "the file is truncated or damaged"
+        )
+    with open(path, "rb") as raw:
+        if packed_from is not None:
+            raw.seek(packed_from)
+        if zlib_stream:
+            stream: IO[bytes] = _ZlibReader(raw)  # type: ignore[assignment]
+        else:
+            stream = gzip.GzipFile(fileobj=raw) if packed else raw  # type: ignore[assignment]
+        try:
+            _skip(stream, offset, path)
+            values = np.empty(size, dtype=np.uint8)
+            view, filled = values.data, 0
+            while filled < size:
+                part = stream.read(min(_STEP, size - filled))
+                if not part:
+                    raise FileFormatError(f"{path}: truncated: expected {size} bytes of values, got {filled}")
+                view[filled : filled + len(part)] = part
+                filled += len(part)
+            extra = stream.read(_SLACK_BYTES + 1)
+        except (OSError, EOFError, zlib.error) as error:
+            raise FileFormatError(f"{path}: the compressed stream is damaged or truncated ({error})") from error
+    if len(extra) > _SLACK_BYTES:
+        raise FileFormatError(
+            f"{path}: holds more than its header declares ({size} bytes of values, then over 1 MiB); "
+            "the file is inconsistent or hostile"
+        )
+    return values, f"{len(extra)} bytes follow the values and were ignored" if extra else None
+
+
+def read_magic(path: str | os.PathLike[str]) -> bytes:
+    """The first two bytes as they are."""
+    with open(path, "rb") as stream:
+        return stream.read(2)
+
+
+def _skip(stream: IO[bytes], size: int, path: str | os.PathLike[str]) -> None:
+    while size > 0:
+        part = stream.read(min(_STEP, size))
+        if not part:
+            raise FileFormatError(f"{path}: truncated before its values begin")
+        size -= len(part)
+
+
+class _ZlibReader:
+    """Just `read` of a zlib stream, at most as many bytes as asked for."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        self._raw, self._inflater, self._left = raw, zlib.decompressobj(), b""
+
+    def read(self, size: int) -> bytes:
+        while not self._inflater.eof:
+            packed = self._left or self._raw.read(65536)
+            if not packed:
+                raise EOFError("the stream ends too early")
+            part = self._inflater.decompress(packed, size)
+            self._left = self._inflater.unconsumed_tail
+            if part:
+                return part
+        return b""

@@ -1,0 +1,85 @@
+"""What every volume reader gives: values and affine in our orientation, and what was odd. A Case is made from it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from taskct.core.errors import FileFormatError
+from taskct.core.provenance import fingerprint
+from taskct.core.units import MU_WATER_70KEV_PER_MM
+from taskct.data.case import Case
+from taskct.data.orientation import canonical, spacing_mm
+from taskct.data.padding import odd_hu_range, replace_padding
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """`values` (Z, Y, X) with axes to the head, back and left; `affine_mm` as in Case; `notes` say what was odd."""
+
+    values: np.ndarray
+    affine_mm: np.ndarray
+    notes: tuple[str, ...] = ()
+
+
+def canonical_volume(
+    path: str | os.PathLike[str], values: np.ndarray, affine_lps_zyx_mm: np.ndarray, notes: list[str]
+) -> Volume:
+    """A volume as a file stores it (any axis order) -> our orientation; values that are not finite are refused."""
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        bad = int((~np.isfinite(values)).sum())
+        raise FileFormatError(f"{path}: holds {bad} NaN or infinite values; mend them first (air is -1000 HU)")
+    values, affine = canonical(values, affine_lps_zyx_mm, name=str(path))
+    return Volume(values, affine, tuple(notes))
+
+
+def case_from_volume(
+    path: str | os.PathLike[str],
+    volume: Volume,
+    *,
+    format_name: str,
+    case_id: str | None = None,
+    patient_id: str = "",
+    mu_water_per_mm: float = MU_WATER_70KEV_PER_MM,
+) -> Case:
+    """The Case of a volume of HU: padding replaced, everything odd written to `provenance["notes"]`."""
+    with np.errstate(over="ignore"):
+        hu = np.asarray(volume.values, dtype=np.float32)
+    if not np.isfinite(hu).all():
+        raise FileFormatError(f"{path}: holds values beyond the range of float32; these are not HU")
+    hu, padding_note = replace_padding(hu)
+    notes = [*volume.notes, *(n for n in (padding_note, odd_hu_range(hu)) if n)]
+    tensor = torch.from_numpy(np.ascontiguousarray(hu))
+    provenance: dict[str, Any] = {
+        "format": format_name,
+        "source": Path(path).name,
+        "notes": notes,
+        "fingerprint": fingerprint(tensor),
+    }
+    return Case(
+        hu=tensor,
+        spacing_mm=spacing_mm(volume.affine_mm),
+        case_id=case_id or stem(path),
+        patient_id=patient_id,
+        affine_mm=volume.affine_mm,
+        mu_water_per_mm=mu_water_per_mm,
+        provenance=provenance,
+    )
+
+
+def stem(path: str | os.PathLike[str]) -> str:
+    """A file's name without its suffixes: 'ct.nii.gz' -> 'ct'.
+
+    >>> stem("sub.1/volume-3.nii.gz"), stem("a.b.mha")
+    ('volume-3', 'a.b')
+    """
+    name = Path(path).name
+    for suffix in (".gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr", ".h5", ".hdf5", ".dcm"):
+        if name.lower().endswith(suffix) and len(name) > len(suffix):
+            name = name[: -len(suffix)]
+    return name
