@@ -21,7 +21,6 @@ from taskct.core.files import atomic_folder, atomic_path, existing_path, write_t
 from taskct.core.provenance import provenance as facts
 from taskct.core.toml import to_toml
 
-
 LEFTOVER_AGE_S = 3600.0  # a younger `.part-*` file may belong to a process that is writing right now
 _MAX_TEXT_BYTES = 64 * 2**20
 
