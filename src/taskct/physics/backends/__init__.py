@@ -19,15 +19,18 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from taskct.core.errors import unknown_name
+from taskct.core.errors import ConfigError, unknown_name
 from taskct.geometry import Grid, Poses
+from taskct.physics.backends.native import NativeBackend, why_not
 from taskct.physics.backends.reference import ReferenceBackend
+from taskct.physics.native.library import kernels
 
 
 class Backend(Protocol):
     """The four linear maps of one grid and one set of poses; float32 or float64, on the tensor's own device."""
 
     name: str
+    reason: str  # why this one serves, for people
 
     def forward(self, mu: Tensor) -> Tensor:
         """(N, *grid.shape) -> (N, V, R, C)."""
@@ -42,11 +45,24 @@ class Backend(Protocol):
         """(N, *grid.shape) -> (N, V, R, C)."""
 
 
-BACKENDS = ("auto", "reference")
+BACKENDS = ("auto", "native", "reference")
 
 
 def choose_backend(grid: Grid, poses: Poses, name: str, *, device: torch.device, dtype: torch.dtype) -> Backend:
-    """The back-end called `name`; "auto" takes the fastest that serves this grid, device and dtype."""
+    """The back-end called `name`; "auto" takes the fastest that serves this grid, device and dtype.
+
+    Its `reason` says why it was taken. Raises ConfigError when the one asked for by name cannot serve.
+    """
     if name not in BACKENDS:
         raise unknown_name("backend", name, BACKENDS)
-    return ReferenceBackend(grid, poses)
+    if name == "reference":
+        return ReferenceBackend(grid, poses)
+    compiled = kernels()
+    why = why_not(grid, poses, device=device, dtype=dtype)
+    if not why and compiled.library is None:
+        why = compiled.reason
+    if not why:
+        return NativeBackend(grid, poses, compiled)
+    if name == "native":
+        raise ConfigError(f"backend 'native' cannot serve here: {why}; use 'auto'")
+    return ReferenceBackend(grid, poses, reason=why)

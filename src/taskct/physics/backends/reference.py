@@ -28,8 +28,8 @@ class ReferenceBackend:
 
     name = "reference"
 
-    def __init__(self, grid: Grid, poses: Poses) -> None:
-        self.grid, self.poses = grid, poses
+    def __init__(self, grid: Grid, poses: Poses, *, reason: str = "asked for by name") -> None:
+        self.grid, self.poses, self.reason = grid, poses, reason
 
     def forward(self, mu: Tensor) -> Tensor:
         """Line integrals: (N, *grid.shape) -> (N, V, R, C)."""

@@ -1,0 +1,17 @@
+// The four linear maps of the seam, for one image. T is float or double; arrays are contiguous.
+//
+// Each has a general kernel that serves every ray, and faster ones for common scanners. A kernel writes the whole output.
+// Threads own disjoint parts of the output and sum in a fixed order, so the bytes do not depend on their number.
+#pragma once
+
+#include "geometry.h"
+
+namespace taskct {
+
+// General kernels: any pose, float or double.
+template <class T> void forward_general(const Geometry &g, int threads, const T *mu, T *p);
+template <class T> void adjoint_general(const Geometry &g, int threads, const T *p, T *mu);
+template <class T> void backproject_general(const Geometry &g, int threads, const T *q, T *mu);
+template <class T> void backproject_adjoint_general(const Geometry &g, int threads, const T *mu, T *q);
+
+}  // namespace taskct

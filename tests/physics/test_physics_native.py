@@ -1,0 +1,217 @@
+"""The compiled kernels against the reference: every beam kind, every instruction set that runs here, both precisions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from taskct.core.errors import ConfigError
+from taskct.geometry import Beam, ConeBeam, FanBeam, Grid, ParallelBeam, Poses, VectorBeam
+from taskct.physics.backends import choose_backend
+from taskct.physics.backends.native import NativeBackend
+from taskct.physics.backends.reference import ReferenceBackend
+from taskct.physics.native.library import LEVELS, kernels, load
+
+MAPS = ("forward", "adjoint", "voxel_backproject", "voxel_backproject_adjoint")
+TRANSPOSED = {"forward": "adjoint", "voxel_backproject": "voxel_backproject_adjoint"}
+
+
+def levels_that_run() -> list[str]:
+    found = []
+    for level in LEVELS:
+        try:
+            if load(level).library is not None:
+                found.append(level)
+        except ConfigError:
+            continue
+    return found
+
+
+RUNS = levels_that_run()
+pytestmark = pytest.mark.skipif(not RUNS, reason="taskct was installed without a C++ compiler")
+levels = pytest.mark.parametrize("level", RUNS)
+
+# Grids with oblong pixels, odd sizes and an origin off the isocentre: nothing may assume squares or centres.
+SLICE = Grid((41, 50), (1.3, 0.9), (-25.0, -24.0))
+VOLUME = Grid((13, 21, 26), (1.7, 1.1, 0.9), (-9.0, -13.0, -10.0))
+FAN = {"views": 11, "cols": 70, "source_iso_mm": 90.0, "source_detector_mm": 150.0, "start_deg": 20.0}
+CONE = {"views": 7, "cols": 35, "rows": 18, "pixel_mm": 1.9, "row_mm": 2.3, "source_iso_mm": 60.0, "source_detector_mm": 100.0}
+
+
+def tilted(rng: np.random.Generator, views: int, *, rows: int, cols: int, dim: int, parallel: bool = False) -> VectorBeam:
+    """Poses all round, with skewed detector axes; in 3D the main axis is often z."""
+    ray = rng.standard_normal((views, 3))
+    if dim == 2:
+        ray[:, 0] = 0
+    ray /= np.linalg.norm(ray, axis=1, keepdims=True)
+    up = np.tile([1.0, 0.0, 0.0], (views, 1)) if dim == 2 else rng.standard_normal((views, 3))
+    col = np.cross(up, ray)
+    col /= np.linalg.norm(col, axis=1, keepdims=True)
+    row = np.cross(ray, col) if dim == 3 else up
+    return VectorBeam(
+        rows=rows,
+        cols=cols,
+        detector_mm=60 * ray + 2 * col,
+        col_step_mm=1.4 * col + (0.1 * row if dim == 3 else 0),
+        row_step_mm=1.8 * row,
+        source_mm=None if parallel else -90 * ray,
+        direction=ray if parallel else None,
+    )
+
+
+def beams() -> dict[str, tuple[Grid, Beam]]:
+    rng = np.random.default_rng(3)
+    slices = {
+        "parallel": ParallelBeam(views=13, cols=75, pixel_mm=0.8, col_offset_mm=0.3, arc_deg=180),
+        "parallel, coarse detector": ParallelBeam(views=9, cols=17, pixel_mm=4.1, start_deg=11),
+        "parallel, fine detector": ParallelBeam(views=9, cols=400, pixel_mm=0.17, start_deg=5),
+        "parallel, along the axes": ParallelBeam(views=8, cols=75, pixel_mm=0.9, arc_deg=360),
+        "fan flat": FanBeam(**FAN, pixel_mm=1.8, col_offset_mm=0.45),
+        "fan curved": FanBeam(**FAN, pixel_mm=1.7, col_offset_mm=-0.5, curved=True, arc_deg=-250.0),
+        "fan, fine detector": FanBeam(**{**FAN, "cols": 600}, pixel_mm=0.21),
+        "fan, source close": FanBeam(views=12, cols=120, pixel_mm=1.9, source_iso_mm=46, source_detector_mm=100, curved=True),
+        "fan vectors": tilted(rng, 9, rows=1, cols=64, dim=2),
+        "parallel vectors": tilted(rng, 9, rows=1, cols=64, dim=2, parallel=True),
+    }
+    volumes = {
+        "parallel 3D": ParallelBeam(views=7, cols=41, rows=19, pixel_mm=0.9, row_mm=1.3, col_offset_mm=0.4),
+        "cone flat": ConeBeam(**CONE, col_offset_mm=0.7, row_offset_mm=1.0),
+        "cone curved": ConeBeam(**CONE, curved=True, col_offset_mm=0.7, row_offset_mm=-1.0),
+        "helix": ConeBeam(**CONE, pitch_mm=9.0, arc_deg=500.0),
+        "helix, curved": ConeBeam(**CONE, pitch_mm=9.0, arc_deg=500.0, curved=True),
+        "steep cone": ConeBeam(**{**CONE, "rows": 60}, row_offset_mm=40.0),
+        "tilted cone": tilted(rng, 6, rows=20, cols=30, dim=3),
+        "tilted parallel": tilted(rng, 6, rows=20, cols=30, dim=3, parallel=True),
+    }
+    return {name: (SLICE, beam) for name, beam in slices.items()} | {name: (VOLUME, beam) for name, beam in volumes.items()}
+
+
+BEAMS = beams()
+every_beam = pytest.mark.parametrize("beam", BEAMS)
+
+
+def pair(name: str, level: str) -> tuple[NativeBackend, ReferenceBackend]:
+    grid, beam = BEAMS[name]
+    poses: Poses = beam.poses()
+    return NativeBackend(grid, poses, load(level)), ReferenceBackend(grid, poses)
+
+
+def inputs(backend: NativeBackend, which: str, *, seed: int = 0, images: int = 1, signed: bool = False) -> torch.Tensor:
+    poses = backend.poses
+    from_image = which in ("forward", "voxel_backproject_adjoint")
+    shape = backend.grid.shape if from_image else (poses.views, poses.rows, poses.cols)
+    x = torch.rand((images, *shape), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return x - 0.5 if signed else x
+
+
+@levels
+@every_beam
+@pytest.mark.parametrize("which", MAPS)
+def test_compiled_maps_agree_with_the_reference(which: str, beam: str, level: str) -> None:
+    ours, reference = pair(beam, level)
+    x = inputs(ours, which)
+    wanted = getattr(reference, which)(x)
+    assert wanted.norm() > 0
+    # float64: rounding of positions of about 100 samples, 1e-14 each
+    assert (getattr(ours, which)(x) - wanted).norm() <= 1e-12 * wanted.norm()
+    # float32: weights and sums rounded to 6e-8 each
+    single = getattr(ours, which)(x.float())
+    assert single.dtype == torch.float32
+    assert (single.double() - wanted).norm() <= 2e-6 * wanted.norm()
+
+
+@levels
+@every_beam
+@pytest.mark.parametrize("which", TRANSPOSED)
+def test_compiled_pairs_are_adjoint(which: str, beam: str, level: str) -> None:
+    ours, _ = pair(beam, level)
+    for dtype, tolerance in ((torch.float64, 1e-12), (torch.float32, 1e-6)):
+        x = inputs(ours, which, seed=1).to(dtype)
+        y = inputs(ours, TRANSPOSED[which], seed=2).to(dtype)
+        ahead = (getattr(ours, which)(x).double() * y.double()).sum()
+        back = (getattr(ours, TRANSPOSED[which])(y).double() * x.double()).sum()
+        assert abs(ahead - back) <= tolerance * abs(ahead)  # positive inputs: relative to the inner product itself
+
+
+@levels
+@every_beam
+def test_bytes_do_not_depend_on_threads_runs_or_batch(beam: str, level: str) -> None:
+    ours, _ = pair(beam, level)
+    before = torch.get_num_threads()
+    try:
+        for which in MAPS:
+            x = inputs(ours, which, images=3, signed=True).float()
+            torch.set_num_threads(1)
+            one = getattr(ours, which)(x)
+            assert torch.equal(one, getattr(ours, which)(x))
+            assert torch.equal(one[1:2], getattr(ours, which)(x[1:2].contiguous()))
+            for threads in (2, 3):
+                torch.set_num_threads(threads)
+                assert torch.equal(one, getattr(ours, which)(x)), f"{which} with {threads} threads"
+    finally:
+        torch.set_num_threads(before)
+
+
+@levels
+@pytest.mark.parametrize("beam", ["parallel", "fan flat", "fan curved", "cone flat", "cone curved", "tilted cone"])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_nan_and_inf_reach_the_result_and_stay_local(bad: float, beam: str, level: str) -> None:
+    ours, reference = pair(beam, level)
+    for which in MAPS:
+        for dtype in (torch.float32, torch.float64):
+            x = inputs(ours, which).to(dtype)
+            touched = torch.zeros_like(x)
+            middle = tuple(n // 2 for n in x.shape[1:])
+            touched[(0, *middle)] = 1
+            x[(0, *middle)] = bad
+            reached = getattr(reference, which)(touched) > 1e-6
+            lost = torch.isfinite(getattr(ours, which)(x))
+            assert reached.any()
+            assert not (lost & reached).any()
+            assert lost.float().mean() > 0.5
+
+
+@levels
+def test_one_pixel_grids_and_detectors_work(level: str) -> None:
+    for grid, beam in (
+        (Grid((1, 1), 1.0), ParallelBeam(views=4, cols=1, pixel_mm=1.0)),
+        (Grid((1, 7), 1.0), FanBeam(views=3, cols=9, pixel_mm=2.0, source_iso_mm=50, source_detector_mm=90)),
+        (Grid((7, 1), 1.0), FanBeam(views=3, cols=1, pixel_mm=2.0, source_iso_mm=50, source_detector_mm=90, curved=True)),
+        (
+            Grid((1, 5, 1), 1.0),
+            ConeBeam(views=3, cols=5, rows=1, pixel_mm=2.0, source_iso_mm=50, source_detector_mm=90),
+        ),
+    ):
+        poses = beam.poses()
+        ours, reference = NativeBackend(grid, poses, load(level)), ReferenceBackend(grid, poses)
+        for which in MAPS:
+            x = inputs(ours, which)
+            wanted = getattr(reference, which)(x)
+            assert (getattr(ours, which)(x) - wanted).norm() <= 1e-12 * wanted.norm()
+            assert (getattr(ours, which)(x.float()) - wanted).norm() <= 2e-6 * wanted.norm()
+
+
+def test_auto_takes_the_kernels_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TASKCT_KERNELS", raising=False)
+    poses = BEAMS["parallel"][1].poses()
+    chosen = choose_backend(SLICE, poses, "auto", device=torch.device("cpu"), dtype=torch.float32)
+    assert chosen.name == "native"
+    assert kernels().level in chosen.reason
+    half = choose_backend(SLICE, poses, "auto", device=torch.device("cpu"), dtype=torch.float16)
+    assert half.name == "reference" and "float16" in half.reason
+
+
+def test_the_environment_variable_forces_a_build_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    poses = BEAMS["parallel"][1].poses()
+    choose = lambda name: choose_backend(SLICE, poses, name, device=torch.device("cpu"), dtype=torch.float32)
+    for level in RUNS:
+        monkeypatch.setenv("TASKCT_KERNELS", level)
+        assert kernels().level == level and level in choose("auto").reason
+    monkeypatch.setenv("TASKCT_KERNELS", "off")
+    assert choose("auto").name == "reference" and "TASKCT_KERNELS=off" in choose("auto").reason
+    with pytest.raises(ConfigError, match="backend 'native' cannot serve here: TASKCT_KERNELS=off"):
+        choose("native")
+    monkeypatch.setenv("TASKCT_KERNELS", "avx51")
+    with pytest.raises(ConfigError, match="unknown TASKCT_KERNELS 'avx51'; did you mean 'avx512'"):
+        choose("auto")
