@@ -7,7 +7,7 @@ file and a line in `VERBS`.
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import Any, cast
 
 import typer
 from typer.core import TyperGroup
@@ -34,7 +34,7 @@ class LazyVerbs(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of a verb, or None."""
         if cmd_name not in VERBS:
-            self.commands = dict.fromkeys(VERBS)  # type: ignore[arg-type]  # what the did-you-mean looks at
+            self.commands = cast(Any, dict.fromkeys(VERBS))  # what the did-you-mean looks at
             return None
         module = importlib.import_module(f"taskct.cli.{cmd_name}")
         made = typer.Typer(add_completion=False, rich_markup_mode=None)
