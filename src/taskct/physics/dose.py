@@ -8,6 +8,8 @@ import numpy as np
 
 from taskct.core.errors import InputError
 
+MIN_FLOOR_PHOTONS = 0.1  # Leuschner et al. 2021, `create_dataset.py`: a ray without photons counts as 0.1
+
 
 @dataclass(frozen=True)
 class Dose:
@@ -25,11 +27,11 @@ class Dose:
     electronic_std: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.photons) and self.photons > 0):
+        if not (_is_number(self.photons) and self.photons > 0):
             raise InputError(f"Dose expects photons > 0 per detector pixel, got {self.photons!r}")
-        if not (np.isfinite(self.fraction) and self.fraction > 0):
+        if not (_is_number(self.fraction) and self.fraction > 0):
             raise InputError(f"Dose expects fraction > 0 (1 is full dose), got {self.fraction!r}")
-        if not (np.isfinite(self.electronic_std) and self.electronic_std >= 0):
+        if not (_is_number(self.electronic_std) and self.electronic_std >= 0):
             raise InputError(f"Dose expects electronic_std >= 0 in photons, got {self.electronic_std!r}")
 
     @property
@@ -37,6 +39,22 @@ class Dose:
         """Photons per detector pixel in this scan: `photons * fraction`."""
         return self.photons * self.fraction
 
+    @property
+    def floor_photons(self) -> float:
+        """Fewer counts than this are read as this many before the logarithm: 0.1, or half of `electronic_std` if larger.
+
+        At half the read-out noise the mean of the log is right for a ray whose signal equals that noise (docs/dose.md).
+
+        >>> Dose(4096).floor_photons, Dose(1e5, electronic_std=10).floor_photons
+        (0.1, 5.0)
+        """
+        return max(MIN_FLOOR_PHOTONS, self.electronic_std / 2)
+
     def at(self, fraction: float) -> Dose:
         """The same tube and detector at another fraction of full dose."""
         return replace(self, fraction=fraction)
+
+
+def _is_number(value: object) -> bool:
+    is_real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    return is_real and bool(np.isfinite(value))  # type: ignore[call-overload]

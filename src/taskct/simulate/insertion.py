@@ -1,0 +1,82 @@
+"""Noise added to a scan, so that it looks as if it had been taken at a lower dose."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from taskct.core.errors import InputError
+from taskct.physics.dose import Dose
+from taskct.physics.noise import log_transform, relative_air
+from taskct.simulate.scan import check_seed, checked_floor, noise_streams
+
+
+def lower_dose(
+    p: Tensor,
+    dose: Dose,
+    fraction: float,
+    *,
+    seed: int | torch.Generator,
+    case_id: str = "",
+    items: Sequence[int | str] | None = None,
+    modulation: Tensor | None = None,
+    bowtie: Tensor | None = None,
+    floor_photons: float | None = None,
+    noise_device: torch.device | str = "cpu",
+) -> Tensor:
+    """What a scan taken at `dose` would look like at `dose.at(fraction)`: noisy p -> noisier p, same shape, no gradient.
+
+    `fraction` counts from full dose, as in `Dose`, and must not exceed `dose.fraction`: photons that were never
+    measured cannot be put back. `modulation`, `bowtie` and `floor_photons` are those the scan was taken with.
+
+    With a = fraction / dose.fraction the counts N = air exp(-p) are thinned, each photon kept with chance a, and the
+    read-out noise that thinning takes away is given back:
+
+        N' = Binomial(N, a) + sqrt(1 - a^2) electronic_std Normal(0, 1)
+
+    If N is Poisson(lambda) + Normal(0, s), then N' has the mean a lambda and the variance a lambda + s^2 of a direct scan;
+    without read-out noise it is exactly Poisson(a lambda). (Gaussian noise of the same variance, a (1 - a) N + (1 - a^2)
+    s^2, is what Yu et al., J. Comput. Assist. Tomogr. 36:477 (2012) add; thinning is also right where counts are few.) Rays
+    that the first scan had clipped at its floor stay where the floor put them.
+
+    Raises InputError for a higher dose.
+    """
+    check_seed(seed)
+    if isinstance(fraction, bool) or not (isinstance(fraction, int | float) and 0 < fraction < math.inf):
+        raise InputError(f"lower_dose expects a fraction of full dose above 0, got {fraction!r}")
+    if fraction > dose.fraction:
+        raise InputError(
+            f"lower_dose expects a fraction up to {dose.fraction:g}, the dose of this scan, got {fraction:g}; "
+            "a higher dose cannot be made from a scan, only lower ones; simulate it from the image instead"
+        )
+    keep = fraction / dose.fraction
+    if keep == 1:
+        return p.detach().clone()
+    target = dose.at(fraction)
+    with torch.no_grad():
+        relative = relative_air(p, modulation=modulation, bowtie=bowtie)
+        counts = dose.used_photons * relative * torch.exp(-p.double())
+        if not bool(torch.isfinite(counts).all()):
+            raise InputError("lower_dose expects finite p, got NaN or infinite values; mend or mask them first")
+        thinned = torch.empty_like(counts)
+        # a stream of its own: the draws that made the scan, or an earlier insertion, must not come back under the same seed
+        purpose = f"lower to {float(fraction)!r}"
+        for i, stream in enumerate(noise_streams(p, seed, case_id, items, noise_device, purpose=purpose)):
+            thinned[i] = _thin(counts[i], keep, dose.electronic_std, stream)
+        floor = target.floor_photons if floor_photons is None else checked_floor(floor_photons)
+        return log_transform(thinned, target.used_photons * relative, floor_photons=floor).to(p.dtype)
+
+
+def _thin(counts: Tensor, keep: float, electronic_std: float, stream: torch.Generator) -> Tensor:
+    """Binomial thinning of whole photons; with read-out noise the broken remainder is scaled, so that the mean is kept."""
+    whole = counts.round()
+    chance = torch.full_like(whole, keep, device=stream.device)
+    thinned = torch.binomial(whole.to(stream.device), chance, generator=stream)
+    if electronic_std > 0:
+        given_back = math.sqrt(1 - keep**2) * electronic_std
+        thinned += given_back * torch.randn(thinned.shape, dtype=torch.float64, device=stream.device, generator=stream)
+        return thinned.to(counts.device) + keep * (counts - whole)
+    return thinned.to(counts.device)
