@@ -1,0 +1,126 @@
+"""Files and folders -> the series in them. Content decides, never a name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from taskct.core.errors import DataError, FileFormatError, InputError, UnsupportedDataError
+from taskct.core.files import existing_path
+from taskct.data.dicom.frames import file_image_type, is_ct, is_localizer
+from taskct.data.dicom.parse import DicomFile, looks_like_dicom, open_header
+from taskct.data.dicom.values import text
+
+PathLike = str | os.PathLike[str]
+DICOMDIR = "1.2.840.10008.1.3.10"
+
+
+@dataclass(eq=False)
+class Series:
+    """The files that share a SeriesInstanceUID ('' when they have none)."""
+
+    uid: str
+    description: str
+    modality: str
+    files: list[DicomFile] = field(default_factory=list)
+
+    @property
+    def ct_files(self) -> list[DicomFile]:
+        """The files that hold CT images, scouts included."""
+        return [f for f in self.files if is_ct(f)]
+
+    @property
+    def slice_files(self) -> list[DicomFile]:
+        """The CT files that are no scouts."""
+        return [f for f in self.ct_files if not is_localizer(file_image_type(f))]
+
+    @property
+    def line(self) -> str:
+        """The series in a few words, for messages."""
+        return f"{self.uid or '(no UID)'} ({self.description or 'no description'}, {self.modality}, {len(self.files)} file(s))"
+
+
+@dataclass(eq=False)
+class Scan:
+    """What was found under a path: series in order of UID, damaged files with their error, the number of other files."""
+
+    name: str
+    series: list[Series]
+    damaged: list[tuple[Path, DataError]]
+    other_files: int
+
+
+def scan(path: PathLike | Iterable[PathLike]) -> Scan:
+    """Open the headers of a file, a list of files, or everything below a folder.
+
+    A named file that is no DICOM is an error; in a folder it is passed over.
+    """
+    name, paths, named = _paths(path)
+    found: dict[str, Series] = {}
+    damaged: list[tuple[Path, DataError]] = []
+    others = 0
+    for each in paths:
+        if not looks_like_dicom(each):
+            if named:
+                raise FileFormatError(f"{each}: is not a DICOM file; give a DICOM file or a folder of them")
+            others += 1
+            continue
+        try:
+            file = open_header(each)
+            uid = text(each, file.header, "SeriesInstanceUID")
+        except DataError as error:
+            damaged.append((each, error))
+            continue
+        if file.sop_class == DICOMDIR or "DirectoryRecordSequence" in file.header:
+            if named:
+                raise UnsupportedDataError(f"{each}: is a DICOMDIR, an index of other files; give the folder it lies in")
+            others += 1
+            continue
+        modality = text(each, file.header, "Modality") or ("CT" if is_ct(file) else "?")
+        series = found.setdefault(uid, Series(uid, text(each, file.header, "SeriesDescription"), modality))
+        series.files.append(file)
+    return Scan(name, sorted(found.values(), key=lambda s: s.uid), damaged, others)
+
+
+def choose(found: Scan, series_uid: str | None) -> Series:
+    """The one CT series to read; a refusal lists what there is."""
+    name = found.name
+    if found.damaged:
+        raise found.damaged[0][1]
+    if series_uid is not None:
+        for series in found.series:
+            if series.uid == series_uid:
+                return series
+        listed = "; ".join(s.line for s in found.series) or "none"
+        raise InputError(f"{name}: no series {series_uid!r}; found: {listed}")
+    if not found.series:
+        raise UnsupportedDataError(f"{name}: holds no DICOM file ({found.other_files} other file(s)); check the path")
+    candidates = [s for s in found.series if s.ct_files]
+    if not candidates:
+        listed = "; ".join(s.line for s in found.series)
+        raise UnsupportedDataError(f"{name}: holds no CT images, but {listed}; give the folder of a CT series")
+    candidates = [s for s in candidates if s.slice_files] or candidates
+    if len(candidates) > 1:
+        listed = "; ".join(s.line for s in candidates)
+        raise UnsupportedDataError(
+            f"{name}: holds {len(candidates)} CT series; choose one with series_uid=... (--series): {listed}"
+        )
+    return candidates[0]
+
+
+def _paths(path: PathLike | Iterable[PathLike]) -> tuple[str, list[Path], bool]:
+    """The name for messages, the regular files in a fixed order, and whether the caller named them one by one."""
+    if not isinstance(path, str | os.PathLike):
+        listed = [existing_path(p, what="DICOM files") for p in path]
+        folders = [p for p in listed if not p.is_file()]
+        if folders or not listed:
+            raise InputError(f"expected a list of DICOM files, got {folders[0] if folders else 'an empty list'}")
+        same = len({p.parent for p in listed}) == 1
+        return str(listed[0].parent if same else listed[0]), sorted(dict.fromkeys(listed)), True
+    root = existing_path(path, what="DICOM series")
+    if root.is_file():
+        return str(root), [root], True
+    files = [Path(folder, name) for folder, _, names in os.walk(root) for name in names]
+    return str(root), sorted(f for f in files if f.is_file() and f.stat().st_size > 0), False

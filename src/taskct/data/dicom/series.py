@@ -1,0 +1,168 @@
+"""A CT series in DICOM -> a Case in HU."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from taskct.core.errors import DataError, UnsupportedDataError
+from taskct.core.files import MAX_VOLUME_BYTES, check_array_size
+from taskct.core.provenance import fingerprint
+from taskct.data.case import Case
+from taskct.data.dicom.frames import Frame, frame_count, frames_of
+from taskct.data.dicom.parse import DicomFile
+from taskct.data.dicom.pixels import frame_hu, stored_values
+from taskct.data.dicom.scan import Scan, Series, choose, scan
+from taskct.data.dicom.stack import Stack, arrange, describe_twins
+from taskct.data.dicom.syntaxes import syntax_name
+from taskct.data.dicom.values import number, text
+from taskct.data.orientation import canonical, spacing_mm
+
+PathLike = str | os.PathLike[str]
+
+
+def read_series(
+    path: PathLike | Iterable[PathLike], *, series_uid: str | None = None, limit_bytes: int = MAX_VOLUME_BYTES
+) -> Case:
+    """Read a CT series from a folder (searched to the bottom, by content), a file or a list of files -> hu (Z, Y, X).
+
+    Slices are ordered and spaced by ImagePositionPatient along the slice normal, so the order of files means nothing.
+    RescaleSlope and RescaleIntercept are applied per slice. Pixels outside the scanned circle become air (see padding.py).
+    What was odd, dropped or filled stands in `provenance["notes"]` as sentences; docs/dicom.md lists what is refused.
+
+    Raises FileFormatError (damaged, hostile) or UnsupportedDataError (well-formed, but no even CT stack in HU), each one
+    line that begins with the path; InputError when the path or `series_uid` is not there.
+    """
+    found = scan(path)
+    series = choose(found, series_uid)
+    frames, notes = slice_frames(found, series)
+    stack = arrange(frames, name=found.name)
+    check_array_size(found.name, (len(stack.frames), *stack.frames[0].shape), 4, limit_bytes=limit_bytes)
+    volume, filled, pixel_notes = _decode(stack)
+    volume, affine_mm = canonical(volume, stack.affine_mm, name=found.name)
+    if filled:
+        notes.append(f"{filled} pixels ({filled / volume.size:.1%}) outside the scanned circle were set to air, -1000 HU")
+    if float(volume.min()) >= 0 and float(volume.max()) > 500:
+        notes.append("no value below 0 HU: check that RescaleIntercept is right")
+    hu = torch.from_numpy(volume)
+    first = stack.frames[0].file
+    notes = [*notes, *stack.notes, *pixel_notes, *header_notes(series)]
+    return Case(
+        hu=hu,
+        spacing_mm=spacing_mm(affine_mm),
+        case_id=Path(found.name).stem if Path(found.name).is_file() else Path(found.name).resolve().name,
+        patient_id=text(first.path, first.header, "PatientID"),
+        affine_mm=affine_mm,
+        provenance={**_provenance(found, series, stack), "notes": list(dict.fromkeys(notes)), "fingerprint": fingerprint(hu)},
+    )
+
+
+def slice_frames(found: Scan, series: Series) -> tuple[list[Frame], list[str]]:
+    """The slices of a series without its scouts, and notes on what was left out."""
+    notes = []
+    strangers = len(series.files) - len(series.ct_files)
+    if not series.ct_files:
+        raise UnsupportedDataError(f"{found.name}: series {series.line} holds no CT images; choose a CT series")
+    if strangers:
+        notes.append(f"{strangers} file(s) of the series that are no CT images were left out")
+    frames = [frame for file in series.slice_files for frame in frames_of(file)]
+    scouts = len(series.ct_files) - len(series.slice_files) + sum(f.localizer for f in frames)
+    frames = [f for f in frames if not f.localizer]
+    if not frames:
+        raise UnsupportedDataError(
+            f"{found.name}: only localizers (scout views, {scouts}): radiographs, no slices; choose an axial series"
+        )
+    if scouts:
+        notes.append(f"{scouts} localizer(s) (scout views) were left out")
+    return frames, notes
+
+
+def _decode(stack: Stack) -> tuple[np.ndarray, int, list[str]]:
+    """HU of the stack (slices, rows, columns), how many pixels were filled with air, and notes."""
+    rows, cols = stack.frames[0].shape
+    volume = np.empty((len(stack.frames), rows, cols), np.float32)
+    wanted = {id(f): index for index, f in enumerate(stack.frames)}
+    kept_of = {id(other): kept for kept, other in stack.twins}
+    repeats: list[tuple[Frame, np.ndarray]] = []
+    notes: list[str] = []
+    filled, dropped = 0, 0
+    for file, frames in _by_file([*stack.frames, *(other for _, other in stack.twins)]):
+        stored, more = stored_values(file, frame_count(file), (rows, cols))
+        notes += more
+        for frame in frames:
+            hu, count, more = frame_hu(frame, stored[frame.index])
+            notes += more
+            if id(frame) in wanted:
+                volume[wanted[id(frame)]] = hu
+                filled += count
+            else:
+                repeats.append((frame, hu))
+    for frame, hu in repeats:
+        kept = kept_of[id(frame)]
+        if not np.array_equal(volume[wanted[id(kept)]], hu):
+            raise UnsupportedDataError(
+                f"{frame.file.path}: another image at the place of {kept.file.path.name} ({describe_twins(kept, frame)}); "
+                "two acquisitions in one series: give a list of files of one"
+            )
+        dropped += 1
+    if dropped:
+        notes.append(f"{dropped} slice(s) that repeat another exactly were dropped")
+    return volume, filled, notes
+
+
+def _by_file(frames: list[Frame]) -> list[tuple[DicomFile, list[Frame]]]:
+    """Frames grouped by file, so that each file is decoded once."""
+    groups: dict[int, tuple[DicomFile, list[Frame]]] = {}
+    for frame in frames:
+        groups.setdefault(id(frame.file), (frame.file, []))[1].append(frame)
+    return list(groups.values())
+
+
+def header_notes(series: Series) -> list[str]:
+    """What is odd about the headers of a series, as sentences."""
+    notes = [note for file in series.ct_files for note in file.notes]
+    first = series.ct_files[0]
+    for keyword in ("SeriesInstanceUID", "Modality", "FrameOfReferenceUID"):
+        if not text(first.path, first.header, keyword):
+            notes.append(f"{keyword} is missing or empty")
+    if text(first.path, first.header, "BurnedInAnnotation").upper() == "YES":
+        notes.append("text is said to be burned into the pixels (BurnedInAnnotation)")
+    return notes
+
+
+def _provenance(found: Scan, series: Series, stack: Stack) -> dict[str, Any]:
+    first = stack.frames[0].file
+    facts: dict[str, Any] = {
+        "source": found.name,
+        "format": "DICOM",
+        "files": len({f.file.path for f in stack.frames}),
+        "series_uid": series.uid,
+        "transfer_syntax": ", ".join(sorted({syntax_name(f.file.syntax) for f in stack.frames})),
+        "slice_thickness_mm": stack.frames[0].thickness_mm,
+    }
+    for name, keyword in (
+        ("study_uid", "StudyInstanceUID"),
+        ("frame_of_reference_uid", "FrameOfReferenceUID"),
+        ("description", "SeriesDescription"),
+        ("manufacturer", "Manufacturer"),
+        ("model", "ManufacturerModelName"),
+        ("kernel", "ConvolutionKernel"),
+        ("image_type", "ImageType"),
+    ):
+        facts[name] = text(first.path, first.header, keyword)
+    for name, keyword in (("kvp", "KVP"), ("tube_current_ma", "XRayTubeCurrent"), ("exposure_mas", "Exposure")):
+        facts[name] = optional_number(first, keyword)
+    return facts
+
+
+def optional_number(file: DicomFile, keyword: str) -> float | None:
+    """A number that nothing depends on; None when it is absent or unreadable."""
+    try:
+        return number(file.path, file.header, keyword)
+    except DataError:
+        return None
