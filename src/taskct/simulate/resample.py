@@ -21,6 +21,12 @@ def onto_grid(mu: Tensor, grid: Grid, other: Grid) -> Tensor:
     """
     if mu.shape[-grid.ndim :] != grid.shape:
         raise GeometryError(f"onto_grid expects mu on its grid {grid.shape}, got {tuple(mu.shape)}")
+    check_same_region(grid, other)
+    return resize_linear(mu, other.shape)
+
+
+def check_same_region(grid: Grid, other: Grid) -> None:
+    """GeometryError unless two grids reach from the same outer edges to the same outer edges."""
     edges = zip(grid.bounds_mm, other.bounds_mm, grid.spacing_mm, strict=False)
     if grid.ndim != other.ndim or any(
         abs(a - b) > _SAME_PLACE * step for one, two, step in edges for a, b in zip(one, two, strict=True)
@@ -29,7 +35,6 @@ def onto_grid(mu: Tensor, grid: Grid, other: Grid) -> Tensor:
             f"onto_grid expects two grids of one region, got {grid.bounds_mm} and {other.bounds_mm} mm; "
             "use grid.refined(factor) or grid.resized(shape)"
         )
-    return resize_linear(mu, other.shape)
 
 
 def resize_linear(image: Tensor, shape: Sequence[int]) -> Tensor:

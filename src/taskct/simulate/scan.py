@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 
 import torch
@@ -10,12 +11,12 @@ from torch import Tensor
 from taskct.core.errors import GeometryError, InputError, UnitsError
 from taskct.core.seeds import generator
 from taskct.core.units import check_mu
-from taskct.geometry import Grid
+from taskct.geometry import Grid, TruncationWarning
 from taskct.physics.bowtie import Bowtie, transmission
 from taskct.physics.dose import Dose
 from taskct.physics.noise import log_transform, relative_air, sample_counts
 from taskct.physics.projector import Projector
-from taskct.simulate.resample import onto_grid
+from taskct.simulate.resample import check_same_region, onto_grid
 
 _LOWEST_P = -50.0  # e^50 times more photons behind the patient than in air: no image does that
 
@@ -111,7 +112,10 @@ def finer_projection(A: Projector, on_grid: Grid | None) -> Callable[[Tensor], T
     """mu on A's grid -> p, through `on_grid` (built once) when it is given."""
     if on_grid is None or on_grid == A.grid:
         return A
-    fine = Projector(on_grid, A.beam, backend=A.backend)
+    check_same_region(A.grid, on_grid)
+    with warnings.catch_warnings():  # A has said already what its detector does not see
+        warnings.simplefilter("ignore", TruncationWarning)
+        fine = Projector(on_grid, A.beam, backend=A.backend)
     if len(A.views) != A.beam.views or (A.views != range(A.beam.views)).any():
         fine = fine.subset(A.views)
     return lambda mu: fine(onto_grid(mu, A.grid, on_grid))
