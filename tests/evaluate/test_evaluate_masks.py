@@ -60,5 +60,6 @@ def test_the_body_is_what_attenuates_within_the_field_of_view():
 def test_regions_are_named_and_never_collide():
     labels = torch.tensor([[0, 1], [2, 3]])
     regions = label_regions(labels, {1: "liver", 2: "liver"})
-    assert list(regions) == ["liver", "liver (label 2)", "label 3"]
+    assert list(regions) == ["liver (label 1)", "liver (label 2)", "label 3"]
+    assert list(label_regions(labels[1:], {1: "liver", 2: "liver", 3: "all"})) == ["liver (label 2)", "all (label 3)"]
     assert torch.equal(regions["liver (label 2)"], labels == 2)

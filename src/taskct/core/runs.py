@@ -134,7 +134,8 @@ class Run:
         """Write tensors as safetensors (weights, example images), with text as metadata."""
         from safetensors.torch import save
 
-        packed = save({k: t.detach().cpu().contiguous() for k, t in tensors.items()}, dict(metadata or {}) or None)
+        own = {k: t.detach().cpu().contiguous().clone() for k, t in tensors.items()}  # shared memory is refused by safetensors
+        packed = save(own, dict(metadata or {}) or None)
         with atomic_path(self.path(name), overwrite=overwrite) as part:
             part.write_bytes(packed)
 

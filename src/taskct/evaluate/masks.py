@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -54,12 +55,14 @@ def field_of_view_mask(grid: Grid, beam: Beam) -> Tensor:
 
 
 def label_regions(labels: Tensor, names: Mapping[int, str]) -> dict[str, Tensor]:
-    """Region name -> bool mask, for every label above 0 that occurs; a label without a name is 'label 7'."""
-    present = [int(value) for value in torch.unique(labels) if value > 0]
+    """Region name -> bool mask, for every label above 0 that occurs; a label without a name is 'label 7'.
+
+    A name that stands for several labels, or is 'all' (the whole mask), is told apart by its number.
+    """
+    used = Counter(names.values()) + Counter(["all"])
     regions: dict[str, Tensor] = {}
-    for value in present:
+    for value in (int(v) for v in torch.unique(labels) if v > 0):
         name = names.get(value, f"label {value}")
-        if name in regions or name == "all":
-            name = f"{name} (label {value})"
-        regions[name] = labels == value
+        unique = used[name] == (1 if value in names else 0)
+        regions[name if unique else f"{name} (label {value})"] = labels == value
     return regions

@@ -1,0 +1,46 @@
+"""Which slices of which cases are evaluated, and which are kept as images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from taskct.core.errors import InputError
+from taskct.data.case import Case
+
+Slices = slice | Sequence[int] | Mapping[str, Sequence[int]] | None
+
+
+def slice_numbers(case: Case, slices: Slices) -> list[int]:
+    """The slices of a case that `slices` (a slice, numbers, numbers per case, None for all) means."""
+    every = range(len(case.hu))
+    if slices is None:
+        return list(every)
+    if isinstance(slices, slice):
+        numbers = list(every[slices])
+    else:
+        asked = slices.get(case.case_id, ()) if isinstance(slices, Mapping) else slices
+        numbers = [int(z) for z in asked]
+        outside = [z for z in numbers if z not in every]
+        if outside:
+            raise InputError(f"case {case.case_id} has slices 0 to {len(every) - 1}, got {outside[0]}")
+    if not numbers or len(set(numbers)) != len(numbers):
+        raise InputError(f"slices takes {'none' if not numbers else 'some twice'} of case {case.case_id}: {slices!r}")
+    return numbers
+
+
+def choose_kept(plan: Sequence[tuple[Case, list[int]]], keep: int) -> list[tuple[str, int]]:
+    """`keep` slices: cases in turn, within each the slice with most labelled samples, else spread over the case."""
+    chosen = []
+    for k in range(min(keep, sum(len(numbers) for _, numbers in plan))):
+        case, numbers = plan[k % len(plan)]
+        left = [z for z in numbers if (case.case_id, z) not in chosen]
+        if not left:
+            continue
+        labels = case.labels
+        if labels is not None and k < len(plan):
+            areas = {z: int((labels[z] > 0).sum()) for z in left}
+            chosen.append((case.case_id, max(left, key=lambda z: areas[z])))
+        else:
+            turns = -(-keep // len(plan))
+            chosen.append((case.case_id, left[min(len(left) - 1, len(left) * (k // len(plan) + 1) // (turns + 1))]))
+    return chosen
