@@ -8,13 +8,13 @@ import warnings
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
-
-from pydicom.dataset import Dataset
-from pydicom.filereader import read_dataset
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from taskct.core.errors import FileFormatError, ResourceError, TaskctError
 from taskct.core.files import MAX_VOLUME_BYTES
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 IMPLICIT_LITTLE = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
@@ -86,6 +86,8 @@ def reason(error: BaseException) -> str:
 
 
 def _parse(path: Path, *, pixels: bool, limit_bytes: int) -> tuple[Dataset, str, dict[int, str], tuple[str, ...]]:
+    from pydicom.filereader import read_dataset
+
     try:
         with open(path, "rb") as file, warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")

@@ -18,6 +18,7 @@ from taskct.data.dicom.syntaxes import Syntax, readable_syntax
 from taskct.data.dicom.values import integer, number, text, value
 
 _AS_STORED: dict[str, Any] = {"correct_unused_bits": False}  # pydicom would drop bits above BitsStored in silence
+LOSSY = "lossy compression"  # how the note on it begins
 _HU_LIMIT = 70_000  # 16 bits with slope 1 reach 65535; beyond it the scale is wrong
 
 
@@ -145,7 +146,7 @@ def _extended_offsets(dataset: Dataset) -> tuple[bytes, bytes] | None:
 
 def _lossy_note(file: DicomFile, syntax: Syntax) -> str:
     how = syntax.name if syntax.lossy else "said by LossyImageCompression"
-    note = f"lossy compression ({how}): values differ from the scanner's"
+    note = f"{LOSSY} ({how}): values differ from the scanner's"
     slope = number(file.path, file.header, "RescaleSlope")
     return note if slope is None or slope <= 1 else f"{note}, and one step of the stored number is {slope:.4g} HU"
 

@@ -16,7 +16,7 @@ from taskct.core.provenance import fingerprint
 from taskct.data.case import Case
 from taskct.data.dicom.frames import Frame, frame_count, frames_of
 from taskct.data.dicom.parse import DicomFile
-from taskct.data.dicom.pixels import frame_hu, stored_values
+from taskct.data.dicom.pixels import LOSSY, frame_hu, stored_values
 from taskct.data.dicom.scan import Scan, Series, choose, scan
 from taskct.data.dicom.stack import Stack, arrange, describe_twins
 from taskct.data.dicom.syntaxes import syntax_name
@@ -51,6 +51,7 @@ def read_series(
         notes.append("no value below 0 HU: check that RescaleIntercept is right")
     hu = torch.from_numpy(volume)
     first = stack.frames[0].file
+    lossy = any(note.startswith(LOSSY) for note in pixel_notes)
     notes = [*notes, *stack.notes, *pixel_notes, *header_notes(series)]
     return Case(
         hu=hu,
@@ -58,7 +59,12 @@ def read_series(
         case_id=Path(found.name).stem if Path(found.name).is_file() else Path(found.name).resolve().name,
         patient_id=text(first.path, first.header, "PatientID"),
         affine_mm=affine_mm,
-        provenance={**_provenance(found, series, stack), "notes": list(dict.fromkeys(notes)), "fingerprint": fingerprint(hu)},
+        provenance={
+            **_provenance(found, series, stack),
+            "lossy": lossy,
+            "notes": list(dict.fromkeys(notes)),
+            "fingerprint": fingerprint(hu),
+        },
     )
 
 
