@@ -1,0 +1,160 @@
+"""Files, folders and machines in a few lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from taskct.cli.scanning import is_scan_file
+from taskct.core.errors import InputError
+from taskct.core.runs import is_run, load_run
+
+if TYPE_CHECKING:
+    from taskct.data.case import Case
+    from taskct.data.dicom.info import SeriesInfo
+    from taskct.data.scan import Scan
+
+_VOLUMES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr", ".h5", ".hdf5")
+
+
+def path(found: Path, *, labels: Path | None = None) -> list[str]:
+    """What lies at a path: a run folder, a scan file, a volume, or DICOM series."""
+    if found.is_dir() and is_run(found):
+        return run_folder(found)
+    if is_scan_file(found):
+        from taskct.data.scan import read_scan
+
+        return scan_file(read_scan(found))
+    if labels is not None or found.name.lower().endswith(_VOLUMES):
+        from taskct.data.open import open_case
+
+        return volume(open_case(found, labels=labels))
+    if found.suffix == ".toml":
+        from taskct.core.config import read_toml
+
+        return [f"config with {', '.join(read_toml(found)) or 'nothing in it'}"]
+    from taskct.data.dicom.info import inspect_series
+
+    infos = inspect_series(found)
+    if not infos:
+        raise InputError(f"{found}: holds no DICOM, volume, scan or run; give a file or folder that does")
+    return [line for info in infos for line in series(info)]
+
+
+def series(info: SeriesInfo) -> list[str]:
+    """One DICOM series."""
+    range_of = "" if info.decoded >= info.slices else f" (of {info.decoded} slices looked at)"
+    facts = {
+        "uid": info.uid,
+        "files": f"{info.files}, {info.slices} slices, {info.transfer_syntax}",
+        "shape z y x": info.shape and " x ".join(map(str, info.shape)),
+        "spacing mm": info.spacing_mm and " x ".join(f"{s:.4g}" for s in info.spacing_mm),
+        "orientation": info.orientation and f"{info.orientation} (where rising slice, row and column go)",
+        "HU": info.hu_range and f"{info.hu_range[0]:.0f} to {info.hu_range[1]:.0f}{range_of}",
+        "scanner": ", ".join(w for w in (info.manufacturer, f"{info.kvp:g} kVp" if info.kvp else "", info.kernel) if w),
+        "readable": "yes" if info.readable else "no",
+    }
+    return [f"series {info.description or '(no description)'}, {info.modality}", *_facts(facts), *_notes(info.oddities)]
+
+
+def volume(case: Case) -> list[str]:
+    """A case: a volume of HU, and its labels."""
+    hu = case.hu.flatten()
+    part = hu[:: max(1, len(hu) // 1_000_000)]  # a percentile needs no more than a million samples
+    low, middle, high = (float(part.kthvalue(1 + int(q * (len(part) - 1))).values) for q in (0.01, 0.5, 0.99))
+    assert case.affine_mm is not None
+    facts = {
+        "shape z y x": " x ".join(map(str, case.hu.shape)),
+        "spacing mm": " x ".join(f"{s:.4g}" for s in case.spacing_mm),
+        "size mm": " x ".join(f"{s:.4g}" for s in case.grid.size_mm),
+        "first voxel mm": ", ".join(f"{v:.1f}" for v in case.affine_mm[2::-1, 3]) + " (x, y, z; LPS)",
+        "HU": f"{float(hu.min()):.0f} to {float(hu.max()):.0f}; 1 %, 50 %, 99 %: {low:.0f}, {middle:.0f}, {high:.0f}",
+        "fingerprint": case.provenance.get("fingerprint"),
+    }
+    named = []
+    if case.labels is not None:
+        for value in case.labels.unique().tolist():
+            if value:
+                inside = case.hu[case.labels == value]
+                name = case.label_names.get(value, "")
+                named.append(
+                    f"  label {value:<4} {name or '-':<24} {len(inside):>9} voxels, mean {float(inside.mean()):.0f} HU"
+                )
+    kind = case.provenance.get("format", "volume")
+    return [f"{kind} {case.case_id}", *_facts(facts), *named, *_notes(case.provenance.get("notes", ()))]
+
+
+def scan_file(scan: Scan) -> list[str]:
+    """A scan file: beam, grid, dose."""
+    beam = type(scan.beam).__name__
+    p = scan.p
+    facts = {
+        "case": f"{scan.case_id}, slices {_numbers(scan.slices)}",
+        "projections": f"{' x '.join(map(str, p.shape[2:]))}, {float(p.min()):.3g} to {float(p.max()):.3g}",
+        "beam": beam + (f" over {scan.beam.arc_deg:g} deg" if hasattr(scan.beam, "arc_deg") else ""),
+        "grid": f"{' x '.join(map(str, scan.grid.shape))} of {' x '.join(f'{s:.4g}' for s in scan.grid.spacing_mm)} mm",
+        "dose": "no noise, or not known"
+        if scan.dose is None
+        else f"{scan.dose.used_photons:g} photons per pixel in air ({scan.dose.fraction:.0%} of {scan.dose.photons:g}), "
+        f"electronic noise {scan.dose.electronic_std:g}",
+    }
+    return ["scan", *_facts(facts)]
+
+
+def run_folder(folder: Path) -> list[str]:
+    """A run folder: its configuration and what made it."""
+    run = load_run(folder)
+    made = run.provenance
+    facts = {
+        "made": f"{made.get('created_utc')} by {made.get('command')}",
+        "commit": made.get("git_commit"),
+        "files": ", ".join(sorted(f.name for f in folder.iterdir())),
+        **{k: v for k, v in run.config.items() if k != "schema"},
+    }
+    return ["run folder", *_facts(facts)]
+
+
+def system() -> list[str]:
+    """This machine: versions, threads and kernels."""
+    import os
+    import platform
+
+    import torch
+
+    from taskct.core.provenance import provenance
+    from taskct.physics.native.library import kernels
+
+    made = provenance()
+    compiled = kernels()
+    projector = "reference (PyTorch)" if compiled.library is None else f"{compiled.level} kernels"
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    facts = {
+        "versions": ", ".join(f"{k} {v}" for k, v in made["versions"].items()),
+        "python": f"{made['python']} on {platform.platform(terse=True)}, {made['machine']}",
+        "commit": made["git_commit"],
+        "threads": f"{made['threads']} of {os.cpu_count()} processors" + (", OpenMP" if compiled.openmp else ""),
+        "projector": f"{projector}: {compiled.reason}",
+        "GPU": ", ".join(gpus) or "none that torch sees",
+    }
+    return ["system", *_facts(facts)]
+
+
+def _facts(facts: dict[str, Any]) -> list[str]:
+    width = max(len(name) for name in facts)
+    return [f"  {name:<{width}}  {value}" for name, value in facts.items() if value not in (None, "")]
+
+
+def _notes(notes: Iterable[str]) -> list[str]:
+    return [f"  odd: {note}" for note in notes]
+
+
+def _numbers(numbers: tuple[int, ...]) -> str:
+    """(3, 4, 5) -> '3 to 5'; others are listed.
+
+    >>> _numbers((3, 4, 5)), _numbers((1, 5))
+    ('3 to 5', '1, 5')
+    """
+    if len(numbers) > 2 and list(numbers) == list(range(numbers[0], numbers[-1] + 1)):
+        return f"{numbers[0]} to {numbers[-1]}"
+    return ", ".join(map(str, numbers))

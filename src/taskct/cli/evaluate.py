@@ -1,0 +1,69 @@
+"""`taskct evaluate`: methods x doses on cases -> a run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from taskct.cli import options
+
+
+def run(
+    inputs: list[str] = typer.Argument(
+        ..., metavar="INPUT...", help="CT paths or phantom:abdomen:SEED; or one TOML config or run folder, to repeat it."
+    ),
+    out: Path = typer.Option(..., "--out", "-o", metavar="RUN", help="The run folder to write."),
+    methods: str | None = typer.Option(
+        None, metavar="LIST", help="Methods with settings: fbp,smooth=fbp:window=hann,tv_min:strength=0.1  [default: fbp]"
+    ),
+    doses: str | None = typer.Option(None, metavar="LIST", help="Fractions of the full dose.  [default: 1,0.25,0.1]"),
+    photons: float | None = typer.Option(None, help="Photons per detector pixel in air at full dose.  [default: 1e5]"),
+    electronic_std: float | None = typer.Option(None, help="Read-out noise in photons.  [default: 0]"),
+    beam: str | None = typer.Option(None, metavar="NAME|FILE.toml", help="[default: clinical_fan]"),
+    views: int | None = options.VIEWS,
+    labels: list[str] = typer.Option([], help="Label maps, one per input in the same order; scores are then per region too."),
+    slices: str | None = options.SLICES,
+    seed: int | None = typer.Option(None, help="[default: 0]"),
+    refine: int | None = typer.Option(None, min=1, max=8, help="Project the truth on a finer grid.  [default: 2]"),
+    protocol: str | None = typer.Option(None, help="default or lodopab: which metrics, in which conventions."),
+    report: bool = typer.Option(False, "--report", help="Write RUN/report.html as well."),
+    overwrite: bool = options.OVERWRITE,
+) -> None:
+    """Compare methods at several doses on one or more CTs; prints a table and writes a run folder.
+
+    Options that are given replace those of a config or run that is repeated.
+    Example: taskct evaluate series/ --methods fbp,tv_min:strength=0.1 --doses 1,0.1 --slices 3:9 --out runs/first
+    """
+    from taskct.cli.experiment import Experiment, read_experiment, run_experiment
+    from taskct.cli.words import parse_beam, parse_methods, parse_numbers
+    from taskct.core.config import from_dict, to_dict
+    from taskct.core.errors import ConfigError
+    from taskct.core.runs import is_run
+    from taskct.geometry.config import beam_to_config
+
+    first = Path(inputs[0])
+    repeated = first.suffix == ".toml" or (first.is_dir() and is_run(first))
+    if repeated and len(inputs) > 1:
+        raise ConfigError(f"{first}: a config or run is repeated alone, got {len(inputs)} inputs")
+    new = {"inputs": inputs, "methods": {"fbp": {"method": "fbp"}}}
+    config = to_dict(read_experiment(first)) if repeated else new
+    given = {"slices": slices, "seed": seed, "refine": refine, "protocol": protocol, "labels": labels or None}
+    config |= {k: v for k, v in given.items() if v is not None}
+    if methods:
+        config["methods"] = parse_methods(methods)
+    if beam is not None:
+        config["beam"] = beam_to_config(parse_beam(beam, views=views))
+    elif views is not None:
+        config["beam"] = {**config.get("beam", {"preset": "clinical_fan"}), "views": views}
+    dose = {"photons": photons, "electronic_std": electronic_std}
+    if doses:
+        dose |= {"fractions": list(parse_numbers(doses, option="--doses"))}  # type: ignore[dict-item]
+    config["dose"] = {**config.get("dose", {}), **{k: v for k, v in dose.items() if v is not None}}
+    table = run_experiment(from_dict(Experiment, config), out, overwrite=overwrite)
+    typer.echo(str(table))
+    if report:
+        from taskct.report import write_report
+
+        write_report(table, out / "report.html")
+    typer.echo(f"\n{out}: table.csv, config.toml, provenance.json" + (", report.html" if report else ""))

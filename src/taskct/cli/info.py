@@ -1,0 +1,25 @@
+"""`taskct info`: what is in a file or folder, and what is odd about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from taskct.cli import options
+
+
+def run(
+    path: Path | None = typer.Argument(None, metavar="PATH", help="DICOM folder or file, volume, scan file or run folder."),
+    labels: Path | None = options.LABELS,
+    system: bool = typer.Option(False, "--system", help="Versions, threads, and which projector kernels run and why."),
+) -> None:
+    """Say what is in a file or folder: series, spacing, HU range, orientation, and what is odd about it."""
+    from taskct.cli import describe
+    from taskct.core.errors import InputError
+    from taskct.core.files import existing_path
+
+    if system == (path is not None):
+        raise InputError("give either a PATH to look at, or --system")
+    lines = describe.system() if path is None else describe.path(existing_path(path), labels=labels)
+    typer.echo("\n".join(lines))

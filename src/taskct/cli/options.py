@@ -1,0 +1,22 @@
+"""Options that several verbs share, so that they read and behave alike everywhere."""
+
+from __future__ import annotations
+
+import typer
+
+CT = typer.Argument(..., metavar="CT", help="DICOM folder or file, NIfTI, MetaImage, NRRD or LoDoPaB HDF5.")
+PHOTONS = typer.Option(
+    None, help="Photons per detector pixel in air at full dose.  [default: 1e5; 4096 for lodopab]", show_default=False
+)
+DOSE = typer.Option(1.0, help="Fraction of the full dose.")
+ELECTRONIC_STD = typer.Option(0.0, help="Read-out noise in photons.")
+BEAM = typer.Option("clinical_fan", metavar="NAME|FILE.toml", help="clinical_fan, clinical_cone, lodopab or a TOML file.")
+VIEWS = typer.Option(None, min=1, help="Views per turn instead of the beam's own number.")
+SLICES = typer.Option(None, metavar="FIRST:END", help="Slices to take, counted from 0 at the feet; all when not given.")
+SEED = typer.Option(0, help="The same case and seed give the same noise.")
+REFINE = typer.Option(2, min=1, max=8, help="Project on a grid this many times finer; 1 commits the inverse crime.")
+SERIES = typer.Option(None, metavar="UID", help="Which series of a folder that holds several (taskct info lists them).")
+OVERWRITE = typer.Option(False, "--overwrite", help="Replace what exists.")
+METHOD = typer.Option("fbp", "--method", "-m", help="fbp, fdk, sirt, cgls, os_sart or tv_min.")
+SET = typer.Option([], "--set", metavar="NAME=VALUE", help="A setting of the method, such as strength=0.1. Repeatable.")
+LABELS = typer.Option(None, metavar="LABELS", help="Label map on the same samples: NIfTI or DICOM SEG.")

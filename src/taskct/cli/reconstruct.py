@@ -1,0 +1,75 @@
+"""`taskct reconstruct`: scan file or CT -> volume."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from taskct.cli import options
+
+
+def run(
+    source: Path = typer.Argument(..., metavar="SCAN|CT", help="A scan file, or a CT to scan first."),
+    out: Path = typer.Option(
+        ..., "--out", "-o", metavar="VOL.nii.gz|FOLDER", help="NIfTI file, or a folder for a derived DICOM series."
+    ),
+    method: str = options.METHOD,
+    settings: list[str] = options.SET,
+    window: str | None = typer.Option(None, help="Short for --set window=..., of fbp and fdk."),
+    original: Path | None = typer.Option(
+        None, "--source", metavar="SERIES", help="The original DICOM series that a written one refers to."
+    ),
+    photons: float | None = options.PHOTONS,
+    dose: float = options.DOSE,
+    electronic_std: float = options.ELECTRONIC_STD,
+    noise_free: bool = typer.Option(False, "--noise-free", help="Leave the noise out."),
+    beam: str = options.BEAM,
+    views: int | None = options.VIEWS,
+    slices: str | None = options.SLICES,
+    seed: int = options.SEED,
+    refine: int = options.REFINE,
+    series: str | None = options.SERIES,
+    overwrite: bool = options.OVERWRITE,
+) -> None:
+    """Reconstruct a scan, or scan a CT at some dose and reconstruct that.
+
+    Examples: taskct reconstruct scan.h5 --window hann --out low.nii.gz
+    ; taskct reconstruct series/ --dose 0.1 --method tv_min --set strength=0.1 --out low_dose_series/
+    """
+    import time
+
+    from taskct.cli.scanning import is_scan_file, open_input, scan_of
+    from taskct.cli.words import method_from_words
+    from taskct.cli.writing import reconstruct_scan, refuse_output, write_volume
+    from taskct.core.errors import InputError
+    from taskct.data.scan import read_scan
+
+    words = [*settings, *([f"window={window}"] if window else [])]
+    reconstruct = method_from_words(method, words)
+    refuse_output(out, overwrite=overwrite)
+    if is_scan_file(source):
+        if slices is not None:
+            raise InputError("--slices chooses slices of a CT; a scan file is reconstructed as it is")
+        scan = read_scan(source)
+    else:
+        scan = scan_of(
+            open_input(source, series=series),
+            beam=beam,
+            views=views,
+            photons=photons,
+            fraction=dose,
+            electronic_std=electronic_std,
+            noise_free=noise_free,
+            slices=slices,
+            seed=seed,
+            refine=refine,
+        )
+        original = original or (source if source.is_dir() else None)
+    began = time.monotonic()
+    case = reconstruct_scan(scan, reconstruct)
+    took_s = time.monotonic() - began
+    write_volume(case, out, original=original, description=" ".join(["taskct", method, *words]), overwrite=overwrite)
+    low, high = float(case.hu.min()), float(case.hu.max())
+    shape = " x ".join(str(n) for n in case.hu.shape)
+    typer.echo(f"{out}: {shape} voxels, {low:.0f} to {high:.0f} HU, by {' '.join([method, *words])} in {took_s:.1f} s")

@@ -1,0 +1,94 @@
+"""What `simulate` and `reconstruct` share: a CT or scan file by its path, and the scan that the options ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from taskct.cli.words import parse_beam, parse_slices
+from taskct.core.errors import InputError
+
+if TYPE_CHECKING:
+    from taskct.data.case import Case
+    from taskct.data.scan import Scan
+
+PHOTONS = 1e5  # per pixel in air; clinical scanners work between 1e4 and 1e6
+
+
+def open_input(path: Path, *, series: str | None = None) -> Case:
+    """The CT at `path`, whatever its format."""
+    from taskct.data.open import open_case
+
+    return open_case(path, series_uid=series)
+
+
+def is_scan_file(path: Path) -> bool:
+    """True for an HDF5 file that holds a taskct scan; LoDoPaB's files are HDF5 as well."""
+    from taskct.data.hdf5_guard import open_hdf5
+
+    if not path.is_file() or path.suffix.lower() not in (".h5", ".hdf5"):
+        return False
+    with open_hdf5(path) as file:
+        return "header" in file and "p" in file
+
+
+def scan_of(
+    case: Case,
+    *,
+    beam: str,
+    views: int | None,
+    photons: float | None,
+    fraction: float,
+    electronic_std: float,
+    noise_free: bool,
+    slices: str | None,
+    seed: int,
+    refine: int,
+) -> Scan:
+    """Scan `case` as the options say: by the LoDoPaB recipe for that beam, otherwise with true pixel spacing."""
+    from taskct.physics.dose import Dose
+    from taskct.simulate import scan_case
+
+    chosen = parse_slices(slices)
+    if beam == "lodopab":
+        if electronic_std or noise_free or views is not None:
+            raise InputError(
+                "the lodopab recipe is fixed: 1000 views, Poisson noise only; leave out --views, --electronic-std and "
+                "--noise-free, or write its numbers into a file.toml"
+            )
+        return _lodopab(case if chosen is None else case.take(chosen), photons=photons, fraction=fraction, seed=seed)
+    dose = Dose(PHOTONS if photons is None else photons, fraction=fraction, electronic_std=electronic_std)
+    return scan_case(
+        case, parse_beam(beam, views=views), None if noise_free else dose, slices=chosen, seed=seed, refine=refine
+    )
+
+
+def _lodopab(case: Case, *, photons: float | None, fraction: float, seed: int) -> Scan:
+    from taskct.core.provenance import provenance
+    from taskct.core.units import MU_WATER_LODOPAB_PER_MM
+    from taskct.data.scan import Scan
+    from taskct.geometry.presets import lodopab
+    from taskct.physics.dose import Dose
+    from taskct.simulate import lodopab_scan
+    from taskct.simulate.lodopab import PHOTONS as LODOPAB_PHOTONS
+
+    dose = Dose(LODOPAB_PHOTONS if photons is None else photons, fraction=fraction)
+    p, _ = lodopab_scan(case.hu, seed=seed, photons=dose.used_photons, case_id=case.case_id)
+    grid, beam = lodopab()
+    return Scan(
+        p=p,
+        beam=beam,
+        grid=grid,
+        dose=dose,
+        mu_water_per_mm=MU_WATER_LODOPAB_PER_MM,
+        case_id=case.case_id,
+        patient_id=case.patient_id,
+        spacing_mm=(case.spacing_mm[0], grid.spacing_mm[0], grid.spacing_mm[1]),
+        provenance={"case": dict(case.provenance), "simulation": provenance(seed=seed, recipe="lodopab")},
+    )
+
+
+def check_h5(path: Path) -> None:
+    """A scan file ends in .h5."""
+    if path.suffix.lower() not in (".h5", ".hdf5"):
+        raise InputError(f"{path}: a scan file ends in .h5; name it {path.with_suffix('.h5').name}")

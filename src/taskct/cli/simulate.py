@@ -1,0 +1,53 @@
+"""`taskct simulate`: CT -> scan file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from taskct.cli import options
+
+
+def run(
+    ct: Path = options.CT,
+    out: Path = typer.Option(..., "--out", "-o", metavar="SCAN.h5", help="The scan file to write."),
+    photons: float | None = options.PHOTONS,
+    dose: float = options.DOSE,
+    electronic_std: float = options.ELECTRONIC_STD,
+    noise_free: bool = typer.Option(False, "--noise-free", help="Leave the noise out."),
+    beam: str = options.BEAM,
+    views: int | None = options.VIEWS,
+    slices: str | None = options.SLICES,
+    seed: int = options.SEED,
+    refine: int = options.REFINE,
+    series: str | None = options.SERIES,
+    overwrite: bool = options.OVERWRITE,
+) -> None:
+    """Simulate the low-dose scan of a CT: DICOM folder, NIfTI, MetaImage, NRRD or HDF5 -> one scan file.
+
+    Example: taskct simulate series/ --out scan.h5 --dose 0.1 --electronic-std 10 --slices 3:9
+    """
+    from taskct.cli.scanning import check_h5, open_input, scan_of
+    from taskct.core.files import refuse_existing
+    from taskct.data.scan import write_scan
+
+    check_h5(out)
+    refuse_existing(out, overwrite=overwrite)
+    case = open_input(ct, series=series)
+    scan = scan_of(
+        case,
+        beam=beam,
+        views=views,
+        photons=photons,
+        fraction=dose,
+        electronic_std=electronic_std,
+        noise_free=noise_free,
+        slices=slices,
+        seed=seed,
+        refine=refine,
+    )
+    write_scan(scan, out, overwrite=overwrite)
+    shape = " x ".join(str(n) for n in scan.p.shape[2:])
+    spent = "no noise" if scan.dose is None else f"{scan.dose.used_photons:g} photons per pixel in air"
+    typer.echo(f"{out}: {len(scan.slices)} slices of {case.case_id}, projections {shape}, {spent}")

@@ -1,0 +1,115 @@
+"""Words of the command line -> what functions take. Every refusal names the word and an example that works."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from taskct.core.config import check_settings, parse_assignments, read_toml
+from taskct.core.errors import ConfigError, InputError, unknown_name
+
+if TYPE_CHECKING:
+    from taskct.geometry import Beam
+
+
+def parse_slices(text: str | None) -> slice | int | None:
+    """'3:9', '3:9:2', ':' or '5' -> a slice or one number; None stays None (all).
+
+    >>> parse_slices("3:9"), parse_slices("5")
+    (slice(3, 9, None), 5)
+    """
+    if text is None:
+        return None
+    try:
+        parts = [int(w) if w.strip() else None for w in text.split(":")]
+    except ValueError:
+        parts = []
+    if len(parts) == 1 and parts[0] is not None:
+        return parts[0]
+    if len(parts) not in (2, 3) or (len(parts) == 3 and parts[2] == 0):
+        raise InputError(f"--slices expects one number or FIRST:END, got {text!r}; for example 3:9")
+    return slice(*parts)
+
+
+def parse_numbers(text: str, *, option: str) -> tuple[float, ...]:
+    """'1,0.25,0.1' -> numbers above 0.
+
+    >>> parse_numbers("1, 0.25", option="--doses")
+    (1.0, 0.25)
+    """
+    try:
+        numbers = tuple(float(w) for w in text.split(",") if w.strip())
+    except ValueError:
+        numbers = ()
+    if not numbers or not all(0 < n < float("inf") for n in numbers):
+        raise InputError(f"{option} expects numbers above 0 with commas between them, got {text!r}; for example 1,0.25,0.1")
+    return numbers
+
+
+def parse_beam(text: str, *, views: int | None = None) -> Beam:
+    """The name of a preset or a TOML file with a [beam] -> Beam; `views` replaces its number of views."""
+    from taskct.geometry.config import beam_from_config, preset_beam
+    from taskct.geometry.presets import PRESETS
+
+    if not text.endswith(".toml"):
+        if text not in PRESETS:
+            raise unknown_name("beam", text, [*PRESETS, "a file that ends in .toml"])
+        preset_beam(text)
+        return beam_from_config({"preset": text, **({} if views is None else {"views": views})})
+    values = read_toml(text)
+    try:
+        table = values.get("beam", values)
+        return beam_from_config(
+            {**table, **({} if views is None else {"views": views})} if isinstance(table, Mapping) else table
+        )
+    except InputError as error:
+        raise type(error)(f"{text}: {error}") from error
+
+
+def parse_methods(text: str) -> dict[str, dict[str, Any]]:
+    """'fbp,smooth=fbp:window=hann,tv_min:strength=0.1' -> the table that `methods_from_config` takes.
+
+    >>> parse_methods("fbp, smooth=fbp:window=hann")
+    {'fbp': {'method': 'fbp'}, 'smooth': {'method': 'fbp', 'window': 'hann'}}
+    >>> list(parse_methods("tv_min:strength=0.1:iterations=50"))
+    ['tv_min strength=0.1 iterations=50']
+    """
+    methods: dict[str, dict[str, Any]] = {}
+    for word in (w.strip() for w in text.split(",")):
+        if not word:
+            continue
+        head, *assignments = word.split(":")
+        name, named, method = head.rpartition("=")
+        label = name.strip() if named else " ".join([method, *assignments])
+        if label in methods:
+            raise ConfigError(f"two methods are called {label!r}; name one of them: other={word}")
+        methods[label] = {"method": method.strip(), **parse_assignments(assignments)}
+    if not methods:
+        raise ConfigError(f"expected names of methods, got {text!r}; for example fbp,tv_min")
+    return methods
+
+
+def method_from_words(name: str, assignments: list[str]) -> partial[Any]:
+    """One reconstructor with the settings of `--set name=value`."""
+    return methods_from_config({name: {"method": name, **parse_assignments(assignments)}})[name]
+
+
+def methods_from_config(table: Mapping[str, Any]) -> dict[str, partial[Any]]:
+    """{label: {method: a reconstructor's name, its settings ...}} -> {label: the reconstructor with these settings}.
+
+    Settings are checked against the reconstructor's signature; an unknown one says what was probably meant.
+    """
+    from taskct.recon import RECONSTRUCTORS
+
+    methods = {}
+    for label, values in table.items():
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"methods.{label}: expected a table of settings, got {values!r}")
+        name = values.get("method", label)
+        if name not in RECONSTRUCTORS:
+            raise unknown_name("method", name, RECONSTRUCTORS)
+        function = RECONSTRUCTORS[name]
+        settings = {k: v for k, v in values.items() if k != "method"}
+        methods[label] = partial(function, **check_settings(function, settings, where=f"methods.{label}", skip=("p", "A")))
+    return methods

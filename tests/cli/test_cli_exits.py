@@ -1,0 +1,148 @@
+"""Exit codes, one-line messages, and a help that is quick because nothing heavy is imported."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import types
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from taskct.cli import verbs
+from taskct.core.errors import DataError, FileFormatError, GeometryError, InputError, OutputExistsError, ResourceError
+
+Says = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def verb_that_raises(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], None]:
+    def install(error: BaseException) -> None:
+        def run() -> None:
+            raise error
+
+        module = types.SimpleNamespace(run=run, NEEDS_WORDS=False)
+        monkeypatch.setitem(verbs.VERBS, "fail", "always")
+        monkeypatch.setitem(sys.modules, "taskct.cli.fail", module)
+
+    return install
+
+
+def _full_disk() -> OSError:
+    return OSError(errno.ENOSPC, "No space left on device", "out.nii.gz")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (InputError("wrong"), 2, "wrong"),
+        (GeometryError("too small"), 2, "too small"),
+        (OutputExistsError("a.nii: exists"), 2, "a.nii: exists"),
+        (PermissionError(errno.EACCES, "Permission denied", "secret.dcm"), 2, "secret.dcm: Permission denied"),
+        (DataError("a.dcm: bad"), 3, "a.dcm: bad"),
+        (FileFormatError("a.dcm: cut\nshort"), 3, "a.dcm: cut short"),
+        (ResourceError("no GPU"), 4, "no GPU"),
+        (MemoryError(), 4, "out of memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), 4, "out of memory"),
+        (_full_disk(), 4, "out.nii.gz: No space left on device"),
+        (KeyError("gone"), 1, "a bug of ours, KeyError: 'gone'; please report it"),
+        (RuntimeError("odd"), 1, "a bug of ours"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+    ids=lambda v: type(v).__name__ if isinstance(v, BaseException) else None,
+)
+def test_each_error_has_its_exit_code_and_one_line(
+    error: BaseException, code: int, words: str, verb_that_raises: Callable, taskct_says: Says
+) -> None:
+    verb_that_raises(error)
+    got, out, err = taskct_says("fail")
+    assert got == code and out == ""
+    assert err.startswith("taskct: ") and words in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [("--debug", "fail"), ("fail", "--debug")])
+def test_debug_adds_the_traceback_wherever_it_stands(
+    words: tuple[str, ...], verb_that_raises: Callable, taskct_says: Says
+) -> None:
+    verb_that_raises(DataError("a.dcm: bad"))
+    code, _, err = taskct_says(*words)
+    assert code == 3 and "Traceback" in err and err.endswith("taskct: a.dcm: bad\n")
+
+
+def test_wrong_words_are_exit_code_2_with_a_guess(taskct_says: Says) -> None:
+    code, _, err = taskct_says("simulat")
+    assert code == 2 and "Did you mean 'simulate'" in err
+    code, _, err = taskct_says("--nonsense")
+    assert code == 2 and "No such option" in err
+
+
+def test_warnings_are_one_line_without_source_code(monkeypatch: pytest.MonkeyPatch, taskct_says: Says) -> None:
+    def run() -> None:
+        warnings.warn("something\nto know", UserWarning, stacklevel=1)
+
+    monkeypatch.setitem(verbs.VERBS, "hint", "warns")
+    monkeypatch.setitem(sys.modules, "taskct.cli.hint", types.SimpleNamespace(run=run, NEEDS_WORDS=False))
+    code, _, err = taskct_says("hint")
+    assert code == 0 and err == "taskct: note: something to know\n"
+
+
+def test_help_names_every_verb_and_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from taskct.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted(m for m in ('torch', 'numpy', 'pydicom', 'nibabel', 'matplotlib', 'rich') if m in sys.modules))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert all(name in out for name in verbs.VERBS)
+    assert out.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("verb", verbs.VERBS)
+def test_the_help_of_every_verb_needs_no_torch(verb: str) -> None:
+    code = (
+        f"import sys; from taskct.cli import main\ntry: main(['{verb}', '--help'])\nfinally: assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"taskct {verb}" in done.stdout
+
+
+def test_the_version_is_that_of_the_package(taskct_says: Says) -> None:
+    from importlib.metadata import version
+
+    assert taskct_says("--version") == (0, f"taskct {version('taskct')}\n", "")
+
+
+SLOW_WRITER = """
+import sys, time, types
+from taskct.cli import main, verbs
+def run():
+    from taskct.core.files import atomic_path
+    with atomic_path(sys.argv[1]) as part:
+        part.write_text("half")
+        print("writing", flush=True)
+        time.sleep(60)
+verbs.VERBS["slow"] = "writes"
+sys.modules["taskct.cli.slow"] = types.SimpleNamespace(run=run, NEEDS_WORDS=False)
+main(["slow"])
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_command_leaves_nothing_half_written(tmp_path: Path, number: int, code: int) -> None:
+    job = subprocess.Popen(
+        [sys.executable, "-c", SLOW_WRITER, str(tmp_path / "out.txt")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert job.stdout is not None and job.stdout.readline() == "writing\n"
+    os.kill(job.pid, number)
+    assert job.wait(timeout=30) == code
+    assert list(tmp_path.iterdir()) == []
