@@ -23,7 +23,7 @@ MAX_DECODED_FILES = 16  # the HU range of a long series is that of evenly picked
 
 @dataclass(frozen=True)
 class SeriesInfo:
-    """One series in plain values. None (or '') where the files do not say; `hu_range` comes from `decoded` of the files."""
+    """One series in plain values. None (or '') where the files do not say; `hu_range` comes from `decoded` of the slices."""
 
     uid: str
     description: str
