@@ -3,6 +3,7 @@
 // Returns 0, or 1 when memory ran out. Nothing is thrown across the boundary.
 #include <cstdlib>
 #include <new>
+#include <type_traits>
 
 #include "maps.h"
 
@@ -31,6 +32,8 @@ int64_t voxels(const taskct_geometry *g) { return g->shape[0] * g->shape[1] * g-
 int64_t pixels(const taskct_geometry *g) { return g->views * g->rows * g->cols; }
 
 template <class T> int forward(const taskct_geometry *g, int64_t n, int threads, const T *mu, T *p) {
+    if constexpr (std::is_same_v<T, float>)
+        if (g->dim == 2) return each<T>(taskct::forward2d, g, n, threads, mu, voxels(g), p, pixels(g));
     return each<T>(taskct::forward_general<T>, g, n, threads, mu, voxels(g), p, pixels(g));
 }
 template <class T> int adjoint(const taskct_geometry *g, int64_t n, int threads, const T *p, T *mu) {

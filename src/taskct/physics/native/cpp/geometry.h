@@ -24,6 +24,8 @@ namespace taskct {
 
 using Geometry = taskct_geometry;
 
+constexpr double kTie = 1e-9;  // a ray this close to a diagonal takes the earlier axis
+
 // cos and sin of the fan angle of each column; views of one beam share them.
 struct FanTable {
     double gamma_step = -1.0;
@@ -45,6 +47,9 @@ public:
 
     // Point on the ray of pixel (row, col) and its direction, mm.
     void line(int64_t row, int64_t col, double point[3], double direction[3]) const;
+
+    // y and x of points and directions of all columns of the middle row (of any row, when the rows step along z only).
+    void lines(double *point_y, double *point_x, double *direction_y, double *direction_x) const;
 
     // The ray of pixel (row, col); a ray within 1e-9 of a diagonal takes the earlier axis.
     Ray ray(int64_t row, int64_t col) const;

@@ -14,4 +14,7 @@ template <class T> void adjoint_general(const Geometry &g, int threads, const T 
 template <class T> void backproject_general(const Geometry &g, int threads, const T *q, T *mu);
 template <class T> void backproject_adjoint_general(const Geometry &g, int threads, const T *mu, T *q);
 
+// Two dimensions, float.
+void forward2d(const Geometry &g, int threads, const float *mu, float *p);
+
 }  // namespace taskct

@@ -1,0 +1,135 @@
+// A vector of W floats: 16 with AVX-512, 8 with AVX2, 4 elsewhere (SSE2, NEON, anything GCC or Clang know).
+//
+// Arithmetic is the compiler's own (+ - * on vector types); only table look-ups need intrinsics. They are the heart of the
+// kernels: two-register permutes answer from registers what a gather would ask of memory.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+namespace taskct {
+
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+constexpr int W = 16;
+#elif defined(__AVX2__)
+constexpr int W = 8;
+#else
+constexpr int W = 4;
+#endif
+
+typedef float F __attribute__((vector_size(4 * W)));
+typedef int32_t I __attribute__((vector_size(4 * W)));
+
+inline F splat(float a) { return F{} + a; }
+inline I splat(int32_t a) { return I{} + a; }
+
+inline F load(const float *p) {
+    F a;
+    std::memcpy(&a, p, sizeof a);
+    return a;
+}
+inline void store(float *p, F a) { std::memcpy(p, &a, sizeof a); }
+inline void store(int32_t *p, I a) { std::memcpy(p, &a, sizeof a); }
+
+inline I truncate(F a) { return __builtin_convertvector(a, I); }
+inline F to_float(I a) { return __builtin_convertvector(a, F); }
+
+// 0, 1, 2, ... W - 1
+inline F lane_numbers() {
+    F a;
+    for (int l = 0; l < W; l++) a[l] = float(l);
+    return a;
+}
+
+inline F floor(F a) {
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+    return (F)_mm512_roundscale_ps((__m512)a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+#elif defined(__AVX2__)
+    return (F)_mm256_floor_ps((__m256)a);
+#else
+    // Correct to 2^31, which no position reaches.
+    const F whole = to_float(truncate(a));
+    return whole > a ? whole - 1.0f : whole;
+#endif
+}
+
+// a - floor(a)
+inline F fraction(F a) {
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+    return (F)_mm512_reduce_ps((__m512)a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+#else
+    return a - floor(a);
+#endif
+}
+
+inline F max(F a, F b) { return a > b ? a : b; }
+inline F min(F a, F b) { return a < b ? a : b; }
+
+inline float largest(F a) {
+    float m = a[0];
+    for (int l = 1; l < W; l++) m = a[l] > m ? a[l] : m;
+    return m;
+}
+inline float smallest(F a) { return -largest(-a); }
+
+// 1 / a to about 1e-7
+inline F reciprocal(F a) {
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+    const F r = (F)_mm512_rcp14_ps((__m512)a);
+    return r + r * (1.0f - a * r);
+#else
+    return 1.0f / a;
+#endif
+}
+
+#if !defined(__AVX2__)
+// table[index] from memory, one at a time. Through the stack: moving vector elements one by one costs more.
+inline F pick(const float *table, I index) {
+    int32_t at[W];
+    store(at, index);
+    return F{table[at[0]], table[at[1]], table[at[2]], table[at[3]]};
+}
+#endif
+
+// table[index] for 0 <= index < W: one register; the index is taken modulo W (AVX) and must not leave the table elsewhere.
+inline F lookup1(const float *table, I index) {
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+    return (F)_mm512_permutexvar_ps((__m512i)index, _mm512_loadu_ps(table));
+#elif defined(__AVX2__)
+    return (F)_mm256_permutevar8x32_ps(_mm256_loadu_ps(table), (__m256i)index);
+#else
+    return pick(table, index & (W - 1));
+#endif
+}
+
+// table[index] for 0 <= index < 2 W: two registers.
+inline F lookup2(const float *table, I index) {
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+    return (F)_mm512_permutex2var_ps(_mm512_loadu_ps(table), (__m512i)index, _mm512_loadu_ps(table + 16));
+#elif defined(__AVX2__)
+    const __m256 low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), (__m256i)index);
+    const __m256 high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), (__m256i)index);
+    // bit 3 of the index, moved to the sign, chooses the half
+    return (F)_mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32((__m256i)index, 28)));
+#else
+    return pick(table, index & (2 * W - 1));
+#endif
+}
+
+// table[index] anywhere.
+inline F gather(const float *table, I index) {
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+    return (F)_mm512_i32gather_ps((__m512i)index, table, 4);
+#elif defined(__AVX2__)
+    return (F)_mm256_i32gather_ps(table, (__m256i)index, 4);
+#else
+    return pick(table, index);
+#endif
+}
+
+}  // namespace taskct
