@@ -10,7 +10,7 @@ from typing import IO
 
 import numpy as np
 
-from taskct.core.errors import FileFormatError
+from taskct.core.errors import FileFormatError, UnsupportedDataError
 
 GZIP_MAGIC = b"\x1f\x8b"
 _DEFLATE_MOST = 1032  # the largest ratio deflate can reach, so a size that cannot be there is known before unpacking
@@ -42,15 +42,22 @@ def read_head(path: str | os.PathLike[str], size: int) -> bytes:
 
 
 def read_exactly(
-    path: str | os.PathLike[str], *, offset: int, size: int, packed_from: int | None = None, zlib_stream: bool = False
+    path: str | os.PathLike[str],
+    *,
+    offset: int,
+    size: int,
+    packed_from: int | None = None,
+    zlib_stream: bool = False,
+    plain: bool = False,
 ) -> tuple[np.ndarray, str | None]:
     """`size` bytes from `offset` of the (unpacked) file as uint8, and a note if a few bytes follow them.
 
-    `packed_from` says that gzip data begin at that byte of the file (behind a text header); `zlib_stream` that they are
-    raw zlib. FileFormatError when the bytes are not all there, when more than 1 MiB follows, or a check sum is wrong.
+    `packed_from` says that gzip data begin at that byte of the file (behind a text header), `zlib_stream` that they are raw
+    zlib, `plain` that the file is not packed whatever its first bytes. FileFormatError when the bytes are not all there,
+    when more than 1 MiB follows, or a check sum is wrong.
     """
     length = Path(path).stat().st_size
-    packed = packed_from is not None or read_magic(path) == GZIP_MAGIC
+    packed = packed_from is not None or (not plain and read_magic(path) == GZIP_MAGIC)
     most = length * _DEFLATE_MOST if packed else length
     if offset + size > most:
         raise FileFormatError(
@@ -83,6 +90,17 @@ def read_exactly(
             "the file is inconsistent or hostile"
         )
     return values, f"{len(extra)} bytes follow the values and were ignored" if extra else None
+
+
+def sibling(path: str | os.PathLike[str], name: str) -> Path:
+    """The file `name` that a header names, if it lies in the header's own folder; anything else is refused."""
+    header = Path(path)
+    if not name or name in (".", "..") or Path(name).name != name or "\\" in name or "\0" in name:
+        raise UnsupportedDataError(f"{header}: names the data file {name!r}; only a file in the same folder is read")
+    found = header.with_name(name)
+    if not found.is_file() or found.resolve().parent != header.resolve().parent:
+        raise FileFormatError(f"{header}: its data file {name!r} is not in the same folder")
+    return found
 
 
 def read_magic(path: str | os.PathLike[str]) -> bytes:

@@ -19,7 +19,7 @@ def canonical(volume: np.ndarray, affine_mm: np.ndarray, *, name: str) -> tuple[
     axes = affine[:3, :3]
     lengths = np.linalg.norm(axes, axis=0)
     if affine.shape != (4, 4) or not np.isfinite(affine).all() or not (lengths > 0).all():
-        raise UnsupportedDataError(f"{name}: the affine {np.array2string(axes, precision=3)} is not finite or singular")
+        raise UnsupportedDataError(f"{name}: the affine {np.round(axes, 3).tolist()} is not finite or singular")
     cosines = (axes / lengths).T @ (axes / lengths)
     worst = np.abs(cosines - np.eye(3)).max()
     if worst > _ORTHOGONAL_TOLERANCE:

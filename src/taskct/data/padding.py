@@ -6,6 +6,7 @@ import numpy as np
 
 from taskct.data.case import AIR_HU
 
+LOWEST_AIR_HU = -1024.0  # of 12-bit scanners
 PADDING_BELOW_HU = -1500.0  # air is -1000 and sharp kernels undershoot to about -1100; below this is no measurement
 _MAX_CT_HU = 32000.0  # metal on an extended scale ends at 30710
 
@@ -14,15 +15,15 @@ def replace_padding(hu: np.ndarray, padding_value: float | None = None) -> tuple
     """Padding -> -1000 HU (air), everything else as read: (any shape) -> (same shape, a note or None).
 
     Padding are values below -1500 HU (-2000, -2048, -3024 ... : vendors mark the corners outside the scan circle so), and
-    values equal to `padding_value` (in HU, as a file's header declares it) where that lies below -1000 HU: a declared
-    value that tissue may have as well is not trusted. The input is not edited.
+    values equal to `padding_value` (in HU, as a file's header declares it) where that lies below -1024 HU: a declared
+    value that air or tissue may have as well is not trusted. The input is not edited.
 
     >>> hu, note = replace_padding(np.array([-3024.0, -1024.0, 40.0], dtype=np.float32))
     >>> hu.tolist(), note
     ([-1000.0, -1024.0, 40.0], '1 padding value (-3024 HU) became -1000')
     """
     outside = hu < PADDING_BELOW_HU
-    if padding_value is not None and padding_value < AIR_HU:
+    if padding_value is not None and padding_value < LOWEST_AIR_HU:
         outside |= hu == padding_value
     count = int(outside.sum())
     if count == 0:

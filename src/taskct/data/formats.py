@@ -1,0 +1,100 @@
+"""Which format a file has, by its content; and the volume formats with the function that reads each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from taskct.core.errors import FileFormatError, UnsupportedDataError
+from taskct.core.files import MAX_VOLUME_BYTES
+from taskct.data.bounded import GZIP_MAGIC, read_head
+from taskct.data.dicom.parse import looks_like_dicom
+from taskct.data.hdf5_guard import HDF5_MAGIC
+from taskct.data.metaimage import is_metaimage_head, read_metaimage_volume
+from taskct.data.nifti import is_nifti_head, read_nifti_volume
+from taskct.data.nrrd import read_nrrd_volume
+from taskct.data.volume import Volume
+
+_SUFFIXES = {
+    ".nii": "nifti", ".nii.gz": "nifti", ".mha": "metaimage", ".mhd": "metaimage", ".nrrd": "nrrd", ".nhdr": "nrrd",
+    ".h5": "hdf5", ".hdf5": "hdf5", ".dcm": "dicom", ".ima": "dicom",
+}  # fmt: skip
+_NAMES = {"nifti": "NIfTI", "metaimage": "MetaImage", "nrrd": "NRRD", "hdf5": "HDF5", "dicom": "DICOM"}
+_HEAD_BYTES = 540
+
+
+class _ReadVolume(Protocol):
+    def __call__(self, path: str | os.PathLike[str], *, limit_bytes: int = ...) -> Volume: ...
+
+
+VOLUME_READERS: dict[str, _ReadVolume] = {
+    "nifti": read_nifti_volume,
+    "metaimage": read_metaimage_volume,
+    "nrrd": read_nrrd_volume,
+}
+
+
+def kind_of(path: Path) -> str:
+    """ "nifti", "metaimage", "nrrd", "hdf5" or "dicom", by the first bytes of a file.
+
+    Raises FileFormatError when a name promises a format that the content is not, UnsupportedDataError for anything else.
+    """
+    promised = promised_kind(path)
+    head = _head(path)
+    tests: list[tuple[str, Callable[[bytes], bool]]] = [
+        ("nifti", is_nifti_head),
+        ("nrrd", lambda b: b.startswith(b"NRRD000")),
+        ("hdf5", lambda b: b.startswith(HDF5_MAGIC) or b.startswith(b"MATLAB 7.3")),
+        ("metaimage", is_metaimage_head),
+    ]
+    for kind, matches in tests:
+        if matches(head):
+            return kind
+    if looks_like_dicom(path):
+        return "dicom"
+    if promised is not None:
+        # a damaged header still belongs to the reader that can say what is wrong with it
+        if promised == "nifti" and len(head) >= 348 and head[:4] in (b"\x5c\1\0\0", b"\0\0\1\x5c"):
+            return "nifti"
+        what = "is empty" if not head else f"is not {_NAMES[promised]}"
+        raise FileFormatError(f"{path}: named like {_NAMES[promised]}, but its content {what}")
+    raise UnsupportedDataError(
+        f"{path}: not a format that taskct reads (DICOM, NIfTI, MetaImage, NRRD, HDF5, told by content)"
+    )
+
+
+def promised_kind(path: Path) -> str | None:
+    """The format that a file's name promises; None when it promises nothing."""
+    name = path.name.lower()
+    return next((kind for suffix, kind in _SUFFIXES.items() if name.endswith(suffix)), None)
+
+
+def read_volume(path: Path, *, limit_bytes: int = MAX_VOLUME_BYTES) -> Volume:
+    """Any of the volume formats, in our orientation."""
+    kind = kind_of(path)
+    if kind not in VOLUME_READERS:
+        raise UnsupportedDataError(f"{path}: {_NAMES[kind]} is not one volume in NIfTI, MetaImage or NRRD")
+    return VOLUME_READERS[kind](path, limit_bytes=limit_bytes)
+
+
+def volume_files(folder: Path) -> list[Path]:
+    """The files of a folder that are named like volumes, by name; hidden files and data files of headers are left out."""
+    files = sorted(f for f in folder.iterdir() if f.is_file() and not f.name.startswith("."))
+    return [f for f in files if promised_kind(f) in VOLUME_READERS]
+
+
+def format_name(kind: str) -> str:
+    """How a format is written for people."""
+    return _NAMES[kind]
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes; unpacked only if the file is gzipped."""
+    try:
+        with open(path, "rb") as stream:
+            head = stream.read(_HEAD_BYTES)
+    except OSError as error:
+        raise FileFormatError(f"{path}: cannot be read ({error.strerror})") from error
+    return read_head(path, _HEAD_BYTES) if head.startswith(GZIP_MAGIC) else head
