@@ -31,7 +31,7 @@ _SETS = (
     PublicData(
         name="lodopab",
         title="LoDoPaB-CT",
-        content="42,895 chest slices of LIDC-IDRI (362 x 362) with simulated low-dose sinograms (1000 x 513), split by patient",
+        content="42,895 chest slices of LIDC-IDRI (362 x 362) with simulated low-dose sinograms (1000 x 513)",
         licence="CC BY 4.0",
         size="about 55 GB zipped, 115 GB unpacked",
         where="Zenodo, doi:10.5281/zenodo.3384092",
@@ -53,7 +53,7 @@ _SETS = (
     PublicData(
         name="msd-liver",
         title="Medical Segmentation Decathlon, Task03 Liver",
-        content="201 CT, 131 with liver and cancer labels: LiTS in another packing, so never train on one and test on the other",
+        content="201 CT, 131 with liver and cancer labels: LiTS in another packing, so never use both",
         licence="CC BY-SA 4.0",
         size="about 27 GB packed",
         where="medicaldecathlon.com",
