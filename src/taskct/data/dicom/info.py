@@ -17,6 +17,7 @@ from taskct.data.dicom.stack import Stack, arrange
 from taskct.data.dicom.syntaxes import syntax_name
 from taskct.data.dicom.values import text
 from taskct.data.orientation import spacing_mm
+from taskct.data.padding import odd_hu_range
 
 MAX_DECODED_FILES = 16  # the HU range of a long series is that of evenly picked files
 
@@ -123,6 +124,8 @@ def _hu_range(found: Scan, frames: list[Frame]) -> tuple[tuple[float, float] | N
             break
     if filled:
         notes.append("pixels outside the scanned circle hold a padding value; it is read as air, -1000 HU")
+    if lows:
+        notes += [note for note in [odd_hu_range(np.array([min(lows), max(highs)]))] if note]
     return ((min(lows), max(highs)) if lows else None), len(lows), notes
 
 

@@ -1,4 +1,4 @@
-"""Pixels outside the scanned circle -> air, and nothing else touched.
+"""Pixels outside the scanned circle -> air, by the rule of data/padding.py and what a DICOM header declares.
 
 Scanners mark the corners of the square that no ray crossed with numbers such as -2000, -2048 or -3024 HU. They are not
 attenuation, and as such would count in every mean and every noise figure. Two rules, both reported with a count:
@@ -13,12 +13,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from taskct.data.case import AIR_HU
 from taskct.data.dicom.parse import DicomFile
 from taskct.data.dicom.values import integer
-
-AIR_HU = -1000.0
-IMPOSSIBLE_BELOW_HU = -1500.0
-LOWEST_AIR_HU = -1024.0
+from taskct.data.padding import LOWEST_AIR_HU, PADDING_BELOW_HU
 
 _ROUNDING_HU = 0.01  # of float32 at 32768; stored steps are larger
 
@@ -29,7 +27,7 @@ def fill_outside(hu: np.ndarray, *, declared_hu: tuple[float, float] | None = No
     >>> fill_outside(np.array([-3024.0, -1010.0, 40.0], np.float32))[:2]
     (array([-1000., -1010.,    40.], dtype=float32), 1)
     """
-    outside = hu < IMPOSSIBLE_BELOW_HU
+    outside = hu < PADDING_BELOW_HU
     notes: list[str] = []
     if declared_hu is not None:
         low, high = declared_hu

@@ -40,6 +40,7 @@ class DicomFile:
     syntax: str
     sop_class: str
     sop_uid: str
+    has_pixels: bool = True
     notes: tuple[str, ...] = ()
 
 
@@ -60,14 +61,17 @@ def open_header(path: Path) -> DicomFile:
 
     Raises FileFormatError, beginning with the path, for whatever is damaged or hostile.
     """
-    dataset, syntax, meta, notes = _parse(path, pixels=False, limit_bytes=MAX_VOLUME_BYTES)
+    guard = _Guard(path, stop_at_pixels=True)
+    dataset, syntax, meta, notes = _parse(path, guard, limit_bytes=MAX_VOLUME_BYTES)
     sop_class, sop_uid = _uid(path, dataset, "SOPClassUID"), _uid(path, dataset, "SOPInstanceUID")
-    return DicomFile(path, dataset, syntax, sop_class or meta.get(0x0002, ""), sop_uid or meta.get(0x0003, ""), notes)
+    sop_class, sop_uid = sop_class or meta.get(0x0002, ""), sop_uid or meta.get(0x0003, "")
+    return DicomFile(path, dataset, syntax, sop_class, sop_uid, guard.saw_pixels, notes)
 
 
 def open_whole(path: Path, *, pixel_bytes: int) -> Dataset:
     """Read header and pixels of a file whose header declares `pixel_bytes` of pixels; larger files are refused unread."""
-    return _parse(path, pixels=True, limit_bytes=MAX_BESIDE_PIXELS_BYTES + 2 * pixel_bytes)[0]
+    guard = _Guard(path, stop_at_pixels=False)
+    return _parse(path, guard, limit_bytes=MAX_BESIDE_PIXELS_BYTES + 2 * pixel_bytes)[0]
 
 
 def short(value: object, length: int = 80) -> str:
@@ -85,7 +89,7 @@ def reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {short(error, 120)[1:-1]}" if str(error) else type(error).__name__
 
 
-def _parse(path: Path, *, pixels: bool, limit_bytes: int) -> tuple[Dataset, str, dict[int, str], tuple[str, ...]]:
+def _parse(path: Path, guard: _Guard, *, limit_bytes: int) -> tuple[Dataset, str, dict[int, str], tuple[str, ...]]:
     from pydicom.filereader import read_dataset
 
     try:
@@ -105,8 +109,8 @@ def _parse(path: Path, *, pixels: bool, limit_bytes: int) -> tuple[Dataset, str,
                 stream,
                 is_implicit_VR=syntax == IMPLICIT_LITTLE,
                 is_little_endian=syntax != EXPLICIT_BIG,
-                stop_when=_Guard(path, stop_at_pixels=not pixels),
-                defer_size=None if pixels else MAX_HEADER_VALUE_BYTES,
+                stop_when=guard,
+                defer_size=MAX_HEADER_VALUE_BYTES if guard.stop_at_pixels else None,
             )
     except TaskctError:
         raise
@@ -130,12 +134,15 @@ class _Guard:
 
     def __init__(self, path: Path, *, stop_at_pixels: bool) -> None:
         self.path, self.stop_at_pixels, self.elements = path, stop_at_pixels, 0
+        self.saw_pixels = False
 
     def __call__(self, tag: Any, vr: str | None, length: int) -> bool:
         self.elements += 1
         if self.elements > MAX_HEADER_ELEMENTS:
             raise FileFormatError(f"{self.path}: more than {MAX_HEADER_ELEMENTS} elements; the file is damaged or hostile")
-        return self.stop_at_pixels and int(tag) in {0x7FE00010, 0x7FE00009, 0x7FE00008}
+        pixels = int(tag) in {0x7FE00010, 0x7FE00009, 0x7FE00008}
+        self.saw_pixels = self.saw_pixels or pixels
+        return self.stop_at_pixels and pixels
 
 
 def _read_meta(path: Path, file: BinaryIO) -> tuple[str, dict[int, str], tuple[str, ...]]:

@@ -69,6 +69,8 @@ def scan(path: PathLike | Iterable[PathLike]) -> Scan:
             continue
         try:
             file = open_header(each)
+            if is_ct(file) and not file.has_pixels:
+                raise FileFormatError(f"{each}: has no pixel data; the file is truncated, copy it again")
             uid = text(each, file.header, "SeriesInstanceUID")
         except DataError as error:
             damaged.append((each, error))

@@ -22,6 +22,7 @@ from taskct.data.dicom.stack import Stack, arrange, describe_twins
 from taskct.data.dicom.syntaxes import syntax_name
 from taskct.data.dicom.values import number, text
 from taskct.data.orientation import canonical, spacing_mm
+from taskct.data.padding import odd_hu_range
 
 PathLike = str | os.PathLike[str]
 
@@ -47,8 +48,7 @@ def read_series(
     volume, affine_mm = canonical(volume, stack.affine_mm, name=found.name)
     if filled:
         notes.append(f"{filled} pixels ({filled / volume.size:.1%}) outside the scanned circle were set to air, -1000 HU")
-    if float(volume.min()) >= 0 and float(volume.max()) > 500:
-        notes.append("no value below 0 HU: check that RescaleIntercept is right")
+    notes += [note for note in [odd_hu_range(volume)] if note]
     hu = torch.from_numpy(volume)
     first = stack.frames[0].file
     lossy = any(note.startswith(LOSSY) for note in pixel_notes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,7 +73,9 @@ def syntax_name(uid: str) -> str:
     """A transfer syntax for people: its name where pydicom knows it, else its UID."""
     from pydicom.uid import UID
 
-    known = UID(uid).name if uid else "(none)"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # on a UID that is none
+        known = UID(uid).name if uid else "(none)"
     return known if known != uid else short(uid)
 
 
