@@ -60,6 +60,14 @@ def test_counts_are_the_exact_poisson_quantile_of_their_draw(log_mean: float, se
     assert np.array_equal(counts, np.where(z.numpy() < 0, lower, upper))
 
 
+@pytest.mark.parametrize("mean", [15.9, 16.0, 21.3, 57.0, 400.0])
+def test_counts_are_exact_also_next_to_the_steps_of_the_quantile(mean: float) -> None:
+    z = torch.linspace(-5, 5, 200_001, dtype=torch.float64)  # some 1000 draws lie where the expansion cannot decide
+    counts = poisson_from_normal(torch.tensor(mean, dtype=torch.float64), z).numpy()
+    lower, upper = stats.poisson.ppf(stats.norm.cdf(z), mean), stats.poisson.isf(stats.norm.sf(z), mean)
+    assert np.array_equal(counts, np.where(z.numpy() < 0, lower, upper))
+
+
 def test_counts_rise_with_the_draw_and_with_the_mean() -> None:
     z = torch.linspace(-4, 4, 801).double()
     means = torch.logspace(-2, 5, 400).double()

@@ -55,14 +55,23 @@ def test_starved_rays_keep_a_finite_gradient() -> None:
 
 
 @pytest.mark.parametrize("electronic_std", [0.0, 10.0])
-@pytest.mark.parametrize("photons", [30.0, 100.0, 1000.0])
-def test_mean_and_spread_agree_with_exact_counts_from_30_photons_on(photons: float, electronic_std: float) -> None:
+@pytest.mark.parametrize("photons", [5.0, 8.0, 30.0, 1000.0])
+def test_mean_and_spread_agree_with_exact_counts_from_5_photons_on(photons: float, electronic_std: float) -> None:
     p = torch.zeros((1, 1, 100, 2000), dtype=torch.float64)
     exact = add_noise(p, Dose(photons, electronic_std=electronic_std), seed=0)
     twin = simulate_scan_differentiable(p, math.log(photons), seed=0, electronic_std=electronic_std)
-    # 200 000 rays with the same draws; docs/dose.md tabulates the residual disagreement
+    # docs/dose.md tabulates 2.1 % and 2.7 % at worst; 200 000 rays, with the same draws, add less than 0.3 %
     assert twin.mean().item() == pytest.approx(exact.mean().item(), abs=0.03 * exact.std().item())
-    assert twin.std().item() == pytest.approx(exact.std().item(), rel=0.05)
+    assert twin.std().item() == pytest.approx(exact.std().item(), rel=0.03)
+
+
+def test_the_plain_gaussian_agrees_from_30_photons_on() -> None:
+    p = torch.zeros((1, 1, 100, 2000), dtype=torch.float64)
+    exact = add_noise(p, Dose(30.0), seed=0)
+    twin = simulate_scan_differentiable(p, math.log(30.0), seed=0, skewed=False)
+    assert twin.std().item() == pytest.approx(exact.std().item(), rel=0.03)  # tabulated 2.0 %
+    starved = simulate_scan_differentiable(p, math.log(8.0), seed=0, skewed=False)
+    assert starved.std().item() > 1.15 * add_noise(p, Dose(8.0), seed=0).std().item()  # and not below
 
 
 def test_the_same_seed_gives_the_draws_of_the_exact_simulation() -> None:

@@ -161,3 +161,14 @@ def test_wrong_values_are_refused_with_advice() -> None:
         add_noise(torch.full((1, 1, 2, 2), float("nan")), Dose(1e4), seed=0)
     with pytest.raises(GeometryError, match="Projector expects mu of shape"):
         scan(torch.zeros(1, 1, 16, 16))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_noise_is_the_same_on_every_device_unless_it_is_drawn_there() -> None:
+    p = torch.rand((2, 1, 30, 40), generator=generator(0)) * 8
+    dose = Dose(4096, electronic_std=3)
+    here, there = add_noise(p, dose, seed=0), add_noise(p.cuda(), dose, seed=0)
+    assert there.is_cuda and torch.allclose(here, there.cpu(), atol=1e-5)
+    drawn_there = add_noise(p.cuda(), dose, seed=0, noise_device="cuda")
+    assert drawn_there.is_cuda and not torch.allclose(here, drawn_there.cpu(), atol=1e-2)

@@ -71,12 +71,10 @@ def lower_dose(
 
 
 def _thin(counts: Tensor, keep: float, electronic_std: float, stream: torch.Generator) -> Tensor:
-    """Binomial thinning of whole photons; with read-out noise the broken remainder is scaled, so that the mean is kept."""
-    whole = counts.round()
-    chance = torch.full_like(whole, keep, device=stream.device)
-    thinned = torch.binomial(whole.to(stream.device), chance, generator=stream)
+    """Binomial thinning of whole photons, and the read-out noise that it took away."""
+    whole = counts.round().to(stream.device)
+    thinned = torch.binomial(whole, torch.full_like(whole, keep), generator=stream)
     if electronic_std > 0:
         given_back = math.sqrt(1 - keep**2) * electronic_std
         thinned += given_back * torch.randn(thinned.shape, dtype=torch.float64, device=stream.device, generator=stream)
-        return thinned.to(counts.device) + keep * (counts - whole)
     return thinned.to(counts.device)
