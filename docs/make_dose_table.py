@@ -76,7 +76,7 @@ def table(electronic_std: float) -> str:
 def agreement() -> str:
     """From how many photons on the twin agrees: worst disagreement over p in 0..9 and N0 in 2^8..2^16."""
     lines = [
-        "| read-out noise | photons, at least | means differ, in SD | SDs, ratio | plain Gaussian: means differ | SDs, ratio |",
+        "| read-out noise | photons from | means differ, in SD | SDs, ratio | plain Gaussian: means differ | SDs, ratio |",
         "|---:|---:|---:|---:|---:|---:|",
     ]
     for electronic_std in (0.0, 10.0):
