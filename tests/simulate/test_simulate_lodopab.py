@@ -96,6 +96,13 @@ def test_seed_and_case_decide_and_other_doses_keep_the_image() -> None:
     assert not torch.equal(one[1], other[1])
 
 
+def test_a_slice_is_the_same_alone_and_in_a_stack() -> None:
+    stack = torch.stack([_slice(), _slice().flip(1), _slice().T])
+    p, mu = lodopab_scan(stack, seed=3, recipe=SMALL)
+    p_alone, mu_alone = lodopab_scan(stack[2], seed=3, items=[2], recipe=SMALL)
+    assert torch.equal(p[2:], p_alone) and torch.equal(mu[2:], mu_alone)
+
+
 def test_slices_of_another_size_unit_or_with_nan_are_refused() -> None:
     with pytest.raises(GeometryError, match=r"HU slices of 512 x 512.*for other sizes use scan_case"):
         lodopab_scan(torch.zeros(256, 256), seed=0)

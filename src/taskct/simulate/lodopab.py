@@ -15,20 +15,20 @@ image is (mu / `MU_MAX_PER_MM`).T. The published noise cannot be repeated: its s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from taskct.core.errors import GeometryError, UnitsError
-from taskct.core.seeds import generator
 from taskct.core.units import MU_AIR_LODOPAB_PER_MM, MU_WATER_LODOPAB_PER_MM, to_mu
 from taskct.geometry import Grid, ParallelBeam
 from taskct.geometry.presets import lodopab
 from taskct.physics.dose import MIN_FLOOR_PHOTONS, Dose
 from taskct.physics.projector import Projector
 from taskct.simulate.resample import onto_grid
-from taskct.simulate.scan import add_noise, check_seed
+from taskct.simulate.scan import add_noise, check_seed, noise_streams
 
 HU_MAX = 3071.0
 MU_MAX_PER_MM = HU_MAX * (MU_WATER_LODOPAB_PER_MM - MU_AIR_LODOPAB_PER_MM) / 1000 + MU_WATER_LODOPAB_PER_MM
@@ -60,22 +60,29 @@ def lodopab_scan(
     seed: int | torch.Generator,
     photons: float = PHOTONS,
     case_id: str = "",
+    items: Sequence[int | str] | None = None,
     recipe: LodopabRecipe | None = None,
 ) -> tuple[Tensor, Tensor]:
     """A LoDoPaB observation and its truth: HU (512, 512) or (B, 512, 512) -> p (B, 1, 1000, 513), mu (B, 1, 362, 362).
 
     p is dimensionless, mu in 1/mm; both in the dtype of `hu_slice` and for the geometry `geometry.presets.lodopab`.
-    `photons` other than 4096 gives the same protocol at another dose. Raises GeometryError for another slice size,
+    `photons` other than 4096 gives the same protocol at another dose. `items` names the slices of a stack (their numbers in
+    the case), so that each gets the same noise whichever others are made with it. Raises GeometryError for another slice size,
     UnitsError for NaN or values that are no HU.
     """
-    mu = lodopab_image(hu_slice, seed=seed, case_id=case_id, recipe=recipe)
+    mu = lodopab_image(hu_slice, seed=seed, case_id=case_id, items=items, recipe=recipe)
     p = lodopab_projections(mu, recipe=recipe)
-    noisy = add_noise(p, Dose(photons), seed=seed, case_id=case_id, floor_photons=MIN_FLOOR_PHOTONS)
+    noisy = add_noise(p, Dose(photons), seed=seed, case_id=case_id, items=items, floor_photons=MIN_FLOOR_PHOTONS)
     return noisy, mu
 
 
 def lodopab_image(
-    hu_slice: Tensor, *, seed: int | torch.Generator, case_id: str = "", recipe: LodopabRecipe | None = None
+    hu_slice: Tensor,
+    *,
+    seed: int | torch.Generator,
+    case_id: str = "",
+    items: Sequence[int | str] | None = None,
+    recipe: LodopabRecipe | None = None,
 ) -> Tensor:
     """The ground truth: HU (512, 512) or (B, 512, 512) in array order (y, x) -> mu (B, 1, 362, 362) in 1/mm, 0..mu_max."""
     recipe = recipe or LodopabRecipe()
@@ -97,7 +104,8 @@ def lodopab_image(
     hu = hu_slice.detach().reshape(-1, 1, side, side)[..., crop : side - crop, crop : side - crop]
     if hu.shape[-2:] != recipe.grid.shape:
         raise GeometryError(f"cropping {side} by {crop} leaves {tuple(hu.shape[-2:])}, not {recipe.grid.shape}")
-    parts = [_uniform(one, generator(seed, case_id, i, "de-quantisation")) for i, one in enumerate(hu)]
+    streams = noise_streams(hu, seed, case_id, items, "cpu", purpose="de-quantisation")
+    parts = [_uniform(one, stream) for one, stream in zip(hu, streams, strict=True)]
     mu = to_mu(hu + torch.stack(parts), mu_water_per_mm=MU_WATER_LODOPAB_PER_MM, mu_air_per_mm=MU_AIR_LODOPAB_PER_MM)
     return mu.clamp(0.0, MU_MAX_PER_MM)
 
@@ -106,8 +114,9 @@ def lodopab_projections(mu: Tensor, *, recipe: LodopabRecipe | None = None) -> T
     """Noise-free observation through the finer grid: mu (B, 1, 362, 362) -> p (B, 1, 1000, 513)."""
     recipe = recipe or LodopabRecipe()
     fine = recipe.grid.resized((recipe.fine_pixels, recipe.fine_pixels))
-    with torch.no_grad():
-        return Projector(fine, recipe.beam)(onto_grid(mu, recipe.grid, fine))
+    A = Projector(fine, recipe.beam)
+    with torch.no_grad():  # one by one: the fine images of a whole chest would take gigabytes
+        return torch.cat([A(onto_grid(one[None], recipe.grid, fine)) for one in mu])
 
 
 def _uniform(like: Tensor, stream: torch.Generator) -> Tensor:
