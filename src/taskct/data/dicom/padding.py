@@ -7,6 +7,7 @@ attenuation, and as such would count in every mean and every noise figure. Two r
 - a declared PixelPaddingValue (to its PixelPaddingRangeLimit) between -1500 and -1024 HU becomes -1000 HU as well.
 
 A declared value at or above -1024 HU could be air or tissue (files exist that declare 0 HU); it is left alone and noted.
+Series that taskct wrote have no padding and are read as they are.
 """
 
 from __future__ import annotations

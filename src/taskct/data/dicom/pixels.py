@@ -30,6 +30,8 @@ def frame_hu(frame: Frame, stored: np.ndarray) -> tuple[np.ndarray, int, tuple[s
             f"{frame.file.path}: values from {hu.min():g} to {hu.max():g} after RescaleSlope {frame.slope:g} are no HU; "
             "the header is wrong"
         )
+    if text(frame.file.path, frame.file.header, "Manufacturer") == "taskct":
+        return hu.astype(np.float32), 0, ()  # our writer never pads, and noise of a low dose may reach any depth
     declared = declared_padding(frame.file, slope=frame.slope, intercept=frame.intercept)
     return fill_outside(hu.astype(np.float32), declared_hu=declared)
 

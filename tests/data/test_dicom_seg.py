@@ -1,0 +1,173 @@
+"""DICOM SEG on the samples of a case, by geometry."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from dicom_files import FRAME_OF_REFERENCE, save, save_stack
+from pydicom.dataset import Dataset
+
+from taskct.core.errors import DataError, FileFormatError, GeometryError, InputError, UnsupportedDataError
+from taskct.data.dicom.seg import read_seg
+from taskct.data.dicom.series import read_series
+
+SHAPE = (4, 16, 20)
+
+
+def _item(**values) -> Dataset:
+    made = Dataset()
+    for keyword, value in values.items():
+        setattr(made, keyword, value)
+    return made
+
+
+def segmentation(frames, *, names=("Liver",), flipped=False, offset_mm=(0.0, 0.0, 0.0), **changes) -> Dataset:
+    """A SEG file; `frames` are (slice number, segment number, mask (16, 20))."""
+    made = Dataset()
+    made.SOPClassUID, made.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.7.1"
+    made.Modality, made.FrameOfReferenceUID, made.SegmentationType = "SEG", FRAME_OF_REFERENCE, "BINARY"
+    made.Rows, made.Columns, made.NumberOfFrames = 16, 20, len(frames)
+    made.SamplesPerPixel, made.PhotometricInterpretation = 1, "MONOCHROME2"
+    made.BitsAllocated, made.BitsStored, made.HighBit, made.PixelRepresentation = 1, 1, 0, 0
+    made.SegmentSequence = [_item(SegmentNumber=n + 1, SegmentLabel=name) for n, name in enumerate(names)]
+    sign = -1 if flipped else 1
+    made.SharedFunctionalGroupsSequence = [
+        _item(
+            PlaneOrientationSequence=[_item(ImageOrientationPatient=[sign, 0, 0, 0, sign, 0])],
+            PixelMeasuresSequence=[_item(PixelSpacing=[0.75, 0.5], SliceThickness=2)],
+        )
+    ]
+    corner = (-100.5 + 0.5 * 19, -90.25 + 0.75 * 15) if flipped else (-100.5, -90.25)
+    made.PerFrameFunctionalGroupsSequence = [
+        _item(
+            PlanePositionSequence=[
+                _item(
+                    ImagePositionPatient=[
+                        corner[0] + offset_mm[0],
+                        corner[1] + offset_mm[1],
+                        -50.0 + 2 * number + offset_mm[2],
+                    ]
+                )
+            ],
+            SegmentIdentificationSequence=[_item(ReferencedSegmentNumber=segment)],
+        )
+        for number, segment, _ in frames
+    ]
+    masks = np.stack([mask[::sign, ::sign] for _, _, mask in frames])
+    packed = np.packbits(masks.astype(np.uint8).ravel(), bitorder="little").tobytes()
+    made.PixelData = packed + b"\0" * (len(packed) % 2)
+    for keyword, value in changes.items():
+        setattr(made, keyword, value)
+    return made
+
+
+def some_mask(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).random(SHAPE[1:]) > 0.7
+
+
+@pytest.fixture
+def case(tmp_path):
+    save_stack(tmp_path / "ct")
+    return read_series(tmp_path / "ct")
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+def test_frames_in_any_order_land_on_their_slices(case, tmp_path, flipped):
+    masks = {3: some_mask(3), 0: some_mask(0)}  # slices 1 and 2 have no frame
+    made = segmentation([(n, 1, m) for n, m in masks.items()], flipped=flipped)
+    labels, names = read_seg(save(made, tmp_path / "seg.dcm"), case)
+    assert labels.shape == SHAPE and labels.dtype == torch.int16 and names == {1: "Liver"}
+    for number in range(4):
+        expected = masks.get(number, np.zeros(SHAPE[1:], bool))
+        assert np.array_equal(labels[number].numpy(), expected.astype(np.int16))
+
+
+def test_several_segments_keep_their_numbers(case, tmp_path):
+    left = np.zeros(SHAPE[1:], bool)
+    left[:, :5] = True
+    made = segmentation([(1, 1, left), (1, 2, ~left)], names=("Liver", "Tumour"))
+    labels, names = read_seg(save(made, tmp_path / "seg.dcm"), case)
+    assert names == {1: "Liver", 2: "Tumour"}
+    assert np.array_equal(labels[1].numpy(), np.where(left, 1, 2))
+
+
+def test_label_maps_are_read(case, tmp_path):
+    values = (some_mask(1) * 2).astype(np.uint8)
+    made = segmentation(
+        [(2, 1, some_mask(1))],
+        names=("Liver", "Tumour"),
+        SegmentationType="LABELMAP",
+        SOPClassUID="1.2.840.10008.5.1.4.1.1.66.7",
+        BitsAllocated=8,
+        BitsStored=8,
+        HighBit=7,
+        PixelData=values.tobytes(),
+    )
+    labels, _ = read_seg(save(made, tmp_path / "seg.dcm"), case)
+    assert np.array_equal(labels[2].numpy(), values.astype(np.int16))
+
+
+def test_the_only_seg_of_a_folder_is_found(case, tmp_path):
+    save(segmentation([(0, 1, some_mask(0))]), tmp_path / "ct" / "seg")
+    assert int(read_seg(tmp_path / "ct", case)[0].sum()) == int(some_mask(0).sum())
+    save(segmentation([(0, 1, some_mask(0))]), tmp_path / "ct" / "seg2")
+    with pytest.raises(InputError, match="2 DICOM SEG files"):
+        read_seg(tmp_path / "ct", case)
+
+
+@pytest.mark.parametrize("offset_mm", [(0.25, 0, 0), (0, 0, 1.0), (0, 0.1, 0), (0, 0, 20.0), (-10.0, 0, 0)])
+def test_another_grid_is_refused(case, tmp_path, offset_mm):
+    path = save(segmentation([(1, 1, np.ones(SHAPE[1:], bool))], offset_mm=offset_mm), tmp_path / "seg.dcm")
+    with pytest.raises(GeometryError) as error:
+        read_seg(path, case)
+    assert str(error.value).startswith(str(path)) and "give the segmentation" in str(error.value)
+
+
+def test_another_frame_of_reference_is_refused(case, tmp_path):
+    path = save(segmentation([(1, 1, some_mask(0))], FrameOfReferenceUID="1.9.9"), tmp_path / "seg.dcm")
+    with pytest.raises(GeometryError, match="FrameOfReferenceUID"):
+        read_seg(path, case)
+
+
+def test_overlapping_segments_are_refused(case, tmp_path):
+    full = np.ones(SHAPE[1:], bool)
+    path = save(segmentation([(1, 1, full), (1, 2, full)], names=("Liver", "Tumour")), tmp_path / "seg.dcm")
+    with pytest.raises(UnsupportedDataError, match=r"1 \(Liver\) and 2 \(Tumour\) overlap in 320 pixels"):
+        read_seg(path, case)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"SegmentationType": "FRACTIONAL"}, "probabilities"),
+        ({"SegmentationType": "OTHER"}, "SegmentationType"),
+        ({"PixelData": b"\0" * 8}, "truncated"),
+        ({"NumberOfFrames": 3}, "truncated"),
+        ({"SegmentSequence": []}, "described"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2", "Modality": "CT"}, "no DICOM SEG"),
+        ({"Rows": 60000, "Columns": 60000, "NumberOfFrames": 9000}, "limit"),
+    ],
+)
+def test_a_wrong_segmentation_is_refused_by_name(case, tmp_path, changes, words):
+    path = save(segmentation([(1, 1, some_mask(0))], **changes), tmp_path / "seg.dcm")
+    with pytest.raises(DataError) as error:
+        read_seg(path, case)
+    assert words in str(error.value) and str(error.value).startswith(str(path))
+
+
+def test_frames_must_be_described(case, tmp_path):
+    made = segmentation([(1, 1, some_mask(0)), (2, 1, some_mask(1))])
+    del made.PerFrameFunctionalGroupsSequence[1]
+    with pytest.raises(FileFormatError, match="2 frames and describes 1"):
+        read_seg(save(made, tmp_path / "seg.dcm"), case)
+
+
+@pytest.mark.real_data
+def test_a_real_liver_lies_on_liver(real_data):
+    folder = real_data / "dicom_seg_liver_3slice"
+    case = read_series([folder / f"0{n}.dcm" for n in (1, 2, 3)])
+    labels, names = read_seg(folder / "liver.dcm", case)
+    assert names == {1: "Liver"}
+    assert [int((s > 0).sum()) for s in labels] == [36233, 35645, 35220]  # feet first
+    assert 20 < float(case.hu[labels == 1].median()) < 70  # liver without or with little contrast
