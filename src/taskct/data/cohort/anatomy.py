@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from taskct.core.seeds import derive_seed
+from taskct.data.cohort import shapes
 from taskct.data.cohort.bowel import draw_bowel, paint_bowel, paint_mesentery
 from taskct.data.cohort.canvas import ALL, Canvas
 from taskct.data.cohort.draws import Draws
@@ -59,7 +60,7 @@ class Anatomy:
         self.bowel = draw_bowel(Draws(self.seed, "bowel"))
         self.vessels = draw_vessels(Draws(self.seed, "vessels"), self.liver)
         s = self.seed
-        self._body = [LatticeField(s, f"body-{axis}", step_mm=75, std=3.0) for axis in "yx"]
+        self._body = [LatticeField(s, f"body-{axis}", step_mm=60, std=3.5) for axis in "yx"]
         self._shift = [LatticeField(s, f"shift-{axis}", step_mm=38, std=4.5) for axis in "zyx"]
         self._ripple = [LatticeField(s, f"ripple-{axis}", step_mm=13, std=1.0) for axis in "yx"]
         self._fibres = LatticeField(s, "fibres", step_mm=3.2, pixel_average=True)
@@ -175,6 +176,7 @@ class Anatomy:
         u, v, w, bx, by = (np.stack([getattr(c, name) for c in canvases]) for name in ("u", "v", "w", "body_x", "body_y"))
         cavity = cavity_distance(bx, by, self.habitus)
         depth = liver_distance(self.liver, self.frame, u, v, w, cavity=cavity, scale=self.habitus.scale)  # (Z, Y, X)
+        depth = np.maximum(depth, -self._overpainted(u, v, w))
         area = (depth < 0).sum((1, 2))
         shown = np.where(area > area.max() / 7)[0]
         self.liver_extent_mm = (float(_SEARCH_Z_MM[shown[0]]), float(_SEARCH_Z_MM[shown[-1]]))
@@ -183,6 +185,14 @@ class Anatomy:
         where_mm = np.stack([_SEARCH_Z_MM[place[:, 0]], axes.y_mm[place[:, 1]], axes.x_mm[place[:, 2]]], 1)
         deep_mm = -depth[tuple(place.T)]
         self.lesions, self.distractors = self._place_lesions(where_mm, deep_mm)
+
+    def _overpainted(self, u: np.ndarray, v: np.ndarray, w: np.ndarray) -> np.ndarray:
+        """Distance in mm to what is painted over the liver: kidney with its fat, vena cava, the great portal vessels."""
+        scale, vessels = np.float32(self.habitus.scale), self.vessels
+        kidney = self.organs.kidneys[0].distance(u, v, w) * scale - self.organs.capsule_mm
+        cava = shapes.ellipse(u, v, self.liver.cava, vessels.cava_mm) * scale - 2
+        trunk = [shapes.capsule(u, v, w, rod.start, rod.end, rod.radii_mm) * scale - 2 for rod in vessels.trunk[:3]]
+        return np.asarray(np.minimum.reduce([kidney, cava, *trunk]))
 
     def _place_lesions(self, where_mm: np.ndarray, deep_mm: np.ndarray) -> tuple[tuple[Lesion, ...], tuple[Lesion, ...]]:
         draws, chosen = Draws(self.seed, "lesions"), self.settings

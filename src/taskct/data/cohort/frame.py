@@ -63,7 +63,7 @@ def cavity_distance(x: np.ndarray, y: np.ndarray, habitus: Habitus) -> np.ndarra
 
 def diaphragm_distance(u: np.ndarray, v: np.ndarray, w: np.ndarray | float, frame: Frame) -> np.ndarray:
     """Distance to the diaphragm's dome in nominal mm: negative below it, where the abdomen is."""
-    q = (u * np.float32(1 / 128)) ** 2 + ((v + 24) * np.float32(1 / 110)) ** 2
+    q = (u * np.float32(1 / 128)) ** 2 + ((v + 17) * np.float32(1 / 110)) ** 2
     height = np.float32(frame.diaphragm_top) - np.float32(frame.diaphragm_depth) * q * q * np.minimum(q, 1.3)
     slope = np.float32(4.5 * frame.diaphragm_depth / 120) * q * q  # |d height / d (u, v)|, about
     return np.asarray((w - height) / np.sqrt(1 + slope * slope))

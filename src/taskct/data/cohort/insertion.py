@@ -67,7 +67,7 @@ def insert_lesion(
     window = _window(case, lesion)
     cover, share = _cover(case, lesion, window)
     inside = organ[window]
-    outside = 1 - float((cover * inside).sum() / max(lesion.volume_mm3 / _voxel_mm3(case), 1e-9))
+    outside = 1 - float((cover * inside).sum() / max(float(cover.sum()), 1e-9))  # of what lies in the volume
     if outside > MOST_OUTSIDE:
         raise InputError(
             f"case {case.case_id}: {outside:.0%} of a lesion of radius {radius_mm:g} mm at {_text(lesion.centre_mm)} "
@@ -222,7 +222,8 @@ def _deepest_mm(case: Case, organ: np.ndarray) -> tuple[float, float, float]:
         raise InputError(
             f"case {case.case_id} has no voxel of the organ's label; its labels are {torch.unique(case.labels).tolist()}"
         )
-    at = np.unravel_index(int(distance_transform_edt(organ, sampling=case.spacing_mm).argmax()), organ.shape)
+    depth = distance_transform_edt(np.pad(organ, 1), sampling=case.spacing_mm)[1:-1, 1:-1, 1:-1]
+    at = np.unravel_index(int(depth.argmax()), organ.shape)
     z, y, x = (case.affine_mm @ np.array([*at, 1.0]))[:3]
     return float(z), float(y), float(x)
 

@@ -48,7 +48,7 @@ def draw_liver(draws: Draws) -> Liver:
     left_u = draws.uniform(-14, 4)
     right = Ball(
         (draws.uniform(2, 16), draws.uniform(-4, 8), draws.uniform(-78, -66)),
-        (102 * size * draws.uniform(0.92, 1.1), 84 * size, 72 * size * draws.uniform(0.94, 1.08)),
+        (102 * size * draws.uniform(0.92, 1.1), 92 * size, 77 * size * draws.uniform(0.94, 1.08)),
         draws.uniform(-0.12, 0.12),
     )
     left = Ball(
@@ -95,8 +95,8 @@ def liver_distance(
     d = shapes.carve(d, liver.kidney_hollow.distance(u, v, w), 8.0)
     if liver.gallbladder is not None:
         d = shapes.carve(d, liver.gallbladder.distance(u, v, w) - 1.5, 4.0)
-    hollow_v, hollow_u = liver.cava
-    d = shapes.carve(d, shapes.ellipse(u, v, (hollow_v, hollow_u), (13, 12)), 3.0)
+    groove = Ball((-80, *liver.cava), (72, 15, 15))  # below the hilum the vena cava runs behind the liver, above it inside
+    d = shapes.carve(d, groove.distance(u, v, w), 3.0)
     dome = diaphragm_distance(u, v, w, frame)
     d = shapes.carve(d, -(dome + np.float32(2.5)), 5.0) * np.float32(scale)
     return np.asarray(np.maximum(d, cavity + np.float32(1.0)))

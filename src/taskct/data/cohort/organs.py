@@ -37,7 +37,7 @@ class Organs:
 def draw_organs(draws: Draws, *, visceral_fat: float) -> Organs:
     """Sizes and places of one patient's organs; `visceral_fat` (0 to 1) sets the fat round the kidneys."""
     spleen_size = draws.normal(1.0, 0.13, 0.7, 1.45)
-    stomach_size = draws.uniform(0.65, 1.15)
+    stomach_size = draws.uniform(0.75, 1.3)
     body = Ball(
         (draws.uniform(25, 42), draws.uniform(-32, -18), draws.uniform(52, 66)),
         (58, 30 * stomach_size, 38 * stomach_size),
@@ -57,8 +57,8 @@ def draw_organs(draws: Draws, *, visceral_fat: float) -> Organs:
     filling = draws.pick([draws.uniform(0, 35), draws.uniform(35, 70), draws.uniform(150, 330)], [0.55, 0.3, 0.15])
     return Organs(
         spleen=Ball(
-            (draws.uniform(16, 34), draws.uniform(22, 36), draws.uniform(92, 102)),
-            (54 * spleen_size, 50 * spleen_size, 34 * spleen_size),
+            (draws.uniform(22, 40), draws.uniform(22, 36), draws.uniform(90, 100)),
+            (60 * spleen_size, 52 * spleen_size, 34 * spleen_size),
             draws.uniform(0.2, 0.6),
         ),
         spleen_hollow=Ball((24, draws.uniform(4, 14), draws.uniform(50, 60)), (70, 36, 24), 0.3),

@@ -11,8 +11,8 @@ from taskct.data.cohort.fields import Axes, LatticeField
 from taskct.data.cohort.intensities import TEXTURE_HU, Organ
 
 STEPS_MM = (2.5, 7.0, 22.0)
-_RESOLUTION_MM = 0.6  # sd of the kernel's blur
-_SLOW_MM = 2.4  # slower than this, filtered back-projection leaves little noise
+_RESOLUTION_MM = 0.85  # sd of the kernel's blur
+_SLOW_MM = 3.0  # slower than this, filtered back-projection leaves little noise
 
 
 def texture_fields(seed: int) -> tuple[LatticeField, ...]:
