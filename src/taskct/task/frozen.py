@@ -1,0 +1,96 @@
+"""A task network that cannot learn any more, but tells an image how to serve it better."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from taskct.core.errors import InputError
+
+
+class FrozenTask(nn.Module):
+    """`task(mu, target)` -> scalar penalty; `task.predict(mu)` -> what the network says of an image in 1/mm.
+
+    `net` is any module, `prepare` the differentiable way from mu (B, 1, ...) to its input (`HuWindow`, `Resample`, `Chain`),
+    `penalty(prediction, target)` a scalar that is smaller for better answers (`DiceCE`), `name` what it is logged under.
+    The weights of `net` stay as they are, BatchNorm statistics and dropout included: `train()` does not reach it.
+    (Sefercioglu et al., arXiv 2511.07094, Fig. 1: the second loss.)
+
+    Raises InputError for a net that is not frozen (see `freeze`), and when a gradient that the caller asked for is blocked
+    on its way: by a `prepare` that detaches or rounds, or a net that predicts inside `no_grad` or `inference_mode`.
+
+    >>> net = freeze(nn.Conv2d(1, 2, 1))
+    >>> task = FrozenTask(net, nn.Identity(), lambda logits, target: logits.square().mean(), "demo")
+    >>> mu = torch.ones(1, 1, 4, 4, requires_grad=True)
+    >>> task(mu, None).backward(); mu.grad.abs().sum() > 0
+    tensor(True)
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        prepare: Callable[[Tensor], Tensor],
+        penalty: Callable[[Tensor, Any], Tensor],
+        name: str,
+    ) -> None:
+        super().__init__()
+        if not name:
+            raise InputError("FrozenTask expects a name, under which its penalty is logged")
+        self.net, self.prepare, self.penalty, self.name = net, prepare, penalty, name
+        self.check_frozen()
+
+    def forward(self, mu: Tensor, target: Any) -> Tensor:
+        """Penalty of an image: mu (B, 1, ...) in 1/mm, target as `penalty` wants it -> scalar."""
+        return self.penalty(self.predict(mu), target)
+
+    def predict(self, mu: Tensor) -> Tensor:
+        """The network's answer: mu (B, 1, ...) in 1/mm -> its output, with a gradient to mu when mu asks for one."""
+        self.check_frozen()
+        wanted = mu.requires_grad and torch.is_grad_enabled()
+        x = self.prepare(mu)
+        if wanted and not x.requires_grad:
+            raise InputError(
+                f"task {self.name!r}: its prepare step blocks the gradient (it detaches, rounds or converts to numpy); "
+                "use differentiable steps such as HuWindow and Resample"
+            )
+        answer = self.net(x)
+        if wanted and not answer.requires_grad:
+            raise InputError(
+                f"task {self.name!r}: its network blocks the gradient (it predicts inside no_grad or inference_mode, as "
+                "whole-image predictors do); pass the bare network instead of the predictor"
+            )
+        return answer
+
+    def train(self, mode: bool = True) -> FrozenTask:
+        """Does nothing: a frozen task stays in evaluation mode."""
+        return self
+
+    def requires_grad_(self, requires_grad: bool = True) -> FrozenTask:
+        """Refuses to thaw the weights."""
+        if requires_grad:
+            raise InputError(f"task {self.name!r} is frozen; train a copy of its network instead")
+        return self
+
+    def check_frozen(self) -> None:
+        """Raise InputError when a weight may move or a layer is in training mode."""
+        loose = [n for n, p in self.net.named_parameters() if p.requires_grad]
+        if loose:
+            raise InputError(
+                f"task {self.name!r}: {len(loose)} weights are not frozen ({loose[0]}, ...); use taskct.task.freeze(net)"
+            )
+        training = [n or "the network itself" for n, m in self.net.named_modules() if m.training]
+        if training:
+            raise InputError(
+                f"task {self.name!r}: {training[0]} is in training mode, so its statistics would move; use freeze(net)"
+            )
+
+
+def freeze(net: nn.Module) -> nn.Module:
+    """A frozen copy of a network, in evaluation mode; the original stays as it is."""
+    frozen = copy.deepcopy(net)
+    frozen.eval()
+    return nn.Module.requires_grad_(frozen, False)
