@@ -15,27 +15,26 @@ if TYPE_CHECKING:
     from taskct.data.dicom.info import SeriesInfo
     from taskct.data.scan import Scan
 
-_VOLUMES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr", ".h5", ".hdf5")
-
 
 def path(found: Path, *, labels: Path | None = None) -> list[str]:
     """What lies at a path: a run folder, a scan file, a volume, or DICOM series."""
     if found.is_dir() and is_run(found):
         return run_folder(found)
+    from taskct.data.dicom.info import inspect_series
+    from taskct.data.formats import kind_of
+
     if is_scan_file(found):
         from taskct.data.scan import read_scan
 
         return scan_file(read_scan(found))
-    if labels is not None or found.name.lower().endswith(_VOLUMES):
-        from taskct.data.open import open_case
-
-        return volume(open_case(found, labels=labels))
     if found.suffix == ".toml":
         from taskct.core.config import read_toml
 
         return [f"config with {', '.join(read_toml(found)) or 'nothing in it'}"]
-    from taskct.data.dicom.info import inspect_series
+    if labels is not None or (found.is_file() and kind_of(found) != "dicom"):
+        from taskct.data.open import open_case
 
+        return volume(open_case(found, labels=labels))
     infos = inspect_series(found)
     if not infos:
         raise InputError(f"{found}: holds no DICOM, volume, scan or run; give a file or folder that does")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -23,6 +24,7 @@ def run(
     beam: str | None = typer.Option(None, metavar="NAME|FILE.toml", help="[default: clinical_fan]"),
     views: int | None = options.VIEWS,
     labels: list[str] = typer.Option([], help="Label maps, one per input in the same order; scores are then per region too."),
+    label_name: list[str] = options.LABEL_NAME,
     slices: str | None = options.SLICES,
     seed: int | None = typer.Option(None, help="[default: 0]"),
     refine: int | None = typer.Option(None, min=1, max=8, help="Project the truth on a finer grid.  [default: 2]"),
@@ -36,7 +38,7 @@ def run(
     Example: taskct evaluate series/ --methods fbp,tv_min:strength=0.1 --doses 1,0.1 --slices 3:9 --out runs/first
     """
     from taskct.cli.experiment import Experiment, read_experiment, run_experiment
-    from taskct.cli.words import parse_beam, parse_methods, parse_numbers
+    from taskct.cli.words import parse_beam, parse_label_names, parse_methods, parse_numbers
     from taskct.core.config import from_dict, to_dict
     from taskct.core.errors import ConfigError
     from taskct.core.runs import is_run
@@ -46,19 +48,20 @@ def run(
     repeated = first.suffix == ".toml" or (first.is_dir() and is_run(first))
     if repeated and len(inputs) > 1:
         raise ConfigError(f"{first}: a config or run is repeated alone, got {len(inputs)} inputs")
-    new = {"inputs": inputs, "methods": {"fbp": {"method": "fbp"}}}
+    new: dict[str, Any] = {"inputs": inputs, "methods": {"fbp": {"method": "fbp"}}}
     config = to_dict(read_experiment(first)) if repeated else new
     given = {"slices": slices, "seed": seed, "refine": refine, "protocol": protocol, "labels": labels or None}
     config |= {k: v for k, v in given.items() if v is not None}
+    if label_name:
+        config["label_names"] = {str(number): name for number, name in parse_label_names(label_name).items()}
     if methods:
         config["methods"] = parse_methods(methods)
     if beam is not None:
         config["beam"] = beam_to_config(parse_beam(beam, views=views))
     elif views is not None:
         config["beam"] = {**config.get("beam", {"preset": "clinical_fan"}), "views": views}
-    dose = {"photons": photons, "electronic_std": electronic_std}
-    if doses:
-        dose |= {"fractions": list(parse_numbers(doses, option="--doses"))}  # type: ignore[dict-item]
+    dose: dict[str, Any] = {"photons": photons, "electronic_std": electronic_std}
+    dose["fractions"] = list(parse_numbers(doses, option="--doses")) if doses else None
     config["dose"] = {**config.get("dose", {}), **{k: v for k, v in dose.items() if v is not None}}
     table = run_experiment(from_dict(Experiment, config), out, overwrite=overwrite)
     typer.echo(str(table))

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from taskct.cli.scanning import PHOTONS
-from taskct.cli.words import methods_from_config, parse_slices
+from taskct.cli.words import methods_from_config, parse_label_names, parse_slices
 from taskct.core.config import from_dict, read_toml, to_dict
 from taskct.core.errors import ConfigError, InputError, OutputExistsError
 from taskct.core.files import atomic_folder, refuse_existing
@@ -46,11 +46,12 @@ class DosePlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """Inputs x methods x doses under one beam; `labels` go with `inputs` one by one, "" for none."""
+    """Inputs x methods x doses under one beam. `labels` go with `inputs` one by one ("" for none), `label_names` number -> name."""
 
     inputs: tuple[str, ...]
     methods: Mapping[str, dict[str, Any]]
     labels: tuple[str, ...] = ()
+    label_names: Mapping[str, str] = field(default_factory=dict)
     slices: str = ":"
     seed: int = 0
     refine: int = 2
@@ -98,7 +99,7 @@ def run_experiment(experiment: Experiment, out: Path, *, overwrite: bool = False
     slices = parse_slices(experiment.slices)
     table = evaluate(
         methods,
-        open_inputs(experiment.inputs, experiment.labels),
+        open_inputs(experiment.inputs, experiment.labels, experiment.label_names),
         lambda case: Projector(case.slice_grid if is_planar(beam) else case.grid, beam),
         doses,
         seed=experiment.seed,
@@ -110,19 +111,19 @@ def run_experiment(experiment: Experiment, out: Path, *, overwrite: bool = False
     return table
 
 
-def open_inputs(inputs: Sequence[str], labels: Sequence[str] = ()) -> list[Case]:
+def open_inputs(inputs: Sequence[str], labels: Sequence[str] = (), label_names: Mapping[str, str] | None = None) -> list[Case]:
     """The cases of paths and of `phantom:NAME:SEED`; cases of one name are told apart by their folder."""
-    from taskct.data.open import open_case
+    from taskct.data.open import open_cases
 
+    names = parse_label_names([f"{number}={name}" for number, name in (label_names or {}).items()])
     cases: list[Case] = []
     for number, text in enumerate(inputs):
-        if text.startswith("phantom:"):
-            case = _phantom(text)
-        else:
-            case = open_case(text, labels=(labels[number] or None) if labels else None)
-        if case.case_id in [c.case_id for c in cases]:
-            case = replace(case, case_id=f"{Path(text).resolve().parent.name}/{case.case_id}")
-        cases.append(case)
+        own = (labels[number] or None) if labels else None
+        found = [_phantom(text)] if text.startswith("phantom:") else open_cases(text, labels=own, label_names=names)
+        for case in found:
+            twin = case.case_id in [c.case_id for c in cases]
+            folder = Path(text).resolve().parent.name
+            cases.append(replace(case, case_id=f"{folder}/{case.case_id}") if twin else case)
     return cases
 
 

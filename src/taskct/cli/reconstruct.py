@@ -69,7 +69,9 @@ def run(
     began = time.monotonic()
     case = reconstruct_scan(scan, reconstruct)
     took_s = time.monotonic() - began
-    write_volume(case, out, original=original, description=" ".join(["taskct", method, *words]), overwrite=overwrite)
+    what = " ".join([method, *words])
+    at_dose = "" if scan.dose is None else f" at {100 * scan.dose.fraction:.4g}% dose"
+    write_volume(case, out, original=original, description=f"taskct {what}{at_dose}", overwrite=overwrite)
     low, high = float(case.hu.min()), float(case.hu.max())
     shape = " x ".join(str(n) for n in case.hu.shape)
-    typer.echo(f"{out}: {shape} voxels, {low:.0f} to {high:.0f} HU, by {' '.join([method, *words])} in {took_s:.1f} s")
+    typer.echo(f"{out}: {shape} voxels, {low:.0f} to {high:.0f} HU, by {what} in {took_s:.1f} s")

@@ -20,7 +20,7 @@ VERBS = {
     "evaluate": "methods x doses on cases -> table of scores in a run folder",
     "report": "run folder -> one HTML page",
     "check": "your own reconstructor or projector against the contract",
-    "data": "public CT data sets: licence, size, where to get them, what reads them",
+    "data": "public CT data sets: licence, size, where to get them, what loads them",
 }
 
 

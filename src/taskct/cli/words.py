@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +67,21 @@ def parse_beam(text: str, *, views: int | None = None) -> Beam:
         raise type(error)(f"{text}: {error}") from error
 
 
+def parse_label_names(words: list[str]) -> dict[int, str]:
+    """'5=liver' words -> names by number.
+
+    >>> parse_label_names(["5=liver", "1=spleen"])
+    {5: 'liver', 1: 'spleen'}
+    """
+    names = {}
+    for word in words:
+        number, equals, name = word.partition("=")
+        if not equals or not number.strip().isdigit() or not name.strip():
+            raise InputError(f"--label-name expects NUMBER=NAME, got {word!r}; for example 5=liver")
+        names[int(number)] = name.strip()
+    return names
+
+
 def parse_methods(text: str) -> dict[str, dict[str, Any]]:
     """'fbp,smooth=fbp:window=hann,tv_min:strength=0.1' -> the table that `methods_from_config` takes.
 
@@ -102,14 +117,14 @@ def methods_from_config(table: Mapping[str, Any]) -> dict[str, partial[Any]]:
     """
     from taskct.recon import RECONSTRUCTORS
 
-    methods = {}
+    methods: dict[str, partial[Any]] = {}
     for label, values in table.items():
         if not isinstance(values, Mapping):
             raise ConfigError(f"methods.{label}: expected a table of settings, got {values!r}")
         name = values.get("method", label)
         if name not in RECONSTRUCTORS:
             raise unknown_name("method", name, RECONSTRUCTORS)
-        function = RECONSTRUCTORS[name]
+        function: Callable[..., Any] = RECONSTRUCTORS[name]  # type: ignore[assignment]  # mypy joins them to `function`
         settings = {k: v for k, v in values.items() if k != "method"}
         methods[label] = partial(function, **check_settings(function, settings, where=f"methods.{label}", skip=("p", "A")))
     return methods

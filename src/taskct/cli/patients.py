@@ -1,0 +1,87 @@
+"""Whom the demo scans: built-in patients, or one CT of the user; some slices are scored, others tune."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from taskct.core.errors import InputError
+
+if TYPE_CHECKING:
+    from taskct.data.case import Case
+
+_SCORED_AT = (0.4, 0.7)  # where along the patient slices are scored, as a part of its length
+_TUNING_AT = (0.15,)
+
+
+@dataclass(frozen=True)
+class Patients:
+    """Cases and slices by their use. `shown` is the case of the low-dose volume, `source` its DICOM series, if it is one."""
+
+    scored: list[Case]
+    scored_slices: dict[str, list[int]]
+    tuning: list[Case]
+    tuning_slices: dict[str, list[int]]
+    shown: Case
+    source: Path | None = None
+
+    def words(self) -> str:
+        """Who is scored and who tunes."""
+        scored = "; ".join(f"{c.case_id}, slices {_listed(self.scored_slices[c.case_id])}" for c in self.scored)
+        tuning = "; ".join(f"{c.case_id}, slice {_listed(self.tuning_slices[c.case_id])}" for c in self.tuning)
+        return f"scored: {scored}\ntuning: {tuning}"
+
+
+def phantom_patients(seed: int) -> Patients:
+    """Three built-in abdomens: two are scored, the third one tunes."""
+    from taskct.data.phantoms import phantom_case
+
+    first, second, third = (phantom_case("abdomen", seed=3 * seed + k) for k in range(3))
+    middle = len(first.hu) // 2
+    return Patients(
+        scored=[first, second],
+        scored_slices={c.case_id: [middle - 2, middle + 1] for c in (first, second)},
+        tuning=[third],
+        tuning_slices={third.case_id: [middle]},
+        shown=first,
+    )
+
+
+def patients_of_ct(ct: Path, *, labels: Path | None, label_names: Mapping[int, str], series: str | None) -> Patients:
+    """One CT: two slices are scored and another one tunes, well apart."""
+    from taskct.data.open import open_case
+
+    case = open_case(ct, labels=labels, label_names=label_names or None, series_uid=series)
+    count = len(case.hu)
+    if count < 3:
+        raise InputError(f"{ct}: has {count} slice(s); the demo needs 3 (two are scored, another one tunes TV)")
+    places = [min(count - 1, int(count * at)) for at in (*_SCORED_AT, *_TUNING_AT)]
+    first, second, third = places if len(set(places)) == 3 else (0, 1, 2)
+    return Patients(
+        scored=[case],
+        scored_slices={case.case_id: [first, second]},
+        tuning=[case],
+        tuning_slices={case.case_id: [third]},
+        shown=case,
+        source=ct if case.provenance.get("format") == "DICOM" else None,
+    )
+
+
+def organ_of(case: Case) -> tuple[str, int] | None:
+    """Name and number of the label to judge by: the liver if one is called so, else the largest; None without labels."""
+    if case.labels is None:
+        return None
+    numbers, sizes = case.labels[case.labels > 0].unique(return_counts=True)
+    if len(numbers) == 0:
+        return None
+    for number in numbers.tolist():
+        if case.label_names.get(number, "").lower() == "liver":
+            return "liver", number
+    largest = int(numbers[sizes.argmax()])
+    return case.label_names.get(largest, f"label {largest}, the largest"), largest
+
+
+def _listed(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers))

@@ -1,0 +1,117 @@
+"""`taskct evaluate` and its repeats from a run folder or a config."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from taskct.cli.experiment import DosePlan, Experiment, read_experiment
+from taskct.core.config import to_dict, write_config
+from taskct.core.errors import ConfigError
+from taskct.data.case import Case
+from taskct.data.nifti import write_nifti, write_nifti_labels
+from taskct.evaluate.table import Table
+
+Says = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two CTs of one name in two folders, a label map, and a small beam."""
+    for number, name in enumerate(("a", "b")):
+        hu = torch.full((2, 32, 32), -1000.0)
+        hu[:, 8:20, 12:26] = 40.0 * number
+        case = Case(hu, (5.0, 2.0, 2.0), case_id="ct", labels=(hu > -500).int())
+        (tmp_path / name).mkdir()
+        write_nifti(case, tmp_path / name / "ct.nii.gz")
+        write_nifti_labels(case, tmp_path / name / "seg.nii.gz")
+    (tmp_path / "beam.toml").write_text("schema = 1\nkind = 'parallel'\nviews = 30\ncols = 80\npixel_mm = 1.0\n")
+    return tmp_path
+
+
+def test_methods_and_doses_become_a_table_in_a_run_folder(folder: Path, taskct_says: Says) -> None:
+    run = folder / "runs" / "first"
+    code, out, err = taskct_says(
+        "evaluate", folder / "a/ct.nii.gz", folder / "b/ct.nii.gz", "--labels", folder / "a/seg.nii.gz", "--labels",
+        folder / "b/seg.nii.gz", "--beam", folder / "beam.toml", "--methods", "fbp,smooth=fbp:window=hann",
+        "--label-name", "1=box", "--doses", "1,0.1", "--photons", "1e4", "--slices", "1:", "--refine", "1", "--out", run,
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    assert "smooth" in out and "0.1 dose" in out
+    table = Table.read(run)
+    assert table.methods == ["fbp", "smooth"] and [d.fraction for d in table.doses] == [1.0, 0.1]
+    assert len({r.case for r in table.rows}) == 2 and {r.slice for r in table.rows} == {1}
+    assert table.regions == ["all", "box"]
+
+
+def test_a_run_is_repeated_from_its_folder_with_what_is_changed(folder: Path, taskct_says: Says) -> None:
+    words = ("--beam", folder / "beam.toml", "--doses", "1", "--refine", "1")
+    assert taskct_says("evaluate", folder / "a/ct.nii.gz", *words, "--out", folder / "one")[0] == 0
+    assert taskct_says("evaluate", folder / "one", "--out", folder / "two")[0] == 0
+    assert taskct_says("evaluate", folder / "one", "--seed", "5", "--out", folder / "three")[0] == 0
+    values = [[r.value for r in Table.read(folder / name).rows if r.metric != "seconds"] for name in ("one", "two", "three")]
+    assert values[0] == values[1] != values[2]
+    assert read_experiment(folder / "three").seed == 5
+
+
+def test_a_config_is_an_experiment(folder: Path, taskct_says: Says) -> None:
+    experiment = Experiment(
+        inputs=("phantom:disk",),
+        methods={"fbp": {}},
+        slices="0",
+        beam={"preset": "clinical_fan", "views": 20, "cols": 92, "pixel_mm": 8 * 1.2858},
+        dose=DosePlan(fractions=(0.5,)),
+        refine=1,
+    )
+    write_config(folder / "e.toml", to_dict(experiment))
+    assert read_experiment(folder / "e.toml") == experiment
+    code, out, _ = taskct_says("evaluate", folder / "e.toml", "--out", folder / "run")
+    assert code == 0 and "0.5 dose" in out
+
+
+def test_a_run_folder_is_kept_without_overwrite_and_a_strange_folder_always(folder: Path, taskct_says: Says) -> None:
+    words = ("evaluate", folder / "a/ct.nii.gz", "--beam", folder / "beam.toml", "--doses", "1", "--refine", "1", "--out")
+    assert taskct_says(*words, folder / "run")[0] == 0
+    code, _, err = taskct_says(*words, folder / "run")
+    assert code == 2 and "exists already" in err
+    assert taskct_says(*words, folder / "run", "--overwrite")[0] == 0
+    code, _, err = taskct_says(*words, folder / "a", "--overwrite")
+    assert code == 2 and "is no run folder, so it is not overwritten" in err
+    assert (folder / "a/ct.nii.gz").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--methods", "fpb"), "did you mean 'fbp'"),
+        (("--methods", "fbp:windwo=hann"), "did you mean 'window'"),
+        (("--doses", "1,1"), "two doses have the same"),
+        (("--doses", "none"), "--doses expects"),
+        (("--labels", "x.nii", "--labels", "y.nii"), "expected labels for each of 1 inputs"),
+        (("--protocol", "lodopap"), "did you mean 'lodopab'"),
+    ],
+)
+def test_a_wrong_experiment_is_refused_in_one_line_and_leaves_nothing(
+    words: tuple[str, ...], reason: str, folder: Path, taskct_says: Says
+) -> None:
+    given = ("evaluate", folder / "a/ct.nii.gz", "--beam", folder / "beam.toml", "--out", folder / "run", *words)
+    code, _, err = taskct_says(*given)
+    assert code == 2 and reason in err and err.count("\n") == 1
+    assert not (folder / "run").exists()
+
+
+def test_a_config_says_where_it_is_wrong(folder: Path) -> None:
+    path = folder / "e.toml"
+    for text, reason in (
+        ("inputs = []\n[methods.fbp]\n", "needs inputs"),
+        ("inputs = ['a']\n", "lack methods"),
+        ("inputs = ['a']\nslice = 3\n[methods.fbp]\n", "did you mean 'slices'"),
+        ("inputs = ['a']\n[methods.fbp]\n[dose]\nfraction = [1]\n", r"\[dose\] 'fraction'; did you mean 'fractions'"),
+    ):
+        path.write_text(f"schema = 1\n{text}")
+        with pytest.raises(ConfigError, match=reason) as caught:
+            read_experiment(path)
+        assert str(caught.value).startswith(str(path))

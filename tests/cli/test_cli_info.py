@@ -1,0 +1,66 @@
+"""`taskct info` says what is in a path, and `--system` what runs here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from taskct.data.case import Case
+from taskct.data.nifti import write_nifti, write_nifti_labels
+
+Says = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def box() -> Case:
+    hu = torch.full((3, 24, 20), -1000.0)
+    hu[:, 6:18, 5:15] = 40.0
+    return Case(hu, (5.0, 1.5, 2.0), case_id="box", labels=(hu > 0).int())
+
+
+def test_a_volume_is_described_with_its_labels(box: Case, tmp_path: Path, taskct_says: Says) -> None:
+    write_nifti(box, tmp_path / "ct.nii.gz")
+    write_nifti_labels(box, tmp_path / "seg.nii.gz")
+    code, out, err = taskct_says("info", tmp_path / "ct.nii.gz", "--labels", tmp_path / "seg.nii.gz")
+    assert (code, err) == (0, "")
+    assert "3 x 24 x 20" in out and "5 x 1.5 x 2" in out and "-1000 to 40" in out
+    assert "label 1" in out and "360 voxels, mean 40 HU" in out
+
+
+def test_a_scan_file_is_described_with_its_dose(box: Case, tmp_path: Path, taskct_says: Says) -> None:
+    write_nifti(box, tmp_path / "ct.nii.gz")
+    beam = tmp_path / "beam.toml"
+    beam.write_text("schema = 1\nkind = 'parallel'\nviews = 6\ncols = 40\npixel_mm = 1.5\n")
+    assert taskct_says("info", beam)[:2] == (0, "config with kind, views, cols, pixel_mm\n")
+    args = ("--beam", beam, "--dose", "0.5", "--out", tmp_path / "scan.h5", "--slices", "1:3")
+    assert taskct_says("simulate", tmp_path / "ct.nii.gz", *args)[0] == 0
+    code, out, _ = taskct_says("info", tmp_path / "scan.h5")
+    assert code == 0
+    assert (
+        "ParallelBeam over 180 deg" in out and "50000 photons per pixel in air (50% of 100000)" in out and "slices 1, 2" in out
+    )
+
+
+def test_the_system_is_described_with_the_reason_for_its_kernels(taskct_says: Says) -> None:
+    code, out, _ = taskct_says("info", "--system")
+    assert code == 0 and f"torch {torch.__version__}" in out and "projector" in out and "threads" in out
+
+
+def test_a_damaged_file_is_exit_code_3_and_a_missing_one_2(tmp_path: Path, taskct_says: Says) -> None:
+    (tmp_path / "cut.nii").write_bytes(b"\0" * 100)
+    code, _, err = taskct_says("info", tmp_path / "cut.nii")
+    assert code == 3 and str(tmp_path / "cut.nii") in err and err.count("\n") == 1
+    code, _, err = taskct_says("info", tmp_path / "none.nii")
+    assert code == 2 and "no such file" in err
+    code, _, err = taskct_says("info", tmp_path / "cut.nii", "--system")
+    assert code == 2 and "either a PATH" in err
+
+
+@pytest.mark.real_data
+def test_a_real_series_is_described(real_data: Path, taskct_says: Says) -> None:
+    code, out, _ = taskct_says("info", real_data / "dicom_totalseg_siemens_j2k")
+    assert code == 0
+    assert "20 x 512 x 512" in out and "JPEG 2000" in out and "SIEMENS, 120 kVp, Br38f" in out and "readable     yes" in out
