@@ -46,7 +46,7 @@ class DosePlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """Inputs x methods x doses under one beam. `labels` go with `inputs` one by one ("" for none), `label_names` number -> name."""
+    """Inputs x methods x doses under one beam. `labels` go with `inputs` one by one, `label_names` are name by number."""
 
     inputs: tuple[str, ...]
     methods: Mapping[str, dict[str, Any]]
