@@ -53,7 +53,8 @@ _SETS = (
     PublicData(
         name="msd-liver",
         title="Medical Segmentation Decathlon, Task03 Liver",
-        content="201 CT, 131 with liver and cancer labels: LiTS in another packing, so never use both",
+        content="201 CT, 131 with liver and cancer labels: LiTS in another packing, so never train on one and test on the "
+        "other",
         licence="CC BY-SA 4.0",
         size="about 27 GB packed",
         where="medicaldecathlon.com",
