@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import resource
 import struct
-import time
 import zlib
 
 import numpy as np
@@ -121,10 +120,8 @@ def test_more_elements_than_any_header_has_are_refused(tmp_path):
     many = b"".join(struct.pack("<HH", 0x0021 + 2 * (n >> 16), n & 0xFFFF) + b"CS\0\0" for n in range(110_000))
     path = tmp_path / "many.dcm"
     path.write_bytes(plain[:at] + many + plain[at:])
-    started = time.monotonic()
     with pytest.raises(FileFormatError, match="more than 100000 elements"):
         read_series(path)
-    assert time.monotonic() - started < 60  # no timing law: it must only not hang
 
 
 def test_a_damaged_file_among_good_ones_is_an_error_and_not_a_gap(tmp_path):

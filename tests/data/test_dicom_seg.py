@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +13,11 @@ from dicom_files import FRAME_OF_REFERENCE, save, save_stack
 from pydicom.dataset import Dataset
 
 from taskct.core.errors import DataError, FileFormatError, GeometryError, InputError, UnsupportedDataError
+from taskct.data.case import Case
 from taskct.data.dicom.seg import read_seg
 from taskct.data.dicom.series import read_series
+from taskct.data.dicom.write import write_series
+from taskct.data.dicom.write_seg import write_seg
 
 SHAPE = (4, 16, 20)
 
@@ -161,6 +168,35 @@ def test_frames_must_be_described(case, tmp_path):
     del made.PerFrameFunctionalGroupsSequence[1]
     with pytest.raises(FileFormatError, match="2 frames and describes 1"):
         read_seg(save(made, tmp_path / "seg.dcm"), case)
+
+
+def test_a_written_seg_is_read_back_and_has_no_dciodvfy_error(case, tmp_path):
+    pytest.importorskip("highdicom")
+    labels = torch.zeros(SHAPE, dtype=torch.int16)
+    labels[1, 3:9, 4:12], labels[2, 3:9, 4:12] = 1, 5
+    labelled = replace(case, labels=labels, label_names={1: "spleen", 5: "liver"})
+    write_series(labelled, tmp_path / "out", source=tmp_path / "ct")
+    own = replace(read_series(tmp_path / "out"), labels=labels, label_names=labelled.label_names)
+    for number, (each, source) in enumerate(((labelled, tmp_path / "ct"), (own, tmp_path / "out"))):
+        path = write_seg(each, tmp_path / f"seg{number}.dcm", source=source, algorithm="threshold")
+        again, names = read_seg(path, each)
+        assert names == {1: "spleen", 2: "liver"}  # DICOM numbers segments from 1 without gaps
+        assert torch.equal(again, torch.where(labels == 5, 2, labels))
+        if tool := shutil.which("dciodvfy"):
+            done = subprocess.run([tool, str(path)], capture_output=True, text=True, check=False)
+            assert [line for line in done.stderr.splitlines() if line.startswith("Error")] == []
+    assert b"Doe" in (tmp_path / "seg0.dcm").read_bytes()  # it belongs to the patient of its source ...
+    assert b"Doe" not in (tmp_path / "seg1.dcm").read_bytes()  # ... and to nobody on a de-identified one
+
+
+def test_labels_on_other_samples_and_no_labels_are_not_written(case, tmp_path):
+    pytest.importorskip("highdicom")
+    with pytest.raises(InputError, match="no labels"):
+        write_seg(case, tmp_path / "seg.dcm", source=tmp_path / "ct")
+    elsewhere = Case(hu=case.hu, spacing_mm=case.spacing_mm, labels=torch.ones(SHAPE, dtype=torch.int16))
+    with pytest.raises(GeometryError, match="give the segmentation"):
+        write_seg(elsewhere, tmp_path / "seg.dcm", source=tmp_path / "ct")
+    assert not (tmp_path / "seg.dcm").exists()
 
 
 @pytest.mark.real_data

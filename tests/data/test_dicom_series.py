@@ -8,6 +8,7 @@ import torch
 from dicom_files import INTERCEPT, SERIES, ct_slice, enhanced, save, save_stack, stored_slice
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydicom.dataset import Dataset
 
 from taskct.core.errors import DataError, FileFormatError, InputError, UnsupportedDataError
 from taskct.data.dicom.series import read_series
@@ -112,6 +113,16 @@ def test_scouts_beside_slices_are_left_out_and_noted(tmp_path):
     save(ct_slice(0, 51, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], SeriesInstanceUID="1.9"), tmp_path / "scout2")
     case = read_series(tmp_path)
     assert np.array_equal(case.hu.numpy(), hu)
+    assert any("1 localizer" in note for note in case.provenance["notes"])
+
+
+def test_a_scout_frame_of_an_enhanced_file_is_left_out(tmp_path):
+    made, hu = enhanced()
+    groups = made.PerFrameFunctionalGroupsSequence[2]
+    groups.CTImageFrameTypeSequence = [Dataset()]
+    groups.CTImageFrameTypeSequence[0].FrameType = ["ORIGINAL", "PRIMARY", "LOCALIZER", "NONE"]
+    case = read_series(save(made, tmp_path / "enhanced.dcm"))
+    assert np.array_equal(case.hu.numpy(), hu[:2])
     assert any("1 localizer" in note for note in case.provenance["notes"])
 
 

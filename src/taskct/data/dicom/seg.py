@@ -52,7 +52,7 @@ def read_seg(path: str | os.PathLike[str], case: Case) -> tuple[Tensor, dict[int
         pixels = np.array(np.nonzero(mask))
         if pixels.size == 0:
             continue
-        at = _samples(path, place, pixels, mask.shape, case)
+        at = samples(path, place, pixels, mask.shape, case)
         numbers_here = mask[tuple(pixels)].astype(np.int64) if segment is None else np.full(pixels.shape[1], segment)
         taken = labels[tuple(at)]
         clash = (taken != 0) & (taken != numbers_here)
@@ -70,7 +70,7 @@ def read_seg(path: str | os.PathLike[str], case: Case) -> tuple[Tensor, dict[int
 
 
 @dataclass(frozen=True, eq=False)
-class _Place:
+class Place:
     """Where a frame's pixels are: the patient's (x, y, z) of pixel (0, 0), of one row down, of one column right."""
 
     first: np.ndarray
@@ -173,7 +173,7 @@ def _groups(file: DicomFile, count: int) -> tuple[Dataset, list[Dataset]]:
     return shared, per_frame
 
 
-def _places(file: DicomFile, count: int) -> list[_Place]:
+def _places(file: DicomFile, count: int) -> list[Place]:
     path = file.path
     shared, per_frame = _groups(file, count)
     places = []
@@ -190,7 +190,7 @@ def _places(file: DicomFile, count: int) -> list[_Place]:
                 raise FileFormatError(f"{path}: {keyword} of a frame is missing, so its place is unknown")
             found[keyword] = np.array(got)
         directions, spacing = found["ImageOrientationPatient"], found["PixelSpacing"]
-        places.append(_Place(found["ImagePositionPatient"], directions[3:] * spacing[0], directions[:3] * spacing[1]))
+        places.append(Place(found["ImagePositionPatient"], directions[3:] * spacing[0], directions[:3] * spacing[1]))
     return places
 
 
@@ -211,7 +211,7 @@ def _segment_numbers(file: DicomFile, count: int) -> list[int | None]:
     return found
 
 
-def _samples(path: Path, place: _Place, pixels: np.ndarray, shape: tuple[int, ...], case: Case) -> np.ndarray:
+def samples(path: Path, place: Place, pixels: np.ndarray, shape: tuple[int, ...], case: Case) -> np.ndarray:
     """Case indices (3, n) of labelled pixels (2, n); GeometryError when they fall between or outside the samples."""
     assert case.affine_mm is not None
     to_index = np.linalg.inv(case.affine_mm)
