@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from taskct.core.errors import TaskctError
+from taskct.core.errors import TaskctError, UnsupportedDataError
 from taskct.data.dicom.frames import Frame, frame_count
 from taskct.data.dicom.pixels import frame_hu, stored_values
 from taskct.data.dicom.scan import Scan, Series, scan
@@ -66,6 +66,8 @@ def _describe(found: Scan, series: Series) -> SeriesInfo:
     frames: list[Frame] = []
     stack: Stack | None = None
     try:
+        if not series.ct_files:
+            raise UnsupportedDataError(f"holds no CT images ({series.modality})")
         frames, notes = slice_frames(found, series)
         oddities += notes
         stack = arrange(frames, name=found.name)

@@ -77,8 +77,8 @@ def open_whole(path: Path, *, pixel_bytes: int) -> Dataset:
 def short(value: object, length: int = 80) -> str:
     """A value of a file as one short printable line, whatever it holds.
 
-    >>> short("a\\nb" * 60, 10)
-    "'a b a b a...'"
+    >>> short("two\\nlines, and more", 12)
+    "'two lines, ...'"
     """
     plain = "".join(c if c.isprintable() else " " for c in str(value)).strip()
     return repr(plain if len(plain) <= length else plain[: length - 1] + "...")
