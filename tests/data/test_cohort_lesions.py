@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from taskct.data.cohort import CohortSettings, Lesion, Organ, make_patient
+from taskct.data.cohort.anatomy import Anatomy
 from taskct.data.cohort.draws import Draws
+from taskct.data.cohort.fields import Axes
 from taskct.data.cohort.lesions import CORE, draw_shape, lesion_distance, profile_hu
+from taskct.data.cohort.patient import labels_from_organs
 
 CLEAN = CohortSettings(noise_hu=0.0, healthy_share=0.0, distractors=False, width_mm=(300, 360))
 
@@ -84,15 +90,21 @@ def test_the_contrast_in_the_noise_free_image_is_the_record() -> None:
     assert measured >= 3
 
 
-def test_no_tumour_label_lies_outside_the_liver() -> None:
-    settings = CohortSettings(noise_hu=0.0, healthy_share=0.0, width_mm=(300, 360))
-    for number in range(3):
-        patient = make_patient(13, number, shape=(128, 128), slices=6, settings=settings, organs=True)
-        tumours, labels = (patient.case.labels == 2), patient.case.labels
-        assert labels is not None
-        grown = torch.nn.functional.max_pool2d((labels == 1).float()[:, None], 15, 1, 7)[:, 0] > 0
-        reached = torch.nn.functional.max_pool2d((labels > 0).float()[:, None], 3, 1, 1)[:, 0] > 0
-        assert bool((grown & reached)[tumours].all())  # every tumour pixel has liver within 7 pixels of it
+def test_no_tumour_lies_outside_the_liver_even_when_planted_across_its_surface() -> None:
+    axes = Axes.centred((128, 128), (4.0, 4.0))
+    model = Anatomy(13, 0, CLEAN)
+    low, high = model.liver_extent_mm
+    z_mm = 0.5 * low + 0.5 * high
+    model.lesions = ()
+    without = labels_from_organs(model.paint(z_mm, axes).organ) == 1
+    surface = np.argwhere(without & ~ndimage.binary_erosion(without))[::5]  # against ribs, lung, kidney, bowel, gallbladder
+    places = [(z_mm, float(axes.y_mm[y]), float(axes.x_mm[x])) for y, x in surface]
+    model.lesions = tuple(replace(_lesion(k, 14.0, 0.3), centre_mm=place) for k, place in enumerate(places))
+    canvas = model.paint(z_mm, axes)
+    tumour = canvas.organ == Organ.TUMOUR
+    assert tumour.sum() > 200
+    assert not (tumour & ~without).any()
+    assert np.array_equal(canvas.lesion > 0, tumour)  # each tumour pixel has its record, and no other pixel has one
 
 
 def test_distractors_are_recorded_and_not_labelled_tumour() -> None:

@@ -8,6 +8,7 @@ import torch
 
 from taskct.core.errors import ConfigError, GeometryError, InputError
 from taskct.data.cohort import CohortSettings, Organ, Patient, make_patient
+from taskct.data.cohort.fields import Axes
 from taskct.data.cohort.patient import anatomy
 
 CLEAN = CohortSettings(noise_hu=0.0)
@@ -31,8 +32,6 @@ def test_the_same_seed_and_number_give_the_same_bytes() -> None:
 
 def test_the_order_in_which_slices_are_painted_changes_nothing() -> None:
     model = anatomy(0, 4, CohortSettings())
-    from taskct.data.cohort.fields import Axes
-
     axes = Axes.centred((48, 64), (7.0, 7.0))
     forwards = [model.paint(z, axes).hu for z in (-40.0, 0.0, 30.0)]
     backwards = [model.paint(z, axes).hu for z in (30.0, 0.0, -40.0)]
@@ -48,8 +47,6 @@ def test_different_patients_and_different_seeds_differ() -> None:
 def test_a_slice_is_that_height_of_the_volume_to_the_last_bit() -> None:
     volume = make_patient(0, 9, shape=(5, 64, 96), spacing_mm=(7.0, 5.5, 5.5))
     model = anatomy(0, 9, CohortSettings())
-    from taskct.data.cohort.fields import Axes
-
     axes = Axes.centred((64, 96), (5.5, 5.5))
     assert volume.case.affine_mm is not None
     for k in (0, 3):
@@ -59,8 +56,6 @@ def test_a_slice_is_that_height_of_the_volume_to_the_last_bit() -> None:
 
 def test_a_patient_is_continuous_in_z() -> None:
     model = anatomy(0, 3, CLEAN)
-    from taskct.data.cohort.fields import Axes
-
     axes = Axes.centred((64, 96), (5.5, 5.5))
     here, near, far = (model.paint(z, axes).hu for z in (0.0, 0.05, 12.0))
     assert np.abs(here - near).mean() < 0.06 * np.abs(here - far).mean()  # 0.4 % of the way changes a few percent at most

@@ -55,7 +55,7 @@ class Anatomy:
         self.habitus = draw_habitus(Draws(self.seed, "habitus"), width_mm=settings.width_mm)
         self.frame = draw_frame(Draws(self.seed, "frame"))
         self.tones = draw_intensities(Draws(self.seed, "intensities"), width_mm=self.habitus.width_mm)
-        self.liver = draw_liver(Draws(self.seed, "liver"))
+        self.liver = draw_liver(Draws(self.seed, "liver"), room=self.habitus.scale**2)
         self.organs = draw_organs(Draws(self.seed, "organs"), visceral_fat=self.habitus.visceral_fat)
         self.bowel = draw_bowel(Draws(self.seed, "bowel"))
         self.vessels = draw_vessels(Draws(self.seed, "vessels"), self.liver)
@@ -73,6 +73,7 @@ class Anatomy:
         """The slice at `z_mm` with its organ map; noise as the settings say unless `noise_hu` is given."""
         canvas, tones, habitus = self._canvas(z_mm, axes), self.tones, self.habitus
         fibres, knots, threads = (f.sample(z_mm, axes) for f in (self._fibres, self._knots, self._threads))
+        canvas.grain = knots
         paint_trunk(canvas, habitus, self.frame, tones, streaks=fibres, sheets=threads)
         paint_lungs(canvas, self.frame, tones, knots)
         if z_mm > 20:
@@ -148,8 +149,7 @@ class Anatomy:
         distance, share = lesion_distance(lesion, canvas.x[box], canvas.y[box], canvas.z_mm)
         level = self.tones[Organ.LIVER] + profile_hu(lesion, share)
         if lesion.kind == "haemangioma":  # pools of contrast medium at the edge
-            waves = np.sin(canvas.x[box] * 0.75 + z) * np.sin(canvas.y[box] * 0.7 + x) * np.sin(canvas.z_mm * 0.6 + y)
-            pools = np.clip((share - 0.55) * 4, 0, 1) * (np.abs(waves) > 0.22)
+            pools = np.clip((share - 0.45) * 4, 0, 1) * np.clip((canvas.grain[box] - 0.5) * 3, 0, 1)
             level = level + pools * (self.tones[Organ.LIVER_VESSEL] - level)
         organ = {"tumour": Organ.TUMOUR, "cyst": Organ.CYST}.get(lesion.kind, Organ.DISTRACTOR)
         shown = canvas.over(box, distance, level, organ, edge_mm=lesion.edge_mm, within=cover[box])

@@ -45,6 +45,7 @@ class Canvas:
         self.organ = np.full(shape, Organ.AIR, np.uint8)
         self.lesion = np.zeros(shape, np.uint8)  # number (from 1) of the lesion that owns a pixel
         self.cavity = np.zeros(shape, np.float32)
+        self.grain = np.zeros(shape, np.float32)  # a random field of sd 1
         self.lung = np.zeros(shape, np.float32)  # distance in mm to the lung, negative inside it
 
     def box(self, u: float, v: float, reach_u: float, reach_v: float) -> Box | None:

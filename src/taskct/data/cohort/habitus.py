@@ -108,5 +108,5 @@ def draw_habitus(draws: Draws, *, width_mm: tuple[float, float]) -> Habitus:
         back_mm=draws.uniform(37, 47),
         back_shift=draws.uniform(-0.03, 0.03),
         visceral_fat=min(1.0, max(0.0, 0.5 * excess + draws.uniform(0.0, 0.6))),
-        scale_w=draws.normal(1.0, 0.07, 0.85, 1.18),
+        scale_w=draws.normal(0.98, 0.06, 0.85, 1.15) - 0.09 * (excess - 0.4),
     )

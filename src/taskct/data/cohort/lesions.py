@@ -71,8 +71,9 @@ def lesion_distance(
     px, py = c * px + s * py, c * py - s * px
     far = np.sqrt(px * px + py * py + pz * pz) + np.float32(1e-4)
     az, ay, ax = lesion.semi_axes_mm
-    form = np.sqrt((px / np.float32(ax)) ** 2 + (py / np.float32(ay)) ** 2 + (pz / np.float32(az)) ** 2) + np.float32(1e-6)
-    share = form / _surface((pz / far, py / far, px / far), lesion.bumps)
+    px, py, pz = px * np.float32(1 / ax), py * np.float32(1 / ay), pz * np.float32(1 / az)
+    form = np.sqrt(px * px + py * py + pz * pz) + np.float32(1e-6)
+    share = form / _surface((pz / form, py / form, px / form), lesion.bumps)
     return np.asarray(far * (1 - 1 / share)), np.asarray(share)
 
 

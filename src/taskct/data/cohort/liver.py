@@ -41,9 +41,12 @@ class Liver:
     blend: float
 
 
-def draw_liver(draws: Draws) -> Liver:
-    """A liver: lobe sizes vary together with the gaps between them; one in four has had its gallbladder removed."""
-    size = draws.normal(1.0, 0.06, 0.86, 1.15)
+def draw_liver(draws: Draws, *, room: float) -> Liver:
+    """A liver: its parts vary together; one in four has had its gallbladder removed.
+
+    `room` is the cavity's section relative to the nominal one: in a wide body the liver fills less of it.
+    """
+    size = draws.normal(0.94, 0.06, 0.80, 1.10) * float(min(1.15, max(0.8, room**-0.33)))
     reach = draws.normal(78, 15, 48, 112)  # how far the left lobe crosses the midline
     left_u = draws.uniform(-14, 4)
     right = Ball(
