@@ -1,0 +1,185 @@
+"""Primal-dual steps for total variation, preconditioned with a ramp filter, with their duality gap."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from taskct.core.errors import GeometryError, InputError, TaskctError, UnitsError
+from taskct.physics.projector import Projector
+from taskct.recon.fbp import fbp
+from taskct.recon.gradient import gradient, gradient_adjoint, gradient_norm_squared, total_variation
+from taskct.recon.noise_level import noise_level
+from taskct.recon.scan import check_count, check_image, check_number, check_scan
+from taskct.recon.stopping import inner, norm
+
+CHECK_EVERY = 10
+_DATA_SHARE, _WEIGHTED_SHARE = 0.45, 0.8  # of the step-size budget that is split between data and gradient
+_DUAL_STEP = 2.0  # of the data at Nyquist; the dual variable is in noise units, so one number serves all scans
+_RELAXATION = 1.9  # over-relaxation, below 2 (Condat, J. Optim. Theory Appl. 158:460, 2013)
+_NORM_STEPS, _NORM_MARGIN = 14, 1.1  # power iterations, and what they may fall short of the norm
+
+
+@dataclass(frozen=True)
+class TvStep:
+    """One look at a running TV reconstruction: the image, its objective, and the relative duality gap, each (B, 1)."""
+
+    iteration: int
+    mu: Tensor
+    objective: Tensor
+    gap: Tensor
+
+
+@torch.no_grad()
+def tv_steps(
+    p: Tensor,
+    A: Projector,
+    *,
+    strength: float = 1.0,
+    iterations: int = 500,
+    weights: Tensor | None = None,
+    noise_std: float | None = None,
+    nonnegative: bool = True,
+    start: Tensor | None = None,
+) -> Iterator[TvStep]:
+    """The iterations behind `tv_min`, seen every 10th time: for plots of convergence and rules of one's own.
+
+    Chambolle & Pock, J. Math. Imaging Vis. 40:120, 2011, algorithm 1, with the operators K = sqrt(w) A and the gradient D,
+    dual variables r (noise units) and z (|z| <= lambda), and positive step operators T (voxels), S (rays), Q (voxels):
+
+        mu <- P(mu - T (K^T r + D^T z))                     P: nothing, or max(., 0)
+        r  <- (1 + S)^-1 (r + S (K mu_bar - sqrt(w) p))     mu_bar = 2 mu_new - mu_old
+        z  <- project(z + Q D mu_bar)
+
+    T = t / A^T w and Q are diagonal (Pock & Chambolle, ICCV 2011); S is a ramp along the columns, which makes K^T S K nearly a
+    multiple of the identity. |S^1/2 K T^1/2|^2 + |Q^1/2 D T^1/2|^2 <= 1, the first by power iterations, the second by construction.
+
+    The gap is that of mu and the dual point over the images between 0 (or -b) and b, twice the largest value so far.
+    """
+    check_scan(p, A, who="tv_min")
+    strength = check_number(strength, who="tv_min", name="strength", above=0.0)
+    check_count(iterations, who="tv_min")
+    w = _weights(p, A, weights, noise_std)
+    root = w.sqrt()
+    measured, spacing = root * p, A.grid.spacing_mm
+    limit = strength * _noise_in_a_voxel(p, A, w)  # lambda, (B, 1, 1, ...)
+    slow, T, Q = _step_sizes(A, w, share=_DATA_SHARE if weights is None else _WEIGHTED_SHARE)
+    forward = lambda x: root * A(x)
+    back = lambda y: A.adjoint(root * y)
+
+    mu = _first_image(p, A, start)
+    if nonnegative:
+        mu = mu.clamp(min=0)
+    seen = forward(mu)
+    r = seen - measured
+    z = torch.zeros_like(gradient(mu, spacing))
+    pull = back(r)  # K^T r
+    for iteration in range(1, iterations + 1):
+        new = mu - T * (pull + gradient_adjoint(z, spacing))
+        if nonnegative:
+            new.clamp_(min=0)
+        new_seen = forward(new)
+        new_r = r + _filter(2 * new_seen - seen - measured - r, slow)
+        new_z = z + Q * gradient(2 * new - mu, spacing)
+        new_z /= (new_z.square().sum(0).sqrt() / limit).clamp(min=1)
+        new_pull = back(new_r)
+        if iteration % CHECK_EVERY == 0 or iteration == iterations:
+            tv = limit * total_variation(gradient(new, spacing))
+            slope = new_pull + gradient_adjoint(new_z, spacing)
+            slope = slope.clamp(max=0).neg() if nonnegative else slope.abs()
+            objective, gap = _gap(new, new_seen - measured, tv, r=new_r, measured=measured, slope=slope)
+            yield TvStep(iteration, new, objective, gap)
+        mu = mu + _RELAXATION * (new - mu)
+        seen += _RELAXATION * (new_seen - seen)
+        r += _RELAXATION * (new_r - r)
+        z += _RELAXATION * (new_z - z)
+        pull += _RELAXATION * (new_pull - pull)
+
+
+def _gap(mu: Tensor, misfit: Tensor, tv: Tensor, *, r: Tensor, measured: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
+    """Objective and relative duality gap (B, 1): F(mu) + sup over images x in the box of -L(x, dual).
+
+    `slope` is K^T r + D^T z with the part that the box forbids to push removed; at the optimum it is 0.
+    """
+    objective = 0.5 * inner(misfit, misfit) + tv
+    most = 2 * mu.abs().amax(dim=tuple(range(2, mu.ndim)), keepdim=True)
+    dual = -0.5 * inner(r, r) - inner(r, measured) - inner(most.expand_as(slope), slope)
+    gap = (objective - dual) / objective.clamp(min=torch.finfo(torch.float64).tiny)
+    return objective.flatten(1), gap.flatten(1)
+
+
+def _step_sizes(A: Projector, w: Tensor, *, share: float) -> tuple[Tensor, Tensor, Tensor]:
+    """S / (1 + S) at the frequencies of the columns (C // 2 + 1,), T (B, 1, *mu_shape) and Q of the same shape."""
+    cols = w.shape[-1]
+    ramp = torch.arange(cols // 2 + 1, dtype=w.dtype, device=w.device).clamp(min=0.5) * (2 / cols)
+    reach = A.adjoint(w)  # (A^T w)
+    axes = tuple(range(2, reach.ndim))
+    T = 1 / torch.maximum(reach, 1e-2 * reach.amax(dim=axes, keepdim=True))
+    half, root = T.sqrt(), w.sqrt()
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(T.shape, generator=generator, dtype=torch.float64).to(T)
+    for _ in range(_NORM_STEPS):
+        x = half * A.adjoint(root * _filter(root * A(half * (x / norm(x).to(x.dtype))), ramp))
+    size = norm(x).to(x.dtype) * _NORM_MARGIN  # of S^1/2 K T^1/2 squared, before the steps are scaled
+    if not bool((size > 0).all()):
+        raise GeometryError("tv_min: no ray of this beam meets the grid")
+    T = T * (share / (_DUAL_STEP * size))
+    widest = T
+    for axis in axes:  # z at a voxel touches the voxel and its next neighbour along each axis
+        n = T.shape[axis] - 1
+        widest = torch.maximum(widest, torch.cat([T.narrow(axis, 1, n), T.narrow(axis, n, 1)], dim=axis))
+    Q = (1 - share) / (gradient_norm_squared(A.grid.spacing_mm) * widest)
+    S = _DUAL_STEP * ramp
+    return S / (1 + S), T, Q
+
+
+def _filter(rows: Tensor, response: Tensor) -> Tensor:
+    """Rows multiplied by a real response in the frequency domain of their own length: symmetric, and exactly invertible."""
+    return torch.fft.irfft(torch.fft.rfft(rows, dim=-1) * response, n=rows.shape[-1], dim=-1)
+
+
+def _weights(p: Tensor, A: Projector, weights: Tensor | None, noise_std: float | None) -> Tensor:
+    """Inverse variances of p, (B or 1, 1, *p_shape)."""
+    if weights is None:
+        if noise_std is None:
+            std = noise_level(p)
+        else:
+            std = torch.full_like(noise_level(p), check_number(noise_std, who="tv_min", name="noise_std", above=0.0))
+        return (1 / std**2).expand(p.shape)
+    if noise_std is not None:
+        raise InputError("tv_min expects weights or noise_std, got both; weights are inverse variances and say it all")
+    fits = weights.ndim == p.ndim and all(n in (1, m) for n, m in zip(weights.shape[:2], p.shape[:2], strict=True))
+    if not fits or weights.shape[2:] != p.shape[2:]:
+        raise GeometryError(f"tv_min expects weights of the shape of p {tuple(p.shape)}, got {tuple(weights.shape)}")
+    w = weights.detach().to(device=p.device, dtype=p.dtype)
+    if not bool((torch.isfinite(w) & (w >= 0)).all()) or not bool((w.flatten(2).amax(2) > 0).all()):
+        raise UnitsError("tv_min expects finite weights >= 0 (counts, or inverse variances of p), and not all of them 0")
+    return w.expand(p.shape)
+
+
+def _noise_in_a_voxel(p: Tensor, A: Projector, w: Tensor) -> Tensor:
+    """h * sqrt(h * n * w_rays) of the docstring of `tv_min`, (B, 1, 1, ...)."""
+    spacing_mm = A.grid.spacing_mm
+    h = math.prod(spacing_mm) ** (1 / len(spacing_mm))
+    ones = p.new_ones((1, 1, *A.p_shape))
+    n = A.adjoint(ones).mean()
+    through = p.clamp(min=0) + torch.finfo(p.dtype).tiny
+    w_rays = inner(w, through) / inner(torch.ones_like(w), through)
+    return (h * (h * n * w_rays).sqrt()).to(p.dtype)
+
+
+def _first_image(p: Tensor, A: Projector, start: Tensor | None) -> Tensor:
+    """`start`, or a smooth FBP of a scan that has one, or zeros."""
+    if start is not None:
+        return check_image(start, p, A, who="tv_min").clone()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return fbp(p, A, window="hann", frequency_scale=0.5)
+    except TaskctError:  # a helix, free poses, an uneven subset
+        return p.new_zeros((*p.shape[:2], *A.mu_shape))
