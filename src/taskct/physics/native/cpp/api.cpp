@@ -40,6 +40,8 @@ template <class T> int adjoint(const taskct_geometry *g, int64_t n, int threads,
     return each<T>(taskct::adjoint_general<T>, g, n, threads, p, pixels(g), mu, voxels(g));
 }
 template <class T> int backproject(const taskct_geometry *g, int64_t n, int threads, const T *q, T *mu) {
+    if constexpr (std::is_same_v<T, float>)
+        if (g->dim == 2) return each<T>(taskct::backproject2d, g, n, threads, q, pixels(g), mu, voxels(g));
     return each<T>(taskct::backproject_general<T>, g, n, threads, q, pixels(g), mu, voxels(g));
 }
 template <class T> int backproject_adjoint(const taskct_geometry *g, int64_t n, int threads, const T *mu, T *q) {

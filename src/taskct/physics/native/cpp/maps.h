@@ -16,5 +16,6 @@ template <class T> void backproject_adjoint_general(const Geometry &g, int threa
 
 // Two dimensions, float.
 void forward2d(const Geometry &g, int threads, const float *mu, float *p);
+void backproject2d(const Geometry &g, int threads, const float *q, float *mu);
 
 }  // namespace taskct

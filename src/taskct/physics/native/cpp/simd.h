@@ -96,14 +96,17 @@ inline F pick(const float *table, I index) {
 }
 #endif
 
-// table[index] for 0 <= index < W: one register; the index is taken modulo W (AVX) and must not leave the table elsewhere.
-inline F lookup1(const float *table, I index) {
+// table[index] for 0 <= index < 16, whatever W is; the index is taken modulo 16.
+inline F lookup16(const float *table, I index) {
 #if defined(__AVX512F__) && defined(__AVX512DQ__)
     return (F)_mm512_permutexvar_ps((__m512i)index, _mm512_loadu_ps(table));
 #elif defined(__AVX2__)
-    return (F)_mm256_permutevar8x32_ps(_mm256_loadu_ps(table), (__m256i)index);
+    const __m256 low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), (__m256i)index);
+    const __m256 high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), (__m256i)index);
+    // bit 3 of the index, moved to the sign, chooses the half
+    return (F)_mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32((__m256i)index, 28)));
 #else
-    return pick(table, index & (W - 1));
+    return pick(table, index & 15);
 #endif
 }
 
@@ -112,10 +115,7 @@ inline F lookup2(const float *table, I index) {
 #if defined(__AVX512F__) && defined(__AVX512DQ__)
     return (F)_mm512_permutex2var_ps(_mm512_loadu_ps(table), (__m512i)index, _mm512_loadu_ps(table + 16));
 #elif defined(__AVX2__)
-    const __m256 low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), (__m256i)index);
-    const __m256 high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), (__m256i)index);
-    // bit 3 of the index, moved to the sign, chooses the half
-    return (F)_mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32((__m256i)index, 28)));
+    return lookup16(table, index);
 #else
     return pick(table, index & (2 * W - 1));
 #endif

@@ -1,0 +1,188 @@
+// Pixel-driven kernels in two dimensions work on patches of W pixels (4 x 4 with AVX-512) in tiles of 32 x 32.
+//
+// The detector coordinates of a patch span a few samples only, so one 16-entry table in registers answers all its pixels. An
+// image tile meets one view after another with its sums in registers. Positions are float offsets from an anchor, the
+// detector pixel under the middle of the tile, which is found in double precision.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "geometry.h"
+#include "simd.h"
+
+namespace taskct {
+
+constexpr int kPatchX = W == 4 ? 2 : 4, kPatchY = W / kPatchX;
+constexpr int kTile2d = 32;
+constexpr int kPatchesX = kTile2d / kPatchX, kPatches = kTile2d * kTile2d / W;
+constexpr int64_t kEdge = 20;  // zeros beside a detector row: a table of 16 beside it reads zeros only
+
+enum class Beam { parallel, flat, curved };
+
+inline Beam beam_of(const Geometry &g) {
+    return !g.source ? Beam::parallel : g.curved ? Beam::curved : Beam::flat;
+}
+
+// Offsets of the pixels of a patch and of the patches of a tile.
+inline F lane_rows() {
+    F a;
+    for (int l = 0; l < W; l++) a[l] = float(l / kPatchX);
+    return a;
+}
+inline F lane_cols() {
+    F a;
+    for (int l = 0; l < W; l++) a[l] = float(l % kPatchX);
+    return a;
+}
+inline int patch_row(int patch) { return patch / kPatchesX * kPatchY; }
+inline int patch_col(int patch) { return patch % kPatchesX * kPatchX; }
+
+struct Tile {
+    int row, col;
+    alignas(64) float sums[kPatches * W];
+
+    void clear() { std::fill(sums, sums + kPatches * W, 0.0f); }
+    float &at(int r, int c) {
+        const int patch = r / kPatchY * kPatchesX + c / kPatchX;
+        return sums[patch * W + r % kPatchY * kPatchX + c % kPatchX];
+    }
+    // Copies the part inside the image.
+    void put(float *image, int64_t rows, int64_t cols) {
+        for (int r = 0; r < std::min<int64_t>(kTile2d, rows - row); r++)
+            for (int c = 0; c < std::min<int64_t>(kTile2d, cols - col); c++)
+                image[(row + r) * cols + col + c] = at(r, c);
+    }
+};
+
+// One view as one tile sees it. Pixel (r, c) of the tile falls on detector column base + x, with x = n / d for a flat
+// detector, the same turned into an angle for a curved one, and d = 1 for parallel rays; n and d are linear in r and c.
+struct Sight {
+    int64_t base;
+    float n[3], d[3];     // rows, columns, constant
+    float gamma_step, f0;  // curved only
+    float grad_row, grad_col, largest_tan;  // bounds over the tile
+
+    Sight() = default;
+    Sight(const Geometry &g, const View &view, Beam beam, int row, int col) {
+        const double mid = (kTile2d - 1) / 2.0, y = row + mid, x = col + mid;
+        const View::Linear &top = view.col_top, &depth = view.depth, &across = view.across;
+        double at, num[2], den[2] = {0, 0}, den_mid = 1, num_mid;
+        gamma_step = f0 = 0;
+        if (beam == Beam::curved) {
+            const double along = depth(0, y, x), aside = across(0, y, x), r = std::sqrt(along * along + aside * aside);
+            const double co = along / r, si = aside / r, per = 1 / view.gamma_step;
+            at = (std::atan2(aside, along) - g.curved_offset_rad) * per + (g.cols - 1) / 2.0;
+            num[0] = (across.y * co - depth.y * si) * per;
+            num[1] = (across.x * co - depth.x * si) * per;
+            den[0] = depth.y * co + across.y * si;
+            den[1] = depth.x * co + across.x * si;
+            den_mid = r;
+            num_mid = 0;
+            base = int64_t(std::floor(at));
+            gamma_step = float(view.gamma_step);
+            f0 = float(at - base);
+        } else {
+            den_mid = depth(0, y, x);
+            at = top(0, y, x) / den_mid;
+            base = int64_t(std::floor(at));
+            num[0] = top.y - base * depth.y;
+            num[1] = top.x - base * depth.x;
+            num_mid = top(0, y, x) - base * den_mid;
+            den[0] = depth.y;
+            den[1] = depth.x;
+        }
+        n[0] = float(num[0]);
+        n[1] = float(num[1]);
+        n[2] = float(num_mid - mid * (num[0] + num[1]));
+        d[0] = float(den[0]);
+        d[1] = float(den[1]);
+        d[2] = float(den_mid - mid * (den[0] + den[1]));
+        const double least = std::fabs(den_mid) - mid * (std::fabs(den[0]) + std::fabs(den[1]));
+        const double most = (std::fabs(num_mid) + mid * (std::fabs(num[0]) + std::fabs(num[1]))) / least;
+        grad_row = float((std::fabs(num[0]) + most * std::fabs(den[0])) / least);
+        grad_col = float((std::fabs(num[1]) + most * std::fabs(den[1])) / least);
+        largest_tan = least > 0 ? float(most * gamma_step) : 1e9f;
+        if (!(least > 0)) grad_row = grad_col = 1e9f;
+    }
+
+    float span() const { return (kPatchY - 1) * grad_row + (kPatchX - 1) * grad_col; }
+
+    // True when a table of 16 answers `taps` neighbours of every pixel of a patch.
+    bool near(int taps) const { return span() + 1.01f + (taps - 1) < 15.99f && largest_tan < 0.12f; }
+
+    // Range of detector columns that the tile falls on.
+    float reach() const { return kTile2d * (grad_row + grad_col) / 2 + 2; }
+};
+
+// x of pixels with numerators n and reciprocal denominators r.
+template <Beam beam, class V> inline V position(V n, V r, float gamma_step, float f0) {
+    if (beam == Beam::parallel) return n;
+    V x = n * r;
+    if (beam == Beam::curved) {
+        const V t = x * gamma_step, s = t * t;  // atan t = t (1 - s / 3 + s^2 / 5 - s^3 / 7 + s^4 / 9), |t| < 0.12
+        x = x - x * s * (1 / 3.0f - s * (1 / 5.0f - s * (1 / 7.0f - s * (1 / 9.0f)))) + f0;
+    }
+    return x;
+}
+
+// A view prepared for the patches of one tile.
+struct Looks {
+    F n, d;  // of the pixels of a patch against its first one
+    float gamma_step;
+    const float *row, *change;  // the detector row at column 0, and its differences
+    alignas(64) float patch_n[kPatches], patch_d[kPatches], shift[kPatches];
+    alignas(64) int32_t start[kPatches];  // where each patch's table begins
+
+    // `below`: how many detector columns before a pixel's own the table must hold.
+    template <Beam beam> void prepare(const Sight &s, int64_t cols, int below) {
+        n = lane_rows() * s.n[0] + lane_cols() * s.n[1];
+        d = lane_rows() * s.d[0] + lane_cols() * s.d[1];
+        gamma_step = s.gamma_step;
+        const float half = s.span() / 2 + 0.002f;
+        const float hn = s.n[0] * (kPatchY - 1) / 2 + s.n[1] * (kPatchX - 1) / 2;
+        const float hd = s.d[0] * (kPatchY - 1) / 2 + s.d[1] * (kPatchX - 1) / 2;
+        const int32_t base = int32_t(std::clamp<int64_t>(s.base, -(1 << 24), 1 << 24)), last = int32_t(cols) + 2;
+        for (int p = 0; p < kPatches; p++) {
+            const float r = float(patch_row(p)), c = float(patch_col(p));
+            const float pn = s.n[2] + s.n[0] * r + s.n[1] * c, pd = s.d[2] + s.d[0] * r + s.d[1] * c;
+            const float x = position<beam, float>(pn + hn, 1.0f / (pd + hd), s.gamma_step, s.f0);
+            const float low = std::floor(x - half);
+            patch_n[p] = pn;
+            patch_d[p] = pd;
+            shift[p] = beam == Beam::curved ? s.f0 - low : -low;
+            start[p] = std::min(std::max(base + int32_t(low) - below, -int32_t(kEdge) + 1), last);
+        }
+    }
+
+    // Positions in the table (without `below`) of the pixels of a patch; r returns 1 / d.
+    template <Beam beam> F places(int patch, F &r) const {
+        const F pn = n + splat(patch_n[patch]);
+        r = beam == Beam::parallel ? F{} : reciprocal(d + splat(patch_d[patch]));
+        return position<beam, F>(pn, r, gamma_step, 0.0f) + splat(shift[patch]);
+    }
+};
+
+// Detector rows with zeros on both sides, and their differences row[j + 1] - row[j].
+struct PaddedRows {
+    int64_t stride = 0;
+    std::vector<float> row, change;
+
+    void resize(int64_t count, int64_t cols) {
+        stride = (cols + 2 * kEdge + 18 + 15) / 16 * 16;
+        row.resize(count * stride + 16);
+        change.resize(count * stride + 16);
+    }
+    const float *at(int64_t n) const { return row.data() + n * stride + kEdge; }
+    const float *change_at(int64_t n) const { return change.data() + n * stride + kEdge; }
+    float *start(int64_t n) { return row.data() + n * stride + kEdge; }
+    void difference(int64_t n) {
+        const float *from = row.data() + n * stride;
+        float *to = change.data() + n * stride;
+        for (int64_t j = 0; j + 1 < stride; j++) to[j] = from[j + 1] - from[j];
+        to[stride - 1] = 0;
+    }
+};
+
+}  // namespace taskct

@@ -1,0 +1,100 @@
+// Pixel-driven weighted back-projection in two dimensions, float: what filtered back-projection spends its time in.
+#include "maps.h"
+#include "patches.h"
+
+namespace taskct {
+namespace {
+
+constexpr int kViews = 16;  // views whose detector stretches share the first-level cache
+
+template <Beam beam> void add_views(const Looks *looks, int count, Tile &tile) {
+    for (int patch = 0; patch < kPatches; patch++) {
+        F sum = load(tile.sums + patch * W), sloped = {};
+        for (int v = 0; v < count; v++) {
+            const Looks &l = looks[v];
+            F r;
+            const F x = l.places<beam>(patch, r);
+            const I i = truncate(x);
+            const F plain = lookup16(l.row + l.start[patch], i);
+            const F change = fraction(x) * lookup16(l.change + l.start[patch], i);
+            if (beam == Beam::parallel) {
+                sum += plain;
+                sloped += change;
+            } else if (beam == Beam::flat) {
+                sum += (r * r) * (plain + change);
+            } else {
+                const F tan = (l.n + splat(l.patch_n[patch])) * r * l.gamma_step;
+                sum += (r * r) * reciprocal(1.0f + tan * tan) * (plain + change);
+            }
+        }
+        store(tile.sums + patch * W, sum + sloped);
+    }
+}
+
+// One view whose columns are too far apart for the tables: pixel by pixel in double precision.
+void add_far_view(const Geometry &g, const View &view, const float *row, Tile &tile) {
+    for (int r = 0; r < kTile2d; r++)
+        for (int c = 0; c < kTile2d; c++) {
+            if (tile.row + r >= g.shape[1] || tile.col + c >= g.shape[2]) continue;
+            const View::Landing at = view.land(0, tile.row + r, tile.col + c);
+            if (!(at.col > -1 && at.col < g.cols)) continue;
+            const double low = std::floor(at.col);
+            const int64_t j = int64_t(low);
+            const float f = float(at.col - low);
+            tile.at(r, c) += float(at.weight) * (row[j] + f * (row[j + 1] - row[j]));
+        }
+}
+
+template <Beam beam> void backproject(const Geometry &g, int threads, const float *q, float *mu) {
+    FanTable table;
+    std::vector<View> views;
+    views.reserve(g.views);
+    for (int64_t v = 0; v < g.views; v++) views.emplace_back(g, v, table);
+    PaddedRows rows;
+    rows.resize(g.views, g.cols);
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t v = 0; v < g.views; v++) {
+        std::copy(q + v * g.cols, q + (v + 1) * g.cols, rows.start(v));
+        rows.difference(v);
+    }
+    const int64_t across = (g.shape[2] + kTile2d - 1) / kTile2d, tiles = across * ((g.shape[1] + kTile2d - 1) / kTile2d);
+#pragma omp parallel num_threads(threads)
+    {
+        std::vector<Looks> looks(kViews);
+        Tile tile;
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t t = 0; t < tiles; t++) {
+            tile.row = int(t / across * kTile2d);
+            tile.col = int(t % across * kTile2d);
+            tile.clear();
+            int count = 0;
+            for (int64_t v = 0; v < g.views; v++) {
+                const Sight sight(g, views[v], beam, tile.row, tile.col);
+                if (sight.near(1)) {
+                    looks[count].prepare<beam>(sight, g.cols, 0);
+                    looks[count].row = rows.at(v);
+                    looks[count++].change = rows.change_at(v);
+                } else {
+                    add_far_view(g, views[v], rows.at(v), tile);
+                }
+                if (count == kViews || v + 1 == g.views) {
+                    add_views<beam>(looks.data(), count, tile);
+                    count = 0;
+                }
+            }
+            tile.put(mu, g.shape[1], g.shape[2]);
+        }
+    }
+}
+
+}  // namespace
+
+void backproject2d(const Geometry &g, int threads, const float *q, float *mu) {
+    switch (beam_of(g)) {
+        case Beam::parallel: return backproject<Beam::parallel>(g, threads, q, mu);
+        case Beam::flat: return backproject<Beam::flat>(g, threads, q, mu);
+        case Beam::curved: return backproject<Beam::curved>(g, threads, q, mu);
+    }
+}
+
+}  // namespace taskct
