@@ -8,6 +8,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    # nouns
     "Grid": "taskct.geometry",
     "ParallelBeam": "taskct.geometry",
     "FanBeam": "taskct.geometry",
@@ -16,8 +17,38 @@ _HOMES = {
     "Projector": "taskct.physics.projector",
     "Dose": "taskct.physics.dose",
     "Case": "taskct.data.case",
+    "Scan": "taskct.data.scan",
+    "FrozenTask": "taskct.task",
+    "Run": "taskct.core.runs",
+    # from files to attenuation and back
+    "open_case": "taskct.data.open",
+    "open_cases": "taskct.data.open",
+    "phantom_case": "taskct.data.phantoms",
+    "split_by_patient": "taskct.data.splits",
     "to_hu": "taskct.core.units",
     "to_mu": "taskct.core.units",
+    "write_nifti": "taskct.data.nifti",
+    "write_series": "taskct.data.dicom.write",
+    "read_scan": "taskct.data.scan",
+    "write_scan": "taskct.data.scan",
+    # low dose
+    "simulate_scan": "taskct.simulate",
+    "simulate_scan_differentiable": "taskct.simulate",
+    "scan_case": "taskct.simulate",
+    "lodopab_scan": "taskct.simulate",
+    "lower_dose": "taskct.simulate",
+    # reconstruction
+    "fbp": "taskct.recon",
+    "fdk": "taskct.recon",
+    "sirt": "taskct.recon",
+    "cgls": "taskct.recon",
+    "os_sart": "taskct.recon",
+    "tv_min": "taskct.recon",
+    # proof
+    "tune": "taskct.evaluate",
+    "load_run": "taskct.core.runs",
+    "write_report": "taskct.report",
+    "draw_geometry": "taskct.report",
 }
 
 __all__ = [*_HOMES, "__version__"]  # noqa: PLE0604  (the names are the keys above, so the list cannot drift)
