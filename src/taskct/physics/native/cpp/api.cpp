@@ -3,7 +3,6 @@
 // Returns 0, or 1 when memory ran out. Nothing is thrown across the boundary.
 #include <cstdlib>
 #include <new>
-#include <type_traits>
 
 #include "maps.h"
 
@@ -31,40 +30,20 @@ int each(Map<T> map, const taskct_geometry *g, int64_t images, int threads, cons
 int64_t voxels(const taskct_geometry *g) { return g->shape[0] * g->shape[1] * g->shape[2]; }
 int64_t pixels(const taskct_geometry *g) { return g->views * g->rows * g->cols; }
 
-template <class T> int forward(const taskct_geometry *g, int64_t n, int threads, const T *mu, T *p) {
-    if constexpr (std::is_same_v<T, float>)
-        if (g->dim == 2) return each<T>(taskct::forward2d, g, n, threads, mu, voxels(g), p, pixels(g));
-    return each<T>(taskct::forward_general<T>, g, n, threads, mu, voxels(g), p, pixels(g));
-}
-template <class T> int adjoint(const taskct_geometry *g, int64_t n, int threads, const T *p, T *mu) {
-    return each<T>(taskct::adjoint_general<T>, g, n, threads, p, pixels(g), mu, voxels(g));
-}
-template <class T> int backproject(const taskct_geometry *g, int64_t n, int threads, const T *q, T *mu) {
-    if constexpr (std::is_same_v<T, float>)
-        if (g->dim == 2) return each<T>(taskct::backproject2d, g, n, threads, q, pixels(g), mu, voxels(g));
-    return each<T>(taskct::backproject_general<T>, g, n, threads, q, pixels(g), mu, voxels(g));
-}
-template <class T> int backproject_adjoint(const taskct_geometry *g, int64_t n, int threads, const T *mu, T *q) {
-    return each<T>(taskct::backproject_adjoint_general<T>, g, n, threads, mu, voxels(g), q, pixels(g));
-}
-
 }  // namespace
 
-#define TASKCT_MAP(name)                                                                                              \
-    TASKCT_API int taskct_##name##_f32(const taskct_geometry *g, int64_t n, int threads, const float *from, float *to) \
-    {                                                                                                                 \
-        return name<float>(g, n, threads, from, to);                                                                  \
-    }                                                                                                                 \
-    TASKCT_API int taskct_##name##_f64(const taskct_geometry *g, int64_t n, int threads, const double *from,          \
-                                       double *to)                                                                    \
-    {                                                                                                                 \
-        return name<double>(g, n, threads, from, to);                                                                 \
+#define TASKCT_MAP_OF(name, suffix, T, in, out)                                                                          \
+    TASKCT_API int taskct_##name##_##suffix(const taskct_geometry *g, int64_t n, int threads, const T *from, T *to) {     \
+        return each<T>(taskct::name, g, n, threads, from, in(g), to, out(g));                                             \
     }
+#define TASKCT_MAP(name, in, out)                                                                                         \
+    TASKCT_MAP_OF(name, f32, float, in, out)                                                                              \
+    TASKCT_MAP_OF(name, f64, double, in, out)
 
-TASKCT_MAP(forward)
-TASKCT_MAP(adjoint)
-TASKCT_MAP(backproject)
-TASKCT_MAP(backproject_adjoint)
+TASKCT_MAP(forward, voxels, pixels)
+TASKCT_MAP(adjoint, pixels, voxels)
+TASKCT_MAP(backproject, pixels, voxels)
+TASKCT_MAP(backproject_adjoint, voxels, pixels)
 
 // The best build that this processor runs: 0 baseline, 1 x86-64-v3, 2 x86-64-v4.
 TASKCT_API int taskct_cpu_level() {

@@ -8,6 +8,16 @@
 
 namespace taskct {
 
+// What the ABI calls.
+void forward(const Geometry &g, int threads, const float *mu, float *p);
+void forward(const Geometry &g, int threads, const double *mu, double *p);
+void adjoint(const Geometry &g, int threads, const float *p, float *mu);
+void adjoint(const Geometry &g, int threads, const double *p, double *mu);
+void backproject(const Geometry &g, int threads, const float *q, float *mu);
+void backproject(const Geometry &g, int threads, const double *q, double *mu);
+void backproject_adjoint(const Geometry &g, int threads, const float *mu, float *q);
+void backproject_adjoint(const Geometry &g, int threads, const double *mu, double *q);
+
 // General kernels: any pose, float or double.
 template <class T> void forward_general(const Geometry &g, int threads, const T *mu, T *p);
 template <class T> void adjoint_general(const Geometry &g, int threads, const T *p, T *mu);
@@ -17,5 +27,9 @@ template <class T> void backproject_adjoint_general(const Geometry &g, int threa
 // Two dimensions, float.
 void forward2d(const Geometry &g, int threads, const float *mu, float *p);
 void backproject2d(const Geometry &g, int threads, const float *q, float *mu);
+
+// Three dimensions, float. They return false, having done nothing, when the scanner is not upright (upright.h).
+bool forward3d(const Geometry &g, int threads, const float *mu, float *p);
+bool adjoint3d(const Geometry &g, int threads, const float *p, float *mu);
 
 }  // namespace taskct

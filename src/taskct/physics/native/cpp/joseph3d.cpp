@@ -1,0 +1,161 @@
+// Joseph's method for upright cone and parallel beams, float: forward and exact adjoint.
+//
+// Forward: threads own detector columns. Adjoint: threads own planes of the main axis and add whole z columns to them.
+#include "maps.h"
+#include "upright.h"
+
+namespace taskct {
+namespace {
+
+constexpr int kPlanes = 8;         // interpolated z columns kept in the first-level cache
+constexpr int64_t kColumns = 32;   // detector columns of one piece of work
+constexpr int64_t kViews = 32;     // views whose columns are transposed at a time
+
+// The planes in which a path first + step * r lies in (-1, size).
+void clip(double first, double step, int64_t size, int64_t &begin, int64_t &end) {
+    if (std::fabs(step) < 1e-12) {
+        if (first <= -1 || first >= size) end = begin;
+        return;
+    }
+    double a = (-1 - first) / step, b = (size - first) / step;
+    if (a > b) std::swap(a, b);
+    begin = std::max(begin, int64_t(std::max(-1e9, std::min(1e9, std::floor(a)))));
+    end = std::min(end, int64_t(std::max(-1e9, std::min(1e9, std::ceil(b) + 1))));
+}
+
+// Rows (a range, rounded outwards) whose position lies in (-1, size), widened into begin..end.
+void widen(Line line, int64_t size, double &begin, double &end) {
+    if (std::fabs(line.step) < 1e-9) {
+        begin = -1e9;
+        end = 1e9;
+        return;
+    }
+    const double a = (-1 - line.start) / line.step, b = (size - line.start) / line.step;
+    begin = std::min(begin, std::floor(std::min(a, b)));
+    end = std::max(end, std::ceil(std::max(a, b)) + 1);
+}
+
+// The z columns on both sides of a path in one plane; beyond the grid a column of zeros.
+struct Neighbours {
+    int64_t low;
+    float part;
+    Neighbours(double first, double step, int64_t plane) {
+        const double x = first + step * plane, whole = std::floor(x);
+        low = int64_t(whole);
+        part = float(x - whole);
+    }
+};
+
+void forward_column(const Columns3d &volume, const UprightView &view, int64_t j, int64_t rows, float *buffers,
+                    const float *zeros, float *sums) {
+    const bool along_y = view.axis[j] == 1;
+    const int64_t planes = along_y ? volume.size_y : volume.size_x, others = along_y ? volume.size_x : volume.size_y;
+    const int64_t room = volume.stride + 2 * kMargin, whole_rows = (rows + W - 1) / W * W;
+    int64_t begin = 0, end = planes;
+    clip(view.first[j], view.step[j], others, begin, end);
+    for (int64_t r0 = begin; r0 < end; r0 += kPlanes) {
+        const int n = int(std::min<int64_t>(kPlanes, end - r0));
+        Line lines[kPlanes];
+        const float *tables[kPlanes];
+        double row0 = 1e9, row1 = -1e9, z0 = 1e9, z1 = -1e9;
+        for (int m : {0, n - 1}) {  // everything is monotone from the first to the last plane
+            const Line line = view.line(j, double(r0 + m));
+            const double last = line.start + line.step * (rows - 1);
+            widen(line, volume.size_z, row0, row1);
+            z0 = std::min({z0, line.start, last});
+            z1 = std::max({z1, line.start, last});
+        }
+        if (z1 <= -1 || z0 >= volume.size_z) continue;
+        const int64_t b0 = int64_t(std::max(0.0, row0)) / W * W;
+        const int64_t b1 = std::min<int64_t>(whole_rows, (int64_t(std::max(0.0, std::min(1e9, row1))) + W - 1) / W * W);
+        const int64_t from = int64_t(std::max(0.0, z0 - 1)) / W * W;
+        const int64_t to = std::min<int64_t>(volume.stride, (int64_t(std::max(0.0, std::min(1e9, z1 + 3))) + W - 1) / W * W);
+        for (int m = 0; m < n; m++) {
+            lines[m] = view.line(j, double(r0 + m));
+            const Neighbours at(view.first[j], view.step[j], r0 + m);
+            const auto column = [&](int64_t i) {
+                if (i < 0 || i >= others) return zeros;
+                return along_y ? volume.at(r0 + m, i) : volume.at(i, r0 + m);
+            };
+            const float *a = column(at.low), *b = column(at.low + 1);
+            float *table = buffers + m * room + kMargin;
+            for (int64_t z = from; z < to; z += W) {
+                const F low = load(a + z);
+                store(table + z, low + at.part * (load(b + z) - low));
+            }
+            tables[m] = table;
+        }
+        resample_add(lines, tables, n, volume.size_z, b0, b1, sums);
+    }
+}
+
+}  // namespace
+
+bool forward3d(const Geometry &g, int threads, const float *mu, float *p) {
+    const auto views = upright_views(g, threads);
+    if (!views) return false;
+    Columns3d volume(g);
+    volume.read(mu, threads);
+    const int64_t pieces = (g.cols + kColumns - 1) / kColumns, rows = (g.rows + W - 1) / W * W;
+#pragma omp parallel num_threads(threads)
+    {
+        std::vector<float> buffers(kPlanes * (volume.stride + 2 * kMargin)), zeros(volume.stride), sums(rows * kColumns);
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t piece = 0; piece < g.views * pieces; piece++) {
+            const int64_t v = piece / pieces, j0 = piece % pieces * kColumns, j1 = std::min(g.cols, j0 + kColumns);
+            const UprightView &view = (*views)[v];
+            std::fill(sums.begin(), sums.end(), 0.0f);
+            for (int64_t j = j0; j < j1; j++)
+                forward_column(volume, view, j, g.rows, buffers.data(), zeros.data(), &sums[(j - j0) * rows]);
+            for (int64_t i = 0; i < g.rows; i++)
+                for (int64_t j = j0; j < j1; j++)
+                    p[(v * g.rows + i) * g.cols + j] = sums[(j - j0) * rows + i] * view.weight(j, i);
+        }
+    }
+    return true;
+}
+
+bool adjoint3d(const Geometry &g, int threads, const float *p, float *mu) {
+    const auto views = upright_views(g, threads);
+    if (!views) return false;
+    Columns3d volume(g);
+    DetectorColumns detector(g, std::min(kViews, g.views));
+    const int64_t pixels = g.rows * g.cols;
+    for (int64_t v0 = 0; v0 < g.views; v0 += kViews) {
+        const int64_t v1 = std::min(g.views, v0 + kViews);
+#pragma omp parallel for num_threads(threads) schedule(static)
+        for (int64_t v = v0; v < v1; v++) {
+            detector.read(v - v0, p + v * pixels);
+            for (int64_t j = 0; j < g.cols; j++)
+                for (int64_t i = 0; i < g.rows; i++) detector.at(v - v0, j)[i] *= (*views)[v].weight(j, i);
+        }
+        for (int axis = 1; axis < 3; axis++) {
+            const int64_t planes = g.shape[axis], others = g.shape[3 - axis];
+#pragma omp parallel num_threads(threads)
+            {
+                std::vector<float> beyond(volume.stride);  // takes what falls beside the grid
+#pragma omp for schedule(dynamic, 1)
+                for (int64_t r = 0; r < planes; r++)
+                    for (int64_t v = v0; v < v1; v++) {
+                        const UprightView &view = (*views)[v];
+                        if (view.members[axis] == 0) continue;
+                        for (int64_t j = 0; j < g.cols; j++) {
+                            if (view.axis[j] != axis) continue;
+                            const Neighbours at(view.first[j], view.step[j], r);
+                            if (at.low < -1 || at.low >= others) continue;
+                            const auto column = [&](int64_t i) {
+                                if (i < 0 || i >= others) return beyond.data();
+                                return axis == 1 ? volume.at(r, i) : volume.at(i, r);
+                            };
+                            spread(detector.at(v - v0, j), g.rows, view.line(j, double(r)), g.shape[0], column(at.low),
+                                   1 - at.part, column(at.low + 1), at.part);
+                        }
+                    }
+            }
+        }
+    }
+    volume.write(mu, threads);
+    return true;
+}
+
+}  // namespace taskct

@@ -1,0 +1,61 @@
+// Upright scanners: detector rows step along z and no ray has z as its main axis. Circular and helical cone beams, and most
+// bi-planar poses, are upright; then a cone beam factorises (resample.h).
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "columns.h"
+#include "resample.h"
+
+namespace taskct {
+
+// Detector column j of a view: its path in (y, x), and along z at plane r the rows i = 0, 1, ... stand at
+// (z[j] + z_step[j] * r) + i * (row[j] + row_step[j] * r) samples. Row i weighs sqrt(length^2 + (rise + i * rise_row)^2) * per.
+struct UprightView : Columns {
+    std::vector<double> z, z_step, row, row_step, rise, rise_row;
+
+    Line line(int64_t j, double plane) const { return {z[j] + z_step[j] * plane, row[j] + row_step[j] * plane}; }
+    float weight(int64_t j, int64_t i) const {
+        const double up = rise[j] + i * rise_row[j];
+        return float(std::sqrt(length[j] * length[j] + up * up) / std::fabs(reach[j]));
+    }
+};
+
+// All views, or nothing when the scanner is not upright.
+std::unique_ptr<std::vector<UprightView>> upright_views(const Geometry &g, int threads);
+
+// True when the detector rows step along z, which is all that voxel-driven back-projection asks for.
+bool rows_along_z(const Geometry &g);
+
+// A volume with contiguous z columns, [y][x][z], each padded with zeros to whole vectors.
+struct Columns3d {
+    int64_t size_y, size_x, size_z, stride;
+    std::vector<float> values;
+
+    explicit Columns3d(const Geometry &g)
+        : size_y(g.shape[1]), size_x(g.shape[2]), size_z(g.shape[0]), stride((g.shape[0] + 15) / 16 * 16) {
+        values.assign(size_y * size_x * stride, 0.0f);
+    }
+    float *at(int64_t y, int64_t x) { return values.data() + (y * size_x + x) * stride; }
+    const float *at(int64_t y, int64_t x) const { return values.data() + (y * size_x + x) * stride; }
+    void read(const float *volume, int threads);
+    void write(float *volume, int threads) const;
+};
+
+// Detector columns of some views with contiguous rows, [view][col][row], zeros around.
+struct DetectorColumns {
+    int64_t rows, cols, stride;
+    std::vector<float> values;
+
+    DetectorColumns(const Geometry &g, int64_t views)
+        : rows(g.rows), cols(g.cols), stride((g.rows + 15) / 16 * 16 + 2 * kMargin) {
+        values.assign(views * cols * stride + kMargin, 0.0f);
+    }
+    float *at(int64_t view, int64_t col) { return values.data() + (view * cols + col) * stride + kMargin; }
+    const float *at(int64_t view, int64_t col) const { return values.data() + (view * cols + col) * stride + kMargin; }
+    void read(int64_t view, const float *p);         // from p[row][col]
+    void write(int64_t view, float *p) const;        // to p[row][col]
+};
+
+}  // namespace taskct
