@@ -132,6 +132,12 @@ def test_padding_becomes_air_and_odd_values_are_noted(tmp_path):
     assert any("may not be HU" in n for n in case.provenance["notes"])
 
 
+def test_the_deep_noise_of_our_own_files_is_not_taken_for_padding(tmp_path):
+    noisy = _case().with_hu(torch.linspace(-4000, 1000, 60).reshape(3, 4, 5))
+    write_nifti(noisy, tmp_path / "low_dose.nii.gz")
+    assert torch.equal(read_nifti(tmp_path / "low_dose.nii.gz").hu, noisy.hu)
+
+
 def test_sform_and_qform_that_disagree_are_noted_and_the_sform_wins(tmp_path):
     image = nibabel.Nifti1Image(np.zeros((4, 4, 4), dtype=np.int16), np.diag([2.0, 2.0, 2.0, 1.0]))
     image.set_qform(np.eye(4), code=1)

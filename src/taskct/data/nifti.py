@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ _MOST_HEADER_BYTES = 64 * 2**20  # header extensions lie before the values
 _SAME_PLACE_VOXELS = 0.1  # sform and qform that differ by more than this somewhere in the volume are noted
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _REVERSED = [2, 1, 0, 3]  # x, y, z <-> z, y, x
+_WRITER = b"taskct"  # in the header's `descrip`
 
 
 def read_nifti(
@@ -56,7 +58,8 @@ def read_nifti_volume(path: str | os.PathLike[str], *, limit_bytes: int = MAX_VO
     notes += [note] if note else []
     values = raw.view(dtype).reshape(shape[::-1])  # x runs fastest in the file, so C order is z, y, x
     affine = (_RAS_TO_LPS @ affine_ras)[np.ix_(_REVERSED, _REVERSED)]
-    return canonical_volume(path, _scaled(values, header, path), affine, notes)
+    volume = canonical_volume(path, _scaled(values, header, path), affine, notes)
+    return replace(volume, may_be_padded=header["descrip"].item() != _WRITER)
 
 
 def write_nifti(case: Case, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
@@ -92,6 +95,7 @@ def _write(values: np.ndarray, case: Case, path: str | os.PathLike[str], *, over
     image.set_sform(affine_ras, code=1)
     image.set_qform(affine_ras, code=1)
     image.header.set_xyzt_units("mm")
+    image.header["descrip"] = _WRITER
     with atomic_path(path, overwrite=overwrite) as part, open(part, "wb") as raw:
         if name.endswith(".gz"):
             with gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=5, mtime=0) as packed:

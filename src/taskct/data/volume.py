@@ -20,11 +20,15 @@ from taskct.data.padding import odd_hu_range, replace_padding
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """`values` (Z, Y, X) with axes to the head, back and left; `affine_mm` as in Case; `notes` say what was odd."""
+    """`values` (Z, Y, X) with axes to the head, back and left; `affine_mm` as in Case; `notes` say what was odd.
+
+    `may_be_padded` is False for files that taskct wrote: their deepest values are noise, not padding.
+    """
 
     values: np.ndarray
     affine_mm: np.ndarray
     notes: tuple[str, ...] = ()
+    may_be_padded: bool = True
 
 
 def canonical_volume(
@@ -52,7 +56,7 @@ def case_from_volume(
         hu = np.asarray(volume.values, dtype=np.float32)
     if not np.isfinite(hu).all():
         raise FileFormatError(f"{path}: holds values beyond the range of float32; these are not HU")
-    hu, padding_note = replace_padding(hu)
+    hu, padding_note = replace_padding(hu) if volume.may_be_padded else (hu, None)
     notes = [*volume.notes, *(n for n in (padding_note, odd_hu_range(hu)) if n)]
     tensor = torch.from_numpy(np.ascontiguousarray(hu))
     provenance: dict[str, Any] = {
