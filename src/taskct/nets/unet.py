@@ -6,8 +6,9 @@ import itertools
 from collections.abc import Sequence
 
 from torch import Tensor, nn
+from torch.nn import functional
 
-from taskct.core.errors import ConfigError
+from taskct.core.errors import ConfigError, GeometryError
 from taskct.nets.blocks import concatenate, conv_block, conv_layer, norm_layer, upsample_to
 
 
@@ -18,6 +19,9 @@ class UNet(nn.Module):
     With `residual` the input is added to the output, so that the untrained network changes little: the last convolution
     starts at zero. The defaults are the shape of DIVal's FBP+U-Net for LoDoPaB-CT (Leuschner et al., J. Imaging 7:44 (2021)):
     five scales, leaky ReLU 0.2, strided convolutions down, linear interpolation up, skips of 4 channels.
+
+    `unshuffle` 2 folds blocks of 2 x 2 pixels into channels first and unfolds the answer (Shi et al., CVPR 2016): several
+    times faster, at the price that checkerboards become cheap for the network to paint. The image size must divide by it.
 
     >>> import torch
     >>> UNet(widths=(8, 16))(torch.zeros(1, 1, 21, 30)).shape
@@ -34,16 +38,20 @@ class UNet(nn.Module):
         norm: str = "batch",
         dims: int = 2,
         residual: bool = False,
+        unshuffle: int = 1,
     ) -> None:
         super().__init__()
+        if unshuffle < 1 or (unshuffle > 1 and dims != 2):
+            raise ConfigError(f"UNet expects unshuffle 1, or more in two dimensions, got {unshuffle} with dims {dims}")
         if len(widths) < 2 or min(widths) < 1:
             raise ConfigError(f"UNet expects at least two positive widths, got {tuple(widths)}")
         if residual and in_channels != out_channels:
             raise ConfigError(
                 f"a residual UNet adds its input, so in and out channels must match: {in_channels}, {out_channels}"
             )
-        self.residual = residual
-        self.stem = conv_block(dims, in_channels, widths[0], norm=norm)
+        self.residual, self.unshuffle = residual, unshuffle
+        folded = unshuffle**2
+        self.stem = conv_block(dims, in_channels * folded, widths[0], norm=norm)
         self.down = nn.ModuleList(
             nn.Sequential(conv_block(dims, a, b, norm=norm, stride=2), conv_block(dims, b, b, norm=norm))
             for a, b in itertools.pairwise(widths)
@@ -55,7 +63,7 @@ class UNet(nn.Module):
             self.up.append(
                 nn.Sequential(conv_block(dims, low + kept, high, norm=norm), conv_block(dims, high, high, norm=norm))
             )
-        self.out = conv_layer(dims, widths[0], out_channels, size=1)
+        self.out = conv_layer(dims, widths[0], out_channels * folded, size=1)
         if residual:
             nn.init.zeros_(self.out.weight)  # type: ignore[arg-type]
             nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
@@ -64,10 +72,18 @@ class UNet(nn.Module):
         """(B, in_channels, ...) -> (B, out_channels, ...)."""
         scales = self.scales(x)
         y = self.out(scales[-1])
+        if self.unshuffle > 1:
+            y = functional.pixel_shuffle(y, self.unshuffle)
         return x + y if self.residual else y
 
     def scales(self, x: Tensor) -> list[Tensor]:
         """Feature maps of every stage, encoder fine to coarse, then decoder coarse to fine: for feature losses."""
+        if self.unshuffle > 1:
+            if x.shape[-1] % self.unshuffle or x.shape[-2] % self.unshuffle:
+                raise GeometryError(
+                    f"a UNet with unshuffle {self.unshuffle} expects an image size that divides by it, got {tuple(x.shape)}"
+                )
+            x = functional.pixel_unshuffle(x, self.unshuffle)
         features = [self.stem(x)]
         for down in self.down:
             features.append(down(features[-1]))

@@ -62,29 +62,25 @@ class LearnedPrimalDual(nn.Module):
     def forward(self, p: Tensor, A: Projector) -> Tensor:
         """p -> mu in 1/mm."""
         check_scan(p, A, who="LearnedPrimalDual")
-        norm = A.norm
-        g = p / (norm * self.scale_per_mm)
+        g = p / (A.norm * self.scale_per_mm)
         if self.start == "fbp":
             x = fbp(p, A, window=self.window, frequency_scale=self.frequency_scale) / self.scale_per_mm
         else:
             x = p.new_zeros((len(p), 1, *A.mu_shape))
         f = x.repeat(1, self.primal, *[1] * len(A.mu_shape))  # (B, primal, image)
         h = p.new_zeros((len(p), self.dual, *A.p_shape))
-        for dual, primal in zip(self.duals, self.primals, strict=True):
+        for i in range(len(self.duals)):
             if self.memory_saving and torch.is_grad_enabled():
-                f, h = checkpoint(_iterate, f, h, g, A, norm, dual, primal, use_reentrant=False, preserve_rng_state=False)
+                f, h = checkpoint(self._iterate, f, h, g, A, i, use_reentrant=False, preserve_rng_state=False)
             else:
-                f, h = _iterate(f, h, g, A, norm, dual, primal)
+                f, h = self._iterate(f, h, g, A, i)
         return f[:, :1] * self.scale_per_mm
 
-
-def _iterate(
-    f: Tensor, h: Tensor, g: Tensor, A: Projector, norm: float, dual: nn.Module, primal: nn.Module
-) -> tuple[Tensor, Tensor]:
-    """One turn: the dual memory sees the projected image, then the image sees the back-projected dual."""
-    h = h + dual(torch.cat([h, A(f[:, 1:2]) / norm, g], dim=1)).float()
-    f = f + primal(torch.cat([f, A.adjoint(h[:, :1]) / norm], dim=1)).float()
-    return f, h
+    def _iterate(self, f: Tensor, h: Tensor, g: Tensor, A: Projector, i: int) -> tuple[Tensor, Tensor]:
+        """One turn: the dual memory sees the projected image, then the image sees the back-projected dual."""
+        h = h + self.duals[i](torch.cat([h, A(f[:, 1:2]) / A.norm, g], dim=1)).float()
+        f = f + self.primals[i](torch.cat([f, A.adjoint(h[:, :1]) / A.norm], dim=1)).float()
+        return f, h
 
 
 def _block(dims: int, inputs: int, width: int, outputs: int) -> nn.Sequential:
