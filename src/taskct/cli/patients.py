@@ -34,11 +34,12 @@ class Patients:
         return f"scored: {scored}\ntuning: {tuning}"
 
 
-def phantom_patients(seed: int) -> Patients:
-    """Three built-in abdomens: two are scored, the third one tunes."""
+def phantom_patients(seed: int, *, shape: tuple[int, int, int] = (8, 256, 256)) -> Patients:
+    """Three built-in abdomens, 358 mm across: two are scored, the third one tunes."""
     from taskct.data.phantoms import phantom_case
 
-    first, second, third = (phantom_case("abdomen", seed=3 * seed + k) for k in range(3))
+    spacing_mm = (5.0, 358.4 / shape[1], 358.4 / shape[2])
+    first, second, third = (phantom_case("abdomen", seed=3 * seed + k, shape=shape, spacing_mm=spacing_mm) for k in range(3))
     middle = len(first.hu) // 2
     return Patients(
         scored=[first, second],
