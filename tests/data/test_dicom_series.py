@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
 from taskct.core.errors import DataError, FileFormatError, InputError, UnsupportedDataError
+from taskct.data.dicom.identity import patient_pseudonym
 from taskct.data.dicom.series import read_series
 
 # --- laws
@@ -23,7 +24,8 @@ def test_a_series_becomes_hu_in_rising_z_with_its_affine(tmp_path):
     assert case.spacing_mm == (2.0, 0.75, 0.5)
     expected = [[2, 0, 0, -50], [0, 0.75, 0, -90.25], [0, 0, 0.5, -100.5], [0, 0, 0, 1]]
     assert np.array_equal(case.affine_mm, expected)
-    assert case.patient_id == "MRN-4711"
+    assert case.patient_id == patient_pseudonym("MRN-4711")
+    assert "4711" not in repr(case)  # what goes into tables and reports names no one
     assert case.provenance["kernel"] == "Br38f" and case.provenance["kvp"] == 120
     assert case.provenance["notes"] == []
 

@@ -76,6 +76,18 @@ def derived_uid(*words: str) -> str:
     return f"2.25.{uuid.UUID(bytes=digest[:16], version=5).int}"
 
 
+def patient_pseudonym(patient_id: str) -> str:
+    """A short name for a patient: always the same for the same PatientID, so splits by patient hold; "" for "".
+
+    Reports and tables carry it in place of the hospital's number. It is a plain hash: whoever knows the number can
+    recompute it.
+
+    >>> patient_pseudonym("MRN-4711")
+    'patient-503e5527'
+    """
+    return f"patient-{hashlib.sha256(f'patient{chr(31)}{patient_id}'.encode()).hexdigest()[:8]}" if patient_id else ""
+
+
 def replaced_uid(original: str, *, deidentify: bool) -> str:
     """The UID to write for one of the source: itself, or always the same replacement for it."""
     return derived_uid("uid", original) if deidentify else original

@@ -15,6 +15,7 @@ from taskct.core.files import MAX_VOLUME_BYTES, check_array_size
 from taskct.core.provenance import fingerprint
 from taskct.data.case import Case
 from taskct.data.dicom.frames import Frame, frame_count, frames_of
+from taskct.data.dicom.identity import patient_pseudonym
 from taskct.data.dicom.parse import DicomFile
 from taskct.data.dicom.pixels import LOSSY, frame_hu, stored_values
 from taskct.data.dicom.scan import Scan, Series, choose, scan
@@ -57,7 +58,7 @@ def read_series(
         hu=hu,
         spacing_mm=spacing_mm(affine_mm),
         case_id=Path(found.name).stem if Path(found.name).is_file() else Path(found.name).resolve().name,
-        patient_id=text(first.path, first.header, "PatientID"),
+        patient_id=patient_pseudonym(text(first.path, first.header, "PatientID")),
         affine_mm=affine_mm,
         provenance={
             **_provenance(found, series, stack),
