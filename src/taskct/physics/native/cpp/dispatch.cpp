@@ -15,11 +15,12 @@ void adjoint(const Geometry &g, int threads, const float *p, float *mu) {
 
 void backproject(const Geometry &g, int threads, const float *q, float *mu) {
     if (g.dim == 2) return backproject2d(g, threads, q, mu);
-    backproject_general(g, threads, q, mu);
+    if (!backproject3d(g, threads, q, mu)) backproject_general(g, threads, q, mu);
 }
 
 void backproject_adjoint(const Geometry &g, int threads, const float *mu, float *q) {
-    backproject_adjoint_general(g, threads, mu, q);
+    if (g.dim == 2) return backproject_adjoint_general(g, threads, mu, q);
+    if (!backproject_adjoint3d(g, threads, mu, q)) backproject_adjoint_general(g, threads, mu, q);
 }
 
 void forward(const Geometry &g, int threads, const double *mu, double *p) { forward_general(g, threads, mu, p); }

@@ -31,5 +31,7 @@ void backproject2d(const Geometry &g, int threads, const float *q, float *mu);
 // Three dimensions, float. They return false, having done nothing, when the scanner is not upright (upright.h).
 bool forward3d(const Geometry &g, int threads, const float *mu, float *p);
 bool adjoint3d(const Geometry &g, int threads, const float *p, float *mu);
+bool backproject3d(const Geometry &g, int threads, const float *q, float *mu);
+bool backproject_adjoint3d(const Geometry &g, int threads, const float *mu, float *q);
 
 }  // namespace taskct

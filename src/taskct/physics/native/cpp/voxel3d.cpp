@@ -1,0 +1,146 @@
+// Voxel-driven weighted back-projection of cone and parallel beams whose detector rows step along z, and its transpose, float.
+//
+// All voxels of a z column fall on one detector column position with one weight, and on rows at equal distances: two detector
+// columns are interpolated once, and the result is read along z. Back-projection: threads own z columns. Transpose: views.
+#include "maps.h"
+#include "upright.h"
+
+namespace taskct {
+namespace {
+
+constexpr int kBuffers = 8;       // interpolated detector columns kept in the first-level cache
+constexpr int64_t kColumns = 16;  // z columns of one piece of work
+constexpr int64_t kViews = 32;    // views whose columns are transposed at a time
+
+// Where the z column at (y, x) falls in one view: between columns `low` and `low + 1`, voxel z at rows start + step * z.
+struct Fall {
+    int64_t low;
+    float weight0, weight1;  // of the two columns, with the distance weight
+    Line line;
+    bool seen;
+};
+
+Fall fall(const Geometry &g, const View &view, double y, double x) {
+    double col, weight;
+    Line line;
+    const double depth = view.depth(0, y, x);
+    if (g.curved) {
+        const double aside = view.across(0, y, x), square = depth * depth + aside * aside;
+        col = (std::atan2(aside, depth) - g.curved_offset_rad) / view.gamma_step + (g.cols - 1) / 2.0;
+        weight = 1 / square;
+        const double scale = view.radius / (std::sqrt(square) * view.row_mm);
+        line = {view.rise(0, y, x) * scale - view.height / view.row_mm + (g.rows - 1) / 2.0, view.rise.z * scale};
+    } else {
+        const double per = 1 / depth;
+        col = view.col_top(0, y, x) * per;
+        weight = g.source ? per * per : 1.0;
+        line = {view.row_top(0, y, x) * per, view.row_top.z * per};
+    }
+    const double low = std::floor(col);
+    const double last = line.start + line.step * (g.shape[0] - 1);
+    const bool seen = col > -1 && col < g.cols && std::max(line.start, last) > -1 && std::min(line.start, last) < g.rows;
+    const double part = col - low;
+    return {seen ? int64_t(low) : 0, float(weight * (1 - part)), float(weight * part), line, seen};
+}
+
+std::vector<View> all_views(const Geometry &g, FanTable &table) {
+    std::vector<View> views;
+    views.reserve(g.views);
+    for (int64_t v = 0; v < g.views; v++) views.emplace_back(g, v, table);
+    return views;
+}
+
+// Interpolates the two detector columns of a fall over the rows that the z column meets.
+void interpolate(const DetectorColumns &detector, int64_t view, const Fall &f, int64_t size_z, const float *zeros,
+                 float *table) {
+    const double last = f.line.start + f.line.step * (size_z - 1);
+    const double low = std::min(f.line.start, last), high = std::max(f.line.start, last);
+    const int64_t padded = (detector.rows + W - 1) / W * W;
+    const int64_t from = int64_t(std::max(0.0, low - 1)) / W * W;
+    const int64_t to = std::min<int64_t>(padded, (int64_t(std::max(0.0, std::min(1e9, high + 3))) + W - 1) / W * W);
+    const float *a = f.low >= 0 ? detector.at(view, f.low) : zeros;
+    const float *b = f.low + 1 < detector.cols ? detector.at(view, f.low + 1) : zeros;
+    for (int64_t i = from; i < to; i += W)
+        store(table + i, f.weight0 * load(a + i) + f.weight1 * load(b + i));
+}
+
+}  // namespace
+
+bool backproject3d(const Geometry &g, int threads, const float *q, float *mu) {
+    if (!rows_along_z(g)) return false;
+    FanTable table;
+    const std::vector<View> views = all_views(g, table);
+    Columns3d volume(g);
+    DetectorColumns detector(g, std::min(kViews, g.views));
+    const int64_t room = detector.stride, pieces = (g.shape[2] + kColumns - 1) / kColumns;
+    for (int64_t v0 = 0; v0 < g.views; v0 += kViews) {
+        const int64_t v1 = std::min(g.views, v0 + kViews);
+#pragma omp parallel num_threads(threads)
+        {
+            std::vector<float> buffers(kBuffers * room + kMargin), zeros(room);
+#pragma omp for schedule(static)
+            for (int64_t v = v0; v < v1; v++) detector.read(v - v0, q + v * g.rows * g.cols);
+#pragma omp for schedule(dynamic, 4)
+            for (int64_t piece = 0; piece < g.shape[1] * pieces; piece++) {
+                const int64_t y = piece / pieces, x0 = piece % pieces * kColumns, x1 = std::min(g.shape[2], x0 + kColumns);
+                for (int64_t x = x0; x < x1; x++) {
+                    Line lines[kBuffers];
+                    const float *tables[kBuffers];
+                    int n = 0;
+                    for (int64_t v = v0; v < v1; v++) {
+                        const Fall f = fall(g, views[v], double(y), double(x));
+                        if (f.seen) {
+                            float *to = buffers.data() + n * room + kMargin;
+                            interpolate(detector, v - v0, f, g.shape[0], zeros.data(), to);
+                            lines[n] = f.line;
+                            tables[n++] = to;
+                        }
+                        if (n == kBuffers || (v + 1 == v1 && n > 0)) {
+                            resample_add(lines, tables, n, g.rows, 0, (g.shape[0] + W - 1) / W * W, volume.at(y, x));
+                            n = 0;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    volume.write(mu, threads);
+    return true;
+}
+
+bool backproject_adjoint3d(const Geometry &g, int threads, const float *mu, float *q) {
+    if (!rows_along_z(g)) return false;
+    FanTable table;
+    const std::vector<View> views = all_views(g, table);
+    // z columns with zeros around, which spread() reads beyond their ends
+    const int64_t stride = (g.shape[0] + 15) / 16 * 16 + 2 * kMargin;
+    std::vector<float> columns(g.shape[1] * g.shape[2] * stride + kMargin);
+    const int64_t plane = g.shape[1] * g.shape[2];
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t y = 0; y < g.shape[1]; y++)
+        for (int64_t z = 0; z < g.shape[0]; z++)
+            for (int64_t x = 0; x < g.shape[2]; x++)
+                columns[(y * g.shape[2] + x) * stride + kMargin + z] = mu[z * plane + y * g.shape[2] + x];
+#pragma omp parallel num_threads(threads)
+    {
+        DetectorColumns detector(g, 1);
+        std::vector<float> beyond(detector.stride);  // takes what falls beside the detector
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t v = 0; v < g.views; v++) {
+            std::fill(detector.values.begin(), detector.values.end(), 0.0f);
+            for (int64_t y = 0; y < g.shape[1]; y++)
+                for (int64_t x = 0; x < g.shape[2]; x++) {
+                    Fall f = fall(g, views[v], double(y), double(x));
+                    if (!f.seen) continue;
+                    float *a = f.low >= 0 ? detector.at(0, f.low) : beyond.data();
+                    float *b = f.low + 1 < g.cols ? detector.at(0, f.low + 1) : beyond.data();
+                    const float *column = &columns[(y * g.shape[2] + x) * stride + kMargin];
+                    spread(column, g.shape[0], f.line, g.rows, a, f.weight0, b, f.weight1);
+                }
+            detector.write(0, q + v * g.rows * g.cols);
+        }
+    }
+    return true;
+}
+
+}  // namespace taskct
