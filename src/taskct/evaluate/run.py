@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -80,6 +81,7 @@ def evaluate(
         protocol=protocol,
         measures=chosen_measures(protocol, measures),
         prepare=prepare or ProjectCase(refine),
+        warned={},
     )
     plan = [(case, slice_numbers(case, slices)) for case in cases]
     kept = set(choose_kept(plan, keep)) if isinstance(keep, int) else {(str(c), int(z)) for c, z in keep}
@@ -91,11 +93,12 @@ def evaluate(
     steps = (step for study in studies for step in _measure_study(study, job, kept, images))
     for found in track(steps, "evaluating", total=total, show=progress):
         rows.extend(found)
+    said = _warnings(job, total)
     table = Table(
         rows,
         settings=_settings(job, slices, geometries),
         cases=[describe_case(case, numbers) for case, numbers in plan],
-        notes=dict(notes or {}),
+        notes=dict(notes or {}) | ({"warnings": said} if said else {}),
         provenance=provenance(seed=seed),
         images=list(images.values()),
     )
@@ -112,6 +115,7 @@ class _Job:
     protocol: Protocol
     measures: dict[str, Measure]
     prepare: Prepare
+    warned: dict[str, list[warnings.WarningMessage]]  # what each method warned of, once per run
 
 
 @dataclass(frozen=True)
@@ -166,8 +170,8 @@ def _measure_study(
     for dose in job.doses:
         p = add_noise(study.p, dose, seed=job.seed, case_id=case.case_id, items=items)
         level = DoseLevel(dose.fraction, dose.photons)
-        for name, method in job.methods.items():
-            mu, seconds = _reconstruct(name, method, p, unit, dose)
+        for name in job.methods:
+            mu, seconds = _reconstruct(name, p, unit, dose, job)
             seen = Images(mu, study.truth_mu, hu(mu), truth_hu, mask, regions)
             for place, example in examples:
                 example.recon_hu[name, level] = _plane(seen.hu, place).float().cpu()
@@ -195,13 +199,14 @@ def _rows(seen: Images, unit: _Batch, job: _Job, key: tuple[str, float, float]) 
     return rows
 
 
-def _reconstruct(name: str, method: Reconstruct, p: Tensor, unit: _Batch, dose: Dose) -> tuple[Tensor, float]:
+def _reconstruct(name: str, p: Tensor, unit: _Batch, dose: Dose, job: _Job) -> tuple[Tensor, float]:
     """The method's image and its wall time in seconds; InputError, saying where, when there is none."""
     where = f"method {name!r} on {unit} at {dose.fraction:g} of {dose.photons:g} photons"
     start = time.perf_counter()
     try:
-        with torch.no_grad():
-            mu = method(p.clone(), unit.A)  # a copy: a method that edits p in place must not harm the next
+        with torch.no_grad(), warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always")
+            mu = job.methods[name](p.clone(), unit.A)  # a copy: a method that edits p in place must not harm the next
     except TaskctError as error:
         raise type(error)(f"{where}: {error}") from error
     except Exception as error:
@@ -209,6 +214,7 @@ def _reconstruct(name: str, method: Reconstruct, p: Tensor, unit: _Batch, dose: 
     if p.is_cuda:
         torch.cuda.synchronize(p.device)
     seconds = time.perf_counter() - start
+    job.warned.setdefault(name, []).extend(heard[:1])
     if not isinstance(mu, Tensor) or mu.shape != unit.study.truth_mu.shape:
         got = tuple(mu.shape) if isinstance(mu, Tensor) else type(mu).__name__
         raise InputError(f"{where} returned {got}; expected mu in 1/mm of shape {tuple(unit.study.truth_mu.shape)}")
@@ -280,6 +286,17 @@ def _projector_for(case: Case, A: Projector | Callable[[Case], Projector]) -> Pr
 def _count(plan: Sequence[tuple[Case, list[int]]], A: Projector | Callable[[Case], Projector], batch: int) -> int:
     volumes = isinstance(A, Projector) and A.grid.ndim == 3
     return sum(1 if volumes else -(-len(numbers) // batch) for _, numbers in plan)
+
+
+def _warnings(job: _Job, total: int) -> dict[str, str]:
+    """What methods warned of, in one line each; passed on as one warning per method instead of one per slice."""
+    said = {}
+    for name, heard in job.warned.items():
+        if heard:
+            runs = f"{len(heard)} of {total // len(job.methods)} runs"
+            said[name] = f"{runs} with {heard[0].category.__name__}, the first: {heard[0].message}"
+            warnings.warn(f"method {name!r} warned in {said[name]}", heard[0].category, stacklevel=3)
+    return said
 
 
 def _settings(job: _Job, slices: Slices, geometries: list[dict[str, Any]]) -> dict[str, Any]:

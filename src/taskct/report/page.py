@@ -1,0 +1,99 @@
+"""The page around the content: one HTML file, no script, nothing loaded from anywhere."""
+
+from __future__ import annotations
+
+from html import escape
+
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+_STYLE = """
+:root { --ink: #1a1a1a; --soft: #555; --line: #c9c9c9; --pale: #f4f5f6; --accent: #0b4f7d; }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 1120px; padding: 2.2rem 2rem 4rem; color: var(--ink); background: #fff;
+  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", "Liberation Sans", "DejaVu Sans", Arial, sans-serif; }
+h1 { font-size: 1.75rem; line-height: 1.2; margin: 0 0 .3rem; letter-spacing: -.01em; }
+h2 { font-size: 1.22rem; margin: 2.6rem 0 .8rem; padding-top: .7rem; border-top: 2px solid var(--ink); }
+h3 { font-size: 1.02rem; margin: 1.6rem 0 .5rem; }
+h4 { font-size: .92rem; margin: 1.3rem 0 .35rem; font-weight: 600; }
+p { margin: .4rem 0; max-width: 62rem; }
+.lead { color: var(--soft); margin-bottom: 1.4rem; }
+.verdict { border-left: 4px solid var(--accent); background: var(--pale); padding: .9rem 1.2rem; }
+.verdict p { margin: .45rem 0; }
+.verdict p:first-child { font-size: 1.08rem; font-weight: 600; }
+.verdict .caution { color: #7a3b00; }
+.key, figcaption, caption, .note { color: var(--soft); font-size: .84rem; }
+nav { font-size: .86rem; margin: 1rem 0 0; }
+nav a { margin-right: 1.1rem; color: var(--accent); }
+a { color: var(--accent); }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+caption { text-align: left; padding: 0 0 .35rem; caption-side: top; }
+caption b { color: var(--ink); }
+.numbers { margin: 1rem 0 1.4rem; font-size: .92rem; }
+.numbers th { font-weight: 600; }
+.numbers thead th { border-bottom: 1.5px solid var(--ink); padding: .25rem .9rem; text-align: right; vertical-align: bottom; }
+.numbers tbody th { text-align: left; padding: .3rem 1.2rem .3rem 0; white-space: nowrap; font-weight: 500; }
+.numbers td { text-align: right; padding: .3rem .9rem; vertical-align: top; white-space: nowrap; }
+.numbers tbody tr { border-bottom: 1px solid #e4e4e4; }
+.numbers small { display: block; color: var(--soft); font-weight: 400; font-size: .78rem; line-height: 1.25; }
+.numbers .text { text-align: left; white-space: normal; overflow-wrap: anywhere; }
+.numbers thead th:first-child { padding-left: 0; text-align: left; }
+.dense { font-size: .82rem; }
+.dense td, .dense thead th { padding: .18rem .55rem; }
+.dense thead th[colspan] { text-align: center; }
+.dense .first { border-left: 1px solid var(--line); }
+.wide { overflow-x: auto; }
+.pair { display: flex; flex-wrap: wrap; gap: 0 3.2rem; align-items: flex-start; }
+figure { margin: 0; }
+.plot { margin: 1rem 0; }
+.plot img { width: 100%; max-width: 1050px; height: auto; }
+.plot.small img { max-width: 820px; }
+.drawing img { width: 100%; max-width: 760px; height: auto; }
+.pictures { width: 100%; table-layout: fixed; margin: .3rem 0 .8rem; }
+.pictures col.dose { width: 2.1rem; }
+.pictures th { font-size: .84rem; font-weight: 600; padding: 0 0 .2rem; overflow-wrap: anywhere; vertical-align: bottom; }
+.pictures td { padding: 2px; vertical-align: top; }
+.pictures td.truth { padding-right: .6rem; }
+.pictures .dose { vertical-align: middle; padding: 0; }
+.pictures .dose span { writing-mode: vertical-rl; transform: rotate(180deg); white-space: nowrap; }
+.pictures figcaption { text-align: center; font-size: .78rem; line-height: 1.3; }
+.pictures img { display: block; width: 100%; height: auto; background: #000; }
+.pictures img.near { image-rendering: pixelated; }
+.marked { position: relative; }
+.marked svg { position: absolute; inset: 0; width: 100%; height: 100%; }
+.marked rect { fill: none; stroke: #ffd000; stroke-width: 1.5; }
+.marked line { stroke: #ffd000; stroke-width: 1; stroke-dasharray: 4 3; }
+dl { display: grid; grid-template-columns: minmax(8rem, 15rem) 1fr; gap: .25rem 1.4rem; margin: .4rem 0 1rem;
+  font-size: .88rem; }
+dt { font-weight: 600; overflow-wrap: anywhere; }
+dd { margin: 0; overflow-wrap: anywhere; }
+footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: .6rem; font-size: .82rem; color: var(--soft); }
+@media (max-width: 700px) { body { padding: 1rem; } dl { grid-template-columns: 1fr; } dd { margin-bottom: .5rem; } }
+@media print {
+  @page { size: A4; margin: 14mm; }
+  body { max-width: none; padding: 0; font-size: 9.5pt; }
+  nav { display: none; }
+  .verdict { background: none; }
+  h2 { break-after: avoid; }
+  h3, h4 { break-after: avoid; }
+  figure, tr, .verdict, .plot { break-inside: avoid; }
+  .wide { overflow: visible; }
+  a { color: inherit; }
+  * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+}
+"""
+
+
+def page(title: str, body: str) -> str:
+    """A whole HTML document; `title` is escaped here, `body` must be safe already."""
+    return (
+        "<!DOCTYPE html>\n"
+        '<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
+    )
+
+
+def section(anchor: str, heading: str, content: str) -> str:
+    """A headed part of the page; '' when there is no content."""
+    return f'<section id="{anchor}"><h2>{escape(heading)}</h2>{content}</section>\n' if content else ""

@@ -1,0 +1,277 @@
+"""Images as HTML: truth, every method at every dose, differences, and a zoomed region, at stated windows."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from taskct.evaluate.metrics import rmse
+from taskct.evaluate.table import DoseLevel, Example, Table
+from taskct.evaluate.windows import WINDOWS, Window
+from taskct.report.words import dose_label, number
+
+DIFFERENCE_STEPS_HU = (20, 50, 100, 200, 500, 1000)  # half widths of the difference window
+_BODY_ABOVE_HU = -500.0
+
+
+@dataclass(frozen=True)
+class Region:
+    """Rows y0:y1 and columns x0:x1 of a slice."""
+
+    y0: int
+    y1: int
+    x0: int
+    x1: int
+
+    def of(self, image: Tensor) -> Tensor:
+        """The region of an image (Y, X)."""
+        return image[self.y0 : self.y1, self.x0 : self.x1]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.y1 - self.y0, self.x1 - self.x0
+
+
+class Encoder:
+    """Grey images to data URIs within a budget: lossless PNG first, then JPEG, then JPEG at half resolution.
+
+    `add` returns a key; `finish` encodes all, and `note` then says what was done. `replace` puts the URIs into HTML.
+    """
+
+    def __init__(self, budget_bytes: int) -> None:
+        self.budget_bytes = budget_bytes
+        self.note = "Lossless images."
+        self._images: list[np.ndarray] = []
+
+    def add(self, grey: np.ndarray) -> str:
+        """Register an image uint8 (Y, X); the key stands for its URI until `replace`."""
+        self._images.append(grey)
+        return f"@image-{len(self._images) - 1}@"
+
+    def replace(self, html: str) -> str:
+        """`html` with every key replaced by the URI of its image."""
+        for i, uri in enumerate(self._encode()):
+            html = html.replace(f'"@image-{i}@"', f'"{uri}"')
+        return html
+
+    def _encode(self) -> list[str]:
+        ways: list[tuple[str, str, int, int]] = [
+            ("PNG", "Lossless images.", 0, 1),
+            ("JPEG", "Images compressed as JPEG (quality 92) for this page.", 92, 1),
+            ("JPEG", "Images compressed as JPEG (quality 80) for this page.", 80, 1),
+            ("JPEG", "Large images at half resolution, compressed as JPEG (quality 80) for this page.", 80, 2),
+            ("JPEG", "Large images at a quarter of their resolution, compressed as JPEG (quality 70) for this page.", 70, 4),
+        ]
+        for kind, note, quality, shrink in ways:
+            uris = [_encode_one(image, kind, quality, shrink) for image in self._images]
+            self.note = note
+            if sum(map(len, uris)) <= self.budget_bytes:
+                break
+        return uris
+
+
+def picture_section(
+    table: Table,
+    example: Example,
+    encoder: Encoder,
+    *,
+    window: Window | None = None,
+    zoom: Region | None = None,
+) -> str:
+    """All images of one kept slice: overview of the truth, reconstructions, differences, zoom."""
+    window = window or choose_window(table, example)
+    zoom = zoom or choose_zoom(example, window)
+    crop = body_region(example)
+    half_hu = difference_half_width(table, example)
+    difference = Window(0, 2 * half_hu, "difference")
+    grey = lambda image, shown, part: encoder.add(to_grey(part.of(image), shown))
+
+    def full(image: Tensor) -> str:
+        return _img(grey(image, window, crop), example, crop)
+
+    def error(image: Tensor) -> str:
+        return _img(grey(image - example.truth_hu, difference, crop), example, crop)
+
+    def near(image: Tensor) -> str:
+        return _img(grey(image, window, zoom), example, zoom, kind="near")
+
+    def near_error(image: Tensor) -> str:
+        return _img(grey(image - example.truth_hu, difference, zoom), example, zoom, kind="near")
+
+    black, white = window.bounds_hu
+    truth = f"<figure>{_marked(full(example.truth_hu), crop, zoom)}<figcaption>truth</figcaption></figure>"
+    blank = f"<p class='key'>grey: 0 HU<br>black: −{half_hu} HU or less<br>white: +{half_hu} HU or more</p>"
+    size = " × ".join(f"{n * s:.0f}" for n, s in zip(zoom.shape, example.spacing_mm, strict=True))
+    shown = f"Window {escape(str(window))}: black at {_whole(black)} HU, white at {_whole(white)} HU."
+    parts = [
+        f"<h3>{escape(example.case)}, slice {example.slice}</h3>",
+        f"<p class='key'>{shown} Patient's left on the right. RMSE of the slice in HU below each image. "
+        "The square marks the zoomed region, the line the profile.</p>",
+        _matrix(table, example, truth, full, below=True),
+        f"<h4>Difference: reconstruction minus truth, ±{half_hu} HU</h4>",
+        _matrix(table, example, blank, error),
+        f"<h4>Zoomed region, {size} mm</h4>",
+        _matrix(table, example, f"<figure>{near(example.truth_hu)}<figcaption>truth</figcaption></figure>", near),
+        f"<h4>Difference in the zoomed region, ±{half_hu} HU</h4>",
+        _matrix(table, example, "", near_error),
+    ]
+    return "<section class='slice'>" + "".join(parts) + "</section>"
+
+
+def to_grey(hu: Tensor, window: Window) -> np.ndarray:
+    """HU (Y, X) -> uint8 (Y, X), 0 at the lower and 255 at the upper end of the window."""
+    low, high = window.bounds_hu
+    return ((hu.double() - low) / (high - low)).clamp(0, 1).mul(255).round().to(torch.uint8).cpu().numpy()
+
+
+def choose_window(table: Table, example: Example) -> Window:
+    """Lung where a good part of the slice is lung, liver where a liver is labelled, else soft tissue."""
+    hu = example.truth_hu
+    body = hu > _BODY_ABOVE_HU
+    lung = (hu > -950) & (hu < -600)
+    if float(lung.sum()) > 0.2 * float(body.sum()) and float(body.sum()) > 0:
+        return WINDOWS["lung"]
+    if any(r.region.lower().startswith("liver") for r in table.rows if r.case == example.case and r.slice == example.slice):
+        return WINDOWS["liver"]
+    return WINDOWS["soft tissue"]
+
+
+def body_region(example: Example, *, margin: int = 4) -> Region:
+    """What of the slice is worth showing: the body with a margin, or all of it."""
+    body = example.truth_hu > _BODY_ABOVE_HU
+    rows, cols = body.any(1).nonzero().flatten().tolist(), body.any(0).nonzero().flatten().tolist()
+    height, width = body.shape
+    if len(rows) < 8 or len(cols) < 8:
+        return Region(0, height, 0, width)
+    return Region(
+        max(0, rows[0] - margin),
+        min(height, rows[-1] + 1 + margin),
+        max(0, cols[0] - margin),
+        min(width, cols[-1] + 1 + margin),
+    )
+
+
+def choose_zoom(example: Example, window: Window) -> Region:
+    """A square of a fifth of the body, where the truth has most structure in the window; on the smallest label if labelled."""
+    crop = body_region(example)
+    side = int(min(max(24, round(max(crop.shape) / 5)), *example.truth_hu.shape))
+    centre = _smallest_label(example)
+    if centre is None:
+        shown = window.clip(example.truth_hu)[None, None].double()
+        pool = lambda image: torch.nn.functional.avg_pool2d(image, side, stride=1)[0, 0]
+        spread = pool(shown**2) - pool(shown) ** 2
+        inside = pool((example.truth_hu > -200).double()[None, None])
+        place = int((spread * inside**2).argmax())
+        centre = (place // spread.shape[1] + side // 2, place % spread.shape[1] + side // 2)
+    y0 = int(np.clip(centre[0] - side // 2, 0, example.truth_hu.shape[0] - side))
+    x0 = int(np.clip(centre[1] - side // 2, 0, example.truth_hu.shape[1] - side))
+    return Region(y0, y0 + side, x0, x0 + side)
+
+
+def difference_half_width(table: Table, example: Example) -> int:
+    """Half width of the difference window in HU: the first step that holds 90 % of the typical errors at the middle dose."""
+    middle = table.doses[len(table.doses) // 2]
+    body = example.truth_hu > _BODY_ABOVE_HU
+    errors = [(hu - example.truth_hu).abs()[body] for (_, dose), hu in example.recon_hu.items() if dose == middle]
+    errors = [e for e in errors if e.numel()]
+    if not errors:
+        return 100
+    typical = float(np.median([np.quantile(e.numpy(), 0.9) for e in errors]))
+    return next((s for s in DIFFERENCE_STEPS_HU if s >= typical), DIFFERENCE_STEPS_HU[-1])
+
+
+def _smallest_label(example: Example) -> tuple[int, int] | None:
+    """Centre of the smallest labelled structure of at least 12 samples, such as a lesion."""
+    if example.labels is None:
+        return None
+    sizes = {int(v): int((example.labels == v).sum()) for v in torch.unique(example.labels) if v > 0}
+    sizes = {v: n for v, n in sizes.items() if n >= 12}
+    if not sizes:
+        return None
+    where = (example.labels == min(sizes, key=lambda v: sizes[v])).nonzero().double().mean(0)
+    return int(where[0]), int(where[1])
+
+
+def _matrix(table: Table, example: Example, first: str, picture: Callable[[Tensor], str], *, below: bool = False) -> str:
+    """Doses down, methods across; `first` (truth or key) stands at the left of all rows."""
+    methods = [m for m in table.methods if any(name == m for name, _ in example.recon_hu)]
+    doses = [d for d in table.doses if any(dose == d for _, dose in example.recon_hu)]
+    heads = "".join(f"<th scope='col'>{escape(m)}</th>" for m in methods)
+    body = []
+    for i, dose in enumerate(doses):
+        row = [f"<td class='truth' rowspan='{len(doses)}'>{first}</td>"] if i == 0 else []
+        row.append(f"<th scope='row' class='dose'><span>{escape(dose_label(dose, table.doses))}</span></th>")
+        row += [f"<td>{_captioned(example, m, dose, picture, below=below)}</td>" for m in methods]
+        body.append("<tr>" + "".join(row) + "</tr>")
+    return (
+        f"<table class='pictures'><colgroup><col class='truth'><col class='dose'><col span='{len(methods)}'></colgroup>"
+        f"<thead><tr><th></th><th></th>{heads}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+    )
+
+
+def _captioned(example: Example, method: str, dose: DoseLevel, picture: Callable[[Tensor], str], *, below: bool) -> str:
+    hu = example.recon_hu.get((method, dose))
+    if hu is None:
+        return ""
+    if not below:
+        return picture(hu)
+    error = rmse(hu[None, None], example.truth_hu[None, None], mask=example.mask)
+    return f"<figure>{picture(hu)}<figcaption>{number(float(error), 'HU')}</figcaption></figure>"
+
+
+def _img(key: str, example: Example, part: Region, *, kind: str = "full") -> str:
+    """An image tag of the region's true proportions, whatever the pixel spacing."""
+    height, width = (n * s for n, s in zip(part.shape, example.spacing_mm, strict=True))
+    return f'<img class="{kind}" alt="" style="aspect-ratio:{width:.4g}/{height:.4g}" src="{key}">'
+
+
+def _marked(img: str, crop: Region, zoom: Region) -> str:
+    """The overview with the zoomed square and the profile line drawn on it."""
+    rows, cols = crop.shape
+    left, top = 100 * (zoom.x0 - crop.x0) / cols, 100 * (zoom.y0 - crop.y0) / rows
+    width, height = 100 * zoom.shape[1] / cols, 100 * zoom.shape[0] / rows
+    line = 100 * (profile_row(zoom) - crop.y0 + 0.5) / rows
+    start, end = profile_columns(zoom, crop)
+    marks = (
+        f"<rect x='{left:.2f}%' y='{top:.2f}%' width='{width:.2f}%' height='{height:.2f}%'/>"
+        f"<line x1='{100 * (start - crop.x0) / cols:.2f}%' x2='{100 * (end - crop.x0) / cols:.2f}%' "
+        f"y1='{line:.2f}%' y2='{line:.2f}%'/>"
+    )
+    return f"<div class='marked'>{img}<svg aria-hidden='true'>{marks}</svg></div>"
+
+
+def profile_row(zoom: Region) -> int:
+    """The image row of the line profile: the middle of the zoomed region."""
+    return (zoom.y0 + zoom.y1) // 2
+
+
+def profile_columns(zoom: Region, crop: Region) -> tuple[int, int]:
+    """First and last column (exclusive) of the profile: the zoomed region and as much again on either side."""
+    side = zoom.shape[1]
+    return max(crop.x0, zoom.x0 - side), min(crop.x1, zoom.x1 + side)
+
+
+def _whole(value: float) -> str:
+    return f"{value:g}".replace("-", "−")
+
+
+def _encode_one(grey: np.ndarray, kind: str, quality: int, shrink: int) -> str:
+    from PIL import Image
+
+    image = Image.fromarray(grey)
+    if shrink > 1 and min(grey.shape) > 128:
+        image = image.resize((max(1, grey.shape[1] // shrink), max(1, grey.shape[0] // shrink)), Image.Resampling.BOX)
+    buffer = io.BytesIO()
+    if kind == "PNG":
+        image.save(buffer, "PNG", optimize=True)
+    else:
+        image.save(buffer, "JPEG", quality=quality, optimize=True)
+    return f"data:image/{kind.lower()};base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,197 @@
+"""What the numbers say, in plain words. Every sentence is computed from the means, the intervals and the patients."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from taskct.evaluate.statistics import FEW_PATIENTS, Interval
+from taskct.evaluate.table import ALL, DoseLevel, Table
+from taskct.report.words import dose_phrase, number, plural, span, with_unit
+
+_BIAS_WORTH_SAYING_HU = 5.0
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One sentence; `caution` marks what limits the others."""
+
+    text: str
+    caution: bool = False
+
+
+def verdict(table: Table, *, metric: str | None = None) -> list[Statement]:
+    """The headline: best method per dose and by how much, dose that may be saved, and what forbids to say more.
+
+    Two methods are called separated only when the paired interval excludes zero and FEW_PATIENTS patients stand behind it.
+    The baseline is the table's first method. `metric` defaults to the first that has a better and a worse side.
+    """
+    metric = metric or primary_metric(table)
+    if metric is None:
+        return [Statement("No metric with a better and a worse side was measured.", caution=True)]
+    doses = table.doses
+    shown = [doses[-1]] if len(doses) == 1 else [doses[-1], doses[0]]
+    found = [_best_at(table, metric, dose) for dose in shown]
+    if len(doses) > 1 and len(table.methods) > 1:
+        found += _dose_saved(table, metric)
+    found += _other_metrics(table, metric, doses[-1])
+    found += _bias(table, doses[-1])
+    return [*found, *_cautions(table)]
+
+
+def primary_metric(table: Table) -> str | None:
+    """The first metric of the protocol that has a better and a worse side."""
+    return next((m for m in table.metrics if table.label(m)["better"] != "zero"), None)
+
+
+def ranking(table: Table, metric: str, dose: DoseLevel) -> list[tuple[str, Interval]]:
+    """Methods with their means at one dose, the best first; undefined means are left out."""
+    sign = -1 if table.label(metric)["better"] == "higher" else 1
+    means = [(s.method, s.interval) for s in table.summary(metric) if s.dose == dose and not math.isnan(s.interval.mean)]
+    return sorted(means, key=lambda m: sign * m[1].mean)
+
+
+def _best_at(table: Table, metric: str, dose: DoseLevel) -> Statement:
+    about = table.label(metric)
+    ranked = ranking(table, metric, dose)
+    where = f"At {dose_phrase(dose, table.doses)}"
+    if not ranked:
+        return Statement(f"{where} no value of {about['label']} is defined.", caution=True)
+    (best, mean), rest = ranked[0], ranked[1:]
+    extreme = "highest" if about["better"] == "higher" else "lowest"
+    text = f"{where} {best} has the {extreme} mean {about['label']}, {with_unit(mean.mean, about['unit'])}"
+    text += f" (95 % interval {span(mean, about['unit'])})." if span(mean) else "."
+    if not rest:
+        return Statement(text)
+    baseline = table.methods[0]
+    second = rest[0][0]
+    text += " " + _comparison(table, metric, best, second, dose)
+    if baseline not in (best, second) and any(name == baseline for name, _ in rest):
+        text += " " + _comparison(table, metric, best, baseline, dose)
+    return Statement(text)
+
+
+def _comparison(table: Table, metric: str, method: str, other: str, dose: DoseLevel) -> str:
+    about = table.label(metric)
+    unit = about["unit"]
+    difference = table.paired(metric, method, other, dose=dose)
+    side = "above" if difference.mean > 0 else "below"
+    size = with_unit(abs(difference.mean), unit)
+    if difference.n_patients < FEW_PATIENTS:
+        wins, total = _wins(table, metric, method, other, dose)
+        return f"That is {size} {side} {other}; better in {wins} of {plural(total, 'image')}."
+    ends = f"95 % interval of the difference {span(difference, unit)}"
+    if difference.separated:
+        return f"That is {size} {side} {other} ({ends})."
+    return f"It is not separated from {other} ({ends}, which includes zero)."
+
+
+def _wins(table: Table, metric: str, method: str, other: str, dose: DoseLevel) -> tuple[int, int]:
+    sign = -1 if table.label(metric)["better"] == "higher" else 1
+    theirs = {(r.case, r.slice): r.value for r in table.select(metric, other, dose)}
+    pairs = [(r.value, theirs[r.case, r.slice]) for r in table.select(metric, method, dose) if (r.case, r.slice) in theirs]
+    return sum(sign * a < sign * b for a, b in pairs), len(pairs)
+
+
+def _dose_saved(table: Table, metric: str) -> list[Statement]:
+    """The lowest dose at which the best method is as good as the baseline at the highest dose."""
+    about, baseline, top = table.label(metric), table.methods[0], table.doses[0]
+    sign = -1 if about["better"] == "higher" else 1
+    candidates = [name for name, _ in ranking(table, metric, table.doses[-1]) if name != baseline]
+    enough: tuple[str, DoseLevel, Interval] | None = None
+    for dose in reversed(table.doses[1:]):
+        for name in candidates:
+            difference = table.paired(metric, name, baseline, dose=dose, baseline_dose=top)
+            if sign * difference.mean <= 0:
+                enough = (name, dose, difference)
+                break
+        if enough:
+            break
+    full = dose_phrase(top, table.doses)
+    if enough is None:
+        lowest = dose_phrase(table.doses[1], table.doses)
+        return [Statement(f"No method at {lowest} or less reaches the mean {about['label']} of {baseline} at {full}.")]
+    name, dose, difference = enough
+    start = f"By {about['label']}, {name} at {dose_phrase(dose, table.doses)} is on average no worse than {baseline} at {full}"
+    ends = span(difference, about["unit"])
+    if difference.n_patients < FEW_PATIENTS:
+        return [Statement(f"{start} (difference {with_unit(difference.mean, about['unit'])}).")]
+    words = "confirmed" if difference.separated and sign * difference.mean < 0 else "not confirmed, as it includes zero"
+    return [Statement(f"{start}: difference {with_unit(difference.mean, about['unit'])}, 95 % interval {ends}; {words}.")]
+
+
+def _other_metrics(table: Table, metric: str, dose: DoseLevel) -> list[Statement]:
+    """Metrics whose best method is another one: a reader must not see one metric only."""
+    best = ranking(table, metric, dose)
+    if len(best) < 2:
+        return []
+    differing = []
+    for name in table.metrics:
+        if name != metric and table.label(name)["better"] != "zero":
+            ranked = ranking(table, name, dose)
+            if ranked and ranked[0][0] != best[0][0]:
+                differing.append(f"{ranked[0][0]} by {table.label(name)['label']}")
+    if not differing:
+        return []
+    return [Statement(f"Other metrics choose otherwise at {dose_phrase(dose, table.doses)}: {', '.join(differing)}.")]
+
+
+def _bias(table: Table, dose: DoseLevel) -> list[Statement]:
+    if "bias_hu" not in table.metrics:
+        return []
+    means = [(s.method, s.interval.mean) for s in table.summary("bias_hu", region=ALL) if s.dose == dose]
+    name, worst = max(means, key=lambda m: abs(m[1]))
+    if not abs(worst) >= _BIAS_WORTH_SAYING_HU:
+        return []
+    return [
+        Statement(
+            f"Mind the CT numbers: at {dose_phrase(dose, table.doses)} {name} is off by {number(worst, 'HU')} HU on average."
+        )
+    ]
+
+
+def _cautions(table: Table) -> list[Statement]:
+    found = []
+    n = len(table.patients)
+    if n < FEW_PATIENTS:
+        who = "One patient" if n == 1 else f"{n} patients"
+        found.append(
+            f"{who}: this describes {'this patient' if n == 1 else 'these patients'} and allows no statement about others; "
+            "slices of one patient are not independent."
+        )
+    if "inverse crime" in str(table.settings.get("simulation", "")):
+        found.append("The truth was projected on the grid of the reconstruction (inverse crime): scores are optimistic.")
+    found += _tuning_overlap(table)
+    warned = table.notes.get("warnings")
+    if isinstance(warned, dict):
+        found += [f"{name} warned in {text}." for name, text in warned.items()]
+    undefined = sum(1 for r in table.rows if math.isnan(r.value))
+    if undefined:
+        found.append(f"{plural(undefined, 'value')} of {len(table.rows)} could not be computed and took no part.")
+    return [Statement(text, caution=True) for text in found]
+
+
+def _tuning_overlap(table: Table) -> list[str]:
+    """Tuned on what is reported: say so."""
+    found = []
+    evaluated = {str(c.get("case_id")): c.get("slices") for c in table.cases}
+    for name, note in _tunings(table.notes.get("tuning")):
+        shared = [c for c in note.get("cases", []) if c in evaluated]
+        if shared:
+            same = str(note.get("slices")) == str(table.settings.get("slices"))
+            which = "the slices evaluated here" if same else "other slices of cases evaluated here"
+            found.append(f"{name} was tuned on {which} ({', '.join(shared[:3])}{', …' if len(shared) > 3 else ''}).")
+        if note.get("at_edge", "no") != "no":
+            found.append(f"The tuned {name} is the {note['at_edge']} value tried; a better one may lie beyond.")
+    return found
+
+
+def _tunings(notes: Any, name: str = "") -> Sequence[tuple[str, dict[str, Any]]]:
+    """Every record that `tune` wrote, however deep the caller nested it."""
+    if not isinstance(notes, dict):
+        return []
+    if "best" in notes and "cases" in notes:
+        return [(name or "a parameter", notes)]
+    return [found for key, value in notes.items() for found in _tunings(value, f"{name} {key}".strip())]
