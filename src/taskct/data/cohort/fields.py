@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.ndimage import uniform_filter
 
 from taskct.core.seeds import generator
 
@@ -38,15 +37,12 @@ class Axes:
 class LatticeField:
     """A random function of (z, y, x) in mm with mean 0, standard deviation `std` and features about 2 `step_mm` wide.
 
-    `band_pass` removes what is slower than about five steps: the noise of filtered back-projection has no slow part.
     `pixel_average` takes the mean over each pixel instead of its centre, so that coarse pixels see less of a fine field.
     """
 
-    def __init__(
-        self, seed: int, name: str, *, step_mm: float, std: float = 1.0, band_pass: bool = False, pixel_average: bool = False
-    ) -> None:
+    def __init__(self, seed: int, name: str, *, step_mm: float, std: float = 1.0, pixel_average: bool = False) -> None:
         self.seed, self.name, self.step_mm, self.std = seed, name, step_mm, std
-        self.band_pass, self.pixel_average = band_pass, pixel_average
+        self.pixel_average = pixel_average
         self._size = int(2 * REACH_MM / step_mm) + 5
         self._planes: dict[int, np.ndarray] = {}
         self._matrices: dict[tuple[float, float, int], np.ndarray] = {}
@@ -64,8 +60,6 @@ class LatticeField:
     def _plane(self, number: int) -> np.ndarray:
         if number not in self._planes:
             drawn = torch.randn(self._size, self._size, generator=generator(self.seed, self.name, number)).numpy()
-            if self.band_pass:
-                drawn = (drawn - uniform_filter(drawn, 5, mode="wrap")) / np.float32((1 - 1 / 25) ** 0.5)
             while len(self._planes) >= _PLANES_KEPT:
                 self._planes.pop(next(iter(self._planes)))
             self._planes[number] = drawn

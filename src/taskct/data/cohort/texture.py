@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter
 
 from taskct.core.seeds import generator
 from taskct.data.cohort.fields import Axes, LatticeField
@@ -34,6 +33,8 @@ def scanner_noise_hu(seed: int, z_mm: float, axes: Axes, *, std_hu: float, organ
     Drawn for the height (to 1 um) and the image grid, so a slice and a volume through the same height agree.
     Air and lung show less of it, as their rays meet less matter.
     """
+    from scipy.ndimage import gaussian_filter
+
     drawn = torch.randn(organ.shape, generator=generator(seed, "scanner", round(z_mm * 1000), *organ.shape)).numpy()
     pixel = sum(axes.pixel_mm) / 2
     shaped = gaussian_filter(drawn, _RESOLUTION_MM / pixel, truncate=3) if pixel < 2 * _RESOLUTION_MM else drawn
@@ -45,6 +46,8 @@ def scanner_noise_hu(seed: int, z_mm: float, axes: Axes, *, std_hu: float, organ
 
 def _shaped_std(pixel_mm: float) -> float:
     """Standard deviation that the shaping leaves of unit white noise."""
+    from scipy.ndimage import gaussian_filter
+
     impulse = np.zeros((33, 33))
     impulse[16, 16] = 1
     fast = gaussian_filter(impulse, _RESOLUTION_MM / pixel_mm, truncate=3) if pixel_mm < 2 * _RESOLUTION_MM else impulse
