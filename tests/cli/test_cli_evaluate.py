@@ -37,10 +37,12 @@ def test_methods_and_doses_become_a_table_in_a_run_folder(folder: Path, taskct_s
     code, out, err = taskct_says(
         "evaluate", folder / "a/ct.nii.gz", folder / "b/ct.nii.gz", "--labels", folder / "a/seg.nii.gz", "--labels",
         folder / "b/seg.nii.gz", "--beam", folder / "beam.toml", "--methods", "fbp,smooth=fbp:window=hann",
-        "--label-name", "1=box", "--doses", "1,0.1", "--photons", "1e4", "--slices", "1:", "--refine", "1", "--out", run,
+        "--label-name", "1=box", "--doses", "1,0.1", "--photons", "1e4", "--slices", "1:", "--refine", "1",
+        "--out", run, "--report",
     )  # fmt: skip
     assert (code, err) == (0, "")
     assert "smooth" in out and "0.1 dose" in out
+    assert (run / "report.html").exists()
     table = Table.read(run)
     assert table.methods == ["fbp", "smooth"] and [d.fraction for d in table.doses] == [1.0, 0.1]
     assert len({r.case for r in table.rows}) == 2 and {r.slice for r in table.rows} == {1}

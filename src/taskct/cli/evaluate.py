@@ -16,7 +16,7 @@ def run(
     ),
     out: Path = typer.Option(..., "--out", "-o", metavar="RUN", help="The run folder to write."),
     methods: str | None = typer.Option(
-        None, metavar="LIST", help="Methods with settings: fbp,smooth=fbp:window=hann,tv_min:strength=0.1  [default: fbp]"
+        None, metavar="LIST", help="Methods with settings: fbp,smooth=fbp:window=hann,tv_min:strength=0.5  [default: fbp]"
     ),
     doses: str | None = typer.Option(None, metavar="LIST", help="Fractions of the full dose.  [default: 1,0.25,0.1]"),
     photons: float | None = typer.Option(None, help="Photons per detector pixel in air at full dose.  [default: 1e5]"),
@@ -35,7 +35,11 @@ def run(
     """Compare methods at several doses on one or more CTs; prints a table and writes a run folder.
 
     Options that are given replace those of a config or run that is repeated.
-    Example: taskct evaluate series/ --methods fbp,tv_min:strength=0.1 --doses 1,0.1 --slices 3:9 --out runs/first
+
+    \b
+    Examples:
+      taskct evaluate series/ --methods fbp,tv_min:strength=0.5 --doses 1,0.1 --out runs/first
+      taskct evaluate runs/first --seed 1 --out runs/second
     """
     from taskct.cli.experiment import Experiment, read_experiment, run_experiment
     from taskct.cli.words import parse_beam, parse_label_names, parse_methods, parse_numbers

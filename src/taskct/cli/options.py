@@ -18,6 +18,6 @@ REFINE = typer.Option(2, min=1, max=8, help="Project on a grid this many times f
 SERIES = typer.Option(None, metavar="UID", help="Which series of a folder that holds several (taskct info lists them).")
 OVERWRITE = typer.Option(False, "--overwrite", help="Replace what exists.")
 METHOD = typer.Option("fbp", "--method", "-m", help="fbp, fdk, sirt, cgls, os_sart or tv_min.")
-SET = typer.Option([], "--set", metavar="NAME=VALUE", help="A setting of the method, such as strength=0.1. Repeatable.")
+SET = typer.Option([], "--set", metavar="NAME=VALUE", help="A setting of the method, such as strength=0.5. Repeatable.")
 LABELS = typer.Option(None, metavar="LABELS", help="Label map on the same samples: NIfTI or DICOM SEG.")
 LABEL_NAME = typer.Option([], metavar="NUMBER=NAME", help="What a number of the label map stands for: 5=liver. Repeatable.")

@@ -34,8 +34,10 @@ def run(
 ) -> None:
     """Reconstruct a scan, or scan a CT at some dose and reconstruct that.
 
-    Examples: taskct reconstruct scan.h5 --window hann --out low.nii.gz
-    ; taskct reconstruct series/ --dose 0.1 --method tv_min --set strength=0.1 --out low_dose_series/
+    \b
+    Examples:
+      taskct reconstruct scan.h5 --window hann --out low.nii.gz
+      taskct reconstruct series/ --dose 0.1 --method tv_min --set strength=0.5 --out low_dose
     """
     import time
 

@@ -26,7 +26,9 @@ def run(
 ) -> None:
     """Simulate the low-dose scan of a CT: DICOM folder, NIfTI, MetaImage, NRRD or HDF5 -> one scan file.
 
-    Example: taskct simulate series/ --out scan.h5 --dose 0.1 --electronic-std 10 --slices 3:9
+    \b
+    Example:
+      taskct simulate series/ --dose 0.1 --electronic-std 10 --slices 3:9 --out scan.h5
     """
     from taskct.cli.scanning import check_h5, open_input, scan_of
     from taskct.core.files import refuse_existing

@@ -18,6 +18,7 @@ VERBS = {
     "simulate": "CT -> scan file: its low-dose scan in photons",
     "reconstruct": "scan file or CT -> volume: NIfTI or a derived DICOM series",
     "evaluate": "methods x doses on cases -> table of scores in a run folder",
+    "train": "config -> run folder: a reader, or a reconstruction for a task",
     "report": "run folder -> one HTML page",
     "check": "your own reconstructor or projector against the contract",
     "data": "public CT data sets: licence, size, where to get them, what loads them",

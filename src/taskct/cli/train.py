@@ -1,0 +1,53 @@
+"""`taskct train CONFIG`: a reader or a reconstruction -> a run folder; a run that was stopped goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def run(
+    config: Path = typer.Argument(..., metavar="CONFIG", help="A TOML file; configs/ holds examples."),
+    out: Path = typer.Option(..., "--out", "-o", metavar="RUN", help="The run folder; one that was stopped goes on."),
+    change: list[str] = typer.Option(
+        [], "--set", metavar="NAME=VALUE", help="Replace a value of the config: training.steps=100. Repeatable."
+    ),
+    model: str | None = typer.Option(
+        None, metavar="FILE.py:NAME", help="Your own module (p, A) -> mu instead of the config's [model]."
+    ),
+    threads: int | None = typer.Option(None, min=1, help="CPU threads of this process."),
+    tensorboard: bool = typer.Option(False, "--tensorboard", help="Write TensorBoard events too (needs taskct[log])."),
+) -> None:
+    """Train a reader on full dose, or a reconstruction for a task; under torchrun, on several processes.
+
+    Ctrl-C ends the step, saves, and leaves a run that the same command goes on with, to the same weights.
+    Example: taskct train configs/cohort_reader.toml -o runs/reader
+    """
+    from torch import nn, set_num_threads
+
+    from taskct.cli.user_code import load_part
+    from taskct.core.config import parse_assignments
+    from taskct.core.errors import InputError
+    from taskct.train.fit import Trained
+    from taskct.train.plan import read_plan, run_plan
+    from taskct.train.processes import processes_of_torchrun, rank
+
+    plan = read_plan(config, parse_assignments(change))
+    own = None if model is None else load_part(model)
+    if own is not None and not isinstance(own, nn.Module):
+        raise InputError(f"{model}: is {type(own).__name__}, expected a torch.nn.Module (p, A) -> mu, or its class")
+    if threads:
+        set_num_threads(threads)
+    with processes_of_torchrun():
+        done = run_plan(plan, out, model=own, tensorboard=tensorboard)
+        if rank() == 0:
+            from taskct.core.runs import load_run
+
+            scores = [line for line in load_run(out).metrics() if line["kind"] == "validation"]
+            if scores:
+                best = min(scores, key=lambda line: line["total"])
+                shown = ", ".join(f"{k} {v:.4g}" for k, v in best.items() if k not in ("kind", "step"))
+                typer.echo(f"best of {len(scores)} validations at step {best['step']}: {shown}")
+            how = f"{done.steps} steps ({done.stopped})" if isinstance(done, Trained) else "reader"
+            typer.echo(f"{out}: weights.safetensors, metrics.csv, config.toml; {how}")
