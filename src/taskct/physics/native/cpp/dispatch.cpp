@@ -9,7 +9,7 @@ void forward(const Geometry &g, int threads, const float *mu, float *p) {
 }
 
 void adjoint(const Geometry &g, int threads, const float *p, float *mu) {
-    if (g.dim == 2) return adjoint_general(g, threads, p, mu);
+    if (g.dim == 2) return adjoint2d(g, threads, p, mu);
     if (!adjoint3d(g, threads, p, mu)) adjoint_general(g, threads, p, mu);
 }
 

@@ -83,7 +83,7 @@ View::View(const Geometry &geometry, int64_t view, FanTable &table) : g_(geometr
         return;
     }
     // hit = (p - source) * focal / depth - (detector - source)
-    const double focal = dot(to_detector, normal);
+    focal = dot(to_detector, normal);
     const double i_shift = mid_row - dot(to_detector, to_row), j_shift = mid_col - dot(to_detector, to_col);
     for (int a = 0; a < 3; a++) {
         i[a] = focal * to_row[a] + i_shift * normal[a];

@@ -68,6 +68,7 @@ public:
     // Flat detectors: row = row_top / depth, col = col_top / depth (depth is 1 for parallel rays).
     // Curved: depth and across are the coordinates in the plane of the fan, rise the height over the source.
     Linear row_top, col_top, depth, across, rise;
+    double focal = 0;  // flat: depth of the detector
     double radius = 0, height = 0, row_mm = 0, gamma_step = 0;
 
 private:

@@ -1,0 +1,281 @@
+// The exact transpose of Joseph's method in two dimensions, float, as a gather: each pixel collects the rays whose tent covers it.
+//
+// On the plane of a pixel at detector coordinate u, ray j = u + delta stands dist = S delta / (1 + k delta) samples away from
+// the pixel, and adds (1 - |dist|) of its value. S and k follow from the pixel's place alone:
+//     parallel  S constant, k = 0
+//     flat      S = |C| (depth / focal)^2 / |planes from the source|,  k = E (depth / focal) / (planes from the source)
+//     curved    S = |planes from the source| (1 + T^2) gamma_step, k = -+ T gamma_step, T = tan of the ray to the main axis
+// so no ray is looked up but its value. Rays of the other main axis are zeros in the row.
+#include "columns.h"
+#include "maps.h"
+#include "patches.h"
+
+namespace taskct {
+namespace {
+
+constexpr int kViews = 8;
+constexpr int kBands = kTile2d / (kPatchY < kPatchX ? kPatchY : kPatchX);  // patch rows or columns of a tile
+
+// The rays of one view with one main axis.
+struct Bundle {
+    int64_t view;
+    int axis;
+    int64_t first_col, last_col;
+};
+
+// What S and k of a bundle need. Coordinates are samples; `plane` runs along the main axis, `other` across it.
+struct Tent {
+    double scale;  // parallel: S. flat: |C| / focal^2. curved: gamma_step * spacing(main) / spacing(other)
+    double lean;   // flat: E / focal. curved: -+ gamma_step
+    double plane, other;  // of the source
+    double ratio;         // spacing(other) / spacing(main)
+
+    Tent(const Geometry &g, const View &view, Beam beam, int64_t v, int axis) {
+        const int n = 3 - axis;
+        const double *col = g.col_step + 3 * v, *detector = g.detector + 3 * v;
+        ratio = g.spacing[n] / g.spacing[axis];
+        lean = plane = other = 0;
+        if (beam == Beam::parallel) {
+            const double *ray = g.direction + 3 * v;
+            const double slope = ray[n] / ray[axis] / ratio;
+            scale = std::fabs(col[n] / g.spacing[n] - slope * col[axis] / g.spacing[axis]);
+            return;
+        }
+        const double *source = g.source + 3 * v;
+        plane = (source[axis] - g.origin[axis]) / g.spacing[axis];
+        other = (source[n] - g.origin[n]) / g.spacing[n];
+        const double to_m = detector[axis] - source[axis], to_n = detector[n] - source[n];
+        const double turn = to_m * col[n] - to_n * col[axis];
+        if (beam == Beam::curved) {
+            scale = view.gamma_step / ratio;
+            lean = turn > 0 ? -view.gamma_step : view.gamma_step;
+            return;
+        }
+        scale = std::fabs(turn) / (g.spacing[axis] * g.spacing[n]) / (view.focal * view.focal);
+        lean = col[axis] / g.spacing[axis] / view.focal;
+    }
+
+    // S and |k| at a pixel.
+    void at(Beam beam, double depth, double plane_at, double other_at, double &s, double &k) const {
+        const double planes = plane_at - plane;
+        if (beam == Beam::parallel) {
+            s = scale;
+            k = 0;
+        } else if (beam == Beam::flat) {
+            s = scale * depth * depth / std::fabs(planes);
+            k = std::fabs(lean * depth / planes);
+        } else {
+            const double t = (other_at - other) / planes * ratio;
+            s = scale * std::fabs(planes) * (1 + t * t);
+            k = std::fabs(lean * t);
+        }
+    }
+};
+
+// A bundle prepared for a tile: per band of patches along (a, b) and across (c) the main axis.
+struct Taps {
+    Looks looks;
+    int axis;
+    float s, lean;
+    F a[kBands], b[kBands], c[kBands];
+
+    template <Beam beam> void prepare(const Tent &t, int main_axis, const Tile &tile) {
+        axis = main_axis;
+        s = float(t.scale);
+        lean = float(t.lean);
+        if (beam == Beam::parallel) return;
+        const int along = axis == 1 ? kPatchY : kPatchX, across = axis == 1 ? kPatchX : kPatchY;
+        const F lane_along = axis == 1 ? lane_rows() : lane_cols(), lane_across = axis == 1 ? lane_cols() : lane_rows();
+        const double start = (axis == 1 ? tile.row : tile.col) - t.plane;
+        const double start_other = (axis == 1 ? tile.col : tile.row) - t.other;
+        for (int n = 0; n * along < kTile2d; n++) {
+            const F planes = lane_along + float(start + n * along), size = max(planes, -planes);
+            if (beam == Beam::flat) {
+                a[n] = float(t.scale) / size;
+                b[n] = float(t.lean) / planes;
+            } else {
+                a[n] = float(t.scale) * size;
+                b[n] = float(t.ratio) / planes;
+            }
+        }
+        if (beam == Beam::curved)
+            for (int n = 0; n * across < kTile2d; n++) c[n] = lane_across + float(start_other + n * across);
+    }
+};
+
+template <Beam beam, int taps> void add_bundles(const Taps *bundles, int count, Tile &tile) {
+    constexpr int before = taps / 2 - 1;
+    for (int patch = 0; patch < kPatches; patch++) {
+        F sum = load(tile.sums + patch * W), even = {};
+        for (int n = 0; n < count; n++) {
+            const Taps &t = bundles[n];
+            F r;
+            const F x = t.looks.places<beam>(patch, r), f = fraction(x);
+            const I i = truncate(x);
+            const float *row = t.looks.row + t.looks.start[patch];
+            const int band = t.axis == 1 ? patch / kPatchesX : patch % kPatchesX;
+            F s = splat(t.s), k = {};
+            if (beam == Beam::flat) {
+                const F d = t.looks.d + splat(t.looks.patch_d[patch]);
+                s = t.a[band] * d * d;
+                k = t.b[band] * d;
+            } else if (beam == Beam::curved) {
+                const F tangent = t.c[t.axis == 1 ? patch % kPatchesX : patch / kPatchesX] * t.b[band];
+                s = t.a[band] * (1.0f + tangent * tangent);
+                k = tangent * t.lean;
+            }
+            for (int tap = 0; tap < taps; tap++) {
+                const bool behind = tap <= before;
+                F far = behind ? f + float(before - tap) : float(tap - before) - f;  // |delta|
+                if (beam == Beam::curved) {
+                    const F turn = far * t.looks.gamma_step;  // tan of the angle between, over the step
+                    far += far * (turn * turn) * (1 / 3.0f);
+                }
+                F dist = s * far;
+                if (beam != Beam::parallel) {
+                    const F q = behind ? -(k * far) : k * far;
+                    dist -= dist * (q * (1.0f - q * (1.0f - q)));  // 1 / (1 + q), |q| < 0.03
+                }
+                const F weight = max(F{}, 1.0f - dist);
+                const F value = lookup16(row + tap, i);
+                if (tap % 2) sum += weight * value;
+                else even += weight * value;
+            }
+        }
+        store(tile.sums + patch * W, sum + even);
+    }
+}
+
+template <Beam beam> void add_bundles(int taps, const Taps *bundles, int count, Tile &tile) {
+    if (taps == 2) return add_bundles<beam, 2>(bundles, count, tile);
+    if (taps == 4) return add_bundles<beam, 4>(bundles, count, tile);
+    add_bundles<beam, 6>(bundles, count, tile);
+}
+
+// A bundle that the tables do not serve: ray by ray in double precision.
+void add_far_bundle(const Geometry &g, const Bundle &b, const double *first, const double *step, const float *row,
+                    Tile &tile) {
+    const int plane0 = b.axis == 1 ? tile.row : tile.col, other0 = b.axis == 1 ? tile.col : tile.row;
+    const int planes = int(std::min<int64_t>(kTile2d, g.shape[b.axis] - plane0));
+    const int others = int(std::min<int64_t>(kTile2d, g.shape[3 - b.axis] - other0));
+    for (int64_t j = b.first_col; j <= b.last_col; j++) {
+        const double start = first[j] + step[j] * plane0 - other0, last = start + step[j] * (planes - 1);
+        if (row[j] == 0 || std::min(start, last) >= others || std::max(start, last) <= -1) continue;
+        for (int r = 0; r < planes; r++) {
+            const double x = start + step[j] * r, low = std::floor(x);
+            const int c = int(low);
+            const float f = float(x - low);
+            const auto pixel = [&](int other) -> float & { return b.axis == 1 ? tile.at(r, other) : tile.at(other, r); };
+            if (c >= 0 && c < others) pixel(c) += (1 - f) * row[j];
+            if (c + 1 >= 0 && c + 1 < others) pixel(c + 1) += f * row[j];
+        }
+    }
+}
+
+// How many rays can cover a pixel of the tile: 2, 4 or 6; 0 when the tables cannot serve.
+template <Beam beam> int taps_needed(const View &view, const Tent &tent, const Sight &sight, int axis, const Tile &tile) {
+    double least = 1e30, lean = 0, low = 1e30, high = -1e30;
+    for (int a = 0; a < 3; a++)
+        for (int b = 0; b < 3; b++) {
+            const double row = tile.row + a * (kTile2d - 1) / 2.0, col = tile.col + b * (kTile2d - 1) / 2.0;
+            double s, k;
+            const double plane = axis == 1 ? row : col;
+            tent.at(beam, view.depth(0, row, col), plane, axis == 1 ? col : row, s, k);
+            least = std::min(least, s);
+            lean = std::max(lean, k);
+            low = std::min(low, plane - tent.plane);
+            high = std::max(high, plane - tent.plane);
+        }
+    if (beam != Beam::parallel && !(low > 1 || high < -1)) return 0;
+    const int taps = least >= 1.0005 ? 2 : least >= 0.5005 ? 4 : least >= 0.334 ? 6 : 0;
+    if (taps == 0 || lean * taps / 2 > 0.03 || !sight.near(taps)) return 0;
+    if (beam == Beam::curved && sight.gamma_step * taps / 2 > 0.05) return 0;
+    return taps;
+}
+
+template <Beam beam> void adjoint(const Geometry &g, int threads, const float *p, float *mu) {
+    FanTable table;
+    std::vector<View> views;
+    views.reserve(g.views);
+    for (int64_t v = 0; v < g.views; v++) views.emplace_back(g, v, table);
+
+    // Each view's rays, weighted and sorted into one row per main axis.
+    std::vector<double> first(g.views * g.cols), step(g.views * g.cols);
+    std::vector<Bundle> found(2 * g.views, {0, 0, 0, -1});
+    PaddedRows rows;
+    rows.resize(2 * g.views, g.cols);
+#pragma omp parallel num_threads(threads)
+    {
+        Columns columns;
+#pragma omp for schedule(static)
+        for (int64_t v = 0; v < g.views; v++) {
+            columns.fill(g, views[v]);
+            std::copy(columns.first.begin(), columns.first.end(), &first[v * g.cols]);
+            std::copy(columns.step.begin(), columns.step.end(), &step[v * g.cols]);
+            for (int axis = 1; axis < 3; axis++) {
+                if (columns.members[axis] == 0) continue;
+                const int64_t n = 2 * v + axis - 1;
+                int64_t low = 0, high = g.cols - 1;
+                while (columns.axis[low] != axis) low++;
+                while (columns.axis[high] != axis) high--;
+                found[n] = {v, axis, low, high};
+                float *row = rows.start(n);
+                for (int64_t j = low; j <= high; j++)
+                    if (columns.axis[j] == axis)
+                        row[j] = p[v * g.cols + j] * float(columns.length[j] / std::fabs(columns.reach[j]));
+            }
+        }
+    }
+
+    const int64_t across = (g.shape[2] + kTile2d - 1) / kTile2d, tiles = across * ((g.shape[1] + kTile2d - 1) / kTile2d);
+#pragma omp parallel num_threads(threads)
+    {
+        std::vector<Taps> queue(3 * kViews);  // one queue each for 2, 4 and 6 taps
+        Tile tile;
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t t = 0; t < tiles; t++) {
+            tile.row = int(t / across * kTile2d);
+            tile.col = int(t % across * kTile2d);
+            tile.clear();
+            int count[3] = {0, 0, 0};
+            const auto flush = [&](int which) {
+                add_bundles<beam>(2 * which + 2, &queue[which * kViews], count[which], tile);
+                count[which] = 0;
+            };
+            for (size_t n = 0; n < found.size(); n++) {
+                const Bundle &b = found[n];
+                if (b.last_col < b.first_col) continue;
+                const View &view = views[b.view];
+                const Sight sight(g, view, beam, tile.row, tile.col);
+                const Tent tent(g, view, beam, b.view, b.axis);
+                const float reach = sight.reach() + 4;
+                if (sight.base + reach < b.first_col || sight.base - reach > b.last_col) continue;
+                const int taps = taps_needed<beam>(view, tent, sight, b.axis, tile);
+                if (taps == 0) {
+                    add_far_bundle(g, b, &first[b.view * g.cols], &step[b.view * g.cols], rows.at(n), tile);
+                    continue;
+                }
+                const int which = taps / 2 - 1;
+                Taps &next = queue[which * kViews + count[which]++];
+                next.looks.prepare<beam>(sight, g.cols, taps / 2 - 1);
+                next.looks.row = rows.at(n);
+                next.template prepare<beam>(tent, b.axis, tile);
+                if (count[which] == kViews) flush(which);
+            }
+            for (int which = 0; which < 3; which++) flush(which);
+            tile.put(mu, g.shape[1], g.shape[2]);
+        }
+    }
+}
+
+}  // namespace
+
+void adjoint2d(const Geometry &g, int threads, const float *p, float *mu) {
+    switch (beam_of(g)) {
+        case Beam::parallel: return adjoint<Beam::parallel>(g, threads, p, mu);
+        case Beam::flat: return adjoint<Beam::flat>(g, threads, p, mu);
+        case Beam::curved: return adjoint<Beam::curved>(g, threads, p, mu);
+    }
+}
+
+}  // namespace taskct
