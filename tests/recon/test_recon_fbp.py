@@ -22,6 +22,8 @@ BALLS = [((0.0, 5.0, -7.0), 9.0, 0.02), ((2.5, -9.0, 9.0), 6.5, 0.02)]
 FAR = {"pixel_mm": 2.0, "source_iso_mm": 200.0, "source_detector_mm": 400.0}  # pixels of 1 mm at the isocentre
 SHORT = 208.0  # half a turn and the fan, of 27.5 deg if curved and 27.0 deg if flat
 
+NEAR = {"pixel_mm": 1.5, "source_iso_mm": 64.0, "source_detector_mm": 128.0, "views": 360}  # a half fan of 30 deg
+
 PARALLEL = ParallelBeam(views=180, cols=96, pixel_mm=1.0)
 FLAT = FanBeam(views=360, cols=96, **FAR)
 CURVED = replace(FLAT, curved=True)
@@ -44,6 +46,10 @@ BEAMS: dict[str, Beam] = {
     "fan flat quarter offset": replace(FLAT, col_offset_mm=0.5),
     "fan flat wide field": replace(FLAT, cols=58, col_offset_mm=40.0),
     "fan flat wide field left": replace(FLAT, cols=58, col_offset_mm=-40.0),
+    "fan flat, source near": FanBeam(cols=120, **NEAR),
+    "fan flat short, source near": FanBeam(cols=120, arc_deg=252.0, **NEAR),
+    "fan curved, source near": FanBeam(cols=110, curved=True, **NEAR),
+    "fan curved short, source near": FanBeam(cols=110, curved=True, arc_deg=257.0, **NEAR),
     "fan curved": CURVED,
     "fan curved short": replace(CURVED, views=240, arc_deg=SHORT),
     "fan curved quarter offset": replace(CURVED, col_offset_mm=0.5),
@@ -69,7 +75,7 @@ def test_attenuation_in_is_attenuation_out_and_in_its_place(
     name: str, scan_of_balls: Callable[..., Tensor], pixels_of_balls: Callable[..., list[Tensor]]
 ) -> None:
     beam = BEAMS[name]
-    tolerance = 0.02 if isinstance(beam, ConeBeam) else 0.01
+    tolerance = 0.01 if isinstance(beam, ConeBeam) else 0.003  # the law asks for 2 % and 1 %; sampled edges leave 0.1 %
     grid, balls, mu = reconstruct_balls(beam, scan_of_balls, dtype=torch.float64)
     assert mu.dtype == torch.float64
     for ball, inside in zip(balls, pixels_of_balls(grid, balls, margin_mm=2.5), strict=True):
@@ -123,6 +129,16 @@ def test_the_midplane_of_fdk_is_the_fan_reconstruction(scan_of_balls: Callable[.
     p = scan_of_balls(cone, ball)
     mu = fdk(p, Projector(Grid((1, 44, 44), 1.0), cone))[0, 0, 0]
     torch.testing.assert_close(mu, fbp(p[:, :, :, 0], Projector(Grid((44, 44), 1.0), fan))[0, 0], rtol=1e-4, atol=2e-6)
+
+
+def test_rays_of_a_row_far_off_the_midplane_are_weighed_where_they_are(scan_of_balls: Callable[..., Tensor]) -> None:
+    ball = [((0.0, 5.0, -7.0), 9.0, 0.02)]
+    fan = FanBeam(cols=100, **NEAR)
+    cone = ConeBeam(cols=100, rows=3, row_mm=32.0, row_offset_mm=32.0, **NEAR)  # rows at 0, 32 and 64 mm
+    grid = Grid((1, 44, 44), 1.0)
+    mu = fdk(scan_of_balls(cone, ball), Projector(grid, cone))[0, 0, 0]
+    wanted = fbp(scan_of_balls(fan, ball), Projector(Grid((44, 44), 1.0), fan))[0, 0]
+    torch.testing.assert_close(mu, wanted, rtol=1e-4, atol=2e-6)
 
 
 @pytest.mark.parametrize("beam", [PARALLEL, FLAT], ids=["parallel", "fan"])

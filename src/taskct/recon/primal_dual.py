@@ -57,18 +57,20 @@ def tv_steps(
         z  <- project(z + Q D mu_bar)
 
     T = t / A^T w and Q are diagonal (Pock & Chambolle, ICCV 2011); S is a ramp along the columns, which makes K^T S K nearly a
-    multiple of the identity. |S^1/2 K T^1/2|^2 + |Q^1/2 D T^1/2|^2 <= 1, the first by power iterations, the second by construction.
+    multiple of the identity. The steps are right when |S^1/2 K T^1/2|^2 + |Q^1/2 D T^1/2|^2 <= 1; the first norm is found by
+    power iterations, the second is bounded by construction.
 
     The gap is that of mu and the dual point over the images between 0 (or -b) and b, twice the largest value so far.
     """
     check_scan(p, A, who="tv_min")
     strength = check_number(strength, who="tv_min", name="strength", above=0.0)
     check_count(iterations, who="tv_min")
-    w = _weights(p, A, weights, noise_std)
-    root = w.sqrt()
+    w, scale = _weights(p, weights, noise_std)
+    root = (w * scale).sqrt()
     measured, spacing = root * p, A.grid.spacing_mm
-    limit = strength * _noise_in_a_voxel(p, A, w)  # lambda, (B, 1, 1, ...)
+    limit = strength * _noise_in_a_voxel(p, A, w * scale)  # lambda, (B, 1, 1, ...)
     slow, T, Q = _step_sizes(A, w, share=_DATA_SHARE if weights is None else _WEIGHTED_SHARE)
+    T, Q = T / scale, Q * scale
     forward = lambda x: root * A(x)
     back = lambda y: A.adjoint(root * y)
 
@@ -122,7 +124,7 @@ def _step_sizes(A: Projector, w: Tensor, *, share: float) -> tuple[Tensor, Tenso
     T = 1 / torch.maximum(reach, 1e-2 * reach.amax(dim=axes, keepdim=True))
     half, root = T.sqrt(), w.sqrt()
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(T.shape, generator=generator, dtype=torch.float64).to(T)
+    x = torch.randn((1, 1, *A.mu_shape), generator=generator, dtype=torch.float64).to(T).expand_as(T)
     for _ in range(_NORM_STEPS):
         x = half * A.adjoint(root * _filter(root * A(half * (x / norm(x).to(x.dtype))), ramp))
     size = norm(x).to(x.dtype) * _NORM_MARGIN  # of S^1/2 K T^1/2 squared, before the steps are scaled
@@ -143,14 +145,13 @@ def _filter(rows: Tensor, response: Tensor) -> Tensor:
     return torch.fft.irfft(torch.fft.rfft(rows, dim=-1) * response, n=rows.shape[-1], dim=-1)
 
 
-def _weights(p: Tensor, A: Projector, weights: Tensor | None, noise_std: float | None) -> Tensor:
-    """Inverse variances of p, (B or 1, 1, *p_shape)."""
+def _weights(p: Tensor, weights: Tensor | None, noise_std: float | None) -> tuple[Tensor, Tensor]:
+    """Inverse variances of p as weights (B or 1, 1, *p_shape) times a scale (B or 1, 1, 1, ...)."""
     if weights is None:
-        if noise_std is None:
-            std = noise_level(p)
-        else:
-            std = torch.full_like(noise_level(p), check_number(noise_std, who="tv_min", name="noise_std", above=0.0))
-        return (1 / std**2).expand(p.shape)
+        std = noise_level(p)
+        if noise_std is not None:
+            std = torch.full_like(std, check_number(noise_std, who="tv_min", name="noise_std", above=0.0))
+        return torch.ones_like(p[:1, :1]), 1 / std**2
     if noise_std is not None:
         raise InputError("tv_min expects weights or noise_std, got both; weights are inverse variances and say it all")
     fits = weights.ndim == p.ndim and all(n in (1, m) for n, m in zip(weights.shape[:2], p.shape[:2], strict=True))
@@ -159,7 +160,7 @@ def _weights(p: Tensor, A: Projector, weights: Tensor | None, noise_std: float |
     w = weights.detach().to(device=p.device, dtype=p.dtype)
     if not bool((torch.isfinite(w) & (w >= 0)).all()) or not bool((w.flatten(2).amax(2) > 0).all()):
         raise UnitsError("tv_min expects finite weights >= 0 (counts, or inverse variances of p), and not all of them 0")
-    return w.expand(p.shape)
+    return w, p.new_ones((1,) * p.ndim)
 
 
 def _noise_in_a_voxel(p: Tensor, A: Projector, w: Tensor) -> Tensor:
@@ -169,7 +170,7 @@ def _noise_in_a_voxel(p: Tensor, A: Projector, w: Tensor) -> Tensor:
     ones = p.new_ones((1, 1, *A.p_shape))
     n = A.adjoint(ones).mean()
     through = p.clamp(min=0) + torch.finfo(p.dtype).tiny
-    w_rays = inner(w, through) / inner(torch.ones_like(w), through)
+    w_rays = inner(w.expand_as(p), through) / inner(torch.ones_like(p), through)
     return (h * (h * n * w_rays).sqrt()).to(p.dtype)
 
 
