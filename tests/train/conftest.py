@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from small_training import make_images, make_model, make_projector, make_task
 
@@ -9,7 +11,8 @@ from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.learned import FBPNet
 from taskct.task import FrozenTask
-from taskct.train import ImageSet
+from taskct.task.readers import ReaderSpec
+from taskct.train import ImageSet, train_reader
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +28,14 @@ def checks() -> ImageSet:
 @pytest.fixture(scope="session")
 def projector() -> Projector:
     return make_projector()
+
+
+@pytest.fixture(scope="session")
+def reader_run(images: ImageSet, checks: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A reader trained for a few seconds on full dose."""
+    folder = tmp_path_factory.mktemp("runs") / "reader"
+    train_reader(ReaderSpec(net="unet_fast"), images, folder, validation=checks, steps=60, batch=6, lr=5e-3, validate_every=20)
+    return folder
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from torch import Tensor
@@ -30,3 +31,7 @@ class Batch:
         """The reconstruction; it must have been made."""
         assert self.mu_hat is not None
         return self.mu_hat
+
+
+Term = Callable[[Batch], Tensor]
+"""A part of an objective: a batch with its reconstruction -> a scalar, smaller for better."""

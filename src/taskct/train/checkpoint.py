@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from taskct.core.errors import ConfigError, FileFormatError
 from taskct.core.runs import Run
@@ -62,22 +62,6 @@ def load_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tenso
         else:
             state.setdefault(int(number), {})[key] = value
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-
-
-def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], *, what: str) -> None:
-    """Copy tensors into a module; ConfigError says which weights are missing, unknown or of another shape."""
-    own = module.state_dict()
-    missing, unknown = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
-    other = [n for n in own.keys() & tensors.keys() if own[n].shape != tensors[n].shape]
-    if missing or unknown or other:
-        found = [f"{len(names)} {word} ({names[0]}, ...)" for word, names in
-                 (("missing", missing), ("unknown", unknown), ("of another shape", other)) if names]  # fmt: skip
-        raise ConfigError(
-            f"{what}: these weights are of another network: {'; '.join(found)}; build the network they came from"
-        )
-    with torch.no_grad():
-        for name, tensor in tensors.items():
-            own[name].copy_(tensor)
 
 
 def require_same_settings(run: Run, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:

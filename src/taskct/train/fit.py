@@ -19,8 +19,8 @@ from taskct.core.errors import ConfigError, DataError
 from taskct.core.progress import track
 from taskct.core.runs import Run
 from taskct.core.seeds import derive_seed
+from taskct.nets.weights import load_weights
 from taskct.train.batch import Batch
-from taskct.train.checkpoint import load_weights
 from taskct.train.metrics_log import MetricsLog
 from taskct.train.objective import Objective
 from taskct.train.processes import any_rank, rank, world

@@ -18,14 +18,14 @@ from taskct.core.runs import Run, is_run, load_run
 from taskct.core.seeds import generator
 from taskct.core.units import to_hu
 from taskct.geometry.config import beam_to_config
+from taskct.nets.weights import load_weights
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
-from taskct.train.batch import Batch
-from taskct.train.checkpoint import load_weights
+from taskct.train.batch import Batch, Term
 from taskct.train.doses import DoseRange, as_dose_range, noisy_scans
 from taskct.train.fit import WEIGHTS, Learner, Trained, fit
 from taskct.train.images import CACHE_GIB, CleanScans, ImageSet, refuse_leaks
-from taskct.train.objective import AnyTerm, Objective, as_objective
+from taskct.train.objective import Objective, as_objective
 from taskct.train.processes import rank, wait_for_all, world
 from taskct.train.schedules import Weight
 from taskct.train.settings import TrainSettings
@@ -35,7 +35,7 @@ Augmentation = Callable[[Tensor, Tensor | None, torch.Generator], tuple[Tensor, 
 
 def train(  # noqa: PLR0917  (the six nouns of a training, in the order of the data)
     model: nn.Module,
-    objective: Objective | Mapping[str, tuple[Weight, AnyTerm]],
+    objective: Objective | Mapping[str, tuple[Weight, Term]],
     data: ImageSet | CleanScans,
     A: Projector,
     dose: Dose | DoseRange,

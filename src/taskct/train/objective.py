@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from taskct.core.errors import ConfigError
-from taskct.train.batch import Batch
+from taskct.train.batch import Batch, Term
 from taskct.train.schedules import Complement, Weight, weight_at
-
-AnyTerm = Callable[[Batch], Tensor]
 
 
 class Objective(nn.Module):
@@ -27,12 +25,12 @@ class Objective(nn.Module):
     (tensor(2.), tensor(4.))
     """
 
-    def __init__(self, terms: Mapping[str, tuple[Weight, AnyTerm]]) -> None:
+    def __init__(self, terms: Mapping[str, tuple[Weight, Term]]) -> None:
         super().__init__()
         if not terms:
             raise ConfigError("an objective expects at least one term: {name: (weight, term)}")
         self.weights: dict[str, Weight] = {}
-        self.terms: dict[str, AnyTerm] = {}
+        self.terms: dict[str, Term] = {}
         self.modules_ = nn.ModuleDict()
         for name, pair in terms.items():
             if not (isinstance(pair, tuple) and len(pair) == 2 and callable(pair[1])):
@@ -110,7 +108,7 @@ class Balanced(Objective):
     respect to the reconstruction. They are measured every `every` steps and smoothed by `momentum`.
     """
 
-    def __init__(self, terms: Mapping[str, AnyTerm], *, share: float = 0.5, every: int = 10, momentum: float = 0.8) -> None:
+    def __init__(self, terms: Mapping[str, Term], *, share: float = 0.5, every: int = 10, momentum: float = 0.8) -> None:
         super().__init__({name: (1.0, term) for name, term in terms.items()})
         if len(terms) < 2 or not 0 < share < 1 or every < 1 or not 0 <= momentum < 1:
             raise ConfigError(
@@ -177,8 +175,8 @@ class Constrained(Objective):
 
     def __init__(
         self,
-        least: tuple[str, AnyTerm],
-        subject_to: Mapping[str, tuple[float, AnyTerm]],
+        least: tuple[str, Term],
+        subject_to: Mapping[str, tuple[float, Term]],
         *,
         rho: float = 1.0,
         rate: float = 0.02,
@@ -232,12 +230,12 @@ class Constrained(Objective):
         return total
 
 
-def additive(image: AnyTerm, task: AnyTerm, *, alpha: Weight) -> Objective:
+def additive(image: Term, task: Term, *, alpha: Weight) -> Objective:
     """L = image + alpha * task (Sefercioglu et al., arXiv 2511.07094, in one of its two readings)."""
     return Objective({"image": (1.0, image), "task": (alpha, task)})
 
 
-def convex(image: AnyTerm, task: AnyTerm, *, alpha: Weight) -> Objective:
+def convex(image: Term, task: Term, *, alpha: Weight) -> Objective:
     """L = (1 - alpha) * image + alpha * task, 0 <= alpha <= 1 (the other reading; Adler et al. 2022)."""
     if not callable(alpha) and not 0 <= alpha <= 1:
         raise ConfigError(f"a convex objective expects 0 <= alpha <= 1, got {alpha!r}; additive takes any alpha >= 0")
@@ -245,6 +243,6 @@ def convex(image: AnyTerm, task: AnyTerm, *, alpha: Weight) -> Objective:
     return Objective({"image": (keep, image), "task": (alpha, task)})
 
 
-def as_objective(objective: Objective | Mapping[str, tuple[Weight, AnyTerm]]) -> Objective:
+def as_objective(objective: Objective | Mapping[str, tuple[Weight, Term]]) -> Objective:
     """A dict of named terms as an Objective; an Objective as it is."""
     return objective if isinstance(objective, Objective) else Objective(objective)

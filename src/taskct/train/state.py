@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from taskct.core.runs import Run
+from taskct.nets.weights import load_weights
 from taskct.train.average import WeightAverage
 from taskct.train.checkpoint import (
     load_optimiser,
     load_state,
-    load_weights,
     optimiser_tensors,
     require_same_settings,
     save_state,

@@ -7,7 +7,7 @@ A term may be a module; its weights that ask for a gradient (a reader in joint t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,16 +15,9 @@ from torch import Tensor, nn
 from taskct.core.errors import ConfigError, InputError, unknown_name
 from taskct.core.units import MU_WATER_70KEV_PER_MM
 from taskct.task import FeatureDistance, FrozenTask, SoftTeacher
-from taskct.train.batch import Batch
+from taskct.train.batch import Batch, Term
 
 ERRORS = ("mse", "l1", "charbonnier")
-
-
-class Term(Protocol):
-    """Anything that turns a batch into a scalar."""
-
-    def __call__(self, batch: Batch) -> Tensor:
-        """Scalar penalty of a batch."""
 
 
 class ImageError(nn.Module):

@@ -3,13 +3,17 @@
 from taskct.recon.learned.fbp_net import FBPNet, fbp_redcnn, fbp_unet
 from taskct.recon.learned.itnet import ItNet
 from taskct.recon.learned.primal_dual import LearnedPrimalDual
+from taskct.recon.learned.saved import LEARNED, load_reconstructor, make_model
 from taskct.recon.learned.scaling import MuScale
 
-__all__ = ["LEARNED", "FBPNet", "ItNet", "LearnedPrimalDual", "MuScale", "fbp_redcnn", "fbp_unet"]
-
-LEARNED = {
-    "fbp_unet": fbp_unet,
-    "fbp_redcnn": fbp_redcnn,
-    "primal_dual": LearnedPrimalDual,
-    "itnet": ItNet,
-}
+__all__ = [
+    "LEARNED",
+    "FBPNet",
+    "ItNet",
+    "LearnedPrimalDual",
+    "MuScale",
+    "fbp_redcnn",
+    "fbp_unet",
+    "load_reconstructor",
+    "make_model",
+]

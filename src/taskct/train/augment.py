@@ -1,0 +1,87 @@
+"""Other images of the same kind: small motions and changes of brightness, each drawn from a generator."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from taskct.core.errors import ConfigError
+from taskct.core.units import MU_WATER_70KEV_PER_MM
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """`augment(mu, labels, generator)` -> mu and labels of the same shapes: (1, 1, [Z,] Y, X) and (1, [Z,] Y, X).
+
+    shift_share      up to this share of the field of view along y and x
+    scale            up to this much larger or smaller
+    rotate_deg       in the axial plane
+    offset_hu        standard deviation of a change of all tissue, in proportion to it (contrast phase, calibration)
+    noise_hu         white noise up to this standard deviation: readers that are less brittle
+    blur_pixels      Gaussian blur up to this sigma, likewise
+
+    There are no flips: the liver lies on the right. What comes from outside is air, labelled background.
+    """
+
+    shift_share: float = 0.06
+    scale: float = 0.1
+    rotate_deg: float = 8.0
+    offset_hu: float = 8.0
+    noise_hu: float = 0.0
+    blur_pixels: float = 0.0
+
+    def __post_init__(self) -> None:
+        values = (self.shift_share, self.scale, self.rotate_deg, self.offset_hu, self.noise_hu, self.blur_pixels)
+        if min(values) < 0 or self.scale >= 0.5 or self.shift_share > 0.5:
+            raise ConfigError(f"Augmentation expects values of 0 or more, scale and shift_share below 0.5, got {self}")
+
+    def __call__(self, mu: Tensor, labels: Tensor | None, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
+        """Another image and its labels."""
+        draw = (2 * torch.rand(4, generator=generator, device=generator.device) - 1).tolist()
+        grid = self._grid(mu, *draw).to(mu.device)
+        out = functional.grid_sample(mu, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+        if labels is not None:
+            moved = functional.grid_sample(labels[:, None].float(), grid, mode="nearest", align_corners=False)
+            labels = moved[:, 0].to(labels.dtype)
+        size = torch.randn(1, generator=generator, device=generator.device).to(mu.device)
+        out = out * (1 + size * self.offset_hu / 1000)  # of water: offset_hu; of air: nothing
+        if self.blur_pixels:
+            sigma = self.blur_pixels * float(torch.rand(1, generator=generator, device=generator.device))
+            out = _blur(out, sigma)
+        if self.noise_hu:
+            level = torch.rand(1, generator=generator, device=generator.device)
+            noise = torch.randn(mu.shape, generator=generator, device=generator.device)
+            out = out + (level * noise).to(mu.device) * (self.noise_hu * MU_WATER_70KEV_PER_MM / 1000)
+        return out, labels
+
+    def _grid(self, mu: Tensor, down: float, right: float, turn: float, grow: float) -> Tensor:
+        """Where each pixel of the new image lies in the old one, -1 to 1."""
+        angle, size = math.radians(self.rotate_deg * turn), 1 + self.scale * grow
+        cos, sin = math.cos(angle) / size, math.sin(angle) / size
+        aspect = mu.shape[-2] / mu.shape[-1]
+        rows = [
+            [cos, -sin * aspect, 2 * self.shift_share * right],
+            [sin / aspect, cos, 2 * self.shift_share * down],
+        ]
+        if mu.ndim == 5:  # x, y as above; z stays
+            rows = [[r[0], r[1], 0.0, r[2]] for r in rows] + [[0.0, 0.0, 1.0, 0.0]]
+        return functional.affine_grid(torch.tensor([rows]), list(mu.shape), align_corners=False)
+
+
+def _blur(mu: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur along y and x, edges repeated."""
+    if sigma < 0.1:
+        return mu
+    reach = max(1, math.ceil(3 * sigma))
+    kernel = torch.exp(-(torch.arange(-reach, reach + 1, device=mu.device).float() ** 2) / (2 * sigma**2))
+    kernel = (kernel / kernel.sum()).reshape(1, 1, -1)
+    shape = mu.shape
+    for _ in range(2):  # once along the last axis, once along the one before
+        flat = mu.transpose(-1, -2).reshape(-1, 1, mu.shape[-2])
+        flat = functional.conv1d(functional.pad(flat, (reach, reach), mode="replicate"), kernel)
+        mu = flat.reshape(*mu.shape[:-2], mu.shape[-1], mu.shape[-2])
+    return mu.reshape(shape)
