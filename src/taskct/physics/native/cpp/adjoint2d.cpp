@@ -6,6 +6,7 @@
 //     flat      S = |C| (depth / focal)^2 / |planes from the source|,  k = E (depth / focal) / (planes from the source)
 //     curved    S = |planes from the source| (1 + T^2) gamma_step, k = -+ T gamma_step, T = tan of the ray to the main axis
 // so no ray is looked up but its value. Rays of the other main axis are zeros in the row.
+#include "buffer.h"
 #include "columns.h"
 #include "maps.h"
 #include "patches.h"
@@ -30,6 +31,7 @@ struct Tent {
     double plane, other;  // of the source
     double ratio;         // spacing(other) / spacing(main)
 
+    Tent() = default;
     Tent(const Geometry &g, const View &view, Beam beam, int64_t v, int axis) {
         const int n = 3 - axis;
         const double *col = g.col_step + 3 * v, *detector = g.detector + 3 * v;
@@ -103,7 +105,7 @@ struct Taps {
     }
 };
 
-template <Beam beam, int taps> void add_bundles(const Taps *bundles, int count, Tile &tile) {
+template <Beam beam, int taps, bool wide> void add_bundles(const Taps *bundles, int count, Tile &tile) {
     constexpr int before = taps / 2 - 1;
     for (int patch = 0; patch < kPatches; patch++) {
         F sum = load(tile.sums + patch * W), even = {};
@@ -137,7 +139,7 @@ template <Beam beam, int taps> void add_bundles(const Taps *bundles, int count, 
                     dist -= dist * (q * (1.0f - q * (1.0f - q)));  // 1 / (1 + q), |q| < 0.03
                 }
                 const F weight = max(F{}, 1.0f - dist);
-                const F value = lookup16(row + tap, i);
+                const F value = wide ? lookup32(row + tap, i) : lookup16(row + tap, i);
                 if (tap % 2) sum += weight * value;
                 else even += weight * value;
             }
@@ -146,10 +148,23 @@ template <Beam beam, int taps> void add_bundles(const Taps *bundles, int count, 
     }
 }
 
-template <Beam beam> void add_bundles(int taps, const Taps *bundles, int count, Tile &tile) {
-    if (taps == 2) return add_bundles<beam, 2>(bundles, count, tile);
-    if (taps == 4) return add_bundles<beam, 4>(bundles, count, tile);
-    add_bundles<beam, 6>(bundles, count, tile);
+// How many rays may cover a pixel of a tile, and whether a patch's rays need a table of 32 rather than 16.
+struct Need {
+    int taps;  // 2, 4 or 6; 0 when the tables cannot serve
+    bool wide;
+    int queue() const { return taps - 2 + wide; }
+};
+constexpr int kQueues = 6;
+
+template <Beam beam> void add_bundles(int queue, const Taps *bundles, int count, Tile &tile) {
+    switch (queue) {
+        case 0: return add_bundles<beam, 2, false>(bundles, count, tile);
+        case 1: return add_bundles<beam, 2, true>(bundles, count, tile);
+        case 2: return add_bundles<beam, 4, false>(bundles, count, tile);
+        case 3: return add_bundles<beam, 4, true>(bundles, count, tile);
+        case 4: return add_bundles<beam, 6, false>(bundles, count, tile);
+        default: return add_bundles<beam, 6, true>(bundles, count, tile);
+    }
 }
 
 // A bundle that the tables do not serve: ray by ray in double precision.
@@ -172,8 +187,8 @@ void add_far_bundle(const Geometry &g, const Bundle &b, const double *first, con
     }
 }
 
-// How many rays can cover a pixel of the tile: 2, 4 or 6; 0 when the tables cannot serve.
-template <Beam beam> int taps_needed(const View &view, const Tent &tent, const Sight &sight, int axis, const Tile &tile) {
+template <Beam beam>
+Need needed(const View &view, const Tent &tent, const Sight &sight, int axis, const Tile &tile) {
     double least = 1e30, lean = 0, low = 1e30, high = -1e30;
     for (int a = 0; a < 3; a++)
         for (int b = 0; b < 3; b++) {
@@ -186,11 +201,11 @@ template <Beam beam> int taps_needed(const View &view, const Tent &tent, const S
             low = std::min(low, plane - tent.plane);
             high = std::max(high, plane - tent.plane);
         }
-    if (beam != Beam::parallel && !(low > 1 || high < -1)) return 0;
+    if (beam != Beam::parallel && !(low > 1 || high < -1)) return {0, false};
     const int taps = least >= 1.0005 ? 2 : least >= 0.5005 ? 4 : least >= 0.334 ? 6 : 0;
-    if (taps == 0 || lean * taps / 2 > 0.03 || !sight.near(taps)) return 0;
-    if (beam == Beam::curved && sight.gamma_step * taps / 2 > 0.05) return 0;
-    return taps;
+    if (taps == 0 || lean * taps / 2 > 0.03 || !sight.near(taps, 32)) return {0, false};
+    if (beam == Beam::curved && sight.gamma_step * taps / 2 > 0.05) return {0, false};
+    return {taps, !sight.near(taps)};
 }
 
 template <Beam beam> void adjoint(const Geometry &g, int threads, const float *p, float *mu) {
@@ -202,6 +217,7 @@ template <Beam beam> void adjoint(const Geometry &g, int threads, const float *p
     // Each view's rays, weighted and sorted into one row per main axis.
     std::vector<double> first(g.views * g.cols), step(g.views * g.cols);
     std::vector<Bundle> found(2 * g.views, {0, 0, 0, -1});
+    std::vector<Tent> tents(2 * g.views);
     PaddedRows rows;
     rows.resize(2 * g.views, g.cols);
 #pragma omp parallel num_threads(threads)
@@ -219,6 +235,7 @@ template <Beam beam> void adjoint(const Geometry &g, int threads, const float *p
                 while (columns.axis[low] != axis) low++;
                 while (columns.axis[high] != axis) high--;
                 found[n] = {v, axis, low, high};
+                tents[n] = Tent(g, views[v], beam, v, axis);
                 float *row = rows.start(n);
                 for (int64_t j = low; j <= high; j++)
                     if (columns.axis[j] == axis)
@@ -230,39 +247,38 @@ template <Beam beam> void adjoint(const Geometry &g, int threads, const float *p
     const int64_t across = (g.shape[2] + kTile2d - 1) / kTile2d, tiles = across * ((g.shape[1] + kTile2d - 1) / kTile2d);
 #pragma omp parallel num_threads(threads)
     {
-        std::vector<Taps> queue(3 * kViews);  // one queue each for 2, 4 and 6 taps
+        Buffer<Taps> queues(kQueues * kViews);
         Tile tile;
 #pragma omp for schedule(dynamic, 1)
         for (int64_t t = 0; t < tiles; t++) {
             tile.row = int(t / across * kTile2d);
             tile.col = int(t % across * kTile2d);
             tile.clear();
-            int count[3] = {0, 0, 0};
-            const auto flush = [&](int which) {
-                add_bundles<beam>(2 * which + 2, &queue[which * kViews], count[which], tile);
-                count[which] = 0;
+            int count[kQueues] = {};
+            const auto flush = [&](int queue) {
+                add_bundles<beam>(queue, &queues[queue * kViews], count[queue], tile);
+                count[queue] = 0;
             };
             for (size_t n = 0; n < found.size(); n++) {
                 const Bundle &b = found[n];
                 if (b.last_col < b.first_col) continue;
                 const View &view = views[b.view];
                 const Sight sight(g, view, beam, tile.row, tile.col);
-                const Tent tent(g, view, beam, b.view, b.axis);
                 const float reach = sight.reach() + 4;
                 if (sight.base + reach < b.first_col || sight.base - reach > b.last_col) continue;
-                const int taps = taps_needed<beam>(view, tent, sight, b.axis, tile);
-                if (taps == 0) {
+                const Need need = needed<beam>(view, tents[n], sight, b.axis, tile);
+                if (need.taps == 0) {
                     add_far_bundle(g, b, &first[b.view * g.cols], &step[b.view * g.cols], rows.at(n), tile);
                     continue;
                 }
-                const int which = taps / 2 - 1;
-                Taps &next = queue[which * kViews + count[which]++];
-                next.looks.prepare<beam>(sight, g.cols, taps / 2 - 1);
+                const int queue = need.queue();
+                Taps &next = queues[queue * kViews + count[queue]++];
+                next.looks.prepare<beam>(sight, g.cols, need.taps / 2 - 1);
                 next.looks.row = rows.at(n);
-                next.template prepare<beam>(tent, b.axis, tile);
-                if (count[which] == kViews) flush(which);
+                next.template prepare<beam>(tents[n], b.axis, tile);
+                if (count[queue] == kViews) flush(queue);
             }
-            for (int which = 0; which < 3; which++) flush(which);
+            for (int queue = 0; queue < kQueues; queue++) flush(queue);
             tile.put(mu, g.shape[1], g.shape[2]);
         }
     }

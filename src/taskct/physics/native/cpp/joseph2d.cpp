@@ -9,6 +9,7 @@
 #include <cmath>
 #include <vector>
 
+#include "buffer.h"
 #include "columns.h"
 #include "maps.h"
 #include "simd.h"
@@ -16,14 +17,14 @@
 namespace taskct {
 namespace {
 
-constexpr int64_t kPad = 48;   // zeros on each side of a row: more than two vectors
+constexpr int64_t kPad = 48;    // zeros on each side of a row: more than two vectors
 constexpr int64_t kTile = 32;  // rows that stay in cache while all rays of a view pass them
 constexpr float kWindow = 2 * W - 1.01f;
 
 // Image rows along one axis with padding: samples and differences.
 struct Rows {
     int64_t count, size, stride;
-    std::vector<float> p, d;
+    Buffer<float> p, d;
 
     void fill(const float *image, int64_t rows, int64_t cols, bool transposed, int threads) {
         count = transposed ? cols : rows;
@@ -148,8 +149,8 @@ void forward2d(const Geometry &g, int threads, const float *mu, float *p) {
         FanTable table;
         Columns columns;
         std::vector<double> first(padded), step(padded);
-        std::vector<Block> made(blocks);
-        std::vector<float> sums(padded);
+        Buffer<Block> made(blocks);
+        Buffer<float> sums(padded);
 #pragma omp for schedule(dynamic, 4)
         for (int64_t v = 0; v < g.views; v++) {
             const View view(g, v, table);

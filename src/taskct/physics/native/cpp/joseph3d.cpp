@@ -99,7 +99,7 @@ bool forward3d(const Geometry &g, int threads, const float *mu, float *p) {
     const int64_t pieces = (g.cols + kColumns - 1) / kColumns, rows = (g.rows + W - 1) / W * W;
 #pragma omp parallel num_threads(threads)
     {
-        std::vector<float> buffers(kPlanes * (volume.stride + 2 * kMargin)), zeros(volume.stride), sums(rows * kColumns);
+        Buffer<float> buffers(kPlanes * (volume.stride + 2 * kMargin)), zeros(volume.stride), sums(rows * kColumns);
 #pragma omp for schedule(dynamic, 1)
         for (int64_t piece = 0; piece < g.views * pieces; piece++) {
             const int64_t v = piece / pieces, j0 = piece % pieces * kColumns, j1 = std::min(g.cols, j0 + kColumns);
@@ -133,7 +133,7 @@ bool adjoint3d(const Geometry &g, int threads, const float *p, float *mu) {
             const int64_t planes = g.shape[axis], others = g.shape[3 - axis];
 #pragma omp parallel num_threads(threads)
             {
-                std::vector<float> beyond(volume.stride);  // takes what falls beside the grid
+                Buffer<float> beyond(volume.stride);  // takes what falls beside the grid
 #pragma omp for schedule(dynamic, 1)
                 for (int64_t r = 0; r < planes; r++)
                     for (int64_t v = v0; v < v1; v++) {

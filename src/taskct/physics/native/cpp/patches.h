@@ -9,6 +9,7 @@
 #include <cmath>
 #include <vector>
 
+#include "buffer.h"
 #include "geometry.h"
 #include "simd.h"
 
@@ -17,7 +18,7 @@ namespace taskct {
 constexpr int kPatchX = W == 4 ? 2 : 4, kPatchY = W / kPatchX;
 constexpr int kTile2d = 32;
 constexpr int kPatchesX = kTile2d / kPatchX, kPatches = kTile2d * kTile2d / W;
-constexpr int64_t kEdge = 20;  // zeros beside a detector row: a table of 16 beside it reads zeros only
+constexpr int64_t kEdge = 36;  // zeros beside a detector row: a table of 32 beside it reads zeros only
 
 enum class Beam { parallel, flat, curved };
 
@@ -109,8 +110,10 @@ struct Sight {
 
     float span() const { return (kPatchY - 1) * grad_row + (kPatchX - 1) * grad_col; }
 
-    // True when a table of 16 answers `taps` neighbours of every pixel of a patch.
-    bool near(int taps) const { return span() + 1.01f + (taps - 1) < 15.99f && largest_tan < 0.12f; }
+    // True when a table of `entries` answers `taps` neighbours of every pixel of a patch.
+    bool near(int taps, int entries = 16) const {
+        return span() + 1.01f + (taps - 1) < entries - 0.01f && largest_tan < 0.12f;
+    }
 
     // Range of detector columns that the tile falls on.
     float reach() const { return kTile2d * (grad_row + grad_col) / 2 + 2; }
@@ -167,10 +170,10 @@ struct Looks {
 // Detector rows with zeros on both sides, and their differences row[j + 1] - row[j].
 struct PaddedRows {
     int64_t stride = 0;
-    std::vector<float> row, change;
+    Buffer<float> row, change;
 
     void resize(int64_t count, int64_t cols) {
-        stride = (cols + 2 * kEdge + 18 + 15) / 16 * 16;
+        stride = (cols + 2 * kEdge + 15) / 16 * 16;
         row.resize(count * stride + 16);
         change.resize(count * stride + 16);
     }

@@ -132,4 +132,13 @@ inline F gather(const float *table, I index) {
 #endif
 }
 
+// table[index] for 0 <= index < 32, whatever W is; modulo 32.
+inline F lookup32(const float *table, I index) {
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+    return lookup2(table, index);
+#else
+    return gather(table, index & 31);
+#endif
+}
+
 }  // namespace taskct

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "buffer.h"
 #include "columns.h"
 #include "resample.h"
 
@@ -31,7 +32,7 @@ bool rows_along_z(const Geometry &g);
 // A volume with contiguous z columns, [y][x][z], each padded with zeros to whole vectors.
 struct Columns3d {
     int64_t size_y, size_x, size_z, stride;
-    std::vector<float> values;
+    Buffer<float> values;
 
     explicit Columns3d(const Geometry &g)
         : size_y(g.shape[1]), size_x(g.shape[2]), size_z(g.shape[0]), stride((g.shape[0] + 15) / 16 * 16) {
@@ -46,7 +47,7 @@ struct Columns3d {
 // Detector columns of some views with contiguous rows, [view][col][row], zeros around.
 struct DetectorColumns {
     int64_t rows, cols, stride;
-    std::vector<float> values;
+    Buffer<float> values;
 
     DetectorColumns(const Geometry &g, int64_t views)
         : rows(g.rows), cols(g.cols), stride((g.rows + 15) / 16 * 16 + 2 * kMargin) {

@@ -60,7 +60,7 @@ template <Beam beam> void backproject(const Geometry &g, int threads, const floa
     const int64_t across = (g.shape[2] + kTile2d - 1) / kTile2d, tiles = across * ((g.shape[1] + kTile2d - 1) / kTile2d);
 #pragma omp parallel num_threads(threads)
     {
-        std::vector<Looks> looks(kViews);
+        Buffer<Looks> looks(kViews);
         Tile tile;
 #pragma omp for schedule(dynamic, 1)
         for (int64_t t = 0; t < tiles; t++) {

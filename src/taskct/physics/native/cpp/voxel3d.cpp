@@ -8,9 +8,9 @@
 namespace taskct {
 namespace {
 
-constexpr int kBuffers = 8;       // interpolated detector columns kept in the first-level cache
-constexpr int64_t kColumns = 16;  // z columns of one piece of work
-constexpr int64_t kViews = 32;    // views whose columns are transposed at a time
+constexpr int kBuffers = 8;      // views at a time: their interpolated columns stay in the first-level cache
+constexpr int64_t kSide = 8;     // z columns are done in tiles of 8 x 8, whose detector columns stay in the second
+constexpr int64_t kViews = 32;   // views whose columns are transposed at a time
 
 // Where the z column at (y, x) falls in one view: between columns `low` and `low + 1`, voxel z at rows start + step * z.
 struct Fall {
@@ -72,35 +72,35 @@ bool backproject3d(const Geometry &g, int threads, const float *q, float *mu) {
     const std::vector<View> views = all_views(g, table);
     Columns3d volume(g);
     DetectorColumns detector(g, std::min(kViews, g.views));
-    const int64_t room = detector.stride, pieces = (g.shape[2] + kColumns - 1) / kColumns;
+    const int64_t room = detector.stride, across = (g.shape[2] + kSide - 1) / kSide;
+    const int64_t tiles = across * ((g.shape[1] + kSide - 1) / kSide), depth = (g.shape[0] + W - 1) / W * W;
     for (int64_t v0 = 0; v0 < g.views; v0 += kViews) {
         const int64_t v1 = std::min(g.views, v0 + kViews);
 #pragma omp parallel num_threads(threads)
         {
-            std::vector<float> buffers(kBuffers * room + kMargin), zeros(room);
+            Buffer<float> buffers(kBuffers * room + kMargin), zeros(room);
 #pragma omp for schedule(static)
             for (int64_t v = v0; v < v1; v++) detector.read(v - v0, q + v * g.rows * g.cols);
-#pragma omp for schedule(dynamic, 4)
-            for (int64_t piece = 0; piece < g.shape[1] * pieces; piece++) {
-                const int64_t y = piece / pieces, x0 = piece % pieces * kColumns, x1 = std::min(g.shape[2], x0 + kColumns);
-                for (int64_t x = x0; x < x1; x++) {
-                    Line lines[kBuffers];
-                    const float *tables[kBuffers];
-                    int n = 0;
-                    for (int64_t v = v0; v < v1; v++) {
-                        const Fall f = fall(g, views[v], double(y), double(x));
-                        if (f.seen) {
-                            float *to = buffers.data() + n * room + kMargin;
-                            interpolate(detector, v - v0, f, g.shape[0], zeros.data(), to);
-                            lines[n] = f.line;
-                            tables[n++] = to;
+#pragma omp for schedule(dynamic, 1)
+            for (int64_t t = 0; t < tiles; t++) {
+                const int64_t y0 = t / across * kSide, y1 = std::min(g.shape[1], y0 + kSide);
+                const int64_t x0 = t % across * kSide, x1 = std::min(g.shape[2], x0 + kSide);
+                for (int64_t w0 = v0; w0 < v1; w0 += kBuffers)
+                    for (int64_t y = y0; y < y1; y++)
+                        for (int64_t x = x0; x < x1; x++) {
+                            Line lines[kBuffers];
+                            const float *tables[kBuffers];
+                            int n = 0;
+                            for (int64_t v = w0; v < std::min(v1, w0 + kBuffers); v++) {
+                                const Fall f = fall(g, views[v], double(y), double(x));
+                                if (!f.seen) continue;
+                                float *to = buffers.data() + n * room + kMargin;
+                                interpolate(detector, v - v0, f, g.shape[0], zeros.data(), to);
+                                lines[n] = f.line;
+                                tables[n++] = to;
+                            }
+                            resample_add(lines, tables, n, g.rows, 0, depth, volume.at(y, x));
                         }
-                        if (n == kBuffers || (v + 1 == v1 && n > 0)) {
-                            resample_add(lines, tables, n, g.rows, 0, (g.shape[0] + W - 1) / W * W, volume.at(y, x));
-                            n = 0;
-                        }
-                    }
-                }
             }
         }
     }
@@ -114,7 +114,7 @@ bool backproject_adjoint3d(const Geometry &g, int threads, const float *mu, floa
     const std::vector<View> views = all_views(g, table);
     // z columns with zeros around, which spread() reads beyond their ends
     const int64_t stride = (g.shape[0] + 15) / 16 * 16 + 2 * kMargin;
-    std::vector<float> columns(g.shape[1] * g.shape[2] * stride + kMargin);
+    Buffer<float> columns(g.shape[1] * g.shape[2] * stride + kMargin);
     const int64_t plane = g.shape[1] * g.shape[2];
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t y = 0; y < g.shape[1]; y++)
@@ -124,7 +124,7 @@ bool backproject_adjoint3d(const Geometry &g, int threads, const float *mu, floa
 #pragma omp parallel num_threads(threads)
     {
         DetectorColumns detector(g, 1);
-        std::vector<float> beyond(detector.stride);  // takes what falls beside the detector
+        Buffer<float> beyond(detector.stride);  // takes what falls beside the detector
 #pragma omp for schedule(dynamic, 1)
         for (int64_t v = 0; v < g.views; v++) {
             std::fill(detector.values.begin(), detector.values.end(), 0.0f);
