@@ -62,7 +62,7 @@ METRICS = {
         lambda i, c, mask: _m.noise_sd(i.hu, i.truth_hu, mask=mask), per_region=True,
     ),
     "psnr": Measure(
-        "PSNR", "dB", "higher", "on mu over {mask}; data range per image: max - min of the truth there; not clipped",
+        "PSNR", "dB", "higher", "on mu over {mask}; data range per image: max − min of the truth there; not clipped",
         lambda i, c, mask: _m.psnr(i.mu, i.truth_mu, mask=mask),
     ),
     "psnr_fr": Measure(
@@ -70,7 +70,7 @@ METRICS = {
         lambda i, c, mask: _m.psnr(i.mu, i.truth_mu, data_range=c.fixed_range_per_mm, mask=mask),
     ),
     "ssim": Measure(
-        "SSIM", "", "higher", "on mu over {mask}; window {ssim_window}; data range per image: max - min of the truth there",
+        "SSIM", "", "higher", "on mu over {mask}; window {ssim_window}; data range per image: max − min of the truth there",
         lambda i, c, mask: _m.ssim(i.mu, i.truth_mu, window=c.ssim_window, mask=mask),
     ),
     "ssim_fr": Measure(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 
 from taskct.core.provenance import fingerprint
 from taskct.data.case import Case
+from taskct.evaluate.plan import Slices
 from taskct.geometry.config import beam_to_config, grid_to_config
 from taskct.physics.projector import Projector
 
@@ -26,6 +27,22 @@ def describe_method(method: Callable[..., Any]) -> str:
     if isinstance(method, torch.nn.Module):
         return f"{type(method).__name__} with {sum(p.numel() for p in method.parameters())} weights"
     return str(getattr(method, "__qualname__", type(method).__name__))
+
+
+def describe_slices(slices: Slices) -> str:
+    """What was asked of the slices, in words.
+
+    >>> describe_slices(None), describe_slices(slice(3, 9)), describe_slices([1, 2])
+    ('all', '3:9', '1, 2')
+    """
+    if slices is None:
+        return "all"
+    if isinstance(slices, slice):
+        parts = [slices.start, slices.stop] if slices.step is None else [slices.start, slices.stop, slices.step]
+        return ":".join("" if p is None else str(p) for p in parts)
+    if isinstance(slices, Mapping):
+        return "; ".join(f"{case}: {', '.join(map(str, numbers))}" for case, numbers in slices.items())
+    return ", ".join(map(str, slices))
 
 
 def describe_case(case: Case, numbers: list[int]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from taskct.core.progress import track
 from taskct.core.provenance import provenance
 from taskct.core.units import to_hu
 from taskct.data.case import Case
-from taskct.evaluate.describe import describe_case, describe_method, note_geometry
+from taskct.evaluate.describe import describe_case, describe_method, describe_slices, note_geometry
 from taskct.evaluate.masks import evaluation_mask, label_regions
 from taskct.evaluate.plan import Slices, choose_kept, slice_numbers
 from taskct.evaluate.protocol import Images, Measure, Protocol, chosen_measures
@@ -249,6 +249,7 @@ def _start_examples(
             {},
             None if labels is None else labels[place].cpu(),
             mask[place].cpu(),
+            dict(unit.case.label_names),
         )
         images[unit.case.case_id, number] = example
         found.append((place, example))
@@ -302,7 +303,7 @@ def _warnings(job: _Job, total: int) -> dict[str, str]:
 def _settings(job: _Job, slices: Slices, geometries: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "seed": job.seed,
-        "slices": "all" if slices is None else str(slices),
+        "slices": describe_slices(slices),
         "simulation": str(job.prepare),
         "doses": [{**asdict(d), "floor_photons": d.floor_photons} for d in job.doses],
         "methods": {name: describe_method(method) for name, method in job.methods.items()},

@@ -116,6 +116,7 @@ def _example(number: int, entry: Mapping[str, Any], tensors: Mapping[str, Tensor
         made.recon_hu,
         None if labels is None else _fitting(labels, truth),
         None if mask is None else _fitting(mask, truth).to(torch.bool),
+        {int(k): str(v) for k, v in entry.get("label_names", {}).items()},
     )
 
 

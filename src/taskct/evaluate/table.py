@@ -64,6 +64,7 @@ class Example:
     recon_hu: dict[tuple[str, DoseLevel], Tensor] = field(default_factory=dict)
     labels: Tensor | None = None
     mask: Tensor | None = None
+    label_names: dict[int, str] = field(default_factory=dict)
 
 
 class Summary(NamedTuple):

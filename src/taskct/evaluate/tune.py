@@ -11,7 +11,7 @@ from torch import Tensor
 
 from taskct.core.errors import InputError
 from taskct.data.case import Case
-from taskct.evaluate.describe import describe_method
+from taskct.evaluate.describe import describe_method, describe_slices
 from taskct.evaluate.plan import Slices
 from taskct.evaluate.protocol import Protocol
 from taskct.evaluate.run import evaluate
@@ -91,7 +91,7 @@ def tune(  # noqa: PLR0917  (what, then on what: the order of `evaluate`)
             "tried": sorted(scores),
             "scores": [scores[v] for v in sorted(scores)],
             "cases": [case.case_id for case in cases],
-            "slices": "all" if slices is None else str(slices),
+            "slices": describe_slices(slices),
             "dose_fraction": dose.fraction,
             "photons": dose.photons,
             "seed": seed,

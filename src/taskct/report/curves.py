@@ -16,13 +16,13 @@ from taskct.geometry import Grid
 from taskct.report.style import GREY, INK, figure_style, method_looks, new_figure, plain, svg_uri
 from taskct.report.words import by_fraction, dose_label
 
-_PANELS = 6
+MOST_PANELS = 6
 _SPREAD = 0.035  # decades between neighbouring methods, so that error bars do not hide one another
 
 
 def dose_curves(table: Table, metrics: Sequence[str]) -> str:
     """Each metric against dose on a logarithmic axis, a line per method with its interval; returns SVG as a data URI."""
-    shown = list(metrics)[:_PANELS]
+    shown = list(metrics)[:MOST_PANELS]
     looks = method_looks(table.methods)
     cols = min(3, len(shown))
     rows = -(-len(shown) // cols)
@@ -67,11 +67,13 @@ def _dose_panel(axes: Any, table: Table, metric: str, looks: dict[str, dict[str,
 
 
 def profile_figure(example: Example, methods: Sequence[str], dose: DoseLevel, *, row: int, cols: tuple[int, int]) -> str:
-    """HU along one image row, a panel per method over the truth; returns SVG as a data URI."""
+    """HU along one image row, a panel per method over the truth; SVG as a data URI, '' where no method has an image."""
     grid = Grid(tuple(example.truth_hu.shape), example.spacing_mm)
     y_mm, x_mm = grid.axes_mm()
     start_mm, end_mm = (y_mm[row], x_mm[cols[0]]), (y_mm[row], x_mm[cols[1] - 1])
     shown = [m for m in methods if (m, dose) in example.recon_hu]
+    if not shown:
+        return ""
     looks = method_looks(methods)
     across = min(3, len(shown))
     rows = -(-len(shown) // across)
@@ -131,7 +133,8 @@ def texture_figure(table: Table, dose: DoseLevel) -> tuple[str, str] | None:
     names = ", ".join(f"{e.case} slice {e.slice}" for e, *_ in squares)
     caption = (
         f"Radially averaged spectrum of reconstruction minus truth in the most uniform square of {size} × {size} pixels "
-        f"({size * spacing[0]:.0f} mm) of {names}, at {dose_label(dose, table.doses)} dose. One noise realisation each."
+        f"({size * spacing[0]:.0f} mm) of {names}, at {dose_label(dose, table.doses)} dose: "
+        "one noise realisation each, and whatever blur or structure the error holds."
     )
     return uri, caption
 

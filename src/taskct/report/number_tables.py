@@ -15,7 +15,7 @@ MOST_REGIONS = 14
 MOST_CASES = 60
 
 
-def metric_table(table: Table, metric: str) -> str:
+def metric_table(table: Table, metric: str, *, photons: bool = True) -> str:
     """Methods x doses of one metric: mean and interval; the best of each dose in bold where it is separated from the next."""
     about = table.label(metric)
     unit = about["unit"]
@@ -29,7 +29,7 @@ def metric_table(table: Table, metric: str) -> str:
             row.append("<td>–</td>" if interval is None else _cell(interval, unit, lead=leaders[dose] == method))
         body.append("<tr>" + "".join(row) + "</tr>")
     caption = f"<b>{escape(about['label'])}{f' / {escape(unit)}' if unit else ''}</b>, {_direction(about['better'])}"
-    return _table(caption, ["", *_dose_heads(table)], body, "numbers")
+    return _table(caption, ["", *_dose_heads(table, photons=photons)], body, "numbers")
 
 
 def difference_table(table: Table, metric: str) -> str:
@@ -37,7 +37,7 @@ def difference_table(table: Table, metric: str) -> str:
     about, baseline = table.label(metric), table.methods[0]
     body = []
     for method in table.methods[1:]:
-        row = [f"<th scope='row'>{escape(method)} {'−'} {escape(baseline)}</th>"]
+        row = [f"<th scope='row'>{escape(method)} − {escape(baseline)}</th>"]
         for dose in table.doses:
             interval = table.paired(metric, method, baseline, dose=dose)
             apart = "" if interval.separated or interval.n_patients < FEW_PATIENTS else "<small>not separated</small>"
@@ -45,7 +45,7 @@ def difference_table(table: Table, metric: str) -> str:
         body.append("<tr>" + "".join(row) + "</tr>")
     unit = f" / {escape(about['unit'])}" if about["unit"] else ""
     caption = f"<b>Difference in {escape(about['label'])}{unit} to {escape(baseline)}</b>, paired; bold: separated from zero"
-    return _table(caption, ["", *_dose_heads(table)], body, "numbers")
+    return _table(caption, ["", *_dose_heads(table, photons=False)], body, "numbers")
 
 
 def time_table(table: Table) -> str:
@@ -61,7 +61,7 @@ def time_table(table: Table) -> str:
 
 def region_table(table: Table, dose: DoseLevel) -> str:
     """Bias, error SD and RMSE of each labelled region at one dose, a line per region and a column per method."""
-    regions = [r for r in table.regions if r != ALL]
+    regions = sorted((r for r in table.regions if r != ALL), key=lambda name: name.startswith("label "))  # named ones first
     wanted = [m for m in ("bias_hu", "noise_sd_hu", "rmse_hu") if m in table.metrics]
     if not regions or not wanted:
         return ""
@@ -81,7 +81,7 @@ def region_table(table: Table, dose: DoseLevel) -> str:
     top = "".join(f"<th colspan='{len(wanted)}' class='first'>{escape(m)}</th>" for m in table.methods)
     second = "".join(f"<th{' class=first' if i == 0 else ''}>{n}</th>" for _ in table.methods for i, n in enumerate(names))
     left_out = len(regions) - MOST_REGIONS
-    rest = f"; {left_out} smaller regions are in the CSV" if left_out > 0 else ""
+    rest = f"; {left_out} more regions are in the CSV" if left_out > 0 else ""
     caption = f"<b>By region at {escape(dose_label(dose, table.doses))} dose / HU</b>, mean over patients{rest}"
     head = f"<tr><th></th>{top}</tr><tr><th></th>{second}</tr>"
     return (
@@ -144,11 +144,9 @@ def _cell(interval: Interval, unit: str, *, lead: bool = False, more: str = "") 
     return f"<td>{mean}{f'<small>{ends}</small>' if ends else ''}{more}</td>"
 
 
-def _dose_heads(table: Table) -> list[str]:
-    return [
-        f"{escape(dose_label(d, table.doses))}<small>{escape(power_of_ten(d.used_photons))} photons</small>"
-        for d in table.doses
-    ]
+def _dose_heads(table: Table, *, photons: bool) -> list[str]:
+    more = lambda d: f"<small>{escape(power_of_ten(d.used_photons))}</small>" if photons else ""
+    return [escape(dose_label(d, table.doses)) + more(d) for d in table.doses]
 
 
 def _direction(better: str) -> str:

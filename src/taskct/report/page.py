@@ -30,19 +30,22 @@ caption { text-align: left; padding: 0 0 .35rem; caption-side: top; }
 caption b { color: var(--ink); }
 .numbers { margin: 1rem 0 1.4rem; font-size: .92rem; }
 .numbers th { font-weight: 600; }
-.numbers thead th { border-bottom: 1.5px solid var(--ink); padding: .25rem .9rem; text-align: right; vertical-align: bottom; }
-.numbers tbody th { text-align: left; padding: .3rem 1.2rem .3rem 0; white-space: nowrap; font-weight: 500; }
-.numbers td { text-align: right; padding: .3rem .9rem; vertical-align: top; white-space: nowrap; }
+.numbers thead th { border-bottom: 1.5px solid var(--ink); padding: .25rem .5rem; text-align: right; vertical-align: bottom;
+  white-space: nowrap; }
+.numbers tbody th { text-align: left; padding: .3rem .9rem .3rem 0; font-weight: 500; vertical-align: top; }
+.numbers td { text-align: right; padding: .3rem .5rem; vertical-align: top; white-space: nowrap; }
 .numbers tbody tr { border-bottom: 1px solid #e4e4e4; }
 .numbers small { display: block; color: var(--soft); font-weight: 400; font-size: .78rem; line-height: 1.25; }
 .numbers .text { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 .numbers thead th:first-child { padding-left: 0; text-align: left; }
 .dense { font-size: .82rem; }
-.dense td, .dense thead th { padding: .18rem .55rem; }
+.dense td, .dense thead th, .dense tbody th { padding: .2rem .5rem; }
+.dense tbody th { padding-left: 0; white-space: normal; }
 .dense thead th[colspan] { text-align: center; }
 .dense .first { border-left: 1px solid var(--line); }
 .wide { overflow-x: auto; }
-.pair { display: flex; flex-wrap: wrap; gap: 0 3.2rem; align-items: flex-start; }
+.pair { display: flex; flex-wrap: wrap; gap: 0 2.4rem; align-items: flex-start; }
+.pair table { min-width: 29rem; flex: 1 1 29rem; max-width: 32rem; }
 figure { margin: 0; }
 .plot { margin: 1rem 0; }
 .plot img { width: 100%; max-width: 1050px; height: auto; }

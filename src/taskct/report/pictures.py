@@ -19,6 +19,7 @@ from taskct.report.words import dose_label, number
 
 DIFFERENCE_STEPS_HU = (20, 50, 100, 200, 500, 1000)  # half widths of the difference window
 _BODY_ABOVE_HU = -500.0
+_LESION_WORDS = ("lesion", "tumor", "tumour", "nodule", "cyst", "metasta")
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,6 @@ def picture_section(
     def near(image: Tensor) -> str:
         return _img(grey(image, window, zoom), example, zoom, kind="near")
 
-    def near_error(image: Tensor) -> str:
-        return _img(grey(image - example.truth_hu, difference, zoom), example, zoom, kind="near")
-
     black, white = window.bounds_hu
     truth = f"<figure>{_marked(full(example.truth_hu), crop, zoom)}<figcaption>truth</figcaption></figure>"
     blank = f"<p class='key'>grey: 0 HU<br>black: −{half_hu} HU or less<br>white: +{half_hu} HU or more</p>"
@@ -120,8 +118,6 @@ def picture_section(
         _matrix(table, example, blank, error),
         f"<h4>Zoomed region, {size} mm</h4>",
         _matrix(table, example, f"<figure>{near(example.truth_hu)}<figcaption>truth</figcaption></figure>", near),
-        f"<h4>Difference in the zoomed region, ±{half_hu} HU</h4>",
-        _matrix(table, example, "", near_error),
     ]
     return "<section class='slice'>" + "".join(parts) + "</section>"
 
@@ -160,17 +156,10 @@ def body_region(example: Example, *, margin: int = 4) -> Region:
 
 
 def choose_zoom(example: Example, window: Window) -> Region:
-    """A square of a fifth of the body, where the truth has most structure in the window; on the smallest label if labelled."""
+    """A square of a fifth of the body: on the largest lesion that is labelled, else where the window shows most structure."""
     crop = body_region(example)
     side = int(min(max(24, round(max(crop.shape) / 5)), *example.truth_hu.shape))
-    centre = _smallest_label(example)
-    if centre is None:
-        shown = window.clip(example.truth_hu)[None, None].double()
-        pool = lambda image: torch.nn.functional.avg_pool2d(image, side, stride=1)[0, 0]
-        spread = pool(shown**2) - pool(shown) ** 2
-        inside = pool((example.truth_hu > -200).double()[None, None])
-        place = int((spread * inside**2).argmax())
-        centre = (place // spread.shape[1] + side // 2, place % spread.shape[1] + side // 2)
+    centre = _lesion(example) or _structure(example, window, side)
     y0 = int(np.clip(centre[0] - side // 2, 0, example.truth_hu.shape[0] - side))
     x0 = int(np.clip(centre[1] - side // 2, 0, example.truth_hu.shape[1] - side))
     return Region(y0, y0 + side, x0, x0 + side)
@@ -188,16 +177,31 @@ def difference_half_width(table: Table, example: Example) -> int:
     return next((s for s in DIFFERENCE_STEPS_HU if s >= typical), DIFFERENCE_STEPS_HU[-1])
 
 
-def _smallest_label(example: Example) -> tuple[int, int] | None:
-    """Centre of the smallest labelled structure of at least 12 samples, such as a lesion."""
-    if example.labels is None:
+def _lesion(example: Example) -> tuple[int, int] | None:
+    """Centre of the largest labelled lesion of the slice: what a reader would look at first."""
+    names = {v: name.lower() for v, name in example.label_names.items()}
+    lesions = [v for v, name in names.items() if any(word in name for word in _LESION_WORDS)]
+    if example.labels is None or not lesions:
         return None
-    sizes = {int(v): int((example.labels == v).sum()) for v in torch.unique(example.labels) if v > 0}
-    sizes = {v: n for v, n in sizes.items() if n >= 12}
-    if not sizes:
+    from scipy.ndimage import label
+
+    marked = torch.isin(example.labels, torch.tensor(lesions, dtype=example.labels.dtype))
+    parts, count = label(marked.numpy())
+    if count == 0:
         return None
-    where = (example.labels == min(sizes, key=lambda v: sizes[v])).nonzero().double().mean(0)
+    where = np.argwhere(parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])).mean(0)
     return int(where[0]), int(where[1])
+
+
+def _structure(example: Example, window: Window, side: int) -> tuple[int, int]:
+    """Centre of the square inside the body with most spread of grey values, neither air nor bone filling it."""
+    pool = lambda image: torch.nn.functional.avg_pool2d(image[None, None].double(), side, stride=1)[0, 0]
+    shown = window.clip(example.truth_hu)
+    low, high = window.bounds_hu
+    spread = pool(shown**2) - pool(shown) ** 2
+    grey = pool((example.truth_hu > low) & (example.truth_hu < high))
+    place = int((spread * grey**4).argmax())
+    return place // spread.shape[1] + side // 2, place % spread.shape[1] + side // 2
 
 
 def _matrix(table: Table, example: Example, first: str, picture: Callable[[Tensor], str], *, below: bool = False) -> str:

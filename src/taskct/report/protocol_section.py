@@ -45,9 +45,10 @@ def provenance_section(table: Table) -> str:
 
 
 def _metric_words(about: Mapping[str, str]) -> str:
+    definition = about["definition"]
     unit = f" Unit {about['unit']}." if about["unit"] else ""
     better = {"higher": "Higher is better.", "lower": "Lower is better.", "zero": "Nearer to 0 is better."}[about["better"]]
-    return f"{about['definition']}.{unit} {better}"
+    return f"{definition[:1].upper()}{definition[1:]}.{unit} {better}"
 
 
 def _interval_words() -> str:
@@ -60,21 +61,31 @@ def _interval_words() -> str:
 
 
 def _simulation(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
-    doses = settings.get("doses") or []
-    words = [
-        f"{100 * d.get('fraction', 1):.4g} % of {power_of_ten(d.get('photons', 0))} photons per detector pixel in air, "
-        f"read-out noise {d.get('electronic_std', 0):.4g} photons, counts below {d.get('floor_photons', 0):.3g} read as that"
-        for d in doses
-        if isinstance(d, Mapping)
-    ]
     found = [
         ("Projection", str(settings.get("simulation", "not stated"))),
         ("Noise", "Poisson counts plus normal read-out noise, then the logarithm; no scatter, one energy, no beam hardening"),
-        ("Doses", "; ".join(words) or "not stated"),
+        ("Doses", _dose_words(settings.get("doses"))),
         ("Seed", f"{settings.get('seed', 'not stated')} (noise depends on seed, case and slice; all methods see the same)"),
         ("Slices", str(settings.get("slices", "not stated"))),
     ]
     return found
+
+
+def _dose_words(doses: Any) -> str:
+    """All doses in one line where they are fractions of one full dose, else one after the other."""
+    known = [d for d in doses or [] if isinstance(d, Mapping)]
+    shared = {(d.get("photons"), d.get("electronic_std"), d.get("floor_photons")) for d in known}
+    words = []
+    for photons, read_out, floor in sorted(shared, key=str):
+        fractions = [
+            d.get("fraction", 1) for d in known if d.get("photons") == photons and d.get("electronic_std") == read_out
+        ]
+        parts = ", ".join(f"{100 * f:.4g}" for f in fractions)
+        words.append(
+            f"{parts} % of {power_of_ten(photons or 0)} photons per detector pixel in air; read-out noise "
+            f"{read_out or 0:.4g} photons; counts below {floor or 0:.3g} are read as that"
+        )
+    return "; ".join(words) or "not stated"
 
 
 def _geometry(geometries: Sequence[Any]) -> str:
@@ -91,8 +102,8 @@ def _geometry(geometries: Sequence[Any]) -> str:
         cases = ", ".join(map(str, entry.get("cases", [])))
         words = escape("; ".join(w for w in geometry_words(grid, beam) if w))
         blocks.append(
-            f"<figure class='drawing'><img alt='drawing of the scan geometry' src=\"{uri}\">"
-            f"<figcaption>{words}.{subset} Cases: {escape(_cut(cases))}.</figcaption></figure>"
+            f"<figure class='drawing'><img alt='Scan geometry: {words}' src=\"{uri}\">"
+            f"<figcaption>To scale, first view drawn in full.{subset} Cases: {escape(_cut(cases))}.</figcaption></figure>"
         )
     more = len(geometries) - _MOST_GEOMETRIES
     if more > 0:

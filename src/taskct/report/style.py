@@ -87,5 +87,6 @@ def plain(text: str, *, most: int = 60) -> str:
 def svg_uri(figure: Any) -> str:
     """A figure as a data URI of SVG; the same figure gives the same text."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, bbox_inches="tight", pad_inches=0.05)
+    with figure_style():  # the salt of its ids counts while saving
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, bbox_inches="tight", pad_inches=0.05)
     return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -37,6 +37,7 @@ def verdict(table: Table, *, metric: str | None = None) -> list[Statement]:
     if len(doses) > 1 and len(table.methods) > 1:
         found += _dose_saved(table, metric)
     found += _other_metrics(table, metric, doses[-1])
+    found += _regions(table, doses[-1])
     found += _bias(table, doses[-1])
     return [*found, *_cautions(table)]
 
@@ -65,27 +66,31 @@ def _best_at(table: Table, metric: str, dose: DoseLevel) -> Statement:
     text += f" (95 % interval {span(mean, about['unit'])})." if span(mean) else "."
     if not rest:
         return Statement(text)
-    baseline = table.methods[0]
-    second = rest[0][0]
-    text += " " + _comparison(table, metric, best, second, dose)
-    if baseline not in (best, second) and any(name == baseline for name, _ in rest):
-        text += " " + _comparison(table, metric, best, baseline, dose)
-    return Statement(text)
+    others = list(dict.fromkeys([rest[0][0], table.methods[0]]))  # the second, and the baseline
+    others = [name for name in others if any(name == r for r, _ in rest)]
+    return Statement(text + _comparisons(table, metric, best, others, dose))
 
 
-def _comparison(table: Table, metric: str, method: str, other: str, dose: DoseLevel) -> str:
+def _comparisons(table: Table, metric: str, method: str, others: Sequence[str], dose: DoseLevel) -> str:
+    """' That is 14.2 HU below FBP (...).' and ' It is not separated from SIRT (...).', as the paired intervals allow."""
     about = table.label(metric)
     unit = about["unit"]
-    difference = table.paired(metric, method, other, dose=dose)
-    side = "above" if difference.mean > 0 else "below"
-    size = with_unit(abs(difference.mean), unit)
-    if difference.n_patients < FEW_PATIENTS:
-        wins, total = _wins(table, metric, method, other, dose)
-        return f"That is {size} {side} {other}; better in {wins} of {plural(total, 'image')}."
-    ends = f"95 % interval of the difference {span(difference, unit)}"
-    if difference.separated:
-        return f"That is {size} {side} {other} ({ends})."
-    return f"It is not separated from {other} ({ends}, which includes zero)."
+    apart, together = [], []
+    for other in others:
+        difference = table.paired(metric, method, other, dose=dose)
+        side = "above" if difference.mean > 0 else "below"
+        size = with_unit(abs(difference.mean), unit)
+        if difference.n_patients < FEW_PATIENTS:
+            wins, total = _wins(table, metric, method, other, dose)
+            apart.append(f"{size} {side} {other} (better in {wins} of {plural(total, 'image')})")
+            continue
+        ends = f"95 % interval of the difference {span(difference, unit)}"
+        if difference.separated:
+            apart.append(f"{size} {side} {other} ({ends})")
+        else:
+            together.append(f"{other} ({ends}, which includes zero)")
+    text = f" That is {' and '.join(apart)}." if apart else ""
+    return text + (f" It is not separated from {' or from '.join(together)}." if together else "")
 
 
 def _wins(table: Table, metric: str, method: str, other: str, dose: DoseLevel) -> tuple[int, int]:
@@ -138,10 +143,38 @@ def _other_metrics(table: Table, metric: str, dose: DoseLevel) -> list[Statement
     return [Statement(f"Other metrics choose otherwise at {dose_phrase(dose, table.doses)}: {', '.join(differing)}.")]
 
 
+def _regions(table: Table, dose: DoseLevel) -> list[Statement]:
+    """Regions in which another method has the least RMSE than in the whole mask, where edges and bone weigh most."""
+    regions = [r for r in table.regions if r != ALL]
+    if "rmse_hu" not in table.metrics or not regions:
+        return []
+    best: dict[str, str] = {}
+    means = [s for s in table.summary("rmse_hu", region=None) if s.dose == dose and not math.isnan(s.interval.mean)]
+    for region in [ALL, *regions]:
+        here = [s for s in means if s.region == region]
+        if here:
+            best[region] = min(here, key=lambda s: s.interval.mean).method
+    whole = best.pop(ALL, None)
+    other = {region: method for region, method in best.items() if method != whole}
+    if not other or whole is None:
+        return []
+    named = [f"{method} in {region}" for region, method in other.items() if not region.startswith("label ")] or [
+        f"{method} in {region}" for region, method in other.items()
+    ]
+    return [
+        Statement(
+            f"In {len(other)} of {plural(len(best), 'labelled region')} another method than {whole} has the lowest mean "
+            f"RMSE at {dose_phrase(dose, table.doses)}: {', '.join(named[:4])}{', …' if len(named) > 4 else ''}."
+        )
+    ]
+
+
 def _bias(table: Table, dose: DoseLevel) -> list[Statement]:
     if "bias_hu" not in table.metrics:
         return []
     means = [(s.method, s.interval.mean) for s in table.summary("bias_hu", region=ALL) if s.dose == dose]
+    if not means:
+        return []
     name, worst = max(means, key=lambda m: abs(m[1]))
     if not abs(worst) >= _BIAS_WORTH_SAYING_HU:
         return []
@@ -178,13 +211,14 @@ def _tuning_overlap(table: Table) -> list[str]:
     found = []
     evaluated = {str(c.get("case_id")): c.get("slices") for c in table.cases}
     for name, note in _tunings(table.notes.get("tuning")):
+        of = f" of {str(note['method']).split('(')[0]}" if note.get("method") else ""
         shared = [c for c in note.get("cases", []) if c in evaluated]
         if shared:
             same = str(note.get("slices")) == str(table.settings.get("slices"))
             which = "the slices evaluated here" if same else "other slices of cases evaluated here"
-            found.append(f"{name} was tuned on {which} ({', '.join(shared[:3])}{', …' if len(shared) > 3 else ''}).")
+            found.append(f"{name}{of} was tuned on {which} ({', '.join(shared[:3])}{', …' if len(shared) > 3 else ''}).")
         if note.get("at_edge", "no") != "no":
-            found.append(f"The tuned {name} is the {note['at_edge']} value tried; a better one may lie beyond.")
+            found.append(f"The tuned {name}{of} is the {note['at_edge']} value tried; a better one may lie beyond.")
     return found
 
 

@@ -11,7 +11,7 @@ from taskct.core.files import refuse_existing, write_text
 from taskct.core.runs import Run
 from taskct.evaluate.table import DoseLevel, Example, Table
 from taskct.evaluate.windows import Window, window_named
-from taskct.report.curves import dose_curves, profile_figure, texture_figure
+from taskct.report.curves import MOST_PANELS, dose_curves, profile_figure, texture_figure
 from taskct.report.number_tables import case_table, difference_table, metric_table, region_table, time_table
 from taskct.report.page import page, section
 from taskct.report.pictures import (
@@ -105,26 +105,29 @@ def _verdict(table: Table, metric: str | None) -> str:
 
 
 def _numbers(table: Table, main: str | None) -> str:
-    parts = []
+    first = []
     if main is not None:
-        parts.append(metric_table(table, main))
+        first.append(metric_table(table, main))
         if len(table.methods) > 1:
-            parts.append(difference_table(table, main))
-    rest = [metric_table(table, m) for m in table.metrics if m != main]
-    parts.append("<div class='pair'>" + "".join([*rest, time_table(table)]) + "</div>")
-    few = "" if len(table.patients) > 1 else "One patient: no intervals. "
-    return (
-        f"<p class='key'>{few}Mean over patients; small: 95 % interval. Bold: best, and separated from the second. "
-        "Definitions are in the protocol below.</p>" + "".join(parts)
-    )
+            first.append(difference_table(table, main))
+    rest = [metric_table(table, m, photons=False) for m in table.metrics if m != main]
+    if len(table.patients) > 1:
+        words = "Mean over patients; small: 95 % interval. Bold: best, and separated from the second."
+    else:
+        words = "Mean over the images of one patient, without intervals."
+    tables = "".join([*first, *rest, time_table(table)])
+    words += " Under the dose: photons per detector pixel in air."
+    return f"<p class='key'>{words} Definitions are in the protocol below.</p><div class='pair'>{tables}</div>"
 
 
 def _curves(table: Table) -> str:
     if len(table.doses) < 2 or not table.metrics:
         return ""
-    uri = dose_curves(table, table.metrics)
+    fixed = [m for m in table.metrics if m.endswith("_fr")]  # they differ from the others by the range alone
+    order = [m for m in table.metrics if m not in fixed] + fixed
+    uri = dose_curves(table, order)
     bars = "bars: 95 % intervals over patients" if len(table.patients) > 1 else "one patient, no intervals"
-    left_out = table.metrics[6:]
+    left_out = order[MOST_PANELS:]
     rest = f" Not drawn: {', '.join(table.label(m)['label'] for m in left_out)}." if left_out else ""
     return (
         f"<figure class='plot'><img alt='metrics against dose' src=\"{uri}\">"
@@ -144,9 +147,9 @@ def _details(table: Table, examples: list[Example], window: Window | None, zoom:
             f"HU along the line marked in {example.case}, slice {example.slice}, at {dose_label(lowest, table.doses)} dose. "
             "Dashed: truth."
         )
-        parts.append(
-            f"<figure class='plot'><img alt='line profiles' src=\"{uri}\"><figcaption>{escape(caption)}</figcaption></figure>"
-        )
+        image = f"<img alt='line profiles' src=\"{uri}\">"
+        if uri:
+            parts.append(f"<figure class='plot'>{image}<figcaption>{escape(caption)}</figcaption></figure>")
     texture = texture_figure(table, lowest)
     if texture is not None:
         parts.append(
