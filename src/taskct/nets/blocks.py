@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -42,9 +44,23 @@ def conv_block(dims: int, inputs: int, outputs: int, *, norm: str, slope: float 
 def upsample_to(x: Tensor, like: Tensor) -> Tensor:
     """x (B, C, ...) interpolated linearly to the image size of `like`, so that odd sizes come back as they went."""
     mode = "bilinear" if x.ndim == 4 else "trilinear"
-    return functional.interpolate(x, size=like.shape[2:], mode=mode, align_corners=True)
+    return _DenseGradient.apply(functional.interpolate(x, size=like.shape[2:], mode=mode, align_corners=True))
 
 
 def concatenate(*parts: Tensor) -> Tensor:
     """Channels of several images side by side: (B, C1, ...), (B, C2, ...) -> (B, C1 + C2, ...)."""
     return torch.cat(parts, dim=1)
+
+
+class _DenseGradient(torch.autograd.Function):
+    """Identity with a dense gradient: that of a concatenation is a strided slice, on which interpolation is slow."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        last = x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last)
+        ctx.layout = torch.channels_last if last else torch.contiguous_format
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        return grads[0].contiguous(memory_format=ctx.layout)

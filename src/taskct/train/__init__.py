@@ -1,6 +1,7 @@
 """Whatever has an optimiser: reconstructions, readers, and the objectives in which both meet."""
 
 from taskct.train.augment import Augmentation
+from taskct.train.baselines import train_in_sequence, train_jointly
 from taskct.train.batch import Batch
 from taskct.train.doses import DoseRange
 from taskct.train.fit import Trained
@@ -36,5 +37,7 @@ __all__ = [
     "convex",
     "processes_of_torchrun",
     "train",
+    "train_in_sequence",
+    "train_jointly",
     "train_reader",
 ]

@@ -158,7 +158,7 @@ def fit(
             if done.finished or stop:
                 break
     request.obey()
-    load_weights(model, state.best or state.kept, what=str(run.folder))
+    state.load_kept(str(run.folder))
     model.eval()
     if lead:
         run.save_tensors(WEIGHTS, model.state_dict(), overwrite=True)

@@ -30,19 +30,22 @@ from torch import nn
 
 from taskct.core.config import from_dict, read_toml, to_dict
 from taskct.core.errors import ConfigError, InputError
+from taskct.core.runs import load_run
 from taskct.geometry import Grid
 from taskct.geometry.config import beam_from_config
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.learned import make_model
 from taskct.task import FrozenTask
-from taskct.task.readers import ReaderSpec, as_task, load_reader, make_reader, reader_window
+from taskct.task.readers import ReaderSpec, load_reader
 from taskct.train.augment import Augmentation
+from taskct.train.baselines import joint_penalty, joint_reader_folder, save_reader
 from taskct.train.batch import Term
 from taskct.train.doses import DoseRange
 from taskct.train.fit import Trained
 from taskct.train.loop import train
 from taskct.train.objective import Balanced, Constrained, Objective, additive, convex
+from taskct.train.processes import rank
 from taskct.train.readers import train_reader
 from taskct.train.schedules import WarmUp, Weight
 from taskct.train.settings import TrainSettings
@@ -152,9 +155,10 @@ def run_plan(
     if (model is None) == (plan.model is None):
         raise ConfigError("a reconstruction is trained from one model: [model] with its kind, or --model FILE.py:NAME")
     config = {k: v for k, v in to_dict(plan).items() if k in ("model", "objective", "warm_start", "augmentation")}
-    return train(
+    objective = make_objective(plan.objective)
+    done = train(
         _seeded(plan) if model is None else model,
-        make_objective(plan.objective),
+        objective,
         parts.train,
         Projector(_grid(parts), beam_from_config(plan.beam)),
         DoseRange(Dose(plan.dose.photons, electronic_std=plan.dose.electronic_std), plan.dose.lowest, plan.dose.highest),
@@ -170,6 +174,11 @@ def run_plan(
         tensorboard=tensorboard,
         **settings,
     )
+    if plan.objective.task == "joint" and len(plan.objective.readers) == 1 and rank() == 0:
+        term = objective.terms["task"]
+        assert isinstance(term, JointPenalty)
+        save_reader(term.net, _spec_of(plan.objective.readers[0]), joint_reader_folder(run), reads="joint")
+    return done
 
 
 def make_objective(plan: ObjectivePlan) -> Objective:
@@ -196,12 +205,11 @@ def _term(plan: ObjectivePlan, path: str) -> Term:
         return FeaturePenalty(task, depths=plan.depths)
     if plan.task == "teacher":
         return TeacherPenalty(task)
-    from taskct.core.runs import load_run
+    return joint_penalty(_spec_of(path), task)
 
-    spec = from_dict(ReaderSpec, load_run(path).config["reader"], where="reader")
-    net = make_reader(spec)
-    net.load_state_dict(task.net.state_dict())
-    return JointPenalty(net, reader_window(spec), as_task(net, spec, task.name).penalty)
+
+def _spec_of(path: str) -> ReaderSpec:
+    return from_dict(ReaderSpec, load_run(path).config["reader"], where="reader")
 
 
 def _seeded(plan: TrainPlan) -> nn.Module:
