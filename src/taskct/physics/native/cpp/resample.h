@@ -18,22 +18,60 @@ struct Line {
     double start, step;
 };
 
-// A table of 4 W entries held in registers.
-struct Table4 {
-    const float *at;
-#if defined(__AVX512F__) && defined(__AVX512DQ__)
-    F a, b, c, d;
-    explicit Table4(const float *t) : at(t), a(load(t)), b(load(t + W)), c(load(t + 2 * W)), d(load(t + 3 * W)) {}
-    F operator()(I i) const {
-        const __m512 low = _mm512_permutex2var_ps((__m512)a, (__m512i)i, (__m512)b);
-        const __mmask16 upper = _mm512_test_epi32_mask((__m512i)i, _mm512_set1_epi32(32));
-        return (F)_mm512_mask_blend_ps(upper, low, _mm512_permutex2var_ps((__m512)c, (__m512i)i, (__m512)d));
+// The whole parts (kept within low..high) and fractions of start + step * k for k below n: where blocks of W begin.
+constexpr int64_t kBlocks = 64;  // of W positions at a time
+struct Places {
+    alignas(64) int32_t whole[kBlocks];
+    alignas(64) float part[kBlocks];
+
+    void fill(double start, double step, int64_t n, double low, double high) {
+        for (int64_t k = 0; k < n; k++) {
+            const double x = start + step * double(k), fl = std::floor(x);
+            const double above = fl > low ? fl : low, held = above < high ? above : high;
+            whole[k] = int32_t(held);
+            part[k] = float(x - fl);
+        }
     }
-#else
-    explicit Table4(const float *t) : at(t) {}
-    F operator()(I i) const { return gather(at, i); }
-#endif
 };
+
+// A table held in registers: 16 entries (width 0), 2 W (1) or 4 W (2).
+template <int width> struct Table;
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+template <> struct Table<0> {
+    __m512 a;
+    explicit Table(const float *t) : a(_mm512_loadu_ps(t)) {}
+    F operator()(I i) const { return (F)_mm512_permutexvar_ps((__m512i)i, a); }
+};
+template <> struct Table<1> {
+    __m512 a, b;
+    explicit Table(const float *t) : a(_mm512_loadu_ps(t)), b(_mm512_loadu_ps(t + 16)) {}
+    F operator()(I i) const { return (F)_mm512_permutex2var_ps(a, (__m512i)i, b); }
+};
+template <> struct Table<2> {
+    Table<1> low, high;
+    explicit Table(const float *t) : low(t), high(t + 32) {}
+    F operator()(I i) const {
+        const __mmask16 upper = _mm512_test_epi32_mask((__m512i)i, _mm512_set1_epi32(32));
+        return (F)_mm512_mask_blend_ps(upper, (__m512)low(i), (__m512)high(i));
+    }
+};
+#else
+template <> struct Table<0> {
+    const float *at;
+    explicit Table(const float *t) : at(t) {}
+    F operator()(I i) const { return lookup16(at, i); }
+};
+template <> struct Table<1> {
+    const float *at;
+    explicit Table(const float *t) : at(t) {}
+    F operator()(I i) const { return lookup2(at, i); }
+};
+template <> struct Table<2> {
+    const float *at;
+    explicit Table(const float *t) : at(t) {}
+    F operator()(I i) const { return gather(at, i); }
+};
+#endif
 
 // How wide a table W positions of this spacing need: 0 for 16 entries, 1 for 2 W, 2 for 4 W, 3 for more.
 inline int table_width(double step, double taps) {
@@ -41,47 +79,44 @@ inline int table_width(double step, double taps) {
     return reach < 14.98 ? 0 : reach < 2 * W - 1.02 ? 1 : reach < 4 * W - 1.02 ? 2 : 3;
 }
 
-template <int width> inline F lookup(const float *table, I i) {
-    if (width == 0) return lookup16(table, i);
-    if (width == 1) return lookup2(table, i);
-    return Table4(table)(i);
-}
-
 // Adds to sums[k], for whole blocks of W positions from `begin` up to `end`, the n lines' tables interpolated at their
 // positions: sums[k] += sum over m of tables[m](lines[m].start + lines[m].step * k). A table is 0 outside 0..size - 1.
 template <int width>
 void resample_add(const Line *lines, const float *const *tables, int n, int64_t size, int64_t begin, int64_t end,
                   float *sums) {
-    constexpr int most = 16;  // lines at a time
+    constexpr int most = 8;  // lines at a time
     alignas(64) float offsets[most * W];
-    double low[most];
-    for (int m = 0; m < n; m++) {
-        const double step = lines[m].step, down = std::min(0.0, step * (W - 1));
-        low[m] = lines[m].start + down;
-        store(offsets + m * W, lane_numbers() * float(step) - splat(float(down)));
-    }
-    for (int64_t k = begin; k < end; k += W) {
-        F sum = load(sums + k), more = {};
+    Places places[most];
+    for (int64_t k0 = begin; k0 < end; k0 += kBlocks * W) {
+        const int64_t blocks = (std::min(end, k0 + kBlocks * W) - k0) / W;
         for (int m = 0; m < n; m++) {
-            const double x0 = low[m] + lines[m].step * k, whole = std::floor(x0);
-            const F x = load(offsets + m * W) + splat(float(x0 - whole));
-            const float base = float(std::max(-1e6, std::min(1e6, whole)));
-            if (width < 3) {
-                const float *table = tables[m] + std::max<int64_t>(-kMargin + W, std::min<int64_t>(int64_t(base), size));
-                const I i = truncate(x);
-                const F a = lookup<width>(table, i), b = lookup<width>(table + 1, i);
-                sum += a;
-                more += fraction(x) * (b - a);
-            } else {
-                const F below = splat(-2.0f), above = splat(float(size + 1));
-                const F held = max(below, min(above, x + splat(base)));
-                const I i = truncate(held + 2.0f) - 2;
-                const F a = gather(tables[m], i), b = gather(tables[m] + 1, i);
-                sum += a;
-                more += (x - (to_float(i) - base)) * (held > below && held < above ? b - a : F{});
-            }
+            const double step = lines[m].step, down = std::min(0.0, step * (W - 1));
+            const double room = width < 3 ? double(kMargin - W) : 1e6;  // gathers hold each position by itself
+            places[m].fill(lines[m].start + down + step * k0, step * W, blocks, -room, width < 3 ? double(size) : room);
+            store(offsets + m * W, lane_numbers() * float(step) - splat(float(down)));
         }
-        store(sums + k, sum + more);
+        for (int64_t b = 0; b < blocks; b++) {
+            F sum = load(sums + k0 + b * W), more = {};
+            for (int m = 0; m < n; m++) {
+                const F x = load(offsets + m * W) + splat(places[m].part[b]);
+                const int32_t whole = places[m].whole[b];
+                if (width < 3) {
+                    constexpr int held = width < 3 ? width : 0;
+                    const I i = truncate(x);
+                    const F low = Table<held>(tables[m] + whole)(i), high = Table<held>(tables[m] + whole + 1)(i);
+                    sum += low;
+                    more += fraction(x) * (high - low);
+                } else {
+                    const F below = splat(-2.0f), above = splat(float(size + 1)), base = splat(float(whole));
+                    const F at = max(below, min(above, x + base));
+                    const I i = truncate(at + 2.0f) - 2;
+                    const F low = gather(tables[m], i), high = gather(tables[m] + 1, i);
+                    sum += low;
+                    more += (x - (to_float(i) - base)) * (at > below && at < above ? high - low : F{});
+                }
+            }
+            store(sums + k0 + b * W, sum + more);
+        }
     }
 }
 
@@ -106,28 +141,25 @@ void spread(const float *values, int64_t count, Line line, int64_t begin, int64_
     const F offset = lane_numbers() * float(per) - splat(float(down));
     const float s = float(std::fabs(line.step));
     constexpr int before = taps / 2 - 1;
-    for (int64_t z = begin; z < end; z += W) {
-        const double u = (z - line.start) * per + down, whole = std::floor(u);
-        const F x = offset + splat(float(u - whole));
-        const I i = truncate(x);
-        const F f = fraction(x);
-        const double held = std::max(double(-kMargin + W), std::min(double(count + taps), whole));
-        const float *table = values + int64_t(held) - before;
-        F sum = {};
-        const auto add = [&](auto look) {
+    Places places;
+    for (int64_t z0 = begin; z0 < end; z0 += kBlocks * W) {
+        const int64_t blocks = (std::min(end, z0 + kBlocks * W) - z0) / W;
+        places.fill((z0 - line.start) * per + down, per * W, blocks, double(W - kMargin), double(count + taps));
+        for (int64_t b = 0; b < blocks; b++) {
+            const F x = offset + splat(places.part[b]);
+            const I i = truncate(x);
+            const F f = fraction(x), dist = s * f;
+            const Table<width> table(values + places.whole[b] - before);
+            F sum = {}, even = {};
             for (int k = 0; k < taps; k++) {
-                const F far = k <= before ? f + float(before - k) : float(k - before) - f;
-                sum += max(F{}, 1.0f - s * far) * look(k);
+                const F weight = k <= before ? (1 - s * (before - k)) - dist : (1 - s * (k - before)) + dist;
+                (k % 2 ? sum : even) += max(F{}, weight) * table(i + k);
             }
-        };
-        if (width == 2) {
-            const Table4 held4(table);
-            add([&](int k) { return held4(i + k); });
-        } else {
-            add([&](int k) { return lookup<width>(table + k, i); });
+            sum += even;
+            const int64_t z = z0 + b * W;
+            store(first + z, load(first + z) + first_weight * sum);
+            store(second + z, load(second + z) + second_weight * sum);
         }
-        store(first + z, load(first + z) + first_weight * sum);
-        store(second + z, load(second + z) + second_weight * sum);
     }
 }
 
@@ -160,11 +192,10 @@ inline void spread(const float *values, int64_t count, Line line, int64_t size, 
     const int64_t end = (int64_t(std::min(double(size), high + 1)) + W - 1) / W * W;
     const double s = std::fabs(line.step);
     const auto go = [&](auto with) { with(values, count, line, begin, end, first, first_weight, second, second_weight); };
-    if (s >= 1 && table_width(1 / s, 1) == 0) return go(spread<2, 0>);
-    if (s >= 1) return go(spread<2, 1>);
-    if (s >= 0.5 && table_width(1 / s, 1) <= 1) return go(spread<4, 1>);
-    if (s >= 0.5 && table_width(1 / s, 4) == 2) return go(spread<4, 2>);
-    if (s >= 1 / 3.0 && table_width(1 / s, 6) == 2) return go(spread<6, 2>);
+    const int taps = s >= 1 ? 2 : s >= 0.5 ? 4 : s >= 1 / 3.0 ? 6 : 0, width = table_width(1 / s, taps);
+    if (taps == 2) return width == 0 ? go(spread<2, 0>) : go(spread<2, 1>);
+    if (taps == 4 && width < 3) return width == 0 ? go(spread<4, 0>) : width == 1 ? go(spread<4, 1>) : go(spread<4, 2>);
+    if (taps == 6 && width < 3) return width == 0 ? go(spread<6, 0>) : width == 1 ? go(spread<6, 1>) : go(spread<6, 2>);
     spread_far(values, count, line, size, first, first_weight, second, second_weight);
 }
 

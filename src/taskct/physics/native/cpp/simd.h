@@ -67,8 +67,25 @@ inline F fraction(F a) {
 #endif
 }
 
-inline F max(F a, F b) { return a > b ? a : b; }
-inline F min(F a, F b) { return a < b ? a : b; }
+// a > b ? a : b, which compilers do not turn into one instruction by themselves
+inline F max(F a, F b) {
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+    return (F)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+    return (F)_mm256_max_ps((__m256)a, (__m256)b);
+#else
+    return a > b ? a : b;
+#endif
+}
+inline F min(F a, F b) {
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+    return (F)_mm512_min_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+    return (F)_mm256_min_ps((__m256)a, (__m256)b);
+#else
+    return a < b ? a : b;
+#endif
+}
 
 inline float largest(F a) {
     float m = a[0];

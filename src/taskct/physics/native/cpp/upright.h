@@ -29,17 +29,19 @@ std::unique_ptr<std::vector<UprightView>> upright_views(const Geometry &g, int t
 // True when the detector rows step along z, which is all that voxel-driven back-projection asks for.
 bool rows_along_z(const Geometry &g);
 
-// A volume with contiguous z columns, [y][x][z], each padded with zeros to whole vectors.
+// A volume with contiguous z columns, [y][x][z], each padded with zeros to whole vectors. Rows of columns are an odd number of
+// cache lines apart: at a power of two, the columns of a plane of x would fall on the same few lines of the cache.
 struct Columns3d {
-    int64_t size_y, size_x, size_z, stride;
+    int64_t size_y, size_x, size_z, stride, pitch;
     Buffer<float> values;
 
     explicit Columns3d(const Geometry &g)
         : size_y(g.shape[1]), size_x(g.shape[2]), size_z(g.shape[0]), stride((g.shape[0] + 15) / 16 * 16) {
-        values.assign(size_y * size_x * stride, 0.0f);
+        pitch = (size_x * stride / 16 + stride / 16) / 2 * 32 + 16;
+        values.assign(size_y * pitch, 0.0f);
     }
-    float *at(int64_t y, int64_t x) { return values.data() + (y * size_x + x) * stride; }
-    const float *at(int64_t y, int64_t x) const { return values.data() + (y * size_x + x) * stride; }
+    float *at(int64_t y, int64_t x) { return values.data() + y * pitch + x * stride; }
+    const float *at(int64_t y, int64_t x) const { return values.data() + y * pitch + x * stride; }
     void read(const float *volume, int threads);
     void write(float *volume, int threads) const;
 };
