@@ -84,7 +84,8 @@ def test_an_evaluation_saved_to_a_run_folder_reads_back(patient, A, methods, tmp
     assert example.recon_hu.keys() == original.recon_hu.keys()
     for key, hu in example.recon_hu.items():
         assert torch.allclose(hu, original.recon_hu[key], rtol=2**-11, atol=0.01)  # float16 has 11 bits
-    assert torch.equal(example.labels, original.labels)
+    assert torch.equal(example.labels, original.labels) and torch.equal(example.mask, original.mask)
+    assert example.label_names == {1: "liver", 2: "lesion"}
 
 
 def test_a_table_joins_a_run_that_stands_and_replaces_a_table_only_when_asked(tmp_path):

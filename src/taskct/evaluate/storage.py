@@ -84,7 +84,15 @@ def _pack(images: list[Example]) -> tuple[dict[str, Tensor], list[dict[str, Any]
         for place, ((method, dose), hu) in enumerate(example.recon_hu.items()):
             tensors[f"{number}/recon/{place}"] = hu.half()
             recon.append({"method": method, "fraction": dose.fraction, "photons": dose.photons})
-        index.append({"case": example.case, "slice": example.slice, "spacing_mm": list(example.spacing_mm), "recon": recon})
+        index.append(
+            {
+                "case": example.case,
+                "slice": example.slice,
+                "spacing_mm": list(example.spacing_mm),
+                "recon": recon,
+                "label_names": {str(value): name for value, name in example.label_names.items()},
+            }
+        )
     return tensors, index
 
 

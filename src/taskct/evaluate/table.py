@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -83,6 +84,7 @@ class Table:
 
     `settings` are plain values: protocol, metric definitions, doses, methods, geometry, seed. `cases` describes each case,
     `notes` holds what the caller adds (tuning, remarks), `provenance` what made the table. `images` are the examples.
+    Rows are not to be changed afterwards: make a new Table (`merge_tables` joins several).
     """
 
     rows: list[Row]
@@ -97,22 +99,22 @@ class Table:
         for row in self.rows:
             self._index.setdefault((row.metric, row.method, row.dose, row.region), []).append(row)
 
-    @property
+    @cached_property
     def methods(self) -> list[str]:
         """Methods in the order in which they were given; the first is the baseline of comparisons."""
         return _unique(r.method for r in self.rows)
 
-    @property
+    @cached_property
     def doses(self) -> list[DoseLevel]:
         """Doses, the highest first."""
         return sorted({r.dose for r in self.rows}, key=lambda d: -d.used_photons)
 
-    @property
+    @cached_property
     def metrics(self) -> list[str]:
         """Metrics in the order of the protocol, without the time."""
         return _unique(r.metric for r in self.rows if r.metric != SECONDS)
 
-    @property
+    @cached_property
     def regions(self) -> list[str]:
         """Regions, 'all' first, then the labelled ones that cover most slices."""
         counts: dict[str, int] = {}
@@ -120,7 +122,7 @@ class Table:
             counts[row.region] = counts.get(row.region, 0) + 1
         return sorted(counts, key=lambda name: (name != ALL, -counts[name], name))
 
-    @property
+    @cached_property
     def patients(self) -> list[str]:
         """Patient identifiers."""
         return _unique(r.patient for r in self.rows)

@@ -87,6 +87,9 @@ def profile_figure(example: Example, methods: Sequence[str], dose: DoseLevel, *,
             panel.set_title(plain(method, most=36))
         for panel in axes.flat[len(shown) :]:
             panel.set_visible(False)
+        if float(truth.median()) > -200:  # air at the ends of the line would flatten the tissue
+            low, high = axes[0, 0].get_ylim()
+            axes[0, 0].set_ylim(max(low, -400), high)
         for panel in axes[:, 0]:
             panel.set_ylabel("HU")
         last = [axes[-1, c] if (rows - 1) * across + c < len(shown) else axes[-2, c] for c in range(across)]

@@ -37,14 +37,14 @@ def difference_table(table: Table, metric: str) -> str:
     about, baseline = table.label(metric), table.methods[0]
     body = []
     for method in table.methods[1:]:
-        row = [f"<th scope='row'>{escape(method)} − {escape(baseline)}</th>"]
+        row = [f"<th scope='row'>{escape(method)}</th>"]
         for dose in table.doses:
             interval = table.paired(metric, method, baseline, dose=dose)
             apart = "" if interval.separated or interval.n_patients < FEW_PATIENTS else "<small>not separated</small>"
             row.append(_cell(interval, about["unit"], lead=interval.separated, more=apart))
         body.append("<tr>" + "".join(row) + "</tr>")
     unit = f" / {escape(about['unit'])}" if about["unit"] else ""
-    caption = f"<b>Difference in {escape(about['label'])}{unit} to {escape(baseline)}</b>, paired; bold: separated from zero"
+    caption = f"<b>{escape(about['label'])}{unit} minus that of {escape(baseline)}</b>, paired; bold: separated from zero"
     return _table(caption, ["", *_dose_heads(table, photons=False)], body, "numbers")
 
 

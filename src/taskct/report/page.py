@@ -35,7 +35,7 @@ caption b { color: var(--ink); }
 .numbers tbody th { text-align: left; padding: .3rem .9rem .3rem 0; font-weight: 500; vertical-align: top; }
 .numbers td { text-align: right; padding: .3rem .5rem; vertical-align: top; white-space: nowrap; }
 .numbers tbody tr { border-bottom: 1px solid #e4e4e4; }
-.numbers small { display: block; color: var(--soft); font-weight: 400; font-size: .78rem; line-height: 1.25; }
+.numbers small { display: block; color: var(--soft); font-weight: 400; font-size: .75rem; line-height: 1.25; }
 .numbers .text { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 .numbers thead th:first-child { padding-left: 0; text-align: left; }
 .dense { font-size: .82rem; }
@@ -46,6 +46,9 @@ caption b { color: var(--ink); }
 .wide { overflow-x: auto; }
 .pair { display: flex; flex-wrap: wrap; gap: 0 2.4rem; align-items: flex-start; }
 .pair table { min-width: 29rem; flex: 1 1 29rem; max-width: 32rem; }
+.pair td, .pair thead th { padding-left: .3rem; padding-right: .3rem; }
+.pair tbody th { min-width: 5.6rem; overflow-wrap: anywhere; }
+.pair .narrow { flex: 0 1 14rem; min-width: 12rem; }
 figure { margin: 0; }
 .plot { margin: 1rem 0; }
 .plot img { width: 100%; max-width: 1050px; height: auto; }

@@ -75,7 +75,8 @@ def _comparisons(table: Table, metric: str, method: str, others: Sequence[str], 
     """' That is 14.2 HU below FBP (...).' and ' It is not separated from SIRT (...).', as the paired intervals allow."""
     about = table.label(metric)
     unit = about["unit"]
-    apart, together = [], []
+    apart: list[str] = []
+    together: list[str] = []
     for other in others:
         difference = table.paired(metric, method, other, dose=dose)
         side = "above" if difference.mean > 0 else "below"
@@ -84,7 +85,8 @@ def _comparisons(table: Table, metric: str, method: str, others: Sequence[str], 
             wins, total = _wins(table, metric, method, other, dose)
             apart.append(f"{size} {side} {other} (better in {wins} of {plural(total, 'image')})")
             continue
-        ends = f"95 % interval of the difference {span(difference, unit)}"
+        first = not apart and not together
+        ends = f"{'95 % interval of the difference ' if first else ''}{span(difference, unit)}"
         if difference.separated:
             apart.append(f"{size} {side} {other} ({ends})")
         else:

@@ -32,6 +32,7 @@ MAX_PAGE_BYTES = 6 * 2**20
 _IMAGE_BYTES = 4 * 2**20  # of the page; the rest is for figures and the embedded CSV
 _CSV_BYTES = 1 * 2**20
 _MOST_EXAMPLES = 3
+_MOST_SIDE_BY_SIDE = 5  # doses up to which two tables fit beside one another
 
 
 def write_report(
@@ -116,8 +117,9 @@ def _numbers(table: Table, main: str | None) -> str:
     else:
         words = "Mean over the images of one patient, without intervals."
     tables = "".join([*first, *rest, time_table(table)])
+    side = " class='pair'" if len(table.doses) <= _MOST_SIDE_BY_SIDE else ""
     words += " Under the dose: photons per detector pixel in air."
-    return f"<p class='key'>{words} Definitions are in the protocol below.</p><div class='pair'>{tables}</div>"
+    return f"<p class='key'>{words} Definitions are in the protocol below.</p><div{side}>{tables}</div>"
 
 
 def _curves(table: Table) -> str:
