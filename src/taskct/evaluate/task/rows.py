@@ -111,13 +111,32 @@ class TaskTable:
         seed: int = 0,
     ) -> SeededInterval:
         """method - baseline, paired by seed and patient; under one reader (or the mean of several), or under two."""
-        ours = self.matrix(metric, method, dose=dose, region=region, reader=reader)
-        theirs = self.matrix(metric, baseline, dose=baseline_dose or dose, region=region, reader=baseline_reader or reader)
-        width = len(ours.columns)
+        other = baseline_reader or reader
+        terms = [(1.0, method, dose, reader), (-1.0, baseline, baseline_dose or dose, other)]
+        return self.contrast(metric, terms, region=region, seed=seed)
+
+    def contrast(
+        self,
+        metric: str,
+        terms: Sequence[tuple[float, str, DoseLevel, str | Sequence[str]]],
+        *,
+        region: str,
+        seed: int = 0,
+    ) -> SeededInterval:
+        """Weighted sum of scores, terms (weight, method, dose, reader), all paired by seed and patient.
+
+        With weights 1, -1, -1, 1 of two methods under two readers it says whether the readers differ about a gain.
+        """
+        parts = [self.matrix(metric, method, dose=d, region=region, reader=reader) for _, method, d, reader in terms]
+        weights = np.array([term[0] for term in terms])
+        width = len(parts[0].columns)
         value = ratio_of if metric in RATIOS else mean_of
-        return seeded_bootstrap(
-            aligned([ours, theirs]).columns, lambda m: value(m[..., :width]) - value(m[..., width:]), seed=seed
-        )
+
+        def total(means: np.ndarray) -> np.ndarray:
+            scores = [value(means[..., width * k : width * (k + 1)]) for k in range(len(weights))]
+            return np.asarray(np.stack(scores, axis=-1) @ weights)
+
+        return seeded_bootstrap(aligned(parts).columns, total, seed=seed)
 
     def share_recovered(
         self,

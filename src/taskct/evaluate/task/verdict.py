@@ -17,15 +17,19 @@ from taskct.evaluate.table import DoseLevel
 from taskct.evaluate.task.artefacts import ArtefactReport
 from taskct.evaluate.task.audit import Audit
 from taskct.evaluate.task.measures import describe_metric
+from taskct.evaluate.task.panel import SHUFFLED
 from taskct.evaluate.task.rows import IMAGE, UNSEEN, TaskTable
 from taskct.evaluate.task.statistics import FEW_SEEDS
 
-SHIFT_SHARE = 0.4  # this much of a gain closed by re-tuning one bias is worth saying
+SHIFT_SHARE = 0.4  # this much of a gain closed by re-tuning one bias is worth saying,
+SHIFT_ALL = 0.75  # and this much explains it
+FITTED_SHARE = 0.75  # more than this of a gain in one reader alone is a gain of that reader
 PSNR_LOSS_DB = 0.5
 SAME_COMPUTE = 1.1
 HEADLINES = {
     "confirmed": "gain confirmed under unseen readers",
     "threshold": "explained by a threshold shift",
+    "hidden": "gain only after the readers' bias is re-tuned",
     "one reader": "gain not confirmed under unseen readers",
     "harm": "worse under unseen readers",
     "none": "no gain shown",
@@ -95,6 +99,12 @@ def task_verdict(
         numbers["unseen"] = judge.gain(metric, unseen)
         for reader in unseen:
             numbers[reader] = judge.gain(metric, reader)
+        numbers["excess"] = table.contrast(
+            metric,
+            [(w * v, m, dose, r) for w, m in ((1.0, method), (-1.0, baseline)) for v, r in ((1.0, trained), (-1.0, unseen))],
+            region=judge.region,
+            seed=seed,
+        )
     for name, other in (("retuned", "dice_pooled_retuned"), ("ap", "ap")):
         found = judge.try_gain(other, unseen or trained)
         if found is not None:
@@ -118,16 +128,43 @@ def task_verdict(
 
 def _outcome(n: Mapping[str, Interval]) -> str:
     """The headline: the first rule that holds."""
-    unseen, trained = n.get("unseen"), n["training"]
-    if unseen is not None and _below(unseen):
-        return "harm"
-    if unseen is None or not _above(unseen):
+    unseen, trained, retuned = n.get("unseen"), n["training"], n.get("retuned")
+    if unseen is None:
         return "one reader" if _above(trained) else "none"
-    controls = [i for name, i in n.items() if name.startswith("control ")]
-    if any(_above(i) and i.mean >= unseen.mean for i in controls):
-        return "control"
-    free = [n[name] for name in ("retuned", "ap") if name in n]
-    return "threshold" if free and not any(_above(i) for i in free) else "confirmed"
+    if not _above(unseen):
+        if _hidden(n):
+            return "hidden"
+        return "harm" if _below(unseen) else "one reader" if _above(trained) else "none"
+    if _is_shift(unseen, retuned, n.get("ap")):
+        return "threshold"
+    if _fitted(n):
+        return "one reader"
+    return "control" if any(_as_large(i, n, name) for name, i in n.items()) else "confirmed"
+
+
+def _is_shift(raw: Interval, retuned: Interval | None, ap: Interval | None) -> bool:
+    """Whether re-tuning one bias closes a gain; where none was re-tuned, whether pixel AP has none."""
+    if retuned is not None:
+        return not _above(retuned) or 1 - retuned.mean / raw.mean >= SHIFT_ALL
+    return ap is not None and not _above(ap)
+
+
+def _hidden(n: Mapping[str, Interval]) -> bool:
+    """Whether a gain is there in what has no threshold, though the readers' own thresholds do not show it."""
+    return "retuned" in n and _above(n["retuned"]) and _above(n.get("ap", n["retuned"]))
+
+
+def _fitted(n: Mapping[str, Interval]) -> bool:
+    """Whether most of the gain is seen by the training's reader alone."""
+    return "excess" in n and _above(n["excess"]) and n["excess"].mean > FITTED_SHARE * n["training"].mean
+
+
+def _as_large(interval: Interval, n: Mapping[str, Interval], name: str) -> bool:
+    """Whether a control gains half as much as what it controls: the training's reader for shuffled labels, else the unseen."""
+    if not name.startswith("control "):
+        return False
+    real = n["training"] if name == f"control {SHUFFLED}" else n.get("unseen", n["training"])
+    return _above(interval) and interval.mean >= 0.5 * real.mean
 
 
 @dataclass(frozen=True)
@@ -161,10 +198,13 @@ def _readers(judge: _Judge, n: Mapping[str, Interval], unseen: list[str]) -> Ite
         yield Finding("no unseen reader", "No unseen reader was asked: a gain may be fitted to the one of training.", True)
         return
     yield Finding("unseen", f"Mean of {len(unseen)} unseen reader(s): {_signed(n['unseen'])}.")
-    if _above(n["training"]) and not _above(n["unseen"]):
+    if _above(n["training"]) and not _above(n["unseen"]) and not _hidden(n):
         yield Finding(
             "one reader", "The training's reader sees a gain that unseen readers do not confirm: fitted to that reader.", True
         )
+    elif _above(n["training"]) and _above(n["excess"]):
+        only = min(1.0, n["excess"].mean / n["training"].mean)
+        yield Finding("fitted", f"{only:.0%} of the gain of the training's reader is seen by that reader alone.", only >= 0.5)
     for reader in unseen:
         if len(unseen) > 1 and _below(n[reader]):
             yield Finding("harmed reader", f"The unseen reader {reader} reads worse: {_signed(n[reader])}.", True)
@@ -183,6 +223,10 @@ def _threshold(n: Mapping[str, Interval]) -> Iterator[Finding]:
                 yield Finding("threshold shift", "After re-tuning the gain is not separated from 0: a threshold shift.", True)
             elif share >= SHIFT_SHARE:
                 yield Finding("threshold share", f"A threshold shift explains {min(share, 1):.0%} of the gain.", True)
+        elif _above(retuned):
+            yield Finding(
+                "hidden gain", "The gain appears only after re-tuning: the readers' thresholds do not suit the images.", True
+            )
     if "ap" in n:
         yield Finding("ap", f"Pixel AP, which has no threshold: {_signed(n['ap'])}.", _above(raw) and not _above(n["ap"]))
 
@@ -229,8 +273,14 @@ def _image(judge: _Judge) -> Iterator[Finding]:
 
 def _controls(n: Mapping[str, Interval]) -> Iterator[Finding]:
     for name, interval in n.items():
-        if name.startswith("control ") and _above(interval):
-            yield Finding("control", f"The negative {name} gains too: {_signed(interval)}.", True)
+        if not name.startswith("control "):
+            continue
+        if _as_large(interval, n, name):
+            yield Finding(
+                "control", f"The negative {name} gains as well: {_signed(interval)}; the gain is not specific.", True
+            )
+        elif _above(interval):
+            yield Finding("control", f"More is marked: the negative {name} gains {_signed(interval)} by chance.")
 
 
 def _evidence(method: str, baseline: str, artefacts: Mapping[str, ArtefactReport], audit: Audit | None) -> Iterator[Finding]:
