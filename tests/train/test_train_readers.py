@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from small_training import make_images, weights_of
+from torch import Tensor
 
 from taskct.core.errors import ConfigError, InputError
 from taskct.core.runs import load_run
@@ -35,10 +36,17 @@ def test_a_reader_retrained_on_a_methods_images_begins_with_the_old_weights(
     reader_run: Path, images: ImageSet, checks: ImageSet, projector: Projector, tmp_path: Path
 ) -> None:
     old = load_reader(reader_run)
+    asked: list[int] = []
+
+    def reconstruct(p: Tensor, A: Projector) -> Tensor:
+        asked.append(len(p))
+        return fbp(p, A)
+
     new = retrained(
-        old, ReaderSpec(net="unet_fast"), images, tmp_path / "new", through=(fbp, projector, Dose(300.0)),
+        old, ReaderSpec(net="unet_fast"), images, tmp_path / "new", through=(reconstruct, projector, Dose(300.0)),
         validation=checks, steps=40, batch=6, lr=5e-3, validate_every=10, refine=1,
     )  # fmt: skip
+    assert sum(asked) == 40 * 6 + 4 * 6  # every image of every step, and of four validations
     before = weights_of(old.net)
     assert any(not torch.equal(before[n], t) for n, t in new.net.state_dict().items())
     assert all(torch.equal(before[n], t) for n, t in load_reader(reader_run).net.state_dict().items())

@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 
 
 def start(folder: Path, *, kill: int = -1, precision: str = "bf16", launcher: tuple[str, ...] = ()) -> int:
-    env = {**os.environ, "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]), "OMP_NUM_THREADS": "1"}
     words = [sys.executable, *launcher, str(HERE / "training_job.py"), str(folder), str(kill), precision]
     return subprocess.run(words, env=env, check=False, timeout=120, capture_output=True).returncode
 

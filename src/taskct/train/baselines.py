@@ -42,9 +42,10 @@ def train_jointly(  # noqa: PLR0917  (the nouns of `train`, with the reader besi
 ) -> FrozenTask:
     """Model and reader descend together on (1 - alpha) image + alpha task.
 
-    Source: Adler et al., Inverse Problems 38:075006 (2022). The reader begins with the weights of `reader`, or from scratch. Each has its own learning rate (`lr`, `reader_lr`), its own
-    state of Adam and its own clipping, as two optimisers would. The model ends trained; returned is its own reader,
-    saved as a run beside `run`, in the folder RUN-reader. `more` goes to `train`.
+    Source: Adler et al., Inverse Problems 38:075006 (2022). The reader begins with the weights of `reader`, or from scratch.
+    Each has its own learning rate (`lr`, `reader_lr`), its own state of Adam and its own clipping, as two optimisers would.
+    The model ends trained; returned is its own reader, saved as a run beside `run`, in the folder RUN-reader. `more` goes to
+    `train`.
 
     Judge it twice: by its own reader and by standard ones. The published result that joint training is worst holds for the
     second only.
