@@ -2,7 +2,8 @@
 
 Networks that fold pixels into channels or stride over them paint patterns of period 2 and 4 pixels, which a frozen reader may
 like and an eye does not. They stand as narrow peaks at 1/2 and 1/4 cycle per pixel. The statistic of a peak is its power over
-the median power round it; how large it gets by chance is measured on noise of the same smooth spectrum.
+what a smooth surface (quadratic in the logarithm) through the bins round it predicts there, over the same of the full-dose
+image, whose own edges may make ridges. How large it gets by chance is measured on noise of the same smooth spectrum.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from taskct.evaluate.texture import noise_power_spectrum
 
 PERIODS_PX = (2, 4)
 _NEAR, _ROUND = 1, 6  # bins of the peak, and of the neighbourhood that it is compared with
+_DY, _DX = np.mgrid[-_ROUND : _ROUND + 1, -_ROUND : _ROUND + 1]
 
 
 @dataclass(frozen=True)
@@ -80,11 +82,10 @@ def find_checkerboards(
         )
     if not 0 < false_alarm_rate < 1 or trials < 20:
         raise InputError(f"expected 0 < false_alarm_rate < 1 and trials >= 20, got {false_alarm_rate!r} and {trials!r}")
-    difference = _tapered(images_hu.double() - full_hu.double())[:, 0]
-    power = torch.fft.fft2(difference).abs().square().mean(0).numpy()
+    power, own = (_power(x.double()) for x in (images_hu - full_hu, full_hu))
     places = _places(power.shape, periods_px)
-    peaks = {name: _peak(power, at) for name, at in places.items()}
-    shape = np.sqrt(_smooth(power))
+    peaks = {name: _peak(power, at) / max(1.0, _peak(own, at)) for name, at in places.items()}
+    shape = np.sqrt(_smooth(power, list(places.values())))
     highest = [
         max(_peak(one, at) for at in places.values())
         for one in _noise_powers(shape, min(len(images_hu), 16), 2 * trials, seed)
@@ -107,12 +108,13 @@ def _places(shape: tuple[int, ...], periods: tuple[int, ...]) -> dict[str, tuple
 
 
 def _peak(power: np.ndarray, at: tuple[int, int]) -> float:
-    """Mean power of the bins at a place over the median of those round it; the spectrum is periodic."""
-    patch = _patch(power, at)
+    """Mean power of the bins at a place over what those round it predict there; the spectrum is periodic."""
+    patch = np.log(_patch(power, at) + 1e-300)
+    far = np.maximum(np.abs(_DY), np.abs(_DX)) > _NEAR + 1
+    design = np.stack([np.ones_like(_DY), _DY, _DX, _DY**2, _DX**2, _DY * _DX], axis=-1).astype(float)
+    level = np.linalg.lstsq(design[far], patch[far], rcond=None)[0][0]  # the surface at the place itself
     middle = slice(_ROUND - _NEAR, _ROUND + _NEAR + 1)
-    outside = np.ones(patch.shape, dtype=bool)
-    outside[_ROUND - _NEAR - 1 : _ROUND + _NEAR + 2, _ROUND - _NEAR - 1 : _ROUND + _NEAR + 2] = False
-    return float(patch[middle, middle].mean() / max(np.median(patch[outside]), 1e-300))
+    return float(np.exp(np.log(np.exp(patch[middle, middle]).mean()) - level))
 
 
 def _patch(power: np.ndarray, at: tuple[int, int]) -> np.ndarray:
@@ -120,11 +122,19 @@ def _patch(power: np.ndarray, at: tuple[int, int]) -> np.ndarray:
     return power[np.ix_(rows, cols)]
 
 
-def _smooth(power: np.ndarray) -> np.ndarray:
-    """The spectrum without narrow peaks: medians over the neighbourhood of each bin."""
-    from scipy.ndimage import median_filter
+def _smooth(power: np.ndarray, places: list[tuple[int, int]]) -> np.ndarray:
+    """The spectrum without narrow peaks: its logarithm under a Gaussian, the bins of the places left out."""
+    from scipy.ndimage import gaussian_filter
 
-    return np.asarray(median_filter(power, size=2 * _ROUND - 1, mode="wrap"))
+    counts = np.ones(power.shape)
+    for y, x in places:
+        for sign in (1, -1):
+            rows, cols = (
+                np.arange(sign * c - _NEAR - 1, sign * c + _NEAR + 2) % n for c, n in zip((y, x), power.shape, strict=True)
+            )
+            counts[np.ix_(rows, cols)] = 0.0
+    blur = lambda values: gaussian_filter(values, 2.0, mode="wrap")
+    return np.asarray(np.exp(blur(counts * np.log(power + 1e-300)) / np.maximum(blur(counts), 1e-9)))
 
 
 def _noise_powers(shape: np.ndarray, images: int, trials: int, seed: int) -> list[np.ndarray]:
@@ -135,8 +145,13 @@ def _noise_powers(shape: np.ndarray, images: int, trials: int, seed: int) -> lis
     for _ in range(trials):
         white = torch.randn(images, *shape.shape, generator=generator)
         coloured = torch.fft.ifft2(torch.fft.fft2(white) * weights).real
-        found.append(torch.fft.fft2(_tapered(coloured[:, None])[:, 0]).abs().square().mean(0).double().numpy())
+        found.append(_power(coloured[:, None]))
     return found
+
+
+def _power(images: Tensor) -> np.ndarray:
+    """Mean power (Y, X) of tapered images."""
+    return torch.fft.fft2(_tapered(images)[:, 0]).abs().square().mean(0).double().cpu().numpy()
 
 
 def _tapered(images: Tensor) -> Tensor:

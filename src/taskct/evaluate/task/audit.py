@@ -56,6 +56,16 @@ class LesionPair:
         if not bool(self.region.any()):
             raise InputError(f"case {one.case_id}: its two versions have the same lesions, so there is nothing to follow")
 
+    @classmethod
+    def inserted(cls, case: Case, edit: Callable[[Case], Case], *, lesion_class: int = 2) -> LesionPair:
+        """`edit` puts a lesion into the case: `lambda case: insert_lesion(case, centre_mm=..., ...)`."""
+        return cls(case, edit(case), "inserted", lesion_class)
+
+    @classmethod
+    def removed(cls, case: Case, edit: Callable[[Case], Case], *, lesion_class: int = 2) -> LesionPair:
+        """`edit` takes a lesion out of the case: `lambda case: remove_lesion(case, centre_mm=..., seed=0)`."""
+        return cls(edit(case), case, "removed", lesion_class)
+
     @property
     def region(self) -> Tensor:
         """Where the lesion is in one and not in the other, bool (Z, Y, X)."""
