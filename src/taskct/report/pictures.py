@@ -108,7 +108,7 @@ def picture_section(
     truth = f"<figure>{_marked(full(example.truth_hu), crop, zoom)}<figcaption>truth</figcaption></figure>"
     blank = f"<p class='key'>grey: 0 HU<br>black: −{half_hu} HU or less<br>white: +{half_hu} HU or more</p>"
     size = " × ".join(f"{n * s:.0f}" for n, s in zip(zoom.shape, example.spacing_mm, strict=True))
-    shown = f"Window {escape(str(window))}: black at {_whole(black)} HU, white at {_whole(white)} HU."
+    shown = f"Window {escape(str(window)).replace('-', '−')}: black at {_whole(black)} HU, white at {_whole(white)} HU."
     parts = [
         f"<h3>{escape(example.case)}, slice {example.slice}</h3>",
         f"<p class='key'>{shown} Patient's left on the right. RMSE of the slice in HU below each image. "
@@ -194,13 +194,16 @@ def _lesion(example: Example) -> tuple[int, int] | None:
 
 
 def _structure(example: Example, window: Window, side: int) -> tuple[int, int]:
-    """Centre of the square inside the body with most spread of grey values, neither air nor bone filling it."""
+    """Centre of the square inside the body with most spread of grey values, neither black nor white filling it."""
+    from scipy.ndimage import binary_fill_holes
+
     pool = lambda image: torch.nn.functional.avg_pool2d(image[None, None].double(), side, stride=1)[0, 0]
     shown = window.clip(example.truth_hu)
     low, high = window.bounds_hu
     spread = pool(shown**2) - pool(shown) ** 2
     grey = pool((example.truth_hu > low) & (example.truth_hu < high))
-    place = int((spread * grey**4).argmax())
+    body = torch.from_numpy(binary_fill_holes((example.truth_hu > _BODY_ABOVE_HU).numpy()))  # lungs are inside
+    place = int((spread.clamp_min(1e-3) * grey**4 * pool(body) ** 8).argmax())
     return place // spread.shape[1] + side // 2, place % spread.shape[1] + side // 2
 
 

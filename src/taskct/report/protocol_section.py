@@ -62,6 +62,7 @@ def _interval_words() -> str:
 
 def _simulation(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     found = [
+        ("Truth", "each case as it was read, with whatever noise it has"),
         ("Projection", str(settings.get("simulation", "not stated"))),
         ("Noise", "Poisson counts plus normal read-out noise, then the logarithm; no scatter, one energy, no beam hardening"),
         ("Doses", _dose_words(settings.get("doses"))),
