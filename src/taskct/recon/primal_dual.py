@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,7 +21,7 @@ from taskct.recon.stopping import inner, norm
 
 CHECK_EVERY = 10
 _DATA_SHARE, _WEIGHTED_SHARE = 0.45, 0.8  # of the step-size budget that is split between data and gradient
-_DUAL_STEP = 2.0  # of the data at Nyquist; the dual variable is in noise units, so one number serves all scans
+_DUAL_STEP = 2.0  # of the data at the image's Nyquist frequency; r is in noise units, so one number serves all scans
 _RELAXATION = 1.9  # over-relaxation, below 2 (Condat, J. Optim. Theory Appl. 158:460, 2013)
 _NORM_STEPS, _NORM_MARGIN = 14, 1.1  # power iterations, and what they may fall short of the norm
 
@@ -56,11 +57,11 @@ def tv_steps(
         r  <- (1 + S)^-1 (r + S (K mu_bar - sqrt(w) p))     mu_bar = 2 mu_new - mu_old
         z  <- project(z + Q D mu_bar)
 
-    T = t / A^T w and Q are diagonal (Pock & Chambolle, ICCV 2011); S is a ramp along the columns, which makes K^T S K nearly a
-    multiple of the identity. The steps are right when |S^1/2 K T^1/2|^2 + |Q^1/2 D T^1/2|^2 <= 1; the first norm is found by
-    power iterations, the second is bounded by construction.
+    T = t / A^T w and Q are diagonal (Pock & Chambolle, ICCV 2011); S is a ramp along the columns up to the image's Nyquist
+    frequency, which makes K^T S K nearly a multiple of the identity. The steps are right when |S^1/2 K T^1/2|^2 +
+    |Q^1/2 D T^1/2|^2 <= 1; the first norm is found by power iterations, the second is bounded by construction.
 
-    The gap is that of mu and the dual point over the images between 0 (or -b) and b, twice the largest value so far.
+    The gap is that of mu and the dual point over the images between 0 (or -b) and b, twice the largest value of mu.
     """
     check_scan(p, A, who="tv_min")
     strength = check_number(strength, who="tv_min", name="strength", above=0.0)
@@ -118,7 +119,8 @@ def _gap(mu: Tensor, misfit: Tensor, tv: Tensor, *, r: Tensor, measured: Tensor,
 def _step_sizes(A: Projector, w: Tensor, *, share: float) -> tuple[Tensor, Tensor, Tensor]:
     """S / (1 + S) at the frequencies of the columns (C // 2 + 1,), T (B, 1, *mu_shape) and Q of the same shape."""
     cols = w.shape[-1]
-    ramp = torch.arange(cols // 2 + 1, dtype=w.dtype, device=w.device).clamp(min=0.5) * (2 / cols)
+    nyquist_fraction = torch.arange(cols // 2 + 1, dtype=w.dtype, device=w.device).clamp(min=0.5) * (2 / cols)
+    ramp = (nyquist_fraction / _image_nyquist(A)).clamp(max=1)
     reach = A.adjoint(w)  # (A^T w)
     axes = tuple(range(2, reach.ndim))
     T = 1 / torch.maximum(reach, 1e-2 * reach.amax(dim=axes, keepdim=True))
@@ -138,6 +140,17 @@ def _step_sizes(A: Projector, w: Tensor, *, share: float) -> tuple[Tensor, Tenso
     Q = (1 - share) / (gradient_norm_squared(A.grid.spacing_mm) * widest)
     S = _DUAL_STEP * ramp
     return S / (1 + S), T, Q
+
+
+def _image_nyquist(A: Projector) -> float:
+    """Nyquist frequency of the grid over that of the columns, both seen at the middle of the grid in the first view; <= 1."""
+    poses = A.poses
+    col_mm = float(np.linalg.norm(poses.col_step_mm[0]))
+    if poses.source_mm is not None:
+        middle = np.array([0.0] * (3 - A.grid.ndim) + list(A.grid.centre_mm))
+        reach_mm = np.linalg.norm(poses.detector_mm[0] - poses.source_mm[0])
+        col_mm *= float(np.linalg.norm(middle - poses.source_mm[0]) / reach_mm)
+    return min(1.0, col_mm / min(A.grid.spacing_mm[-2:]))
 
 
 def _filter(rows: Tensor, response: Tensor) -> Tensor:

@@ -73,7 +73,8 @@ def tv_min(
         rests = resting.view(*resting.shape, *[1] * len(A.mu_shape))
         found = step.mu if found is None else torch.where(rests, found, step.mu)
         resting = resting | (step.gap <= tolerance)
-        if bool(resting.all()) or (callback is not None and callback(step.iteration, found)):
+        asked = callback is not None and bool(callback(step.iteration, found))
+        if asked or bool(resting.all()):
             return found
     assert found is not None
     warnings.warn(
