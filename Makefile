@@ -27,5 +27,10 @@ check: $(READY)
 test: check
 	$(BIN)/python -m pytest -q
 
+docs: $(READY)  ## the pages and figures that need no data of yours; the others say in their first lines what they want
+	$(BIN)/python docs/make_dose_table.py
+	$(BIN)/python docs/make_data_tables.py
+	$(BIN)/python docs/make_reconstruction_table.py
+
 clean:
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache src/*.egg-info
