@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from taskct.core.errors import ConfigError, DataError, GeometryError, InputError, UnitsError
 from taskct.core.runs import load_run
+from taskct.geometry import Grid, ParallelBeam
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.learned import FBPNet, fbp_unet, load_reconstructor
@@ -133,6 +134,28 @@ def test_images_are_each_seen_once_before_any_comes_again(images: ImageSet, proj
     )
     seen = [name for step in range(3) for name in source.batch(step).ids]
     assert sorted(seen) == sorted(images.ids)
+
+
+def test_a_network_that_sees_neighbours_gets_those_of_the_same_patient(
+    images: ImageSet, checks: ImageSet, projector: Projector, dose: Dose, tmp_path: Path
+) -> None:
+    assert images.patient_ids[:3] == ("patient-0", "patient-0", "patient-1")
+    assert images.beside(torch.tensor([0, 1, 2]), 2).tolist() == [[0, 0, 0, 1, 1], [0, 0, 1, 1, 1], [2, 2, 2, 3, 3]]
+    clean = CleanScans(images, projector, refine=1)
+    p = clean.take(torch.tensor([1]), torch.device("cpu"), neighbours=1)
+    assert torch.equal(p[0], clean.take(torch.tensor([0, 1, 1]), torch.device("cpu"))[:, 0])
+    model = fbp_unet(widths=(4, 8), neighbours=1)
+    for augment in (None, Augmentation()):
+        where = tmp_path / str(augment is None)
+        assert train(model, PLAIN, images, projector, dose, where, validation=checks, augment=augment, **SHORT).steps == 4
+
+
+def test_volumes_are_trained_on_like_slices(tmp_path: Path) -> None:
+    volume = Projector(Grid((4, 16, 16), 8.0), ParallelBeam(views=8, cols=24, rows=4, pixel_mm=8.0))
+    mu = 0.02 * (torch.rand(4, 1, 4, 16, 16, generator=torch.Generator().manual_seed(0)) > 0.5).float()
+    data = ImageSet(mu, tuple("abcd"))
+    model = fbp_unet(widths=(4, 8), dims=3, norm="none")
+    assert train(model, PLAIN, data, volume, Dose(1e4), tmp_path / "run", **{**SHORT, "batch": 2, "steps": 2}).steps == 2
 
 
 def test_augmented_images_are_projected_anew(images: ImageSet, projector: Projector, dose: Dose, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from taskct.core.units import MU_WATER_70KEV_PER_MM
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """`augment(mu, labels, generator)` -> mu and labels of the same shapes: (1, 1, [Z,] Y, X) and (1, [Z,] Y, X).
+    """`augment(mu, labels, generator)` -> mu and labels of the same shapes: (1, C, [Z,] Y, X) and (1, [Z,] Y, X).
 
     shift_share      up to this share of the field of view along y and x
     scale            up to this much larger or smaller

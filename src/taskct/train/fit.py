@@ -89,7 +89,9 @@ def fit(
     state = State(learner.model, objective, optimiser, settings)
     state.restore(run)
     done, plateau = state.done, state.plateau
-    shared = learner if world() == 1 else nn.parallel.DistributedDataParallel(learner, find_unused_parameters=True)
+    shared: nn.Module = learner
+    if world() > 1:  # a reader that learns along may rest while its weight is 0
+        shared = nn.parallel.DistributedDataParallel(learner, find_unused_parameters=bool(objective.trained_terms()))
     lead = rank() == 0
     log = MetricsLog(run, lead=lead, tensorboard=tensorboard, from_step=done.step)
 

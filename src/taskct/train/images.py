@@ -97,6 +97,26 @@ class ImageSet:
         labels = torch.stack([labels for _, labels, _ in items]).to(torch.uint8)
         return cls(mu, tuple(slices.patient_ids), labels, tuple(name for _, _, name in items))
 
+    def beside(self, numbers: Tensor, neighbours: int) -> Tensor:
+        """Numbers of the images and of their neighbours: (B,) -> (B, 2 neighbours + 1).
+
+        Images of one patient stand together in the order of their slices; at its ends the last one is repeated.
+        """
+        if not neighbours:
+            return numbers[:, None]
+        rows = []
+        for number in numbers.tolist():
+            row = [number]
+            for step in (-1, 1):
+                at = number
+                for _ in range(neighbours):
+                    moved = at + step
+                    if 0 <= moved < len(self) and self.patient_ids[moved] == self.patient_ids[number]:
+                        at = moved
+                    row.insert(0, at) if step < 0 else row.append(at)
+            rows.append(row)
+        return torch.tensor(rows)
+
     def check_classes(self, classes: int, *, who: str) -> None:
         """InputError when there are no labels, a class occurs nowhere, or a label lies beyond the classes."""
         if self.labels is None:
@@ -153,12 +173,13 @@ class CleanScans:
     def __len__(self) -> int:
         return len(self.images)
 
-    def take(self, numbers: Tensor, device: torch.device) -> Tensor:
-        """Clean p of some images: (B,) -> (B, 1, *A.p_shape) on `device`."""
+    def take(self, numbers: Tensor, device: torch.device, *, neighbours: int = 0) -> Tensor:
+        """Clean p of some images and their neighbours: (B,) -> (B, 2 neighbours + 1, *A.p_shape) on `device`."""
+        beside = self.images.beside(numbers, neighbours)
         if self._kept is not None:
-            return self._kept[numbers].to(device)
+            return self._kept[beside, 0].to(device)
         with torch.no_grad():
-            return self._project(self.images.mu[numbers].to(device))
+            return self._project(self.images.mu[beside, 0].to(device))
 
     def project(self, mu: Tensor) -> Tensor:
         """Clean p of other images (augmented ones) through the same projection."""

@@ -58,6 +58,8 @@ def train(  # noqa: PLR0917  (the six nouns of a training, in the order of the d
     Each step draws images, gives each a dose from `dose` (one, or a `DoseRange`) and fresh noise, reconstructs and descends.
     `settings` are those of `TrainSettings`; `steps` must be given. Model and data may be on a GPU: batches follow the model.
 
+    model                a network that sees neighbouring slices says so by `neighbours`, and gets p with 2 neighbours + 1
+                         channels: images of a patient stand together, in the order of their slices
     data, validation     images with labels if a term needs them, or their `CleanScans`, which several trainings can share;
                          `refine` and `cache_gib` say how clean scans are made
     held_out             patients of the test set: training refuses to see them
@@ -104,7 +106,13 @@ def train(  # noqa: PLR0917  (the six nouns of a training, in the order of the d
     device = next(model.parameters()).device
     objective.to(device)
     source = ScanSource(
-        as_scans(data), as_scans(validation) if validation is not None else None, doses, chosen, device, augment=augment
+        as_scans(data),
+        as_scans(validation) if validation is not None else None,
+        doses,
+        chosen,
+        device,
+        augment=augment,
+        neighbours=int(getattr(model, "neighbours", 0)),
     )
     answer = lambda module, batch: batch.with_image(module(batch.p, A))
     return fit(Learner(model, objective, answer), source, folder, chosen, measure=_measure, show=show, tensorboard=tensorboard)
@@ -122,9 +130,10 @@ class ScanSource:
         device: torch.device,
         *,
         augment: Augmentation | None = None,
+        neighbours: int = 0,
     ) -> None:
         self.scans, self.checks, self.doses = scans, validation, doses
-        self.settings, self.device, self.augment = settings, device, augment
+        self.settings, self.device, self.augment, self.neighbours = settings, device, augment, neighbours
         self.order = Order(len(scans), settings.batch, settings.seed)
 
     def batch(self, step: int) -> Batch:
@@ -137,10 +146,12 @@ class ScanSource:
         mu = images.mu[numbers].to(self.device)
         labels = images.labels[numbers].to(self.device) if images.labels is not None else None
         if self.augment is not None:
-            mu, labels = augmented(self.augment, mu, labels, [generator(seed, "augment", step, k) for k in places])
-            p = self.scans.project(mu)
+            k = self.neighbours
+            stack = images.mu[images.beside(numbers, k), 0].to(self.device)  # (B, 2k + 1, ...)
+            stack, labels = augmented(self.augment, stack, labels, [generator(seed, "augment", step, i) for i in places])
+            p, mu = self.scans.project(stack), stack[:, k : k + 1]
         else:
-            p = self.scans.take(numbers, self.device)
+            p = self.scans.take(numbers, self.device, neighbours=self.neighbours)
         photons = self.doses.draw_photons(size, generator(seed, "dose", step))[places.start : places.stop]
         streams = [generator(seed, "noise", step, k, device=self.device) for k in places]
         noisy = noisy_scans(p, photons, streams, electronic_std=self.doses.full.electronic_std)
@@ -157,7 +168,7 @@ class ScanSource:
             numbers = torch.arange(first, min(first + size, len(images)))
             ids = tuple(images.ids[i] for i in numbers.tolist())
             streams = [generator(self.settings.seed, "validation", i, device=self.device) for i in ids]
-            clean = self.checks.take(numbers, self.device)
+            clean = self.checks.take(numbers, self.device, neighbours=self.neighbours)
             p = noisy_scans(
                 clean, torch.full((len(numbers),), photons), streams, electronic_std=self.doses.full.electronic_std
             )
