@@ -107,7 +107,8 @@ struct Taps {
 
 template <Beam beam, int taps, bool wide> void add_bundles(const Taps *bundles, int count, Tile &tile) {
     constexpr int before = taps / 2 - 1;
-    for (int patch = 0; patch < kPatches; patch++) {
+    for (int inside = 0; inside < tile.count; inside++) {
+        const int patch = tile.patches[inside];
         F sum = load(tile.sums + patch * W), even = {};
         for (int n = 0; n < count; n++) {
             const Taps &t = bundles[n];
@@ -116,29 +117,31 @@ template <Beam beam, int taps, bool wide> void add_bundles(const Taps *bundles, 
             const I i = truncate(x);
             const float *row = t.looks.row + t.looks.start[patch];
             const int band = t.axis == 1 ? patch / kPatchesX : patch % kPatchesX;
-            F s = splat(t.s), k = {};
+            // |dist| as a polynomial in |delta|: 1 / (1 + k delta) and, for a curved detector, tan are expanded to 4th order.
+            F s = splat(t.s), c2 = {}, c3 = {}, c4 = {};
             if (beam == Beam::flat) {
-                const F d = t.looks.d + splat(t.looks.patch_d[patch]);
+                const F d = t.looks.d + splat(t.looks.patch_d[patch]), k = t.b[band] * d;
                 s = t.a[band] * d * d;
-                k = t.b[band] * d;
+                c2 = s * k;
+                c3 = c2 * k;
+                c4 = c3 * k;
             } else if (beam == Beam::curved) {
                 const F tangent = t.c[t.axis == 1 ? patch % kPatchesX : patch / kPatchesX] * t.b[band];
+                const F k = tangent * t.lean, square = k * k;
+                const float third = t.looks.gamma_step * t.looks.gamma_step * (1 / 3.0f);
                 s = t.a[band] * (1.0f + tangent * tangent);
-                k = tangent * t.lean;
+                c2 = s * k;
+                c3 = s * (square + third);
+                c4 = c2 * (square + 2.0f * third);
             }
             for (int tap = 0; tap < taps; tap++) {
                 const bool behind = tap <= before;
-                F far = behind ? f + float(before - tap) : float(tap - before) - f;  // |delta|
-                if (beam == Beam::curved) {
-                    const F turn = far * t.looks.gamma_step;  // tan of the angle between, over the step
-                    far += far * (turn * turn) * (1 / 3.0f);
-                }
-                F dist = s * far;
-                if (beam != Beam::parallel) {
-                    const F q = behind ? -(k * far) : k * far;
-                    dist -= dist * (q * (1.0f - q * (1.0f - q)));  // 1 / (1 + q), |q| < 0.03
-                }
-                const F weight = max(F{}, 1.0f - dist);
+                const F far = behind ? f + float(before - tap) : float(tap - before) - f;  // |delta|
+                F weight;
+                if (beam == Beam::parallel) weight = 1.0f - s * far;
+                else if (behind) weight = 1.0f - far * (s + far * (c2 + far * (c3 + far * c4)));
+                else weight = 1.0f - far * (s - far * (c2 - far * (c3 - far * c4)));
+                weight = max(F{}, weight);
                 const F value = wide ? lookup32(row + tap, i) : lookup16(row + tap, i);
                 if (tap % 2) sum += weight * value;
                 else even += weight * value;
@@ -189,8 +192,9 @@ void add_far_bundle(const Geometry &g, const Bundle &b, const double *first, con
 
 template <Beam beam>
 Need needed(const View &view, const Tent &tent, const Sight &sight, int axis, const Tile &tile) {
-    double least = 1e30, lean = 0, low = 1e30, high = -1e30;
-    for (int a = 0; a < 3; a++)
+    double least = tent.scale, lean = 0, low = 1e30, high = -1e30;
+    if (beam != Beam::parallel) least = 1e30;
+    for (int a = 0; a < 3 && beam != Beam::parallel; a++)
         for (int b = 0; b < 3; b++) {
             const double row = tile.row + a * (kTile2d - 1) / 2.0, col = tile.col + b * (kTile2d - 1) / 2.0;
             double s, k;
@@ -251,9 +255,7 @@ template <Beam beam> void adjoint(const Geometry &g, int threads, const float *p
         Tile tile;
 #pragma omp for schedule(dynamic, 1)
         for (int64_t t = 0; t < tiles; t++) {
-            tile.row = int(t / across * kTile2d);
-            tile.col = int(t % across * kTile2d);
-            tile.clear();
+            tile.start(t, across, g.shape[1], g.shape[2]);
             int count[kQueues] = {};
             const auto flush = [&](int queue) {
                 add_bundles<beam>(queue, &queues[queue * kViews], count[queue], tile);

@@ -1,8 +1,7 @@
 // Joseph's method in two dimensions, float: forward.
 //
 // W neighbouring rays advance together from row to row of the image (of its transpose, when their main axis is x). They read a
-// short stretch of the row, so two register permutes replace a gather: one in the samples p[i], one in their differences
-// d[i] = p[i + 1] - p[i], and p[i] + f * d[i] is the interpolated value. Rows are padded with zeros: no bounds are tested.
+// short stretch of the row, so register permutes replace gathers. Rows are padded with zeros: no bounds are tested.
 //
 // The lowest ray of a block runs in double precision (whole part and fraction per row); the others are float offsets from it.
 #include <algorithm>
@@ -18,20 +17,19 @@ namespace taskct {
 namespace {
 
 constexpr int64_t kPad = 48;    // zeros on each side of a row: more than two vectors
-constexpr int64_t kTile = 32;  // rows that stay in cache while all rays of a view pass them
-constexpr float kWindow = 2 * W - 1.01f;
+constexpr int64_t kTile = 64;  // rows that stay in cache while all rays of a view pass them
+constexpr float kWindow = 2 * W - 2.01f;
 
-// Image rows along one axis with padding: samples and differences.
+// Image rows along one axis with padding.
 struct Rows {
     int64_t count, size, stride;
-    Buffer<float> p, d;
+    Buffer<float> p;
 
     void fill(const float *image, int64_t rows, int64_t cols, bool transposed, int threads) {
         count = transposed ? cols : rows;
         size = transposed ? rows : cols;
         stride = (size + 2 * kPad + 15) / 16 * 16;
         p.resize(count * stride);
-        d.resize(count * stride);
         constexpr int64_t block = 16;
 #pragma omp parallel for num_threads(threads) schedule(static)
         for (int64_t r0 = 0; r0 < count; r0 += block) {
@@ -40,15 +38,18 @@ struct Rows {
             for (int64_t i = 0; i < size; i++)
                 for (int64_t r = r0; r < r1; r++)
                     p[r * stride + kPad + i] = transposed ? image[i * cols + r] : image[r * cols + i];
-            for (int64_t r = r0; r < r1; r++) {
-                float *to = &d[r * stride];
-                const float *from = &p[r * stride];
-                for (int64_t i = 0; i + 1 < stride; i++) to[i] = from[i + 1] - from[i];
-                to[stride - 1] = 0;
-            }
         }
     }
 };
+
+// 0, 1, 2, ... as floats.
+struct Numbers {
+    alignas(64) float at[kTile];
+    Numbers() {
+        for (int64_t k = 0; k < kTile; k++) at[k] = float(k);
+    }
+};
+const Numbers kNumbers;
 
 // W rays of one main axis. Ray l is at low(r) + offset[l] + drift[l] * r in row r, low(r) = first + step * r.
 struct Block {
@@ -98,7 +99,8 @@ Block make_block(const double *first, const double *step, const Rows &rows) {
 }
 
 // Sum of one block over rows r0..r1, at most kTile.
-template <bool near> F sum_rows(const Block &b, const Rows &rows, int64_t r0, int64_t r1) {
+enum class Reach { fixed, near, far };  // near, and the rays parallel; near; farther apart than the tables
+template <Reach reach> F sum_rows(const Block &b, const Rows &rows, int64_t r0, int64_t r1) {
     alignas(64) int32_t whole[kTile];
     alignas(64) float part[kTile];
     const int64_t n = r1 - r0;
@@ -108,30 +110,31 @@ template <bool near> F sum_rows(const Block &b, const Rows &rows, int64_t r0, in
         whole[k] = int32_t(fl);
         part[k] = float(x - fl);
     }
-    const float *p = rows.p.data() + r0 * rows.stride + kPad, *d = rows.d.data() + r0 * rows.stride + kPad;
+    const float *p = rows.p.data() + r0 * rows.stride + kPad;
     F plain = {}, sloped = {};
     const F offset = b.offset + b.drift * splat(float(r0)), drift = b.drift;
-    if (near) {
+    if (reach != Reach::far) {
         for (int64_t k = 0; k < n; k++) {
-            const F x = (offset + drift * splat(float(k))) + splat(part[k]);
+            const F x = (reach == Reach::fixed ? offset : offset + drift * splat(kNumbers.at[k])) + splat(part[k]);
             const I i = truncate(x);
-            plain += lookup2(p + whole[k], i);
-            sloped += fraction(x) * lookup2(d + whole[k], i);
+            const Table<1> table(p + whole[k]);
+            const F low = table(i), high = table(i + 1);
+            plain += low;
+            sloped += fraction(x) * (high - low);
             p += rows.stride;
-            d += rows.stride;
         }
     } else {
         const F below = splat(-2.0f), above = splat(float(rows.size + 1));
         for (int64_t k = 0; k < n; k++) {
             // Far apart: gathers, with rays beside the image held in its zeros.
             const float base = float(whole[k]);
-            const F x = offset + drift * splat(float(k)) + splat(part[k]);
+            const F x = offset + drift * splat(kNumbers.at[k]) + splat(part[k]);
             const F held = max(below, min(above, x + splat(base)));
             const I i = truncate(held + 2.0f) - 2;
-            plain += gather(p, i);
-            sloped += (x - (to_float(i) - base)) * (held > below && held < above ? gather(d, i) : F{});
+            const F low = gather(p, i);
+            plain += low;
+            sloped += (x - (to_float(i) - base)) * (held > below && held < above ? gather(p + 1, i) - low : F{});
             p += rows.stride;
-            d += rows.stride;
         }
     }
     return plain + sloped;
@@ -178,8 +181,9 @@ void forward2d(const Geometry &g, int threads, const float *mu, float *p) {
                     for (int64_t b = 0; b < blocks; b++) {
                         const int64_t r0 = std::max(tile, made[b].begin), r1 = std::min(tile + kTile, made[b].end);
                         if (r0 >= r1) continue;
-                        const F more = made[b].near ? sum_rows<true>(made[b], image, r0, r1)
-                                                    : sum_rows<false>(made[b], image, r0, r1);
+                        const F more = !made[b].near ? sum_rows<Reach::far>(made[b], image, r0, r1)
+                                       : g.source    ? sum_rows<Reach::near>(made[b], image, r0, r1)
+                                                     : sum_rows<Reach::fixed>(made[b], image, r0, r1);
                         store(&sums[b * W], load(&sums[b * W]) + more);
                     }
                 for (int64_t j = 0; j < g.cols; j++)

@@ -42,9 +42,17 @@ inline int patch_col(int patch) { return patch % kPatchesX * kPatchX; }
 
 struct Tile {
     int row, col;
+    int count, patches[kPatches];  // those that lie inside the image
     alignas(64) float sums[kPatches * W];
 
-    void clear() { std::fill(sums, sums + kPatches * W, 0.0f); }
+    void start(int64_t number, int64_t across, int64_t rows, int64_t cols) {
+        row = int(number / across * kTile2d);
+        col = int(number % across * kTile2d);
+        count = 0;
+        for (int p = 0; p < kPatches; p++)
+            if (row + patch_row(p) < rows && col + patch_col(p) < cols) patches[count++] = p;
+        std::fill(sums, sums + kPatches * W, 0.0f);
+    }
     float &at(int r, int c) {
         const int patch = r / kPatchY * kPatchesX + c / kPatchX;
         return sums[patch * W + r % kPatchY * kPatchX + c % kPatchX];

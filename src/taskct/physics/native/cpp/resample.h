@@ -34,45 +34,6 @@ struct Places {
     }
 };
 
-// A table held in registers: 16 entries (width 0), 2 W (1) or 4 W (2).
-template <int width> struct Table;
-#if defined(__AVX512F__) && defined(__AVX512DQ__)
-template <> struct Table<0> {
-    __m512 a;
-    explicit Table(const float *t) : a(_mm512_loadu_ps(t)) {}
-    F operator()(I i) const { return (F)_mm512_permutexvar_ps((__m512i)i, a); }
-};
-template <> struct Table<1> {
-    __m512 a, b;
-    explicit Table(const float *t) : a(_mm512_loadu_ps(t)), b(_mm512_loadu_ps(t + 16)) {}
-    F operator()(I i) const { return (F)_mm512_permutex2var_ps(a, (__m512i)i, b); }
-};
-template <> struct Table<2> {
-    Table<1> low, high;
-    explicit Table(const float *t) : low(t), high(t + 32) {}
-    F operator()(I i) const {
-        const __mmask16 upper = _mm512_test_epi32_mask((__m512i)i, _mm512_set1_epi32(32));
-        return (F)_mm512_mask_blend_ps(upper, (__m512)low(i), (__m512)high(i));
-    }
-};
-#else
-template <> struct Table<0> {
-    const float *at;
-    explicit Table(const float *t) : at(t) {}
-    F operator()(I i) const { return lookup16(at, i); }
-};
-template <> struct Table<1> {
-    const float *at;
-    explicit Table(const float *t) : at(t) {}
-    F operator()(I i) const { return lookup2(at, i); }
-};
-template <> struct Table<2> {
-    const float *at;
-    explicit Table(const float *t) : at(t) {}
-    F operator()(I i) const { return gather(at, i); }
-};
-#endif
-
 // How wide a table W positions of this spacing need: 0 for 16 entries, 1 for 2 W, 2 for 4 W, 3 for more.
 inline int table_width(double step, double taps) {
     const double reach = (W - 1) * std::fabs(step) + taps - 1;

@@ -25,8 +25,15 @@ constexpr int W = 4;
 typedef float F __attribute__((vector_size(4 * W)));
 typedef int32_t I __attribute__((vector_size(4 * W)));
 
-inline F splat(float a) { return F{} + a; }
-inline I splat(int32_t a) { return I{} + a; }
+inline F splat(float a) {  // not F{} + a, which adds a zero to keep the sign of -0
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+    return (F)_mm512_set1_ps(a);
+#elif defined(__AVX2__)
+    return (F)_mm256_set1_ps(a);
+#else
+    return F{a, a, a, a};
+#endif
+}
 
 inline F load(const float *p) {
     F a;
@@ -157,5 +164,44 @@ inline F lookup32(const float *table, I index) {
     return gather(table, index & 31);
 #endif
 }
+
+// A table held in registers: 16 entries (width 0), 2 W (1) or 4 W (2).
+template <int width> struct Table;
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+template <> struct Table<0> {
+    __m512 a;
+    explicit Table(const float *t) : a(_mm512_loadu_ps(t)) {}
+    F operator()(I i) const { return (F)_mm512_permutexvar_ps((__m512i)i, a); }
+};
+template <> struct Table<1> {
+    __m512 a, b;
+    explicit Table(const float *t) : a(_mm512_loadu_ps(t)), b(_mm512_loadu_ps(t + 16)) {}
+    F operator()(I i) const { return (F)_mm512_permutex2var_ps(a, (__m512i)i, b); }
+};
+template <> struct Table<2> {
+    Table<1> low, high;
+    explicit Table(const float *t) : low(t), high(t + 32) {}
+    F operator()(I i) const {
+        const __mmask16 upper = _mm512_test_epi32_mask((__m512i)i, _mm512_set1_epi32(32));
+        return (F)_mm512_mask_blend_ps(upper, (__m512)low(i), (__m512)high(i));
+    }
+};
+#else
+template <> struct Table<0> {
+    const float *at;
+    explicit Table(const float *t) : at(t) {}
+    F operator()(I i) const { return lookup16(at, i); }
+};
+template <> struct Table<1> {
+    const float *at;
+    explicit Table(const float *t) : at(t) {}
+    F operator()(I i) const { return lookup2(at, i); }
+};
+template <> struct Table<2> {
+    const float *at;
+    explicit Table(const float *t) : at(t) {}
+    F operator()(I i) const { return gather(at, i); }
+};
+#endif
 
 }  // namespace taskct

@@ -8,7 +8,8 @@ namespace {
 constexpr int kViews = 16;  // views whose detector stretches share the first-level cache
 
 template <Beam beam> void add_views(const Looks *looks, int count, Tile &tile) {
-    for (int patch = 0; patch < kPatches; patch++) {
+    for (int inside = 0; inside < tile.count; inside++) {
+        const int patch = tile.patches[inside];
         F sum = load(tile.sums + patch * W), sloped = {};
         for (int v = 0; v < count; v++) {
             const Looks &l = looks[v];
@@ -64,9 +65,7 @@ template <Beam beam> void backproject(const Geometry &g, int threads, const floa
         Tile tile;
 #pragma omp for schedule(dynamic, 1)
         for (int64_t t = 0; t < tiles; t++) {
-            tile.row = int(t / across * kTile2d);
-            tile.col = int(t % across * kTile2d);
-            tile.clear();
+            tile.start(t, across, g.shape[1], g.shape[2]);
             int count = 0;
             for (int64_t v = 0; v < g.views; v++) {
                 const Sight sight(g, views[v], beam, tile.row, tile.col);
