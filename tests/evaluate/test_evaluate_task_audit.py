@@ -117,7 +117,8 @@ def test_both_states_get_the_same_noise(A):
 
 
 def test_lesions_of_the_built_in_cohort_make_pairs():
-    patient = next(p for p in (make_patient(0, n, shape=(64, 64), slices=4) for n in range(20)) if _clear(p) is not None)
+    volumes = (make_patient(0, n, shape=(8, 64, 64), spacing_mm=(4.0, 6.0, 6.0)) for n in range(20))
+    patient = next(p for p in volumes if _clear(p) is not None)
     place = _clear(patient)
     assert place is not None
     removed = LesionPair.removed(patient.case, lambda case: remove_lesion(case, centre_mm=place, seed=0))

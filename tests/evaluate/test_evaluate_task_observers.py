@@ -59,7 +59,7 @@ def test_the_interval_covers_the_truth_and_the_bias_of_few_regions_is_removed():
         found = detectability(present, absent, channels)
         hits += found.low <= truth <= found.high
         plain = float(squared_detectability(responses(present, channels), responses(absent, channels)))
-        raw.append(plain), squares.append((50 - 6 - 3) / 48 * plain - 6 * 50 / 625)
+        raw.append(plain), squares.append(found.squared)
     assert 0.89 <= hits / 120 <= 0.995  # standard error 0.02
     assert np.mean(raw) > 1.4 * truth**2  # uncorrected: far too high
     assert np.mean(squares) == pytest.approx(truth**2, abs=0.2)  # standard error 0.06

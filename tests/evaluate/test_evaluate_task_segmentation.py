@@ -14,6 +14,7 @@ from taskct.evaluate.task.segmentation import (
     log_odds,
     margin,
     predict_with_bias,
+    winner,
 )
 
 
@@ -55,9 +56,10 @@ def test_retuning_takes_a_threshold_shift_away():
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.integers(0, 1000), st.floats(-3, 3))
-def test_no_bias_on_a_grid_beats_the_best_bias(seed, shift):
+@given(st.integers(0, 1000), st.floats(-3, 3), st.booleans())
+def test_no_bias_on_a_grid_beats_the_best_bias(seed, shift, tied):
     logits, labels = logits_and_labels(seed, shift)
+    logits = logits.round() + 0.25 * torch.tensor([0.0, 0.0, 1.0])[:, None, None] if tied else logits
     dice = lambda bias: count(predict_with_bias(logits, 2, bias), labels, 2).pooled_dice
     best = dice(best_bias(logits, labels, 2))
     assert best >= max(dice(float(b)) for b in np.linspace(-6, 6, 61)) - 1e-9
@@ -94,6 +96,11 @@ def test_average_precision_sees_ranks_only():
     assert average_precision(np.tanh(scores / 4), positive) == average_precision(scores, positive)
     assert average_precision(positive.astype(float), positive) == 1
     assert average_precision(np.zeros(500), positive) == pytest.approx(positive.mean())  # nothing known: the prevalence
+
+
+def test_the_winner_is_the_first_highest_class():
+    logits = torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(0)).round()  # with ties
+    assert torch.equal(winner(logits), logits.argmax(1))
 
 
 def test_log_odds_rank_where_probabilities_have_saturated():

@@ -24,14 +24,22 @@ from taskct.core.errors import ConfigError, GeometryError, InputError
 
 @dataclass(frozen=True)
 class Detectability:
-    """d' corrected for the number of regions, with its interval (exact for normal responses) and the area under the curve."""
+    """d' corrected for the number of regions, with its interval (exact for normal responses) and the area under the curve.
 
-    d_prime: float
+    `squared` is the unbiased d'^2, which may fall below 0 where there is little to see.
+    """
+
+    squared: float
     low: float
     high: float
     present: int
     absent: int
     channels: int
+
+    @property
+    def d_prime(self) -> float:
+        """The root of `squared`, 0 where that is negative."""
+        return math.sqrt(max(self.squared, 0.0))
 
     @property
     def auc(self) -> float:
@@ -127,7 +135,7 @@ def detectability(present: Tensor, absent: Tensor, channels: Tensor, *, level: f
             top *= 2
         ends.append(math.sqrt(brentq(below, 1e-12, top) / scale))
     unbiased = (n + m - j - 3) / (n + m - 2) * found - j * (n + m) / (n * m)
-    return Detectability(math.sqrt(max(unbiased, 0.0)), ends[0], ends[1], n, m, j)
+    return Detectability(unbiased, ends[0], ends[1], n, m, j)
 
 
 def noise_power_2d(noise: Tensor, *, pixel_mm: float) -> Tensor:

@@ -26,6 +26,7 @@ from taskct.evaluate.run import Reconstruct
 from taskct.evaluate.statistics import Interval, bootstrap_mean
 from taskct.evaluate.studies import Prepare, ProjectCase
 from taskct.evaluate.task.panel import read_images
+from taskct.evaluate.task.segmentation import winner
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.simulate.scan import add_noise
@@ -197,7 +198,7 @@ def audit_lesions(
 
 def _says(reader: FrozenTask, mu: Tensor, region: Tensor, lesion_class: int, min_share: float) -> np.ndarray:
     """Whether the reader marks enough of the region, bool (B,)."""
-    marked = (read_images(reader, mu).argmax(1) == lesion_class) & region
+    marked = (winner(read_images(reader, mu)) == lesion_class) & region
     needed = (min_share * region.sum((1, 2))).clamp_min(1)
     return np.asarray((marked.sum((1, 2)) >= needed).numpy())
 

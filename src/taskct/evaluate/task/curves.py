@@ -10,8 +10,9 @@ import numpy as np
 
 from taskct.core.errors import InputError
 from taskct.evaluate.table import DoseLevel
+from taskct.evaluate.task.matrices import Matrix, aligned
 from taskct.evaluate.task.measures import RATIOS, better_side
-from taskct.evaluate.task.rows import UNSEEN, Matrix, TaskTable, aligned
+from taskct.evaluate.task.rows import UNSEEN, TaskTable
 from taskct.evaluate.task.statistics import SeededInterval, mean_of, ratio_of, resampled
 
 

@@ -28,7 +28,7 @@ from taskct.evaluate.task.lesions import (
 )
 from taskct.evaluate.task.measures import rate_name
 from taskct.evaluate.task.rows import IMAGE, UNSEEN, TaskRow, TaskTable
-from taskct.evaluate.task.segmentation import average_precision, best_bias, count, log_odds, predict_with_bias
+from taskct.evaluate.task.segmentation import average_precision, best_bias, count, log_odds, predict_with_bias, winner
 from taskct.task.frozen import FrozenTask
 
 RANDOM, SHUFFLED = "random network", "shuffled labels"
@@ -144,7 +144,7 @@ class ReaderPanel:
 
     def _pixel_rows(self, images: ImageSet, logits: Tensor, labels: Tensor, reader: str) -> Iterator[TaskRow]:
         """Counts, Dice and pixel AP of every class, per case."""
-        marked = logits.argmax(1)
+        marked = winner(logits)
         for index, region in self.classes.items():
             counts = count(marked, labels, index)
             scores = log_odds(logits, index).numpy()
@@ -168,7 +168,7 @@ class ReaderPanel:
 
     def _lesion_rows(self, images: ImageSet, logits: Tensor, truth: LesionSet, reader: str) -> Iterator[TaskRow]:
         """Lesions, those found as the reader decides and at each rate of false alarms, in all and per bin."""
-        hits, alarms = match((logits.argmax(1) == self.lesion_class).numpy(), truth, self.rule)
+        hits, alarms = match((winner(logits) == self.lesion_class).numpy(), truth, self.rule)
         curve = froc(log_odds(logits, self.lesion_class).numpy(), truth, rule=self.rule)
         found = {"lesions_found": hits} | {f"lesions_found@{rate_name(r)}": curve.found_at(r) for r in self.rates}
         in_bins = {"lesions_found", *(f"lesions_found@{rate_name(r)}" for r in self.bin_rates)}

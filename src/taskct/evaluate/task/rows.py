@@ -7,7 +7,7 @@ import io
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ import numpy as np
 from taskct.core.errors import FileFormatError, InputError, unknown_name
 from taskct.core.files import existing_path, write_text
 from taskct.evaluate.table import DoseLevel, Row, Table
-from taskct.evaluate.task.images import UNTRAINED
+from taskct.evaluate.task.matrices import Matrix, aligned, mean_of_readers
 from taskct.evaluate.task.measures import RATIOS, describe_metric, is_metric
 from taskct.evaluate.task.statistics import SeededInterval, mean_of, ratio_of, seeded_bootstrap
 
@@ -46,15 +46,6 @@ class TaskRow(NamedTuple):
     def dose(self) -> DoseLevel:
         """The dose of the scan."""
         return DoseLevel(self.dose_fraction, self.photons)
-
-
-@dataclass(frozen=True, eq=False)
-class Matrix:
-    """Values of one quantity: columns (J, S, P), seeds and patients of the last two axes."""
-
-    columns: np.ndarray
-    seeds: tuple[int, ...]
-    patients: tuple[str, ...]
 
 
 @dataclass(eq=False)
@@ -277,26 +268,6 @@ class TaskTable:
         return Matrix(np.array(table, dtype=np.float64)[None], seeds, patients)
 
 
-def aligned(parts: Sequence[Matrix]) -> Matrix:
-    """Columns of several matrices on the seeds and patients that all of them have; untrained ones stand beside any seed."""
-    trained = [set(p.seeds) for p in parts if p.seeds != (UNTRAINED,)]
-    seeds = sorted(set.intersection(*trained)) if trained else [UNTRAINED]
-    patients = [p for p in parts[0].patients if all(p in other.patients for other in parts[1:])]
-    if not seeds or not patients:
-        raise InputError("these values share no training seed or no patient, so they cannot be compared")
-    columns = []
-    for part in parts:
-        rows = [0] * len(seeds) if part.seeds == (UNTRAINED,) else [part.seeds.index(s) for s in seeds]
-        columns.append(part.columns[:, rows][:, :, [part.patients.index(p) for p in patients]])
-    return Matrix(np.concatenate(columns), tuple(seeds), tuple(patients))
-
-
-def mean_of_readers(parts: Sequence[Matrix]) -> Matrix:
-    """One column: the mean of several readers on what all of them read."""
-    joined = aligned(parts)
-    return Matrix(joined.columns.mean(0, keepdims=True), joined.seeds, joined.patients)
-
-
 def read_task_rows(path: str | os.PathLike[str]) -> list[TaskRow]:
     """The rows of a task.csv; FileFormatError, with the line, for a file that is none."""
     found = existing_path(path, what="task table")
@@ -321,8 +292,3 @@ def _row(cells: Sequence[str], path: Path, line: int) -> TaskRow:
         )
     except ValueError as error:
         raise FileFormatError(f"{path}, line {line}: not a row of a task table ({error})") from error
-
-
-def roles_in_words(readers: Mapping[str, str]) -> str:
-    """Readers and their roles in one line."""
-    return ", ".join(f"{name} ({role})" for name, role in readers.items())

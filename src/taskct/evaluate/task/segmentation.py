@@ -73,7 +73,16 @@ def predict_with_bias(logits: Tensor, class_index: int, bias: float = 0.0) -> Te
     """The winning class after `bias` is added to the logit of one class: (N, K, ...) -> (N, ...)."""
     shift = torch.zeros(logits.shape[1], dtype=logits.dtype, device=logits.device)
     shift[class_index] = bias
-    return (logits + shift.view(-1, *[1] * (logits.ndim - 2))).argmax(1)
+    return winner(logits + shift.view(-1, *[1] * (logits.ndim - 2)))
+
+
+def winner(logits: Tensor) -> Tensor:
+    """`logits.argmax(1)`, (N, K, ...) -> (N, ...) int64, class by class, which is many times faster for few classes."""
+    best, found = logits[:, 0], torch.zeros_like(logits[:, 0], dtype=torch.int64)
+    for k in range(1, logits.shape[1]):
+        found = torch.where(logits[:, k] > best, k, found)
+        best = torch.maximum(best, logits[:, k])
+    return found
 
 
 def best_bias(logits: Tensor, labels: Tensor, class_index: int) -> float:
@@ -86,7 +95,7 @@ def best_bias(logits: Tensor, labels: Tensor, class_index: int) -> float:
     true = (labels.flatten() == class_index).cpu().numpy()
     if not true.any():
         raise InputError(f"class {class_index} does not occur in these images, so its bias cannot be tuned")
-    order = np.argsort(-score, kind="stable")
+    order = np.argsort(-score)
     ranked, found = score[order], np.cumsum(true[order])
     last = np.append(np.diff(ranked) != 0, True)  # ties stand or fall together
     dice = 2 * found / (np.arange(1, len(ranked) + 1) + true.sum())
@@ -115,7 +124,9 @@ def average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
     total = int(flags.sum())
     if total == 0:
         return math.nan
-    order = np.argsort(-values, kind="stable")
+    kept = values >= values[flags].min()  # the rest comes after full recall and adds nothing
+    values, flags = values[kept], flags[kept]
+    order = np.argsort(-values)  # ties stand together, in any order
     ranked = values[order]
     ends = np.flatnonzero(np.append(np.diff(ranked) != 0, True))
     found = np.cumsum(flags[order])[ends]

@@ -131,8 +131,8 @@ def _stretched(centre: float, drawn: np.ndarray, spread: float, influence: np.nd
     from scipy.special import ndtri, stdtrit
 
     error, freedom = standard_error(influence)
-    if spread <= 1e-15 or error == 0 or len(drawn) == 0:
-        return (centre, centre) if error == 0 else (math.nan, math.nan)
+    if spread <= 1e-12 or len(drawn) == 0:
+        return (centre, centre) if error <= 1e-12 else (math.nan, math.nan)
     tail = (1 - level) / 2
     factor = float(stdtrit(freedom, tail)) * error / (float(ndtri(tail)) * spread)
     low, high = (centre + factor * (float(q) - centre) for q in np.quantile(drawn, [tail, 1 - tail]))

@@ -309,7 +309,7 @@ def _limits(
         yield Finding("same architecture", "All unseen readers have the architecture of the training's reader.", True)
     interval = n.get("unseen", n["training"])
     if interval.note:
-        yield Finding("few", f"{interval.note[0].upper()}{interval.note[1:]}.", True)
+        yield Finding("few", f"Evidence: {interval.note}.", True)
     elif getattr(interval, "n_seeds", 1) < FEW_SEEDS:
         yield Finding("few", "Fewer than 3 training seeds.", True)
     ours, theirs = compute.get(judge.method), compute.get(judge.baseline)
