@@ -57,20 +57,28 @@ struct Tent {
         lean = col[axis] / g.spacing[axis] / view.focal;
     }
 
-    // S and |k| at a pixel.
-    void at(Beam beam, double depth, double plane_at, double other_at, double &s, double &k) const {
-        const double planes = plane_at - plane;
-        if (beam == Beam::parallel) {
-            s = scale;
-            k = 0;
-        } else if (beam == Beam::flat) {
-            s = scale * depth * depth / std::fabs(planes);
-            k = std::fabs(lean * depth / planes);
+    // A lower bound of S and an upper bound of |k| over a tile. S is convex in the pixel's place (quadratic over linear), so its
+    // tangent plane in the middle of the tile stays below it. False when the source's own plane comes near.
+    bool bounds(const View &view, Beam beam, int axis, const Tile &tile, double &s, double &k) const {
+        constexpr double half = (kTile2d - 1) / 2.0;
+        s = scale;
+        k = 0;
+        if (beam == Beam::parallel) return true;
+        const double row = tile.row + half, col = tile.col + half;
+        const double p = (axis == 1 ? row : col) - plane, o = (axis == 1 ? col : row) - other, near = std::fabs(p) - half;
+        if (near < 1) return false;
+        const double per = 1 / p, size = std::fabs(p);
+        if (beam == Beam::flat) {
+            const double d = view.depth(0, row, col), dp = axis == 1 ? view.depth.y : view.depth.x;
+            const double dq = axis == 1 ? view.depth.x : view.depth.y, r = d * per;
+            s = scale * (r * r * size - half * (std::fabs(2 * r * dp - r * r) + std::fabs(2 * r * dq)));
+            k = std::fabs(lean) * (std::fabs(d) + half * (std::fabs(dp) + std::fabs(dq))) / near;
         } else {
-            const double t = (other_at - other) / planes * ratio;
-            s = scale * std::fabs(planes) * (1 + t * t);
-            k = std::fabs(lean * t);
+            const double t = ratio * o * per;
+            s = scale * (size * (1 + t * t) - half * (std::fabs(1 - t * t) + std::fabs(2 * ratio * t)));
+            k = std::fabs(lean) * ratio * (std::fabs(o) + half) / near;
         }
+        return true;
     }
 };
 
@@ -153,11 +161,11 @@ template <Beam beam, int taps, bool wide> void add_bundles(const Taps *bundles, 
 
 // How many rays may cover a pixel of a tile, and whether a patch's rays need a table of 32 rather than 16.
 struct Need {
-    int taps;  // 2, 4 or 6; 0 when the tables cannot serve
+    int taps;  // 2, 4, 6 or 8; 0 when the tables cannot serve
     bool wide;
     int queue() const { return taps - 2 + wide; }
 };
-constexpr int kQueues = 6;
+constexpr int kQueues = 8;
 
 template <Beam beam> void add_bundles(int queue, const Taps *bundles, int count, Tile &tile) {
     switch (queue) {
@@ -166,7 +174,9 @@ template <Beam beam> void add_bundles(int queue, const Taps *bundles, int count,
         case 2: return add_bundles<beam, 4, false>(bundles, count, tile);
         case 3: return add_bundles<beam, 4, true>(bundles, count, tile);
         case 4: return add_bundles<beam, 6, false>(bundles, count, tile);
-        default: return add_bundles<beam, 6, true>(bundles, count, tile);
+        case 5: return add_bundles<beam, 6, true>(bundles, count, tile);
+        case 6: return add_bundles<beam, 8, false>(bundles, count, tile);
+        default: return add_bundles<beam, 8, true>(bundles, count, tile);
     }
 }
 
@@ -192,22 +202,10 @@ void add_far_bundle(const Geometry &g, const Bundle &b, const double *first, con
 
 template <Beam beam>
 Need needed(const View &view, const Tent &tent, const Sight &sight, int axis, const Tile &tile) {
-    double least = tent.scale, lean = 0, low = 1e30, high = -1e30;
-    if (beam != Beam::parallel) least = 1e30;
-    for (int a = 0; a < 3 && beam != Beam::parallel; a++)
-        for (int b = 0; b < 3; b++) {
-            const double row = tile.row + a * (kTile2d - 1) / 2.0, col = tile.col + b * (kTile2d - 1) / 2.0;
-            double s, k;
-            const double plane = axis == 1 ? row : col;
-            tent.at(beam, view.depth(0, row, col), plane, axis == 1 ? col : row, s, k);
-            least = std::min(least, s);
-            lean = std::max(lean, k);
-            low = std::min(low, plane - tent.plane);
-            high = std::max(high, plane - tent.plane);
-        }
-    if (beam != Beam::parallel && !(low > 1 || high < -1)) return {0, false};
-    const int taps = least >= 1.0005 ? 2 : least >= 0.5005 ? 4 : least >= 0.334 ? 6 : 0;
-    if (taps == 0 || lean * taps / 2 > 0.03 || !sight.near(taps, 32)) return {0, false};
+    double s, k;
+    if (!tent.bounds(view, beam, axis, tile, s, k)) return {0, false};
+    const int taps = s >= 1.0005 ? 2 : s >= 0.5005 ? 4 : s >= 0.334 ? 6 : s >= 0.2505 ? 8 : 0;
+    if (taps == 0 || k * taps / 2 > 0.03 || !sight.near(taps, 32)) return {0, false};
     if (beam == Beam::curved && sight.gamma_step * taps / 2 > 0.05) return {0, false};
     return {taps, !sight.near(taps)};
 }

@@ -25,12 +25,13 @@ struct Places {
     alignas(64) float part[kBlocks];
 
     void fill(double start, double step, int64_t n, double low, double high) {
-        for (int64_t k = 0; k < n; k++) {
-            const double x = start + step * double(k), fl = std::floor(x);
-            const double above = fl > low ? fl : low, held = above < high ? above : high;
-            whole[k] = int32_t(held);
-            part[k] = float(x - fl);
-        }
+        for (int64_t k0 = 0; k0 < n; k0 += 8)
+            for (int64_t k = k0; k < k0 + 8; k++) {  // eight at a time, beyond n too: no loop for the rest
+                const double x = start + step * double(k), fl = std::floor(x);
+                const double above = fl > low ? fl : low, held = above < high ? above : high;
+                whole[k] = int32_t(held);
+                part[k] = float(x - fl);
+            }
     }
 };
 
@@ -153,10 +154,14 @@ inline void spread(const float *values, int64_t count, Line line, int64_t size, 
     const int64_t end = (int64_t(std::min(double(size), high + 1)) + W - 1) / W * W;
     const double s = std::fabs(line.step);
     const auto go = [&](auto with) { with(values, count, line, begin, end, first, first_weight, second, second_weight); };
-    const int taps = s >= 1 ? 2 : s >= 0.5 ? 4 : s >= 1 / 3.0 ? 6 : 0, width = table_width(1 / s, taps);
-    if (taps == 2) return width == 0 ? go(spread<2, 0>) : go(spread<2, 1>);
-    if (taps == 4 && width < 3) return width == 0 ? go(spread<4, 0>) : width == 1 ? go(spread<4, 1>) : go(spread<4, 2>);
-    if (taps == 6 && width < 3) return width == 0 ? go(spread<6, 0>) : width == 1 ? go(spread<6, 1>) : go(spread<6, 2>);
+    // The widest table's reach, (W - 1) / s + taps - 1, against the entries of each width; no divisions.
+    const auto fits = [&](int taps, double entries) { return W - 1 < s * (entries - taps - 0.02); };
+    if (s >= 1) return fits(2, 16) ? go(spread<2, 0>) : go(spread<2, 1>);
+    if (s >= 0.5 && fits(4, 16)) return go(spread<4, 0>);
+    if (s >= 0.5 && fits(4, 2 * W)) return go(spread<4, 1>);
+    if (s >= 0.5 && fits(4, 4 * W)) return go(spread<4, 2>);
+    if (s >= 1 / 3.0 && fits(6, 16)) return go(spread<6, 0>);
+    if (s >= 1 / 3.0 && fits(6, 4 * W)) return go(spread<6, 2>);
     spread_far(values, count, line, size, first, first_weight, second, second_weight);
 }
 
