@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from taskct.data.open import open_case
-from taskct.evaluate import PROTOCOLS, PrepareLodopab, evaluate
-from taskct.evaluate.table import Table
+from taskct.evaluation import PROTOCOLS, PrepareLodopab, evaluate
+from taskct.evaluation.table import Table
 from taskct.geometry.presets import lodopab
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector

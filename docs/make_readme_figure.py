@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from taskct.evaluate import Table, window_named
+from taskct.evaluation import Table, window_named
 from taskct.report.pictures import to_grey
 
 OUT = Path(__file__).parent / "figures" / "demo.png"

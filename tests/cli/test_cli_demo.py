@@ -17,7 +17,7 @@ from taskct.data.case import Case
 from taskct.data.dicom.series import read_series
 from taskct.data.nifti import read_nifti, write_nifti
 from taskct.data.phantoms import phantom_case
-from taskct.evaluate.table import Table
+from taskct.evaluation.table import Table
 from taskct.geometry import field_of_view_mm
 from taskct.geometry.presets import clinical_fan
 
@@ -32,7 +32,7 @@ def patients() -> Patients:
     )
 
 
-@pytest.mark.filterwarnings("ignore::taskct.evaluate.TuningWarning")  # 64 pixels want less TV than 256 do
+@pytest.mark.filterwarnings("ignore::taskct.evaluation.TuningWarning")  # 64 pixels want less TV than 256 do
 def test_the_demo_leaves_all_that_it_promises(patients: Patients, tmp_path: Path) -> None:
     out, lines = tmp_path / "demo", []
     demo(patients, out, say=lines.append)
@@ -53,7 +53,7 @@ def test_the_demo_leaves_all_that_it_promises(patients: Patients, tmp_path: Path
     assert not list(tmp_path.glob(".part-*"))
 
 
-@pytest.mark.filterwarnings("ignore::taskct.evaluate.TuningWarning")
+@pytest.mark.filterwarnings("ignore::taskct.evaluation.TuningWarning")
 def test_a_demo_that_is_stopped_leaves_nothing(patients: Patients, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import taskct.report
 

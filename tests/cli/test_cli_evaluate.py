@@ -13,7 +13,7 @@ from taskct.core.config import to_dict, write_config
 from taskct.core.errors import ConfigError
 from taskct.data.case import Case
 from taskct.data.nifti import write_nifti, write_nifti_labels
-from taskct.evaluate.table import Table
+from taskct.evaluation.table import Table
 
 Says = Callable[..., tuple[int, str, str]]
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from taskct.data.case import Case
-from taskct.evaluate import evaluate
+from taskct.evaluation import evaluate
 from taskct.geometry import ParallelBeam
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from taskct.evaluate import METRICS, DoseLevel, Example, Protocol, Row, Table
+from taskct.evaluation import METRICS, DoseLevel, Example, Protocol, Row, Table
 from taskct.geometry import Grid, ParallelBeam
 from taskct.geometry.config import beam_to_config, grid_to_config
 

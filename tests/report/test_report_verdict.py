@@ -85,6 +85,6 @@ def test_a_single_method_at_a_single_dose_has_a_verdict_too(table_of):
 def test_numbers_have_sensible_digits():
     assert [number(v, "HU") for v in (0.04, -0.04, 123.4, math.nan, -math.inf)] == ["0.0", "0.0", "123", "–", "−∞"]
     assert power_of_ten(1e6) == "1×10⁶"
-    from taskct.evaluate import Interval
+    from taskct.evaluation import Interval
 
     assert span(Interval(1.0, math.nan, math.nan, 1, 1)) == ""

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from taskct.core.errors import ConfigError, InputError, OutputExistsError
-from taskct.evaluate import WINDOWS, Example, Table
+from taskct.evaluation import WINDOWS, Example, Table
 from taskct.report import write_report
 from taskct.report.pictures import Encoder, Region, choose_window, choose_zoom, to_grey
 from taskct.report.write import MAX_PAGE_BYTES

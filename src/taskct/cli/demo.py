@@ -68,7 +68,7 @@ def demo(
     from taskct.core.runs import Run
     from taskct.data.dicom.write import write_series
     from taskct.data.nifti import write_nifti
-    from taskct.evaluate import evaluate, tune
+    from taskct.evaluation import evaluate, tune
     from taskct.geometry.config import beam_to_config
     from taskct.physics.dose import Dose
     from taskct.physics.projector import Projector
@@ -141,7 +141,7 @@ def demo_beam(case: Case) -> FanBeam:
 
 def noise_free_words(case: Case, number: int) -> str:
     """How closely FBP of a noise-free scan at the scanner's full sampling returns a slice, inside an organ if there is one."""
-    from taskct.evaluate.metrics import bias, rmse
+    from taskct.evaluation.metrics import bias, rmse
     from taskct.geometry.presets import clinical_fan
     from taskct.recon import fbp
     from taskct.simulate import scan_case

@@ -32,7 +32,7 @@ from taskct.core.runs import Run, is_run, load_run
 
 if TYPE_CHECKING:
     from taskct.data.case import Case
-    from taskct.evaluate.table import Table
+    from taskct.evaluation.table import Table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ def read_experiment(path: Path) -> Experiment:
 def run_experiment(experiment: Experiment, out: Path, *, overwrite: bool = False) -> Table:
     """Do it: open the cases, evaluate, and write the run folder in one move at the end."""
     from taskct.core.errors import unknown_name
-    from taskct.evaluate import PROTOCOLS, evaluate
+    from taskct.evaluation import PROTOCOLS, evaluate
     from taskct.geometry.config import beam_from_config
     from taskct.physics.dose import Dose
     from taskct.physics.projector import Projector

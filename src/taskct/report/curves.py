@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from taskct.evaluate.profiles import line_profile
-from taskct.evaluate.table import DoseLevel, Example, Table
-from taskct.evaluate.texture import noise_power_spectrum, quiet_square
+from taskct.evaluation.profiles import line_profile
+from taskct.evaluation.table import DoseLevel, Example, Table
+from taskct.evaluation.texture import noise_power_spectrum, quiet_square
 from taskct.geometry import Grid
 from taskct.report.style import GREY, INK, figure_style, method_looks, new_figure, plain, svg_uri
 from taskct.report.words import by_fraction, dose_label

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from taskct.evaluate.metrics import rmse
-from taskct.evaluate.table import DoseLevel, Example, Table
-from taskct.evaluate.windows import WINDOWS, Window
+from taskct.evaluation.metrics import rmse
+from taskct.evaluation.table import DoseLevel, Example, Table
+from taskct.evaluation.windows import WINDOWS, Window
 from taskct.report.words import dose_label, number
 
 DIFFERENCE_STEPS_HU = (20, 50, 100, 200, 500, 1000)  # half widths of the difference window

@@ -7,8 +7,8 @@ from html import escape
 from typing import Any
 
 from taskct.core.errors import TaskctError
-from taskct.evaluate.statistics import FEW_PATIENTS
-from taskct.evaluate.table import Table
+from taskct.evaluation.statistics import FEW_PATIENTS
+from taskct.evaluation.table import Table
 from taskct.geometry.config import beam_from_config, grid_from_config
 from taskct.report.geometry_figure import draw_geometry, geometry_words
 from taskct.report.style import svg_uri

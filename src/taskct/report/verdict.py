@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from taskct.evaluate.statistics import FEW_PATIENTS, Interval
-from taskct.evaluate.table import ALL, DoseLevel, Table
+from taskct.evaluation.statistics import FEW_PATIENTS, Interval
+from taskct.evaluation.table import ALL, DoseLevel, Table
 from taskct.report.words import dose_phrase, number, plural, span, with_unit
 
 _BIAS_WORTH_SAYING_HU = 5.0

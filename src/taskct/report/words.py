@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from taskct.evaluate.statistics import Interval
-from taskct.evaluate.table import DoseLevel
+from taskct.evaluation.statistics import Interval
+from taskct.evaluation.table import DoseLevel
 
 MINUS, THIN = "\u2212", "\u202f"
 _SUPERSCRIPT = str.maketrans("-0123456789", "\u207b⁰¹²³⁴⁵⁶⁷⁸⁹")

@@ -9,8 +9,8 @@ from html import escape
 from taskct.core.errors import InputError
 from taskct.core.files import refuse_existing, write_text
 from taskct.core.runs import Run
-from taskct.evaluate.table import DoseLevel, Example, Table
-from taskct.evaluate.windows import Window, window_named
+from taskct.evaluation.table import DoseLevel, Example, Table
+from taskct.evaluation.windows import Window, window_named
 from taskct.report.curves import MOST_PANELS, dose_curves, profile_figure, texture_figure
 from taskct.report.number_tables import case_table, difference_table, metric_table, region_table, time_table
 from taskct.report.page import page, section

@@ -1,0 +1,134 @@
+"""A table in a run folder: table.csv, table.json and images.safetensors."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from taskct.core.errors import FileFormatError, InputError, OutputExistsError
+from taskct.core.files import atomic_folder, refuse_existing
+from taskct.core.runs import Run, is_run, load_run
+from taskct.evaluation.table import DoseLevel, Example, Table, read_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_FILES = ("table.json", "images.safetensors", "table.csv")  # the CSV last: when it is there, the others are
+
+
+def refuse_table(folder: str | os.PathLike[str], *, overwrite: bool) -> None:
+    """Raise OutputExistsError when `save_table` would have to: before hours of work, not after."""
+    target = Path(folder)
+    if target.is_dir() and is_run(target):
+        for name in _FILES:
+            refuse_existing(target / name, overwrite=overwrite)
+    elif target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise OutputExistsError(f"{target}: exists and is no run folder, so nothing is written into it; choose another name")
+
+
+def save_table(table: Table, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Write a table into the run folder `folder`, or make one whose config are the table's settings."""
+    refuse_table(folder, overwrite=overwrite)
+    target = Path(folder)
+    if target.is_dir() and is_run(target):
+        _write(table, Run(target), overwrite=overwrite)
+        return
+    with atomic_folder(target) as part:
+        _write(table, Run.create(part, {"evaluate": table.settings}, provenance=table.provenance), overwrite=False)
+
+
+def read_table(folder: str | os.PathLike[str]) -> Table:
+    """The table of a run folder; InputError when it holds none, FileFormatError when it is damaged."""
+    run = load_run(folder)
+    if not run.path("table.csv").exists():
+        raise InputError(f"{run.folder}: this run has no table.csv; evaluate it first")
+    rows = read_rows(run.path("table.csv"))
+    about = run.read_json("table.json") if run.path("table.json").exists() else {}
+    parts: dict[str, Any] = {}
+    for name, kind in (("settings", dict), ("cases", list), ("notes", dict), ("provenance", dict)):
+        parts[name] = about.get(name, kind())
+        if not isinstance(parts[name], kind):
+            raise FileFormatError(f"{run.path('table.json')}: expected {name} as a {kind.__name__}")
+    images = _read_images(run) if run.path("images.safetensors").exists() else []
+    return Table(rows, images=images, **parts)
+
+
+def _write(table: Table, run: Run, *, overwrite: bool) -> None:
+    about = {"settings": table.settings, "cases": table.cases, "notes": table.notes, "provenance": table.provenance}
+    run.write_json("table.json", about, overwrite=overwrite)
+    tensors, index = _pack(table.images)
+    if tensors:
+        run.save_tensors("images.safetensors", tensors, metadata={"index": json.dumps(index)}, overwrite=overwrite)
+    else:
+        run.path("images.safetensors").unlink(missing_ok=True)  # those of the table that is being replaced
+    table.to_csv(run.path("table.csv"), overwrite=overwrite)
+
+
+def _pack(images: list[Example]) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
+    """Tensors by name and what they are: HU as float16 (0.5 HU steps up to 1024 HU, 1 up to 2048)."""
+    tensors: dict[str, Tensor] = {}
+    index = []
+    for number, example in enumerate(images):
+        recon = []
+        tensors[f"{number}/truth"] = example.truth_hu.half()
+        for part in ("labels", "mask"):
+            values = getattr(example, part)
+            if values is not None:
+                tensors[f"{number}/{part}"] = values
+        for place, ((method, dose), hu) in enumerate(example.recon_hu.items()):
+            tensors[f"{number}/recon/{place}"] = hu.half()
+            recon.append({"method": method, "fraction": dose.fraction, "photons": dose.photons})
+        index.append(
+            {
+                "case": example.case,
+                "slice": example.slice,
+                "spacing_mm": list(example.spacing_mm),
+                "recon": recon,
+                "label_names": {str(value): name for value, name in example.label_names.items()},
+            }
+        )
+    return tensors, index
+
+
+def _read_images(run: Run) -> list[Example]:
+    tensors, metadata = run.load_tensors("images.safetensors")
+    path = run.path("images.safetensors")
+    try:
+        index = json.loads(metadata.get("index", "[]"))
+        return [_example(number, entry, tensors) for number, entry in enumerate(index)]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise FileFormatError(f"{path}: its index does not describe its images ({type(error).__name__}: {error})") from error
+
+
+def _example(number: int, entry: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Example:
+    truth = tensors[f"{number}/truth"].float()
+    dy, dx = (float(s) for s in entry["spacing_mm"])
+    if truth.ndim != 2 or not (0 < dy < math.inf and 0 < dx < math.inf):
+        raise ValueError("an image expects (Y, X) and a spacing in mm")
+    made = Example(str(entry["case"]), int(entry["slice"]), (dy, dx), truth)
+    for place, about in enumerate(entry["recon"]):
+        hu = _fitting(tensors[f"{number}/recon/{place}"], truth).float()
+        made.recon_hu[str(about["method"]), DoseLevel(float(about["fraction"]), float(about["photons"]))] = hu
+    labels, mask = tensors.get(f"{number}/labels"), tensors.get(f"{number}/mask")
+    return Example(
+        made.case,
+        made.slice,
+        made.spacing_mm,
+        truth,
+        made.recon_hu,
+        None if labels is None else _fitting(labels, truth),
+        None if mask is None else _fitting(mask, truth).to(torch.bool),
+        {int(k): str(v) for k, v in entry.get("label_names", {}).items()},
+    )
+
+
+def _fitting(values: Tensor, truth: Tensor) -> Tensor:
+    if values.shape != truth.shape:
+        raise ValueError(f"images of one slice have shapes {tuple(truth.shape)} and {tuple(values.shape)}")
+    return values

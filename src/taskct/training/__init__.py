@@ -1,0 +1,43 @@
+"""Whatever has an optimiser: reconstructions, readers, and the objectives in which both meet."""
+
+from taskct.training.augment import Augmentation
+from taskct.training.baselines import train_in_sequence, train_jointly
+from taskct.training.batch import Batch
+from taskct.training.doses import DoseRange
+from taskct.training.fit import Trained
+from taskct.training.images import CleanScans, ImageSet
+from taskct.training.loop import train
+from taskct.training.objective import Balanced, Constrained, Objective, additive, convex
+from taskct.training.processes import processes_of_torchrun
+from taskct.training.readers import train_reader
+from taskct.training.schedules import WarmUp
+from taskct.training.settings import TrainSettings
+from taskct.training.terms import FeaturePenalty, ImageError, JointPenalty, LabelPenalty, MeanOf, TeacherPenalty, TurnsOf
+
+__all__ = [
+    "Augmentation",
+    "Balanced",
+    "Batch",
+    "CleanScans",
+    "Constrained",
+    "DoseRange",
+    "FeaturePenalty",
+    "ImageError",
+    "ImageSet",
+    "JointPenalty",
+    "LabelPenalty",
+    "MeanOf",
+    "Objective",
+    "TeacherPenalty",
+    "TrainSettings",
+    "Trained",
+    "TurnsOf",
+    "WarmUp",
+    "additive",
+    "convex",
+    "processes_of_torchrun",
+    "train",
+    "train_in_sequence",
+    "train_jointly",
+    "train_reader",
+]

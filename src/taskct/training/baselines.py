@@ -1,0 +1,114 @@
+"""The published ways to train a reconstruction with a reader that is not frozen: jointly, and one after the other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from taskct.core.config import to_dict
+from taskct.core.runs import Run, is_run
+from taskct.physics.dose import Dose
+from taskct.physics.projector import Projector
+from taskct.task import DiceCE, FrozenTask
+from taskct.task.readers import ReaderSpec, as_task, make_reader, reader_window
+from taskct.training.doses import DoseRange
+from taskct.training.fit import WEIGHTS
+from taskct.training.images import ImageSet
+from taskct.training.loop import train
+from taskct.training.objective import convex
+from taskct.training.processes import rank
+from taskct.training.readers import train_reader
+from taskct.training.schedules import Weight
+from taskct.training.terms import ImageError, JointPenalty
+
+
+def train_jointly(  # noqa: PLR0917  (the nouns of `train`, with the reader beside the model)
+    model: nn.Module,
+    spec: ReaderSpec,
+    data: ImageSet,
+    A: Projector,
+    dose: Dose | DoseRange,
+    run: str | os.PathLike[str],
+    *,
+    alpha: Weight = 0.5,
+    reader: FrozenTask | None = None,
+    image: ImageError | None = None,
+    **more: Any,
+) -> FrozenTask:
+    """Model and reader descend together on (1 - alpha) image + alpha task.
+
+    Source: Adler et al., Inverse Problems 38:075006 (2022). The reader begins with the weights of `reader`, or from scratch.
+    Each has its own learning rate (`lr`, `reader_lr`), its own state of Adam and its own clipping, as two optimisers would.
+    The model ends trained; returned is its own reader, saved as a run beside `run`, in the folder RUN-reader. `more` goes to
+    `train`.
+
+    Judge it twice: by its own reader and by standard ones. The published result that joint training is worst holds for the
+    second only.
+    """
+    term = joint_penalty(spec, reader, seed=int(more.get("seed", 0)))
+    train(model, convex(image or ImageError(), term, alpha=alpha), data, A, dose, run, **more)
+    folder = joint_reader_folder(run)
+    if rank() == 0:
+        save_reader(term.net, spec, folder, reads="joint")
+    return as_task(term.net, spec, folder.name)
+
+
+def train_in_sequence(  # noqa: PLR0917
+    model: nn.Module,
+    spec: ReaderSpec,
+    data: ImageSet,
+    A: Projector,
+    dose: Dose | DoseRange,
+    run: str | os.PathLike[str],
+    *,
+    reader: FrozenTask | None = None,
+    image: ImageError | None = None,
+    reader_settings: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> FrozenTask:
+    """First the model for the image error alone, then a reader for the model's images, which no longer change.
+
+    The reader begins with the weights of `reader`, or from scratch, and is saved as the run RUN-reader; `reader_settings`
+    are those of its training (steps, lr ...), `more` goes to `train`. Its score is also the recoverable bound: what a
+    reader can find in this model's images when it knows them.
+    """
+    train(model, {"image": (1.0, image or ImageError())}, data, A, dose, run, **more)
+    net = None
+    if reader is not None:
+        net = make_reader(spec)
+        net.load_state_dict(reader.net.state_dict())
+    shared = {k: more[k] for k in ("validation", "held_out", "refine", "cache_gib", "show") if k in more}
+    settings = {"steps": more["steps"], "seed": more.get("seed", 0), **(reader_settings or {})}
+    return train_reader(spec, data, joint_reader_folder(run), through=(model, A, dose), net=net, **shared, **settings)
+
+
+def joint_penalty(spec: ReaderSpec, reader: FrozenTask | None = None, *, seed: int = 0) -> JointPenalty:
+    """A term whose reader learns along, from the weights of `reader` or from scratch."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        net = make_reader(spec)
+    if reader is not None:
+        net.load_state_dict(reader.net.state_dict())
+    return JointPenalty(net, reader_window(spec), DiceCE(weights=spec.class_weights))
+
+
+def joint_reader_folder(run: str | os.PathLike[str]) -> Path:
+    """Where the reader of a joint or sequential training is saved: beside the run.
+
+    >>> joint_reader_folder("runs/joint").as_posix()
+    'runs/joint-reader'
+    """
+    path = Path(run)
+    return path.with_name(path.name + "-reader")
+
+
+def save_reader(net: nn.Module, spec: ReaderSpec, folder: str | os.PathLike[str], *, reads: str) -> Run:
+    """A reader as a run that `load_reader` opens; one that is there already is replaced."""
+    run = Run.create(folder, {"reader": to_dict(spec), "reads": reads}, overwrite=is_run(folder))
+    run.save_tensors(WEIGHTS, net.state_dict())
+    return run

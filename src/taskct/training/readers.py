@@ -1,0 +1,189 @@
+"""`train_reader`: a segmentation reader learns from full-dose images, or from what a reconstruction shows it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from taskct.core.config import from_dict
+from taskct.core.provenance import fingerprint
+from taskct.core.runs import Run
+from taskct.core.seeds import generator
+from taskct.physics.dose import Dose
+from taskct.physics.projector import Projector
+from taskct.task import DiceCE, FrozenTask
+from taskct.task.penalties import soft_dice
+from taskct.task.readers import ReaderSpec, as_task, make_reader, reader_window
+from taskct.training.augment import Augmentation
+from taskct.training.batch import Batch
+from taskct.training.doses import DoseRange, as_dose_range
+from taskct.training.fit import Learner, fit
+from taskct.training.images import CACHE_GIB, CleanScans, ImageSet, refuse_leaks
+from taskct.training.loop import Order, ScanSource, augmented, begin_with, open_training, to_channels_last
+from taskct.training.objective import Objective
+from taskct.training.processes import rank, world
+from taskct.training.settings import TrainSettings
+from taskct.training.terms import checked_labels
+
+Reconstructor = Callable[[Tensor, Projector], Tensor]
+
+
+def train_reader(
+    spec: ReaderSpec,
+    data: ImageSet,
+    run: Run | str | os.PathLike[str],
+    *,
+    validation: ImageSet | None = None,
+    held_out: Sequence[str] = (),
+    augment: Augmentation | None = None,
+    through: tuple[Reconstructor, Projector, Dose | DoseRange] | None = None,
+    warm_start: Run | str | os.PathLike[str] | None = None,
+    net: nn.Module | None = None,
+    refine: int = 2,
+    cache_gib: float = CACHE_GIB,
+    show: bool | None = None,
+    tensorboard: bool = False,
+    **settings: Any,
+) -> FrozenTask:
+    """Train the reader of `spec` by DiceCE on labelled images; returns it frozen, and `load_reader(run)` gives it back.
+
+    `settings` are those of `TrainSettings`; the seed also draws the first weights. `augment` defaults to `Augmentation()`.
+    With `through` = (reconstruct, A, dose) it reads reconstructions of low-dose scans, with fresh noise in every step,
+    instead of the full-dose images: the reader that knows a method's images, and the bound of what they hold
+    (`warm_start` from the full-dose reader).
+    `net` replaces the spec's network by your own; the run then gives its weights only (`as_task(net, spec, name)`).
+
+    Raises InputError for images without labels, classes that occur nowhere, and patients in two parts.
+    """
+    chosen = from_dict(TrainSettings, {"batch": 16, **settings})
+    refuse_leaks(data, validation, held_out)
+    who = f"reader {spec.net!r}"
+    data.check_classes(len(spec.classes), who=who)
+    if validation is not None:
+        validation.check_classes(len(spec.classes), who=f"{who}, validation")
+    config = {
+        "reader": spec,
+        "training": chosen,
+        "augmentation": augment or Augmentation(),
+        "data": {"images": len(data), "patients": len(set(data.patient_ids)), "fingerprint": fingerprint(data.mu)},
+        "reads": "full dose" if through is None else "reconstructions",
+    }
+    folder = open_training(run, config)
+    with torch.random.fork_rng():
+        torch.manual_seed(chosen.seed)
+        net = net or make_reader(spec)
+    if warm_start is not None:
+        begin_with(net, warm_start)
+    to_channels_last(net)
+    device = next(net.parameters()).device
+    scans = None
+    if through is not None:
+        reconstruct, A, dose = through
+        made = [CleanScans(d, A, refine=refine, cache_gib=cache_gib, show=show) for d in (data, validation) if d is not None]
+        source = ScanSource(made[0], made[1] if len(made) > 1 else None, as_dose_range(dose), chosen, device)
+        scans = (source, reconstruct, A)
+    images = ReaderSource(data, validation, chosen, device, augment=augment or Augmentation(), scans=scans)
+    window, names = reader_window(spec), spec.classes
+
+    def answer(module: nn.Module, batch: Batch) -> Batch:
+        return batch.with_image(module(window(batch.mu)))  # the record's image slot holds the logits here
+
+    def dice(batch: Batch) -> dict[str, float]:
+        answers = nn.functional.one_hot(batch.image.argmax(1), len(names)).movedim(-1, 1).float()
+        scores, occurs = soft_dice(answers, checked_labels(batch))
+        return {f"dice_{n}": float(scores[k]) for k, n in enumerate(names) if k and bool(occurs[k])}
+
+    objective = Objective({"dice_ce": (1.0, _Reading(DiceCE(weights=spec.class_weights)))}).to(device)
+    fit(Learner(net, objective, answer), images, folder, chosen, measure=dice, show=show, tensorboard=tensorboard)
+    return as_task(net, spec, folder.folder.name)
+
+
+class ReaderSource:
+    """Labelled images, augmented; full dose, or as a reconstruction shows them."""
+
+    def __init__(
+        self,
+        data: ImageSet,
+        validation: ImageSet | None,
+        settings: TrainSettings,
+        device: torch.device,
+        *,
+        augment: Augmentation,
+        scans: tuple[ScanSource, Reconstructor, Projector] | None = None,
+    ) -> None:
+        self.data, self.checks, self.settings, self.device = data, validation, settings, device
+        self.augment, self.scans = augment, scans
+        self.order = Order(len(data), settings.batch, settings.seed)
+
+    def batch(self, step: int) -> Batch:
+        """This process's share of the batch of a step."""
+        share = self.settings.batch // world()
+        places = range(rank() * share, (rank() + 1) * share)
+        numbers = self.order.take(step)[places.start : places.stop]
+        if self.scans is None:
+            assert self.data.labels is not None
+            batch = Batch(
+                mu=self.data.mu[numbers].to(self.device),
+                labels=self.data.labels[numbers].to(self.device),
+                ids=tuple(self.data.ids[i] for i in numbers.tolist()),
+                step=step,
+            )
+        else:
+            batch = self._reconstructed(self.scans[0].batch(step))
+        streams = [generator(self.settings.seed, "augment", step, k) for k in places]
+        mu, labels = augmented(self.augment, batch.mu, batch.labels, streams)
+        return Batch(mu=mu, labels=labels, ids=batch.ids, step=step)
+
+    def validation(self) -> Iterator[Batch]:
+        """Validation images as they are."""
+        if self.checks is None:
+            return
+        if self.scans is not None:
+            yield from (self._reconstructed(batch) for batch in self.scans[0].validation())
+            return
+        assert self.checks.labels is not None
+        for first in range(0, len(self.checks), self.settings.batch):
+            part = slice(first, first + self.settings.batch)
+            mu, labels = self.checks.mu[part].to(self.device), self.checks.labels[part].to(self.device)
+            yield Batch(mu=mu, labels=labels, ids=self.checks.ids[part])
+
+    def _reconstructed(self, batch: Batch) -> Batch:
+        assert self.scans is not None and batch.p is not None
+        _, reconstruct, A = self.scans
+        with torch.no_grad():
+            return Batch(mu=reconstruct(batch.p, A), labels=batch.labels, ids=batch.ids, step=batch.step)
+
+
+class _Reading(nn.Module):
+    """DiceCE of a reader's logits."""
+
+    needs_labels = True
+
+    def __init__(self, penalty: nn.Module) -> None:
+        super().__init__()
+        self.penalty = penalty
+
+    def forward(self, batch: Batch) -> Tensor:
+        logits = batch.image.float()
+        with torch.autocast(logits.device.type, enabled=False):
+            return self.penalty(logits, checked_labels(batch))
+
+
+def retrained(
+    reader: FrozenTask | None,
+    spec: ReaderSpec,
+    data: ImageSet,
+    run: Run | str | os.PathLike[str],
+    *,
+    through: tuple[Reconstructor, Projector, Dose | DoseRange],
+    **more: Any,
+) -> FrozenTask:
+    """A reader trained further on a method's own images, from the weights of `reader` (None: from scratch)."""
+    net = make_reader(spec)
+    if reader is not None:
+        net.load_state_dict(reader.net.state_dict())
+    return train_reader(spec, data, run, through=through, net=net, **more)

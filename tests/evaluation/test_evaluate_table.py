@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from taskct.core.errors import ConfigError, FileFormatError, InputError, OutputExistsError
+from taskct.core.runs import Run, load_run
+from taskct.evaluation import DoseLevel, Example, Row, Table, evaluate
+from taskct.evaluation.table import merge_tables, read_rows
+from taskct.physics.dose import Dose
+
+HALF, FULL = DoseLevel(0.5, 1e5), DoseLevel(1.0, 1e5)
+
+
+def table_of(patients: int = 6, **arguments) -> Table:
+    """TV is 4 HU better than FBP in every patient at full dose, 6 HU at half; patients differ by far more."""
+    rows = []
+    for n in range(patients):
+        for dose, gain in ((HALF, 6.0), (FULL, 4.0)):
+            for z in range(2):
+                base = 20.0 + 10 * n + z + (5 if dose is HALF else 0)
+                for method, value in (("fbp", base), ("tv", base - gain)):
+                    rows.append(Row(f"c{n}", f"p{n}", z, method, *dose, "rmse_hu", "all", value))
+    settings = {"metrics": {"rmse_hu": {"label": "RMSE", "unit": "HU", "better": "lower", "definition": "over all"}}}
+    return Table(rows, settings | arguments.pop("settings", {}), **arguments)
+
+
+def test_paired_differences_see_through_the_spread_between_patients():
+    table = table_of()
+    difference = table.paired("rmse_hu", "tv", "fbp", dose=HALF)
+    assert (difference.mean, difference.low, difference.high, difference.n_values) == (-6.0, -6.0, -6.0, 12)
+    across = table.paired("rmse_hu", "tv", "fbp", dose=0.5, baseline_dose=1.0)
+    assert across.mean == pytest.approx(-1.0)
+
+
+def test_a_summary_has_one_line_per_method_and_dose():
+    lines = table_of().summary("rmse_hu")
+    assert [(s.method, s.dose.fraction) for s in lines] == [("fbp", 1.0), ("tv", 1.0), ("fbp", 0.5), ("tv", 0.5)]
+    assert lines[0].interval.mean == pytest.approx(45.5)
+    text = str(table_of())
+    assert "RMSE [HU]" in text and "fbp  45.5 [" in text
+
+
+def test_a_dose_is_found_by_its_fraction_when_that_is_unique():
+    table = table_of()
+    assert table.dose_level(0.5) == HALF
+    with pytest.raises(InputError, match=r"names 0 doses of this table; it has 1 of 100000 photons, 0\.5 of"):
+        table.dose_level(0.3)
+    two = Table([*table.rows, Row("c0", "p0", 0, "fbp", 1.0, 1e4, "rmse_hu", "all", 1.0)])
+    with pytest.raises(InputError, match="names 2 doses"):
+        two.dose_level(1.0)
+
+
+def test_unknown_metrics_and_methods_get_a_guess():
+    with pytest.raises(ConfigError, match="unknown metric 'rmse'; did you mean 'rmse_hu'"):
+        table_of().select("rmse", "tv", 1.0)
+    with pytest.raises(ConfigError, match="unknown method 'fpb'; did you mean 'fbp'"):
+        table_of().select("rmse_hu", "fpb", 1.0)
+
+
+def test_csv_reads_back_as_the_same_rows(tmp_path):
+    odd = Row('a "case", with\nall', "=1+1", None, "m,ethod", 0.1, 4096.0, "psnr", "région", math.inf)
+    nan = Row("a", "b", -0, "m", 0.1, 4096.0, "psnr", "all", math.nan)
+    Table([odd, nan]).to_csv(tmp_path / "t.csv")
+    back = read_rows(tmp_path / "t.csv")
+    assert back[0] == odd and back[1][:8] == nan[:8] and math.isnan(back[1].value)
+    with pytest.raises(OutputExistsError):
+        Table([odd]).to_csv(tmp_path / "t.csv")
+
+
+def test_an_evaluation_saved_to_a_run_folder_reads_back(patient, A, methods, tmp_path):
+    doses = [Dose(1e4), Dose(1e4, 0.1)]
+    table = evaluate(methods, [patient(1)], A, doses, slices=[0, 1], out=tmp_path / "run", notes={"why": "a test"})
+    run = load_run(tmp_path / "run")
+    assert run.config["evaluate"]["seed"] == 0 and run.config["evaluate"]["doses"][1]["fraction"] == 0.1
+    back = Table.read(tmp_path / "run")
+    for one, other in zip(back.rows, table.rows, strict=True):
+        assert one[:8] == other[:8] and one.value == pytest.approx(other.value, rel=1e-8, nan_ok=True)  # 9 digits
+    assert back.notes == {"why": "a test"} and back.settings["metrics"] == table.settings["metrics"]
+    example, original = back.images[0], table.images[0]
+    assert (example.case, example.slice, example.spacing_mm) == ("patient-1", original.slice, (10.0, 10.0))
+    assert example.recon_hu.keys() == original.recon_hu.keys()
+    for key, hu in example.recon_hu.items():
+        assert torch.allclose(hu, original.recon_hu[key], rtol=2**-11, atol=0.01)  # float16 has 11 bits
+    assert torch.equal(example.labels, original.labels) and torch.equal(example.mask, original.mask)
+    assert example.label_names == {1: "liver", 2: "lesion"}
+
+
+def test_a_table_joins_a_run_that_stands_and_replaces_a_table_only_when_asked(tmp_path):
+    run = Run.create(tmp_path / "r", {"about": "training"})
+    image = Example("c0", 0, (1.0, 1.0), torch.zeros(4, 4), {("fbp", FULL): torch.ones(4, 4)})
+    table_of(images=[image]).save(run.folder)
+    assert load_run(run.folder).config["about"] == "training"
+    with pytest.raises(OutputExistsError):
+        table_of().save(run.folder)
+    table_of(2).save(run.folder, overwrite=True)
+    back = Table.read(run.folder)
+    assert len(back.patients) == 2 and back.images == []  # no image of the older table is left
+    with pytest.raises(OutputExistsError, match="no run folder"):
+        table_of().save(tmp_path, overwrite=True)
+
+
+def test_damaged_tables_are_refused_with_the_place(tmp_path):
+    run = Run.create(tmp_path / "r", {})
+    with pytest.raises(InputError, match=r"no table.csv; evaluate it first"):
+        Table.read(run.folder)
+    table_of(1, images=[Example("c0", 0, (1.0, 1.0), torch.zeros(4, 4))]).save(run.folder)
+    good = run.path("table.csv").read_text()
+    for text, message in [
+        ("a,b\n", "expected the columns case, patient"),
+        (good + "c0,p0,x,fbp,1,1e5,rmse_hu,all,3\n", "line 10: not a row of a table"),
+        (good + "c0,p0\n", "line 10"),
+        (good.replace("c0", '"c0', 1), "not readable as CSV"),
+    ]:
+        run.write_text("table.csv", text, overwrite=True)
+        with pytest.raises(FileFormatError, match=message):
+            Table.read(run.folder)
+    run.write_text("table.csv", good, overwrite=True)
+    run.save_tensors("images.safetensors", {"0/truth": torch.zeros(3)}, metadata={"index": "[{}]"}, overwrite=True)
+    with pytest.raises(FileFormatError, match="index does not describe its images"):
+        Table.read(run.folder)
+
+
+def test_tables_of_one_protocol_merge_and_others_do_not():
+    first, second = table_of(3), table_of(3)
+    second.rows[:] = [r._replace(method="new " + r.method) for r in second.rows]
+    merged = merge_tables([first, Table(second.rows, second.settings)])
+    assert merged.methods == ["fbp", "tv", "new fbp", "new tv"]
+    with pytest.raises(InputError, match="twice"):
+        merge_tables([first, first])
+    with pytest.raises(InputError, match="different protocols"):
+        merge_tables([first, table_of(3, settings={"metrics": {}})])
