@@ -20,18 +20,30 @@ struct Line {
 
 // The whole parts (kept within low..high) and fractions of start + step * k for k below n: where blocks of W begin.
 constexpr int64_t kBlocks = 64;  // of W positions at a time
+typedef double D8 __attribute__((vector_size(64)));
+typedef float F8 __attribute__((vector_size(32)));
+typedef int32_t I8 __attribute__((vector_size(32)));
 struct Places {
     alignas(64) int32_t whole[kBlocks];
     alignas(64) float part[kBlocks];
 
+    // Eight at a time, beyond n too.
     void fill(double start, double step, int64_t n, double low, double high) {
-        for (int64_t k0 = 0; k0 < n; k0 += 8)
-            for (int64_t k = k0; k < k0 + 8; k++) {  // eight at a time, beyond n too: no loop for the rest
-                const double x = start + step * double(k), fl = std::floor(x);
-                const double above = fl > low ? fl : low, held = above < high ? above : high;
-                whole[k] = int32_t(held);
-                part[k] = float(x - fl);
-            }
+        const D8 lowest = D8{} + low, highest = D8{} + high;
+        D8 x = start + step * D8{0, 1, 2, 3, 4, 5, 6, 7};
+        for (int64_t k = 0; k < n; k += 8) {
+            D8 at = x < lowest ? lowest : x;
+            at = at > highest ? highest : at;
+            I8 fl = __builtin_convertvector(at, I8);
+            D8 down = __builtin_convertvector(fl, D8);
+            const D8 less = down > at ? D8{} + 1.0 : D8{};  // truncation went up for a negative position
+            down -= less;
+            fl -= __builtin_convertvector(less, I8);
+            const F8 rest = __builtin_convertvector(at - down, F8);
+            std::memcpy(whole + k, &fl, sizeof fl);
+            std::memcpy(part + k, &rest, sizeof rest);
+            x = start + step * (double(k + 8) + D8{0, 1, 2, 3, 4, 5, 6, 7});
+        }
     }
 };
 
