@@ -22,10 +22,10 @@ from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.learned import ItNet, LearnedPrimalDual, fbp_redcnn, fbp_unet
 from taskct.task.readers import ReaderSpec, as_task, make_reader
-from taskct.train import CleanScans, DoseRange, FeaturePenalty, ImageError, ImageSet, LabelPenalty, Objective, convex
-from taskct.train.fit import Learner
-from taskct.train.loop import ScanSource, to_channels_last
-from taskct.train.settings import TrainSettings
+from taskct.training import CleanScans, DoseRange, FeaturePenalty, ImageError, ImageSet, LabelPenalty, Objective, convex
+from taskct.training.fit import Learner
+from taskct.training.loop import ScanSource, to_channels_last
+from taskct.training.settings import TrainSettings
 
 FAST: dict[str, Any] = {"widths": (32, 64, 96), "norm": "none", "unshuffle": 2, "skip_channels": None}
 MODELS: dict[str, Callable[[], nn.Module]] = {
