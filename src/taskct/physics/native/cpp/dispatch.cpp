@@ -19,7 +19,7 @@ void backproject(const Geometry &g, int threads, const float *q, float *mu) {
 }
 
 void backproject_adjoint(const Geometry &g, int threads, const float *mu, float *q) {
-    if (g.dim == 2) return backproject_adjoint_general(g, threads, mu, q);
+    if (g.dim == 2) return backproject_adjoint2d(g, threads, mu, q);
     if (!backproject_adjoint3d(g, threads, mu, q)) backproject_adjoint_general(g, threads, mu, q);
 }
 

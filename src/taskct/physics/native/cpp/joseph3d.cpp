@@ -131,24 +131,28 @@ bool adjoint3d(const Geometry &g, int threads, const float *p, float *mu) {
         }
         for (int axis = 1; axis < 3; axis++) {
             const int64_t planes = g.shape[axis], others = g.shape[3 - axis];
+            // A band of planes takes a detector column while it is in the first-level cache.
+            const int64_t band = std::max<int64_t>(1, std::min<int64_t>(kPlanes, planes / (4 * threads)));
 #pragma omp parallel num_threads(threads)
             {
                 Buffer<float> beyond(volume.stride);  // takes what falls beside the grid
 #pragma omp for schedule(dynamic, 1)
-                for (int64_t r = 0; r < planes; r++)
+                for (int64_t r0 = 0; r0 < planes; r0 += band)
                     for (int64_t v = v0; v < v1; v++) {
                         const UprightView &view = (*views)[v];
                         if (view.members[axis] == 0) continue;
                         for (int64_t j = 0; j < g.cols; j++) {
                             if (view.axis[j] != axis) continue;
-                            const Neighbours at(view.first[j], view.step[j], r);
-                            if (at.low < -1 || at.low >= others) continue;
-                            const auto column = [&](int64_t i) {
-                                if (i < 0 || i >= others) return beyond.data();
-                                return axis == 1 ? volume.at(r, i) : volume.at(i, r);
-                            };
-                            spread(detector.at(v - v0, j), g.rows, view.line(j, double(r)), g.shape[0], column(at.low),
-                                   1 - at.part, column(at.low + 1), at.part);
+                            for (int64_t r = r0; r < std::min(planes, r0 + band); r++) {
+                                const Neighbours at(view.first[j], view.step[j], r);
+                                if (at.low < -1 || at.low >= others) continue;
+                                const auto column = [&](int64_t i) {
+                                    if (i < 0 || i >= others) return beyond.data();
+                                    return axis == 1 ? volume.at(r, i) : volume.at(i, r);
+                                };
+                                spread(detector.at(v - v0, j), g.rows, view.line(j, double(r)), g.shape[0],
+                                       column(at.low), 1 - at.part, column(at.low + 1), at.part);
+                            }
                         }
                     }
             }

@@ -28,6 +28,7 @@ template <class T> void backproject_adjoint_general(const Geometry &g, int threa
 void forward2d(const Geometry &g, int threads, const float *mu, float *p);
 void adjoint2d(const Geometry &g, int threads, const float *p, float *mu);
 void backproject2d(const Geometry &g, int threads, const float *q, float *mu);
+void backproject_adjoint2d(const Geometry &g, int threads, const float *mu, float *q);
 
 // Three dimensions, float. They return false, having done nothing, when the scanner is not upright (upright.h).
 bool forward3d(const Geometry &g, int threads, const float *mu, float *p);
