@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from taskct.core.errors import FileFormatError, InputError, OutputExistsError
-from taskct.core.files import atomic_folder, atomic_path, check_array_size, existing_path, write_text
+from taskct.core.files import atomic_folder, atomic_path, check_array_size, existing_path, refuse_existing, write_text
 
 
 def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -70,7 +70,7 @@ def test_written_files_follow_the_umask_of_the_user(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_the_callers_mistake(tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(InputError, match="cannot make this folder"):
+    with pytest.raises(InputError, match="cannot make this folder or file"):
         write_text(tmp_path / "file" / "below", "x")
 
 
@@ -84,3 +84,45 @@ def test_declared_sizes_are_checked_before_anything_is_allocated(shape, why):
 def test_a_missing_input_is_named():
     with pytest.raises(InputError, match=r"nowhere: no such file or folder; check the path of the CT"):
         existing_path("nowhere", what="CT")
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_an_output_that_cannot_be_is_refused_before_the_work(tmp_path, monkeypatch, folder):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    wrong_kind = "file" if folder else "folder"
+    for overwrite in (False, True):
+        for bad, why in (
+            (wrong_kind, "choose another"),
+            ("file/a/b", "is no folder"),
+            (".", "name of a new"),
+            ("x" * 300, "bytes"),
+        ):
+            with pytest.raises(InputError, match=why):
+                refuse_existing(bad, overwrite=overwrite, folder=folder)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(InputError, match=r"a/b: cannot be written, since .* may not be written to"):
+        refuse_existing("a/b", overwrite=False, folder=folder)
+
+
+def test_asking_whether_an_output_may_be_written_touches_nothing(tmp_path):
+    (tmp_path / "empty").mkdir()
+    refuse_existing(tmp_path / "empty", overwrite=False, folder=True)
+    refuse_existing(tmp_path / "a" / "b", overwrite=False)
+    assert os.listdir(tmp_path) == ["empty"]
+
+
+def test_a_folder_filled_in_the_meantime_is_kept(tmp_path):
+    with pytest.raises(OSError, match="not empty") as caught, atomic_folder(tmp_path / "out") as part:
+        (part / "ours").write_text("x")
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "theirs").write_text("x")
+    assert os.listdir(tmp_path) == ["out"] and os.listdir(tmp_path / "out") == ["theirs"]
+    assert caught.value.filename == str(tmp_path / "out")
+
+
+def test_an_error_while_writing_names_the_target(tmp_path):
+    with pytest.raises(OSError, match="out.txt") as caught, atomic_path(tmp_path / "out.txt") as part:
+        raise OSError(28, "No space left on device", str(part))
+    assert ".part-" not in str(caught.value)

@@ -34,7 +34,12 @@ def test_whole_numbers_far_below_zero_look_like_hu_and_attenuation_does_not():
 
 @pytest.mark.parametrize(
     ("bad", "why"),
-    [(float("nan"), "1 NaN or infinite values"), (float("inf"), "1 NaN or infinite"), (-1000.0, "look like HU; convert them")],
+    [
+        (float("nan"), "1 NaN or infinite values"),
+        (float("inf"), "1 NaN or infinite"),
+        (-1000.0, "look like HU; convert them"),
+        (40.0, "look like HU"),
+    ],
 )
 def test_values_that_are_no_attenuation_are_refused_with_advice(bad, why):
     mu = torch.full((4, 4), 0.02)

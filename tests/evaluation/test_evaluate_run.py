@@ -8,9 +8,10 @@ import torch
 
 from taskct.core.errors import ConfigError, GeometryError, InputError, OutputExistsError, UnitsError
 from taskct.core.units import to_hu
+from taskct.data.case import Case
 from taskct.evaluation import METRICS, PROTOCOLS, Measure, PrepareLodopab, Protocol, Table, evaluate, psnr, rmse
 from taskct.evaluation.table import SECONDS
-from taskct.geometry import ConeBeam, ParallelBeam
+from taskct.geometry import ConeBeam, Grid, ParallelBeam
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.simulate import simulate_scan
@@ -211,3 +212,13 @@ def test_the_lodopab_recipe_prepares_cases_in_its_own_units():
     inside = back[study.labels > 0]
     # de-quantised: HU + [0, 1); one float32 step of mu is 1e-4 HU
     assert float(inside.min()) >= 39.999 and float(inside.max()) <= 41.001
+
+
+def test_a_method_that_answers_in_hu_and_a_projector_of_another_spacing_are_refused():
+    case = Case(torch.zeros(1, 16, 16), (1.0, 1.0, 1.0), case_id="water")
+    beam = ParallelBeam(views=4, cols=24, pixel_mm=1.0)
+    with pytest.raises(UnitsError, match=r"method 'hu' .* look like HU"):
+        evaluate({"hu": lambda p, A: torch.full((1, 1, 16, 16), 40.0)}, [case], Projector(case.slice_grid, beam), Dose(1e5))
+    wide = Projector(Grid((16, 16), 8.0), ParallelBeam(views=4, cols=200, pixel_mm=1.0))
+    with pytest.raises(GeometryError, match="case water has samples 1 x 1 mm apart, the projector 8 x 8 mm"):
+        evaluate({"none": lambda p, A: torch.zeros(1, 1, 16, 16)}, [case], wide, Dose(1e5))

@@ -162,6 +162,17 @@ def test_a_detector_that_is_too_small_says_how_many_mm_are_cut_off():
     assert truncation_mm(Grid((64, 64), 1.0), dataclasses.replace(beam, col_offset_mm=7.0)) == 0  # half-fan style offset
 
 
+def test_rows_that_do_not_reach_the_ends_say_how_many_mm_and_slices_are_cut_off():
+    # 9 rows of 3 mm see 27 * 300 / 500 = 16.2 mm on the axis
+    with pytest.warns(
+        TruncationWarning, match=r"z from -8.1 to 8.1 mm .* so 11.9 mm are cut off at the feet and 11.9 mm .*slices 6 to 13"
+    ):
+        check_pair(Grid((20, 8, 8), 2.0), ConeBeam(**CONE))
+    check_pair(Grid((20, 8, 8), 2.0), ConeBeam(**CONE, pitch_mm=25.0))  # a helix travels along
+    with pytest.warns(TruncationWarning, match="no slice of 2 are seen"):
+        check_pair(Grid((2, 8, 8), 2.0, (50.0, -7.0, -7.0)), ParallelBeam(views=4, cols=20, rows=5, pixel_mm=1.0))
+
+
 def test_poses_cannot_be_changed_after_they_are_made():
     poses = ParallelBeam(views=4, cols=4, pixel_mm=1).poses()
     assert isinstance(poses, Poses)

@@ -164,3 +164,9 @@ def test_a_cuda_scan_gives_the_image_of_the_cpu_on_its_device(method: str, beam:
     mu = reconstructor(method)(p.cuda(), A)
     assert mu.device.type == "cuda"
     torch.testing.assert_close(mu.cpu(), reconstructor(method)(p, A), rtol=1e-7, atol=1e-10)
+
+
+def test_counts_given_as_projections_are_refused_with_advice():
+    A = Projector(Grid((8, 8), 1.0), ParallelBeam(views=4, cols=12, pixel_mm=1.0))
+    with pytest.raises(UnitsError, match=r"these look like counts, take -ln\(counts / counts in air\) first"):
+        RECONSTRUCTORS["fbp"](torch.full((1, 1, 4, 12), 1e5), A)

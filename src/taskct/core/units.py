@@ -19,7 +19,8 @@ MU_WATER_LODOPAB_PER_MM = 0.02  # Leuschner et al. 2021, create_dataset: 20 / m,
 MU_AIR_LODOPAB_PER_MM = 0.02e-3  # the same source: 0.02 / m
 MU_AIR_PER_MM = 0.0  # HU is defined with air's attenuation neglected
 
-_MU_MAX_POSSIBLE_PER_MM = 50.0  # ten times lead at 60 keV: beyond it the number is not an attenuation in 1/mm
+_MU_MAX_POSSIBLE_PER_MM = 10.0  # twice lead at 60 keV: beyond it the number is not an attenuation in 1/mm
+_MU_MIN_POSSIBLE_PER_MM = -0.5  # noise of a reconstruction reaches below 0, by less than this
 
 
 def to_mu(hu: Tensor, *, mu_water_per_mm: float = MU_WATER_70KEV_PER_MM, mu_air_per_mm: float = MU_AIR_PER_MM) -> Tensor:
@@ -57,7 +58,7 @@ def check_mu(mu: Tensor, *, who: str) -> None:
     if not (abs(low) < float("inf") and abs(high) < float("inf")):  # aminmax passes NaN on; NaN < inf is False
         bad = int((~torch.isfinite(mu)).sum())
         raise UnitsError(f"{who} expects finite mu in 1/mm, got {bad} NaN or infinite values; mend or mask them first")
-    if low < -1.0 or high > _MU_MAX_POSSIBLE_PER_MM:
+    if low < _MU_MIN_POSSIBLE_PER_MM or high > _MU_MAX_POSSIBLE_PER_MM:
         raise UnitsError(
             f"{who} expects mu in 1/mm (water is about 0.02), got values from {low:g} to {high:g}, "
             "which look like HU; convert them with taskct.to_mu"

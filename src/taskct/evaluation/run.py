@@ -15,7 +15,7 @@ from torch import Tensor
 from taskct.core.errors import InputError, TaskctError
 from taskct.core.progress import track
 from taskct.core.provenance import provenance
-from taskct.core.units import to_hu
+from taskct.core.units import check_mu, to_hu
 from taskct.data.case import Case
 from taskct.evaluation.describe import describe_case, describe_method, describe_slices, note_geometry
 from taskct.evaluation.masks import evaluation_mask, label_regions
@@ -223,6 +223,7 @@ def _reconstruct(name: str, p: Tensor, unit: _Batch, dose: Dose, job: _Job) -> t
         first = next(place for place, one in zip(unit.places, bad, strict=True) if one.any())
         which = "the volume" if first is None else f"slice {first} first"
         raise InputError(f"{where} returned {int(bad.sum())} NaN or infinite values ({which})")
+    check_mu(mu.detach(), who=f"{where}: the table")
     return mu.detach().to(unit.study.truth_mu), seconds
 
 

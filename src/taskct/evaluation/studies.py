@@ -27,6 +27,8 @@ class Study:
     labels: Tensor | None = None
 
 
+SPACING_TOLERANCE = 0.01  # grids that differ by more are different patients
+
 Prepare = Callable[[Case, Sequence[int], Projector], Study]
 
 
@@ -51,6 +53,12 @@ class ProjectCase:
         if A.mu_shape != have:
             raise GeometryError(
                 f"case {case.case_id} has {'slices' if planar else 'a volume'} of {have}, the projector {A.mu_shape}; "
+                "give A as a function: lambda case: Projector(case.slice_grid, beam)"
+            )
+        steps = case.slice_grid.spacing_mm if planar else case.grid.spacing_mm
+        if any(abs(a - b) > SPACING_TOLERANCE * b for a, b in zip(A.grid.spacing_mm, steps, strict=True)):
+            raise GeometryError(
+                f"case {case.case_id} has samples {_mm(steps)} mm apart, the projector {_mm(A.grid.spacing_mm)} mm; "
                 "give A as a function: lambda case: Projector(case.slice_grid, beam)"
             )
         pick = torch.as_tensor(list(slices), dtype=torch.long)
@@ -93,3 +101,7 @@ class PrepareLodopab:
 
     def __str__(self) -> str:
         return "LoDoPaB recipe: central 362 x 362 pixels taken as 260 mm, de-quantised, projected through a 1000 x 1000 grid"
+
+
+def _mm(steps: Sequence[float]) -> str:
+    return " x ".join(f"{s:g}" for s in steps)

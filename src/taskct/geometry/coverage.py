@@ -49,6 +49,8 @@ def check_pair(grid: Grid, beam: Beam) -> None:
         _refuse_samples_behind_the_source(grid, poses)
     if isinstance(beam, VectorBeam):
         return
+    if grid.ndim == 3 and not isinstance(beam, FanBeam):
+        _warn_of_slices_not_seen(grid, beam)
     cut_mm = truncation_mm(grid, beam)
     if cut_mm > 0.5 * max(grid.spacing_mm[-2:]):
         warnings.warn(
@@ -73,6 +75,34 @@ def field_of_view_mm(beam: ParallelBeam | FanBeam | ConeBeam) -> float:
 def truncation_mm(grid: Grid, beam: ParallelBeam | FanBeam | ConeBeam) -> float:
     """How far the circle inside the grid reaches beyond the field of view, in mm; 0 when all of it is seen."""
     return max(0.0, grid.inscribed_radius_mm - field_of_view_mm(beam))
+
+
+def axial_cover_mm(beam: ParallelBeam | ConeBeam) -> tuple[float, float]:
+    """Lowest and highest z on the axis of rotation that the rows see: from every view, or once along a helix."""
+    row_mm = beam.row_mm or beam.pixel_mm
+    half = beam.rows * row_mm / 2
+    if isinstance(beam, ParallelBeam):
+        return -half, half
+    shrink = beam.source_iso_mm / beam.source_detector_mm
+    travel = abs(beam.pitch_mm * beam.arc_deg) / 360 / 2
+    return (beam.row_offset_mm - half) * shrink - travel, (beam.row_offset_mm + half) * shrink + travel
+
+
+def _warn_of_slices_not_seen(grid: Grid, beam: ParallelBeam | ConeBeam) -> None:
+    low, high = axial_cover_mm(beam)
+    first, last = grid.bounds_mm[0]
+    below, above = max(0.0, low - first), max(0.0, last - high)
+    if max(below, above) > 0.5 * grid.spacing_mm[0]:
+        centres = grid.axes_mm()[0]
+        seen = np.flatnonzero((centres >= low) & (centres <= high))
+        which = f"slices {seen[0]} to {seen[-1]}" if len(seen) else "no slice"
+        warnings.warn(
+            f"the detector rows see z from {low:.1f} to {high:.1f} mm on the axis and the grid reaches from {first:.1f} to "
+            f"{last:.1f} mm, so {below:.1f} mm are cut off at the feet and {above:.1f} mm at the head ({which} of "
+            f"{grid.shape[0]} are seen); use more or larger rows, a helix, or a shorter grid",
+            TruncationWarning,
+            stacklevel=4,
+        )
 
 
 def _refuse_samples_behind_the_source(grid: Grid, poses: Poses) -> None:

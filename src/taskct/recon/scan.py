@@ -10,6 +10,8 @@ from torch import Tensor
 from taskct.core.errors import ConfigError, GeometryError, UnitsError
 from taskct.physics.projector import Projector
 
+MAX_P = 100.0  # a ray keeps e^-40 of its photons through two metres of water
+
 
 def check_scan(p: Tensor, A: Projector, *, who: str) -> None:
     """Refuse projections that do not fit `A` or hold NaN or infinite values; `who` begins the message."""
@@ -26,6 +28,12 @@ def check_scan(p: Tensor, A: Projector, *, who: str) -> None:
         raise UnitsError(
             f"{who} expects finite projections p = -ln(I/I0), got {bad} NaN or infinite values; "
             "correct dead pixels and zero counts first"
+        )
+    high = float(p.detach().max())
+    if high > MAX_P:
+        raise UnitsError(
+            f"{who} expects projections p = -ln(I/I0), got values up to {high:g}: no detector sees exp(-{MAX_P:g}); "
+            "these look like counts, take -ln(counts / counts in air) first"
         )
 
 
