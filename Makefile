@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 
 setup: $(READY)
 
-$(READY): constraints.txt pyproject.toml setup.py $(wildcard src/taskct/physics/native/*)
+$(READY): constraints.txt pyproject.toml setup.py $(wildcard src/taskct/physics/native/cpp/*)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' || { echo "taskct needs Python 3.11 or newer; say make PYTHON=/path/to/python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch setuptools
@@ -27,10 +27,28 @@ check: $(READY)
 test: check
 	$(BIN)/python -m pytest -q
 
+bench: $(READY) .venv-peers/.ready  ## our projectors beside ASTRA, scikit-image and RTK, which live in an environment of their own
+	$(BIN)/python benchmarks/projectors/compare.py --peers .venv-peers/bin/python
+	$(BIN)/python benchmarks/agree_with_astra.py --peer-python .venv-peers/bin/python
+
+.venv-peers/.ready: benchmarks/projectors/requirements-peers.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
 docs: $(READY)  ## the pages and figures that need no data of yours; the others say in their first lines what they want
 	$(BIN)/python docs/make_dose_table.py
 	$(BIN)/python docs/make_data_tables.py
 	$(BIN)/python docs/make_reconstruction_table.py
+
+.venv-peers/.ready: benchmarks/projectors/requirements-peers.txt
+	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+bench: $(READY) .venv-peers/.ready  ## our projectors beside whichever peers could be installed
+	$(BIN)/python benchmarks/projectors/compare.py --peers .venv-peers/bin/python
+	$(BIN)/python benchmarks/projectors/table.py benchmarks/results/projectors.json > benchmarks/results/projectors.md
 
 clean:
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache src/*.egg-info
