@@ -227,3 +227,15 @@ def test_info_does_not_fail_on_a_gap(tmp_path):
     (info,) = inspect_series(tmp_path)
     assert info.slices == 4 and not info.readable and "missing" in info.oddities[0]
     assert str(tmp_path) not in info.oddities[0]
+
+
+def test_overwrite_replaces_only_slices_that_were_written_here(tmp_path, series):
+    ours = tmp_path / "ours"
+    write_series(phantom(), ours)
+    (ours / "notes.txt").write_text("kept")
+    (tmp_path / "nested" / "below").mkdir(parents=True)
+    for folder in (series, ours, tmp_path / "nested"):  # somebody's series, a series with a stray file, a tree
+        before = sorted(folder.rglob("*"))
+        with pytest.raises(OutputExistsError, match="no slice that taskct wrote"):
+            write_series(phantom(), folder, overwrite=True)
+        assert sorted(folder.rglob("*")) == before

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from taskct.cli.scanning import PHOTONS
+from taskct.cli.scanning import PHOTONS, show_notes
 from taskct.cli.words import methods_from_config, parse_label_names, parse_slices
 from taskct.core.config import from_dict, read_toml, to_dict
 from taskct.core.errors import ConfigError, InputError, OutputExistsError
@@ -121,6 +121,7 @@ def open_inputs(inputs: Sequence[str], labels: Sequence[str] = (), label_names: 
         own = (labels[number] or None) if labels else None
         found = [_phantom(text)] if text.startswith("phantom:") else open_cases(text, labels=own, label_names=names)
         for case in found:
+            show_notes(case)
             twin = case.case_id in [c.case_id for c in cases]
             folder = Path(text).resolve().parent.name
             cases.append(replace(case, case_id=f"{folder}/{case.case_id}") if twin else case)
@@ -131,7 +132,7 @@ def refuse_run(out: Path, *, overwrite: bool) -> None:
     """Refuse, before the work, a folder that exists; only a run is ever replaced."""
     if out.exists() and overwrite and not is_run(out) and not (out.is_dir() and not any(out.iterdir())):
         raise OutputExistsError(f"{out}: exists and is no run folder, so it is not overwritten; choose another name")
-    refuse_existing(out, overwrite=overwrite)
+    refuse_existing(out, overwrite=overwrite, folder=True)
 
 
 def save_run(table: Table, out: Path, config: Mapping[str, Any], *, overwrite: bool = False) -> None:

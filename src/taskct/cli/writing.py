@@ -41,11 +41,28 @@ def describe(reconstruct: Callable[..., Any]) -> dict[str, Any]:
     return {"method": getattr(reconstruct, "__name__", type(reconstruct).__name__)}
 
 
-def refuse_output(out: Path, *, overwrite: bool) -> None:
-    """Refuse a name that is neither a NIfTI file nor a folder, or that exists: before the work, not after it."""
+def refuse_output(out: Path, *sources: Path | None, overwrite: bool) -> None:
+    """Refuse a volume's name before the work: neither NIfTI nor folder, existing, one of the inputs, or out of reach."""
     if not is_file_name(out) and out.suffix:
         raise InputError(f"{out}: expected a name that ends in .nii.gz or .nii, or a folder (no suffix) for a DICOM series")
-    refuse_existing(out, overwrite=overwrite)
+    refuse_input(out, *sources)
+    if is_file_name(out):
+        refuse_existing(out, overwrite=overwrite)
+        return
+    refuse_existing(out, overwrite=overwrite, folder=True)
+    if out.is_dir():
+        from taskct.data.dicom.write import refuse_series_folder
+
+        refuse_series_folder(out, overwrite=overwrite)
+
+
+def refuse_input(out: Path, *sources: Path | None) -> None:
+    """Refuse an output that is one of the inputs, or a folder that holds one."""
+    target = out.resolve()
+    for source in sources:
+        there = None if source is None else source.resolve()
+        if there is not None and there.exists() and (target == there or target in there.parents):
+            raise InputError(f"{out}: {'is' if target == there else 'holds'} the input {source}; choose another name")
 
 
 def is_file_name(out: Path) -> bool:

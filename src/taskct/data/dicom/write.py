@@ -9,12 +9,13 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID
 from pydicom.valuerep import format_number_as_ds
 
-from taskct.core.errors import InputError, UnitsError
-from taskct.core.files import atomic_folder
+from taskct.core.errors import InputError, OutputExistsError, UnitsError
+from taskct.core.files import atomic_folder, refuse_existing
 from taskct.core.provenance import fingerprint
 from taskct.data.case import Case
 from taskct.data.dicom.frames import CT, Frame
@@ -64,11 +65,14 @@ def write_series(
     several series written from one source stay in one study and overlay. With `deidentify=False` UIDs and the patient's
     attributes are those of the source.
 
+    `overwrite` replaces a series that was written here, never a folder that holds anything else.
+
     Raises UnitsError for values that no int16 holds, OutputExistsError, InputError for texts DICOM cannot hold.
     """
     volume = _whole_hu(case)
     _check_texts(description, method)
     _refuse_source_folder(Path(folder), source, case)
+    refuse_series_folder(folder, overwrite=overwrite)
     origin = _origin(source, case, deidentify=deidentify)
     shared = _shared(case, origin, description=description, method=method, deidentify=deidentify)
     with atomic_folder(folder, overwrite=overwrite) as part:
@@ -78,6 +82,18 @@ def write_series(
                 part / name, enforce_file_format=True
             )
     return [Path(folder) / name for name in names]
+
+
+def refuse_series_folder(folder: PathLike, *, overwrite: bool) -> None:
+    """Raise OutputExistsError when `write_series` would have to: only slices that it wrote itself are ever replaced."""
+    target = Path(folder)
+    refuse_existing(target, overwrite=overwrite, folder=True)
+    foreign = next((e for e in sorted(target.iterdir()) if not _is_ours(e)), None) if target.is_dir() else None
+    if foreign is not None:
+        raise OutputExistsError(
+            f"{target}: holds {foreign.name}, which is no slice that taskct wrote, so the folder is not overwritten; choose "
+            "another name"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,6 +295,18 @@ def _check_texts(description: str, method: str) -> None:
         raise InputError(f"description {description!r}: DICOM allows 64 printable characters without a backslash")
     if len(method) > 900 or not method.isprintable():
         raise InputError("method: expected at most 900 printable characters on one line")
+
+
+def _is_ours(entry: Path) -> bool:
+    """True for a CT file of `write_series`: derived, and by its own word made by taskct."""
+    if entry.is_symlink() or not entry.is_file():
+        return False
+    try:
+        found = dcmread(entry, stop_before_pixels=True, specific_tags=["SOPClassUID", "ImageType", "Manufacturer"])
+        kind = [str(word) for word in found.get("ImageType") or ()]
+        return found.get("SOPClassUID") == CT and kind[:1] == ["DERIVED"] and found.get("Manufacturer") == "taskct"
+    except Exception:  # whatever is wrong with it, it is not ours
+        return False
 
 
 def _refuse_source_folder(folder: Path, source: PathLike | Sequence[Dataset] | None, case: Case) -> None:
