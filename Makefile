@@ -27,15 +27,6 @@ check: $(READY)
 test: check
 	$(BIN)/python -m pytest -q
 
-bench: $(READY) .venv-peers/.ready  ## our projectors beside ASTRA, scikit-image and RTK, which live in an environment of their own
-	$(BIN)/python benchmarks/projectors/compare.py --peers .venv-peers/bin/python
-	$(BIN)/python benchmarks/agree_with_astra.py --peer-python .venv-peers/bin/python
-
-.venv-peers/.ready: benchmarks/projectors/requirements-peers.txt
-	$(PYTHON) -m venv .venv-peers
-	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r $<
-	touch $@
-
 docs: $(READY)  ## the pages and figures that need no data of yours; the others say in their first lines what they want
 	$(BIN)/python docs/make_dose_table.py
 	$(BIN)/python docs/make_data_tables.py
