@@ -146,3 +146,13 @@ def test_a_stopped_command_leaves_nothing_half_written(tmp_path: Path, number: i
     os.kill(job.pid, number)
     assert job.wait(timeout=30) == code
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("module", ["taskct.cli.exits", "typer"])
+def test_an_interrupt_while_modules_are_imported_is_one_line(module: str) -> None:
+    code = (
+        "import sys\nfrom taskct.cli import main\nclass Stop:\n    def find_spec(self, name, *more):\n"
+        f"        if name == {module!r}: raise KeyboardInterrupt\nsys.meta_path.insert(0, Stop())\nmain(['--help'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "taskct: interrupted\n")

@@ -97,8 +97,8 @@ def test_existing_output_is_kept_without_overwrite(ct: Path, beam: Path, tmp_pat
     ("words", "code", "reason"),
     [
         (("--out", "scan.nii"), 2, "a scan file ends in .h5; name it scan.h5"),
-        (("--slices", "9:12"), 2, "case ct has slices 0 to 3"),
-        (("--slices", "7"), 2, "has slices 0 to 3"),
+        (("--slices", "9:12"), 2, "case ct has slices 0 to 3; 9:12 is none of them"),
+        (("--slices", "9999"), 2, "has slices 0 to 3; 9999 is none of them"),
         (("--slices", "x"), 2, "--slices expects"),
         (("--dose", "0"), 2, "fraction > 0"),
         (("--photons", "-1"), 2, "photons > 0"),
@@ -125,7 +125,7 @@ def test_a_scan_that_cannot_be_is_refused_in_one_line_and_leaves_nothing(  # noq
         (("--set", "windwo=hann"), "did you mean 'window'"),
         (("--method", "fpb"), "did you mean 'fbp'"),
         (("--set", "window"), "expected name=value"),
-        (("--slices", "1:2"), "a scan file is reconstructed as it is"),
+        (("--slices", "1:2"), "a scan file is reconstructed as it is, or at"),
         (("--out", "volume.png"), "expected a name that ends in .nii.gz"),
     ],
 )
@@ -147,3 +147,83 @@ def test_a_damaged_scan_file_is_exit_code_3(ct: Path, beam: Path, tmp_path: Path
     scan.write_bytes(scan.read_bytes()[:-1000])
     code, _, err = taskct_says("reconstruct", scan, "--out", tmp_path / "v.nii")
     assert code == 3 and err.startswith(f"taskct: {scan}: ") and err.count("\n") == 1
+
+
+def test_overwrite_never_deletes_a_folder_that_taskct_did_not_write(
+    ct: Path, beam: Path, tmp_path: Path, taskct_says: Says
+) -> None:
+    scan, home = tmp_path / "scan.h5", tmp_path / "home"
+    taskct_says("simulate", ct, "--beam", beam, "--out", scan)
+    home.mkdir()
+    (home / "thesis.txt").write_text("years of work")
+    code, _, err = taskct_says("reconstruct", scan, "--out", home, "--overwrite")
+    assert code == 2 and "holds thesis.txt, which is no slice that taskct wrote" in err and err.count("\n") == 1
+    assert (home / "thesis.txt").read_text() == "years of work"
+
+
+def test_the_input_is_never_the_output(ct: Path, beam: Path, tmp_path: Path, taskct_says: Says) -> None:
+    before = ct.read_bytes()
+    code, _, err = taskct_says("reconstruct", ct, "--beam", beam, "--out", ct, "--overwrite")
+    assert code == 2 and "is the input" in err and ct.read_bytes() == before
+    lodopab = tmp_path / "slices.h5"
+    lodopab.write_bytes(b"x")
+    code, _, err = taskct_says("simulate", lodopab, "--out", lodopab, "--overwrite")
+    assert code == 2 and "is the input" in err and lodopab.read_bytes() == b"x"
+
+
+def test_a_scan_file_is_lowered_to_a_dose_below_its_own(ct: Path, beam: Path, tmp_path: Path, taskct_says: Says) -> None:
+    from taskct.simulate import lower_dose
+
+    scan, volume = tmp_path / "scan.h5", tmp_path / "low.nii"
+    taskct_says("simulate", ct, "--beam", beam, "--dose", "0.5", "--slices", "2:4", "--out", scan)
+    code, _, err = taskct_says("reconstruct", scan, "--dose", "0.1", "--seed", "3", "--out", volume)
+    assert (code, err) == (0, "")
+    full = read_scan(scan)
+    assert full.dose is not None
+    p = lower_dose(full.p, full.dose, 0.1, seed=3, case_id="ct", items=[2, 3])
+    from taskct.recon import fbp
+
+    wanted = full.to_case(fbp(p, full.projector()))
+    assert torch.allclose(read_nifti(volume).hu, wanted.hu, atol=0.01)  # float32 on the way to the file
+    code, _, err = taskct_says("reconstruct", scan, "--dose", "0.9", "--out", tmp_path / "high.nii")
+    assert code == 2 and "was taken at 0.5 of full dose" in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--photons", "1e4"),
+        ("--electronic-std", "0"),
+        ("--noise-free",),
+        ("--beam", "lodopab"),
+        ("--views", "9"),
+        ("--seed", "1"),
+        ("--refine", "1"),
+        ("--series", "1.2"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_options_of_a_ct_are_refused_for_a_scan_file(
+    words: tuple[str, ...], ct: Path, beam: Path, tmp_path: Path, taskct_says: Says
+) -> None:
+    scan = tmp_path / "scan.h5"
+    taskct_says("simulate", ct, "--beam", beam, "--slices", "0", "--out", scan)
+    code, _, err = taskct_says("reconstruct", scan, *words, "--out", tmp_path / "v.nii")
+    assert code == 2 and f"leave out {words[0]}\n" in err and err.count("\n") == 1
+
+
+def test_more_than_full_dose_and_a_scan_of_a_scan_are_refused_with_advice(
+    ct: Path, beam: Path, tmp_path: Path, taskct_says: Says
+) -> None:
+    scan = tmp_path / "scan.h5"
+    taskct_says("simulate", ct, "--beam", beam, "--slices", "0", "--out", scan)
+    for words in (
+        ("simulate", ct, "--dose", "1.5", "--out", tmp_path / "a.h5"),
+        ("reconstruct", ct, "--dose", "1.5", "--out", tmp_path / "a.nii"),
+        ("evaluate", ct, "--methods", "fbp", "--doses", "2", "--out", tmp_path / "a"),
+    ):
+        code, _, err = taskct_says(*words)
+        assert code == 2 and "expected a fraction of full dose up to 1; raise --photons for more" in err
+    code, _, err = taskct_says("simulate", scan, "--out", tmp_path / "a.h5")
+    assert code == 2 and "taskct reconstruct" in err
+    assert not (tmp_path / "a.h5").exists()

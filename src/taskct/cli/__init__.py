@@ -7,19 +7,29 @@ it was (see `exits`); `--debug`, anywhere on the line, adds the traceback.
 from __future__ import annotations
 
 import sys
-import warnings
-from collections.abc import Sequence
 
-from taskct.cli.exits import exit_code, explain, raise_on_terminate, warn_in_one_line
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run `taskct` with `args` (default: the words of this process) and exit."""
-    words = list(sys.argv[1:] if args is None else args)
-    debug = "--debug" in words
-    words = [w for w in words if w != "--debug"]
+    try:  # Ctrl-C may come while the first modules are being imported
+        _main(list(sys.argv[1:] if args is None else args))
+    except KeyboardInterrupt:
+        print("taskct: interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def _main(words: list[str]) -> None:
+    import warnings
+
+    from taskct.cli.exits import exit_code, explain, raise_on_terminate, warn_in_one_line
     from taskct.cli.verbs import app
 
+    debug = "--debug" in words
+    words = [w for w in words if w != "--debug"]
     with warnings.catch_warnings(), raise_on_terminate():
         if not debug:
             warnings.showwarning = warn_in_one_line

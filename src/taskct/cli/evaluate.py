@@ -42,7 +42,7 @@ def run(
       taskct evaluate runs/first --seed 1 --out runs/second
     """
     from taskct.cli.experiment import Experiment, read_experiment, run_experiment
-    from taskct.cli.words import parse_beam, parse_label_names, parse_methods, parse_numbers
+    from taskct.cli.words import check_fraction, parse_beam, parse_label_names, parse_methods, parse_numbers
     from taskct.core.config import from_dict, to_dict
     from taskct.core.errors import ConfigError
     from taskct.core.runs import is_run
@@ -66,6 +66,7 @@ def run(
         config["beam"] = {**config.get("beam", {"preset": "clinical_fan"}), "views": views}
     dose: dict[str, Any] = {"photons": photons, "electronic_std": electronic_std}
     dose["fractions"] = list(parse_numbers(doses, option="--doses")) if doses else None
+    check_fraction(*(dose["fractions"] or ()), option="--doses")
     config["dose"] = {**config.get("dose", {}), **{k: v for k, v in dose.items() if v is not None}}
     table = run_experiment(from_dict(Experiment, config), out, overwrite=overwrite)
     typer.echo(str(table))

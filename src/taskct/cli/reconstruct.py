@@ -8,8 +8,11 @@ import typer
 
 from taskct.cli import options
 
+_OF_A_CT = ("photons", "electronic_std", "noise_free", "beam", "views", "slices", "refine", "series")
+
 
 def run(
+    ctx: typer.Context,
     source: Path = typer.Argument(..., metavar="SCAN|CT", help="A scan file, or a CT to scan first."),
     out: Path = typer.Option(
         ..., "--out", "-o", metavar="VOL.nii.gz|FOLDER", help="NIfTI file, or a folder for a derived DICOM series."
@@ -34,26 +37,36 @@ def run(
 ) -> None:
     """Reconstruct a scan, or scan a CT at some dose and reconstruct that.
 
+    Of a scan file --dose makes a scan at lower dose; the other options of a scan go with a CT only.
+
     \b
     Examples:
       taskct reconstruct scan.h5 --window hann --out low.nii.gz
+      taskct reconstruct scan.h5 --dose 0.1 --out lower.nii.gz
       taskct reconstruct series/ --dose 0.1 --method tv_min --set strength=0.5 --out low_dose
     """
     import time
 
-    from taskct.cli.scanning import is_scan_file, open_input, scan_of
-    from taskct.cli.words import method_from_words
+    from taskct.cli.scanning import is_scan_file, lower, open_input, scan_of
+    from taskct.cli.words import check_fraction, method_from_words
     from taskct.cli.writing import reconstruct_scan, refuse_output, write_volume
     from taskct.core.errors import InputError
     from taskct.data.scan import read_scan
 
     words = [*settings, *([f"window={window}"] if window else [])]
     reconstruct = method_from_words(method, words)
-    refuse_output(out, overwrite=overwrite)
+    check_fraction(dose, option="--dose")
+    refuse_output(out, source, original, overwrite=overwrite)
     if is_scan_file(source):
-        if slices is not None:
-            raise InputError("--slices chooses slices of a CT; a scan file is reconstructed as it is")
+        lowered = _is_given(ctx, "dose")
+        wrong = [name for name in (*_OF_A_CT, *(() if lowered else ("seed",))) if _is_given(ctx, name)]
+        if wrong:
+            listed = ", ".join("--" + name.replace("_", "-") for name in wrong)
+            raise InputError(
+                f"{source}: a scan file is reconstructed as it is, or at a lower --dose (with a --seed); leave out {listed}"
+            )
         scan = read_scan(source)
+        scan = lower(scan, dose, seed=seed, source=source) if lowered else scan
     else:
         scan = scan_of(
             open_input(source, series=series),
@@ -77,3 +90,9 @@ def run(
     low, high = float(case.hu.min()), float(case.hu.max())
     shape = " x ".join(str(n) for n in case.hu.shape)
     typer.echo(f"{out}: {shape} voxels, {low:.0f} to {high:.0f} HU, by {what} in {took_s:.1f} s")
+
+
+def _is_given(ctx: typer.Context, name: str) -> bool:
+    """True when an option stands on the command line."""
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

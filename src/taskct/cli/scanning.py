@@ -63,6 +63,34 @@ def scan_of(
     )
 
 
+def lower(scan: Scan, fraction: float, *, seed: int, source: Path) -> Scan:
+    """The scan in the file `source` as it would look at a lower fraction of full dose."""
+    from dataclasses import replace
+
+    from taskct.core.provenance import provenance
+    from taskct.simulate import lower_dose
+
+    if scan.dose is None:
+        raise InputError(f"{source}: the dose of this scan is not known, or it has no noise; --dose cannot lower it")
+    if fraction > scan.dose.fraction:
+        raise InputError(
+            f"{source}: was taken at {scan.dose.fraction:g} of full dose; --dose {fraction:g} cannot be made from it, only "
+            "lower ones; simulate it from the CT"
+        )
+    p = lower_dose(
+        scan.p,
+        scan.dose,
+        fraction,
+        seed=seed,
+        case_id=scan.case_id,
+        items=scan.slices if scan.grid.ndim == 2 else ["volume"],
+        modulation=scan.modulation,
+        bowtie=scan.bowtie,
+    )
+    made = provenance(seed=seed, lowered_from=scan.dose.fraction)
+    return replace(scan, p=p, dose=scan.dose.at(fraction), provenance={**scan.provenance, "lower_dose": made})
+
+
 def _lodopab(case: Case, *, photons: float | None, fraction: float, seed: int) -> Scan:
     from taskct.core.provenance import provenance
     from taskct.core.units import MU_WATER_LODOPAB_PER_MM

@@ -30,12 +30,21 @@ def run(
     Example:
       taskct simulate series/ --dose 0.1 --electronic-std 10 --slices 3:9 --out scan.h5
     """
-    from taskct.cli.scanning import check_h5, open_input, scan_of
+    from taskct.cli.scanning import check_h5, is_scan_file, open_input, scan_of
+    from taskct.cli.words import check_fraction
+    from taskct.cli.writing import refuse_input
+    from taskct.core.errors import InputError
     from taskct.core.files import refuse_existing
     from taskct.data.scan import write_scan
 
     check_h5(out)
+    check_fraction(dose, option="--dose")
+    refuse_input(out, ct)
     refuse_existing(out, overwrite=overwrite)
+    if is_scan_file(ct):
+        raise InputError(
+            f"{ct}: is a scan already, not a CT; make a volume of it by taskct reconstruct (--dose lowers its dose)"
+        )
     case = open_input(ct, series=series)
     scan = scan_of(
         case,

@@ -47,6 +47,13 @@ def parse_numbers(text: str, *, option: str) -> tuple[float, ...]:
     return numbers
 
 
+def check_fraction(*fractions: float, option: str) -> None:
+    """Refuse more than full dose: it would be another scanner setting, and `--photons` is the word for that."""
+    for fraction in fractions:
+        if fraction > 1:
+            raise InputError(f"{option} {fraction:g}: expected a fraction of full dose up to 1; raise --photons for more")
+
+
 def parse_beam(text: str, *, views: int | None = None) -> Beam:
     """The name of a preset or a TOML file with a [beam] -> Beam; `views` replaces its number of views."""
     from taskct.geometry.config import beam_from_config, preset_beam

@@ -78,11 +78,12 @@ class Case:
 
     def take(self, slices: slice | int) -> Case:
         """The case restricted to some slices (a positive step is allowed); one slice keeps its z axis."""
+        words = str(slices) if isinstance(slices, int) else _words(slices)
         if isinstance(slices, int):
             slices = slice(slices, None if slices == -1 else slices + 1)
         numbers = range(len(self.hu))[slices]
         if len(numbers) == 0 or numbers.step < 1:
-            raise InputError(f"case {self.case_id} has slices 0 to {len(self.hu) - 1}; {slices} takes none of them")
+            raise InputError(f"case {self.case_id} has slices 0 to {len(self.hu) - 1}; {words} is none of them")
         assert self.affine_mm is not None
         affine = self.affine_mm.copy()
         affine[:3, 3] += affine[:3, 0] * numbers.start
@@ -99,3 +100,8 @@ class Case:
     def with_hu(self, hu: Tensor, **provenance: Any) -> Case:
         """The same study with other values (a reconstruction), and what made them added to its provenance."""
         return replace(self, hu=hu.detach().float().cpu(), provenance={**self.provenance, **provenance})
+
+
+def _words(slices: slice) -> str:
+    parts = [slices.start, slices.stop, *([] if slices.step is None else [slices.step])]
+    return ":".join("" if n is None else str(n) for n in parts)
