@@ -18,6 +18,7 @@ namespace taskct {
 constexpr int kPatchX = W == 4 ? 2 : 4, kPatchY = W / kPatchX;
 constexpr int kTile2d = 32;
 constexpr int kPatchesX = kTile2d / kPatchX, kPatches = kTile2d * kTile2d / W;
+static_assert(kPatches % W == 0, "patches of a tile are prepared in whole vectors");
 constexpr int64_t kEdge = 36;  // zeros beside a detector row: a table of 32 beside it reads zeros only
 
 enum class Beam { parallel, flat, curved };
@@ -39,6 +40,19 @@ inline F lane_cols() {
 }
 inline int patch_row(int patch) { return patch / kPatchesX * kPatchY; }
 inline int patch_col(int patch) { return patch % kPatchesX * kPatchX; }
+
+// The same as vectors.
+struct PatchPlaces {
+    F lane_row, lane_col;
+    alignas(64) float row[kPatches], col[kPatches];
+    PatchPlaces() : lane_row(lane_rows()), lane_col(lane_cols()) {
+        for (int p = 0; p < kPatches; p++) {
+            row[p] = float(patch_row(p));
+            col[p] = float(patch_col(p));
+        }
+    }
+};
+inline const PatchPlaces kPlaces;
 
 struct Tile {
     int row, col;
@@ -148,22 +162,22 @@ struct Looks {
 
     // `below`: how many detector columns before a pixel's own the table must hold.
     template <Beam beam> void prepare(const Sight &s, int64_t cols, int below) {
-        n = lane_rows() * s.n[0] + lane_cols() * s.n[1];
-        d = lane_rows() * s.d[0] + lane_cols() * s.d[1];
+        n = kPlaces.lane_row * s.n[0] + kPlaces.lane_col * s.n[1];
+        d = kPlaces.lane_row * s.d[0] + kPlaces.lane_col * s.d[1];
         gamma_step = s.gamma_step;
         const float half = s.span() / 2 + 0.002f;
         const float hn = s.n[0] * (kPatchY - 1) / 2 + s.n[1] * (kPatchX - 1) / 2;
         const float hd = s.d[0] * (kPatchY - 1) / 2 + s.d[1] * (kPatchX - 1) / 2;
-        const int32_t base = int32_t(std::clamp<int64_t>(s.base, -(1 << 24), 1 << 24)), last = int32_t(cols) + 2;
-        for (int p = 0; p < kPatches; p++) {
-            const float r = float(patch_row(p)), c = float(patch_col(p));
-            const float pn = s.n[2] + s.n[0] * r + s.n[1] * c, pd = s.d[2] + s.d[0] * r + s.d[1] * c;
-            const float x = position<beam, float>(pn + hn, 1.0f / (pd + hd), s.gamma_step, s.f0);
-            const float low = std::floor(x - half);
-            patch_n[p] = pn;
-            patch_d[p] = pd;
-            shift[p] = beam == Beam::curved ? s.f0 - low : -low;
-            start[p] = std::min(std::max(base + int32_t(low) - below, -int32_t(kEdge) + 1), last);
+        const int32_t base = int32_t(std::clamp<int64_t>(s.base, -(1 << 23), 1 << 23));
+        const F floor_at = splat(float(-kEdge + 1 + below)), top = splat(float(cols + 2 + below)), anchor = splat(float(base));
+        for (int p = 0; p < kPatches; p += W) {
+            const F r = load(kPlaces.row + p), c = load(kPlaces.col + p);
+            const F pn = s.n[2] + s.n[0] * r + s.n[1] * c, pd = s.d[2] + s.d[0] * r + s.d[1] * c;
+            const F x = position<beam, F>(pn + hn, reciprocal(pd + hd), s.gamma_step, s.f0), low = floor(x - half);
+            store(patch_n + p, beam == Beam::parallel ? pn - low : pn);
+            store(patch_d + p, pd);
+            store(shift + p, beam == Beam::curved ? s.f0 - low : -low);
+            store(start + p, truncate(min(max(anchor + low, floor_at), top)) - below);
         }
     }
 
@@ -171,6 +185,7 @@ struct Looks {
     template <Beam beam> F places(int patch, F &r) const {
         const F pn = n + splat(patch_n[patch]);
         r = beam == Beam::parallel ? F{} : reciprocal(d + splat(patch_d[patch]));
+        if (beam == Beam::parallel) return pn;
         return position<beam, F>(pn, r, gamma_step, 0.0f) + splat(shift[patch]);
     }
 };
