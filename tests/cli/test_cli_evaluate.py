@@ -117,3 +117,13 @@ def test_a_config_says_where_it_is_wrong(folder: Path) -> None:
         with pytest.raises(ConfigError, match=reason) as caught:
             read_experiment(path)
         assert str(caught.value).startswith(str(path))
+
+
+@pytest.mark.real_data
+def test_a_dicom_folder_takes_one_label_file(real_data: Path, folder: Path, taskct_says: Says) -> None:
+    code, _, _ = taskct_says(
+        "evaluate", real_data / "dicom_totalseg_siemens_j2k", "--labels",
+        real_data / "abdomen_totalseg_siemens20/labels_totalsegmentator.nii.gz", "--label-name", "5=liver",
+        "--slices", "10", "--views", "20", "--doses", "1", "--refine", "1", "--out", folder / "run",
+    )  # fmt: skip
+    assert code == 0 and "liver" in Table.read(folder / "run").regions

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from taskct.data.case import Case
+from taskct.data.dicom.write import write_series
 from taskct.data.nifti import write_nifti, write_nifti_labels
 
 Says = Callable[..., tuple[int, str, str]]
@@ -64,3 +65,48 @@ def test_a_real_series_is_described(real_data: Path, taskct_says: Says) -> None:
     code, out, _ = taskct_says("info", real_data / "dicom_totalseg_siemens_j2k")
     assert code == 0
     assert "20 x 512 x 512" in out and "JPEG 2000" in out and "SIEMENS, 120 kVp, Br38f" in out and "readable     yes" in out
+
+
+def test_a_truncated_series_is_described_and_exit_code_3(box: Case, tmp_path: Path, taskct_says: Says) -> None:
+    write_series(box, tmp_path / "ct")
+    for file in (tmp_path / "ct").iterdir():
+        file.write_bytes(file.read_bytes()[:-1000])
+    for path in (tmp_path / "ct", next((tmp_path / "ct").iterdir())):
+        code, out, err = taskct_says("info", path)
+        assert code == 3 and ("damaged files" in out or "truncated" in out) and str(path) in err and err.count("\n") == 1
+
+
+def test_an_empty_folder_is_exit_code_2_for_info_and_simulate(tmp_path: Path, taskct_says: Says) -> None:
+    (tmp_path / "empty").mkdir()
+    assert taskct_says("info", tmp_path / "empty")[0] == 2
+    assert taskct_says("simulate", tmp_path / "empty", "--out", tmp_path / "scan.h5")[0] == 2
+
+
+def test_what_is_left_of_a_scan_file_is_said_to_be_damaged(tmp_path: Path, taskct_says: Says) -> None:
+    import h5py
+
+    with h5py.File(tmp_path / "scan.h5", "w") as file:
+        file["p"] = [1.0]
+    code, _, err = taskct_says("info", tmp_path / "scan.h5")
+    assert code == 3 and "this scan file is damaged, it has no 'header'" in err
+
+
+def test_odd_values_are_said_when_a_ct_is_opened_and_impossible_ones_refused(tmp_path: Path, taskct_says: Says) -> None:
+    import nibabel
+    import numpy as np
+
+    beam = tmp_path / "beam.toml"
+    beam.write_text("schema = 1\nkind = 'parallel'\nviews = 6\ncols = 40\npixel_mm = 1.5\n")
+    values = np.linspace(0, 3000, 16 * 16 * 2, dtype=np.float32).reshape(16, 16, 2)
+    nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), tmp_path / "odd.nii")
+    nibabel.save(nibabel.Nifti1Image(values / 3000, np.eye(4)), tmp_path / "unit.nii")
+    for verb, out in (("simulate", "scan.h5"), ("evaluate", "run")):
+        more = ("--doses", "1") if verb == "evaluate" else ()
+        words = ("--beam", beam, "--refine", "1", *more, "--out", tmp_path / out)
+        code, _, err = taskct_says(verb, tmp_path / "odd.nii", *words)
+        assert (
+            code == 0
+            and "taskct: note: odd: values from 0 to 3000 hold no air (nothing below -300): these may not be HU\n" in err
+        )
+        code, _, err = taskct_says(verb, tmp_path / "unit.nii", *words, "--overwrite")
+        assert code == 3 and "normalised or attenuation, not HU" in err

@@ -260,3 +260,16 @@ def test_a_pair_of_files_is_refused(tmp_path):
 def test_values_that_begin_beyond_reason_are_refused(tmp_path):
     for offset in (3.0, 1e30, np.nan, -1.0):
         _refused(_damage(_good(tmp_path), 108, struct.pack("<f", offset)), FileFormatError, "begin at byte")
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 5), (1, 5, 1), (5, 1, 1), (1, 1, 1)])
+def test_volumes_of_one_voxel_along_flipped_axes_are_read(tmp_path, shape):
+    values = np.linspace(-1000, 200, int(np.prod(shape)), dtype=np.float32).reshape(shape)
+    case = read_nifti(_write_plain(tmp_path / "thin.nii", values))
+    assert sorted(case.hu.flatten().tolist()) == sorted(values.flatten().tolist())
+
+
+def test_normalised_values_are_refused_as_a_ct(tmp_path):
+    values = np.linspace(0, 1, 60, dtype=np.float32).reshape(3, 4, 5)
+    with pytest.raises(DataError, match="normalised or attenuation"):
+        read_nifti(_write_plain(tmp_path / "unit.nii", values))

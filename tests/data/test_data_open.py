@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from taskct.core.errors import DataError, FileFormatError, InputError, TaskctError, UnsupportedDataError
+from taskct.core.errors import DataError, FileFormatError, InputError, TaskctError, UnitsError, UnsupportedDataError
 from taskct.data.case import Case
 from taskct.data.dicom.write import write_series
 from taskct.data.nifti import write_nifti, write_nifti_labels
@@ -190,7 +190,7 @@ def test_a_missing_path_is_refused(tmp_path):
 
 
 def test_an_empty_folder_is_refused(tmp_path):
-    _refused(tmp_path, UnsupportedDataError, "holds no")
+    _refused(tmp_path, InputError, "holds no")
 
 
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.mha", "a.nrrd", "a.h5"])
@@ -210,3 +210,27 @@ def test_several_volumes_in_one_folder_need_a_choice(tmp_path):
     write_nifti(_case(1), tmp_path / "b.nii")
     with pytest.raises(InputError, match="holds 2 volumes"):
         open_case(tmp_path)
+
+
+def test_one_label_file_labels_the_one_case_of_a_folder(tmp_path):
+    case = _case()
+    write_series(case, tmp_path / "ct")
+    labels = write_nifti_labels(case, tmp_path / "seg.nii.gz") or tmp_path / "seg.nii.gz"
+    (found,) = open_cases(tmp_path / "ct", labels=labels)
+    assert torch.equal(found.labels.long(), case.labels.long())
+    write_nifti(case, tmp_path / "ct" / "second.nii.gz")
+    with pytest.raises(InputError, match="one label file for 2 cases; give a folder"):
+        open_cases(tmp_path / "ct", labels=labels)
+
+
+@pytest.mark.real_data
+def test_a_dicom_seg_labels_the_series_beside_it(real_data):
+    folder = real_data / "dicom_seg_liver_3slice"
+    (found,) = open_cases(folder, labels=folder / "liver.dcm")
+    assert found.labels.unique().tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_case_of_values_that_are_not_finite_cannot_be_made(bad):
+    with pytest.raises(UnitsError, match="got 1 NaN or infinite"):
+        Case(torch.tensor([[[0.0, bad]]]), (1.0, 1.0, 1.0))

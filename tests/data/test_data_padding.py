@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from taskct.data.padding import odd_hu_range, replace_padding
+from taskct.core.errors import DataError
+from taskct.data.padding import odd_hu_range, refuse_impossible_hu, replace_padding
 
 
 @pytest.mark.parametrize("value", [-2000.0, -2048.0, -3024.0])
@@ -32,3 +33,15 @@ def test_values_that_are_no_hu_are_noted():
     assert "normalised" in odd_hu_range(np.array([0.0, 1.0]))
     assert "no image" in odd_hu_range(np.array([5.0, 5.0]))
     assert "range of CT" in odd_hu_range(np.array([-1000.0, 65535.0]))
+
+
+@pytest.mark.parametrize("ends", [(0.0, 1.0), (-1.0, 1.0), (0.0, 0.08), (-1000.0, 2e5), (-2e5, 3000.0)])
+def test_values_that_cannot_be_hu_are_refused_with_advice(ends):
+    with pytest.raises(DataError, match="HU") as caught:
+        refuse_impossible_hu("ct.nii", np.array(ends))
+    assert str(caught.value).startswith("ct.nii: values from")
+
+
+@pytest.mark.parametrize("ends", [(-1024.0, 65535.0), (0.0, 0.0), (0.0, 3926.0), (-32768.0, 3071.0)])
+def test_values_that_are_only_odd_are_not_refused(ends):
+    refuse_impossible_hu("ct.nii", np.array(ends))

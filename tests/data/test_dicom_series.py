@@ -299,7 +299,7 @@ def test_a_volume_above_the_limit_is_refused_before_it_is_made(tmp_path):
 
 def test_a_path_without_dicom_says_so(tmp_path):
     (tmp_path / "notes.txt").write_text("no image")
-    with pytest.raises(UnsupportedDataError, match="holds no DICOM file"):
+    with pytest.raises(InputError, match="holds no DICOM file"):
         read_series(tmp_path)
     with pytest.raises(FileFormatError, match="is not a DICOM file"):
         read_series(tmp_path / "notes.txt")

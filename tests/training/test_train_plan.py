@@ -11,7 +11,7 @@ import torch
 from typer.testing import CliRunner
 
 from taskct.cli.verbs import app
-from taskct.core.errors import ConfigError, UnsupportedDataError
+from taskct.core.errors import ConfigError, InputError
 from taskct.core.runs import load_run
 from taskct.data.case import Case
 from taskct.data.nifti import write_nifti
@@ -138,7 +138,7 @@ def test_a_folder_in_the_layout_of_lits_is_split_by_volume_onto_one_grid(tmp_pat
     with pytest.raises(ConfigError, match="pixel_mm is needed with a folder"):
         DataPlan(folder="x")
     (tmp_path / "none").mkdir()
-    with pytest.raises(UnsupportedDataError, match="none: holds no CT"):
+    with pytest.raises(InputError, match="none: holds no CT"):
         read_parts(DataPlan(folder=str(tmp_path / "none"), pixel_mm=1.0))
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from taskct.cli.scanning import is_scan_file
-from taskct.core.errors import InputError
+from taskct.core.errors import FileFormatError, InputError
 from taskct.core.runs import is_run, load_run
 
 if TYPE_CHECKING:
@@ -16,29 +16,39 @@ if TYPE_CHECKING:
     from taskct.data.scan import Scan
 
 
-def path(found: Path, *, labels: Path | None = None) -> list[str]:
-    """What lies at a path: a run folder, a scan file, a volume, or DICOM series."""
+def path(found: Path, *, labels: Path | None = None) -> Iterator[str]:
+    """What lies at a path: a run folder, a scan file, a volume, or DICOM series.
+
+    Raises FileFormatError after the last line when there are series but none that can be read.
+    """
     if found.is_dir() and is_run(found):
-        return run_folder(found)
+        yield from run_folder(found)
+        return
     from taskct.data.dicom.info import inspect_series
     from taskct.data.formats import kind_of
 
     if is_scan_file(found):
         from taskct.data.scan import read_scan
 
-        return scan_file(read_scan(found))
+        yield from scan_file(read_scan(found))
+        return
     if found.suffix == ".toml":
         from taskct.core.config import read_toml
 
-        return [f"config with {', '.join(read_toml(found)) or 'nothing in it'}"]
+        yield f"config with {', '.join(read_toml(found)) or 'nothing in it'}"
+        return
     if labels is not None or (found.is_file() and kind_of(found) != "dicom"):
         from taskct.data.open import open_case
 
-        return volume(open_case(found, labels=labels))
+        yield from volume(open_case(found, labels=labels))
+        return
     infos = inspect_series(found)
     if not infos:
         raise InputError(f"{found}: holds no DICOM, volume, scan or run; give a file or folder that does")
-    return [line for info in infos for line in series(info)]
+    for info in infos:
+        yield from series(info)
+    if not any(info.readable for info in infos):
+        raise FileFormatError(f"{found}: nothing here can be read as a CT; the lines marked odd say why")
 
 
 def series(info: SeriesInfo) -> list[str]:

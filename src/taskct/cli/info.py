@@ -21,5 +21,5 @@ def run(
 
     if system == (path is not None):
         raise InputError("give either a PATH to look at, or --system")
-    lines = describe.system() if path is None else describe.path(existing_path(path), labels=labels)
-    typer.echo("\n".join(lines))
+    for line in describe.system() if path is None else describe.path(existing_path(path), labels=labels):
+        typer.echo(line)

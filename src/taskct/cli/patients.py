@@ -52,9 +52,11 @@ def phantom_patients(seed: int, *, shape: tuple[int, int, int] = (8, 256, 256)) 
 
 def patients_of_ct(ct: Path, *, labels: Path | None, label_names: Mapping[int, str], series: str | None) -> Patients:
     """One CT: two slices are scored and another one tunes, well apart."""
+    from taskct.cli.scanning import show_notes
     from taskct.data.open import open_case
 
     case = open_case(ct, labels=labels, label_names=label_names or None, series_uid=series)
+    show_notes(case)
     count = len(case.hu)
     if count < 3:
         raise InputError(f"{ct}: has {count} slice(s); the demo needs 3 (two are scored, another one tunes TV)")

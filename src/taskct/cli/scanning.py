@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,23 +14,35 @@ if TYPE_CHECKING:
     from taskct.data.scan import Scan
 
 PHOTONS = 1e5  # per pixel in air; clinical scanners work between 1e4 and 1e6
+_MOST_NOTES = 5
 
 
 def open_input(path: Path, *, series: str | None = None) -> Case:
-    """The CT at `path`, whatever its format."""
+    """The CT at `path`, whatever its format; what is odd about it goes to stderr."""
     from taskct.data.open import open_case
 
-    return open_case(path, series_uid=series)
+    case = open_case(path, series_uid=series)
+    show_notes(case)
+    return case
+
+
+def show_notes(case: Case) -> None:
+    """What is odd about the values of a case, as lines on stderr; what headers lack is left to `taskct info`."""
+    notes = [note for note in case.provenance.get("notes", ()) if not note.endswith("is missing or empty")]
+    for note in notes[:_MOST_NOTES]:
+        print(f"taskct: note: {case.case_id}: {' '.join(note.split())}", file=sys.stderr)
+    if len(notes) > _MOST_NOTES:
+        print(f"taskct: note: {case.case_id}: and {len(notes) - _MOST_NOTES} more; see taskct info", file=sys.stderr)
 
 
 def is_scan_file(path: Path) -> bool:
-    """True for an HDF5 file that holds a taskct scan; LoDoPaB's files are HDF5 as well."""
+    """True for an HDF5 file that holds a taskct scan, or what is left of one; LoDoPaB's files are HDF5 as well."""
     from taskct.data.hdf5_guard import open_hdf5
 
     if not path.is_file() or path.suffix.lower() not in (".h5", ".hdf5"):
         return False
     with open_hdf5(path) as file:
-        return "header" in file and "p" in file
+        return "header" in file or "p" in file
 
 
 def scan_of(

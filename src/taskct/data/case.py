@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from taskct.core.errors import GeometryError, InputError
+from taskct.core.errors import GeometryError, InputError, UnitsError
 from taskct.core.units import MU_WATER_70KEV_PER_MM, to_mu
 from taskct.geometry import Grid
 
@@ -42,6 +42,9 @@ class Case:
     def __post_init__(self) -> None:
         if self.hu.ndim != 3 or self.hu.dtype != torch.float32:
             raise GeometryError(f"Case expects hu as float32 (Z, Y, X), got {self.hu.dtype} {tuple(self.hu.shape)}")
+        if self.hu.numel() and not all(abs(float(v)) < float("inf") for v in torch.aminmax(self.hu.detach())):  # NaN passes on
+            bad = int((~torch.isfinite(self.hu)).sum())
+            raise UnitsError(f"Case expects finite hu, got {bad} NaN or infinite values; mend them first (air is -1000 HU)")
         if self.labels is not None and self.labels.shape != self.hu.shape:
             raise GeometryError(
                 f"Case expects labels on the samples of hu {tuple(self.hu.shape)}, got {tuple(self.labels.shape)}; "

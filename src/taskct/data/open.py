@@ -67,7 +67,7 @@ def open_cases(
 
     A folder may be laid out as LiTS, the Medical Segmentation Decathlon, CHAOS, TotalSegmentator or LoDoPaB-CT, or hold any
     mixture of volume files and DICOM series, at any depth. One file gives one case (LoDoPaB: one per slice). `labels` is a
-    folder with label maps of the same file names, for layouts that have none of their own.
+    folder with label maps of the same file names, for layouts that have none of their own; a label file serves one case.
     Cases that cannot be read are named together in one error at the end; with `skip_bad` each is warned of instead.
     """
     options = {"labels": labels, "label_names": label_names, "resample_labels": resample_labels, "skip_bad": skip_bad}
@@ -92,12 +92,12 @@ def iter_cases(
         return
     places = find_cases(found) if found.is_dir() else [CasePlace(found, "")]
     if not places:
-        raise UnsupportedDataError(f"{found}: holds no CT (DICOM, NIfTI, MetaImage, NRRD or LoDoPaB images)")
+        raise InputError(f"{found}: holds no CT (DICOM, NIfTI, MetaImage, NRRD or LoDoPaB images)")
     bad: list[str] = []
     for place in places:
         own = place.labels
         if labels is not None:
-            own = Path(labels) if found.is_file() else _same_name(Path(labels), place)
+            own = Path(labels) if found.is_file() else _labels_of(Path(labels), place, count=len(places))
         try:
             case = _open_place(place, mu_water_per_mm, limit_bytes)
             yield _labelled(case, own, {**place.label_names, **(label_names or {})}, resample_labels, limit_bytes)
@@ -181,9 +181,13 @@ def _labelled(case: Case, labels: PathLike | None, names: Mapping[int, str] | No
     return replace(case, labels=values, label_names=found_names, provenance=provenance)
 
 
-def _same_name(folder: Path, place: CasePlace) -> Path | None:
-    """The label file of a case in a folder of labels: the same file name, else a folder or file named by its id."""
-    existing_path(folder, what="labels")
+def _labels_of(labels: Path, place: CasePlace, *, count: int) -> Path:
+    """The labels of one of `count` cases: a label file serves one case; in a folder, the same file name or the case's id."""
+    folder = existing_path(labels, what="labels")
+    if folder.is_file():
+        if count > 1:
+            raise InputError(f"{folder}: one label file for {count} cases; give a folder with label maps of the same names")
+        return folder
     for name in (place.name.name, place.case_id, f"{place.case_id}.nii.gz"):
         if (folder / name).exists():
             return folder / name

@@ -37,7 +37,16 @@ def canonical(volume: np.ndarray, affine_mm: np.ndarray, *, name: str) -> tuple[
             affine[:3, 3] += affine[:3, axis] * (volume.shape[axis] - 1)
             affine[:3, axis] *= -1
             volume = np.flip(volume, axis)
-    return np.ascontiguousarray(volume), affine
+    return contiguous(volume), affine
+
+
+def contiguous(array: np.ndarray) -> np.ndarray:
+    """The same values in C order with no negative stride, which torch refuses; copied only where needed.
+
+    An axis of length 1 that was flipped keeps its negative stride in `np.ascontiguousarray`.
+    """
+    array = np.ascontiguousarray(array)
+    return array.copy() if any(step < 0 for step in array.strides) else array
 
 
 def spacing_mm(affine_mm: np.ndarray) -> tuple[float, float, float]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 
+from taskct.core.errors import UnsupportedDataError
 from taskct.data.case import AIR_HU
 
 LOWEST_AIR_HU = -1024.0  # of 12-bit scanners
 PADDING_BELOW_HU = -1500.0  # air is -1000 and sharp kernels undershoot to about -1100; below this is no measurement
 _MAX_CT_HU = 32000.0  # metal on an extended scale ends at 30710
+_IMPOSSIBLE_HU = 1e5  # beyond what 16 bits hold
 
 
 def replace_padding(hu: np.ndarray, padding_value: float | None = None) -> tuple[np.ndarray, str | None]:
@@ -51,3 +55,23 @@ def odd_hu_range(hu: np.ndarray) -> str | None:
     if low > -300:
         return f"{span} hold no air (nothing below -300): these may not be HU"
     return None
+
+
+def refuse_impossible_hu(name: str | os.PathLike[str], hu: np.ndarray) -> None:
+    """UnsupportedDataError, beginning with `name`, for values that cannot be HU: normalised ones, attenuation, wrong scales.
+
+    One constant value passes, with the note of `odd_hu_range`. Ask before padding is replaced.
+
+    >>> refuse_impossible_hu("ct.nii", np.array([-1000.0, 3071.0]))
+    """
+    low, high = float(hu.min()), float(hu.max())
+    if low != high and low >= -1.0 and high <= 1.0 + 1e-6:
+        raise UnsupportedDataError(
+            f"{name}: values from {low:g} to {high:g} are normalised or attenuation, not HU (air -1000, water 0); "
+            "scale them back to HU first, attenuation with taskct.to_hu"
+        )
+    if low < -_IMPOSSIBLE_HU or high > _IMPOSSIBLE_HU:
+        raise UnsupportedDataError(
+            f"{name}: values from {low:g} to {high:g} are no HU (a CT ends near 31000); "
+            "check the file's scale (slope, intercept) and write it in HU"
+        )

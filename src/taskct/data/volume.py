@@ -14,8 +14,8 @@ from taskct.core.errors import FileFormatError
 from taskct.core.provenance import fingerprint
 from taskct.core.units import MU_WATER_70KEV_PER_MM
 from taskct.data.case import Case
-from taskct.data.orientation import canonical, spacing_mm
-from taskct.data.padding import odd_hu_range, replace_padding
+from taskct.data.orientation import canonical, contiguous, spacing_mm
+from taskct.data.padding import odd_hu_range, refuse_impossible_hu, replace_padding
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +56,11 @@ def case_from_volume(
         hu = np.asarray(volume.values, dtype=np.float32)
     if not np.isfinite(hu).all():
         raise FileFormatError(f"{path}: holds values beyond the range of float32; these are not HU")
+    if volume.may_be_padded:
+        refuse_impossible_hu(path, hu)
     hu, padding_note = replace_padding(hu) if volume.may_be_padded else (hu, None)
     notes = [*volume.notes, *(n for n in (padding_note, odd_hu_range(hu)) if n)]
-    tensor = torch.from_numpy(np.ascontiguousarray(hu))
+    tensor = torch.from_numpy(contiguous(hu))
     provenance: dict[str, Any] = {
         "format": format_name,
         "source": Path(path).name,

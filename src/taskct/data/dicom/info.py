@@ -17,7 +17,7 @@ from taskct.data.dicom.stack import Stack, arrange
 from taskct.data.dicom.syntaxes import syntax_name
 from taskct.data.dicom.values import text
 from taskct.data.orientation import spacing_mm
-from taskct.data.padding import odd_hu_range
+from taskct.data.padding import odd_hu_range, refuse_impossible_hu
 
 MAX_DECODED_FILES = 16  # the HU range of a long series is that of evenly picked files
 
@@ -127,7 +127,12 @@ def _hu_range(found: Scan, frames: list[Frame]) -> tuple[tuple[float, float] | N
     if filled:
         notes.append("pixels outside the scanned circle hold a padding value; it is read as air, -1000 HU")
     if lows:
-        notes += [note for note in [odd_hu_range(np.array([min(lows), max(highs)]))] if note]
+        ends = np.array([min(lows), max(highs)])
+        notes += [note for note in [odd_hu_range(ends)] if note]
+        try:
+            refuse_impossible_hu(found.name, ends)
+        except TaskctError as error:
+            return None, len(lows), [*notes, _without_path(found, error)]
     return ((min(lows), max(highs)) if lows else None), len(lows), notes
 
 

@@ -98,7 +98,7 @@ def choose(found: Scan, series_uid: str | None) -> Series:
         listed = "; ".join(s.line for s in found.series) or "none"
         raise InputError(f"{name}: no series {series_uid!r}; found: {listed}")
     if not found.series:
-        raise UnsupportedDataError(f"{name}: holds no DICOM file ({found.other_files} other file(s)); check the path")
+        raise InputError(f"{name}: holds no DICOM file ({found.other_files} other file(s)); check the path")
     candidates = [s for s in found.series if s.ct_files]
     if not candidates:
         listed = "; ".join(s.line for s in found.series)

@@ -23,7 +23,7 @@ from taskct.data.dicom.stack import Stack, arrange, describe_twins
 from taskct.data.dicom.syntaxes import syntax_name
 from taskct.data.dicom.values import number, text
 from taskct.data.orientation import canonical, spacing_mm
-from taskct.data.padding import odd_hu_range
+from taskct.data.padding import odd_hu_range, refuse_impossible_hu
 
 PathLike = str | os.PathLike[str]
 
@@ -47,6 +47,7 @@ def read_series(
     check_array_size(found.name, (len(stack.frames), *stack.frames[0].shape), 4, limit_bytes=limit_bytes)
     volume, filled, pixel_notes = _decode(stack)
     volume, affine_mm = canonical(volume, stack.affine_mm, name=found.name)
+    refuse_impossible_hu(found.name, volume)
     if filled:
         notes.append(f"{filled} pixels ({filled / volume.size:.1%}) outside the scanned circle were set to air, -1000 HU")
     notes += [note for note in [odd_hu_range(volume)] if note]
