@@ -51,6 +51,7 @@ BEAMS: dict[str, tuple[Beam, Grid]] = {
 def _scan(name: str = "fan", **changes: object) -> Scan:
     beam, grid = BEAMS[name]
     shape = (3, 1, beam.views, beam.cols) if grid.ndim == 2 else (1, 1, beam.views, beam.rows, beam.cols)
+    spacing_mm = grid.spacing_mm if grid.ndim == 3 else (2.0, *grid.spacing_mm)
     facts: dict = {
         "p": torch.rand(shape, generator=generator(0, name)),
         "beam": beam,
@@ -62,8 +63,8 @@ def _scan(name: str = "fan", **changes: object) -> Scan:
         "slices": (4, 6, 8) if grid.ndim == 2 else (0, 1, 2, 3),
         "modulation": torch.linspace(0.5, 1.5, beam.views),
         "bowtie": torch.linspace(0.1, 1.0, beam.cols, dtype=torch.float64),
-        "affine_mm": np.diag([2.0, 0.3, 0.3, 1.0]),
-        "spacing_mm": (2.0, 0.3, 0.3),
+        "affine_mm": np.diag([*spacing_mm, 1.0]),
+        "spacing_mm": spacing_mm,
         "provenance": {"seed": 3, "source": ["a.dcm", "b.dcm"], "nested": {"x": 0.1, "none": None}},
     }
     return Scan(**{**facts, **changes})
@@ -176,9 +177,16 @@ def _with_header(path: Path, **changes: object) -> Path:
         ({"slices": [1]}, "numbers of its 3 slices"),
         ({"slices": ["a", "b", "c"]}, "damaged"),
         ({"spacing_mm": [1, 2]}, "three positive spacing_mm"),
+        ({"spacing_mm": [2.0, 0.2, 0.1]}, "spacing_mm of its grid"),
+        ({"spacing_mm": [3.0, 0.1, 0.1]}, "affine_mm with spacing_mm"),
+        ({"grid__shape": [60_000, 60_000]}, "GiB"),
+        ({"grid__origin_mm": [-500.0, 0.0]}, "damaged"),
+        ({"beam__source_iso_mm": 0.2}, "damaged"),
         ({"case_id": ["x"]}, "not a text"),
         ({"provenance": 3}, "provenance is no table"),
         ({"mu_water_per_mm": "much"}, "damaged"),
+        ({"mu_water_per_mm": 20.0}, "between 0 and 1"),
+        ({"mu_water_per_mm": -0.02}, "between 0 and 1"),
         ({"p_fingerprint": "0" * 16}, "altered"),
     ],
 )
@@ -187,6 +195,34 @@ def test_a_header_that_contradicts_itself_is_refused_by_its_reason(changes: dict
     with pytest.raises(DataError, match=message) as caught:
         read_scan(path)
     assert str(caught.value).startswith(str(path)) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("affine", "message"),
+    [
+        (np.diag([2.0, 0.1, 0.0, 1.0]), "can be inverted"),
+        (np.ones((4, 4)), "can be inverted"),
+        (np.diag([2.0, 0.2, 0.1, 1.0]), "affine_mm with spacing_mm"),
+    ],
+)
+def test_an_affine_that_is_singular_or_contradicts_the_spacing_is_refused(
+    affine: np.ndarray, message: str, tmp_path: Path
+) -> None:
+    path = write_scan(_scan(), tmp_path / "scan.h5")
+    with h5py.File(path, "r+") as file:
+        file["affine_mm"][...] = affine
+    with pytest.raises(FileFormatError, match=message) as caught:
+        read_scan(path)
+    assert str(caught.value).startswith(str(path))
+
+
+@pytest.mark.parametrize("name", ["header", "p"])
+def test_a_file_that_lacks_its_header_or_projections_is_a_damaged_scan(name: str, tmp_path: Path) -> None:
+    path = write_scan(_scan(), tmp_path / "scan.h5")
+    with h5py.File(path, "r+") as file:
+        del file[name]
+    with pytest.raises(FileFormatError, match=f"this scan file is damaged, it has no '{name}'"):
+        read_scan(path)
 
 
 def test_a_header_that_is_missing_or_no_json_is_refused(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,8 +20,16 @@ import torch
 from torch import Tensor
 
 from taskct.core.config import from_dict
-from taskct.core.errors import DataError, FileFormatError, GeometryError, InputError, TaskctError, UnsupportedDataError
-from taskct.core.files import MAX_VOLUME_BYTES, atomic_path
+from taskct.core.errors import (
+    DataError,
+    FileFormatError,
+    GeometryError,
+    InputError,
+    TaskctError,
+    UnitsError,
+    UnsupportedDataError,
+)
+from taskct.core.files import MAX_VOLUME_BYTES, atomic_path, check_array_size
 from taskct.core.provenance import fingerprint
 from taskct.core.units import MU_WATER_70KEV_PER_MM, to_hu
 from taskct.data.case import Case
@@ -35,6 +44,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 _FORMAT = "taskct scan"
+_SAME_SPACING = 1e-3  # part; NIfTI keeps float32, DICOM text, and both are far closer
 _MAX_HEADER_BYTES = 2**20  # what `read_text` reads
 _PLAIN_BEAMS = {"ParallelBeam": ParallelBeam, "FanBeam": FanBeam, "ConeBeam": ConeBeam}
 _VECTORS = ("detector_mm", "col_step_mm", "row_step_mm", "source_mm", "direction")
@@ -93,6 +103,11 @@ class Scan:
         if placed.shape != (4, 4) or not np.isfinite(placed).all():
             raise GeometryError(f"Scan expects a finite affine_mm of shape (4, 4), got {placed.shape}")
         set_("affine_mm", placed)
+        _check_place(self.grid, spacing, placed)
+        if not 0 < self.mu_water_per_mm < 1:
+            raise UnitsError(
+                f"Scan expects mu_water_per_mm between 0 and 1 (water is about 0.02), got {self.mu_water_per_mm!r}"
+            )
         set_("patient_id", self.patient_id or self.case_id)
 
     def projector(self, *, backend: str = "auto") -> Projector:
@@ -150,12 +165,15 @@ def read_scan(path: str | os.PathLike[str], *, limit_bytes: int = MAX_VOLUME_BYT
             return _read(file, path, limit_bytes)
         except DataError:
             raise
-        except (TaskctError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+        except (TaskctError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError) as error:
             text = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
             raise FileFormatError(f"{path}: this scan file is damaged or inconsistent ({text})") from error
 
 
 def _read(file: h5py.File, path: str | os.PathLike[str], limit_bytes: int) -> Scan:
+    missing = [name for name in ("header", "p") if name not in file]
+    if len(missing) == 1:
+        raise FileFormatError(f"{path}: this scan file is damaged, it has no {missing[0]!r}; write it again")
     head = json.loads(read_text(file, "header"), parse_constant=_no_constant)
     if not isinstance(head, dict) or head.get("format") != _FORMAT:
         raise FileFormatError(f"{path}: is HDF5, but no taskct scan")
@@ -165,6 +183,8 @@ def _read(file: h5py.File, path: str | os.PathLike[str], limit_bytes: int) -> Sc
         )
     beam = _read_beam(file, head["beam"], limit_bytes)
     grid = Grid(**head["grid"])
+    slices = (len(head["slices"]),) if grid.ndim == 2 else ()
+    check_array_size(path, (*slices, *grid.shape), 4, limit_bytes=limit_bytes)  # what a reconstruction will take
     declared = tuple(file["p"].shape)
     if declared[1:] != _p_shape(beam, grid):
         raise FileFormatError(f"{path}: declares p of shape {declared}, but its beam makes (B, {_p_shape(beam, grid)})")
@@ -181,7 +201,7 @@ def _read(file: h5py.File, path: str | os.PathLike[str], limit_bytes: int) -> Sc
             raise FileFormatError(f"{path}: {name} is {head[name]!r}, not a text")
     if not isinstance(head["provenance"], dict):
         raise FileFormatError(f"{path}: the provenance is no table")
-    return Scan(
+    scan = Scan(
         p=torch.from_numpy(values),
         beam=beam,
         grid=grid,
@@ -195,6 +215,10 @@ def _read(file: h5py.File, path: str | os.PathLike[str], limit_bytes: int) -> Sc
         provenance=head["provenance"],
         **optional,
     )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a truncated view is said when it is reconstructed
+        scan.projector()  # refuses a beam that cannot see the grid; nothing large is made yet
+    return scan
 
 
 def _header(scan: Scan) -> dict[str, Any]:
@@ -237,6 +261,18 @@ def _p_shape(beam: Beam, grid: Grid) -> tuple[int, ...]:
             raise GeometryError(f"a scan of a 2D grid has one detector row, got {beam.rows}; use a 3D grid")
         return (1, beam.views, beam.cols)
     return (1, beam.views, beam.rows, beam.cols)
+
+
+def _check_place(grid: Grid, spacing_mm: np.ndarray, affine_mm: np.ndarray) -> None:
+    """The grid, the spacing and the affine must tell the same sample distances."""
+    own = np.array(grid.spacing_mm)
+    if not np.allclose(spacing_mm[-grid.ndim :], own, rtol=_SAME_SPACING, atol=0):
+        raise GeometryError(f"Scan expects the spacing_mm of its grid {grid.spacing_mm}, got {tuple(spacing_mm.tolist())}")
+    lengths = np.linalg.norm(affine_mm[:3, :3], axis=0)
+    if abs(np.linalg.det(affine_mm[:3, :3])) < 0.5 * lengths.prod() or not lengths.all():
+        raise GeometryError(f"Scan expects an affine_mm that can be inverted, got {affine_mm[:3, :3].tolist()}")
+    if not np.allclose(lengths, spacing_mm, rtol=_SAME_SPACING, atol=0):
+        raise GeometryError(f"Scan expects an affine_mm with spacing_mm {tuple(spacing_mm.tolist())}, got {lengths.tolist()}")
 
 
 def _plain(value: Any) -> Any:
