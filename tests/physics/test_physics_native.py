@@ -70,6 +70,8 @@ def beams() -> dict[str, tuple[Grid, Beam]]:
         "fan flat": FanBeam(**FAN, pixel_mm=1.8, col_offset_mm=0.45),
         "fan curved": FanBeam(**FAN, pixel_mm=1.7, col_offset_mm=-0.5, curved=True, arc_deg=-250.0),
         "fan, fine detector": FanBeam(**{**FAN, "cols": 600}, pixel_mm=0.21),
+        "fan, fine detector that cuts off": FanBeam(**{**FAN, "cols": 50}, pixel_mm=0.55),
+        "fan curved, fine detector that cuts off": FanBeam(**{**FAN, "cols": 50}, pixel_mm=0.6, curved=True),
         "fan, source close": FanBeam(views=12, cols=120, pixel_mm=1.9, source_iso_mm=46, source_detector_mm=100, curved=True),
         "fan vectors": tilted(rng, 9, rows=1, cols=64, dim=2),
         "parallel vectors": tilted(rng, 9, rows=1, cols=64, dim=2, parallel=True),

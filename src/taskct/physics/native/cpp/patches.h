@@ -19,7 +19,7 @@ constexpr int kPatchX = W == 4 ? 2 : 4, kPatchY = W / kPatchX;
 constexpr int kTile2d = 32;
 constexpr int kPatchesX = kTile2d / kPatchX, kPatches = kTile2d * kTile2d / W;
 static_assert(kPatches % W == 0, "patches of a tile are prepared in whole vectors");
-constexpr int64_t kEdge = 36;  // zeros beside a detector row: a table of 32 beside it reads zeros only
+constexpr int64_t kEdge = 48;  // zeros beside a detector row: a table of 32 and 8 taps beside it read zeros only
 
 enum class Beam { parallel, flat, curved };
 
