@@ -1,5 +1,5 @@
 # Two commands do all the set-up: `make demo` and `make test`. Each makes .venv from constraints.txt when it is missing.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
