@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded: at 64 pixels more threads cost more than they give
+
 import pytest
 
 REAL_DATA = Path(os.environ.get("TASKCT_REAL_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
