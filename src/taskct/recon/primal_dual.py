@@ -79,9 +79,9 @@ def tv_steps(
     if nonnegative:
         mu = mu.clamp(min=0)
     seen = forward(mu)
-    r = seen - measured
+    r = torch.zeros_like(seen)  # not seen - measured: what no image explains in p would first be pushed into mu
     z = torch.zeros_like(gradient(mu, spacing))
-    pull = back(r)  # K^T r
+    pull = torch.zeros_like(mu)  # K^T r
     for iteration in range(1, iterations + 1):
         new = mu - T * (pull + gradient_adjoint(z, spacing))
         if nonnegative:
