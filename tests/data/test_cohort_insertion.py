@@ -103,6 +103,45 @@ def test_impossible_requests_are_refused_with_a_place_to_try(case: Case) -> None
         remove_lesion(case, centre_mm=CENTRE_MM, seed=0)
 
 
+def single_slice(thickness_mm: float, **provenance: object) -> Case:
+    """One slice of flat liver, `thickness_mm` from its neighbours."""
+    labels = torch.zeros(1, 64, 64, dtype=torch.uint8)
+    labels[:, 8:56, 8:56] = 1
+    return Case(torch.full((1, 64, 64), 100.0), (thickness_mm, 2.0, 2.0), labels=labels, provenance=provenance)
+
+
+def test_a_slice_thicker_than_the_lesion_dilutes_its_contrast_by_the_part_that_it_fills() -> None:
+    ball = {"centre_mm": (0.0, 0.0, 0.0), "radius_mm": 8.0, "contrast_hu": -40.0, "seed": 0, "roughness": 0.0, "edge_mm": 0.0}
+    middle = {}
+    for thickness_mm in (2.0, 20.0, 24.0):
+        made = insert_lesion(single_slice(thickness_mm), **ball)  # type: ignore[arg-type]
+        middle[thickness_mm] = float((made.hu - 100).min())
+        ends = 2 * made.provenance["lesions"][0]["semi_axes_mm"][0]  # what of the middle pixel's column is lesion
+        # the column's share to one of 16 sub-samples; the middle pixel lies 1.4 mm beside the lesion's axis: 2 %
+        assert middle[thickness_mm] == pytest.approx(-40 * min(1.0, ends / thickness_mm), rel=0.08)
+    assert middle[20.0] > -38 and middle[24.0] > -33  # lost in a thick slice
+
+
+def test_thin_slices_far_apart_keep_the_full_contrast_when_they_are_known_to_be_thin() -> None:
+    ball = {"centre_mm": (0.0, 0.0, 0.0), "radius_mm": 6.0, "contrast_hu": -40.0, "seed": 0}
+    for case in (single_slice(25.0, slice_thickness_mm=1.0), single_slice(25.0, source="built-in abdominal cohort")):
+        made = insert_lesion(case, **ball)  # type: ignore[arg-type]
+        assert float((made.hu - 100).min()) == pytest.approx(-40, abs=1e-4) and bool((made.labels == 2).any())
+    said = insert_lesion(single_slice(25.0), **ball, slice_thickness_mm=0)  # type: ignore[arg-type]
+    assert torch.equal(said.hu, made.hu)
+
+
+def test_a_lesion_that_fills_no_voxel_by_half_is_refused_with_the_thickness() -> None:
+    ball = {"centre_mm": (0.0, 0.0, 0.0), "radius_mm": 4.0, "contrast_hu": -40.0, "seed": 0}
+    with pytest.raises(InputError, match=r"fills at most [23]\d% of a voxel of slices 25 mm thick .* slice_thickness_mm"):
+        insert_lesion(single_slice(25.0), **ball)  # type: ignore[arg-type]
+    beside = {**ball, "centre_mm": (10.0, 0.0, 0.0)}
+    with pytest.raises(InputError, match=r"fills at most 0% of a voxel of slices 0 mm thick and 25 mm apart"):
+        insert_lesion(single_slice(25.0), **beside, slice_thickness_mm=0)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="slice_thickness_mm from 0"):
+        insert_lesion(single_slice(25.0), **ball, slice_thickness_mm=-1)  # type: ignore[arg-type]
+
+
 @pytest.mark.real_data
 def test_a_lesion_goes_into_a_real_liver_and_out_again(real_data: Path) -> None:
     import nibabel as nib

@@ -18,6 +18,8 @@ from taskct.data.cohort.lesions import PATTERNS, Lesion, draw_shape, lesion_dist
 MOST_OUTSIDE = 0.25  # share of a lesion that the organ's surface may cut off
 _SHELL_MM = 10.0  # how far round a lesion its organ is sampled
 _BLEND_MM = 2.0
+_BUILT_IN = "built-in abdominal cohort"  # their slices are thin, however far apart they are
+_MOST_PARTS = 16
 Window = tuple[slice, slice, slice]
 
 
@@ -33,6 +35,7 @@ def insert_lesion(
     roughness: float = 0.2,
     organ_label: int = LIVER_LABEL,
     lesion_label: int = TUMOUR_LABEL,
+    slice_thickness_mm: float | None = None,
 ) -> Case:
     """The case with one more lesion: `contrast_hu` is added, so the organ's texture and noise stay as they were.
 
@@ -41,7 +44,11 @@ def insert_lesion(
     `edge_mm`. Voxels more than half covered get `lesion_label`; the record is added to `provenance["lesions"]`.
     Do this before projecting: then dose, noise and reconstruction treat the lesion like everything else.
 
-    Raises InputError for a case without labels, a centre outside the organ, or a lesion more than a quarter outside it.
+    A slice averages over `slice_thickness_mm`, so a lesion thinner than a slice loses contrast there, as in a scanner. Not
+    given, it is what the DICOM series says, 0 for built-in patients (thin, however far apart), else the distance of slices.
+
+    Raises InputError for a case without labels, a centre outside the organ, a lesion more than a quarter outside it, and one
+    that fills no voxel by half, since slices are too thick or lie beside it.
     """
     _check_request(case, radius_mm, contrast_hu, pattern=pattern, edge_mm=edge_mm, roughness=roughness)
     assert case.labels is not None and case.affine_mm is not None
@@ -64,10 +71,12 @@ def insert_lesion(
             f"case {case.case_id}: centre_mm {_text(lesion.centre_mm)} is not in the {name}; "
             f"choose a place there, such as {_text(_deepest_mm(case, organ))}"
         )
-    window = _window(case, lesion)
-    cover, share = _cover(case, lesion, window)
+    thickness_mm = _thickness(case, slice_thickness_mm)
+    window = _window(case, lesion, thickness_mm)
+    cover, share = _cover(case, lesion, window, thickness_mm)
     inside = organ[window]
-    outside = 1 - float((cover * inside).sum() / max(float(cover.sum()), 1e-9))  # of what lies in the volume
+    covered = float(cover.sum())
+    outside = 1 - float((cover * inside).sum()) / covered if covered > 0 else 0.0  # of what lies in the volume
     if outside > MOST_OUTSIDE:
         raise InputError(
             f"case {case.case_id}: {outside:.0%} of a lesion of radius {radius_mm:g} mm at {_text(lesion.centre_mm)} "
@@ -77,6 +86,13 @@ def insert_lesion(
     hu, labels = case.hu.clone(), case.labels.clone()
     hu[window] += torch.from_numpy((cover * inside * profile_hu(lesion, share)).astype(np.float32))
     mask = torch.from_numpy((cover > 0.5) & inside)
+    if not bool(mask.any()):
+        raise InputError(
+            f"case {case.case_id}: a lesion of radius {radius_mm:g} mm at {_text(lesion.centre_mm)} fills at most "
+            f"{float((cover * inside).max()):.0%} of a voxel of slices {thickness_mm:g} mm thick and {case.spacing_mm[0]:g} mm "
+            "apart, so no voxel would show or be labelled as lesion; make it larger, move it to the middle of a slice, or say "
+            "slice_thickness_mm if slices are thinner than that"
+        )
     labels[window][mask] = lesion_label
     slices = tuple(int(k) + window[0].start for k in np.where(mask.any(2).any(1).numpy())[0])
     lesion = replace(lesion, slices=slices, visible_mm3=float(mask.sum()) * _voxel_mm3(case))
@@ -175,21 +191,36 @@ def _borrowed_texture(case: Case, hole: np.ndarray, box: Window, *, organ_label:
     return texture
 
 
-def _cover(case: Case, lesion: Lesion, window: Window) -> tuple[np.ndarray, np.ndarray]:
+def _cover(case: Case, lesion: Lesion, window: Window, thickness_mm: float) -> tuple[np.ndarray, np.ndarray]:
     """(share of each voxel in `window` that the lesion covers, share of the radius at its centre)."""
-    parts = [max(1, round(s / 1.0)) for s in case.spacing_mm]  # sub-samples about a millimetre apart
-    parts = [min(p, 4) for p in parts]
-    width = np.hypot(min(s / p for s, p in zip(case.spacing_mm, parts, strict=True)), lesion.edge_mm)
+    sizes = [thickness_mm, *case.spacing_mm[1:]]
+    parts = [min(max(1, round(s)), _MOST_PARTS) for s in sizes]  # sub-samples about a millimetre apart
+    width = np.hypot(min(s / p for s, p in zip(sizes[1:], parts[1:], strict=True)), lesion.edge_mm)
     index = [np.arange(s.start, s.stop, dtype=np.float64) for s in window]
     total = np.zeros([len(i) for i in index], np.float32)
     for kz in range(parts[0]):
         for ky in range(parts[1]):
             for kx in range(parts[2]):
-                shift = [(k + 0.5) / p - 0.5 for k, p in zip((kz, ky, kx), parts, strict=True)]
+                shift = [
+                    ((k + 0.5) / p - 0.5) * size / step  # in voxels
+                    for k, p, size, step in zip((kz, ky, kx), parts, sizes, case.spacing_mm, strict=True)
+                ]
                 distance, _ = lesion_distance(lesion, *_places(case, index, shift))
                 total += np.clip(0.5 - distance / width, 0, 1)
     _, share = lesion_distance(lesion, *_places(case, index, [0.0, 0.0, 0.0]))
     return total / np.prod(parts), share
+
+
+def _thickness(case: Case, given_mm: float | None) -> float:
+    """What a slice averages over: as given, as recorded, or the distance of slices."""
+    if given_mm is not None:
+        if not 0 <= given_mm <= 50:
+            raise InputError(f"insert_lesion expects slice_thickness_mm from 0 (thin) to 50, got {given_mm!r}")
+        return float(given_mm)
+    if case.provenance.get("source") == _BUILT_IN:
+        return 0.0
+    recorded = case.provenance.get("slice_thickness_mm")
+    return float(recorded) if isinstance(recorded, int | float) and recorded > 0 else case.spacing_mm[0]
 
 
 def _places(case: Case, index: list[np.ndarray], shift: list[float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -201,9 +232,10 @@ def _places(case: Case, index: list[np.ndarray], shift: list[float]) -> tuple[np
     return x.astype(np.float32), y.astype(np.float32), z.astype(np.float32)
 
 
-def _window(case: Case, lesion: Lesion) -> Window:
+def _window(case: Case, lesion: Lesion, thickness_mm: float) -> Window:
     at = _index_of(case, lesion.centre_mm)
-    reach = [(1.6 * max(lesion.semi_axes_mm) + 2 * lesion.edge_mm) / s + 2 for s in case.spacing_mm]
+    far_mm = 1.6 * max(lesion.semi_axes_mm) + 2 * lesion.edge_mm
+    reach = [(far_mm + more) / s + 2 for s, more in zip(case.spacing_mm, (thickness_mm / 2, 0.0, 0.0), strict=True)]
     spans = [slice(max(0, int(i - r)), min(n, int(i + r) + 2)) for i, r, n in zip(at, reach, case.hu.shape, strict=True)]
     return spans[0], spans[1], spans[2]
 
