@@ -9,11 +9,11 @@ from taskct.data.catalogue import list_data
 Says = Callable[..., tuple[int, str, str]]
 
 
-def test_every_set_is_listed_with_its_licence(taskct_says: Says) -> None:
+def test_every_set_is_listed_with_its_licence_and_what_loads_it(taskct_says: Says) -> None:
     for words in (("data",), ("data", "list")):
         code, out, _ = taskct_says(*words)
         assert code == 0
-        assert all(s.name in out and s.licence in out for s in list_data())
+        assert all(s.name in out and s.licence in out and f"loaded by {s.loads}" in out for s in list_data())
 
 
 def test_one_set_is_shown_in_full(taskct_says: Says) -> None:

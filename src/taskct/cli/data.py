@@ -23,7 +23,11 @@ def run(
         width = max(len(s.name) for s in sets)
         for found in sets:
             typer.echo(f"{found.name:<{width}}  {found.title}: {found.content}; {found.licence}; {found.size}")
-        typer.echo("\ntaskct data show NAME says where it is and what loads it.")
+            typer.echo(f"{'':<{width}}  loaded by {found.loads}")
+        typer.echo("\nyour own CT with labels: open_cases('ct/', labels='labels/') pairs files of the same names")
+        typer.echo(
+            "taskct data show NAME says where a set is; liver_classes(case) gives any of them the labels 1 liver, 2 tumour."
+        )
     elif action in ("show", "get"):
         if name is None:
             raise InputError(f"taskct data {action} expects a name; taskct data list has them")

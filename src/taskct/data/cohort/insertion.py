@@ -89,9 +89,9 @@ def insert_lesion(
     if not bool(mask.any()):
         raise InputError(
             f"case {case.case_id}: a lesion of radius {radius_mm:g} mm at {_text(lesion.centre_mm)} fills at most "
-            f"{float((cover * inside).max()):.0%} of a voxel of slices {thickness_mm:g} mm thick and {case.spacing_mm[0]:g} mm "
-            "apart, so no voxel would show or be labelled as lesion; make it larger, move it to the middle of a slice, or say "
-            "slice_thickness_mm if slices are thinner than that"
+            f"{float((cover * inside).max()):.0%} of a voxel of slices {thickness_mm:g} mm thick and "
+            f"{case.spacing_mm[0]:g} mm apart, so none would show or be labelled as lesion; make it larger, move it to the "
+            "middle of a slice, or say slice_thickness_mm if slices are thinner than that"
         )
     labels[window][mask] = lesion_label
     slices = tuple(int(k) + window[0].start for k in np.where(mask.any(2).any(1).numpy())[0])

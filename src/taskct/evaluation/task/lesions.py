@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from taskct.core.errors import GeometryError, InputError, unknown_name
+from taskct.data.lesions import contrast_to_organ
 
 FALSE_ALARM_RATES = (1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0, 8.0)
 RULES = ("overlap", "iou")
@@ -79,8 +80,9 @@ def find_lesions(
 ) -> LesionSet:
     """The lesions of labels (N, Y, X) or (N, Z, Y, X), one by one.
 
-    Contrast is the mean HU of the lesion minus that of the organ within 10 mm, measured in `truth_hu` (of the labels' shape);
-    NaN without. Where size and contrast are recorded, `facts(item, mask) -> (radius_mm, contrast_hu)` is asked instead.
+    Contrast is the mean HU of the lesion (without its rim) minus that of the organ within 10 mm, measured in `truth_hu` (of
+    the labels' shape); NaN without. Where size and contrast are recorded, `facts(item, mask) -> (radius_mm, contrast_hu)` is
+    asked instead: `recorded_facts` of taskct.data.lesions.
     """
     if labels.ndim != len(spacing_mm) + 1 or (truth_hu is not None and truth_hu.shape != labels.shape):
         raise GeometryError(
@@ -103,7 +105,8 @@ def find_lesions(
             contrast = math.nan
             if truth_hu is not None:
                 organ = labels[item] > 0 if organ_index is None else labels[item] == organ_index
-                contrast = _contrast(truth_hu[item], pieces[item] == i, organ & (pieces[item] == 0), spacing_mm)
+                organ = organ & (pieces[item] == 0)
+                contrast = contrast_to_organ(truth_hu[item], pieces[item] == i, organ, spacing_mm=spacing_mm)
         found.append(TrueLesion(item, pixels, radius, contrast))
     assert len(found) == number
     return LesionSet(pieces, tuple(found))
@@ -229,15 +232,3 @@ def _bin(what: str, value: float, edges: tuple[float, ...], unit: str) -> str:
     if place == len(edges):
         return f"{what} from {edges[-1]:g} {unit}"
     return f"{what} {edges[place - 1]:g} to {edges[place]:g} {unit}"
-
-
-def _contrast(hu: np.ndarray, lesion: np.ndarray, organ: np.ndarray, spacing_mm: Sequence[float]) -> float:
-    """Mean of the lesion minus that of the organ within 10 mm of it; NaN where there is no organ."""
-    from scipy.ndimage import distance_transform_edt
-
-    at = np.argwhere(lesion)
-    reach = [math.ceil(10.0 / s) for s in spacing_mm]
-    box = tuple(slice(max(0, int(a.min()) - r), int(a.max()) + r + 1) for a, r in zip(at.T, reach, strict=True))
-    near = distance_transform_edt(~lesion[box], sampling=tuple(spacing_mm)) <= 10.0
-    ring = organ[box] & near
-    return float(hu[box][lesion[box]].mean() - hu[box][ring].mean()) if ring.any() else math.nan
