@@ -192,8 +192,11 @@ def _piece_of(case: Case, pieces: np.ndarray, lesion: Lesion) -> int:
 def _from_record(record: dict[str, object]) -> Lesion:
     """A lesion as `insert_lesion` wrote it; a record that went through a file has lists for tuples."""
     known = {f.name for f in fields(Lesion)}
-    as_tuple = lambda v: tuple(map(as_tuple, v)) if isinstance(v, list | tuple) else v
-    return Lesion(**{k: as_tuple(v) for k, v in record.items() if k in known})  # type: ignore[arg-type]
+    return Lesion(**{k: _as_tuple(v) for k, v in record.items() if k in known})  # type: ignore[arg-type]
+
+
+def _as_tuple(value: object) -> object:
+    return tuple(map(_as_tuple, value)) if isinstance(value, list | tuple) else value
 
 
 def _text(*place_mm: float) -> str:
