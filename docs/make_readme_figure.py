@@ -12,7 +12,7 @@ from taskct.evaluation import Table, window_named
 from taskct.report.pictures import to_grey
 
 OUT = Path(__file__).parent / "figures" / "demo.png"
-METHODS, FRACTIONS = ("FBP", "FBP Hann", "SIRT", "TV"), (1.0, 0.1)
+METHODS, FRACTIONS = ("FBP", "FBP Hann", "CGLS", "TV"), (1.0, 0.1)
 
 
 def main() -> None:
