@@ -96,12 +96,12 @@ def window_starts(size: int, window: int, overlap: float) -> list[int]:
 
 
 def gaussian_weight(window: Sequence[int], *, like: Tensor) -> Tensor:
-    """How much each sample of a window counts: 1 in the middle, sigma an eighth of the window, never below 0.001."""
+    """How much each sample of a window counts: a Gaussian with an eighth of the window as its sigma."""
     weight = torch.ones((), dtype=like.dtype, device=like.device)
     for n in window:
         place = torch.arange(n, dtype=like.dtype, device=like.device) - (n - 1) / 2
         weight = weight[..., None] * torch.exp(-0.5 * (place / (n / 8)) ** 2)
-    return weight.clamp_min(1e-3)
+    return weight
 
 
 def _grown(x: Tensor, window: Sequence[int], outside: str) -> Tensor:
