@@ -13,7 +13,7 @@ from taskct.core.config import from_dict
 from taskct.core.errors import ConfigError, InputError, unknown_name
 from taskct.core.runs import Run, load_run
 from taskct.core.units import MU_WATER_70KEV_PER_MM
-from taskct.nets import ResidualNet, UNet
+from taskct.nets import Folded, ResidualNet, UNet
 from taskct.nets.weights import load_weights
 from taskct.task.frozen import FrozenTask, freeze
 from taskct.task.penalties import DiceCE
@@ -77,5 +77,7 @@ READERS: dict[str, Callable[[int], nn.Module]] = {
     "unet_wide": lambda classes: UNet(1, classes, widths=(24, 48, 96, 128), skip_channels=None),
     "unet_fast": lambda classes: UNet(1, classes, widths=(32, 64, 96), skip_channels=None, unshuffle=2),
     "unet_fast_wide": lambda classes: UNet(1, classes, widths=(40, 80, 120, 160), skip_channels=None, unshuffle=2),
+    "unet_thin": lambda classes: UNet(1, classes, widths=(8, 24, 48, 96), skip_channels=None),
     "residual": partial(ResidualNet, 1, width=24, blocks=5),
+    "residual_fast": lambda classes: Folded(partial(ResidualNet, width=28, blocks=4), 1, classes),
 }

@@ -1,0 +1,104 @@
+"""The arms of the experiment: reconstructors, and what each is trained for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from taskct.evaluation.task import random_reader
+from taskct.task import FrozenTask
+from taskct.training import FeaturePenalty, ImageError, LabelPenalty, Objective, convex
+
+_FOLDED = {"widths": [32, 64, 96], "norm": "batch", "unshuffle": 2, "skip_channels": 16}
+
+
+class Model(NamedTuple):
+    """A reconstructor: its name in tables, and the config that `make_model` builds it from."""
+
+    label: str
+    config: Mapping[str, Any]
+
+
+MODELS: dict[str, Model] = {
+    "unet": Model("FBP + U-Net", {"kind": "fbp_unet", **_FOLDED}),
+    "unrolled": Model("Unrolled", {"kind": "itnet", "iterations": 2, "shared": False, **_FOLDED}),
+    "lpd": Model("Learned Primal-Dual", {"kind": "primal_dual", "iterations": 3, "width": 16, "primal": 4, "dual": 4}),
+}
+
+
+class Loss(NamedTuple):
+    """What an arm is trained for after the image error alone. `terms(reader)` makes its objective, if it is of that kind."""
+
+    label: str
+    about: str
+    terms: Callable[[FrozenTask], Objective] | None = None
+
+
+def _label(alpha: float) -> Callable[[FrozenTask], Objective]:
+    return lambda reader: convex(ImageError(), LabelPenalty(reader), alpha=alpha)
+
+
+def _plain(reader: FrozenTask) -> Objective:
+    return Objective({"image": (1.0, ImageError())})
+
+
+LOSSES: dict[str, Loss] = {  # those that decide first
+    "plain": Loss("image loss", "image error, as many steps as the others", _plain),
+    "label-0.5": Loss("label loss .5", "and the frozen reader's penalty on the labels", _label(0.5)),
+    "feature": Loss(
+        "feature loss",
+        "and the distance of the frozen reader's feature maps from those of full dose",
+        lambda reader: convex(ImageError(), FeaturePenalty(reader), alpha=0.9),
+    ),
+    "plain-long": Loss("image loss, longer", "image error, for as long as the label loss takes", _plain),
+    "joint": Loss("joint", "reconstruction and reader learn together"),
+    "label-0.25": Loss("label loss .25", "the same with alpha 0.25", _label(0.25)),
+    "label-0.9": Loss("label loss .9", "the same with alpha 0.9", _label(0.9)),
+    "random-network": Loss(
+        "random network",
+        "control: the label loss with a frozen network of random weights",
+        lambda reader: convex(ImageError(), LabelPenalty(random_reader(reader, seed=1)), alpha=0.5),
+    ),
+    "shuffled-labels": Loss("shuffled labels", "control: the label loss with the labels of other patients", _label(0.5)),
+}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One training of one reconstructor.
+
+    >>> Arm("unet", "label-0.5").name, Arm("unet", "label-0.5").method
+    ('unet-label-0.5-s0', 'FBP + U-Net, label loss .5')
+    """
+
+    model: str
+    loss: str
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        return f"{self.model}-{self.loss}-s{self.seed}"
+
+    @property
+    def base(self) -> str:
+        """The folder of the training that it begins from: image error alone, to its plateau."""
+        return f"{self.model}-base-s{self.seed}"
+
+    @property
+    def method(self) -> str:
+        """In tables."""
+        return f"{MODELS[self.model].label}, {LOSSES[self.loss].label}"
+
+
+Reconstruct = Callable[[Tensor, Any], Tensor]
+
+
+def objective_of(arm: Arm, reader: FrozenTask) -> Objective:
+    """The arm's objective; for those whose reader does not learn along."""
+    terms = LOSSES[arm.loss].terms
+    assert terms is not None
+    return terms(reader)
