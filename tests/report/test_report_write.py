@@ -147,9 +147,13 @@ def test_windows_and_zoom_follow_what_the_slice_shows(table_of):
     table = table_of(ERRORS)
     example = table.images[0]
     assert choose_window(table, example) is WINDOWS["soft tissue"]
-    chest = Example("c", 0, (1.0, 1.0), torch.where(example.truth_hu == 100, -850.0, example.truth_hu))
-    chest.truth_hu[:, 10:40] = -850.0
-    assert choose_window(table, chest) is WINDOWS["lung"]
+    trunk = torch.full((64, 64), -1000.0)
+    trunk[8:56, 8:56] = 40.0
+    chest, covered = trunk.clone(), trunk.clone()
+    chest[16:48, 14:28] = chest[16:48, 36:50] = -850.0
+    covered[:5], covered[59:] = -900.0, -850.0  # a blanket and a mattress, of which the patient has no part
+    assert choose_window(table, Example("c", 0, (1.0, 1.0), chest)) is WINDOWS["lung"]
+    assert choose_window(table, Example("c", 0, (1.0, 1.0), covered)) is WINDOWS["soft tissue"]
     zoom = choose_zoom(example, WINDOWS["soft tissue"])
     marked = zoom.of(example.labels)
     assert int(marked.sum()) == int(example.labels.sum())  # the lesion is inside

@@ -131,9 +131,9 @@ def to_grey(hu: Tensor, window: Window) -> np.ndarray:
 def choose_window(table: Table, example: Example) -> Window:
     """Lung where a good part of the slice is lung, liver where a liver is labelled, else soft tissue."""
     hu = example.truth_hu
-    body = hu > _BODY_ABOVE_HU
-    lung = (hu > -950) & (hu < -600)
-    if float(lung.sum()) > 0.2 * float(body.sum()) and float(body.sum()) > 0:
+    body = _body(hu)
+    lung = (hu > -950) & (hu < -600) & body  # blankets and mattresses have the HU of lung, but lie outside
+    if float(lung.sum()) > 0.2 * float(body.sum()) > 0:
         return WINDOWS["lung"]
     if any(r.region.lower().startswith("liver") for r in table.rows if r.case == example.case and r.slice == example.slice):
         return WINDOWS["liver"]
@@ -195,16 +195,21 @@ def _lesion(example: Example) -> tuple[int, int] | None:
 
 def _structure(example: Example, window: Window, side: int) -> tuple[int, int]:
     """Centre of the square inside the body with most spread of grey values, neither black nor white filling it."""
-    from scipy.ndimage import binary_fill_holes
-
     pool = lambda image: torch.nn.functional.avg_pool2d(image[None, None].double(), side, stride=1)[0, 0]
     shown = window.clip(example.truth_hu)
     low, high = window.bounds_hu
     spread = pool(shown**2) - pool(shown) ** 2
     grey = pool((example.truth_hu > low) & (example.truth_hu < high))
-    body = torch.from_numpy(binary_fill_holes((example.truth_hu > _BODY_ABOVE_HU).numpy()))  # lungs are inside
-    place = int((spread.clamp_min(1e-3) * grey**4 * pool(body) ** 8).argmax())
+    place = int((spread.clamp_min(1e-3) * grey**4 * pool(_body(example.truth_hu)) ** 8).argmax())
     return place // spread.shape[1] + side // 2, place % spread.shape[1] + side // 2
+
+
+def _body(hu: Tensor) -> Tensor:
+    """Which pixels (Y, X) lie inside the patient, lungs and gas among them."""
+    from scipy.ndimage import binary_fill_holes, binary_opening
+
+    tissue = binary_opening((hu > _BODY_ABOVE_HU).numpy(), iterations=2)  # without the lines of a table's shell
+    return torch.from_numpy(binary_fill_holes(tissue))
 
 
 def _matrix(table: Table, example: Example, first: str, picture: Callable[[Tensor], str], *, below: bool = False) -> str:
