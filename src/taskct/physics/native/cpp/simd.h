@@ -111,6 +111,20 @@ inline F reciprocal(F a) {
 #endif
 }
 
+// 1 / sqrt(a) to about 1e-7
+inline F reciprocal_root(F a) {
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+    const F r = (F)_mm512_rsqrt14_ps((__m512)a);
+    return r + r * (0.5f - 0.5f * a * r * r);
+#elif defined(__AVX2__)
+    return 1.0f / (F)_mm256_sqrt_ps((__m256)a);
+#else
+    F r;
+    for (int l = 0; l < W; l++) r[l] = 1.0f / std::sqrt(a[l]);
+    return r;
+#endif
+}
+
 #if !defined(__AVX2__)
 // table[index] from memory, one at a time. Through the stack: moving vector elements one by one costs more.
 inline F pick(const float *table, I index) {
