@@ -31,6 +31,17 @@ def test_a_volume_is_described_with_its_labels(box: Case, tmp_path: Path, taskct
     assert "label 1" in out and "360 voxels, mean 40 HU" in out
 
 
+def test_a_folder_of_volumes_is_listed_case_by_case(box: Case, tmp_path: Path, taskct_says: Says) -> None:
+    for number in range(22):
+        write_nifti(box, tmp_path / f"volume-{number}.nii.gz")
+    write_nifti_labels(box, tmp_path / "segmentation-0.nii.gz")
+    code, out, err = taskct_says("info", tmp_path)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0].startswith("22 cases, 1 with labels")
+    assert "volume-0.nii.gz, labels segmentation-0.nii.gz" in lines[1] and lines[-1] == "  and 2 more"
+
+
 def test_a_scan_file_is_described_with_its_dose(box: Case, tmp_path: Path, taskct_says: Says) -> None:
     write_nifti(box, tmp_path / "ct.nii.gz")
     beam = tmp_path / "beam.toml"

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from taskct.data.dicom.info import SeriesInfo
     from taskct.data.scan import Scan
 
+_MOST_LINES = 20  # cases of a folder that are listed
+
 
 def path(found: Path, *, labels: Path | None = None) -> Iterator[str]:
     """What lies at a path: a run folder, a scan file, a volume, or DICOM series.
@@ -42,6 +44,9 @@ def path(found: Path, *, labels: Path | None = None) -> Iterator[str]:
 
         yield from volume(open_case(found, labels=labels))
         return
+    if found.is_dir() and _holds_volumes(found):
+        yield from folder_of_cases(found)
+        return
     infos = inspect_series(found)
     if not infos:
         raise InputError(f"{found}: holds no DICOM, volume, scan or run; give a file or folder that does")
@@ -49,6 +54,26 @@ def path(found: Path, *, labels: Path | None = None) -> Iterator[str]:
         yield from series(info)
     if not any(info.readable for info in infos):
         raise FileFormatError(f"{found}: nothing here can be read as a CT; the lines marked odd say why")
+
+
+def folder_of_cases(folder: Path) -> Iterator[str]:
+    """The cases of a folder with volume files among them: a line each, nothing of their voxels is read."""
+    from taskct.data.layouts import find_cases
+
+    cases = find_cases(folder)
+    labelled = sum(case.labels is not None for case in cases)
+    yield f"{len(cases)} cases, {labelled} with labels; `taskct info FILE` says more about one"
+    for case in cases[:_MOST_LINES]:
+        labels = "" if case.labels is None else f", labels {case.labels.relative_to(folder)}"
+        yield f"  {case.case_id}: {case.name.relative_to(folder)}{labels}"
+    if len(cases) > _MOST_LINES:
+        yield f"  and {len(cases) - _MOST_LINES} more"
+
+
+def _holds_volumes(folder: Path) -> bool:
+    from taskct.data.formats import VOLUME_READERS, promised_kind
+
+    return any(promised_kind(file) in VOLUME_READERS for file in folder.rglob("*"))
 
 
 def series(info: SeriesInfo) -> list[str]:
