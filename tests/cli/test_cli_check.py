@@ -55,6 +55,29 @@ def test_linearity_and_gradient_are_asked_on_demand(my_file: Path, taskct_says: 
     assert code == 0 and "pass  linear" in out and "pass  gradient" in out
 
 
+TASK = """
+import torch
+from taskct.nets import UNet
+from taskct.task import DiceCE, FrozenTask, HuWindow, freeze
+
+def liver_task():
+    torch.manual_seed(0)
+    return FrozenTask(freeze(UNet(1, 3, widths=(4, 8))), HuWindow(60, 320), DiceCE(), "liver")
+
+blocked = FrozenTask(liver_task().net, lambda mu: HuWindow(60, 320)(mu).detach(), DiceCE(), "blocked")
+"""
+
+
+def test_a_task_is_asked_for_its_gradient_and_whether_it_stays(tmp_path: Path, taskct_says: Says) -> None:
+    (tmp_path / "reader.py").write_text(TASK)
+    code, out, err = taskct_says("check", f"{tmp_path}/reader.py:liver_task", "--shape", "40,48")
+    assert (code, err) == (0, "") and "pass  weights and statistics stay" in out and "task 'liver': all checks passed" in out
+    code, out, _ = taskct_says("check", f"{tmp_path}/reader.py:blocked")
+    assert code == 2 and "fail  the gradient reaches the image: raised InputError: task 'blocked': its prepare step" in out
+    code, _, err = taskct_says("check", f"{tmp_path}/reader.py:liver_task", "--shape", "4")
+    assert code == 2 and "--shape expects Y,X or Z,Y,X" in err
+
+
 @pytest.mark.parametrize(
     ("part", "words"),
     [

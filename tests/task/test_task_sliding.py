@@ -83,7 +83,7 @@ def test_a_volume_has_a_frozen_task_whose_gradient_reaches_every_slice() -> None
     assert task.predict(mu).shape == (1, 3, 12, 20, 24)
     task(mu, labels).backward()
     assert mu.grad is not None and bool((mu.grad.abs().sum((0, 1, 3, 4)) > 0).all())
-    step = 1e-5 * mu.grad / mu.grad.norm()
+    step = 3e-4 * mu.grad / mu.grad.norm()  # far above the rounding of the penalty
     assert task((mu - step).detach(), labels) < task(mu.detach(), labels)
 
 

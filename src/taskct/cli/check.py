@@ -1,4 +1,4 @@
-"""`taskct check FILE.py:NAME`: the user's own part against the contract."""
+"""`taskct check FILE.py:NAME`: the user's own part against its contract."""
 
 from __future__ import annotations
 
@@ -9,21 +9,32 @@ def run(
     part: str = typer.Argument(
         ...,
         metavar="FILE.py:NAME",
-        help="Your reconstructor (p, A) -> mu, or your projector; a class is made without arguments.",
+        help="Your reconstructor (p, A) -> mu, your projector or your FrozenTask; a class, or a function that takes nothing, "
+        "is called first.",
     ),
     mu_tolerance: float = typer.Option(0.03, help="How far from 0.02/mm a disk may come out, relative."),
     linear: bool = typer.Option(False, "--linear", help="Ask also whether twice the p gives twice the mu."),
     gradient: bool = typer.Option(False, "--gradient", help="Ask for a gradient with respect to p."),
+    shape: str = typer.Option("64,64", help="A task: size of the images it is asked about, Y,X or Z,Y,X."),
+    classes: int = typer.Option(3, help="A task: how many classes its label maps have, background included."),
 ) -> None:
-    """Check your own reconstructor or projector: shapes, mu in = mu out, place, batch, determinism, adjoint, gradients.
+    """Check your own reconstructor, projector or task: shapes, mu in = mu out, place, determinism, freezing, gradients.
 
     Naming the file on the command line runs its code, as python would. Exit code 2 when a check fails.
     """
     from taskct.cli.user_code import load_part
-    from taskct.testing import check_projector, check_reconstructor
+    from taskct.cli.words import parse_numbers
+    from taskct.core.errors import InputError
+    from taskct.task import FrozenTask
+    from taskct.testing import check_projector, check_reconstructor, check_task
 
     made = load_part(part)
-    if hasattr(made, "adjoint") and hasattr(made, "mu_shape"):
+    if isinstance(made, FrozenTask):
+        sizes = [int(n) for n in parse_numbers(shape, option="--shape")]
+        if len(sizes) not in (2, 3) or min(sizes) < 8:
+            raise InputError(f"--shape expects Y,X or Z,Y,X of 8 or more, got {shape!r}")
+        findings = check_task(made, shape=sizes, classes=classes)
+    elif hasattr(made, "adjoint") and hasattr(made, "mu_shape"):
         findings = check_projector(made)
     else:
         findings = check_reconstructor(made, mu_tolerance=mu_tolerance, linear=linear, gradient=gradient or None)

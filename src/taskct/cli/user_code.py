@@ -14,7 +14,7 @@ from taskct.core.files import existing_path
 
 
 def load_part(text: str) -> Callable[..., Any]:
-    """The callable NAME of FILE.py; a class is called without arguments first.
+    """The callable NAME of FILE.py; a class, or a function that takes nothing, is called first.
 
     Raises InputError, beginning with the file, when it cannot be imported or the name is missing or no callable.
     """
@@ -27,7 +27,7 @@ def load_part(text: str) -> Callable[..., Any]:
         callables = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
         raise unknown_name(f"name in {path}", name, callables or ["(nothing callable)"], InputError)
     part = getattr(module, name)
-    if inspect.isclass(part):
+    if inspect.isclass(part) or (inspect.isfunction(part) and not inspect.signature(part).parameters):
         try:
             part = part()
         except Exception as error:
@@ -35,7 +35,7 @@ def load_part(text: str) -> Callable[..., Any]:
                 f"{path}: {name}() failed with {type(error).__name__}: {error}; name a function or an object instead"
             ) from error
     if not callable(part):
-        raise InputError(f"{path}: {name} is {type(part).__name__}, expected a callable (p, A) -> mu")
+        raise InputError(f"{path}: {name} is {type(part).__name__}, expected a callable (p, A) -> mu, a projector or a task")
     return part
 
 

@@ -102,7 +102,9 @@ def squared_detectability(present: Tensor, absent: Tensor, *, ridge: float = 1e-
     shift = present.mean(0) - absent.mean(0)
     pooled = _scatter(present) + _scatter(absent)
     cov = pooled / (len(present) + len(absent) - 2)
-    cov = cov + ridge * cov.diagonal().mean() * torch.eye(len(cov), dtype=cov.dtype, device=cov.device)
+    power = cov.diagonal().mean()
+    floor = torch.where(power > 0, ridge * power, torch.ones_like(power))  # a flat image: no spread and no difference
+    cov = cov + floor * torch.eye(len(cov), dtype=cov.dtype, device=cov.device)
     return shift @ torch.linalg.solve(cov, shift)
 
 

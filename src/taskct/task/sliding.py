@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -64,7 +64,7 @@ class SlidingWindow(nn.Module):
         total = x.new_zeros(x.shape[2:])
         answer: Tensor | None = None
         for corner in itertools.product(*starts):
-            part = (..., *(slice(s, s + w) for s, w in zip(corner, self.window, strict=True)))
+            part: tuple[Any, ...] = (..., *(slice(s, s + w) for s, w in zip(corner, self.window, strict=True)))
             said = self._ask(x[part])
             if answer is None:
                 answer = said.new_zeros(len(x), said.shape[1], *x.shape[2:])
@@ -96,10 +96,10 @@ def window_starts(size: int, window: int, overlap: float) -> list[int]:
 
 
 def gaussian_weight(window: Sequence[int], *, like: Tensor) -> Tensor:
-    """How much each sample of a window counts: a Gaussian with an eighth of the window as its sigma."""
+    """How much each sample of a window counts: a Gaussian about n // 2 (as nnU-Net has it), sigma n / 8."""
     weight = torch.ones((), dtype=like.dtype, device=like.device)
     for n in window:
-        place = torch.arange(n, dtype=like.dtype, device=like.device) - (n - 1) / 2
+        place = torch.arange(n, dtype=like.dtype, device=like.device) - n // 2
         weight = weight[..., None] * torch.exp(-0.5 * (place / (n / 8)) ** 2)
     return weight
 
@@ -117,5 +117,6 @@ def _grown(x: Tensor, window: Sequence[int], outside: str) -> Tensor:
 
 def _cut(answer: Tensor, size: Sequence[int]) -> Tensor:
     """The middle of an answer: undoes `_grown`."""
-    spans = (slice((m - n) // 2, (m - n) // 2 + n) for m, n in zip(answer.shape[2:], size, strict=True))
-    return answer[(..., *spans)]
+    for axis, n in enumerate(size, start=2):
+        answer = answer.narrow(axis, (answer.shape[axis] - n) // 2, n)
+    return answer

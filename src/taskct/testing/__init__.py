@@ -1,7 +1,8 @@
-"""Checks that users run on their own projectors and reconstructors; each returns `Findings` that print and raise."""
+"""Checks that users run on their own projectors, reconstructors and tasks; each returns `Findings` that print and raise."""
 
 from taskct.testing.findings import CheckFailedError, Finding, Findings
 from taskct.testing.projector import adjoint_error, check_projector
 from taskct.testing.reconstructor import check_reconstructor
+from taskct.testing.task import check_task
 
-__all__ = ["CheckFailedError", "Finding", "Findings", "adjoint_error", "check_projector", "check_reconstructor"]
+__all__ = ["CheckFailedError", "Finding", "Findings", "adjoint_error", "check_projector", "check_reconstructor", "check_task"]

@@ -1,0 +1,118 @@
+"""Weights from files of other libraries, without running what such files may carry."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from taskct.core.errors import FileFormatError, UnsupportedDataError
+from taskct.core.files import existing_path
+from taskct.nets.weights import load_weights
+
+LIMIT_BYTES = 8 * 2**30
+_WHERE = ("network_weights", "state_dict", "model_state_dict", "model")  # nnU-Net, Lightning and others, MONAI
+_PREFIXES = ("module.", "_orig_mod.")  # of DDP and torch.compile
+
+
+def load_network(net: nn.Module, path: str | os.PathLike[str], *, limit_bytes: int = LIMIT_BYTES) -> nn.Module:
+    """`net` with the weights of a .safetensors, .pt or .pth file, in evaluation mode; names and shapes must match.
+
+    Raises ConfigError for weights of another network, and what `read_weights` raises.
+    """
+    load_weights(net, read_weights(path, limit_bytes=limit_bytes), what=str(path))
+    return net.eval()
+
+
+def read_weights(path: str | os.PathLike[str], *, limit_bytes: int = LIMIT_BYTES) -> dict[str, Tensor]:
+    """The tensors of a checkpoint, by name. Nothing but tensors and plain values is unpickled.
+
+    Looks inside `network_weights` (nnU-Net), `state_dict`, `model_state_dict` and `model`, and takes away the prefixes of DDP
+    and torch.compile.
+
+    Raises UnsupportedDataError when the file would run code, FileFormatError when it is damaged, holds no weights or would
+    grow beyond `limit_bytes`; the message begins with the path.
+    """
+    found = existing_path(path, what="weights")
+    if found.suffix == ".safetensors":
+        return _read_safetensors(found, limit_bytes)
+    _refuse_growth(found, limit_bytes)
+    try:
+        with torch.serialization.safe_globals(_plain_numbers()):
+            content = torch.load(found, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UnsupportedDataError(
+            f"{found}: holds more than tensors and plain values, and is not read, since that could run code "
+            f"({_first_line(error)}); where you trust it, save its weights alone: torch.save(net.state_dict(), ...)"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, OSError, zipfile.BadZipFile, KeyError) as error:
+        raise FileFormatError(f"{found}: cannot be read as weights ({_first_line(error)})") from error
+    tensors = _tensors(content)
+    if not tensors:
+        inside = ", ".join(map(str, list(content)[:8])) if isinstance(content, Mapping) else type(content).__name__
+        raise FileFormatError(
+            f"{found}: holds no weights; expected tensors by name, or one of {', '.join(_WHERE)}; got {inside}"
+        )
+    return tensors
+
+
+def _read_safetensors(path: Path, limit_bytes: int) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if path.stat().st_size > limit_bytes:
+        raise FileFormatError(f"{path}: {path.stat().st_size} bytes, above the limit of {limit_bytes}")
+    try:
+        return _stripped(load_file(path))
+    except (SafetensorError, ValueError) as error:
+        raise FileFormatError(f"{path}: cannot be read as weights ({_first_line(error)})") from error
+
+
+def _refuse_growth(path: Path, limit_bytes: int) -> None:
+    """The members of a zipped checkpoint say how large they are unpacked."""
+    size = path.stat().st_size
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            size = max(size, sum(member.file_size for member in archive.infolist()))
+    if size > limit_bytes:
+        raise FileFormatError(f"{path}: {size} bytes of weights, above the limit of {limit_bytes}")
+
+
+def _tensors(content: Any) -> dict[str, Tensor]:
+    if not isinstance(content, Mapping):
+        return {}
+    if content and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items()):
+        return _stripped(content)
+    for name in _WHERE:
+        if isinstance(content.get(name), Mapping):
+            return _tensors(content[name])
+    return {}
+
+
+def _stripped(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    out = dict(tensors)
+    for prefix in _PREFIXES:
+        if out and all(name.startswith(prefix) for name in out):
+            out = {name.removeprefix(prefix): tensor for name, tensor in out.items()}
+    return out
+
+
+def _plain_numbers() -> list[Any]:
+    """What a numpy number needs to come out of a pickle: nnU-Net keeps such numbers beside its weights."""
+    import numpy as np
+
+    scalar = np._core.multiarray.scalar  # type: ignore[attr-defined]
+    kinds = [type(np.dtype(kind)) for kind in ("float16", "float32", "float64", "int32", "int64", "bool")]
+    return [(scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar"), np.dtype, *kinds]
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    named = [line for line in lines if "GLOBAL" in line or "Unsupported" in line]
+    return " ".join((named or lines or [type(error).__name__])[0].split())[:200]
