@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from taskct.core.errors import GeometryError, UnitsError
-from taskct.core.units import looks_like_hu
+from taskct.core.errors import GeometryError
 from taskct.geometry import Beam, Grid, Poses, check_pair
-from taskct.physics.backends import Backend, choose_backend
+from taskct.physics import operators
+from taskct.physics.backends import Backend
+from taskct.physics.scanner import pack
+
+_FORWARD = torch.ops.taskct.forward.default
+_ADJOINT = torch.ops.taskct.adjoint.default
+_VOXEL_BACKPROJECT = torch.ops.taskct.voxel_backproject.default
 
 
 class Projector:
@@ -21,7 +25,8 @@ class Projector:
 
     Shapes: mu (B, 1, Y, X) <-> p (B, 1, V, C) for a 2D grid, mu (B, 1, Z, Y, X) <-> p (B, 1, V, R, C) for a 3D grid; any
     number of channels in place of the 1. mu in 1/mm gives p without dimension. Device and dtype (float32, float64)
-    follow the input. Both maps can be differentiated as often as needed.
+    follow the input. Both maps can be differentiated as often as needed; torch.compile, torch.export and vmap take them whole
+    (`physics/operators.py`).
 
     Rays are Joseph's (see `physics/backends`). `backend` is "auto" (the fastest that serves), or a name to force one.
     Raises GeometryError when the beam cannot see the grid or a tensor does not fit.
@@ -37,14 +42,12 @@ class Projector:
         check_pair(grid, beam)
         self.grid, self.beam, self.backend = grid, beam, backend
         self.views = np.arange(beam.views)  # which of the beam's views this projector holds
-        self.poses: Poses = beam.poses()
-        self._made: dict[tuple[torch.device, torch.dtype], Backend] = {}
+        self._stand(beam.poses())
 
     @property
     def p_shape(self) -> tuple[int, ...]:
         """(V, C) for a 2D grid, (V, R, C) for a 3D grid."""
-        poses = self.poses
-        return (poses.views, poses.cols) if self.grid.ndim == 2 else (poses.views, poses.rows, poses.cols)
+        return self._p_shape
 
     @property
     def mu_shape(self) -> tuple[int, ...]:
@@ -54,15 +57,14 @@ class Projector:
     def __call__(self, mu: Tensor) -> Tensor:
         """Line integrals: mu (B, 1, *mu_shape) in 1/mm -> p (B, 1, *p_shape)."""
         self._check(mu, "mu", self.mu_shape, "resample it, or build the Projector from case.grid or case.slice_grid")
-        if not mu.requires_grad and looks_like_hu(mu):
-            low = float(mu.min())
-            raise UnitsError(f"these values look like HU (min {low:g}); Projector wants mu in 1/mm; see taskct.to_mu")
-        return self._apply(mu, "forward", "adjoint", self.p_shape)
+        # A gradient may hold any numbers, so only what is not differentiated is looked at.
+        p = _FORWARD(mu.reshape(-1, *self.mu_shape), self._scanner, self._frames, self.backend, not mu.requires_grad)
+        return p.reshape(*mu.shape[:2], *self._p_shape)
 
     def adjoint(self, p: Tensor) -> Tensor:
         """Exact transpose of the line integrals, unweighted: p (B, 1, *p_shape) -> (B, 1, *mu_shape)."""
         self._check(p, "p", self.p_shape, "it must come from the same beam")
-        return self._apply(p, "adjoint", "forward", self.mu_shape)
+        return self._to_image(_ADJOINT, p)
 
     def voxel_backproject(self, q: Tensor) -> Tensor:
         """Voxel-driven back-projection with the weight of FBP, (B, 1, *p_shape) -> (B, 1, *mu_shape).
@@ -71,7 +73,7 @@ class Projector:
         no weight for parallel rays). It is not the transpose of `A`; filtered back-projection is built on it.
         """
         self._check(q, "q", self.p_shape, "it must come from the same beam")
-        return self._apply(q, "voxel_backproject", "voxel_backproject_adjoint", self.mu_shape)
+        return self._to_image(_VOXEL_BACKPROJECT, q)
 
     def subset(self, views: slice | Sequence[int] | np.ndarray) -> Projector:
         """The same projector for some of its views, in the order given: `subset(views)(mu)` = `A(mu)[:, :, views]`."""
@@ -80,8 +82,7 @@ class Projector:
         part.views = self.views[views]
         if len(part.views) == 0:
             raise GeometryError(f"a subset needs at least one of the {self.poses.views} views, got {views!r}")
-        part.poses = self.poses.take(views)
-        part._made = {}
+        part._stand(self.poses.take(views))
         return part
 
     @cached_property
@@ -91,7 +92,7 @@ class Projector:
         size = 0.0
         with torch.no_grad():
             for _ in range(30):
-                x = self.adjoint(self._apply(x, "forward", "adjoint", self.p_shape))
+                x = self.adjoint(self(x))
                 size = float(x.norm())
                 if size == 0:
                     raise GeometryError("no ray of this beam meets the grid, so its projector is zero")
@@ -100,42 +101,25 @@ class Projector:
 
     def backend_for(self, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Backend:
         """The back-end that serves tensors of this device and dtype."""
-        key = (torch.device(device), dtype)
-        if key not in self._made:
-            self._made[key] = choose_backend(self.grid, self.poses, self.backend, device=key[0], dtype=dtype)
-        return self._made[key]
+        return operators.backend_of(self._scanner, self.backend, torch.device(device), dtype)
 
     def __repr__(self) -> str:
         return f"Projector({self.grid.shape} <-> {self.p_shape}, {type(self.beam).__name__})"
 
-    def _apply(self, x: Tensor, name: str, transposed: str, shape: tuple[int, ...]) -> Tensor:
-        backend = self.backend_for(x.device, x.dtype)
-        inner = self.grid.shape if name in ("forward", "voxel_backproject_adjoint") else _full(self.poses)
-        outer = _full(self.poses) if name in ("forward", "voxel_backproject_adjoint") else self.grid.shape
-        y = _Linear.apply(x.reshape(-1, *inner), getattr(backend, name), getattr(backend, transposed))
-        assert tuple(y.shape[1:]) == outer
-        return y.reshape(*x.shape[:2], *shape)
+    def _stand(self, poses: Poses) -> None:
+        """Take the poses, and what every call needs of them."""
+        self.poses = poses
+        self._scanner = pack(self.grid, poses)
+        self._frames = [poses.views, poses.rows, poses.cols]
+        self._p_shape = (poses.views, poses.cols) if self.grid.ndim == 2 else (poses.views, poses.rows, poses.cols)
+
+    def _to_image(self, operator: Callable[..., Tensor], p: Tensor) -> Tensor:
+        mu = operator(p.reshape(-1, *self._frames), self._scanner, self.mu_shape, self.backend)
+        return mu.reshape(*p.shape[:2], *self.mu_shape)
 
     def _check(self, x: Tensor, name: str, shape: tuple[int, ...], advice: str) -> None:
         if x.dtype not in (torch.float32, torch.float64):
             raise GeometryError(f"Projector expects {name} in float32 or float64, got {x.dtype}; call .float()")
-        if x.ndim != 2 + len(shape) or tuple(x.shape[2:]) != tuple(shape):
+        if x.shape[2:] != shape or x.ndim != 2 + len(shape):
             wanted = ", ".join(str(n) for n in shape)
             raise GeometryError(f"Projector expects {name} of shape (B, 1, {wanted}), got {tuple(x.shape)}; {advice}")
-
-
-class _Linear(torch.autograd.Function):
-    """A linear map with its transpose as gradient, itself differentiable in the same way."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, apply: Callable[[Tensor], Tensor], transpose: Callable[[Tensor], Tensor]) -> Tensor:
-        ctx.maps = transpose, apply
-        return apply(x.detach().contiguous())
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        return _Linear.apply(grads[0], *ctx.maps), None, None
-
-
-def _full(poses: Poses) -> tuple[int, int, int]:
-    return poses.views, poses.rows, poses.cols

@@ -30,6 +30,8 @@ class Backend(Protocol):
     """The four linear maps of one grid and one set of poses; float32 or float64, on the tensor's own device."""
 
     name: str
+    grid: Grid
+    poses: Poses
     reason: str  # why this one serves, for people
 
     def forward(self, mu: Tensor) -> Tensor:
