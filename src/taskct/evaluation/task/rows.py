@@ -211,6 +211,29 @@ class TaskTable:
         settings = {"metrics": about, "reader": reader, "reader_role": self.readers.get(reader, "")}
         return Table(rows, settings=settings, notes=dict(self.notes))
 
+    @classmethod
+    def merged(cls, tables: Iterable[TaskTable]) -> TaskTable:
+        """Tables of one panel, made method by method, as one. Notes are those of the first; lists in them are joined."""
+        rows: list[TaskRow] = []
+        readers: dict[str, str] = {}
+        notes: dict[str, Any] = {}
+        for table in tables:
+            rows += table.rows
+            readers |= {name: role for name, role in table.readers.items() if name not in readers}
+            for name, value in table.notes.items():
+                if name == "biases":
+                    notes[name] = [*notes.get(name, []), *value]
+                else:
+                    notes.setdefault(name, value)
+        order = {role: k for k, role in enumerate(ROLES)}
+        return cls(rows, dict(sorted(readers.items(), key=lambda kv: order.get(kv[1], len(order)))), notes)
+
+    def renamed(self, method: str, new: str, readers: dict[str, str] | None = None) -> TaskTable:
+        """The rows of one method under another name, and of some readers under others: {old: new}."""
+        names = readers or {}
+        rows = [r._replace(method=new, reader=names.get(r.reader, r.reader)) for r in self.rows if r.method == method]
+        return TaskTable(rows, dict(self.readers), dict(self.notes))
+
     def csv_text(self) -> str:
         """The rows as CSV with a header line: the columns of table.csv, then reader and seed."""
         text = io.StringIO()
