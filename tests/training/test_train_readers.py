@@ -9,15 +9,15 @@ import torch
 from small_training import make_images, weights_of
 from torch import Tensor
 
-from taskct.core.errors import ConfigError, InputError
+from taskct.core.errors import ConfigError, GeometryError, InputError
 from taskct.core.runs import load_run
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon import fbp
 from taskct.task import freeze
-from taskct.task.readers import ReaderSpec, load_reader, make_reader
+from taskct.task.readers import ReaderSpec, load_reader, make_reader, reader_weights
 from taskct.training import Augmentation, ImageSet, train_reader
-from taskct.training.readers import retrained
+from taskct.training.readers import cut_patch, retrained
 
 SHORT = {"steps": 3, "batch": 4, "validate_every": 3}
 
@@ -54,6 +54,64 @@ def test_a_reader_retrained_on_a_methods_images_begins_with_the_old_weights(
     assert losses[-1] < losses[0]
     assert load_run(tmp_path / "new").config["reads"] == "reconstructions"
     assert load_reader(tmp_path / "new").name == "new"
+
+
+def volumes(count: int, seed: int, prefix: str) -> ImageSet:
+    """Balls of liver with a spot, 12 slices of 24 x 28."""
+    draw = torch.Generator().manual_seed(seed)
+    z, y, x = torch.meshgrid(torch.arange(12), torch.arange(24), torch.arange(28), indexing="ij")
+    mu, labels = torch.zeros(count, 1, 12, 24, 28), torch.zeros(count, 12, 24, 28, dtype=torch.uint8)
+    for k in range(count):
+        cy, cx = (9 + 8 * torch.rand(2, generator=draw)).tolist()
+        liver = (2 * (z - 6)) ** 2 + (y - cy) ** 2 + (x - cx) ** 2 < 8**2
+        spot = (2 * (z - 6)) ** 2 + (y - cy) ** 2 + (x - cx) ** 2 < 3**2
+        mu[k, 0], labels[k] = 0.018 + 0.003 * liver - 0.002 * spot, liver.int() + spot.int()
+    return ImageSet(mu, tuple(f"{prefix}-{k}" for k in range(count)), labels)
+
+
+def test_a_reader_of_volumes_learns_on_pieces_and_reads_whole_ones_in_windows(tmp_path: Path) -> None:
+    spec = ReaderSpec(net="residual", dims=3, patch=(8, 12, 12))
+    train_reader(spec, volumes(6, 0, "a"), tmp_path / "run", validation=volumes(3, 1, "b"), steps=40, batch=4, lr=5e-3,
+                 validate_every=20, precision="float32")  # fmt: skip
+    scores = [m for m in load_run(tmp_path / "run").metrics() if m["kind"] == "validation"]
+    assert scores[-1]["dice_liver"] > 0.75 and scores[-1]["dice_ce"] < scores[0]["dice_ce"]
+    task = load_reader(tmp_path / "run")
+    unseen = volumes(2, 2, "c")
+    mu = unseen.mu.clone().requires_grad_()
+    answer = task.predict(mu)
+    assert answer.shape == (2, 3, 12, 24, 28) and unseen.labels is not None
+    said, truth = answer.argmax(1) > 0, unseen.labels > 0
+    assert float(2 * (said & truth).sum() / (said.sum() + truth.sum())) > 0.75
+    task(mu, unseen.labels.long()).backward()
+    assert mu.grad is not None and bool((mu.grad.abs().amax((0, 1, 3, 4)) > 0).all())
+    again = make_reader(spec)
+    again.load_state_dict(reader_weights(task))  # what retraining and joint training begin with
+    assert torch.equal(again.out.weight, task.net.net.out.weight)  # type: ignore[union-attr, arg-type]
+
+
+def test_pieces_hold_a_class_every_other_time_and_lie_inside() -> None:
+    labels = torch.zeros(40, 40, dtype=torch.uint8)
+    labels[3, 36] = 2
+    mu = torch.arange(1600.0).reshape(1, 40, 40)
+    hits = 0
+    for seed in range(200):
+        piece, its = cut_patch(mu, labels, (8, 12), torch.Generator().manual_seed(seed))
+        assert piece.shape == (1, 8, 12) and its.shape == (8, 12)
+        assert torch.equal(its > 0, piece[0] == mu[0, 3, 36])  # cut together
+        hits += int((its > 0).any())
+    # every other one by choice, and of the others 4/33 * 4/29 by chance: 102 of 200, standard deviation 7
+    assert 80 < hits < 125
+    whole, _ = cut_patch(mu, labels, (64, 12), torch.Generator().manual_seed(0))
+    assert whole.shape == (1, 40, 12)
+
+
+def test_readers_of_volumes_refuse_what_is_none(images: ImageSet, tmp_path: Path) -> None:
+    with pytest.raises(GeometryError, match="of 3 dimensions expects images with as many axes"):
+        train_reader(ReaderSpec(dims=3), images, tmp_path / "run", **SHORT)
+    with pytest.raises(ConfigError, match=r"'unet_fast' expects dims 2 .* unet, unet_wide, .*residual"):
+        ReaderSpec(net="unet_fast", dims=3)
+    with pytest.raises(ConfigError, match="a patch of as many sizes"):
+        ReaderSpec(dims=3, patch=(32, 32))
 
 
 def test_a_class_that_occurs_nowhere_labels_beyond_the_classes_and_no_labels_are_refused(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from torch import nn
+from torch import Tensor, nn
 
 from taskct.core.config import from_dict
 from taskct.core.errors import ConfigError, InputError, unknown_name
@@ -18,6 +18,7 @@ from taskct.nets.weights import load_weights
 from taskct.task.frozen import FrozenTask, freeze
 from taskct.task.penalties import DiceCE
 from taskct.task.prepare import HuWindow
+from taskct.task.sliding import SlidingWindow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +26,8 @@ class ReaderSpec:
     """What a reader is: its network (one of READERS), the classes it tells apart, and the window in HU that it sees.
 
     `class_weights` go into its penalty, rare classes higher. The default window shows -100 to 220 HU: the soft tissue
-    of the abdomen.
+    of the abdomen. `dims` 3 makes a reader of volumes; with `patch` (Z, Y, X) it learns on pieces of that size and reads
+    volumes of any size in windows (`SlidingWindow`), with its gradient. A patch of a 2D reader is (Y, X).
     """
 
     net: str = "unet"
@@ -34,10 +36,19 @@ class ReaderSpec:
     width_hu: float = 320.0
     class_weights: tuple[float, ...] | None = None
     mu_water_per_mm: float = MU_WATER_70KEV_PER_MM
+    dims: int = 2
+    patch: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.net not in READERS:
             raise unknown_name("reader", self.net, READERS)
+        if self.dims not in (2, 3) or (self.dims == 3 and self.net in ONLY_2D):
+            able = ", ".join(n for n in READERS if n not in ONLY_2D)
+            raise ConfigError(f"reader {self.net!r} expects dims 2 (in three dimensions: {able}), got {self.dims!r}")
+        if self.patch is not None and (len(self.patch) != self.dims or min(self.patch) < 8):
+            raise ConfigError(
+                f"a reader of {self.dims} dimensions expects a patch of as many sizes of 8 or more, got {self.patch}"
+            )
         if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):
             raise ConfigError(f"a reader expects background and at least one other class, each once, got {self.classes}")
         if self.class_weights is not None and len(self.class_weights) != len(self.classes):
@@ -45,8 +56,8 @@ class ReaderSpec:
 
 
 def make_reader(spec: ReaderSpec) -> nn.Module:
-    """The untrained network of a reader: window 0..1 (B, 1, Y, X) -> logits (B, classes, Y, X)."""
-    return READERS[spec.net](len(spec.classes))
+    """The untrained network of a reader: window 0..1 (B, 1, [Z,] Y, X) -> logits (B, classes, [Z,] Y, X)."""
+    return READERS[spec.net](len(spec.classes)) if spec.dims == 2 else READERS[spec.net](len(spec.classes), dims=spec.dims)
 
 
 def reader_window(spec: ReaderSpec) -> HuWindow:
@@ -55,8 +66,15 @@ def reader_window(spec: ReaderSpec) -> HuWindow:
 
 
 def as_task(net: nn.Module, spec: ReaderSpec, name: str) -> FrozenTask:
-    """A trained reader, frozen: predicts logits of mu, penalised by DiceCE."""
-    return FrozenTask(freeze(net), reader_window(spec), DiceCE(weights=spec.class_weights), name)
+    """A trained reader, frozen: predicts logits of mu, penalised by DiceCE; in windows where the spec has a patch."""
+    whole = net if spec.patch is None else SlidingWindow(net, spec.patch)
+    return FrozenTask(freeze(whole), reader_window(spec), DiceCE(weights=spec.class_weights), name)
+
+
+def reader_weights(reader: FrozenTask) -> dict[str, Tensor]:
+    """The weights of a reader's own network, to begin another one of its spec with."""
+    net = reader.net.net if isinstance(reader.net, SlidingWindow) else reader.net
+    return net.state_dict()
 
 
 def load_reader(run: Run | str | os.PathLike[str], *, name: str = "") -> FrozenTask:
@@ -72,12 +90,13 @@ def load_reader(run: Run | str | os.PathLike[str], *, name: str = "") -> FrozenT
     return as_task(net, spec, name or run.folder.name)
 
 
-READERS: dict[str, Callable[[int], nn.Module]] = {
-    "unet": lambda classes: UNet(1, classes, widths=(16, 32, 64, 96), skip_channels=None),
-    "unet_wide": lambda classes: UNet(1, classes, widths=(24, 48, 96, 128), skip_channels=None),
+READERS: dict[str, Callable[..., nn.Module]] = {
+    "unet": lambda classes, dims=2: UNet(1, classes, widths=(16, 32, 64, 96), skip_channels=None, dims=dims),
+    "unet_wide": lambda classes, dims=2: UNet(1, classes, widths=(24, 48, 96, 128), skip_channels=None, dims=dims),
     "unet_fast": lambda classes: UNet(1, classes, widths=(32, 64, 96), skip_channels=None, unshuffle=2),
     "unet_fast_wide": lambda classes: UNet(1, classes, widths=(40, 80, 120, 160), skip_channels=None, unshuffle=2),
-    "unet_thin": lambda classes: UNet(1, classes, widths=(8, 24, 48, 96), skip_channels=None),
+    "unet_thin": lambda classes, dims=2: UNet(1, classes, widths=(8, 24, 48, 96), skip_channels=None, dims=dims),
     "residual": partial(ResidualNet, 1, width=24, blocks=5),
     "residual_fast": lambda classes: Folded(partial(ResidualNet, width=28, blocks=4), 1, classes),
 }
+ONLY_2D = ("unet_fast", "unet_fast_wide", "residual_fast")  # folding pixels into channels is written for slices

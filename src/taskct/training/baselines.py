@@ -15,7 +15,7 @@ from taskct.core.runs import Run, is_run
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.task import DiceCE, FrozenTask
-from taskct.task.readers import ReaderSpec, as_task, make_reader, reader_window
+from taskct.task.readers import ReaderSpec, as_task, make_reader, reader_weights, reader_window
 from taskct.training.doses import DoseRange
 from taskct.training.fit import WEIGHTS
 from taskct.training.images import ImageSet
@@ -81,7 +81,7 @@ def train_in_sequence(  # noqa: PLR0917
     net = None
     if reader is not None:
         net = make_reader(spec)
-        net.load_state_dict(reader.net.state_dict())
+        net.load_state_dict(reader_weights(reader))
     shared = {k: more[k] for k in ("validation", "held_out", "refine", "cache_gib", "show") if k in more}
     settings = {"steps": more["steps"], "seed": more.get("seed", 0), **(reader_settings or {})}
     return train_reader(spec, data, joint_reader_folder(run), through=(model, A, dose), net=net, **shared, **settings)
@@ -93,7 +93,7 @@ def joint_penalty(spec: ReaderSpec, reader: FrozenTask | None = None, *, seed: i
         torch.manual_seed(seed)
         net = make_reader(spec)
     if reader is not None:
-        net.load_state_dict(reader.net.state_dict())
+        net.load_state_dict(reader_weights(reader))
     return JointPenalty(net, reader_window(spec), DiceCE(weights=spec.class_weights))
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from taskct.core.config import from_dict
+from taskct.core.errors import GeometryError
 from taskct.core.provenance import fingerprint
 from taskct.core.runs import Run
 from taskct.core.seeds import generator
@@ -17,7 +18,8 @@ from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.task import DiceCE, FrozenTask
 from taskct.task.penalties import soft_dice
-from taskct.task.readers import ReaderSpec, as_task, make_reader, reader_window
+from taskct.task.readers import ReaderSpec, as_task, make_reader, reader_weights, reader_window
+from taskct.task.sliding import SlidingWindow
 from taskct.training.augment import Augmentation
 from taskct.training.batch import Batch
 from taskct.training.doses import DoseRange, as_dose_range
@@ -55,6 +57,8 @@ def train_reader(
     With `through` = (reconstruct, A, dose) it reads reconstructions of low-dose scans, with fresh noise in every step,
     instead of the full-dose images: the reader that knows a method's images, and the bound of what they hold
     (`warm_start` from the full-dose reader).
+    A spec with `dims` 3 reads volumes; with a `patch` it learns on pieces of them, every other one about a voxel of a
+    class drawn at random, and is validated on whole volumes in windows.
     `net` replaces the spec's network by your own; the run then gives its weights only (`as_task(net, spec, name)`).
 
     Raises InputError for images without labels, classes that occur nowhere, and patients in two parts.
@@ -62,6 +66,10 @@ def train_reader(
     chosen = from_dict(TrainSettings, {"batch": 16, **settings})
     refuse_leaks(data, validation, held_out)
     who = f"reader {spec.net!r}"
+    if data.mu.ndim != 2 + spec.dims:
+        raise GeometryError(
+            f"{who} of {spec.dims} dimensions expects images with as many axes, got {tuple(data.mu.shape[1:])}"
+        )
     data.check_classes(len(spec.classes), who=who)
     if validation is not None:
         validation.check_classes(len(spec.classes), who=f"{who}, validation")
@@ -86,11 +94,12 @@ def train_reader(
         made = [CleanScans(d, A, refine=refine, cache_gib=cache_gib, show=show) for d in (data, validation) if d is not None]
         source = ScanSource(made[0], made[1] if len(made) > 1 else None, as_dose_range(dose), chosen, device)
         scans = (source, reconstruct, A)
-    images = ReaderSource(data, validation, chosen, device, augment=augment or Augmentation(), scans=scans)
+    images = ReaderSource(data, validation, chosen, device, augment=augment or Augmentation(), scans=scans, patch=spec.patch)
     window, names = reader_window(spec), spec.classes
 
     def answer(module: nn.Module, batch: Batch) -> Batch:
-        return batch.with_image(module(window(batch.mu)))  # the record's image slot holds the logits here
+        whole = module if spec.patch is None else SlidingWindow(module, spec.patch)
+        return batch.with_image(whole(window(batch.mu)))  # the record's image slot holds the logits here
 
     def dice(batch: Batch) -> dict[str, float]:
         answers = nn.functional.one_hot(batch.image.argmax(1), len(names)).movedim(-1, 1).float()
@@ -114,9 +123,10 @@ class ReaderSource:
         *,
         augment: Augmentation,
         scans: tuple[ScanSource, Reconstructor, Projector] | None = None,
+        patch: tuple[int, ...] | None = None,
     ) -> None:
         self.data, self.checks, self.settings, self.device = data, validation, settings, device
-        self.augment, self.scans = augment, scans
+        self.augment, self.scans, self.patch = augment, scans, patch
         self.order = Order(len(data), settings.batch, settings.seed)
 
     def batch(self, step: int) -> Batch:
@@ -136,6 +146,10 @@ class ReaderSource:
             batch = self._reconstructed(self.scans[0].batch(step))
         streams = [generator(self.settings.seed, "augment", step, k) for k in places]
         mu, labels = augmented(self.augment, batch.mu, batch.labels, streams)
+        if self.patch is not None:
+            assert labels is not None
+            pieces = [cut_patch(mu[k], labels[k], self.patch, stream) for k, stream in enumerate(streams)]
+            mu, labels = torch.stack([piece for piece, _ in pieces]), torch.stack([piece for _, piece in pieces])
         return Batch(mu=mu, labels=labels, ids=batch.ids, step=step)
 
     def validation(self) -> Iterator[Batch]:
@@ -156,6 +170,26 @@ class ReaderSource:
         _, reconstruct, A = self.scans
         with torch.no_grad():
             return Batch(mu=reconstruct(batch.p, A), labels=batch.labels, ids=batch.ids, step=batch.step)
+
+
+def cut_patch(mu: Tensor, labels: Tensor, patch: Sequence[int], stream: torch.Generator) -> tuple[Tensor, Tensor]:
+    """A piece of an image (1, ...) and of its labels (...): anywhere, or about a sample of a class drawn at random.
+
+    An image smaller than the patch is given whole along that axis.
+    """
+    draw = lambda n: int(torch.randint(n, (), generator=stream, device=stream.device))
+    room = [max(0, n - p) for n, p in zip(labels.shape, patch, strict=True)]
+    start = [draw(r + 1) for r in room]
+    classes = labels.unique()
+    classes = classes[classes > 0]
+    if len(classes) and draw(2):
+        places = (labels == classes[draw(len(classes))]).nonzero()
+        at = places[draw(len(places))].tolist()
+        start = [min(max(0, a - p // 2), r) for a, p, r in zip(at, patch, room, strict=True)]
+    for axis, (first, wanted) in enumerate(zip(start, patch, strict=True)):
+        size = min(wanted, labels.shape[axis])
+        mu, labels = mu.narrow(axis + 1, first, size), labels.narrow(axis, first, size)
+    return mu, labels
 
 
 class _Reading(nn.Module):
@@ -185,5 +219,5 @@ def retrained(
     """A reader trained further on a method's own images, from the weights of `reader` (None: from scratch)."""
     net = make_reader(spec)
     if reader is not None:
-        net.load_state_dict(reader.net.state_dict())
+        net.load_state_dict(reader_weights(reader))
     return train_reader(spec, data, run, through=through, net=net, **more)
