@@ -88,6 +88,7 @@ def test_float32_agrees_with_float64_and_shapes_and_input_stay() -> None:
 
 
 def test_many_rows_in_parts_give_the_same_as_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filters, "_MATRIX_COLS", 0)
     p = torch.rand(2, 30, 20, generator=torch.Generator().manual_seed(3))
     whole = ramp_filter(p, pixel_mm=1.0)
     monkeypatch.setattr(filters, "_CHUNK_VALUES", 200)
@@ -105,3 +106,31 @@ def test_errors_say_what_is_expected() -> None:
         ramp_filter(p)
     with pytest.raises(GeometryError, match="spacing > 0"):
         ramp_filter(p, pixel_mm=-1.0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_matrix_of_short_rows_and_the_fft_of_long_ones_agree(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    gen = torch.Generator().manual_seed(4)
+    p, views, rays, cols = (torch.rand(s, generator=gen, dtype=dtype) for s in ((2, 1, 9, 4, 30), (9, 1, 30), (4, 30), (30,)))
+    apply = lambda: ramp_filter(p, pixel_mm=0.7, window="hann", factors=(views, rays, cols), pad=(5, 2))
+    short = apply()
+    monkeypatch.setattr(filters, "_CACHE_VALUES", 250)  # two views at a time
+    in_parts = apply()
+    with_gradient = ramp_filter(
+        p.clone().requires_grad_(True), pixel_mm=0.7, window="hann", factors=(views, rays, cols), pad=(5, 2)
+    )
+    monkeypatch.setattr(filters, "_MATRIX_COLS", 0)
+    long = apply()
+    assert long.shape == (2, 1, 9, 4, 37)
+    tolerance = 1e-6 if dtype == torch.float32 else 1e-14  # rounding of sums of 30 and of a transform of 80 values
+    for other in (short, in_parts, with_gradient.detach()):
+        assert float((other - long).norm() / long.norm()) < tolerance
+
+
+def test_filtering_keeps_full_precision_where_networks_are_coarse() -> None:
+    p = torch.rand(3, 40, generator=torch.Generator().manual_seed(5))
+    wanted = ramp_filter(p.double(), pixel_mm=1.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        filtered = ramp_filter(p, pixel_mm=1.0)
+    assert filtered.dtype == torch.float32
+    assert float((filtered - wanted).norm() / wanted.norm()) < 1e-6  # float32 rounding; bfloat16 would give 4e-3
