@@ -23,13 +23,13 @@ def check_scan(p: Tensor, A: Projector, *, who: str) -> None:
             f"{who} expects p of shape (B, 1, {wanted}) from its projector, got {tuple(p.shape)}; "
             "p and A must come from the same beam and grid"
         )
-    bad = int((~torch.isfinite(p.detach())).sum())
-    if bad:
+    low, high = (float(end) for end in torch.aminmax(p.detach()))  # one pass; a NaN reaches both
+    if not (math.isfinite(low) and math.isfinite(high)):
+        bad = int((~torch.isfinite(p.detach())).sum())
         raise UnitsError(
             f"{who} expects finite projections p = -ln(I/I0), got {bad} NaN or infinite values; "
             "correct dead pixels and zero counts first"
         )
-    high = float(p.detach().max())
     if high > MAX_P:
         raise UnitsError(
             f"{who} expects projections p = -ln(I/I0), got values up to {high:g}: no detector sees exp(-{MAX_P:g}); "
