@@ -13,12 +13,13 @@ import typer
 from typer.core import TyperGroup
 
 VERBS = {
-    "demo": "the whole chain on built-in phantoms or on your CT, ending with a report",
+    "demo": "task-adaptive reconstruction in small, or the classical chain on your CT, ending with a report",
     "info": "what is in a file or folder, and what is odd about it",
     "simulate": "CT -> scan file: its low-dose scan in photons",
     "reconstruct": "scan file or CT -> volume: NIfTI or a derived DICOM series",
     "evaluate": "methods x doses on cases -> table of scores in a run folder",
     "train": "config -> run folder: a reader, or a reconstruction for a task",
+    "reproduce": "a whole experiment, gone on with where it stopped -> tables and a page",
     "report": "run folder -> one HTML page",
     "check": "your own reconstructor or projector against the contract",
     "data": "public CT data sets: licence, size, where to get them, what loads them",

@@ -11,7 +11,7 @@ from taskct.core.errors import InputError
 from taskct.evaluation.task import dose_curve, needed_dose
 from taskct.report.style import GREY, figure_style, method_looks, new_figure, plain, svg_uri
 from taskct.report.task_story import TaskStory
-from taskct.report.words import power_of_ten
+from taskct.report.words import photon_count
 
 PANELS = (("dice_pooled", "unseen", "Dice, unseen readers"), ("sensitivity", "unseen", "Lesions found, unseen readers"),
           ("dice_pooled", "retrained", "Dice, retrained reader"))  # fmt: skip
@@ -45,7 +45,7 @@ def curve_figure(story: TaskStory) -> str:
                     if metric == "dice_pooled":
                         panel.axhline(curve.full.mean - story.margin, color=GREY, linewidth=0.8, linestyle=":")
             panel.set_xscale("log")
-            panel.set_xticks([d.used_photons for d in doses], [power_of_ten(d.used_photons) for d in doses])
+            panel.set_xticks([d.used_photons for d in doses], [photon_count(d.used_photons) for d in doses])
             panel.minorticks_off()
             panel.margins(x=0.15)
             panel.set_xlabel("photons per detector pixel")

@@ -16,7 +16,7 @@ from taskct.report.task_pictures import picture_section
 from taskct.report.task_story import TaskStory
 from taskct.report.task_tables import audit_table, gain_table, lesion_table, reader_table, score_table
 from taskct.report.task_words import summary_lines
-from taskct.report.words import plural, power_of_ten
+from taskct.report.words import photon_count, plural
 
 _IMAGE_BYTES = 4 * 2**20
 Spectra = dict[str, tuple[list[float], list[float]]]
@@ -71,7 +71,7 @@ def _body(story: TaskStory, encoder: Encoder, title: str, spectra: Spectra) -> s
 def _lead(story: TaskStory) -> str:
     patients = len({r.patient for r in story.table.rows})
     readers = len(story.table.of_role("unseen"))
-    doses = " and ".join(power_of_ten(d.used_photons) for d in story.doses)
+    doses = " and ".join(photon_count(d.used_photons) for d in story.doses)
     return (
         f"{plural(len(story.table.methods) - 1, 'method')} at {doses} photons per detector pixel, "
         f"{plural(patients, 'patient')}, one reader in the losses and {plural(readers, 'unseen reader')}."
@@ -90,7 +90,7 @@ def _verdicts(story: TaskStory) -> str:
     parts = []
     for (_, _, dose), verdict in story.verdicts.items():
         parts.append(
-            f"<h4>{escape(power_of_ten(dose.used_photons))} photons: {escape(_title(verdict))}</h4>{_findings(verdict)}"
+            f"<h4>{escape(photon_count(dose.used_photons))} photons: {escape(_title(verdict))}</h4>{_findings(verdict)}"
         )
     return "".join(parts)
 
@@ -108,7 +108,7 @@ def _findings(verdict: TaskVerdict) -> str:
 
 def _artefacts(story: TaskStory, spectra: Spectra) -> str:
     lines = [
-        f"<tr><th scope='row'>{escape(method)}</th><td>{escape(power_of_ten(dose.used_photons))}</td>"
+        f"<tr><th scope='row'>{escape(method)}</th><td>{escape(photon_count(dose.used_photons))}</td>"
         f"<td class='text'>{escape(str(report))}</td></tr>"
         for (method, dose), report in story.artefacts.items()
     ]

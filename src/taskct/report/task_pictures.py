@@ -11,7 +11,7 @@ from taskct.evaluation.table import DoseLevel
 from taskct.evaluation.windows import WINDOWS, Window
 from taskct.report.pictures import Encoder, Region, to_grey
 from taskct.report.task_story import TaskExample, TaskStory
-from taskct.report.words import power_of_ten
+from taskct.report.words import photon_count
 
 OUTLINES = {"truth": "#ffd000", "training": "#4db8ff", "unseen": "#ff5fa2"}
 _MARGIN_PX = 6
@@ -51,7 +51,7 @@ def picture_section(story: TaskStory, example: TaskExample, encoder: Encoder, *,
             lines = [figures[k : k + _ACROSS] for k in range(0, len(figures), _ACROSS)]
             cells = "".join("<tr>" + "".join(f"<td>{f}</td>" for f in _filled(line)) + "</tr>" for line in lines)
             rows.append(
-                f"<h4>{escape(power_of_ten(dose.used_photons))} photons per pixel</h4>"
+                f"<h4>{escape(photon_count(dose.used_photons))} photons per pixel</h4>"
                 f"<table class='pictures'><tbody>{cells}</tbody></table>"
             )
     return f"<section class='slice'>{head}{''.join(rows)}</section>" if rows else ""

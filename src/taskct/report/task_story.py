@@ -32,7 +32,8 @@ class TaskStory:
 
     `baselines` names for each method the one that it is compared with; methods without one stand for themselves.
     `verdicts` are by (method, baseline, dose). `compute` is the training time of each method in seconds of one core, `notes`
-    are lines about how it was made, `shown` the methods in the pictures and curves (all of them when empty).
+    are lines about how it was made, `shown` the methods in the pictures and curves (all of them when empty). The first lines
+    of the page speak of the methods in `task_adaptive` (all with a verdict when empty) and of the negative `controls`.
     """
 
     table: TaskTable
@@ -45,6 +46,8 @@ class TaskStory:
     notes: Mapping[str, str] = field(default_factory=dict)
     full_dose: str = "full dose"
     shown: Sequence[str] = ()
+    task_adaptive: Sequence[str] = ()
+    controls: Sequence[str] = ()
     margin: float = 0.05
 
     @property

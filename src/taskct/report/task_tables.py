@@ -13,7 +13,7 @@ from taskct.evaluation.task import SeededInterval
 from taskct.evaluation.task.measures import better_side
 from taskct.evaluation.task.rows import IMAGE, UNSEEN
 from taskct.report.task_story import TaskStory
-from taskct.report.words import MINUS, number, power_of_ten
+from taskct.report.words import MINUS, number, photon_count
 
 Column = tuple[str, str, str | None]  # heading, metric, reader or role
 
@@ -42,7 +42,7 @@ def score_table(story: TaskStory, dose: DoseLevel) -> str:
         body.append(f"<tr><th scope='row'>{escape(method)}</th>{row}</tr>")
     heads = "".join(f"<th scope='col'>{escape(name)}</th>" for name, *_ in columns)
     caption = (
-        f"<b>At {escape(power_of_ten(dose.used_photons))} photons per pixel.</b> Dice of the {escape(story.lesion)}, pooled, "
+        f"<b>At {escape(photon_count(dose.used_photons))} photons per pixel.</b> Dice of the {escape(story.lesion)}, pooled, "
         "under each kind of reader; then lesions found, false pixels per image without a lesion, and PSNR"
     )
     return (
@@ -71,7 +71,7 @@ def gain_table(story: TaskStory) -> str:
         if any("<td>–" not in c for c in cells):
             name = f"{escape(method)}<small>against {escape(baseline)}</small>"
             body.append(f"<tr><th scope='row'>{name}</th>{''.join(cells)}</tr>")
-    top = "".join(f"<th colspan='3' class='first'>{escape(power_of_ten(d.used_photons))} photons</th>" for d in doses)
+    top = "".join(f"<th colspan='3' class='first'>{escape(photon_count(d.used_photons))} photons</th>" for d in doses)
     second = "<th class='first'>gain</th><th>share</th><th class='text'>verdict</th>" * len(doses)
     caption = (
         f"<b>Gain in Dice of the {escape(story.lesion)} under unseen readers</b>, paired, 95 % interval; bold: separated from "
@@ -104,7 +104,7 @@ def reader_table(story: TaskStory, dose: DoseLevel) -> str:
         f"<th>{escape(region)}<br>{escape(reader)}{' (training)' if table.readers[reader] == 'training' else ''}</th>"
         for region, reader in columns
     )
-    caption = f"<b>Pooled Dice under each reader</b> at {escape(power_of_ten(dose.used_photons))} photons"
+    caption = f"<b>Pooled Dice under each reader</b> at {escape(photon_count(dose.used_photons))} photons"
     return (
         f"<div class='wide'><table class='numbers dense'><caption>{caption}</caption><thead><tr><th></th>{heads}</tr></thead>"
         f"<tbody>{''.join(body)}</tbody></table></div>"
@@ -127,7 +127,7 @@ def lesion_table(story: TaskStory, dose: DoseLevel) -> str:
         if any(c is not None for c in cells):
             body.append(f"<tr><th scope='row'>{escape(method)}</th>{''.join(_cell(c, '') for c in cells)}</tr>")
     heads = "".join(f"<th>{escape(region.removeprefix(story.lesion + ', '))}</th>" for region in regions)
-    caption = f"<b>Lesions found by size and contrast</b> at {escape(power_of_ten(dose.used_photons))} photons, unseen readers"
+    caption = f"<b>Lesions found by size and contrast</b> at {escape(photon_count(dose.used_photons))} photons, unseen readers"
     return (
         f"<div class='wide'><table class='numbers dense'><caption>{caption}</caption><thead><tr><th></th>{heads}</tr></thead>"
         f"<tbody>{''.join(body)}</tbody></table></div>"

@@ -53,6 +53,15 @@ def power_of_ten(value: float) -> str:
     return f"{value / 10**exponent:.3g}×10{str(exponent).translate(_SUPERSCRIPT)}"
 
 
+def photon_count(value: float) -> str:
+    """Photons in full, by thousands.
+
+    >>> photon_count(65536.0).replace(THIN, " ")
+    '65 536'
+    """
+    return f"{value:,.0f}".replace(",", THIN)
+
+
 def dose_label(dose: DoseLevel, doses: Sequence[DoseLevel]) -> str:
     """A dose among its peers: '25 %' where all have the same full dose, else photons per pixel."""
     if by_fraction(doses):

@@ -30,11 +30,25 @@ MODELS: dict[str, Model] = {
 
 
 class Loss(NamedTuple):
-    """What an arm is trained for after the image error alone. `terms(reader)` makes its objective, if it is of that kind."""
+    """What an arm is trained for after the image error alone: by the objective `make(reader)`, unless a reader learns along.
+
+    `kind` is "image", "task" or "control".
+    """
 
     label: str
     about: str
-    terms: Callable[[FrozenTask], Objective] | None = None
+    kind: str
+    make: Callable[[FrozenTask], Objective] | None = None
+
+    @property
+    def task(self) -> bool:
+        """Whether it is meant to serve the reader."""
+        return self.kind == "task"
+
+    @property
+    def control(self) -> bool:
+        """Whether nothing should be gained by it."""
+        return self.kind == "control"
 
 
 def _label(alpha: float) -> Callable[[FrozenTask], Objective]:
@@ -46,23 +60,27 @@ def _plain(reader: FrozenTask) -> Objective:
 
 
 LOSSES: dict[str, Loss] = {  # those that decide first
-    "plain": Loss("image loss", "image error, as many steps as the others", _plain),
-    "label-0.5": Loss("label loss .5", "and the frozen reader's penalty on the labels", _label(0.5)),
+    "plain": Loss("image loss", "image error, as many steps as the others", "image", _plain),
+    "label-0.5": Loss("label loss .5", "and the frozen reader's penalty on the labels", "task", _label(0.5)),
     "feature": Loss(
         "feature loss",
         "and the distance of the frozen reader's feature maps from those of full dose",
+        "task",
         lambda reader: convex(ImageError(), FeaturePenalty(reader), alpha=0.9),
     ),
-    "plain-long": Loss("image loss, longer", "image error, for as long as the label loss takes", _plain),
-    "joint": Loss("joint", "reconstruction and reader learn together"),
-    "label-0.25": Loss("label loss .25", "the same with alpha 0.25", _label(0.25)),
-    "label-0.9": Loss("label loss .9", "the same with alpha 0.9", _label(0.9)),
+    "plain-long": Loss("image loss, longer", "image error, for as long as the label loss takes", "image", _plain),
+    "joint": Loss("joint", "reconstruction and reader learn together", "task"),
+    "label-0.25": Loss("label loss .25", "the same with alpha 0.25", "task", _label(0.25)),
+    "label-0.9": Loss("label loss .9", "the same with alpha 0.9", "task", _label(0.9)),
     "random-network": Loss(
         "random network",
         "control: the label loss with a frozen network of random weights",
+        "control",
         lambda reader: convex(ImageError(), LabelPenalty(random_reader(reader, seed=1)), alpha=0.5),
     ),
-    "shuffled-labels": Loss("shuffled labels", "control: the label loss with the labels of other patients", _label(0.5)),
+    "shuffled-labels": Loss(
+        "shuffled labels", "control: the label loss with the labels of other patients", "control", _label(0.5)
+    ),
 }
 
 
@@ -99,6 +117,6 @@ Reconstruct = Callable[[Tensor, Any], Tensor]
 
 def objective_of(arm: Arm, reader: FrozenTask) -> Objective:
     """The arm's objective; for those whose reader does not learn along."""
-    terms = LOSSES[arm.loss].terms
-    assert terms is not None
-    return terms(reader)
+    make = LOSSES[arm.loss].make
+    assert make is not None
+    return make(reader)

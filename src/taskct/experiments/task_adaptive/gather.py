@@ -22,11 +22,12 @@ from taskct.evaluation.task import ArtefactReport, Audit, TaskTable, TaskVerdict
 from taskct.evaluation.task.audit import FULL_DOSE, Answer
 from taskct.evaluation.task.rows import IMAGE, UNSEEN
 from taskct.experiments.records import Records
-from taskct.experiments.task_adaptive.arms import MODELS, Arm
+from taskct.experiments.task_adaptive.arms import LOSSES, MODELS, Arm
 from taskct.experiments.task_adaptive.material import cohort_of, doses_of, images_of
 from taskct.experiments.task_adaptive.settings import TaskAdaptive
 from taskct.report.task_page import write_task_report
 from taskct.report.task_story import TaskExample, TaskStory
+from taskct.report.task_words import summary_lines
 
 _METRICS = (
     ("dice_pooled", UNSEEN), ("dice_pooled_retuned", UNSEEN), ("ap", UNSEEN), ("dice_pooled", "training"),
@@ -45,6 +46,9 @@ def gather(folder: Path, needed: Mapping[str, Path], *, settings: TaskAdaptive) 
     write_text(folder / "needed_dose.csv", needed_csv(story), overwrite=True)
     lines = [f"## {d.used_photons:g} photons\n\n{verdict}\n" for (_, _, d), verdict in story.verdicts.items()]
     write_text(folder / "verdicts.md", "\n".join(lines), overwrite=True)
+    write_text(
+        folder / "summary.txt", "\n".join(f"{'! ' if c else ''}{t}" for t, c in summary_lines(story)) + "\n", overwrite=True
+    )
     write_task_report(story, folder / "report.html", title="Task-adaptive reconstruction", spectra=spectra, overwrite=True)
 
 
@@ -82,6 +86,8 @@ def gathered(needed: Mapping[str, Path], settings: TaskAdaptive) -> tuple[TaskSt
         notes=_notes(settings),
         full_dose=FULL_DOSE,
         shown=shown,
+        task_adaptive=[a.method for a in settings.arms if a.method in baselines and LOSSES[a.loss].task],
+        controls=[a.method for a in settings.arms if a.method in baselines and LOSSES[a.loss].control],
     )
     return story, {m: s for m, s in spectra.items() if m in shown}
 

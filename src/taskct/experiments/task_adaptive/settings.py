@@ -17,8 +17,8 @@ class TaskAdaptive:
     photons       per detector pixel in air of the scans that are scored, the highest first; one network is trained for all
                   doses between them
     readers       of `task.readers.READERS`: the first is the one in the losses, the others are never seen by a training
-    models        the reconstructors, of MODELS; `main_models` also get the controls and more seeds
-    losses        of LOSSES, for each model
+    models        the reconstructors, of MODELS
+    losses        of LOSSES, for the first model; `other_losses` for the others (the same when empty)
     seeds         trainings of the `main_losses` of each model; of the others there is one
     *_steps       of the readers, of the image loss alone, of each loss after that, and of retraining the reader
     label_cost    how many times as long a step with the label loss takes: "plain-long" takes as many more steps
@@ -34,13 +34,14 @@ class TaskAdaptive:
     width_mm: tuple[float, float] = (260.0, 360.0)
     views: int = 160
     photons: tuple[float, ...] = (65536.0, 16384.0)
-    readers: tuple[str, ...] = ("unet_fast", "unet", "residual_fast")
+    readers: tuple[str, ...] = ("unet_fast", "unet_thin", "residual_fast")
     models: tuple[str, ...] = ("unet", "unrolled")
     losses: tuple[str, ...] = tuple(LOSSES)
+    other_losses: tuple[str, ...] = ()
     main_losses: tuple[str, ...] = ("plain", "label-0.5")
     bounds: tuple[str, ...] = ("plain", "label-0.5", "feature")
     seeds: int = 1
-    reader_steps: int = 1500
+    reader_steps: int = 1200
     base_steps: int = 2000
     task_steps: int = 800
     retrain_steps: int = 400
@@ -51,7 +52,7 @@ class TaskAdaptive:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, known in (("losses", LOSSES), ("models", MODELS), ("readers", READERS)):
+        for name, known in (("losses", LOSSES), ("other_losses", LOSSES), ("models", MODELS), ("readers", READERS)):
             for one in getattr(self, name):
                 if one not in known:
                     raise unknown_name(name.removesuffix("s"), one, known)
@@ -82,6 +83,9 @@ class TaskAdaptive:
     @property
     def arms(self) -> list[Arm]:
         """All trainings of reconstructions, those that decide first: a stop at any time leaves a usable table."""
-        wanted = [Arm(model, loss) for loss in LOSSES for model in self.models if loss in self.losses]
+        wanted = [Arm(model, loss) for loss in LOSSES for model in self.models if loss in self._losses_of(model)]
         more = [Arm(a.model, a.loss, seed) for seed in range(1, self.seeds) for a in wanted if a.loss in self.main_losses]
         return wanted + more
+
+    def _losses_of(self, model: str) -> tuple[str, ...]:
+        return self.losses if model == self.models[0] or not self.other_losses else ("plain", *self.other_losses)
