@@ -203,12 +203,12 @@ def lesion_pairs(settings: TaskAdaptive) -> list[LesionPair]:
                 pairs.append(LesionPair.inserted(patient.case, partial(_with_lesion, centre_mm=place, seed=number)))
         except InputError:  # no room for it there
             pass
-        largest = max((one for one in patient.lesions if one.slices), key=lambda one: one.visible_mm3, default=None)
-        if largest is None or largest.radius_mm > 15:
-            continue
+        lesion = _largest_lesion(patient.case)
         try:
-            pairs.append(LesionPair.removed(patient.case, partial(remove_lesion, centre_mm=largest.centre_mm, seed=number)))
-        except InputError:  # no centre on a slice, or too little liver round it
+            if lesion is not None:
+                edit = partial(remove_lesion, centre_mm=lesion, seed=number)
+                pairs.append(LesionPair.removed(patient.case, edit))
+        except InputError:  # too little liver round it
             continue
     return pairs
 
@@ -228,7 +228,7 @@ def _free_place(case: Case) -> tuple[float, float, float] | None:
     import numpy as np
     from scipy.ndimage import distance_transform_edt
 
-    assert case.labels is not None and case.affine_mm is not None
+    assert case.labels is not None
     best, where = 0.0, None
     for k, labels in enumerate(case.labels.numpy()):
         depth = distance_transform_edt(np.pad(labels == 1, 1), sampling=case.spacing_mm[1:])[1:-1, 1:-1]
@@ -236,6 +236,28 @@ def _free_place(case: Case) -> tuple[float, float, float] | None:
             best, where = float(depth.max()), (k, *np.unravel_index(int(depth.argmax()), depth.shape))
     if where is None or best < _INSERTED_RADIUS_MM + 3:
         return None
+    return _place_mm(case, where)
+
+
+def _largest_lesion(case: Case) -> tuple[float, float, float] | None:
+    """A pixel of the largest section of a lesion, among those of a radius up to 15 mm."""
+    import numpy as np
+    from scipy.ndimage import label
+
+    assert case.labels is not None
+    pixel_mm2 = case.spacing_mm[1] * case.spacing_mm[2]
+    best, where = 0, None
+    for k, labels in enumerate(case.labels.numpy()):
+        pieces, count = label(labels == 2, structure=np.ones((3, 3)))
+        for piece in range(1, count + 1):
+            pixels = np.argwhere(pieces == piece)
+            if best < len(pixels) <= np.pi * 15**2 / pixel_mm2:
+                best, where = len(pixels), (k, *pixels[len(pixels) // 2])
+    return None if where is None else _place_mm(case, where)
+
+
+def _place_mm(case: Case, where: tuple[Any, ...]) -> tuple[float, float, float]:
+    assert case.affine_mm is not None
     z, y, x = (float(case.affine_mm[axis, 3] + case.affine_mm[axis, axis] * i) for axis, i in enumerate(where))
     return z, y, x
 

@@ -55,7 +55,7 @@ class TaskAdaptive:
         for name, known in (("losses", LOSSES), ("other_losses", LOSSES), ("models", MODELS), ("readers", READERS)):
             for one in getattr(self, name):
                 if one not in known:
-                    raise unknown_name(name.removesuffix("s"), one, known)
+                    raise unknown_name(f"name in {name}", one, known)
         if len(self.readers) < 2 or len(set(self.readers)) < len(self.readers):
             raise ConfigError(f"the experiment expects two different readers or more, got {self.readers}")
         if "plain" not in self.losses or not self.models:
