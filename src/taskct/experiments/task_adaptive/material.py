@@ -53,6 +53,11 @@ def dose_range(settings: TaskAdaptive) -> DoseRange:
     return DoseRange(Dose(settings.photons[0]), lowest=settings.fractions[-1])
 
 
+def device() -> torch.device:
+    """Where networks are trained and read: a GPU if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def save_images(folder: Path, needed: Mapping[str, Path], *, settings: TaskAdaptive) -> None:
     """Draw the patients and keep them."""
     run = load_run(folder) if is_run(folder) else Run.create(folder, {"patients": settings.patients})

@@ -29,6 +29,7 @@ from taskct.evaluation.task import (
 from taskct.experiments.task_adaptive.material import (
     REFINE,
     cohort_of,
+    device,
     doses_of,
     images_of,
     projector_of,
@@ -63,8 +64,10 @@ def score(
     """
     made = Run.create(folder, {"method": method, "seed": seed}, overwrite=folder.exists())
     reconstruct = of(needed) if of is not None else None
-    readers = {name: load_reader(needed[f"reader-{name}"], name=name) for name in settings.readers}
-    extra = {role: load_reader(_reader_folder(needed, name)) for role, name in (("retrained", bound), ("own", own)) if name}
+    at = device()
+    readers = {name: load_reader(needed[f"reader-{name}"], name=name).to(at) for name in settings.readers}
+    roles = (("retrained", bound), ("own", own))
+    extra = {role: load_reader(_reader_folder(needed, name)).to(at) for role, name in roles if name}
     panel = ReaderPanel(
         training=readers[settings.reader],
         unseen=[reader for name, reader in readers.items() if name != settings.reader],

@@ -14,6 +14,7 @@ from taskct.core.seeds import derive_seed
 from taskct.experiments.task_adaptive.arms import MODELS, Arm, objective_of
 from taskct.experiments.task_adaptive.material import (
     REFINE,
+    device,
     dose_range,
     images_of,
     projector_of,
@@ -24,7 +25,7 @@ from taskct.experiments.task_adaptive.settings import TaskAdaptive
 from taskct.physics.projector import Projector
 from taskct.recon import fbp
 from taskct.recon.learned import load_reconstructor, make_model
-from taskct.task.readers import ReaderSpec, load_reader
+from taskct.task.readers import ReaderSpec, load_reader, make_reader
 from taskct.training import CleanScans, ImageError, Objective, train, train_jointly, train_reader
 
 LR, LATER_LR, READER_LR = 2e-3, 1e-3, 2e-3
@@ -45,6 +46,7 @@ def train_full_dose_reader(folder: Path, needed: Mapping[str, Path], *, settings
         folder,
         validation=images_of(needed["images"], "validation"),
         held_out=images_of(needed["images"], "test").patient_ids,
+        net=_untrained(net, settings),
         steps=settings.reader_steps,
         batch=settings.batch,
         lr=READER_LR,
@@ -60,14 +62,14 @@ def train_base(folder: Path, needed: Mapping[str, Path], *, settings: TaskAdapti
     """A reconstruction for the image error alone: where all arms of its model and seed begin."""
     with torch.random.fork_rng():
         torch.manual_seed(derive_seed(settings.seed, "model", arm.seed))
-        model = make_model(MODELS[arm.model].config)
+        model = make_model(MODELS[arm.model].config).to(device())
     image_loss = Objective({"image": (1.0, ImageError())})
     train(model, image_loss, *_what(needed, settings), folder, **_how(needed, settings, arm, settings.base_steps, lr=LR))
 
 
 def train_arm(folder: Path, needed: Mapping[str, Path], *, settings: TaskAdaptive, arm: Arm, steps: int) -> None:
     """The base, trained on for the arm's objective."""
-    model = make_model(MODELS[arm.model].config)
+    model = make_model(MODELS[arm.model].config).to(device())
     reader = load_reader(needed[f"reader-{settings.reader}"])
     data, A, doses = _what(needed, settings)
     how = _how(needed, settings, arm, steps, lr=LATER_LR, warm_start=needed[arm.base])
@@ -92,6 +94,7 @@ def retrain_reader(
         held_out=images_of(needed["images"], "test").patient_ids,
         through=(_fast(of(needed)), projector_of(settings), dose_range(settings)),
         warm_start=needed[f"reader-{settings.reader}"],
+        net=_untrained(settings.reader, settings),
         refine=REFINE,
         steps=settings.retrain_steps,
         batch=settings.batch,
@@ -104,13 +107,25 @@ def retrain_reader(
 
 
 def learned(needed: Mapping[str, Path], *, name: str) -> Reconstruct:
-    """The reconstruction of a step that trained one."""
-    return load_reconstructor(needed[name], model=None)
+    """The reconstruction of a step that trained one: on a GPU if there is one, whatever its scan lies on."""
+    model = load_reconstructor(needed[name]).to(device())
+    if device().type == "cpu":
+        return model
+    return lambda p, A: model(p.to(device()), A).to(p.device)
 
 
 def smooth_fbp(needed: Mapping[str, Path]) -> Reconstruct:
     """FBP with a Hann window."""
     return partial(fbp, window="hann")
+
+
+def _untrained(net: str, settings: TaskAdaptive) -> nn.Module | None:
+    """A reader's network on the GPU, first weights drawn on the CPU; None without a GPU, where `train_reader` makes it."""
+    if device().type == "cpu":
+        return None
+    with torch.random.fork_rng():
+        torch.manual_seed(derive_seed(settings.seed, "reader", net) % 2**31)
+        return make_reader(reader_spec(net)).to(device())
 
 
 def _what(needed: Mapping[str, Path], settings: TaskAdaptive) -> tuple[Any, Projector, Any]:
