@@ -106,6 +106,44 @@ inline void resample_add(const Line *lines, const float *const *tables, int n, i
     }
 }
 
+// Two tables and their weights: w0 * a[i] + w1 * b[i].
+struct Mix {
+    const float *a, *b;
+    float w0, w1;
+};
+
+// True when positions `step` apart read two neighbours within a window of 2 W entries.
+inline bool in_window(double step) { return (W - 1) * std::fabs(step) + 2.02 < 2 * W; }
+
+// The same as `resample_add` of mixed tables that stand no farther apart than a window: mixed where they are read.
+inline void resample_mix_add(const Line *lines, const Mix *mixes, int n, int64_t size, int64_t end, float *sums) {
+    constexpr int most = 8;
+    alignas(64) float offsets[most * W];
+    Places places[most];
+    for (int64_t k0 = 0; k0 < end; k0 += kBlocks * W) {
+        const int64_t blocks = (std::min(end, k0 + kBlocks * W) - k0) / W;
+        for (int m = 0; m < n; m++) {
+            const double step = lines[m].step, down = std::min(0.0, step * (W - 1));
+            places[m].fill(lines[m].start + down + step * k0, step * W, blocks, double(W - kMargin), double(size));
+            store(offsets + m * W, lane_numbers() * float(step) - splat(float(down)));
+        }
+        for (int64_t b = 0; b < blocks; b++) {
+            F sum = load(sums + k0 + b * W), more = {};
+            for (int m = 0; m < n; m++) {
+                const F x = load(offsets + m * W) + splat(places[m].part[b]);
+                const float *left = mixes[m].a + places[m].whole[b], *right = mixes[m].b + places[m].whole[b];
+                const F w0 = splat(mixes[m].w0), w1 = splat(mixes[m].w1);
+                const Window window(w0 * load(left) + w1 * load(right), w0 * load(left + W) + w1 * load(right + W));
+                const I i = truncate(x);
+                const F low = window(i), high = window(i + 1);
+                sum += low;
+                more += fraction(x) * (high - low);
+            }
+            store(sums + k0 + b * W, sum + more);
+        }
+    }
+}
+
 // The transpose of one line's resampling, added to two columns with a weight each: s[z] is the sum over k of values[k] times
 // the tent 1 - |start + step * k - z|, and first[z] += first_weight * s[z], likewise second. `values` has zeros around.
 template <int taps, int width>

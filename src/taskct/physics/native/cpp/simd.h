@@ -218,4 +218,29 @@ template <> struct Table<2> {
 };
 #endif
 
+// A table of 2 W entries made of two vectors at hand.
+#if defined(__AVX2__)
+struct Window {
+    F a, b;
+    Window(F low, F high) : a(low), b(high) {}
+    F operator()(I i) const {
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+        return (F)_mm512_permutex2var_ps((__m512)a, (__m512i)i, (__m512)b);
+#else
+        const __m256 low = _mm256_permutevar8x32_ps((__m256)a, (__m256i)i), high = _mm256_permutevar8x32_ps((__m256)b, (__m256i)i);
+        return (F)_mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32((__m256i)i, 28)));
+#endif
+    }
+};
+#else
+struct Window {
+    float t[2 * W];
+    Window(F low, F high) {
+        store(t, low);
+        store(t + W, high);
+    }
+    F operator()(I i) const { return pick(t, i); }
+};
+#endif
+
 }  // namespace taskct

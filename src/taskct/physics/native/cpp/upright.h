@@ -46,17 +46,19 @@ struct Columns3d {
     void write(float *volume, int threads) const;
 };
 
-// Detector columns of some views with contiguous rows, [view][col][row], zeros around.
+// Detector columns -1 to cols of some views with contiguous rows, [view][col][row], zeros around and beside.
 struct DetectorColumns {
     int64_t rows, cols, stride;
     Buffer<float> values;
 
     DetectorColumns(const Geometry &g, int64_t views)
         : rows(g.rows), cols(g.cols), stride((g.rows + 15) / 16 * 16 + 2 * kMargin) {
-        values.assign(views * cols * stride + kMargin, 0.0f);
+        values.assign(views * (cols + 2) * stride + kMargin, 0.0f);
     }
-    float *at(int64_t view, int64_t col) { return values.data() + (view * cols + col) * stride + kMargin; }
-    const float *at(int64_t view, int64_t col) const { return values.data() + (view * cols + col) * stride + kMargin; }
+    float *at(int64_t view, int64_t col) { return values.data() + (view * (cols + 2) + col + 1) * stride + kMargin; }
+    const float *at(int64_t view, int64_t col) const {
+        return values.data() + (view * (cols + 2) + col + 1) * stride + kMargin;
+    }
     void read(int64_t view, const float *p);         // from p[row][col]
     void write(int64_t view, float *p) const;        // to p[row][col]
 };

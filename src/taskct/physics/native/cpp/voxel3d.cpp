@@ -43,6 +43,49 @@ Fall fall(const Geometry &g, const View &view, double y, double x) {
     return {seen ? int64_t(low) : 0, float(weight * (1 - part)), float(weight * part), line, seen};
 }
 
+// The falls of kSide neighbours along x, starting at (y, x).
+struct Falls {
+    alignas(64) double start[kSide], step[kSide];
+    alignas(64) float weight0[kSide], weight1[kSide];
+    alignas(64) int32_t low[kSide];
+    alignas(64) int64_t seen[kSide];  // 0 where the detector does not see the column
+
+    Falls(const Geometry &g, const View &view, int64_t y, int64_t x) {
+        if (g.curved) {
+            for (int k = 0; k < kSide; k++) {
+                const Fall f = fall(g, view, double(y), double(x + k));
+                start[k] = f.line.start;
+                step[k] = f.line.step;
+                weight0[k] = f.weight0;
+                weight1[k] = f.weight1;
+                low[k] = int32_t(f.low);
+                seen[k] = f.seen;
+            }
+            return;
+        }
+        const D8 n = D8{0, 1, 2, 3, 4, 5, 6, 7} + double(x), zero = {};
+        const D8 per = 1 / (view.depth(0, y, 0) + view.depth.x * n);
+        const D8 col = (view.col_top(0, y, 0) + view.col_top.x * n) * per;
+        const D8 first = (view.row_top(0, y, 0) + view.row_top.x * n) * per;
+        const D8 each = view.row_top.z * per, last = first + each * double(g.shape[0] - 1);
+        const D8 weight = g.source ? per * per : zero + 1.0;
+        const auto meets = (col > -1.0) & (col < double(g.cols)) & ((first > -1.0) | (last > -1.0)) &
+                           ((first < double(g.rows)) | (last < double(g.rows)));
+        const D8 held = meets ? col + 1.0 : zero;  // below 2^31, and truncation rounds down
+        const I8 whole = __builtin_convertvector(held, I8);
+        const D8 part = held - __builtin_convertvector(whole, D8);
+        const F8 w0 = __builtin_convertvector(weight * (1.0 - part), F8), w1 = __builtin_convertvector(weight * part, F8);
+        const I8 below = whole - 1;
+        std::memcpy(start, &first, sizeof first);
+        std::memcpy(step, &each, sizeof each);
+        std::memcpy(weight0, &w0, sizeof w0);
+        std::memcpy(weight1, &w1, sizeof w1);
+        std::memcpy(low, &below, sizeof below);
+        std::memcpy(seen, &meets, sizeof meets);
+    }
+};
+static_assert(kSide == 8, "eight neighbours in a vector");
+
 std::vector<View> all_views(const Geometry &g, FanTable &table) {
     std::vector<View> views;
     views.reserve(g.views);
@@ -50,18 +93,42 @@ std::vector<View> all_views(const Geometry &g, FanTable &table) {
     return views;
 }
 
-// Interpolates the two detector columns of a fall over the rows that the z column meets.
-void interpolate(const DetectorColumns &detector, int64_t view, const Fall &f, int64_t size_z, const float *zeros,
-                 float *table) {
-    const double last = f.line.start + f.line.step * (size_z - 1);
-    const double low = std::min(f.line.start, last), high = std::max(f.line.start, last);
-    const int64_t padded = (detector.rows + W - 1) / W * W;
+// Mixes two detector columns over the rows that the z column on `line` meets.
+void interpolate(const Mix &mix, const Line &line, int64_t rows, int64_t size_z, float *table) {
+    const double last = line.start + line.step * (size_z - 1);
+    const double low = std::min(line.start, last), high = std::max(line.start, last);
+    const int64_t padded = (rows + W - 1) / W * W;
     const int64_t from = int64_t(std::max(0.0, low - 1)) / W * W;
     const int64_t to = std::min<int64_t>(padded, (int64_t(std::max(0.0, std::min(1e9, high + 3))) + W - 1) / W * W);
-    const float *a = f.low >= 0 ? detector.at(view, f.low) : zeros;
-    const float *b = f.low + 1 < detector.cols ? detector.at(view, f.low + 1) : zeros;
-    for (int64_t i = from; i < to; i += W)
-        store(table + i, f.weight0 * load(a + i) + f.weight1 * load(b + i));
+    for (int64_t i = from; i < to; i += W) store(table + i, mix.w0 * load(mix.a + i) + mix.w1 * load(mix.b + i));
+}
+
+// Adds some views to the z column number k of their falls.
+void add_views(const Geometry &g, const DetectorColumns &detector, const std::vector<Falls> &falls, int64_t view, int64_t k,
+               float *buffers, float *column) {
+    const int64_t depth = (g.shape[0] + W - 1) / W * W;
+    Line lines[kBuffers], wide_lines[kBuffers];
+    Mix mixes[kBuffers];
+    const float *tables[kBuffers];
+    int n = 0, wide = 0;
+    for (size_t m = 0; m < falls.size(); m++, view++) {
+        const Falls &f = falls[m];
+        if (!f.seen[k]) continue;
+        const Line line = {f.start[k], f.step[k]};
+        const float *a = detector.at(view, f.low[k]);
+        const Mix mix = {a, a + detector.stride, f.weight0[k], f.weight1[k]};
+        if (in_window(line.step)) {
+            lines[n] = line;
+            mixes[n++] = mix;
+        } else {
+            float *to = buffers + wide * detector.stride + kMargin;
+            interpolate(mix, line, detector.rows, g.shape[0], to);
+            wide_lines[wide] = line;
+            tables[wide++] = to;
+        }
+    }
+    if (n) resample_mix_add(lines, mixes, n, g.rows, depth, column);
+    if (wide) resample_add(wide_lines, tables, wide, g.rows, 0, depth, column);
 }
 
 }  // namespace
@@ -73,12 +140,13 @@ bool backproject3d(const Geometry &g, int threads, const float *q, float *mu) {
     Columns3d volume(g);
     DetectorColumns detector(g, std::min(kViews, g.views));
     const int64_t room = detector.stride, across = (g.shape[2] + kSide - 1) / kSide;
-    const int64_t tiles = across * ((g.shape[1] + kSide - 1) / kSide), depth = (g.shape[0] + W - 1) / W * W;
+    const int64_t tiles = across * ((g.shape[1] + kSide - 1) / kSide);
     for (int64_t v0 = 0; v0 < g.views; v0 += kViews) {
         const int64_t v1 = std::min(g.views, v0 + kViews);
 #pragma omp parallel num_threads(threads)
         {
-            Buffer<float> buffers(kBuffers * room + kMargin), zeros(room);
+            Buffer<float> buffers(kBuffers * room + kMargin);
+            std::vector<Falls> falls;
 #pragma omp for schedule(static)
             for (int64_t v = v0; v < v1; v++) detector.read(v - v0, q + v * g.rows * g.cols);
 #pragma omp for schedule(dynamic, 1)
@@ -86,21 +154,13 @@ bool backproject3d(const Geometry &g, int threads, const float *q, float *mu) {
                 const int64_t y0 = t / across * kSide, y1 = std::min(g.shape[1], y0 + kSide);
                 const int64_t x0 = t % across * kSide, x1 = std::min(g.shape[2], x0 + kSide);
                 for (int64_t w0 = v0; w0 < v1; w0 += kBuffers)
-                    for (int64_t y = y0; y < y1; y++)
-                        for (int64_t x = x0; x < x1; x++) {
-                            Line lines[kBuffers];
-                            const float *tables[kBuffers];
-                            int n = 0;
-                            for (int64_t v = w0; v < std::min(v1, w0 + kBuffers); v++) {
-                                const Fall f = fall(g, views[v], double(y), double(x));
-                                if (!f.seen) continue;
-                                float *to = buffers.data() + n * room + kMargin;
-                                interpolate(detector, v - v0, f, g.shape[0], zeros.data(), to);
-                                lines[n] = f.line;
-                                tables[n++] = to;
-                            }
-                            resample_add(lines, tables, n, g.rows, 0, depth, volume.at(y, x));
-                        }
+                    for (int64_t y = y0; y < y1; y++) {
+                        const int64_t w1 = std::min(v1, w0 + kBuffers);
+                        falls.clear();
+                        for (int64_t v = w0; v < w1; v++) falls.emplace_back(g, views[v], y, x0);
+                        for (int64_t x = x0; x < x1; x++)
+                            add_views(g, detector, falls, w0 - v0, x - x0, buffers.data(), volume.at(y, x));
+                    }
             }
         }
     }
@@ -124,7 +184,6 @@ bool backproject_adjoint3d(const Geometry &g, int threads, const float *mu, floa
 #pragma omp parallel num_threads(threads)
     {
         DetectorColumns detector(g, 1);
-        Buffer<float> beyond(detector.stride);  // takes what falls beside the detector
 #pragma omp for schedule(dynamic, 1)
         for (int64_t v = 0; v < g.views; v++) {
             std::fill(detector.values.begin(), detector.values.end(), 0.0f);
@@ -132,8 +191,7 @@ bool backproject_adjoint3d(const Geometry &g, int threads, const float *mu, floa
                 for (int64_t x = 0; x < g.shape[2]; x++) {
                     Fall f = fall(g, views[v], double(y), double(x));
                     if (!f.seen) continue;
-                    float *a = f.low >= 0 ? detector.at(0, f.low) : beyond.data();
-                    float *b = f.low + 1 < g.cols ? detector.at(0, f.low + 1) : beyond.data();
+                    float *a = detector.at(0, f.low), *b = detector.at(0, f.low + 1);
                     const float *column = &columns[(y * g.shape[2] + x) * stride + kMargin];
                     spread(column, g.shape[0], f.line, g.rows, a, f.weight0, b, f.weight1);
                 }
