@@ -12,6 +12,8 @@ from taskct.training.processes import processes_of_torchrun
 from taskct.training.readers import train_reader
 from taskct.training.schedules import WarmUp
 from taskct.training.settings import TrainSettings
+from taskct.training.shaken import ShakenPenalty
+from taskct.training.tasks import train_task
 from taskct.training.terms import FeaturePenalty, ImageError, JointPenalty, LabelPenalty, MeanOf, TeacherPenalty, TurnsOf
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "LabelPenalty",
     "MeanOf",
     "Objective",
+    "ShakenPenalty",
     "TeacherPenalty",
     "TrainSettings",
     "Trained",
@@ -40,4 +43,5 @@ __all__ = [
     "train_in_sequence",
     "train_jointly",
     "train_reader",
+    "train_task",
 ]

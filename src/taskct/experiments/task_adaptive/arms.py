@@ -10,7 +10,7 @@ from torch import Tensor
 
 from taskct.evaluation.task import random_reader
 from taskct.task import FrozenTask
-from taskct.training import FeaturePenalty, ImageError, LabelPenalty, Objective, convex
+from taskct.training import FeaturePenalty, ImageError, LabelPenalty, Objective, ShakenPenalty, convex
 
 _FOLDED = {"widths": [32, 64, 96], "norm": "batch", "unshuffle": 2, "skip_channels": 16}
 
@@ -32,13 +32,14 @@ MODELS: dict[str, Model] = {
 class Loss(NamedTuple):
     """What an arm is trained for after the image error alone: by the objective `make(reader)`, unless a reader learns along.
 
-    `kind` is "image", "task" or "control".
+    `kind` is "image", "task" or "control"; `fresh` trains on patients from whom the readers have not learnt.
     """
 
     label: str
     about: str
     kind: str
     make: Callable[[FrozenTask], Objective] | None = None
+    fresh: bool = False
 
     @property
     def task(self) -> bool:
@@ -68,7 +69,22 @@ LOSSES: dict[str, Loss] = {  # those that decide first
         "task",
         lambda reader: convex(ImageError(), FeaturePenalty(reader), alpha=0.9),
     ),
+    "label-fresh": Loss(
+        "label loss .5, fresh patients",
+        "the same on patients from whom the reader has not learnt",
+        "task",
+        _label(0.5),
+        fresh=True,
+    ),
+    "label-robust": Loss(
+        "label loss .5, fresh and shaken",
+        "and the reader sees the image moved, blurred and noisier, anew in each step",
+        "task",
+        lambda reader: convex(ImageError(), ShakenPenalty(reader), alpha=0.5),
+        fresh=True,
+    ),
     "plain-long": Loss("image loss, longer", "image error, for as long as the label loss takes", "image", _plain),
+    "plain-fresh": Loss("image loss, fresh patients", "image error on those patients", "image", _plain, fresh=True),
     "joint": Loss("joint", "reconstruction and reader learn together", "task"),
     "label-0.25": Loss("label loss .25", "the same with alpha 0.25", "task", _label(0.25)),
     "label-0.9": Loss("label loss .9", "the same with alpha 0.9", "task", _label(0.9)),

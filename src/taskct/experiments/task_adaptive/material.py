@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 import torch
 
 from taskct.core.runs import Run, is_run, load_run
+from taskct.core.units import to_mu
 from taskct.data.cohort import Cohort, CohortSettings
 from taskct.experiments.task_adaptive.settings import TaskAdaptive
 from taskct.geometry import Grid, ParallelBeam
@@ -63,10 +65,28 @@ def save_images(folder: Path, needed: Mapping[str, Path], *, settings: TaskAdapt
     run = load_run(folder) if is_run(folder) else Run.create(folder, {"patients": settings.patients})
     cohort = cohort_of(settings)
     for part in PARTS:
-        images = ImageSet.from_slices(cohort.slices(part), show=False)
-        assert images.labels is not None
-        names = {"ids": json.dumps(images.ids), "patients": json.dumps(images.patient_ids)}
-        run.save_tensors(f"{part}.safetensors", {"mu": images.mu, "labels": images.labels}, metadata=names, overwrite=True)
+        _save(run, part, ImageSet.from_slices(cohort.slices(part), show=False))
+
+
+def save_fresh_images(folder: Path, needed: Mapping[str, Path], *, settings: TaskAdaptive) -> None:
+    """Draw as many more training patients, whom no reader learns from, and keep them as the part "train"."""
+    slices = cohort_of(replace(settings, train_patients=settings.train_patients + settings.fresh_patients)).slices("train")
+    numbers = range(settings.train_patients * settings.slices, len(slices))
+    items = [slices[i] for i in numbers]
+    images = ImageSet(
+        torch.stack([to_mu(hu).clamp_min(0) for hu, _, _ in items]),
+        tuple(slices.patient_ids[i] for i in numbers),
+        torch.stack([labels for _, labels, _ in items]).to(torch.uint8),
+        tuple(name for *_, name in items),
+    )
+    run = load_run(folder) if is_run(folder) else Run.create(folder, {"patients": {"train": settings.fresh_patients}})
+    _save(run, "train", images)
+
+
+def _save(run: Run, part: str, images: ImageSet) -> None:
+    assert images.labels is not None
+    names = {"ids": json.dumps(images.ids), "patients": json.dumps(images.patient_ids)}
+    run.save_tensors(f"{part}.safetensors", {"mu": images.mu, "labels": images.labels}, metadata=names, overwrite=True)
 
 
 @lru_cache(maxsize=6)

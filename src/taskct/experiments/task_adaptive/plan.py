@@ -10,7 +10,7 @@ from taskct.experiments.steps import Step
 from taskct.experiments.task_adaptive.arms import LOSSES, MODELS, Arm
 from taskct.experiments.task_adaptive.classical import tune_tv, tuned_tv
 from taskct.experiments.task_adaptive.gather import gather
-from taskct.experiments.task_adaptive.material import save_images
+from taskct.experiments.task_adaptive.material import save_fresh_images, save_images
 from taskct.experiments.task_adaptive.scoring import FULL_DOSE, score
 from taskct.experiments.task_adaptive.settings import TaskAdaptive
 from taskct.experiments.task_adaptive.trainings import (
@@ -115,11 +115,16 @@ class _Plan:
             cost=factor * _BASE_STEP_S * s.base_steps,
             arm=arm,
         )
+        fresh: tuple[str, ...] = ()
+        if LOSSES[arm.loss].fresh:
+            about = "drawing patients from whom no reader has learnt"
+            name = self.step("fresh-images", save_fresh_images, needs=("images",), what="fresh_patients", about=about, cost=30)
+            fresh = (name,)
         steps = round(s.task_steps * s.label_cost) if arm.loss == "plain-long" else s.task_steps
         self.step(
             arm.name,
             train_arm,
-            needs=("images", f"reader-{s.reader}", arm.base),
+            needs=("images", f"reader-{s.reader}", arm.base, *fresh),
             what="task_steps batch" + (" label_cost" if arm.loss == "plain-long" else ""),
             about=f"{label}, {LOSSES[arm.loss].label}: {LOSSES[arm.loss].about}; {steps} steps",
             cost=factor * _LATER_STEP_S * steps,

@@ -8,6 +8,7 @@ from taskct.experiments.task_adaptive.arms import LOSSES
 
 SMALL: dict[str, Any] = {
     "train_patients": 120,
+    "fresh_patients": 120,
     "validation_patients": 8,
     "test_patients": 24,
     "slices": 6,

@@ -13,7 +13,8 @@ from taskct.task.readers import READERS
 class TaskAdaptive:
     """Settings of the experiment; every number that a result depends on.
 
-    *_patients    of the built-in cohort in each part; `slices` of each, `size` x `size` pixels
+    *_patients    of the built-in cohort in each part; the fresh ones are for losses on patients that no reader learnt from;
+                  `slices` of each, `size` x `size` pixels
     photons       per detector pixel in air of the scans that are scored, the highest first; one network is trained for all
                   doses between them
     readers       of `task.readers.READERS`: the first is the one in the losses, the others are never seen by a training
@@ -27,6 +28,7 @@ class TaskAdaptive:
     """
 
     train_patients: int = 260
+    fresh_patients: int = 260
     validation_patients: int = 12
     test_patients: int = 40
     slices: int = 8

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from taskct.core.seeds import derive_seed
-from taskct.experiments.task_adaptive.arms import MODELS, Arm, objective_of
+from taskct.experiments.task_adaptive.arms import LOSSES, MODELS, Arm, objective_of
 from taskct.experiments.task_adaptive.material import (
     REFINE,
     device,
@@ -71,7 +71,7 @@ def train_arm(folder: Path, needed: Mapping[str, Path], *, settings: TaskAdaptiv
     """The base, trained on for the arm's objective."""
     model = make_model(MODELS[arm.model].config).to(device())
     reader = load_reader(needed[f"reader-{settings.reader}"])
-    data, A, doses = _what(needed, settings)
+    data, A, doses = _what(needed, settings, fresh=LOSSES[arm.loss].fresh)
     how = _how(needed, settings, arm, steps, lr=LATER_LR, warm_start=needed[arm.base])
     if arm.loss == "joint":
         spec = reader_spec(settings.reader)
@@ -128,8 +128,9 @@ def _untrained(net: str, settings: TaskAdaptive) -> nn.Module | None:
         return make_reader(reader_spec(net)).to(device())
 
 
-def _what(needed: Mapping[str, Path], settings: TaskAdaptive) -> tuple[Any, Projector, Any]:
-    return scans_of(needed["images"], "train", settings), projector_of(settings), dose_range(settings)
+def _what(needed: Mapping[str, Path], settings: TaskAdaptive, *, fresh: bool = False) -> tuple[Any, Projector, Any]:
+    folder = needed["fresh-images" if fresh else "images"]
+    return scans_of(folder, "train", settings), projector_of(settings), dose_range(settings)
 
 
 def _how(needed: Mapping[str, Path], settings: TaskAdaptive, arm: Arm, steps: int, **more: Any) -> dict[str, Any]:

@@ -1,0 +1,66 @@
+"""What is trained: which quality is held, how, and through which reconstruction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from taskct.core.errors import unknown_name
+from taskct.training.dose import Constraint, Hinge, MeanQuality, ShareOfPatients
+
+
+@dataclass(frozen=True)
+class DoseArm:
+    """One training: a quality, a way to hold it, a reconstruction.
+
+    quality    of QUALITIES; its bound is what the reconstruction gives at the fallback dose on validation patients
+    hold       mean, share (of `promised` patients) or hinge
+    model      fbp or unet (FBP + U-Net, learned along)
+    noise      of the training: pre-log, or post-log as a warning
+    modulate   whether the current follows the views
+    """
+
+    about: str
+    quality: str
+    hold: str = "mean"
+    model: str = "fbp"
+    noise: str = "pre-log"
+    modulate: bool = False
+    prior: str = "scout"
+
+    def constraint(self, promised: float) -> Constraint:
+        """A fresh constraint."""
+        if self.hold == "mean":
+            return MeanQuality(rho=1.0, rate=0.1)
+        return ShareOfPatients(promised) if self.hold == "share" else Hinge(weight=1.0)
+
+    def held_by(self, promised: float) -> str | float:
+        """The criterion under which strategies are compared for this arm."""
+        return "mean" if self.hold == "mean" else promised
+
+
+QUALITIES: Mapping[str, str] = {
+    "noise": "noise_sd_hu[liver]",
+    "rmse": "rmse_hu",
+    "psnr": "psnr[image range]",
+    "dice": "tumour.dice",
+    "liver": "liver.dice",
+}
+
+ARMS: Mapping[str, DoseArm] = {
+    "fbp-noise-mean": DoseArm("FBP, mean noise in the liver", "noise"),
+    "fbp-noise-share": DoseArm("FBP, noise in the liver of nine patients in ten", "noise", hold="share"),
+    "fbp-noise-views": DoseArm("FBP, mean noise in the liver, current follows the views", "noise", modulate=True),
+    "fbp-noise-postlog": DoseArm("FBP, mean noise, trained with noise after the logarithm", "noise", noise="post-log"),
+    "unet-rmse-mean": DoseArm("FBP + U-Net, mean RMSE", "rmse", model="unet"),
+    "unet-rmse-share": DoseArm("FBP + U-Net, RMSE of nine patients in ten", "rmse", hold="share", model="unet"),
+    "unet-psnr-hinge": DoseArm("FBP + U-Net, PSNR by the published hinge", "psnr", hold="hinge", model="unet"),
+    "unet-dice-mean": DoseArm("FBP + U-Net, mean Dice of tumours as a reader finds them", "dice", model="unet"),
+}
+
+
+def arm_named(name: str) -> DoseArm:
+    """An arm; ConfigError for a name that is none."""
+    if name not in ARMS:
+        raise unknown_name("arm", name, ARMS)
+    return ARMS[name]

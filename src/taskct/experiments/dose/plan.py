@@ -1,0 +1,129 @@
+"""The graph of the dose experiment, in the order in which its results are worth most."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from taskct.experiments.dose.arms import arm_named
+from taskct.experiments.dose.comparing import compare_arm
+from taskct.experiments.dose.gather import gather
+from taskct.experiments.dose.material import save_images
+from taskct.experiments.dose.settings import DoseExperiment
+from taskct.experiments.dose.trainings import bound_name, find_bound, train_arm, train_base, train_one_reader
+from taskct.experiments.steps import Step
+
+_DATA = "train_patients validation_patients test_patients slices size width_mm views photons seed"
+
+
+def dose_steps(settings: DoseExperiment) -> list[Step]:
+    """All steps: a stop at any time leaves the comparisons of what is done, and more arms or seeds only add to it."""
+    plan = _Plan(settings)
+    plan.step("images", save_images, what=_DATA, about="drawing the patients", cost=15)
+    for arm, seed in settings.trainings:
+        plan.arm(arm, seed)
+    plan.step("report", gather, needs=tuple(plan.compared), about="tables, figures, page", cost=10, always=True)
+    return list(plan.steps.values())
+
+
+class _Plan:
+    """Steps in the order in which they were added; `what` names the settings that a step's result depends on."""
+
+    def __init__(self, settings: DoseExperiment) -> None:
+        self.settings = settings
+        self.steps: dict[str, Step] = {}
+        self.compared: list[str] = []
+
+    def step(
+        self,
+        name: str,
+        work: Callable[..., object],
+        *,
+        needs: tuple[str, ...] = (),
+        what: str = "",
+        about: str,
+        cost: float,
+        always: bool = False,
+        **more: Any,
+    ) -> str:
+        """One step, unless it is there already."""
+        if name not in self.steps:
+            self.steps[name] = Step(
+                name,
+                partial(_with_settings, work=work, settings=self.settings, more=more),
+                needs=tuple(dict.fromkeys(needs)),
+                config={k: getattr(self.settings, k) for k in what.split()},
+                about=about,
+                cost=cost * (self.settings.size / 128) ** 2,
+                always=always,
+            )
+        return name
+
+    def arm(self, arm: str, seed: int) -> None:
+        """What an arm stands on, its training, and its comparison; the task arms also with a reader that training never saw."""
+        s, about = self.settings, arm_named(arm)
+        task = about.quality in ("dice", "liver")
+        ground = ["images"]
+        if about.model == "unet":
+            ground.append(
+                self.step(
+                    "base",
+                    train_base,
+                    needs=("images",),
+                    what="base_steps",
+                    about=f"FBP + U-Net learns all doses, {s.base_steps} steps",
+                    cost=0.2 * s.base_steps,
+                )
+            )
+        readers = [self._reader(net) for net in s.readers] if task else []
+        bound = self.step(
+            bound_name(about.quality, about.model),
+            find_bound,
+            needs=tuple(ground),
+            what="dice_share" if task else "",
+            about=f"the bound of {about.quality}",
+            cost=10,
+            quality=about.quality,
+            model=about.model,
+        )
+        steps = "unet_steps" if about.model == "unet" else "fbp_steps"
+        trained = self.step(
+            f"dose-{arm}-{seed}",
+            train_arm,
+            needs=(*ground, *readers[:1], bound),
+            what=f"{steps} batch width promised",
+            about=f"{about.about}; seed {seed}, {getattr(s, steps)} steps",
+            cost=0.4 * getattr(s, steps),
+            arm=arm,
+            seed=seed,
+        )
+        for k, reader in enumerate(s.readers if task else ("",)):
+            end = f"-{reader}" if k else ""
+            name = self.step(
+                f"compared-{arm}-{seed}{end}",
+                compare_arm,
+                needs=(*ground, *readers, bound, trained),
+                what="draws promised",
+                about=f"{arm}, seed {seed}: every strategy at the same quality" + (f", read by {reader}" if k else ""),
+                cost=120,
+                arm=arm,
+                seed=seed,
+                reader=reader,
+            )
+            self.compared.append(name)
+
+    def _reader(self, net: str) -> str:
+        return self.step(
+            f"reader-{net}",
+            train_one_reader,
+            needs=("images",),
+            what="reader_steps",
+            about=f"{net} learns to read full dose",
+            cost=0.2 * self.settings.reader_steps,
+            net=net,
+        )
+
+
+def _with_settings(folder: Any, needed: Any, *, work: Callable[..., object], settings: DoseExperiment, more: Any) -> None:
+    work(folder, needed, settings=settings, **more)

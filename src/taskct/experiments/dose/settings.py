@@ -1,0 +1,73 @@
+"""The size of the dose experiment; every number that a result depends on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from taskct.core.errors import ConfigError
+from taskct.experiments.dose.arms import arm_named
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoseExperiment:
+    """Settings of the experiment.
+
+    *_patients    of the built-in cohort; `slices` of each, `size` x `size` pixels; `width_mm` is the range of body widths
+    photons       lowest, fallback (the fixed dose that sets the bounds) and highest, per pixel in air
+    arms          of ARMS, in the order in which they are made; the first `seeds_for` get `seeds` trainings each
+    promised      share of patients of the chance constraint, and of comparisons by share
+    dice_share    share of full dose's Dice that is to be kept
+    *_steps       of the readers, of the reconstruction for a range of doses, of each dose module with FBP and with the U-Net
+    draws         noises per patient and dose in all evaluations, averaged
+    """
+
+    train_patients: int = 160
+    validation_patients: int = 16
+    test_patients: int = 40
+    slices: int = 2
+    size: int = 128
+    width_mm: tuple[float, float] = (260.0, 480.0)
+    views: int = 160
+    photons: tuple[float, float, float] = (2.0**12, 2.0**16, 2.0**20)
+    arms: tuple[str, ...] = ("fbp-noise-mean", "fbp-noise-share", "unet-rmse-mean", "unet-rmse-share")
+    seeds_for: tuple[str, ...] = ("fbp-noise-mean",)
+    seeds: int = 1
+    promised: float = 0.9
+    dice_share: float = 0.95
+    readers: tuple[str, ...] = ("unet_fast", "residual_fast")
+    reader_steps: int = 1200
+    base_steps: int = 1200
+    fbp_steps: int = 500
+    unet_steps: int = 500
+    batch: int = 8
+    width: int = 32
+    draws: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in (*self.arms, *self.seeds_for):
+            arm_named(name)
+        if not 0 < self.photons[0] < self.photons[1] < self.photons[2]:
+            raise ConfigError(f"photons are expected as lowest < fallback < highest, got {self.photons}")
+        if self.size % 8 or self.slices < 1 or self.seeds < 1:
+            raise ConfigError(f"expected size divisible by 8, slices and seeds of 1 or more, got {self}")
+
+    @property
+    def patients(self) -> dict[str, int]:
+        """How many in each part."""
+        return {"train": self.train_patients, "validation": self.validation_patients, "test": self.test_patients}
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """Mean photons at which curves are measured, an octave apart."""
+        low, _, high = self.photons
+        found = [low]
+        while found[-1] * 2 <= high * 1.0001:
+            found.append(found[-1] * 2)
+        return tuple(found)
+
+    @property
+    def trainings(self) -> list[tuple[str, int]]:
+        """Arms and seeds, those that decide first."""
+        first = [(arm, 0) for arm in self.arms]
+        return first + [(arm, seed) for seed in range(1, self.seeds) for arm in self.arms if arm in self.seeds_for]
