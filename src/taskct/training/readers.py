@@ -106,7 +106,7 @@ def train_reader(
         scores, occurs = soft_dice(answers, checked_labels(batch))
         return {f"dice_{n}": float(scores[k]) for k, n in enumerate(names) if k and bool(occurs[k])}
 
-    objective = Objective({"dice_ce": (1.0, _Reading(DiceCE(weights=spec.class_weights)))}).to(device)
+    objective = Objective({"dice_ce": (1.0, Reading(DiceCE(weights=spec.class_weights)))}).to(device)
     fit(Learner(net, objective, answer), images, folder, chosen, measure=dice, show=show, tensorboard=tensorboard)
     return as_task(net, spec, folder.folder.name)
 
@@ -192,16 +192,17 @@ def cut_patch(mu: Tensor, labels: Tensor, patch: Sequence[int], stream: torch.Ge
     return mu, labels
 
 
-class _Reading(nn.Module):
-    """DiceCE of a reader's logits."""
+class Reading(nn.Module):
+    """The penalty of a reader's answer, which the batch carries in place of a reconstruction, in float32."""
 
     needs_labels = True
 
-    def __init__(self, penalty: nn.Module) -> None:
+    def __init__(self, penalty: Callable[[Tensor, Any], Tensor]) -> None:
         super().__init__()
         self.penalty = penalty
 
     def forward(self, batch: Batch) -> Tensor:
+        """Scalar."""
         logits = batch.image.float()
         with torch.autocast(logits.device.type, enabled=False):
             return self.penalty(logits, checked_labels(batch))

@@ -1,0 +1,79 @@
+"""`train_task`: any task network learns from full-dose images with label maps, by any penalty."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from taskct.core.config import from_dict
+from taskct.core.errors import ConfigError, InputError
+from taskct.core.provenance import fingerprint
+from taskct.core.runs import Run
+from taskct.task import FrozenTask, freeze
+from taskct.task.sliding import SlidingWindow
+from taskct.training.augment import Augmentation
+from taskct.training.batch import Batch
+from taskct.training.fit import Learner, fit
+from taskct.training.images import ImageSet, refuse_leaks
+from taskct.training.loop import open_training, to_channels_last
+from taskct.training.objective import Objective
+from taskct.training.readers import ReaderSource, Reading
+from taskct.training.settings import TrainSettings
+
+
+def train_task(
+    net: nn.Module,
+    prepare: Callable[[Tensor], Tensor],
+    penalty: Callable[[Tensor, Any], Tensor],
+    data: ImageSet,
+    run: Run | str | os.PathLike[str],
+    *,
+    name: str = "",
+    validation: ImageSet | None = None,
+    held_out: Sequence[str] = (),
+    augment: Augmentation | None = None,
+    patch: Sequence[int] | None = None,
+    show: bool | None = None,
+    tensorboard: bool = False,
+    **settings: Any,
+) -> FrozenTask:
+    """Train `net` on full-dose images by `penalty(net(prepare(mu)), label map)`; returns it as a frozen task.
+
+    For classification (`PresenceBCE`), detection (`CentreFocal`) and networks of your own; readers of READERS are trained by
+    `train_reader`. `settings` are those of `TrainSettings`. With `patch` it learns on pieces of that size and answers in
+    windows. The run gives its weights: `load_network(net, "RUN/weights.safetensors")`.
+
+    Raises InputError for images without labels or all background, and for patients in two parts; ConfigError for a network
+    that cannot learn.
+    """
+    chosen = from_dict(TrainSettings, {"batch": 16, **settings})
+    refuse_leaks(data, validation, held_out)
+    for part, what in ((data, "training"), (validation, "validation")):
+        if part is not None and (part.labels is None or not bool((part.labels > 0).any())):
+            found = "have none" if part.labels is None else "have none but background"
+            raise InputError(f"train_task expects {what} images with labels, these {found}")
+    weights = next((p for p in net.parameters() if p.requires_grad), None)
+    if weights is None:
+        raise ConfigError("train_task expects a network that can learn, all of its weights are frozen")
+    config = {
+        "task": {"name": name or os.fspath(run.folder if isinstance(run, Run) else run), "net": type(net).__name__},
+        "training": chosen,
+        "augmentation": augment or Augmentation(),
+        "data": {"images": len(data), "patients": len(set(data.patient_ids)), "fingerprint": fingerprint(data.mu)},
+    }
+    folder = open_training(run, config)
+    to_channels_last(net)
+    sizes = None if patch is None else tuple(patch)
+
+    def answer(module: nn.Module, batch: Batch) -> Batch:
+        whole = module if sizes is None else SlidingWindow(module, sizes)
+        return batch.with_image(whole(prepare(batch.mu)))
+
+    images = ReaderSource(data, validation, chosen, weights.device, augment=augment or Augmentation(), patch=sizes)
+    objective = Objective({"task": (1.0, Reading(penalty))}).to(weights.device)
+    fit(Learner(net, objective, answer), images, folder, chosen, show=show, tensorboard=tensorboard)
+    whole = net if sizes is None else SlidingWindow(net, sizes)
+    return FrozenTask(freeze(whole), prepare, penalty, name or folder.folder.name)
