@@ -289,8 +289,8 @@ def draw(subjects: Sequence[Subject], trained: Trained, dose: Dose, path: Path, 
     from taskct.report.style import figure_style, new_figure
 
     shown = next(s for s in subjects if group_of(s) == "portal venous" and s.labelled)
-    pair = pairs_of(shown.case, trained.A.grid, radius_mm=8.0, contrast_hu=-40.0, most=1)[0]
-    rows = [(f"{shown.name}\nlesion put in: 8 mm, -40 HU", pair.with_lesion), ("the same slice\nwithout it", pair.without)]
+    pair = pairs_of(shown.case, trained.A.grid, radius_mm=12.0, contrast_hu=-40.0, most=1)[0]
+    rows = [(f"{shown.name}\nlesion put in: 12 mm, -40 HU", pair.with_lesion), ("the same slice\nwithout it", pair.without)]
     unlabelled = [s for s in subjects if not s.labelled]
     rows += [(f"{s.name}\n(no truth known)", onto(s.case, trained.A.grid, [len(s.case.hu) // 2 + 2])) for s in unlabelled]
     ring = pair.region[0].numpy()
@@ -299,6 +299,8 @@ def draw(subjects: Sequence[Subject], trained: Trained, dose: Dose, path: Path, 
         figure, axes = new_figure(2.1 * len(columns), 2.2 * len(rows) + 0.2, rows=len(rows), cols=len(columns))
         for r, (about, case) in enumerate(rows):
             images = reconstructions(case, trained, dose)
+            body = np.argwhere((case.hu[0] > -300).numpy())
+            seen = [(lo - 3, hi + 3) for lo, hi in zip(body.min(0), body.max(0), strict=True)]
             for c, name in enumerate(columns):
                 ax, mu = axes[r, c], images[name]
                 said = winner(read_images(reader, mu))[0].numpy()
@@ -309,13 +311,13 @@ def draw(subjects: Sequence[Subject], trained: Trained, dose: Dose, path: Path, 
                         ax.contour(marked, [0.5], colors=colour, linewidths=0.9)
                 if r < 2:
                     ax.contour(ring, [0.5], colors="#f0e442", linewidths=0.7, linestyles="dotted")
-                ax.set(xticks=[], yticks=[])
+                ax.set(xticks=[], yticks=[], xlim=seen[1], ylim=seen[0][::-1])
                 ax.grid(False)
                 if r == 0:
                     ax.set_title(name, fontsize=8)
                 if c == 0:
                     ax.set_ylabel(about, fontsize=7.5)
-        figure.savefig(path, dpi=80)
+        figure.savefig(path, dpi=90)
 
 
 def page(rows: list[dict[str, Any]], audits: Mapping[tuple[str, float, float], Audit], trained: Trained, dose: Dose) -> str:

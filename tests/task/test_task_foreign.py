@@ -250,10 +250,16 @@ def test_a_plan_cannot_name_code(tmp_path: Path) -> None:
         with pytest.raises(UnsupportedDataError, match="is not made here; known"):
             read_nnunet_plan(root)
         where[key] = kept
-    config["arch_kwargs"]["n_stages"] = 10**6
-    (root / "plans.json").write_text(json.dumps(plans))
-    with pytest.raises(FileFormatError, match="1000000 stages"):
-        read_nnunet_plan(root)
+    for where, key, value, reason in (
+        (config["arch_kwargs"], "n_stages", 10**6, "1000000 stages"),
+        (config["arch_kwargs"], "n_conv_per_stage", [1, 1, 10**9], "1000000000 layers in a stage"),
+        (plans["configurations"]["2d"], "patch_size", [10**6, 10**6], "asks for windows of"),
+    ):
+        kept, where[key] = where[key], value
+        (root / "plans.json").write_text(json.dumps(plans))
+        with pytest.raises(FileFormatError, match=reason):
+            read_nnunet_plan(root)
+        where[key] = kept
 
 
 def test_what_is_missing_or_unsaid_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

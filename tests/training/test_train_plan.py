@@ -15,6 +15,7 @@ from taskct.core.errors import ConfigError, InputError
 from taskct.core.runs import load_run
 from taskct.data.case import Case
 from taskct.data.nifti import write_nifti
+from taskct.data.open import open_cases
 from taskct.geometry import Grid
 from taskct.recon.learned import load_reconstructor
 from taskct.task.readers import load_reader
@@ -140,6 +141,25 @@ def test_a_folder_in_the_layout_of_lits_is_split_by_volume_onto_one_grid(tmp_pat
     (tmp_path / "none").mkdir()
     with pytest.raises(InputError, match="none: holds no CT"):
         read_parts(DataPlan(folder=str(tmp_path / "none"), pixel_mm=1.0))
+
+
+def test_masks_of_organs_are_classes_by_name(tmp_path: Path) -> None:
+    write_lits(tmp_path / "lits", 3)
+    for k, case in enumerate(open_cases(tmp_path / "lits")):
+        subject = tmp_path / "ts" / f"s{k:04d}"
+        write_nifti(case, subject / "ct.nii.gz")
+        names = ["aorta", "liver", "liver_tumor"] if k else ["liver", "liver_tumor"]  # so the numbers differ
+        for name in names:
+            value = {"liver": 1, "liver_tumor": 2}.get(name, 9)
+            write_nifti(case.with_hu((case.labels == value).float()), subject / "segmentations" / f"{name}.nii.gz")  # type: ignore[operator]
+    classes = {"liver": ("liver",), "tumour": ("liver tumor",)}
+    size = {"shape": (24, 24), "pixel_mm": 10.0, "slices": 2, "fractions": (1.0, 0.0, 0.0)}
+    by_name = read_parts(DataPlan(folder=str(tmp_path / "ts"), classes=classes, **size)).train  # type: ignore[arg-type]
+    by_number = read_parts(DataPlan(folder=str(tmp_path / "lits"), labels=((1,), (2,)), **size)).train  # type: ignore[arg-type]
+    assert by_name.labels is not None and by_number.labels is not None
+    assert sorted(x.sum().item() for x in by_name.labels) == sorted(x.sum().item() for x in by_number.labels)
+    with pytest.raises(ConfigError, match=r"labels .by number. or classes .by name., got both"):
+        DataPlan(folder="x", pixel_mm=1.0, labels=((1,),), classes=classes)
 
 
 def test_a_case_keeps_its_size_in_mm_on_the_common_grid() -> None:

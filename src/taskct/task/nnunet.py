@@ -9,12 +9,14 @@ written anew in torch: clipping and normalisation of HU, resampling, windows. So
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -32,6 +34,8 @@ from taskct.task.sliding import SlidingWindow
 _MOST_JSON_BYTES = 16 * 2**20
 _MOST_WEIGHTS = 2_000_000_000
 _MOST_STAGES = 12
+_MOST_LAYERS = 64
+_MOST_IN_WINDOW = 2**27
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,6 +174,8 @@ def read_nnunet_plan(folder: str | os.PathLike[str], configuration: str | None =
     channels = data.get("channel_names", data.get("modality", {}))
     if len(channels) != 1 or len(schemes) != 1:
         raise UnsupportedDataError(f"{root / 'dataset.json'}: expects {len(channels)} images of a patient; CT is one")
+    if len(window) not in (2, 3) or min(window) < 1 or math.prod(window) > _MOST_IN_WINDOW:
+        raise FileFormatError(f"{path}: asks for windows of {window}")
     if len(window) == 2 and order[0] != 0:
         raise UnsupportedDataError(f"{path}: its slices are not axial (transpose_forward {order})")
     if plan.normalisation not in _NORMALISATIONS:
@@ -244,6 +250,9 @@ def _architecture(found: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         raise UnsupportedDataError(f"a network of kind {network!r} is not made here; known: {', '.join(_NETWORKS)}")
     if int(arguments["n_stages"]) > _MOST_STAGES:
         raise ValueError(f"{arguments['n_stages']} stages")
+    layers = [n for key, value in arguments.items() if key.startswith("n_") for n in np.ravel(value).tolist()]
+    if max(layers) > _MOST_LAYERS:
+        raise ValueError(f"{max(layers)} layers in a stage")
     return network, arguments
 
 

@@ -12,6 +12,7 @@ from torch.nn import functional
 from taskct.core.errors import ConfigError, GeometryError, InputError
 from taskct.core.progress import track
 from taskct.data.case import Case
+from taskct.data.classes import with_classes
 from taskct.data.cohort import Cohort
 from taskct.data.open import iter_cases
 from taskct.data.splits import split_by_patient
@@ -29,6 +30,8 @@ class DataPlan:
     shape        pixels (Y, X) of every slice; `pixel_mm` their size, centred on each image (the built-in patients know theirs)
     slices       per patient, evenly over those with a label; all of those when 0
     labels       folder: which values of the label map become class 1, 2, ...; [] keeps them
+    classes      folder: the same by name, {"liver": ["liver"], "tumour": ["cancer", "liver tumour"]}; for folders of masks,
+                 whose numbers follow the masks that are there
     """
 
     folder: str = ""
@@ -38,9 +41,12 @@ class DataPlan:
     pixel_mm: float | None = None
     slices: int = 8
     labels: tuple[tuple[int, ...], ...] = ()
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.labels and self.classes:
+            raise ConfigError("data expects labels (by number) or classes (by name), got both")
         if self.folder and self.pixel_mm is None:
             raise ConfigError("data.pixel_mm is needed with a folder: one scanner grid for all patients, such as 1.1")
         if min(self.shape) < 8 or self.slices < 0 or (self.pixel_mm is not None and not self.pixel_mm > 0):
@@ -111,9 +117,11 @@ def _folder_parts(plan: DataPlan, show: bool | None) -> Parts:
     assert plan.pixel_mm is not None
     grid = Grid(plan.shape, plan.pixel_mm)
     found: dict[str, list[tuple[Tensor, Tensor, str]]] = {}
-    for case in track(iter_cases(plan.folder), f"reading {plan.folder}", show=show):
-        if case.labels is None:
+    for opened in track(iter_cases(plan.folder), f"reading {plan.folder}", show=show):
+        if opened.labels is None:
             continue
+        case = with_classes(opened, plan.classes) if plan.classes else opened
+        assert case.labels is not None
         numbers = _labelled_slices(case.labels, plan.slices)
         if not numbers:
             continue
