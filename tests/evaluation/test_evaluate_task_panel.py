@@ -180,6 +180,9 @@ def test_the_share_of_the_recoverable_gap_is_that_of_its_definition(table):
     share = table.share_recovered("dice_pooled", "shifted", "plain", **seen)
     assert share.mean == pytest.approx((shifted - plain) / (bound - plain))
     assert share.low < share.mean < share.high
+    start = table.mean("dice_pooled", "plain", reader="S0", **seen).mean
+    share = table.share_recovered("dice_pooled", "shifted", "plain", gap_reader="S0", **seen)
+    assert share.mean == pytest.approx((shifted - plain) / (bound - start))
     none = table.share_recovered("dice_pooled", "shifted", "plain", bound_reader="unseen", bound_method="twin", **seen)
     assert np.isnan(none.low) and none.method == "no gap"
 

@@ -42,6 +42,7 @@ caption b { color: var(--ink); }
 .dense td, .dense thead th, .dense tbody th { padding: .2rem .5rem; }
 .dense tbody th { padding-left: 0; white-space: normal; }
 .dense thead th[colspan] { text-align: center; }
+.dense tbody th.method { min-width: 12rem; }
 .dense .first { border-left: 1px solid var(--line); }
 .wide { overflow-x: auto; }
 .pair { display: flex; flex-wrap: wrap; gap: 0 2.4rem; align-items: flex-start; }

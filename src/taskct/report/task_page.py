@@ -108,7 +108,7 @@ def _findings(verdict: TaskVerdict) -> str:
 
 def _artefacts(story: TaskStory, spectra: Spectra) -> str:
     lines = [
-        f"<tr><th scope='row'>{escape(method)}</th><td>{escape(photon_count(dose.used_photons))}</td>"
+        f"<tr><th scope='row' class='method'>{escape(method)}</th><td>{escape(photon_count(dose.used_photons))}</td>"
         f"<td class='text'>{escape(str(report))}</td></tr>"
         for (method, dose), report in story.artefacts.items()
     ]

@@ -39,7 +39,7 @@ def score_table(story: TaskStory, dose: DoseLevel) -> str:
         if all(c is None for c in cells):
             continue
         row = "".join(_cell(c, "dB" if column[1] == "psnr" else "") for c, column in zip(cells, columns, strict=True))
-        body.append(f"<tr><th scope='row'>{escape(method)}</th>{row}</tr>")
+        body.append(f"<tr><th scope='row' class='method'>{escape(method)}</th>{row}</tr>")
     heads = "".join(f"<th scope='col'>{escape(name)}</th>" for name, *_ in columns)
     caption = (
         f"<b>At {escape(photon_count(dose.used_photons))} photons per pixel.</b> Dice of the {escape(story.lesion)}, pooled, "
@@ -61,16 +61,14 @@ def gain_table(story: TaskStory) -> str:
             gain = _try(lambda m=method, b=baseline, d=dose: story.table.difference(  # type: ignore[misc]
                 "dice_pooled", m, b, dose=d, region=story.lesion
             ))  # fmt: skip
-            share = _try(lambda m=method, b=baseline, d=dose: story.table.share_recovered(  # type: ignore[misc]
-                "dice_pooled", m, b, dose=d, region=story.lesion
-            ))  # fmt: skip
+            share = _try(lambda m=method, b=baseline, d=dose: story.share(m, b, d))  # type: ignore[misc]
             verdict = story.verdicts.get((method, baseline, dose))
             cells.append(_cell(gain, "", signed=True, first=True))
             cells.append(_share(share))
             cells.append(f"<td class='text'>{escape(verdict.headline) if verdict else '–'}</td>")
         if any("<td>–" not in c for c in cells):
             name = f"{escape(method)}<small>against {escape(baseline)}</small>"
-            body.append(f"<tr><th scope='row'>{name}</th>{''.join(cells)}</tr>")
+            body.append(f"<tr><th scope='row' class='method'>{name}</th>{''.join(cells)}</tr>")
     top = "".join(f"<th colspan='3' class='first'>{escape(photon_count(d.used_photons))} photons</th>" for d in doses)
     second = "<th class='first'>gain</th><th>share</th><th class='text'>verdict</th>" * len(doses)
     caption = (
@@ -99,7 +97,7 @@ def reader_table(story: TaskStory, dose: DoseLevel) -> str:
         ]  # fmt: skip
         if any(c is not None for c in cells):
             shown = "".join(f"<td>{number(c.mean) if c else '–'}</td>" for c in cells)
-            body.append(f"<tr><th scope='row'>{escape(method)}</th>{shown}</tr>")
+            body.append(f"<tr><th scope='row' class='method'>{escape(method)}</th>{shown}</tr>")
     heads = "".join(
         f"<th>{escape(region)}<br>{escape(reader)}{' (training)' if table.readers[reader] == 'training' else ''}</th>"
         for region, reader in columns
@@ -125,7 +123,7 @@ def lesion_table(story: TaskStory, dose: DoseLevel) -> str:
             for region in regions
         ]  # fmt: skip
         if any(c is not None for c in cells):
-            body.append(f"<tr><th scope='row'>{escape(method)}</th>{''.join(_cell(c, '') for c in cells)}</tr>")
+            body.append(f"<tr><th scope='row' class='method'>{escape(method)}</th>{''.join(_cell(c, '') for c in cells)}</tr>")
     heads = "".join(f"<th>{escape(region.removeprefix(story.lesion + ', '))}</th>" for region in regions)
     caption = f"<b>Lesions found by size and contrast</b> at {escape(photon_count(dose.used_photons))} photons, unseen readers"
     return (
@@ -142,7 +140,7 @@ def audit_table(story: TaskStory) -> str:
     for method in story.audit.methods:
         r = story.audit.response(method)
         cells = "".join(_cell(one, "") for one in (r.found, r.false, r.follows, r.invented, r.lost))
-        body.append(f"<tr><th scope='row'>{escape(method)}</th>{cells}</tr>")
+        body.append(f"<tr><th scope='row' class='method'>{escape(method)}</th>{cells}</tr>")
     heads = "".join(f"<th>{h}</th>" for h in ("found", "false", "follows", "invented", "lost"))
     return (
         "<div class='wide'><table class='numbers dense'><caption><b>Lesions put in and taken out</b> at the lowest dose, all "

@@ -60,7 +60,7 @@ def _gains(story: TaskStory, dose: DoseLevel) -> str:
 
 def _share(story: TaskStory, verdict: TaskVerdict, dose: DoseLevel) -> str:
     try:
-        share = story.table.share_recovered("dice_pooled", verdict.method, verdict.baseline, dose=dose, region=story.lesion)
+        share = story.share(verdict.method, verdict.baseline, dose)
     except InputError:
         return ""
     if math.isnan(share.low):

@@ -140,33 +140,37 @@ class TaskTable:
         reader: str | Sequence[str] = UNSEEN,
         bound_reader: str = "retrained",
         bound_method: str | None = None,
+        gap_reader: str | Sequence[str] | None = None,
         seed: int = 0,
     ) -> SeededInterval:
         """(method - baseline) / (bound - baseline): the share of what a reader retrained on the baseline's images regains.
 
-        The bound is `bound_reader` on the images of `bound_method` (the baseline). Where the gap itself is not separated
-        from 0, no share means anything: its ends are NaN.
+        The bound is `bound_reader` on the images of `bound_method` (the baseline). `gap_reader` is the reader that was
+        retrained, before that, on the baseline's images: readers of other architectures start from other scores, so the gap
+        is that of the one that was retrained (`reader` without). Where the gap itself is not separated from 0, no share
+        means anything: its ends are NaN.
         """
         seen = {"dose": dose, "region": region}
         parts = [
             self.matrix(metric, method, reader=reader, **seen),  # type: ignore[arg-type]
             self.matrix(metric, baseline, reader=reader, **seen),  # type: ignore[arg-type]
             self.matrix(metric, bound_method or baseline, reader=bound_reader, **seen),  # type: ignore[arg-type]
+            self.matrix(metric, baseline, reader=gap_reader or reader, **seen),  # type: ignore[arg-type]
         ]
         both = aligned(parts).columns
         width = len(parts[0].columns)
         value = ratio_of if metric in RATIOS else mean_of
 
-        def three(m: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-            return value(m[..., :width]), value(m[..., width : 2 * width]), value(m[..., 2 * width :])
+        def four(m: np.ndarray) -> list[np.ndarray]:
+            return [value(m[..., k * width : (k + 1) * width]) for k in range(4)]
 
         def gap(m: np.ndarray) -> np.ndarray:
-            _, low, bound = three(m)
-            return np.asarray(bound - low)
+            *_, bound, start = four(m)
+            return np.asarray(bound - start)
 
         def share(m: np.ndarray) -> np.ndarray:
-            ours, low, bound = three(m)
-            return np.asarray((ours - low) / np.where(bound == low, np.nan, bound - low))
+            ours, low, bound, start = four(m)
+            return np.asarray((ours - low) / np.where(bound == start, np.nan, bound - start))
 
         room = seeded_bootstrap(both, gap, seed=seed)
         found = seeded_bootstrap(both, share, seed=seed)

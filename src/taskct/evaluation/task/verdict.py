@@ -236,7 +236,14 @@ def _bound(judge: _Judge, readers: list[str]) -> Iterator[Finding]:
         return
     where = {"dose": judge.dose, "region": judge.region, "seed": judge.seed}
     try:
-        share = judge.table.share_recovered(judge.metric, judge.method, judge.baseline, reader=readers, **where)  # type: ignore[arg-type]
+        share = judge.table.share_recovered(
+            judge.metric,
+            judge.method,
+            judge.baseline,
+            reader=readers,
+            gap_reader=judge.table.of_role("training"),
+            **where,  # type: ignore[arg-type]
+        )
         bound = judge.gain(judge.metric, "retrained")
     except InputError:
         return

@@ -140,7 +140,7 @@ def gains_csv(story: TaskStory) -> str:
                 ]
             )
         try:
-            share = story.table.share_recovered("dice_pooled", method, baseline, **where)  # type: ignore[arg-type]
+            share = story.share(method, baseline, dose)
         except InputError:
             continue
         ends = [_text(v) for v in (share.mean, share.low, share.high)]
