@@ -1,15 +1,22 @@
 // The exact transpose of Joseph's method in two dimensions, float, as a gather: each pixel collects the rays whose tent covers it.
 //
-// On the plane of a pixel at detector coordinate u, ray j = u + delta stands dist = S delta / (1 + k delta) samples away from
-// the pixel, and adds (1 - |dist|) of its value. S and k follow from the pixel's place alone:
-//     parallel  S constant, k = 0
-//     flat      S = |C| (depth / focal)^2 / |planes from the source|,  k = E (depth / focal) / (planes from the source)
-//     curved    S = |planes from the source| (1 + T^2) gamma_step, k = -+ T gamma_step, T = tan of the ray to the main axis
+// Ray j = u + delta passes the plane of a pixel at detector coordinate u at a distance, in samples, of
+//     |dist| = S |delta| / (1 + k delta)            and adds (1 - |dist|) of its value.
+// 1 + k delta is M(j) / M(u), where M counts the planes that the vector from the source to the detector passes. Rays are
+// divided by their M(j) beforehand; then their weight is M + k M delta - S M |delta|, M = M(u): two straight lines. With planes
+// those between source and pixel,
+//     parallel  S constant, k = 0, M = 1
+//     flat      M = |planes focal / depth|,  S M = |C| depth / focal,  k M = E   (C: turns of the detector, E: planes of a column)
+//     curved    M = |radius / sqrt(1 + T^2)|, S = |planes| (1 + T^2) gamma_step, k = -+ T gamma_step, T = tan of the ray to the
+//               main axis; delta is the sine of an angle, to 4th order: the weight loses
+//               delta^2 gamma_step^2 (M / 3 + weight / 6)
 // so no ray is looked up but its value. Rays of the other main axis are zeros in the row.
 #include "buffer.h"
 #include "columns.h"
 #include "maps.h"
 #include "patches.h"
+
+#include <type_traits>
 
 namespace taskct {
 namespace {
@@ -82,14 +89,15 @@ struct Tent {
     }
 };
 
-// A bundle prepared for a tile: per band of patches along (a, b) and across (c) the main axis.
+// A bundle prepared for a tile: per band of patches along (a, b, m) and across (c) the main axis.
 struct Taps {
     Looks looks;
     int axis;
-    float s, lean;
-    F a[kBands], b[kBands], c[kBands];
+    float s, lean;  // parallel: S. flat: S M / depth and k M. curved: lean of Tent
+    F a[kBands], b[kBands], c[kBands], m[kBands];
 
-    template <Beam beam> void prepare(const Tent &t, int main_axis, const Tile &tile) {
+    template <Beam beam>
+    void prepare(const Tent &t, const Sight &sight, const View &view, int main_axis, double spacing, const Tile &tile) {
         axis = main_axis;
         s = float(t.scale);
         lean = float(t.lean);
@@ -98,104 +106,110 @@ struct Taps {
         const F lane_along = axis == 1 ? lane_rows() : lane_cols(), lane_across = axis == 1 ? lane_cols() : lane_rows();
         const double start = (axis == 1 ? tile.row : tile.col) - t.plane;
         const double start_other = (axis == 1 ? tile.col : tile.row) - t.other;
-        for (int n = 0; n * along < kTile2d; n++) {
-            const F planes = lane_along + float(start + n * along), size = max(planes, -planes);
-            if (beam == Beam::flat) {
-                a[n] = float(t.scale) / size;
-                b[n] = float(t.lean) / planes;
-            } else {
-                a[n] = float(t.scale) * size;
-                b[n] = float(t.ratio) / planes;
-            }
+        const double side = sight.d[2] < 0 ? -1 : 1, ahead = start < 0 ? -1 : 1;  // signs of depth and planes
+        if (beam == Beam::flat) {
+            s = float(t.scale * std::fabs(view.focal) * side);
+            lean = float(t.lean * std::fabs(view.focal) * side * ahead);
+            for (int n = 0; n * along < kTile2d; n++)
+                m[n] = (lane_along + float(start + n * along)) * float(std::fabs(view.focal) * side * ahead);
+            return;
         }
-        if (beam == Beam::curved)
-            for (int n = 0; n * across < kTile2d; n++) c[n] = lane_across + float(start_other + n * across);
+        for (int n = 0; n * along < kTile2d; n++) {
+            const F planes = lane_along + float(start + n * along);
+            a[n] = float(t.scale * ahead) * planes;
+            b[n] = float(t.ratio) / planes;
+            m[n] = splat(float(view.radius / spacing));
+        }
+        for (int n = 0; n * across < kTile2d; n++) c[n] = lane_across + float(start_other + n * across);
     }
 };
 
 template <Beam beam, int taps, bool wide> void add_bundles(const Taps *bundles, int count, Tile &tile) {
-    constexpr int before = taps / 2 - 1;
+    constexpr int before = (taps - 1) / 2;  // of the ray below the pixel (even), or of the nearest one (odd)
     for (int inside = 0; inside < tile.count; inside++) {
         const int patch = tile.patches[inside];
-        F sum = load(tile.sums + patch * W), even = {};
+        F even = load(tile.sums + patch * W), odd = {};
         for (int n = 0; n < count; n++) {
             const Taps &t = bundles[n];
             F r;
-            const F x = t.looks.places<beam>(patch, r), f = fraction(x);
+            const F place = t.looks.places<beam>(patch, r);  // an odd number of taps counts from the nearest ray
+            const F x = taps % 2 ? place + 0.5f : place, f = taps % 2 ? fraction(x) - 0.5f : fraction(x);
             const I i = truncate(x);
             const float *row = t.looks.row + t.looks.start[patch];
             const int band = t.axis == 1 ? patch / kPatchesX : patch % kPatchesX;
-            // |dist| as a polynomial in |delta|: 1 / (1 + k delta) and, for a curved detector, tan are expanded to 4th order.
-            F s = splat(t.s), c2 = {}, c3 = {}, c4 = {};
+            F below = splat(t.s), above = below, top = splat(1.0f);  // the slopes on both sides, M
             if (beam == Beam::flat) {
-                const F d = t.looks.d + splat(t.looks.patch_d[patch]), k = t.b[band] * d;
-                s = t.a[band] * d * d;
-                c2 = s * k;
-                c3 = c2 * k;
-                c4 = c3 * k;
+                const F d = t.looks.d + splat(t.looks.patch_d[patch]);
+                below = d * t.s + t.lean;
+                above = d * t.s - t.lean;
+                top = t.m[band] * r;
             } else if (beam == Beam::curved) {
                 const F tangent = t.c[t.axis == 1 ? patch % kPatchesX : patch / kPatchesX] * t.b[band];
-                const F k = tangent * t.lean, square = k * k;
-                const float third = t.looks.gamma_step * t.looks.gamma_step * (1 / 3.0f);
-                s = t.a[band] * (1.0f + tangent * tangent);
-                c2 = s * k;
-                c3 = s * (square + third);
-                c4 = c2 * (square + 2.0f * third);
+                const F k = tangent * t.lean, square = 1.0f + tangent * tangent, s = t.a[band] * square;
+                top = t.m[band] * reciprocal_root(square);
+                below = top * (s + k);
+                above = top * (s - k);
             }
+            const F left = top - below * f, right = top + above * f;
             for (int tap = 0; tap < taps; tap++) {
-                const bool behind = tap <= before;
-                const F far = behind ? f + float(before - tap) : float(tap - before) - f;  // |delta|
-                F weight;
-                if (beam == Beam::parallel) weight = 1.0f - s * far;
-                else if (behind) weight = 1.0f - far * (s + far * (c2 + far * (c3 + far * c4)));
-                else weight = 1.0f - far * (s - far * (c2 - far * (c3 - far * c4)));
+                const int far = tap - before;
+                F weight = taps % 2 && far == 0 ? min(left, right)
+                           : far > 0            ? right - above * float(far)
+                                                : left + below * float(far);
+                if (beam == Beam::curved) {
+                    const F delta = f - float(far), square = delta * delta * (t.looks.gamma_step * t.looks.gamma_step);
+                    weight -= square * (top * (1 / 3.0f) + weight * (1 / 6.0f));
+                }
                 weight = max(F{}, weight);
                 const F value = wide ? lookup32(row + tap, i) : lookup16(row + tap, i);
-                if (tap % 2) sum += weight * value;
+                if (tap % 2) odd += weight * value;
                 else even += weight * value;
             }
         }
-        store(tile.sums + patch * W, sum + even);
+        store(tile.sums + patch * W, even + odd);
     }
 }
 
 // How many rays may cover a pixel of a tile, and whether a patch's rays need a table of 32 rather than 16.
 struct Need {
-    int taps;  // 2, 4, 6 or 8; 0 when the tables cannot serve
+    int taps;  // 2 to 6, or 8; 0 when the tables cannot serve
     bool wide;
-    int queue() const { return taps - 2 + wide; }
+    int queue() const { return 2 * (std::min(taps, 7) - 2) + wide; }
 };
-constexpr int kQueues = 8;
+constexpr int kQueues = 12;
 
 template <Beam beam> void add_bundles(int queue, const Taps *bundles, int count, Tile &tile) {
-    switch (queue) {
-        case 0: return add_bundles<beam, 2, false>(bundles, count, tile);
-        case 1: return add_bundles<beam, 2, true>(bundles, count, tile);
-        case 2: return add_bundles<beam, 4, false>(bundles, count, tile);
-        case 3: return add_bundles<beam, 4, true>(bundles, count, tile);
-        case 4: return add_bundles<beam, 6, false>(bundles, count, tile);
-        case 5: return add_bundles<beam, 6, true>(bundles, count, tile);
-        case 6: return add_bundles<beam, 8, false>(bundles, count, tile);
-        default: return add_bundles<beam, 8, true>(bundles, count, tile);
+    const auto with = [&](auto taps) {
+        return queue % 2 ? add_bundles<beam, decltype(taps)::value, true>(bundles, count, tile)
+                         : add_bundles<beam, decltype(taps)::value, false>(bundles, count, tile);
+    };
+    switch (queue / 2) {
+        case 0: return with(std::integral_constant<int, 2>{});
+        case 1: return with(std::integral_constant<int, 3>{});
+        case 2: return with(std::integral_constant<int, 4>{});
+        case 3: return with(std::integral_constant<int, 5>{});
+        case 4: return with(std::integral_constant<int, 6>{});
+        default: return with(std::integral_constant<int, 8>{});
     }
 }
 
 // A bundle that the tables do not serve: ray by ray in double precision.
-void add_far_bundle(const Geometry &g, const Bundle &b, const double *first, const double *step, const float *row,
-                    Tile &tile) {
+void add_far_bundle(const Geometry &g, const Bundle &b, const double *first, const double *step, const double *passed,
+                    const float *row, Tile &tile) {
     const int plane0 = b.axis == 1 ? tile.row : tile.col, other0 = b.axis == 1 ? tile.col : tile.row;
     const int planes = int(std::min<int64_t>(kTile2d, g.shape[b.axis] - plane0));
     const int others = int(std::min<int64_t>(kTile2d, g.shape[3 - b.axis] - other0));
     for (int64_t j = b.first_col; j <= b.last_col; j++) {
         const double start = first[j] + step[j] * plane0 - other0, last = start + step[j] * (planes - 1);
+        const float value = row[j] * float(passed[j]);
         if (row[j] == 0 || std::min(start, last) >= others || std::max(start, last) <= -1) continue;
         for (int r = 0; r < planes; r++) {
             const double x = start + step[j] * r, low = std::floor(x);
             const int c = int(low);
             const float f = float(x - low);
             const auto pixel = [&](int other) -> float & { return b.axis == 1 ? tile.at(r, other) : tile.at(other, r); };
-            if (c >= 0 && c < others) pixel(c) += (1 - f) * row[j];
-            if (c + 1 >= 0 && c + 1 < others) pixel(c + 1) += f * row[j];
+            if (c >= 0 && c < others) pixel(c) += (1 - f) * value;
+            if (c + 1 >= 0 && c + 1 < others) pixel(c + 1) += f * value;
         }
     }
 }
@@ -204,10 +218,13 @@ template <Beam beam>
 Need needed(const View &view, const Tent &tent, const Sight &sight, int axis, const Tile &tile) {
     double s, k;
     if (!tent.bounds(view, beam, axis, tile, s, k)) return {0, false};
-    const int taps = s >= 1.0005 ? 2 : s >= 0.5005 ? 4 : s >= 0.334 ? 6 : s >= 0.2505 ? 8 : 0;
-    if (taps == 0 || k * taps / 2 > 0.03 || !sight.near(taps, 32)) return {0, false};
+    const double width = 2 / std::max(s - k, 1e-9) + 1e-4;  // a tent falls to 0 at delta = 1 / (S -+ k)
+    const int taps = width < 2 ? 2 : width < 6 ? int(std::ceil(width)) : width < 8 ? 8 : 0;
+    if (taps == 0 || k * taps / 2 > 0.5) return {0, false};
+    const int entries = taps + taps % 2;  // an odd number of taps rounds where an even one cuts off
+    if (!sight.near(entries, 32)) return {0, false};
     if (beam == Beam::curved && sight.gamma_step * taps / 2 > 0.05) return {0, false};
-    return {taps, !sight.near(taps)};
+    return {taps, !sight.near(entries)};
 }
 
 template <Beam beam> void adjoint(const Geometry &g, int threads, const float *p, float *mu) {
@@ -217,7 +234,7 @@ template <Beam beam> void adjoint(const Geometry &g, int threads, const float *p
     for (int64_t v = 0; v < g.views; v++) views.emplace_back(g, v, table);
 
     // Each view's rays, weighted and sorted into one row per main axis.
-    std::vector<double> first(g.views * g.cols), step(g.views * g.cols);
+    std::vector<double> first(g.views * g.cols), step(g.views * g.cols), passed(g.views * g.cols, 1.0);
     std::vector<Bundle> found(2 * g.views, {0, 0, 0, -1});
     std::vector<Tent> tents(2 * g.views);
     PaddedRows rows;
@@ -230,6 +247,8 @@ template <Beam beam> void adjoint(const Geometry &g, int threads, const float *p
             columns.fill(g, views[v]);
             std::copy(columns.first.begin(), columns.first.end(), &first[v * g.cols]);
             std::copy(columns.step.begin(), columns.step.end(), &step[v * g.cols]);
+            if (beam != Beam::parallel)
+                for (int64_t j = 0; j < g.cols; j++) passed[v * g.cols + j] = std::fabs(columns.reach[j]);
             for (int axis = 1; axis < 3; axis++) {
                 if (columns.members[axis] == 0) continue;
                 const int64_t n = 2 * v + axis - 1;
@@ -241,7 +260,7 @@ template <Beam beam> void adjoint(const Geometry &g, int threads, const float *p
                 float *row = rows.start(n);
                 for (int64_t j = low; j <= high; j++)
                     if (columns.axis[j] == axis)
-                        row[j] = p[v * g.cols + j] * float(columns.length[j] / std::fabs(columns.reach[j]));
+                        row[j] = p[v * g.cols + j] * float(columns.length[j] / (std::fabs(columns.reach[j]) * passed[v * g.cols + j]));
             }
         }
     }
@@ -259,23 +278,27 @@ template <Beam beam> void adjoint(const Geometry &g, int threads, const float *p
                 add_bundles<beam>(queue, &queues[queue * kViews], count[queue], tile);
                 count[queue] = 0;
             };
+            Sight sight;
+            int64_t seen = -1;
             for (size_t n = 0; n < found.size(); n++) {
                 const Bundle &b = found[n];
                 if (b.last_col < b.first_col) continue;
                 const View &view = views[b.view];
-                const Sight sight(g, view, beam, tile.row, tile.col);
+                if (b.view != seen) sight = Sight(g, view, beam, tile.row, tile.col);
+                seen = b.view;
                 const float reach = sight.reach() + 4;
                 if (sight.base + reach < b.first_col || sight.base - reach > b.last_col) continue;
                 const Need need = needed<beam>(view, tents[n], sight, b.axis, tile);
                 if (need.taps == 0) {
-                    add_far_bundle(g, b, &first[b.view * g.cols], &step[b.view * g.cols], rows.at(n), tile);
+                    add_far_bundle(g, b, &first[b.view * g.cols], &step[b.view * g.cols], &passed[b.view * g.cols],
+                                   rows.at(n), tile);
                     continue;
                 }
                 const int queue = need.queue();
                 Taps &next = queues[queue * kViews + count[queue]++];
-                next.looks.prepare<beam>(sight, g.cols, need.taps / 2 - 1);
+                next.looks.prepare<beam>(sight, g.cols, (need.taps - 1) / 2);
                 next.looks.row = rows.at(n);
-                next.template prepare<beam>(tents[n], b.axis, tile);
+                next.template prepare<beam>(tents[n], sight, view, b.axis, g.spacing[b.axis], tile);
                 if (count[queue] == kViews) flush(queue);
             }
             for (int queue = 0; queue < kQueues; queue++) flush(queue);
