@@ -24,7 +24,7 @@ class Model(NamedTuple):
 
 MODELS: dict[str, Model] = {
     "unet": Model("FBP + U-Net", {"kind": "fbp_unet", **_FOLDED}),
-    "unrolled": Model("Unrolled", {"kind": "itnet", "iterations": 2, "shared": False, **_FOLDED}),
+    "unrolled": Model("ItNet", {"kind": "itnet", "iterations": 2, "shared": False, **_FOLDED}),
     "lpd": Model("Learned Primal-Dual", {"kind": "primal_dual", "iterations": 3, "width": 16, "primal": 4, "dual": 4}),
 }
 
