@@ -296,7 +296,7 @@ def draw(subjects: Sequence[Subject], trained: Trained, dose: Dose, path: Path, 
     ring = pair.region[0].numpy()
     columns = [FULL_DOSE, *list(trained.methods)[:4]]
     with figure_style():
-        figure, axes = new_figure(2.1 * len(columns), 2.2 * len(rows) + 0.2, rows=len(rows), cols=len(columns))
+        figure, axes = new_figure(2.1 * len(columns), 1.55 * len(rows) + 0.2, rows=len(rows), cols=len(columns))
         for r, (about, case) in enumerate(rows):
             images = reconstructions(case, trained, dose)
             body = np.argwhere((case.hu[0] > -300).numpy())

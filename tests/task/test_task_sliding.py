@@ -87,6 +87,17 @@ def test_a_volume_has_a_frozen_task_whose_gradient_reaches_every_slice() -> None
     assert task((mu - step).detach(), labels) < task(mu.detach(), labels)
 
 
+def test_windows_add_up_in_float32_under_autocast() -> None:
+    net = freeze(small_net(2))
+    x = torch.randn(1, 1, 40, 40)
+    with torch.autocast("cpu", torch.bfloat16):
+        answer = SlidingWindow(net, (16, 16), overlap=0.75)(x)
+        whole = net(x)
+    assert answer.dtype == torch.float32
+    # bfloat16 keeps 8 bits: each answer is right to 2^-9 of its size; more windows must not make that worse
+    assert float((answer - whole.float())[..., 2:-2, 2:-2].abs().mean()) < 2**-8 * float(whole.float().abs().mean())
+
+
 def test_windows_of_impossible_kinds_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"two or three whole numbers, got \(8,\)"):
         SlidingWindow(nn.Identity(), (8,))

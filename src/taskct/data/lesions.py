@@ -53,12 +53,13 @@ def case_lesions(case: Case, *, lesion_label: int = TUMOUR_LABEL, organ_label: i
         piece = pieces[box] == number
         centre = np.argwhere(piece).mean(0) + [s.start for s in box]
         z, y, x = (case.affine_mm @ [*centre, 1.0])[:3]
+        near = _grown(box, SHELL_MM, case.spacing_mm)
         volume = float(piece.sum() * np.prod(case.spacing_mm))
         found.append(
             Lesion(
                 centre_mm=(float(z), float(y), float(x)),
                 radius_mm=(0.75 * volume / math.pi) ** (1 / 3),
-                contrast_hu=contrast_to_organ(hu, pieces == number, organ, spacing_mm=case.spacing_mm),
+                contrast_hu=contrast_to_organ(hu[near], pieces[near] == number, organ[near], spacing_mm=case.spacing_mm),
                 kind=case.label_names.get(lesion_label, f"label {lesion_label}"),
                 slices=tuple(int(k) + box[0].start for k in np.flatnonzero(piece.any((1, 2)))),
                 visible_mm3=volume,
@@ -179,6 +180,11 @@ def _share(lesion: Lesion, z: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.nd
         return lesion_distance(lesion, x, y, z)[1]
     square = sum((p - c) ** 2 for p, c in zip((z, y, x), lesion.centre_mm, strict=True))
     return np.asarray(np.sqrt(square) / lesion.radius_mm)
+
+
+def _grown(box: tuple[slice, ...], by_mm: float, spacing_mm: Sequence[float]) -> tuple[slice, ...]:
+    reach = [math.ceil(by_mm / s) for s in spacing_mm]
+    return tuple(slice(max(0, s.start - r), s.stop + r) for s, r in zip(box, reach, strict=True))
 
 
 def _piece_of(case: Case, pieces: np.ndarray, lesion: Lesion) -> int:

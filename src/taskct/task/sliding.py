@@ -60,18 +60,19 @@ class SlidingWindow(nn.Module):
         starts = [window_starts(n, w, self.overlap) for n, w in zip(x.shape[2:], self.window, strict=True)]
         if math.prod(map(len, starts)) == 1:
             return _cut(self._ask(x), size)
-        weight = gaussian_weight(self.window, like=x)
-        total = x.new_zeros(x.shape[2:])
+        exact = torch.promote_types(x.dtype, torch.float32)  # sums over windows need more than the digits of bfloat16
+        weight = gaussian_weight(self.window, like=x.to(exact))
+        total = torch.zeros(x.shape[2:], dtype=exact, device=x.device)
         answer: Tensor | None = None
         for corner in itertools.product(*starts):
             part: tuple[Any, ...] = (..., *(slice(s, s + w) for s, w in zip(corner, self.window, strict=True)))
             said = self._ask(x[part])
             if answer is None:
-                answer = said.new_zeros(len(x), said.shape[1], *x.shape[2:])
-            answer[part] = answer[part] + weight.to(said.dtype) * said
+                answer = torch.zeros(len(x), said.shape[1], *x.shape[2:], dtype=exact, device=x.device)
+            answer[part] = answer[part] + weight * said
             total[part] += weight
         assert answer is not None
-        return _cut(answer / total.to(answer.dtype), size)
+        return _cut(answer / total, size)
 
     def _ask(self, part: Tensor) -> Tensor:
         if self.memory_saving and torch.is_grad_enabled() and part.requires_grad:
