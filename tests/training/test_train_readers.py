@@ -71,8 +71,8 @@ def volumes(count: int, seed: int, prefix: str) -> ImageSet:
 
 def test_a_reader_of_volumes_learns_on_pieces_and_reads_whole_ones_in_windows(tmp_path: Path) -> None:
     spec = ReaderSpec(net="residual", dims=3, patch=(8, 12, 12))
-    train_reader(spec, volumes(6, 0, "a"), tmp_path / "run", validation=volumes(3, 1, "b"), steps=40, batch=4, lr=5e-3,
-                 validate_every=20, precision="float32")  # fmt: skip
+    train_reader(spec, volumes(6, 0, "a"), tmp_path / "run", validation=volumes(3, 1, "b"), steps=30, batch=3, lr=6e-3,
+                 validate_every=15, precision="float32")  # fmt: skip
     scores = [m for m in load_run(tmp_path / "run").metrics() if m["kind"] == "validation"]
     assert scores[-1]["dice_liver"] > 0.75 and scores[-1]["dice_ce"] < scores[0]["dice_ce"]
     task = load_reader(tmp_path / "run")
