@@ -1,8 +1,35 @@
 """Readers of images: frozen task networks whose gradient reaches the image. They do not know who reconstructed it."""
 
+from taskct.task.answers import MergedClasses
+from taskct.task.classification import PresenceBCE
+from taskct.task.detection import CentreFocal, find_peaks
 from taskct.task.features import FeatureDistance
 from taskct.task.frozen import FrozenTask, freeze
+from taskct.task.grids import OnGrid, Padded
+from taskct.task.nnunet import load_nnunet
 from taskct.task.penalties import DiceCE, SoftTeacher, soft_dice
 from taskct.task.prepare import Chain, HuWindow, Resample
+from taskct.task.saved_weights import load_network, read_weights
+from taskct.task.sliding import SlidingWindow
 
-__all__ = ["Chain", "DiceCE", "FeatureDistance", "FrozenTask", "HuWindow", "Resample", "SoftTeacher", "freeze", "soft_dice"]
+__all__ = [
+    "CentreFocal",
+    "Chain",
+    "DiceCE",
+    "FeatureDistance",
+    "FrozenTask",
+    "HuWindow",
+    "MergedClasses",
+    "OnGrid",
+    "Padded",
+    "PresenceBCE",
+    "Resample",
+    "SlidingWindow",
+    "SoftTeacher",
+    "find_peaks",
+    "freeze",
+    "load_network",
+    "load_nnunet",
+    "read_weights",
+    "soft_dice",
+]
