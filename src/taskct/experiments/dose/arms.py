@@ -17,7 +17,7 @@ class DoseArm:
     hold       mean, share (of `promised` patients) or hinge
     model      fbp or unet (FBP + U-Net, learned along)
     noise      of the training: pre-log, or post-log as a warning
-    modulate   whether the current follows the views
+    modulate   whether the current follows slices and views; otherwise a patient gets one number
     """
 
     about: str
@@ -48,14 +48,29 @@ QUALITIES: Mapping[str, str] = {
 }
 
 ARMS: Mapping[str, DoseArm] = {
-    "fbp-noise-mean": DoseArm("FBP, mean noise in the liver", "noise"),
-    "fbp-noise-share": DoseArm("FBP, noise in the liver of nine patients in ten", "noise", hold="share"),
-    "fbp-noise-views": DoseArm("FBP, mean noise in the liver, current follows the views", "noise", modulate=True),
-    "fbp-noise-postlog": DoseArm("FBP, mean noise, trained with noise after the logarithm", "noise", noise="post-log"),
-    "unet-rmse-mean": DoseArm("FBP + U-Net, mean RMSE", "rmse", model="unet"),
-    "unet-rmse-share": DoseArm("FBP + U-Net, RMSE of nine patients in ten", "rmse", hold="share", model="unet"),
-    "unet-psnr-hinge": DoseArm("FBP + U-Net, PSNR by the published hinge", "psnr", hold="hinge", model="unet"),
-    "unet-dice-mean": DoseArm("FBP + U-Net, mean Dice of tumours as a reader finds them", "dice", model="unet"),
+    "fbp-noise-views": DoseArm("FBP, mean noise in the liver, current by slice and view", "noise", modulate=True),
+    "fbp-noise-share": DoseArm(
+        "FBP, noise in the liver of nine patients in ten, current by slice and view", "noise", hold="share", modulate=True
+    ),
+    "unet-rmse-mean": DoseArm("FBP + U-Net, mean RMSE, current by slice and view", "rmse", model="unet", modulate=True),
+    "unet-dice-mean": DoseArm(
+        "FBP + U-Net, mean Dice of tumours as a reader finds them, current by slice and view",
+        "dice",
+        model="unet",
+        modulate=True,
+    ),
+    "fbp-noise-mean": DoseArm("FBP, mean noise in the liver, one number a patient", "noise"),
+    "fbp-noise-postlog": DoseArm("the same, trained with noise after the logarithm", "noise", noise="post-log"),
+    "unet-rmse-share": DoseArm(
+        "FBP + U-Net, RMSE of nine patients in ten, current by slice and view",
+        "rmse",
+        hold="share",
+        model="unet",
+        modulate=True,
+    ),
+    "unet-psnr-hinge": DoseArm(
+        "FBP + U-Net, PSNR by the published hinge, one number a patient", "psnr", hold="hinge", model="unet"
+    ),
 }
 
 

@@ -61,9 +61,7 @@ def save_images(folder: Path, needed: Mapping[str, Path], *, settings: DoseExper
         images = ImageSet.from_slices(cohort.slices(part), show=False)
         assert images.labels is not None
         names = {"ids": json.dumps(images.ids), "patients": json.dumps(images.patient_ids)}
-        run.save_tensors(
-            f"{part}.safetensors", {"mu": images.mu, "labels": images.labels}, metadata=names, overwrite=True
-        )
+        run.save_tensors(f"{part}.safetensors", {"mu": images.mu, "labels": images.labels}, metadata=names, overwrite=True)
 
 
 @lru_cache(maxsize=6)

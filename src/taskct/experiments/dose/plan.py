@@ -61,7 +61,7 @@ class _Plan:
         return name
 
     def arm(self, arm: str, seed: int) -> None:
-        """What an arm stands on, its training, and its comparison; the task arms also with a reader that training never saw."""
+        """What an arm stands on, its training, its comparison; task arms also with a reader that training never saw."""
         s, about = self.settings, arm_named(arm)
         task = about.quality in ("dice", "liver")
         ground = ["images"]

@@ -10,10 +10,10 @@ from taskct.experiments.dose.arms import ARMS
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "small": {
         "train_patients": 60, "validation_patients": 8, "test_patients": 16, "size": 64, "views": 80,
-        "arms": ("fbp-noise-mean", "fbp-noise-share"), "base_steps": 300, "fbp_steps": 250, "unet_steps": 200,
+        "arms": ("fbp-noise-views", "fbp-noise-share"), "base_steps": 300, "fbp_steps": 250, "unet_steps": 200,
     },
     "full": {
-        "arms": tuple(ARMS), "seeds_for": ("fbp-noise-mean", "unet-rmse-mean", "unet-dice-mean"), "seeds": 3,
+        "arms": tuple(ARMS), "seeds_for": ("fbp-noise-views", "unet-rmse-mean", "unet-dice-mean"), "seeds": 3,
     },
     "gpu": {
         "arms": tuple(ARMS), "seeds_for": tuple(ARMS), "seeds": 3, "train_patients": 400, "test_patients": 100, "slices": 4,

@@ -78,7 +78,7 @@ def train_base(folder: Path, needed: Mapping[str, Path], *, settings: DoseExperi
 
 
 def find_bound(folder: Path, needed: Mapping[str, Path], *, settings: DoseExperiment, quality: str, model: str) -> None:
-    """The bound of a quality: what the reconstruction gives at the fallback dose on validation patients, or a share of full dose."""
+    """The bound of a quality: what the fallback dose gives on validation patients, or a share of full dose."""
     name = QUALITIES[quality]
     if quality in ("dice", "liver"):
         target = parse_target(f"{name}>={settings.dice_share}*full")
@@ -126,6 +126,7 @@ def train_arm(folder: Path, needed: Mapping[str, Path], *, settings: DoseExperim
             fallback_photons=fallback,
             highest_photons=high,
             harmonics=2 if about.modulate else 0,
+            per="slice" if about.modulate else "patient",
             width=settings.width,
         ),
         reconstruct,
@@ -141,15 +142,17 @@ def train_arm(folder: Path, needed: Mapping[str, Path], *, settings: DoseExperim
         classes=CLASSES,
         protocol=PROTOCOL,
         noise=noise,
+        image_weight=0.02 if learned else 0.0,
         config={"model": MODEL} if learned else {"classical": "fbp, Hann window"},
         steps=steps,
         batch=settings.batch,
         lr=1e-3,
         warmup_steps=20,
+        clip_norm=20.0,
+        ema=0.98,
         validate_every=max(steps // 10, 1),
         checkpoint_every=100,
         log_every=25,
         seed=derive_seed(settings.seed, "arm", seed) % 2**31,
         show=False,
     )
-

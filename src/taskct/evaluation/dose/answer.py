@@ -1,0 +1,214 @@
+"""What a dose search found, in photons, as a fraction of full dose and in mGy; in words, as rows, and as files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from taskct.core.files import write_text
+from taskct.evaluation.dose.target import Target
+from taskct.evaluation.statistics import FEW_PATIENTS, Interval, bootstrap_mean
+from taskct.physics.dose import Dose
+
+
+@dataclass(frozen=True, eq=False)
+class TargetAnswer:
+    """One target: its curve and the photons it needs, NaN where full dose does not reach it.
+
+    levels, values   photons (L,) and the quality (N, L) of every patient; `gap`: its distance to the bound, good side positive
+    photons          where the criterion is met; `low` to `high`: 95 % interval over patients, NaN beyond what was measured
+    confirmed        lowest measured dose from which on the interval of the mean gap stays above 0; NaN if none
+    needed           photons of each patient alone, (N,)
+    """
+
+    target: Target
+    levels: np.ndarray
+    values: np.ndarray
+    gap: np.ndarray
+    patients: tuple[str, ...]
+    held_by: str | float
+    photons: float
+    low: float
+    high: float
+    confirmed: float
+    needed: np.ndarray
+    hint: str = ""
+
+    @property
+    def reached(self) -> bool:
+        """Whether full dose or less reaches it."""
+        return not math.isnan(self.photons)
+
+    @property
+    def best(self) -> float:
+        """Best mean quality of all doses measured."""
+        means = np.nanmean(self.values, axis=0)
+        return float(means.min() if self.target.lower else means.max())
+
+    @property
+    def points(self) -> list[Interval]:
+        """Mean quality over patients at each dose, with its interval."""
+        return [bootstrap_mean(column, self.patients) for column in self.values.T]
+
+    def text(self, dose: Dose) -> str:
+        """The finding in a sentence."""
+        t, unit = self.target, f" {self.target.unit}" if self.target.unit else ""
+        who = "on average" if self.held_by == "mean" else f"in {100 * float(self.held_by):g} % of patients"
+        n = len(set(self.patients))
+        if not self.reached:
+            share = float(np.mean(self.gap[np.isfinite(self.gap[:, -1]), -1] >= 0))
+            words = (
+                f"{t} is not reached {who} at up to {self.levels[-1]:.4g} photons: the best was {self.best:.4g}{unit}, and "
+                f"{100 * share:.0f} % of patients reach it there"
+            )
+            return f"{words}; {self.hint}" if self.hint else f"{words}; raise --photons, take another method or ask for less"
+        most = "at most " if self.photons <= self.levels[0] * (1 + 1e-9) else ""
+        words = (
+            f"{t} is kept {who} at {most}{self.photons:.4g} photons, {100 * self.photons / dose.photons:.3g} % of full dose"
+        )
+        if n > 1:
+            low = "-" if math.isnan(self.low) else f"{self.low:.3g}"
+            high = "not reached" if math.isnan(self.high) else f"{self.high:.3g}"
+            words += f" [95 % over {n} patients: {low} to {high}]"
+        if n < FEW_PATIENTS:
+            return f"{words}; {n} patient{'s are' if n > 1 else ' is'} too few to confirm it for others"
+        if math.isnan(self.confirmed):
+            return f"{words}; not confirmed at any measured dose"
+        return f"{words}; confirmed from {self.confirmed:.4g} photons on"
+
+
+@dataclass(frozen=True, eq=False)
+class Certificate:
+    """A target measured again at the dose that was found, with other noise; `reader` '' is that of the search.
+
+    `gap` is the mean distance to the bound with its interval, `share` that of patients who reach it.
+    """
+
+    target: Target
+    reader: str
+    value: float
+    full: float
+    gap: Interval
+    share: float
+    holds: bool
+    values: np.ndarray
+
+    def text(self) -> str:
+        """The check in a sentence."""
+        who = f"by {self.reader}, which the search never asked" if self.reader else "with fresh noise"
+        verdict = "holds" if self.holds else "does not hold"
+        return (
+            f"{self.target}: checked {who}, it {verdict}: {self.value:.4g} ({self.full:.4g} at full dose), "
+            f"distance to the bound {self.gap}, {100 * self.share:.0f} % of patients reach it"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class DoseAnswer:
+    """The least dose that keeps all targets; `photons` is NaN when one of them is not reached at full dose."""
+
+    targets: tuple[TargetAnswer, ...]
+    certificates: tuple[Certificate, ...]
+    dose: Dose
+    photons: float
+    ctdi_vol_mgy_full: float | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def reached(self) -> bool:
+        """Whether all targets are."""
+        return not math.isnan(self.photons)
+
+    @property
+    def fraction(self) -> float:
+        """Of full dose; NaN when not reached."""
+        return self.photons / self.dose.photons
+
+    @property
+    def ctdi_vol_mgy(self) -> float | None:
+        """CTDIvol at the dose found, None where the scan does not state that of full dose."""
+        return None if self.ctdi_vol_mgy_full is None else self.fraction * self.ctdi_vol_mgy_full
+
+    @property
+    def text(self) -> str:
+        """Everything that was found, a line each."""
+        if self.reached:
+            mgy = "" if self.ctdi_vol_mgy is None else f", CTDIvol {self.ctdi_vol_mgy:.3g} mGy of {self.ctdi_vol_mgy_full:g}"
+            head = f"{self.photons:.4g} photons per pixel, {100 * self.fraction:.3g} % of full dose{mgy}"
+        else:
+            head = f"no dose up to {self.dose.photons:.4g} photons keeps what was asked"
+        return "\n".join([head, *(a.text(self.dose) for a in self.targets), *(c.text() for c in self.certificates)])
+
+    def missed(self, target: TargetAnswer) -> list[tuple[str, float]]:
+        """Patients below the bound at the dose found (full dose if none), the worst first: (patient, gap)."""
+        from taskct.evaluation.dose.curves import value_at
+
+        level = self.photons if self.reached else float(target.levels[-1])
+        gaps = value_at(target.levels, target.gap, level)
+        found = [(p, float(g)) for p, g in zip(target.patients, gaps, strict=True) if g < 0]
+        return sorted(found, key=lambda pair: pair[1])
+
+    def csv_text(self) -> str:
+        """quality, patient, photons, fraction, value, gap: a line per measured scan."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["target", "patient", "photons", "dose_fraction", "value", "gap"])
+        for a in self.targets:
+            for i, patient in enumerate(a.patients):
+                for j, level in enumerate(a.levels):
+                    numbers = (level, level / self.dose.photons, a.values[i, j], a.gap[i, j])
+                    writer.writerow([str(a.target), patient, *(f"{v:.9g}" for v in numbers)])
+        return text.getvalue()
+
+    def summary(self) -> dict[str, Any]:
+        """The answer as plain values."""
+        return {
+            "photons": self.photons,
+            "fraction": self.fraction,
+            "ctdi_vol_mgy": self.ctdi_vol_mgy,
+            "full_photons": self.dose.photons,
+            "electronic_std": self.dose.electronic_std,
+            "text": self.text.split("\n"),
+            "targets": [
+                {
+                    "target": str(a.target),
+                    "photons": a.photons,
+                    "low": a.low,
+                    "high": a.high,
+                    "confirmed": a.confirmed,
+                    "best": a.best,
+                    "hint": a.hint,
+                    "needed": dict(zip(a.patients, a.needed.tolist(), strict=True)),
+                }
+                for a in self.targets
+            ],
+            "certificates": [
+                {"target": str(c.target), "reader": c.reader, "value": c.value, "full": c.full, "gap": str(c.gap),
+                 "share": c.share, "holds": c.holds}
+                for c in self.certificates
+            ],
+            "about": dict(self.about),
+        }  # fmt: skip
+
+    def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write dose.csv and dose.json into a folder."""
+        values = _finite(self.summary())
+        write_text(Path(folder) / "dose.json", json.dumps(values, indent=1, default=str) + "\n", overwrite=overwrite)
+        write_text(Path(folder) / "dose.csv", self.csv_text(), overwrite=overwrite)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,105 @@
+"""Qualities that a dose search holds: one number per patient from his reconstruction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from taskct.core.errors import InputError, unknown_name
+from taskct.evaluation.dose.subject import Subject
+from taskct.evaluation.dose.target import Target
+from taskct.evaluation.masks import evaluation_mask, label_regions
+from taskct.evaluation.protocol import Images, Protocol
+from taskct.evaluation.task.segmentation import count
+from taskct.task import FrozenTask
+
+Quality = Callable[[Subject, Tensor], float]
+"""`quality(subject, mu)`: one number per patient, NaN where it is not defined (a class that he does not have)."""
+
+
+def quality_of(
+    target: Target, *, protocol: Protocol | None = None, readers: Mapping[str, FrozenTask] | None = None, reader: str = ""
+) -> Quality:
+    """How a target is measured: image metrics over the patient's images, task scores by a reader.
+
+    `reader` names one of `readers`, the first by default. Raises InputError when a task's score has no reader.
+    """
+    if not target.class_name:
+        return ImageQuality(target, protocol or Protocol())
+    if not readers:
+        raise InputError(f"{target}: a task's score needs a reader; give readers={{name: FrozenTask}} (--reader RUN)")
+    name = reader or next(iter(readers))
+    if name not in readers:
+        raise unknown_name("reader", name, readers)
+    return TaskDice(readers[name], target.class_name)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageQuality:
+    """A metric of the evaluation under its protocol, mean over the patient's images; within a region if the target has one."""
+
+    target: Target
+    protocol: Protocol
+
+    def __call__(self, subject: Subject, mu: Tensor) -> float:
+        """The patient's number."""
+        from taskct.evaluation import METRICS
+
+        t = self.target
+        name = {"fixed range": f"{t.name}_fr"}.get(t.convention, t.name)
+        mask = evaluation_mask(self.protocol.mask, subject.A.grid, subject.A.beam, subject.truth_hu)
+        if t.region:
+            mask = mask & region_of(subject, t.region)
+        seen = Images(mu, subject.mu, subject.hu(mu), subject.truth_hu, mask)
+        values = METRICS[name].compute(seen, self.protocol, mask)
+        defined = values[torch.isfinite(values)]
+        return float(defined.mean()) if len(defined) else math.nan
+
+
+@dataclass(frozen=True, eq=False)
+class TaskDice:
+    """Dice of one class as a frozen reader finds it, all images of the patient together; NaN for one without the class."""
+
+    reader: FrozenTask
+    class_name: str
+
+    def __call__(self, subject: Subject, mu: Tensor) -> float:
+        """The patient's Dice."""
+        number = class_number(subject, self.class_name)
+        assert subject.labels is not None
+        with torch.no_grad():
+            answer = torch.cat([self.reader.predict(mu[k : k + 8]).argmax(1) for k in range(0, len(mu), 8)])
+        return count(answer, subject.labels, number).pooled_dice
+
+
+def region_of(subject: Subject, name: str) -> Tensor:
+    """Bool mask (S, 1, ...) of a labelled region; InputError when the patient has no label of that name."""
+    if subject.labels is None:
+        raise InputError(f"{subject.patient_id}: a quality within {name!r} needs labels, there are none (--labels)")
+    found = label_regions(subject.labels[:, None], subject.label_names)
+    if name not in found:
+        if name in subject.label_names.values():
+            return torch.zeros_like(subject.labels[:, None], dtype=torch.bool)  # not in these slices
+        raise unknown_name(f"region of {subject.patient_id}", name, found, InputError)
+    return found[name]
+
+
+def class_number(subject: Subject, name: str) -> int:
+    """The label that a class's name stands for."""
+    if subject.labels is None:
+        raise InputError(f"{subject.patient_id}: {name}.dice needs labels, there are none (--labels)")
+    for number, own in subject.label_names.items():
+        if own == name:
+            return number
+    raise unknown_name(f"class in the labels of {subject.patient_id}", name, subject.label_names.values(), InputError)
+
+
+def mean_of(values: np.ndarray) -> float:
+    """Mean of the values that are defined, NaN when none is."""
+    kept = values[np.isfinite(values)]
+    return float(kept.mean()) if len(kept) else math.nan

@@ -1,0 +1,83 @@
+"""Ways to choose a patient's dose from his scout: fixed, tube-current modulation, automatic exposure for constant noise.
+
+A strategy gives photons per pixel of every view, (S, V), up to a common level that is found afterwards (`compare_strategies`).
+It sees the scout, never the truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from taskct.evaluation.dose.subject import Subject
+from taskct.physics.modulation import paths_from_scout, tube_current
+from taskct.simulate.scout import SCOUT_PHOTONS, view_angles_rad
+
+Strategy = Callable[[Subject], Tensor]
+_REFERENCE_PATH = 6.0  # any number: it only keeps levels readable
+
+
+@dataclass(frozen=True)
+class FixedDose:
+    """The same photons for everybody."""
+
+    def __call__(self, subject: Subject) -> Tensor:
+        """Ones (S, V)."""
+        return torch.ones(len(subject.p), subject.p.shape[2], dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class TubeCurrentModulation:
+    """I = A^a over views, slices and patients, A = exp(longest path) from the scout; a = 0, 0.5 or 1 (`tube_current`).
+
+    With `across` False only the shape over the views of a slice follows A: each patient's mean is the same.
+    """
+
+    exponent: float
+    across: bool = True
+    scout_photons: float | None = SCOUT_PHOTONS
+    seed: int = 0
+
+    def __call__(self, subject: Subject) -> Tensor:
+        """Relative current (S, V)."""
+        current = tube_current(
+            scout_paths(subject, photons=self.scout_photons, seed=self.seed) - _REFERENCE_PATH, self.exponent
+        )
+        return current if self.across else current / current.mean()
+
+
+@dataclass(frozen=True)
+class ConstantNoise:
+    """Automatic exposure for the same image noise in every patient: photons in proportion to the mean of exp(longest path).
+
+    The variance in the middle of a filtered back-projection is the mean over views of that of its rays, exp(path) / photons.
+    One current for all views and slices of a patient.
+    """
+
+    scout_photons: float | None = SCOUT_PHOTONS
+    seed: int = 0
+
+    def __call__(self, subject: Subject) -> Tensor:
+        """The patient's relative photons at every view, (S, V)."""
+        paths = scout_paths(subject, photons=self.scout_photons, seed=self.seed) - _REFERENCE_PATH
+        return torch.ones_like(paths) * torch.exp(paths).mean()
+
+
+def scout_paths(subject: Subject, *, photons: float | None = SCOUT_PHOTONS, seed: int = 0) -> Tensor:
+    """Longest path of every view as the scout lets one guess it: (S, V) float64; one row for a volume."""
+    scout = subject.scout(photons=photons, seed=seed).double()
+    front, side = scout.amax(-1)  # (rows,) each
+    if len(front) != len(subject.p):  # a volume: the longest of its rows decides
+        front, side = front.amax(0, keepdim=True), side.amax(0, keepdim=True)
+    return paths_from_scout(front, side, view_angles_rad(subject.A))
+
+
+STRATEGIES: dict[str, Strategy] = {
+    "fixed": FixedDose(),
+    "modulation a=0.5": TubeCurrentModulation(0.5),
+    "modulation a=1": TubeCurrentModulation(1.0),
+    "constant noise": ConstantNoise(),
+}

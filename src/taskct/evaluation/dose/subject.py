@@ -1,0 +1,143 @@
+"""One patient ready to be scanned at any dose: noise-free projections, and the truth that results are judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from taskct.core.errors import GeometryError, InputError
+from taskct.core.progress import track
+from taskct.core.units import MU_AIR_PER_MM, MU_WATER_70KEV_PER_MM, check_mu, to_hu
+from taskct.data.case import Case
+from taskct.evaluation.plan import Slices, slice_numbers
+from taskct.evaluation.studies import Prepare, ProjectCase
+from taskct.physics.dose import Dose
+from taskct.physics.modulation import ScannerLimits
+from taskct.physics.projector import Projector
+from taskct.simulate.scan import add_noise
+from taskct.simulate.scout import SCOUT_PHOTONS, take_scout
+
+Reconstruct = Callable[[Tensor, Projector], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A patient: truth `mu` (S, 1, Y, X) in 1/mm, noise-free `p` (S, 1, V, C) through A, labels (S, Y, X) or None.
+
+    A volume is (1, 1, Z, Y, X), its p (1, 1, V, R, C). `items` name the images for their noise, `label_names` the labels.
+    """
+
+    patient_id: str
+    mu: Tensor
+    p: Tensor
+    A: Projector
+    items: tuple[int | str, ...]
+    labels: Tensor | None = None
+    label_names: Mapping[int, str] = field(default_factory=dict)
+    mu_water_per_mm: float = MU_WATER_70KEV_PER_MM
+    mu_air_per_mm: float = MU_AIR_PER_MM
+
+    def __post_init__(self) -> None:
+        if tuple(self.p.shape[2:]) != self.A.p_shape or tuple(self.mu.shape[2:]) != self.A.mu_shape:
+            raise GeometryError(
+                f"{self.patient_id}: mu {tuple(self.mu.shape)} and p {tuple(self.p.shape)} do not belong to a projector from "
+                f"{self.A.mu_shape} to {self.A.p_shape}"
+            )
+        if not len(self.mu) == len(self.p) == len(self.items):
+            raise GeometryError(f"{self.patient_id}: {len(self.mu)} images, {len(self.p)} scans, {len(self.items)} names")
+
+    @cached_property
+    def truth_hu(self) -> Tensor:
+        """The truth in HU."""
+        return self.hu(self.mu)
+
+    def hu(self, mu: Tensor) -> Tensor:
+        """1/mm -> HU as this patient's scan defines them."""
+        return to_hu(mu, mu_water_per_mm=self.mu_water_per_mm, mu_air_per_mm=self.mu_air_per_mm)
+
+    def scout(self, *, photons: float | None = SCOUT_PHOTONS, seed: int = 0) -> Tensor:
+        """Frontal and lateral scout, (2, rows, C)."""
+        return take_scout(self.p, self.A, photons=photons, seed=seed, case_id=self.patient_id)
+
+    def scan(self, photons: Tensor | float, *, seed: int, electronic_std: float = 0.0, draw: int = 0) -> Tensor:
+        """A scan with exact Poisson counts: photons per pixel in air, one number or (S, V) -> noisy p like `self.p`.
+
+        `draw` numbers independent repetitions. One seed and draw gives coupled noise at all doses.
+        """
+        views = self.p.shape[2]
+        levels = torch.as_tensor(photons, dtype=torch.float64).expand(len(self.p), views)
+        scans = []
+        for one, level, item in zip(self.p, levels, self.items, strict=True):
+            mean = float(level.mean())
+            names = [item if draw == 0 else f"{item}#{draw}"]
+            dose = Dose(mean, electronic_std=electronic_std)
+            flat = bool((level == level[0]).all())
+            scans.append(
+                add_noise(
+                    one[None],
+                    dose,
+                    seed=seed,
+                    case_id=self.patient_id,
+                    items=names,
+                    modulation=None if flat else (level / mean)[None],
+                )
+            )
+        return torch.cat(scans)
+
+    def reconstruct(self, model: Reconstruct, p: Tensor, *, batch: int = 8) -> Tensor:
+        """What `model` makes of a scan, without autograd: mu like `self.mu`; InputError for NaN or another shape."""
+        with torch.no_grad():
+            mu = torch.cat([model(p[k : k + batch], self.A) for k in range(0, len(p), batch)])
+        if mu.shape != self.mu.shape:
+            raise InputError(
+                f"{self.patient_id}: the reconstruction has shape {tuple(mu.shape)}, expected {tuple(self.mu.shape)}"
+            )
+        check_mu(mu, who=f"{self.patient_id}: the reconstruction")
+        return mu
+
+    def driven(self, photons: Tensor | float, limits: ScannerLimits | None) -> Tensor:
+        """The photons that the tube gives when these are asked for, (S, V) float64."""
+        wanted = torch.as_tensor(photons, dtype=torch.float64).expand(len(self.p), self.p.shape[2])
+        return wanted if limits is None else limits.hold(wanted)
+
+
+def subjects_from_cases(
+    cases: Sequence[Case],
+    A: Projector | Callable[[Case], Projector],
+    *,
+    slices: Slices = None,
+    refine: int = 2,
+    prepare: Prepare | None = None,
+    show: bool | None = None,
+) -> list[Subject]:
+    """Cases as subjects, each projected once; the truth is projected on a grid `refine` times finer.
+
+    `A` is one projector, or a function of the case where grids differ. Cases of one patient stay apart and share his name.
+    """
+    if not cases:
+        raise InputError("a dose search expects at least one case, got none")
+    chosen = prepare or ProjectCase(refine)
+    found = []
+    for case in track(cases, "projecting", show=show):
+        projector = A if isinstance(A, Projector) else A(case)
+        numbers = list(range(len(case.hu))) if projector.grid.ndim == 3 else slice_numbers(case, slices)
+        study = chosen(case, numbers, projector)
+        labels = study.labels
+        found.append(
+            Subject(
+                case.patient_id,
+                study.truth_mu,
+                study.p,
+                projector,
+                ("volume",) if projector.grid.ndim == 3 else tuple(numbers),
+                None if labels is None else labels[:, 0].long(),
+                dict(case.label_names),
+                study.mu_water_per_mm,
+                study.mu_air_per_mm,
+            )
+        )
+    return found

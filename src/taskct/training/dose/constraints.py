@@ -1,0 +1,151 @@
+"""Ways to hold a quality while dose falls: the published hinge, an augmented Lagrangian, a promised share of patients.
+
+A constraint sees the gaps of a batch, (B,): distance of each patient's quality to its bound in its unit, 0 or more where it is
+reached. What it learns on the way is saved with the training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from taskct.core.errors import ConfigError
+
+_MEMORY = 0.9  # of the smoothed excess by which multipliers move: about ten batches
+_MERIT_WEIGHT = 10.0  # of what is missing at validation against the spent dose
+
+
+class Constraint:
+    """What all have: a penalty of the gaps, and what is learnt after each step (nothing, for a fixed penalty)."""
+
+    def penalty(self, gaps: Tensor) -> Tensor:
+        """Scalar that is added to the spent dose."""
+        raise NotImplementedError
+
+    def excess(self, parts: Mapping[str, float]) -> float:
+        """By how much the constraint is broken, from the mean parts of batches; 0 or less when it holds."""
+        raise NotImplementedError
+
+    def commit(self, parts: Mapping[str, float]) -> None:
+        """Learn from a step's parts: `gap`, `share`, `shortfall`."""
+
+    def merit(self, parts: Mapping[str, float]) -> float:
+        """What validation adds to the spent dose, comparable while multipliers move."""
+        return _MERIT_WEIGHT * max(0.0, self.excess(parts))
+
+    def logged(self) -> dict[str, float]:
+        """Numbers for the metrics."""
+        return {}
+
+    def memory(self) -> dict[str, Any]:
+        """What was learnt, as plain values."""
+        return {}
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """Take it back."""
+
+
+class Hinge(Constraint):
+    """weight * mean max(0, -gap), as published: each patient is pulled up to the bound, none is pulled down.
+
+    >>> float(Hinge(weight=2.0).penalty(torch.tensor([-1.0, 3.0])))
+    1.0
+    """
+
+    def __init__(self, *, weight: float = 1.0) -> None:
+        if not weight > 0:
+            raise ConfigError(f"Hinge expects a weight above 0, got {weight!r}")
+        self.weight = weight
+
+    def penalty(self, gaps: Tensor) -> Tensor:
+        """Mean shortfall, weighted."""
+        return self.weight * (-gaps).clamp_min(0).mean()
+
+    def excess(self, parts: Mapping[str, float]) -> float:
+        """The shortfall."""
+        return parts["shortfall"]
+
+    def merit(self, parts: Mapping[str, float]) -> float:
+        """The penalty itself."""
+        return self.weight * parts["shortfall"]
+
+
+class _Multiplied(Constraint):
+    """Augmented Lagrangian of one inequality g <= 0: (max(0, l + rho g)^2 - l^2) / (2 rho), l <- max(0, l + rate g)."""
+
+    def __init__(self, *, rho: float, rate: float, largest: float) -> None:
+        if not (rho > 0 and rate > 0 and largest > 0):
+            raise ConfigError(f"a constraint expects rho, rate and largest above 0, got {rho}, {rate}, {largest}")
+        self.rho, self.rate, self.largest = rho, rate, largest
+        self.multiplier = 0.0
+        self.smoothed: float | None = None
+
+    def _augmented(self, g: Tensor) -> Tensor:
+        return ((self.multiplier + self.rho * g).clamp_min(0).square() - self.multiplier**2) / (2 * self.rho)
+
+    def commit(self, parts: Mapping[str, float]) -> None:
+        """Move the multiplier by the smoothed excess."""
+        now = self.excess(parts)
+        self.smoothed = now if self.smoothed is None else _MEMORY * self.smoothed + (1 - _MEMORY) * now
+        self.multiplier = min(self.largest, max(0.0, self.multiplier + self.rate * self.smoothed))
+
+    def logged(self) -> dict[str, float]:
+        """The multiplier and the smoothed excess."""
+        return {"multiplier": self.multiplier, "excess": self.smoothed or 0.0}
+
+    def memory(self) -> dict[str, Any]:
+        """Both."""
+        return {"multiplier": self.multiplier, "smoothed": self.smoothed}
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """Take them back."""
+        self.multiplier = float(memory["multiplier"])
+        self.smoothed = None if memory["smoothed"] is None else float(memory["smoothed"])
+
+
+class MeanQuality(_Multiplied):
+    """The mean gap is 0 or more, by an augmented Lagrangian (Nocedal and Wright, Numerical Optimization, section 17.4).
+
+    Patients may exchange quality: dose goes where it gains most.
+    """
+
+    def __init__(self, *, rho: float = 1.0, rate: float = 0.05, largest: float = 100.0) -> None:
+        super().__init__(rho=rho, rate=rate, largest=largest)
+
+    def penalty(self, gaps: Tensor) -> Tensor:
+        """Of minus the mean gap."""
+        return self._augmented(-gaps.mean())
+
+    def excess(self, parts: Mapping[str, float]) -> float:
+        """Minus the mean gap."""
+        return -parts["gap"]
+
+
+class ShareOfPatients(_Multiplied):
+    """A promised share of patients reaches the bound: P(gap >= 0) >= share, a chance constraint.
+
+    For the gradient, reaching is a sigmoid of gap / softness; the multiplier moves by the share that really reaches it, so the
+    promise is about patients and not about the sigmoid.
+    """
+
+    def __init__(
+        self, share: float = 0.9, *, softness: float = 0.5, rho: float = 5.0, rate: float = 0.5, largest: float = 200.0
+    ) -> None:
+        super().__init__(rho=rho, rate=rate, largest=largest)
+        if not 0 < share < 1 or not softness > 0:
+            raise ConfigError(f"ShareOfPatients expects 0 < share < 1 and softness above 0, got {share!r} and {softness!r}")
+        self.share, self.softness = share, softness
+
+    def penalty(self, gaps: Tensor) -> Tensor:
+        """Of the promised share minus the smooth one."""
+        return self._augmented(self.share - torch.sigmoid(gaps / self.softness).mean())
+
+    def excess(self, parts: Mapping[str, float]) -> float:
+        """The promised share minus that of the patients who reach it."""
+        return self.share - parts["share"]
+
+
+CONSTRAINTS = {"hinge": Hinge, "mean": MeanQuality, "share": ShareOfPatients}

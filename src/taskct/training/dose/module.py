@@ -1,0 +1,124 @@
+"""The dose module: what is known of a patient before the scan -> the photons that he needs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from taskct.core.errors import ConfigError, GeometryError
+from taskct.nets.resnet import ResNet
+from taskct.physics.modulation import harmonic_modulation
+from taskct.training.dose.domain import Domain
+from taskct.training.dose.prior import PriorInfo
+
+FEATURES_PER_CHANNEL = 5
+_STEEPEST = 1.0  # of the log modulation's coefficients: a factor of e^2 between highest and lowest current
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoseSpec:
+    """A dose module's build.
+
+    lowest_photons, highest_photons   bounds of n0 = e^d; d is bounded by a sigmoid between their logarithms
+    fallback_photons                  the fixed dose: where training begins, and what a patient outside the domain gets
+    harmonics                         0: one current for all views; K: a modulation with K even harmonics
+    per                               "patient": one level for all slices; "slice": each slice from its own rows of the scout
+    width, norm                       of the ResNet-18; group normalisation, as batches of patients are small
+    """
+
+    prior: PriorInfo = field(default_factory=PriorInfo)
+    lowest_photons: float = 2.0**8
+    highest_photons: float = 2.0**16
+    fallback_photons: float = 4096.0
+    harmonics: int = 0
+    per: Literal["patient", "slice"] = "patient"
+    width: int = 64
+    norm: str = "group"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.lowest_photons < self.fallback_photons < self.highest_photons:
+            raise ConfigError(
+                "a dose module expects lowest_photons < fallback_photons < highest_photons, got "
+                f"{self.lowest_photons:g}, {self.fallback_photons:g}, {self.highest_photons:g}"
+            )
+        if self.harmonics < 0 or (self.per == "slice" and self.prior.kind != "scout"):
+            raise ConfigError(
+                f"a dose module expects harmonics >= 0, and per = 'slice' with a scout, got {self.harmonics} and "
+                f"{self.prior.kind!r}"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """What the module chose for a batch of B patients with S slices.
+
+    `log_photons` (B, S), ln of the mean photons over views; `modulation` (B S, V) with mean 1, or None; `forecast` (B,), the
+    distance of the quality to its bound that is expected, in the bound's unit of training.
+    """
+
+    log_photons: Tensor
+    modulation: Tensor | None
+    forecast: Tensor
+
+    def log_air(self, views: int) -> Tensor:
+        """ln of the photons of each image and view, (B S, V), or (B S,) without modulation."""
+        level = self.log_photons.flatten()
+        return level if self.modulation is None else level[:, None] + self.modulation.log()
+
+    @property
+    def photons(self) -> Tensor:
+        """Mean photons per pixel of each patient, (B,)."""
+        return self.log_photons.exp().mean(1)
+
+
+class DoseModule(nn.Module):
+    """ResNet-18 from prior information (B, channels, rows, columns) to a `Decision` (Tao and Lin, arXiv 2504.06777: n0 = e^d).
+
+    d is bounded between the logarithms of the spec's photons and starts at its fallback for everybody. The forecast is a
+    linear function of the same features and of d, and does not move them. `domain` knows who is outside.
+    """
+
+    def __init__(self, spec: DoseSpec | None = None) -> None:
+        super().__init__()
+        self.spec = spec or DoseSpec()
+        channels = self.spec.prior.channels
+        self.net = ResNet(channels, 1 + 2 * self.spec.harmonics, width=self.spec.width, norm=self.spec.norm)
+        self.expect = nn.Linear(self.net.head.in_features + 1, 1)
+        self.domain = Domain(FEATURES_PER_CHANNEL * channels)
+        low, high, start = (
+            math.log(v) for v in (self.spec.lowest_photons, self.spec.highest_photons, self.spec.fallback_photons)
+        )
+        self.low, self.high = low, high
+        share = (start - low) / (high - low)
+        nn.init.zeros_(self.net.head.weight)
+        nn.init.zeros_(self.net.head.bias)
+        nn.init.zeros_(self.expect.weight)
+        nn.init.zeros_(self.expect.bias)
+        self.start = math.log(share / (1 - share))
+
+    def forward(self, prior: Tensor, *, slices: int, angles_rad: Tensor) -> Decision:
+        """Prior information of B patients -> what they get; `slices` S of each, `angles_rad` (V,) of the views."""
+        with torch.autocast(prior.device.type, enabled=False):  # d in bf16 would be rounded to 3 % of the dose
+            x = prior.float()
+            count = len(x)
+            if self.spec.per == "slice":
+                if x.shape[2] != slices:
+                    raise GeometryError(f"a level per slice expects a scout with a row per slice, {slices}, got {x.shape[2]}")
+                x = x.transpose(1, 2).flatten(0, 1)[:, :, None]  # (B S, C, 1, columns)
+            features = self.net.features(x)
+            raw = self.net.head(features)
+            d = self.low + (self.high - self.low) * torch.sigmoid(raw[:, 0] + self.start)
+            seen = torch.cat([features, (d[:, None] - self.low) / (self.high - self.low)], 1).detach()
+            forecast = self.expect(seen)[:, 0].reshape(count, -1).mean(1)
+            levels = d.reshape(count, -1).expand(count, slices)
+            modulation = None
+            if self.spec.harmonics:
+                waves = _STEEPEST * torch.tanh(raw[:, 1:])
+                modulation = harmonic_modulation(waves, angles_rad.to(waves.device))
+                if self.spec.per == "patient":
+                    modulation = modulation.repeat_interleave(slices, 0)
+            return Decision(levels, modulation, forecast)
