@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 
 setup: $(READY)
 
-$(READY): constraints.txt pyproject.toml setup.py $(wildcard src/taskct/physics/native/cpp/*)
+$(READY): constraints.txt pyproject.toml setup.py $(wildcard src/taskct/physics/native/cpp/* src/taskct/physics/cuda/kernels/*)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' || { echo "taskct needs Python 3.11 or newer; say make PYTHON=/path/to/python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch setuptools
@@ -38,8 +38,7 @@ docs: $(READY)  ## the pages and figures that need no data of yours; the others 
 	touch $@
 
 bench: $(READY) .venv-peers/.ready  ## our projectors beside whichever peers could be installed
-	$(BIN)/python benchmarks/projectors/compare.py --peers .venv-peers/bin/python
-	$(BIN)/python benchmarks/projectors/table.py benchmarks/results/projectors.json > benchmarks/results/projectors.md
+	$(BIN)/taskct bench --peers .venv-peers/bin/python --out benchmarks/results/projectors.json --overwrite
 
 clean:
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache src/*.egg-info

@@ -22,6 +22,7 @@ VERBS = {
     "reproduce": "a whole experiment, gone on with where it stopped -> tables and a page",
     "report": "run folder -> one HTML page",
     "check": "your own reconstructor or projector against the contract",
+    "bench": "how fast the projectors are on this machine, beside their peers and its limit",
     "data": "public CT data sets: licence, size, where to get them, what loads them",
 }
 

@@ -4,13 +4,8 @@
 #include <cstdlib>
 #include <new>
 
+#include "api.h"
 #include "maps.h"
-
-#if defined(_WIN32)
-#define TASKCT_API extern "C" __declspec(dllexport)
-#else
-#define TASKCT_API extern "C" __attribute__((visibility("default")))
-#endif
 
 namespace {
 

@@ -19,6 +19,7 @@ constexpr int kPatchX = W == 4 ? 2 : 4, kPatchY = W / kPatchX;
 constexpr int kTile2d = 32;
 constexpr int kPatchesX = kTile2d / kPatchX, kPatches = kTile2d * kTile2d / W;
 static_assert(kPatches % W == 0, "patches of a tile are prepared in whole vectors");
+constexpr float kMostTan = 0.35f;  // of the angle between a curved detector's ray and that of the tile's middle
 constexpr int64_t kEdge = 48;  // zeros beside a detector row: a table of 32 and 8 taps beside it read zeros only
 
 enum class Beam { parallel, flat, curved };
@@ -134,7 +135,7 @@ struct Sight {
 
     // True when a table of `entries` answers `taps` neighbours of every pixel of a patch.
     bool near(int taps, int entries = 16) const {
-        return span() + 1.01f + (taps - 1) < entries - 0.01f && largest_tan < 0.12f;
+        return span() + 1.01f + (taps - 1) < entries - 0.01f && largest_tan < kMostTan;
     }
 
     // Range of detector columns that the tile falls on.
@@ -146,8 +147,9 @@ template <Beam beam, class V> inline V position(V n, V r, float gamma_step, floa
     if (beam == Beam::parallel) return n;
     V x = n * r;
     if (beam == Beam::curved) {
-        const V t = x * gamma_step, s = t * t;  // atan t = t (1 - s / 3 + s^2 / 5 - s^3 / 7 + s^4 / 9), |t| < 0.12
-        x = x - x * s * (1 / 3.0f - s * (1 / 5.0f - s * (1 / 7.0f - s * (1 / 9.0f)))) + f0;
+        const V t = x * gamma_step, s = t * t;  // atan t = t (1 - s / 3 + s^2 / 5 - ...) to 1e-7 for |t| < kMostTan
+        const V far = 1 / 7.0f - s * (1 / 9.0f - s * (1 / 11.0f - s * (1 / 13.0f)));
+        x = x - x * s * (1 / 3.0f - s * (1 / 5.0f - s * far)) + f0;
     }
     return x;
 }

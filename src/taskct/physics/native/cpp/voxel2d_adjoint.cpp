@@ -242,7 +242,7 @@ void scatter(const Geometry &g, const View &view, const float *mu, Buffer<float>
         const int cols = int(std::min<int64_t>(kTile2d, g.shape[2] - col));
         const float *from = mu + row * g.shape[2] + col;
         const Sight sight(g, view, beam, row, col);
-        if (!(sight.largest_tan < 0.12f && sight.reach() < 100.0f)) {  // single precision would not place them
+        if (!(sight.largest_tan < kMostTan && sight.reach() < 100.0f)) {  // single precision would not place them
             for (int r = 0; r < rows; r++)
                 for (int c = 0; c < cols; c++) {
                     const View::Landing at = view.land(0, row + r, col + c);

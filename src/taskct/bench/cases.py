@@ -1,0 +1,97 @@
+"""What is measured: geometries in plain numbers, which every side builds in its own way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+Case = dict[str, Any]
+
+WORKS = ("forward", "adjoint", "backproject", "backproject_adjoint", "fbp")
+BALL_RADIUS = 0.4  # of the image, the object of every agreement: it looks the same in every convention
+BALL_PER_MM = 0.02  # its attenuation: water
+
+
+@dataclass(frozen=True)
+class BenchPlan:
+    """Cases by name, how often each is run, and the thread counts; the first thread count is compared with the peers."""
+
+    cases: dict[str, Case]
+    rounds: int = 3
+    threads: tuple[int, ...] = (1, 2)
+    works: tuple[str, ...] = WORKS
+    reference_voxels: int = 2**22  # larger images are not compared with float64, which would take minutes
+
+
+def parallel(pixels: int, views: int, cols: int, *, batch: int = 1) -> Case:
+    """A slice of 1 mm pixels, half a turn."""
+    return {"kind": "parallel", "pixels": pixels, "views": views, "cols": cols, "pixel_mm": 1.0, "batch": batch}
+
+
+def fan(pixels: int, views: int, cols: int, *, curved: bool = False, batch: int = 1) -> Case:
+    """A slice of 1 mm pixels at the middle between source and detector, a full turn."""
+    distance = 600.0 * pixels / 512
+    case = {"kind": "fan curved" if curved else "fan", "pixels": pixels, "views": views, "cols": cols, "batch": batch}
+    return case | {"pixel_mm": 1.92 * pixels / cols, "source_iso_mm": distance, "source_detector_mm": 2 * distance}
+
+
+def cone(pixels: int, views: int, cols: int) -> Case:
+    """A cube of 1 mm voxels seen by a square detector over a full turn."""
+    case = {"kind": "cone", "pixels": pixels, "views": views, "cols": cols, "batch": 1, "pixel_mm": 1.7 * pixels / cols}
+    return case | {"source_iso_mm": 2.0 * pixels, "source_detector_mm": 3.0 * pixels}
+
+
+def full_plan() -> BenchPlan:
+    """Slices and volumes as published comparisons take them, and sizes around them: about half an hour with the peers."""
+    cases = {
+        "parallel 128": parallel(128, 160, 192),
+        "parallel 362": parallel(362, 1000, 513),
+        "parallel 362 x 16": parallel(362, 1000, 513, batch=16),
+        "fan 256": fan(256, 500, 368),
+        "fan 512": fan(512, 1000, 736),
+        "fan curved 512": fan(512, 1000, 736, curved=True),
+        "cone 64": cone(64, 90, 128),
+        "cone 128": cone(128, 180, 256),
+        "cone 256": cone(256, 360, 384),
+    }
+    return BenchPlan(cases)
+
+
+def quick_plan() -> BenchPlan:
+    """One small case of each kind: a minute."""
+    cases = {
+        "parallel 128": parallel(128, 160, 192),
+        "fan 128": fan(128, 160, 192),
+        "fan curved 128": fan(128, 160, 192, curved=True),
+        "cone 48": cone(48, 60, 72),
+    }
+    return BenchPlan(cases, rounds=2)
+
+
+def updates(case: Case, work: str) -> float:
+    """How often the work touches a sample: rays x planes for the forward map, samples x views for the others."""
+    dim = 3 if case["kind"] == "cone" else 2
+    if work == "forward":
+        return float(case["batch"] * case["views"] * case["cols"] ** (dim - 1) * case["pixels"])
+    return float(case["batch"] * case["views"] * case["pixels"] ** dim)
+
+
+# Vector operations per W updates that the port limit counts, read off the inner loops (set-up and memory are not counted).
+_OPERATIONS = {
+    ("parallel", "forward"): 9.0,
+    ("parallel", "adjoint"): 14.0,
+    ("parallel", "backproject"): 9.0,
+    ("parallel", "backproject_adjoint"): 22.0,
+    ("fan", "forward"): 10.0,
+    ("fan", "adjoint"): 28.0,
+    ("fan", "backproject"): 16.0,
+    ("fan", "backproject_adjoint"): 24.0,
+    ("cone", "forward"): 13.0,
+    ("cone", "adjoint"): 26.0,
+    ("cone", "backproject"): 14.0,
+}
+
+
+def operations(case: Case, work: str) -> float | None:
+    """Vector operations of the inner loop per vector of updates; None where they were not counted."""
+    return _OPERATIONS.get((case["kind"], work))

@@ -1,0 +1,195 @@
+"""Both sides in processes of their own, asked in turn: A B A B."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from taskct.bench import limits, peers
+from taskct.bench.cases import BALL_PER_MM, BALL_RADIUS, BenchPlan, Case, operations, updates
+from taskct.core.errors import InputError
+from taskct.core.provenance import provenance
+
+Row = dict[str, Any]
+
+
+class Side:
+    """One environment's process, set up once; a context manager that ends it."""
+
+    def __init__(self, command: list[str], threads: int) -> None:
+        env = os.environ | {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
+        env["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = str(threads)
+        try:
+            self._process = subprocess.Popen(
+                [*command, str(threads)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env
+            )
+        except OSError as error:
+            raise InputError(f"{command[0]}: cannot be run ({error.strerror}); give the python of an environment") from error
+        self.hello = self._read()
+
+    def ask(self, work: str, case: Case, **more: str) -> dict[str, Any]:
+        """Seconds and memory of one run, or {"error": why}."""
+        assert self._process.stdin is not None
+        whole = case | {"ball_radius": BALL_RADIUS, "ball_per_mm": BALL_PER_MM}
+        print(json.dumps({"run": work, "case": whole, **more}), file=self._process.stdin, flush=True)
+        return self._read()
+
+    def _read(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise InputError(f"{' '.join(map(str, self._process.args))} ended without an answer; see what it said above")  # type: ignore[arg-type]
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def __enter__(self) -> Side:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+def our_side(threads: int) -> Side:
+    """taskct in a process of its own."""
+    return Side([sys.executable, "-m", "taskct.bench.ours"], threads)
+
+
+def peer_side(python: str | Path, threads: int) -> Side:
+    """The peers that are installed beside `python`."""
+    return Side([str(python), peers.__file__], threads)
+
+
+def run_bench(
+    plan: BenchPlan, *, peers_python: str | Path | None = None, only: str = "", say: Callable[[str], None] = lambda line: None
+) -> dict[str, Any]:
+    """Measure a plan: machine, versions, and one row per case, work, thread count and peer. Seconds are medians.
+
+    `cpu_s` counts all threads, so a busy machine disturbs it little; `ratio` is the peer's `cpu_s` over ours, taken in turn.
+    `limit` is the part of the machine's vector operations that the inner loop would need if nothing else took time.
+    `only` keeps the rows whose "case/work" contains it. Raises InputError when a side does not start.
+    """
+    rows: list[Row] = []
+    facts = limits.machine()
+    hellos: list[dict[str, Any]] = []
+    for threads in plan.threads:
+        with our_side(threads) as ours:
+            other = peer_side(peers_python, threads) if peers_python and threads == plan.threads[0] else None
+            try:
+                hellos = hellos or [ours.hello, other.hello if other else {}]
+                at = _Table(plan, threads, facts, ours, other)
+                for name, work in itertools.product(plan.cases, plan.works):
+                    if only in f"{name}/{work}":
+                        found = _measure(name, work, at=at)
+                        rows += found
+                        for row in found:
+                            say(line(row))
+            finally:
+                if other:
+                    other.__exit__(None, None, None)
+    if not rows:
+        raise InputError(f"no case/work contains {only!r}; cases: {', '.join(plan.cases)}; works: {', '.join(plan.works)}")
+    _add_speed_up(rows)
+    versions = hellos[0].get("versions", {}) | hellos[1].get("peers", {})
+    return {"machine": facts, "versions": versions, "rounds": plan.rounds, "rows": rows, "provenance": provenance()}
+
+
+def line(row: Row) -> str:
+    """One row for people."""
+    text = f"{row['case']}/{row['work']}, {row['threads']} thread{'s' * (row['threads'] > 1)}: {row['cpu_s']:.4f} s"
+    if row.get("peer"):
+        text += f", {row['peer']} {row['peer_cpu_s']:.3f} s, {row['ratio']:.1f} x"
+    return text
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Who sits at it: both sides, with one thread count, on one machine."""
+
+    plan: BenchPlan
+    threads: int
+    facts: dict[str, Any]
+    ours: Side
+    other: Side | None
+
+    @property
+    def leads(self) -> bool:
+        return self.threads == self.plan.threads[0]
+
+
+def _measure(name: str, work: str, *, at: _Table) -> list[Row]:
+    """One row for each peer that offers the work, or one without."""
+    case = at.plan.cases[name]
+    offers = at.other.hello["offers"] if at.other and case["batch"] == 1 else []
+    here = at.other.hello["peers"] if at.other else {}
+    matching = [p for p, kind, what in offers if (kind, what) == (case["kind"], work) and p in here]
+    return [_row(name, work, peer=peer, at=at, first=n == 0) for n, peer in enumerate(matching or [""])]
+
+
+def _row(name: str, work: str, *, peer: str, at: _Table, first: bool) -> Row:
+    case, facts = at.plan.cases[name], at.facts
+    asked = [(at.ours, work), *([(at.other, f"{peer} {work}")] if at.other and peer else [])]
+    for side, what in asked:
+        side.ask(what, case)  # set-up and caches
+    times: list[list[dict[str, Any]]] = [[] for _ in asked]
+    for _ in range(at.plan.rounds):
+        for mine, (side, what) in zip(times, asked, strict=True):
+            mine.append(side.ask(what, case))
+    failed = [t["error"] for mine in times for t in mine if "error" in t]
+    if failed:
+        raise InputError(f"{name}/{work}: {failed[0]}")
+    middle = [{key: median(t[key] for t in mine) for key in mine[0]} for mine in times]
+    row: Row = {"case": name, "work": work, "threads": at.threads, "updates": updates(case, work), **middle[0]}
+    row["updates_per_s"] = row["updates"] / max(row["cpu_s"], 1e-9)
+    counted = operations(case, work)
+    if facts["vector_operations_per_s"] and counted:
+        needed_s = row["updates"] / facts["lanes"] * counted / facts["vector_operations_per_s"]
+        row["limit"] = needed_s / max(row["cpu_s"], 1e-9)
+    if peer:
+        row |= {"peer": peer, **{f"peer_{key}": value for key, value in middle[1].items()}}
+        row["ratio"] = row["peer_cpu_s"] / max(row["cpu_s"], 1e-9)
+    voxels = case["batch"] * case["pixels"] ** (3 if case["kind"] == "cone" else 2)
+    if at.leads and first and voxels <= at.plan.reference_voxels:
+        row["float64_difference"] = _difference((at.ours, work), (at.ours, f"{work} float64"), case)
+    if at.leads and at.other and peer in ("astra", "rtk") and work in ("forward", "adjoint"):
+        row["peer_difference"] = _difference((at.ours, work), (at.other, f"{peer} {work}"), case)
+    return row
+
+
+def _difference(one: tuple[Side, str], two: tuple[Side, str], case: Case) -> float:
+    """Relative norm of the difference of two results; a mirrored detector or a volume turned about x counts as the same."""
+    with tempfile.TemporaryDirectory() as folder:
+        loaded = []
+        for number, (side, work) in enumerate((one, two)):
+            path = f"{folder}/{number}.npy"
+            answer = side.ask(work, case, save=path)
+            if "error" in answer:
+                raise InputError(f"{work}: {answer['error']}")
+            loaded.append(np.load(path).astype(np.float64))
+    x, y = loaded[0].reshape(loaded[1].shape), loaded[1]
+    alike = [y]
+    if one[0] is not two[0]:
+        alike.append(y[..., ::-1])
+        if y.ndim == 3 and len(set(y.shape)) == 1:
+            alike.append(y.transpose(1, 0, 2))  # RTK turns about its second axis, taskct about its first
+    return min(float(np.linalg.norm(x - z) / np.linalg.norm(y)) for z in alike)
+
+
+def _add_speed_up(rows: list[Row]) -> None:
+    """`speed_up`: wall time of the first thread count over this one's."""
+    first: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        first.setdefault((row["case"], row["work"]), row)
+        row["speed_up"] = first[row["case"], row["work"]]["wall_s"] / max(row["wall_s"], 1e-9)

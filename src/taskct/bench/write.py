@@ -1,0 +1,138 @@
+"""A benchmark on disk: JSON with everything, CSV with the rows, Markdown with the table, and a figure."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from taskct.core.errors import InputError
+from taskct.core.files import atomic_path, refuse_existing, write_text
+from taskct.report.style import COLOURS, figure_style, new_figure
+
+SUFFIXES = (".json", ".csv", ".md", ".png")
+_COLUMNS = (
+    *("case", "work", "threads", "cpu_s", "wall_s", "memory_mib", "updates", "updates_per_s", "limit", "speed_up"),
+    *("float64_difference", "peer", "peer_cpu_s", "peer_wall_s", "peer_memory_mib", "ratio", "peer_difference"),
+)
+
+
+def outputs(out: str | Path, *, overwrite: bool = False) -> list[Path]:
+    """The four files of `out` (a name that ends in .json), refused before the work when one exists."""
+    base = Path(out)
+    if base.suffix != ".json":
+        raise InputError(f"{base}: expected a name that ends in .json; the table and the figure are written beside it")
+    paths = [base.with_suffix(suffix) for suffix in SUFFIXES]
+    for path in paths:
+        refuse_existing(path, overwrite=overwrite)
+    return paths
+
+
+def write_bench(
+    result: dict[str, Any], out: str | Path, *, overwrite: bool = False, command: str = "taskct bench"
+) -> list[Path]:
+    """Write what `run_bench` returned as OUT.json, .csv, .md and .png; returns the paths.
+
+    Raises InputError for a name that does not end in .json, OutputExistsError when one exists and `overwrite` is not set.
+    """
+    paths = outputs(out, overwrite=overwrite)
+    rounded = {**result, "command": command, "rows": [_rounded(row) for row in result["rows"]]}
+    write_text(paths[0], json.dumps(rounded, indent=1) + "\n", overwrite=overwrite)
+    text = io.StringIO()
+    rows = csv.DictWriter(text, _COLUMNS, lineterminator="\n", extrasaction="ignore")
+    rows.writeheader()
+    rows.writerows(rounded["rows"])
+    write_text(paths[1], text.getvalue(), overwrite=overwrite)
+    write_text(paths[2], table(rounded, command=command, figure=paths[3].name), overwrite=overwrite)
+    with atomic_path(paths[3], overwrite=overwrite) as part:
+        _figure(result).savefig(part, format="png", dpi=130, bbox_inches="tight")
+    return paths
+
+
+def table(result: dict[str, Any], *, command: str, figure: str) -> str:
+    """The rows as Markdown: times and ratios, then threads."""
+    machine, versions = result["machine"], result["versions"]
+    listed = ", ".join(f"{name} {number}" for name, number in versions.items())
+    rate = machine["vector_operations_per_s"]
+    first = min(row["threads"] for row in result["rows"])
+    lines = [
+        "# Projectors: speed, limit and agreement",
+        "",
+        f"Written by `{command}`. {machine['processor']}, {machine['cpus']} CPUs, {machine['kernels']} kernels. {listed}.",
+        f"Medians of {result['rounds']} runs that alternate with the peer's. Seconds are CPU seconds over all threads; a busy",
+        "machine makes both sides slower, so trust the ratios. Limit: the share of the time that the inner loop's vector",
+        "operations would take if nothing else did"
+        + (f", at the {rate / 1e9:.2f} thousand million a second that one core was measured to do." if rate else "."),
+        "Memory: peak above what was in use before, output included.",
+        "",
+        "| work | s | 10^9 updates/s | limit | memory, MiB | against float64 | peer | peer, s | ratio | difference |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in result["rows"]:
+        if row["threads"] != first:
+            continue
+        cells = [
+            f"{row['case']} / {row['work']}",
+            f"{row['cpu_s']:.4f}",
+            f"{row['updates_per_s'] / 1e9:.2f}",
+            _cell(row, "limit", "{:.0%}"),
+            f"{row['memory_mib']:.0f}",
+            _cell(row, "float64_difference", "{:.1e}"),
+            row.get("peer", ""),
+            _cell(row, "peer_cpu_s", "{:.3f}"),
+            _cell(row, "ratio", "{:.1f}"),
+            _cell(row, "peer_difference", "{:.1e}"),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    more = sorted({row["threads"] for row in result["rows"]} - {first})
+    if more:
+        lines += [
+            "",
+            "Wall seconds and speed-up by threads:",
+            "",
+            f"| work | {first} | " + " | ".join(f"{n}" for n in more) + " |",
+        ]
+        lines.append("|---" * (2 + len(more)) + "|")
+        by = {(row["case"], row["work"], row["threads"]): row for row in reversed(result["rows"])}
+        for case, work in dict.fromkeys((row["case"], row["work"]) for row in result["rows"]):
+            one = by.get((case, work, first))
+            cells = [f"{case} / {work}", f"{one['wall_s']:.4f}" if one else ""]
+            cells += [f"{r['wall_s']:.4f} ({r['speed_up']:.2f} x)" if (r := by.get((case, work, n))) else "" for n in more]
+            lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", f"![Updates a second of each kernel and size]({figure})"]) + "\n"
+
+
+def _cell(row: dict[str, Any], key: str, form: str) -> str:
+    return form.format(row[key]) if row.get(key) is not None else ""
+
+
+def _rounded(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: float(f"{value:.4g}") if isinstance(value, float) else value for key, value in row.items()}
+
+
+def _figure(result: dict[str, Any]) -> Any:
+    """Updates a second of every case and work beside those of the peers, on one thread."""
+    first = min(row["threads"] for row in result["rows"])
+    rows = [row for row in result["rows"] if row["threads"] == first]
+    labels = list(dict.fromkeys(f"{row['case']} / {row['work']}" for row in rows))
+    kinds = ["taskct", *sorted({row["peer"] for row in rows if row.get("peer")})]
+    with figure_style():
+        figure, axes = new_figure(7.2, 0.8 + 0.26 * len(labels))
+        axis = axes.flat[0]
+        for row in rows:
+            place = labels.index(f"{row['case']} / {row['work']}")
+            axis.plot(row["updates_per_s"] / 1e9, place, "o", color=COLOURS[0])
+            if row.get("peer"):
+                other = row["updates"] / row["peer_cpu_s"] / 1e9
+                axis.plot([other, row["updates_per_s"] / 1e9], [place] * 2, "-", color="#d9d9d9", zorder=0)
+                axis.plot(other, place, "s", color=COLOURS[kinds.index(row["peer"])])
+        for number, kind in enumerate(kinds):
+            axis.plot([], [], "o" if number == 0 else "s", color=COLOURS[number], label=kind)
+        axis.set_xscale("log")
+        axis.set_yticks(range(len(labels)), labels)
+        axis.invert_yaxis()
+        axis.set_xlabel("updates a second and core, 10$^9$")
+        axis.legend(loc="lower left")
+    return figure

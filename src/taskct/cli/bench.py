@@ -1,0 +1,46 @@
+"""`taskct bench`: how fast the projectors are on this machine, beside their peers and its limit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from taskct.cli import options
+
+NEEDS_WORDS = False
+
+
+def run(
+    out: Path = typer.Option(
+        Path("runs/bench.json"), metavar="FILE.json", help="What to write; a table and a figure go beside."
+    ),
+    peers: Path | None = typer.Option(
+        None, metavar="PYTHON", help="Python of an environment with peers: astra-toolbox, scikit-image, itk-rtk."
+    ),
+    quick: bool = typer.Option(False, "--quick", help="One small case of each kind: a minute."),
+    threads: str = typer.Option("1,2", help="Thread counts; the first one is compared with the peers."),
+    rounds: int | None = typer.Option(None, min=1, help="Runs of each side, alternating.  [default: 3; 2 with --quick]"),
+    only: str = typer.Option("", metavar="TEXT", help="Only what contains this, such as 'cone 128' or fan/adjoint."),
+    overwrite: bool = options.OVERWRITE,
+) -> None:
+    """Measure the projectors: CPU and wall seconds, memory, agreement with float64, peers, and the limit of the machine."""
+    from dataclasses import replace
+
+    from taskct.bench import full_plan, quick_plan, run_bench, write_bench
+    from taskct.bench.write import outputs
+    from taskct.cli.words import parse_numbers
+    from taskct.core.errors import InputError
+
+    counts = parse_numbers(threads, option="--threads")
+    if any(n != int(n) or n > 1024 for n in counts) or len(set(counts)) < len(counts):
+        raise InputError(
+            f"--threads expects different whole numbers with commas between them, got {threads!r}; for example 1,2"
+        )
+    plan = quick_plan() if quick else full_plan()
+    plan = replace(plan, threads=tuple(int(n) for n in counts), rounds=rounds or plan.rounds)
+    outputs(out, overwrite=overwrite)
+    result = run_bench(plan, peers_python=peers, only=only, say=typer.echo)
+    words = "taskct bench" + " --quick" * quick + " --peers PYTHON" * bool(peers)
+    for path in write_bench(result, out, overwrite=overwrite, command=words):
+        typer.echo(str(path))

@@ -1,0 +1,72 @@
+"""A benchmark of one tiny case: what is measured, compared and written; who is refused before the work."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taskct.bench import BenchPlan, full_plan, quick_plan, run_bench, write_bench
+from taskct.bench.cases import WORKS, cone, fan, operations, parallel, updates
+from taskct.core.errors import InputError, OutputExistsError
+
+
+@pytest.fixture(scope="module")
+def result() -> dict[str, Any]:
+    plan = BenchPlan({"parallel 40": parallel(40, 30, 61)}, rounds=1, threads=(1, 2), works=("forward", "fbp"))
+    return run_bench(plan, peers_python=sys.executable)
+
+
+def test_every_work_is_timed_at_every_thread_count_and_agrees_with_float64(result: dict[str, Any]) -> None:
+    rows = result["rows"]
+    assert {(row["work"], row["threads"]) for row in rows} == {(w, n) for w in ("forward", "fbp") for n in (1, 2)}
+    for row in rows:
+        assert row["cpu_s"] >= 0 and row["wall_s"] > 0 and row["speed_up"] > 0
+        if row["threads"] == 1 and row is next(r for r in rows if r["work"] == row["work"]):
+            assert row["float64_difference"] < 5e-6  # float32 rounding; the ramp amplifies that of the projections
+    assert result["machine"]["copy_bytes_per_s"] > 1e6
+
+
+def test_a_peer_that_is_installed_is_compared_with(result: dict[str, Any]) -> None:
+    pytest.importorskip("skimage")
+    rows = [row for row in result["rows"] if row.get("peer") == "skimage"]
+    assert {row["work"] for row in rows} == {"forward", "fbp"}
+    assert all(row["threads"] == 1 and row["ratio"] > 0 for row in rows)
+    assert "skimage" in result["versions"]
+
+
+def test_json_table_rows_and_figure_are_written_once(result: dict[str, Any], tmp_path: Path) -> None:
+    paths = write_bench(result, tmp_path / "b.json")
+    assert [path.name for path in paths] == ["b.json", "b.csv", "b.md", "b.png"]
+    assert len(json.loads(paths[0].read_text())["rows"]) == len(list(csv.DictReader(paths[1].open()))) == len(result["rows"])
+    assert "parallel 40 / forward" in paths[2].read_text()
+    assert paths[3].read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(OutputExistsError, match=r"b\.json: exists already"):
+        write_bench(result, tmp_path / "b.json")
+    write_bench(result, tmp_path / "b.json", overwrite=True)
+
+
+def test_updates_count_rays_times_planes_and_samples_times_views() -> None:
+    assert updates(parallel(40, 30, 61), "forward") == 30 * 61 * 40
+    assert updates(parallel(40, 30, 61, batch=3), "adjoint") == 3 * 30 * 40**2
+    assert updates(cone(8, 5, 12), "forward") == 5 * 12**2 * 8
+    assert updates(cone(8, 5, 12), "fbp") == 5 * 8**3
+
+
+def test_each_kind_of_case_has_counted_operations_and_the_quick_plan_has_each_kind() -> None:
+    assert operations(fan(8, 4, 12), "adjoint") is not None and operations(fan(8, 4, 12, curved=True), "fbp") is None
+    kinds = {case["kind"] for case in full_plan().cases.values()}
+    assert kinds == {case["kind"] for case in quick_plan().cases.values()} == {"parallel", "fan", "fan curved", "cone"}
+    assert full_plan().works == WORKS
+
+
+def test_a_python_that_is_none_and_a_name_that_matches_nothing_are_refused(tmp_path: Path) -> None:
+    plan = BenchPlan({"parallel 8": parallel(8, 4, 12)}, rounds=1, threads=(1,))
+    with pytest.raises(InputError, match="cannot be run"):
+        run_bench(plan, peers_python=tmp_path / "no-python")
+    with pytest.raises(InputError, match="no case/work contains 'helix'; cases: parallel 8"):
+        run_bench(plan, only="helix")
