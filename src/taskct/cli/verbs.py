@@ -18,6 +18,7 @@ VERBS = {
     "simulate": "CT -> scan file: its low-dose scan in photons",
     "reconstruct": "scan file or CT -> volume: NIfTI or a derived DICOM series",
     "evaluate": "methods x doses on cases -> table of scores in a run folder",
+    "dose": "the least dose that keeps an image quality or a task, or a dose that is learnt",
     "train": "config -> run folder: a reader, or a reconstruction for a task",
     "reproduce": "a whole experiment, gone on with where it stopped -> tables and a page",
     "report": "run folder -> one HTML page",

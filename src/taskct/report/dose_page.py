@@ -105,8 +105,8 @@ def _comparison(c: Comparison, learned: str) -> str:
     figure = scatter_figure(c)
     parts = [f"<h3>{escape(str(c.target))}, held for {escape(by)}</h3>", _missed(c, learned), _strategies(c, learned)]
     parts.append(
-        f"<figure class='plot'><img alt='dose and quality' src=\"{figure}\"><figcaption>Measured with exact Poisson counts and "
-        "noise that the search for the levels did not see. Dotted: the bound.</figcaption></figure>"
+        f"<figure class='plot'><img alt='dose and quality' src=\"{figure}\"><figcaption>Measured with exact Poisson counts "
+        "and noise that the search for the levels did not see. Dotted: the bound.</figcaption></figure>"
     )
     for one in c.outcomes:
         if one.strategy == f"{learned}, as deployed":
@@ -180,8 +180,9 @@ def _target(answer: DoseAnswer, target: TargetAnswer) -> str:
         f"<tr><th scope='row'>{escape(p)}</th><td>{number(g, target.target.unit)}</td></tr>" for p, g in missed[:_MOST_MISSED]
     )
     table = (
-        f"<table class='numbers narrow'><caption><b>{len(missed)} of {plural(len(target.patients), 'patient')} below the bound</b> "
-        f"at {where}, the worst first</caption><thead><tr><th>patient</th><th>distance to the bound</th></tr></thead>"
+        f"<table class='numbers narrow'><caption><b>{len(missed)} of {plural(len(target.patients), 'patient')} below "
+        f"the bound</b> at {where}, the worst first</caption>"
+        f"<thead><tr><th>patient</th><th>distance to the bound</th></tr></thead>"
         f"<tbody>{rows}</tbody></table>"
         if missed
         else f"<p>All {plural(len(target.patients), 'patient')} reach the bound at {where}.</p>"

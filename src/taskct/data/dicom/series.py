@@ -163,7 +163,12 @@ def _provenance(found: Scan, series: Series, stack: Stack) -> dict[str, Any]:
         ("image_type", "ImageType"),
     ):
         facts[name] = text(first.path, first.header, keyword)
-    for name, keyword in (("kvp", "KVP"), ("tube_current_ma", "XRayTubeCurrent"), ("exposure_mas", "Exposure")):
+    for name, keyword in (
+        ("kvp", "KVP"),
+        ("tube_current_ma", "XRayTubeCurrent"),
+        ("exposure_mas", "Exposure"),
+        ("ctdi_vol_mgy", "CTDIvol"),
+    ):
         facts[name] = optional_number(first, keyword)
     return facts
 

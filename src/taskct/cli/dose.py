@@ -1,0 +1,165 @@
+"""`taskct dose`: the least dose that keeps what has to be kept, or the training of a dose for each patient."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from taskct.cli import options
+
+if TYPE_CHECKING:
+    from taskct.evaluation.dose.answer import DoseAnswer
+
+
+def run(
+    what: str = typer.Argument(
+        ...,
+        metavar="METHOD|RUN|CONFIG",
+        help="fbp, tv_min, ...; the run of a trained reconstruction or dose; or a TOML config: a dose is trained.",
+    ),
+    out: Path = typer.Option(..., "--out", "-o", metavar="FOLDER", help="The run folder to write: report.html, dose.csv."),
+    keep: list[str] = typer.Option(
+        [], "--keep", metavar="TARGET", help="What has to be kept: 'rmse_hu<=20', 'tumour.dice>=0.95*full', ... Repeatable."
+    ),
+    ct: list[str] = typer.Option([], "--ct", metavar="PATH", help="CT to scan.  [default: built-in test patients]"),
+    labels: list[str] = typer.Option([], help="Label maps, one per CT in the same order."),
+    label_name: list[str] = options.LABEL_NAME,
+    reader: list[Path] = typer.Option([], metavar="RUN", help="Reader for CLASS.dice; the first one decides."),
+    certify: list[Path] = typer.Option([], metavar="RUN", help="Readers that are asked only at the dose that was found."),
+    held_by: str = typer.Option(
+        "mean", "--held-by", help="'mean' over patients, or the share of them that must reach it: 0.9"
+    ),
+    patients: int = typer.Option(20, min=1, help="Built-in test patients, without --ct."),
+    slices: str | None = options.SLICES,
+    every: int = typer.Option(0, min=0, help="Of each CT at most so many slices, evenly; 0: all of --slices."),
+    photons: float | None = typer.Option(None, help="Photons per pixel in air at full dose.  [default: 1e5, or the run's]"),
+    electronic_std: float = options.ELECTRONIC_STD,
+    lowest: float = typer.Option(1 / 256, help="Lowest fraction of full dose that is tried."),
+    ctdi_mgy: float | None = typer.Option(None, help="CTDIvol at full dose.  [default: what the DICOM header says]"),
+    beam: str = typer.Option("clinical_fan", metavar="NAME|FILE.toml", help="Without a run, which has its own."),
+    views: int | None = options.VIEWS,
+    setting: list[str] = options.SET,
+    draws: int = typer.Option(1, min=1, help="Noises that are averaged at every dose."),
+    seed: int = options.SEED,
+    refine: int = options.REFINE,
+    change: list[str] = typer.Option([], "--change", metavar="NAME=VALUE", help="Replace a value of a config."),
+    overwrite: bool = options.OVERWRITE,
+) -> None:
+    """Find the least dose at which a reconstruction keeps an image quality or a task; every count is exact Poisson.
+
+    A target names its convention: psnr[image range]>=36, psnr[fixed range]>=40, rmse_hu<=20, noise_sd_hu[liver]<=12,
+    ssim[image range]>=0.9, tumour.dice>=0.95*full. Exit code 0 also when it is not reached; the text says so.
+
+    \b
+    Examples:
+      taskct dose fbp --ct series/ --labels liver.nii.gz --keep "noise_sd_hu[liver]<=12" --out runs/dose
+      taskct dose runs/task --reader runs/reader --certify runs/other --keep "tumour.dice>=0.95*full" --out runs/dose
+      taskct dose configs/dose_cohort.toml --out runs/learned
+    """
+    if what.endswith(".toml"):
+        _train(Path(what), out, change, given=bool(keep or ct))
+        return
+    _refuse_nothing(keep, what)
+    given = dict(
+        ct=ct, labels=labels, label_name=label_name, patients=patients, slices=slices, every=every, beam=beam, views=views,
+        photons=photons, electronic_std=electronic_std, setting=setting, seed=seed,
+    )  # fmt: skip
+    answer = _search(
+        what, out, keep, reader, certify, given, held_by=held_by, lowest=lowest, ctdi_mgy=ctdi_mgy, draws=draws, seed=seed,
+        refine=refine, overwrite=overwrite,
+    )  # fmt: skip
+    for line in answer.text.split("\n"):
+        typer.echo(line)
+    typer.echo(f"{out / 'report.html'}; numbers in dose.csv and dose.json")
+
+
+def _refuse_nothing(keep: list[str], what: str) -> None:
+    from taskct.core.errors import InputError
+
+    if not keep:
+        raise InputError(f"what has to be kept? for example: taskct dose {what} --keep 'rmse_hu<=20' --out runs/dose")
+
+
+def _search(
+    what: str,
+    out: Path,
+    keep: list[str],
+    reader: list[Path],
+    certify: list[Path],
+    given: dict[str, Any],
+    *,
+    held_by: str,
+    lowest: float,
+    ctdi_mgy: float | None,
+    draws: int,
+    seed: int,
+    refine: int,
+    overwrite: bool,
+) -> DoseAnswer:
+    from taskct.cli.dose_cases import setting_of
+    from taskct.cli.experiment import refuse_run
+    from taskct.core.errors import InputError
+    from taskct.core.files import atomic_folder
+    from taskct.core.runs import Run
+    from taskct.evaluation.dose import optimise_dose, parse_keep
+    from taskct.report.dose_page import write_dose_answer
+    from taskct.task.readers import load_reader
+
+    targets = parse_keep(keep)  # refused before the work
+    refuse_run(out, overwrite=overwrite)
+    try:
+        by: str | float = held_by if held_by == "mean" else float(held_by)
+    except ValueError:
+        raise InputError(f"--held-by expects 'mean' or a share of patients such as 0.9, got {held_by!r}") from None
+    setting = setting_of(what, **given)
+    ctdi = ctdi_mgy if ctdi_mgy is not None else setting.ctdi_vol_mgy
+    answer = optimise_dose(
+        setting.model,
+        setting.cases,
+        setting.projector,
+        setting.dose,
+        keep=[str(t) for t in targets],
+        readers={path.name: load_reader(path) for path in reader} or None,
+        certify={path.name: load_reader(path) for path in certify} or None,
+        held_by=by,
+        lowest=lowest,
+        slices=setting.slices,
+        refine=refine,
+        draws=draws,
+        ctdi_vol_mgy=ctdi,
+        seed=seed,
+    )
+    with atomic_folder(out, overwrite=overwrite) as part:
+        facts = {"dose_search": {"what": what, "keep": [str(t) for t in targets], "held_by": held_by, "seed": seed,
+                                 "photons": setting.dose.photons, "cases": [c.case_id for c in setting.cases]}}  # fmt: skip
+        Run.create(part, facts)
+        answer.save(part)
+        write_dose_answer(answer, part / "report.html", title=f"How little dose is enough: {setting.name}")
+    return answer
+
+
+def _train(config: Path, out: Path, change: list[str], *, given: bool) -> None:
+    from taskct.core.config import parse_assignments
+    from taskct.core.errors import InputError
+    from taskct.core.runs import load_run
+    from taskct.training.dose.plan import read_dose_plan, run_dose_plan
+    from taskct.training.processes import processes_of_torchrun, rank
+
+    if given:
+        raise InputError(f"{config}: a config trains a dose and takes no --keep or --ct; its [held] names the target")
+    plan = read_dose_plan(config, parse_assignments(change))
+    with processes_of_torchrun():
+        done = run_dose_plan(plan, out)
+        if rank() == 0:
+            scores = [line for line in load_run(out).metrics() if line["kind"] == "validation"]
+            if scores:
+                best = min(scores, key=lambda line: line["total"])
+                typer.echo(
+                    f"validation at step {best['step']}: {best['dose']:.3g} of the reference dose, "
+                    f"{100 * best['share']:.0f} % of patients reach {done.target}"
+                )
+            typer.echo(
+                f"{out}: weights.safetensors, metrics.csv, config.toml; {done.trained.steps} steps ({done.trained.stopped})"
+            )
