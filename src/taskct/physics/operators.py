@@ -103,9 +103,6 @@ def _define(name: str) -> None:
     operator = _OPERATORS[name] = getattr(torch.ops.taskct, name).default
 
     def kernel(x: Tensor, scanner: Tensor, shape: Sequence[int], backend: str, refuse_hu: bool = False) -> Tensor:
-        if refuse_hu and looks_like_hu(x):
-            low = float(x.min())
-            raise UnitsError(f"these values look like HU (min {low:g}); Projector wants mu in 1/mm; see taskct.to_mu")
         served = backend_of(scanner, backend, x.device, x.dtype)
         poses = served.poses
         takes, gives = served.grid.shape, (poses.views, poses.rows, poses.cols)
@@ -116,6 +113,11 @@ def _define(name: str) -> None:
                 f"taskct.{name} of this scanner takes (N, {takes}) to (N, {gives}), "
                 f"got {tuple(x.shape)} to (N, {tuple(shape)})"
             )
+        if refuse_hu and not served.units_seen:
+            if looks_like_hu(x):
+                low = float(x.min())
+                raise UnitsError(f"these values look like HU (min {low:g}); Projector wants mu in 1/mm; see taskct.to_mu")
+            served.units_seen = x.is_cuda
         return getattr(served, name)(x.contiguous())
 
     def fake(x: Tensor, scanner: Tensor, shape: Sequence[int], backend: str, refuse_hu: bool = False) -> Tensor:

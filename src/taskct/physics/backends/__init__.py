@@ -14,6 +14,7 @@ U is the voxel's distance from the source along the detector normal, L its dista
 
 from __future__ import annotations
 
+import warnings
 from typing import Protocol
 
 import torch
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from taskct.core.errors import ConfigError, unknown_name
 from taskct.geometry import Grid, Poses
+from taskct.physics.backends.cuda import cuda_backend
 from taskct.physics.backends.native import NativeBackend, why_not
 from taskct.physics.backends.reference import ReferenceBackend
 from taskct.physics.native.library import kernels
@@ -33,6 +35,7 @@ class Backend(Protocol):
     grid: Grid
     poses: Poses
     reason: str  # why this one serves, for people
+    units_seen: bool  # whether an image was looked at for HU; on a GPU that means waiting, so one image must do
 
     def forward(self, mu: Tensor) -> Tensor:
         """(N, *grid.shape) -> (N, V, R, C)."""
@@ -47,18 +50,29 @@ class Backend(Protocol):
         """(N, *grid.shape) -> (N, V, R, C)."""
 
 
-BACKENDS = ("auto", "native", "reference")
+BACKENDS = ("auto", "native", "cuda", "reference")
 
 
 def choose_backend(grid: Grid, poses: Poses, name: str, *, device: torch.device, dtype: torch.dtype) -> Backend:
     """The back-end called `name`; "auto" takes the fastest that serves this grid, device and dtype.
 
-    Its `reason` says why it was taken. Raises ConfigError when the one asked for by name cannot serve.
+    Its `reason` says why it was taken. Raises ConfigError when the one asked for by name cannot serve. Warns when "auto"
+    leaves a GPU to the slow reference.
     """
     if name not in BACKENDS:
         raise unknown_name("backend", name, BACKENDS)
     if name == "reference":
         return ReferenceBackend(grid, poses)
+    if name == "cuda" or (name == "auto" and device.type == "cuda"):
+        found = cuda_backend(grid, poses, device=device, dtype=dtype)
+        if not isinstance(found, str):
+            return found
+        if name == "cuda":
+            raise ConfigError(f"backend 'cuda' cannot serve here: {found}; use 'auto'")
+        warnings.warn(
+            f"the slow reference projector serves on {device}: {found.splitlines()[0]}", RuntimeWarning, stacklevel=2
+        )
+        return ReferenceBackend(grid, poses, reason=found)
     compiled = kernels()
     why = why_not(grid, poses, device=device, dtype=dtype)
     if not why and compiled.library is None:

@@ -20,6 +20,7 @@ class NativeBackend:
     """Joseph line integrals and voxel-driven back-projection in C++, on torch's threads."""
 
     name = "native"
+    units_seen = False
 
     def __init__(self, grid: Grid, poses: Poses, kernels: Kernels) -> None:
         assert kernels.library is not None

@@ -27,6 +27,7 @@ class ReferenceBackend:
     """Joseph line integrals and voxel-driven back-projection in plain PyTorch."""
 
     name = "reference"
+    units_seen = False
 
     def __init__(self, grid: Grid, poses: Poses, *, reason: str = "asked for by name") -> None:
         self.grid, self.poses, self.reason = grid, poses, reason
