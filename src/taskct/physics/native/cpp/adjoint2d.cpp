@@ -133,8 +133,8 @@ template <Beam beam, int taps, bool wide> void add_bundles(const Taps *bundles, 
             const Taps &t = bundles[n];
             F r;
             const F place = t.looks.places<beam>(patch, r);  // an odd number of taps counts from the nearest ray
-            const F x = taps % 2 ? place + 0.5f : place, f = taps % 2 ? fraction(x) - 0.5f : fraction(x);
-            const I i = truncate(x);
+            const I i = truncate(taps % 2 ? place + 0.5f : place);
+            const F f = place - to_float(i);
             const float *row = t.looks.row + t.looks.start[patch];
             const int band = t.axis == 1 ? patch / kPatchesX : patch % kPatchesX;
             F below = splat(t.s), above = below, top = splat(1.0f);  // the slopes on both sides, M
@@ -194,17 +194,17 @@ template <Beam beam> void add_bundles(int queue, const Taps *bundles, int count,
 }
 
 // A bundle that the tables do not serve: ray by ray in double precision.
-void add_far_bundle(const Geometry &g, const Bundle &b, const double *first, const double *step, const double *passed,
-                    const float *row, Tile &tile) {
+void add_far_bundle(const Geometry &g, const Bundle &b, const View &view, const float *row, Columns &columns, Tile &tile) {
+    columns.fill(g, view);
     const int plane0 = b.axis == 1 ? tile.row : tile.col, other0 = b.axis == 1 ? tile.col : tile.row;
     const int planes = int(std::min<int64_t>(kTile2d, g.shape[b.axis] - plane0));
     const int others = int(std::min<int64_t>(kTile2d, g.shape[3 - b.axis] - other0));
     for (int64_t j = b.first_col; j <= b.last_col; j++) {
-        const double start = first[j] + step[j] * plane0 - other0, last = start + step[j] * (planes - 1);
-        const float value = row[j] * float(passed[j]);
+        const double step = columns.step[j], start = columns.first[j] + step * plane0 - other0, last = start + step * (planes - 1);
+        const float value = row[j] * float(g.source ? std::fabs(columns.reach[j]) : 1.0);
         if (row[j] == 0 || std::min(start, last) >= others || std::max(start, last) <= -1) continue;
         for (int r = 0; r < planes; r++) {
-            const double x = start + step[j] * r, low = std::floor(x);
+            const double x = start + step * r, low = std::floor(x);
             const int c = int(low);
             const float f = float(x - low);
             const auto pixel = [&](int other) -> float & { return b.axis == 1 ? tile.at(r, other) : tile.at(other, r); };
@@ -234,21 +234,16 @@ template <Beam beam> void adjoint(const Geometry &g, int threads, const float *p
     for (int64_t v = 0; v < g.views; v++) views.emplace_back(g, v, table);
 
     // Each view's rays, weighted and sorted into one row per main axis.
-    std::vector<double> first(g.views * g.cols), step(g.views * g.cols), passed(g.views * g.cols, 1.0);
     std::vector<Bundle> found(2 * g.views, {0, 0, 0, -1});
     std::vector<Tent> tents(2 * g.views);
     PaddedRows rows;
-    rows.resize(2 * g.views, g.cols);
+    rows.resize(2 * g.views, g.cols, false);
 #pragma omp parallel num_threads(threads)
     {
         Columns columns;
 #pragma omp for schedule(static)
         for (int64_t v = 0; v < g.views; v++) {
             columns.fill(g, views[v]);
-            std::copy(columns.first.begin(), columns.first.end(), &first[v * g.cols]);
-            std::copy(columns.step.begin(), columns.step.end(), &step[v * g.cols]);
-            if (beam != Beam::parallel)
-                for (int64_t j = 0; j < g.cols; j++) passed[v * g.cols + j] = std::fabs(columns.reach[j]);
             for (int axis = 1; axis < 3; axis++) {
                 if (columns.members[axis] == 0) continue;
                 const int64_t n = 2 * v + axis - 1;
@@ -258,9 +253,11 @@ template <Beam beam> void adjoint(const Geometry &g, int threads, const float *p
                 found[n] = {v, axis, low, high};
                 tents[n] = Tent(g, views[v], beam, v, axis);
                 float *row = rows.start(n);
-                for (int64_t j = low; j <= high; j++)
-                    if (columns.axis[j] == axis)
-                        row[j] = p[v * g.cols + j] * float(columns.length[j] / (std::fabs(columns.reach[j]) * passed[v * g.cols + j]));
+                for (int64_t j = low; j <= high; j++) {
+                    if (columns.axis[j] != axis) continue;
+                    const double planes = std::fabs(columns.reach[j]);  // M, of divergent rays
+                    row[j] = p[v * g.cols + j] * float(columns.length[j] / (g.source ? planes * planes : planes));
+                }
             }
         }
     }
@@ -270,6 +267,7 @@ template <Beam beam> void adjoint(const Geometry &g, int threads, const float *p
     {
         Buffer<Taps> queues(kQueues * kViews);
         Tile tile;
+        Columns columns;
 #pragma omp for schedule(dynamic, 1)
         for (int64_t t = 0; t < tiles; t++) {
             tile.start(t, across, g.shape[1], g.shape[2]);
@@ -290,8 +288,7 @@ template <Beam beam> void adjoint(const Geometry &g, int threads, const float *p
                 if (sight.base + reach < b.first_col || sight.base - reach > b.last_col) continue;
                 const Need need = needed<beam>(view, tents[n], sight, b.axis, tile);
                 if (need.taps == 0) {
-                    add_far_bundle(g, b, &first[b.view * g.cols], &step[b.view * g.cols], &passed[b.view * g.cols],
-                                   rows.at(n), tile);
+                    add_far_bundle(g, b, view, rows.at(n), columns, tile);
                     continue;
                 }
                 const int queue = need.queue();

@@ -28,7 +28,7 @@ template <Reach reach> F sum_rows(const Block &b, const Rows &rows, int64_t r0, 
             const Table<1> table(p + steps.whole[k]);
             const F low = table(i), high = table(i + 1);
             plain += low;
-            sloped += fraction(x) * (high - low);
+            sloped += (x - to_float(i)) * (high - low);
             p += rows.stride;
         }
     } else {

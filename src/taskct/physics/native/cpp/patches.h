@@ -197,10 +197,10 @@ struct PaddedRows {
     int64_t stride = 0;
     Buffer<float> row, change;
 
-    void resize(int64_t count, int64_t cols) {
+    void resize(int64_t count, int64_t cols, bool with_change = true) {
         stride = (cols + 2 * kEdge + 15) / 16 * 16;
         row.resize(count * stride + 16);
-        change.resize(count * stride + 16);
+        if (with_change) change.resize(count * stride + 16);
     }
     const float *at(int64_t n) const { return row.data() + n * stride + kEdge; }
     const float *change_at(int64_t n) const { return change.data() + n * stride + kEdge; }

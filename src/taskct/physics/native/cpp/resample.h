@@ -79,7 +79,7 @@ void resample_add(const Line *lines, const float *const *tables, int n, int64_t 
                     const I i = truncate(x);
                     const F low = Table<held>(tables[m] + whole)(i), high = Table<held>(tables[m] + whole + 1)(i);
                     sum += low;
-                    more += fraction(x) * (high - low);
+                    more += (x - to_float(i)) * (high - low);
                 } else {
                     const F below = splat(-2.0f), above = splat(float(size + 1)), base = splat(float(whole));
                     const F at = max(below, min(above, x + base));
@@ -137,7 +137,7 @@ inline void resample_mix_add(const Line *lines, const Mix *mixes, int n, int64_t
                 const I i = truncate(x);
                 const F low = window(i), high = window(i + 1);
                 sum += low;
-                more += fraction(x) * (high - low);
+                more += (x - to_float(i)) * (high - low);
             }
             store(sums + k0 + b * W, sum + more);
         }
@@ -160,7 +160,7 @@ void spread(const float *values, int64_t count, Line line, int64_t begin, int64_
         for (int64_t b = 0; b < blocks; b++) {
             const F x = offset + splat(places.part[b]);
             const I i = truncate(x);
-            const F f = fraction(x), dist = s * f;
+            const F f = x - to_float(i), dist = s * f;
             const Table<width> table(values + places.whole[b] - before);
             F sum = {}, even = {};
             for (int k = 0; k < taps; k++) {

@@ -65,15 +65,6 @@ inline F floor(F a) {
 #endif
 }
 
-// a - floor(a)
-inline F fraction(F a) {
-#if defined(__AVX512F__) && defined(__AVX512DQ__)
-    return (F)_mm512_reduce_ps((__m512)a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
-#else
-    return a - floor(a);
-#endif
-}
-
 // a > b ? a : b, which compilers do not turn into one instruction by themselves
 inline F max(F a, F b) {
 #if defined(__AVX512F__) && defined(__AVX512DQ__)

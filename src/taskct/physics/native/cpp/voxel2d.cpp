@@ -17,7 +17,7 @@ template <Beam beam> void add_views(const Looks *looks, int count, Tile &tile) {
             const F x = l.places<beam>(patch, r);
             const I i = truncate(x);
             const F plain = lookup16(l.row + l.start[patch], i);
-            const F change = fraction(x) * lookup16(l.change + l.start[patch], i);
+            const F change = (x - to_float(i)) * lookup16(l.change + l.start[patch], i);
             if (beam == Beam::parallel) {
                 sum += plain;
                 sloped += change;

@@ -107,7 +107,7 @@ F sum_tents(const Tents &t, const float *values, const float *per, int64_t strid
         const F number = splat(kRowNumbers.at[k]);
         const F x = (beam == Beam::parallel ? offset : offset + drift * number) + splat(steps.part[k]);
         const I i = truncate(x);
-        const F rest = 1.0f - fraction(x);  // of the first pixel behind the left edge
+        const F rest = 1.0f - (x - to_float(i));  // of the first pixel behind the left edge
         const Table<width> table(values + steps.whole[k] + 1);
         if (beam == Beam::curved) {
             const Table<width> lengths(per + steps.whole[k] + 1);
