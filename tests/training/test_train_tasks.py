@@ -6,17 +6,21 @@ from pathlib import Path
 
 import pytest
 import torch
+from small_training import make_model, weights_of
 from torch import nn
 
 from taskct.core.errors import ConfigError, InputError
 from taskct.core.runs import load_run
 from taskct.nets import UNet
-from taskct.task import HuWindow, freeze
+from taskct.physics.dose import Dose
+from taskct.physics.projector import Projector
+from taskct.simulate import simulate_scan
+from taskct.task import FrozenTask, HuWindow, freeze
 from taskct.task.classification import PresenceBCE, presence
 from taskct.task.detection import CentreFocal, find_peaks, hits
 from taskct.task.saved_weights import load_network
 from taskct.testing import check_task
-from taskct.training import ImageSet, train_task
+from taskct.training import ImageError, ImageSet, LabelPenalty, convex, train, train_task
 
 WINDOW = HuWindow(20, 320)
 SETTINGS = {"batch": 6, "lr": 5e-3, "validate_every": 30, "precision": "float32", "show": False}
@@ -45,27 +49,58 @@ def without_spots(images: ImageSet) -> ImageSet:
     return ImageSet(mu, images.patient_ids, labels, images.ids)
 
 
-def test_a_detector_learns_to_point_and_its_weights_come_back(images: ImageSet, checks: ImageSet, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def detection(images: ImageSet, checks: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> tuple[FrozenTask, Path]:
+    folder = tmp_path_factory.mktemp("tasks") / "run"
     penalty = CentreFocal(label=2, sigma_pixels=1.5)
-    task = train_task(detector(), WINDOW, penalty, images, tmp_path / "run", validation=checks, steps=90, **SETTINGS)
-    losses = [m["task"] for m in load_run(tmp_path / "run").metrics() if m["kind"] == "validation"]
+    return train_task(detector(), WINDOW, penalty, images, folder, validation=checks, steps=90, **SETTINGS), folder
+
+
+@pytest.fixture(scope="module")
+def classification(images: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> FrozenTask:
+    more = {**SETTINGS, "steps": 150, "ema": 0.9}
+    folder = tmp_path_factory.mktemp("tasks") / "run"
+    return train_task(classifier(), WINDOW, PresenceBCE(label=2), without_spots(images), folder, name="spot", **more)
+
+
+def test_a_detector_learns_to_point_and_its_weights_come_back(detection: tuple[FrozenTask, Path], checks: ImageSet) -> None:
+    task, run = detection
+    losses = [m["task"] for m in load_run(run).metrics() if m["kind"] == "validation"]
     assert losses[-1] < 0.7 * losses[0]
     assert checks.labels is not None
     check_task(task, checks.mu[:2], checks.labels[:2].long()).raise_if_failed()
     peaks = find_peaks(task.predict(checks.mu), threshold=0.2)
     found = sum(hits(p, one.numpy(), 2)[0] for p, one in zip(peaks, checks.labels, strict=True))
     assert found >= 5  # of six
-    again = load_network(detector(), tmp_path / "run" / "weights.safetensors")
+    again = load_network(detector(), run / "weights.safetensors")
     assert all(torch.equal(v, task.net.state_dict()[k]) for k, v in again.state_dict().items())
 
 
-def test_a_classifier_learns_from_label_maps(images: ImageSet, checks: ImageSet, tmp_path: Path) -> None:
-    some, others = without_spots(images), without_spots(checks)
-    task = train_task(
-        classifier(), WINDOW, PresenceBCE(label=2), some, tmp_path / "run", steps=150, name="spot", ema=0.9, **SETTINGS
-    )
-    assert others.labels is not None and task.name == "spot"
-    assert float(((task.predict(others.mu)[:, 0] > 0) == presence(others.labels, 2)).float().mean()) > 0.8
+def test_a_classifier_learns_from_label_maps(classification: FrozenTask, checks: ImageSet) -> None:
+    others = without_spots(checks)
+    assert others.labels is not None and classification.name == "spot"
+    assert float(((classification.predict(others.mu)[:, 0] > 0) == presence(others.labels, 2)).float().mean()) > 0.8
+
+
+@pytest.mark.parametrize("kind", ["detection", "classification"])
+def test_a_reconstruction_is_trained_for_it_and_it_stays_as_it_was(
+    kind: str, request: pytest.FixtureRequest, images: ImageSet, projector: Projector, tmp_path: Path
+) -> None:
+    task = request.getfixturevalue(kind)
+    task = task[0] if isinstance(task, tuple) else task
+    data = images if kind == "detection" else without_spots(images)
+    before = weights_of(task.net)
+    short = {"batch": 6, "lr": 5e-3, "precision": "float32", "ema": 0.0, "show": False}
+    dose, image = Dose(300.0), ImageError()
+    p = simulate_scan(data.mu, projector, dose, seed=1)
+    truth = data.labels.long()  # type: ignore[union-attr]
+    penalty = lambda model: float(task(model(p, projector), truth).detach())
+    start = train(make_model(), {"image": (1.0, image)}, data, projector, dose, tmp_path / "base", steps=15, **short)
+    plain = penalty(start.model)
+    objective = convex(image, LabelPenalty(task), alpha=0.8)
+    done = train(make_model(), objective, data, projector, dose, tmp_path / "run", warm_start=start.run, steps=30, **short)
+    assert penalty(done.model) < 0.9 * plain
+    assert all(torch.equal(v, before[k]) for k, v in task.net.state_dict().items())
 
 
 def test_what_cannot_be_learnt_from_is_refused(images: ImageSet, tmp_path: Path) -> None:

@@ -51,7 +51,8 @@ def check_task(
     if not isinstance(task, FrozenTask):
         raise InputError(f"check_task expects a FrozenTask, got {type(task).__name__}; see docs/tutorial-task.md")
     if mu is None:
-        mu, target = example_image(shape, classes=classes)
+        weight = next(task.parameters(), None)
+        mu, target = (x.to("cpu" if weight is None else weight.device) for x in example_image(shape, classes=classes))
     found = Findings(f"task {task.name!r}")
     before = {k: v.clone() for k, v in task.state_dict().items()}
     with found.asking("answers an image in 1/mm"):
