@@ -91,6 +91,15 @@ def test_a_torch_without_cuda_or_for_amd_says_so(monkeypatch: pytest.MonkeyPatch
     driver.gpu.cache_clear()
 
 
+def test_what_serves_cuda_tensors_is_described_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert driver.describe() == f"none: torch {torch.__version__} finds no CUDA device"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(driver, "gpu", lambda index: "no NVRTC")
+    assert driver.describe() == "reference (PyTorch): no NVRTC"
+
+
 class StandIn:
     """A driver that checks how it is called and lets the emulation run what it is told to launch."""
 

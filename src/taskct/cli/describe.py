@@ -157,6 +157,7 @@ def system() -> list[str]:
     import torch
 
     from taskct.core.provenance import provenance
+    from taskct.physics.cuda.driver import describe
     from taskct.physics.native.library import kernels
 
     made = provenance()
@@ -170,6 +171,7 @@ def system() -> list[str]:
         "threads": f"{made['threads']} of {os.cpu_count()} processors" + (", OpenMP" if compiled.openmp else ""),
         "projector": f"{projector}: {compiled.reason}",
         "GPU": ", ".join(gpus) or "none that torch sees",
+        "GPU projector": describe(),
     }
     return ["system", *_facts(facts)]
 

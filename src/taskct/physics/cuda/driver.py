@@ -105,3 +105,12 @@ def launcher(device: torch.device) -> Gpu | str:
     if device.type != "cuda":
         return f"the GPU kernels take CUDA tensors, this one is on {device}"
     return gpu(device.index if device.index is not None else torch.cuda.current_device())
+
+
+def describe() -> str:
+    """What serves CUDA tensors on this machine, and why."""
+    if not torch.cuda.is_available():
+        return f"none: torch {torch.__version__} finds no CUDA device"
+    served = [gpu(index) for index in range(torch.cuda.device_count())]
+    said = [f"reference (PyTorch): {found}" if isinstance(found, str) else found.reason for found in served]
+    return "; ".join(dict.fromkeys(said))
