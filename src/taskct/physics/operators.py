@@ -38,6 +38,7 @@ TRANSPOSED = {
 }
 
 _OPERATORS: dict[str, Callable[..., Tensor]] = {}
+_KERNELS: dict[str, Callable[..., Tensor]] = {}
 _library = torch.library.Library("taskct", "DEF")
 _Served = dict[tuple[str, torch.device, torch.dtype], Backend]
 # What was made for a scanner, by its id, for speed only. An entry goes when its tensor goes.
@@ -70,21 +71,32 @@ class _Map(_SingleLevelFunction):
     @staticmethod
     def forward(ctx: Any, x: Tensor, name: str, *inputs: Any) -> Tensor:
         ctx.name, ctx.inputs, ctx.shape = name, inputs, x.shape[1:]
-        operator = _OPERATORS[name]
         if not torch._C._are_functorch_transforms_active():
-            with torch._C._AutoDispatchBelowAutograd():
-                return operator(x, *inputs)
-        with torch.enable_grad(), forward_ad._set_fwd_grad_enabled(True), torch._C._AutoDispatchBelowAutograd():
-            return operator(x, *inputs)  # for the outer levels, which may differentiate too
+            return _below_autograd(name, x, inputs)
+        with torch.enable_grad(), forward_ad._set_fwd_grad_enabled(True):  # for the outer levels, which may differentiate too
+            return _below_autograd(name, x, inputs)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
         scanner, _, backend, *others = ctx.inputs
-        return _OPERATORS[TRANSPOSED[ctx.name]](grads[0], scanner, ctx.shape, backend), *(None,) * (4 + len(others))
+        apply = _KERNELS if _is_plain(grads[0]) and not torch.is_grad_enabled() else _OPERATORS
+        return apply[TRANSPOSED[ctx.name]](grads[0], scanner, ctx.shape, backend), *(None,) * (4 + len(others))
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Tensor:
         return _OPERATORS[ctx.name](tangents[0], *ctx.inputs[:3])
+
+
+def _is_plain(x: Tensor) -> bool:
+    """True when nothing traces, batches or transforms x: its kernel may be called without asking the dispatcher again."""
+    return type(x) is Tensor and torch._C._len_torch_dispatch_stack() == 0 and not torch._C._are_functorch_transforms_active()
+
+
+def _below_autograd(name: str, x: Tensor, inputs: tuple[Any, ...]) -> Tensor:
+    if _is_plain(x):
+        return _KERNELS[name](x, *inputs)
+    with torch._C._AutoDispatchBelowAutograd():
+        return _OPERATORS[name](x, *inputs)
 
 
 def _fold(dim: int | None, scanner_dim: int | None, x: Tensor, apply: Callable[[Tensor], Tensor]) -> tuple[Tensor, int]:
@@ -129,12 +141,12 @@ def _define(name: str) -> None:
                 return _Map.apply(x, name, *inputs)
             with enable_single_level_autograd_function():
                 return _Map.apply(x, name, *inputs)
-        with torch._C._AutoDispatchBelowAutograd():
-            return operator(x, *inputs)
+        return _below_autograd(name, x, inputs)
 
     def batched(info: Any, in_dims: tuple[Any, ...], x: Tensor, scanner: Tensor, *others: Any) -> tuple[Tensor, int]:
         return _fold(in_dims[0], in_dims[1], x, lambda images: operator(images, scanner, *others))
 
+    _KERNELS[name] = kernel
     _library.impl(name, kernel, "CompositeExplicitAutograd")
     _library.impl(name, differentiable, "Autograd")
     torch.library.register_fake(f"taskct::{name}", fake, lib=_library)

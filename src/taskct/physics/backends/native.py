@@ -47,11 +47,12 @@ class NativeBackend:
 
     def _call(self, name: str, x: Tensor, shape: tuple[int, ...]) -> Tensor:
         x = x.contiguous()
-        y = torch.empty((len(x), *shape), dtype=x.dtype)
+        images = x.shape[0]
+        y = torch.empty((images, *shape), dtype=x.dtype)
         suffix = "f32" if x.dtype == torch.float32 else "f64"
         function = getattr(self.kernels.library, f"taskct_{name}_{suffix}")
         threads = torch.get_num_threads()
-        if function(ctypes.byref(self._geometry), len(x), threads, x.data_ptr(), y.data_ptr()):
+        if function(ctypes.byref(self._geometry), images, threads, x.data_ptr(), y.data_ptr()):
             raise ResourceError(f"the projector's {name} kernel found no memory for its buffers; use fewer images at a time")
         return y
 
