@@ -9,36 +9,29 @@
 
 namespace {
 
-template <class T> using Map = void (*)(const taskct_geometry &, int, const T *, T *);
+template <class T> using Map = void (*)(const taskct_geometry &, int, int64_t, const T *, T *);
 
-template <class T>
-int each(Map<T> map, const taskct_geometry *g, int64_t images, int threads, const T *from, int64_t from_size, T *to,
-         int64_t to_size) {
+template <class T> int call(Map<T> map, const taskct_geometry *g, int64_t images, int threads, const T *from, T *to) {
     try {
-        for (int64_t n = 0; n < images; n++) map(*g, threads, from + n * from_size, to + n * to_size);
+        map(*g, threads, images, from, to);
     } catch (const std::bad_alloc &) {
         return 1;
     }
     return 0;
 }
 
-int64_t voxels(const taskct_geometry *g) { return g->shape[0] * g->shape[1] * g->shape[2]; }
-int64_t pixels(const taskct_geometry *g) { return g->views * g->rows * g->cols; }
-
 }  // namespace
 
-#define TASKCT_MAP_OF(name, suffix, T, in, out)                                                                          \
+#define TASKCT_MAP_OF(name, suffix, T)                                                                                    \
     TASKCT_API int taskct_##name##_##suffix(const taskct_geometry *g, int64_t n, int threads, const T *from, T *to) {     \
-        return each<T>(taskct::name, g, n, threads, from, in(g), to, out(g));                                             \
+        return call<T>(taskct::name, g, n, threads, from, to);                                                            \
     }
-#define TASKCT_MAP(name, in, out)                                                                                         \
-    TASKCT_MAP_OF(name, f32, float, in, out)                                                                              \
-    TASKCT_MAP_OF(name, f64, double, in, out)
+#define TASKCT_MAP(name) TASKCT_MAP_OF(name, f32, float) TASKCT_MAP_OF(name, f64, double)
 
-TASKCT_MAP(forward, voxels, pixels)
-TASKCT_MAP(adjoint, pixels, voxels)
-TASKCT_MAP(backproject, pixels, voxels)
-TASKCT_MAP(backproject_adjoint, voxels, pixels)
+TASKCT_MAP(forward)
+TASKCT_MAP(adjoint)
+TASKCT_MAP(backproject)
+TASKCT_MAP(backproject_adjoint)
 
 // The best build that this processor runs: 0 baseline, 1 x86-64-v3, 2 x86-64-v4.
 TASKCT_API int taskct_cpu_level() {

@@ -1,33 +1,77 @@
 // Which kernel serves: the fast ones for common scanners in float, the general ones for everything else.
+#include <algorithm>
+
 #include "maps.h"
 
 namespace taskct {
+namespace {
 
-void forward(const Geometry &g, int threads, const float *mu, float *p) {
-    if (g.dim == 2) return forward2d(g, threads, mu, p);
-    if (!forward3d(g, threads, mu, p)) forward_general(g, threads, mu, p);
+constexpr int64_t kImages = 8;  // that share the set-up of views
+
+int64_t voxels(const Geometry &g) { return g.shape[0] * g.shape[1] * g.shape[2]; }
+int64_t pixels(const Geometry &g) { return g.views * g.rows * g.cols; }
+
+// Calls `one` for each image.
+template <class T, class One> void each(int64_t images, const T *from, int64_t from_size, T *to, int64_t to_size, One one) {
+    for (int64_t n = 0; n < images; n++) one(from + n * from_size, to + n * to_size);
 }
 
-void adjoint(const Geometry &g, int threads, const float *p, float *mu) {
-    if (g.dim == 2) return adjoint2d(g, threads, p, mu);
-    if (!adjoint3d(g, threads, p, mu)) adjoint_general(g, threads, p, mu);
+// Calls `some` for a few images at a time.
+template <class T, class Some> void few(int64_t images, const T *from, int64_t from_size, T *to, int64_t to_size, Some some) {
+    for (int64_t n = 0; n < images; n += kImages)
+        some(std::min(kImages, images - n), from + n * from_size, to + n * to_size);
 }
 
-void backproject(const Geometry &g, int threads, const float *q, float *mu) {
-    if (g.dim == 2) return backproject2d(g, threads, q, mu);
-    if (!backproject3d(g, threads, q, mu)) backproject_general(g, threads, q, mu);
+}  // namespace
+
+void forward(const Geometry &g, int threads, int64_t images, const float *mu, float *p) {
+    if (g.dim == 2)
+        return few(images, mu, voxels(g), p, pixels(g),
+                   [&](int64_t n, const float *from, float *to) { forward2d(g, threads, n, from, to); });
+    each(images, mu, voxels(g), p, pixels(g), [&](const float *from, float *to) {
+        if (!forward3d(g, threads, from, to)) forward_general(g, threads, from, to);
+    });
 }
 
-void backproject_adjoint(const Geometry &g, int threads, const float *mu, float *q) {
-    if (g.dim == 2) return backproject_adjoint2d(g, threads, mu, q);
-    if (!backproject_adjoint3d(g, threads, mu, q)) backproject_adjoint_general(g, threads, mu, q);
+void adjoint(const Geometry &g, int threads, int64_t images, const float *p, float *mu) {
+    each(images, p, pixels(g), mu, voxels(g), [&](const float *from, float *to) {
+        if (g.dim == 2) return adjoint2d(g, threads, from, to);
+        if (!adjoint3d(g, threads, from, to)) adjoint_general(g, threads, from, to);
+    });
 }
 
-void forward(const Geometry &g, int threads, const double *mu, double *p) { forward_general(g, threads, mu, p); }
-void adjoint(const Geometry &g, int threads, const double *p, double *mu) { adjoint_general(g, threads, p, mu); }
-void backproject(const Geometry &g, int threads, const double *q, double *mu) { backproject_general(g, threads, q, mu); }
-void backproject_adjoint(const Geometry &g, int threads, const double *mu, double *q) {
-    backproject_adjoint_general(g, threads, mu, q);
+void backproject(const Geometry &g, int threads, int64_t images, const float *q, float *mu) {
+    each(images, q, pixels(g), mu, voxels(g), [&](const float *from, float *to) {
+        if (g.dim == 2) return backproject2d(g, threads, from, to);
+        if (!backproject3d(g, threads, from, to)) backproject_general(g, threads, from, to);
+    });
+}
+
+void backproject_adjoint(const Geometry &g, int threads, int64_t images, const float *mu, float *q) {
+    if (g.dim == 2)
+        return few(images, mu, voxels(g), q, pixels(g),
+                   [&](int64_t n, const float *from, float *to) { backproject_adjoint2d(g, threads, n, from, to); });
+    each(images, mu, voxels(g), q, pixels(g), [&](const float *from, float *to) {
+        if (!backproject_adjoint3d(g, threads, from, to)) backproject_adjoint_general(g, threads, from, to);
+    });
+}
+
+void forward(const Geometry &g, int threads, int64_t images, const double *mu, double *p) {
+    each(images, mu, voxels(g), p, pixels(g), [&](const double *from, double *to) { forward_general(g, threads, from, to); });
+}
+
+void adjoint(const Geometry &g, int threads, int64_t images, const double *p, double *mu) {
+    each(images, p, pixels(g), mu, voxels(g), [&](const double *from, double *to) { adjoint_general(g, threads, from, to); });
+}
+
+void backproject(const Geometry &g, int threads, int64_t images, const double *q, double *mu) {
+    each(images, q, pixels(g), mu, voxels(g),
+         [&](const double *from, double *to) { backproject_general(g, threads, from, to); });
+}
+
+void backproject_adjoint(const Geometry &g, int threads, int64_t images, const double *mu, double *q) {
+    each(images, mu, voxels(g), q, pixels(g),
+         [&](const double *from, double *to) { backproject_adjoint_general(g, threads, from, to); });
 }
 
 }  // namespace taskct

@@ -50,11 +50,15 @@ template <Reach reach> F sum_rows(const Block &b, const Rows &rows, int64_t r0, 
 
 }  // namespace
 
-void forward2d(const Geometry &g, int threads, const float *mu, float *p) {
+// Views are set up once for all `images` (few: each has its rows twice in memory).
+void forward2d(const Geometry &g, int threads, int64_t images, const float *mu, float *p) {
     const int64_t blocks = (g.cols + W - 1) / W, padded = blocks * W;
-    Rows rows[3];
-    rows[1].fill(mu, g.shape[1], g.shape[2], false, kPad, threads);
-    rows[2].fill(mu, g.shape[1], g.shape[2], true, kPad, threads);
+    std::vector<Rows> rows[3];
+    for (int axis = 1; axis < 3; axis++) {
+        rows[axis].resize(images);
+        for (int64_t n = 0; n < images; n++)
+            rows[axis][n].fill(mu + n * g.shape[1] * g.shape[2], g.shape[1], g.shape[2], axis == 2, kPad, threads);
+    }
 #pragma omp parallel num_threads(threads)
     {
         FanTable table;
@@ -66,7 +70,6 @@ void forward2d(const Geometry &g, int threads, const float *mu, float *p) {
         for (int64_t v = 0; v < g.views; v++) {
             const View view(g, v, table);
             columns.fill(g, view);
-            float *out = p + v * g.cols;
             for (int axis = 1; axis < 3; axis++) {
                 if (columns.members[axis] == 0) continue;
                 // Rays of the other axis repeat their neighbour of this one; their sums are dropped.
@@ -77,30 +80,34 @@ void forward2d(const Geometry &g, int threads, const float *mu, float *p) {
                     first[j] = columns.first[any];
                     step[j] = columns.step[any];
                 }
-                const Rows &image = rows[axis];
+                const Rows &any_image = rows[axis][0];
                 for (int64_t b = 0; b < blocks; b++) {
-                    made[b] = make_block(&first[b * W], &step[b * W], image.count, image.size, 1);
+                    made[b] = make_block(&first[b * W], &step[b * W], any_image.count, any_image.size, 1);
                     if (made[b].span >= kWindow) {  // gathers, over all rows
                         made[b].begin = 0;
-                        made[b].end = image.count;
+                        made[b].end = any_image.count;
                     }
                     bool wanted = false;
                     for (int64_t j = b * W; j < std::min(g.cols, (b + 1) * W); j++) wanted |= columns.axis[j] == axis;
                     if (!wanted) made[b].end = made[b].begin;
                 }
-                std::fill(sums.begin(), sums.end(), 0.0f);
-                for (int64_t tile = 0; tile < image.count; tile += kRowTile)
-                    for (int64_t b = 0; b < blocks; b++) {
-                        const int64_t r0 = std::max(tile, made[b].begin), r1 = std::min(tile + kRowTile, made[b].end);
-                        if (r0 >= r1) continue;
-                        const F more = made[b].span >= kWindow ? sum_rows<Reach::far>(made[b], image, r0, r1)
-                                       : g.source    ? sum_rows<Reach::near>(made[b], image, r0, r1)
-                                                     : sum_rows<Reach::fixed>(made[b], image, r0, r1);
-                        store(&sums[b * W], load(&sums[b * W]) + more);
-                    }
-                for (int64_t j = 0; j < g.cols; j++)
-                    if (columns.axis[j] == axis)
-                        out[j] = sums[j] * float(columns.length[j] / std::fabs(columns.reach[j]));
+                for (int64_t n = 0; n < images; n++) {
+                    const Rows &image = rows[axis][n];
+                    float *out = p + (n * g.views + v) * g.cols;
+                    std::fill(sums.begin(), sums.end(), 0.0f);
+                    for (int64_t tile = 0; tile < image.count; tile += kRowTile)
+                        for (int64_t b = 0; b < blocks; b++) {
+                            const int64_t r0 = std::max(tile, made[b].begin), r1 = std::min(tile + kRowTile, made[b].end);
+                            if (r0 >= r1) continue;
+                            const F more = made[b].span >= kWindow ? sum_rows<Reach::far>(made[b], image, r0, r1)
+                                           : g.source    ? sum_rows<Reach::near>(made[b], image, r0, r1)
+                                                         : sum_rows<Reach::fixed>(made[b], image, r0, r1);
+                            store(&sums[b * W], load(&sums[b * W]) + more);
+                        }
+                    for (int64_t j = 0; j < g.cols; j++)
+                        if (columns.axis[j] == axis)
+                            out[j] = sums[j] * float(columns.length[j] / std::fabs(columns.reach[j]));
+                }
             }
         }
     }

@@ -1,4 +1,4 @@
-// The four linear maps of the seam, for one image. T is float or double; arrays are contiguous.
+// The four linear maps of the seam. T is float or double; arrays are contiguous, images one after the other.
 //
 // Each has a general kernel that serves every ray, and faster ones for common scanners. A kernel writes the whole output.
 // Threads own disjoint parts of the output and sum in a fixed order, so the bytes do not depend on their number.
@@ -9,28 +9,28 @@
 namespace taskct {
 
 // What the ABI calls.
-void forward(const Geometry &g, int threads, const float *mu, float *p);
-void forward(const Geometry &g, int threads, const double *mu, double *p);
-void adjoint(const Geometry &g, int threads, const float *p, float *mu);
-void adjoint(const Geometry &g, int threads, const double *p, double *mu);
-void backproject(const Geometry &g, int threads, const float *q, float *mu);
-void backproject(const Geometry &g, int threads, const double *q, double *mu);
-void backproject_adjoint(const Geometry &g, int threads, const float *mu, float *q);
-void backproject_adjoint(const Geometry &g, int threads, const double *mu, double *q);
+void forward(const Geometry &g, int threads, int64_t images, const float *mu, float *p);
+void forward(const Geometry &g, int threads, int64_t images, const double *mu, double *p);
+void adjoint(const Geometry &g, int threads, int64_t images, const float *p, float *mu);
+void adjoint(const Geometry &g, int threads, int64_t images, const double *p, double *mu);
+void backproject(const Geometry &g, int threads, int64_t images, const float *q, float *mu);
+void backproject(const Geometry &g, int threads, int64_t images, const double *q, double *mu);
+void backproject_adjoint(const Geometry &g, int threads, int64_t images, const float *mu, float *q);
+void backproject_adjoint(const Geometry &g, int threads, int64_t images, const double *mu, double *q);
 
-// General kernels: any pose, float or double.
+// General kernels, for one image: any pose, float or double.
 template <class T> void forward_general(const Geometry &g, int threads, const T *mu, T *p);
 template <class T> void adjoint_general(const Geometry &g, int threads, const T *p, T *mu);
 template <class T> void backproject_general(const Geometry &g, int threads, const T *q, T *mu);
 template <class T> void backproject_adjoint_general(const Geometry &g, int threads, const T *mu, T *q);
 
-// Two dimensions, float.
-void forward2d(const Geometry &g, int threads, const float *mu, float *p);
+// Two dimensions, float; those that take `images` do several at once.
+void forward2d(const Geometry &g, int threads, int64_t images, const float *mu, float *p);
 void adjoint2d(const Geometry &g, int threads, const float *p, float *mu);
 void backproject2d(const Geometry &g, int threads, const float *q, float *mu);
-void backproject_adjoint2d(const Geometry &g, int threads, const float *mu, float *q);
+void backproject_adjoint2d(const Geometry &g, int threads, int64_t images, const float *mu, float *q);
 
-// Three dimensions, float. They return false, having done nothing, when the scanner is not upright (upright.h).
+// Three dimensions, float, for one image. They return false, having done nothing, when the scanner is not upright (upright.h).
 bool forward3d(const Geometry &g, int threads, const float *mu, float *p);
 bool adjoint3d(const Geometry &g, int threads, const float *p, float *mu);
 bool backproject3d(const Geometry &g, int threads, const float *q, float *mu);

@@ -270,13 +270,17 @@ void scatter(const Geometry &g, const View &view, const float *mu, Buffer<float>
     for (int64_t j = 0; j < g.cols; j++) q[j] = l[j] + h[j - 1];
 }
 
-template <Beam beam> void transpose(const Geometry &g, int threads, const float *mu, float *q) {
+template <Beam beam> void transpose(const Geometry &g, int threads, int64_t images, const float *mu, float *q) {
     Geometry wide = g;
     wide.cols += 2;  // a column more on each side
     const int64_t blocks = (g.cols + W - 1) / W, longest = std::max(g.shape[1], g.shape[2]);
-    Rows rows[3];
-    rows[1].fill(mu, g.shape[1], g.shape[2], false, kZeros, threads);
-    rows[2].fill(mu, g.shape[1], g.shape[2], true, kZeros, threads);
+    const int64_t pixels = g.shape[1] * g.shape[2];
+    std::vector<Rows> rows[3];
+    for (int axis = 1; axis < 3; axis++) {
+        rows[axis].resize(images);
+        for (int64_t n = 0; n < images; n++)
+            rows[axis][n].fill(mu + n * pixels, g.shape[1], g.shape[2], axis == 2, kZeros, threads);
+    }
 #pragma omp parallel num_threads(threads)
     {
         FanTable table, wide_table;
@@ -289,7 +293,6 @@ template <Beam beam> void transpose(const Geometry &g, int threads, const float 
 #pragma omp for schedule(dynamic, 4)
         for (int64_t v = 0; v < g.views; v++) {
             const View view(g, v, table), wide_view(wide, v, wide_table);
-            float *out = q + v * g.cols;
             bool serves = straight<beam>(g, view);
             for (int axis = 1; axis < 3 && serves; axis++) {
                 Edges &e = edges[axis];
@@ -300,44 +303,48 @@ template <Beam beam> void transpose(const Geometry &g, int threads, const float 
                     for (int64_t j = b * W; j < std::min(g.cols, (b + 1) * W); j++) wanted |= e.steep[j + 1] != 0;
                     if (!wanted) continue;
                     made[axis].emplace_back();
-                    serves = make_tents<beam>(g, view, e, axis, b * W, rows[axis], made[axis].back());
+                    serves = make_tents<beam>(g, view, e, axis, b * W, rows[axis][0], made[axis].back());
                 }
             }
             if (!serves) {
-                scatter<beam>(g, view, mu, left, right, out);
+                for (int64_t n = 0; n < images; n++)
+                    scatter<beam>(g, view, mu + n * pixels, left, right, q + (n * g.views + v) * g.cols);
                 continue;
             }
             for (int axis = 1; axis < 3; axis++) {
                 if (made[axis].empty()) continue;
-                const Rows &image = rows[axis];
-                std::fill(sums.begin(), sums.end(), 0.0f);
-                for (int64_t tile = 0; tile < image.count; tile += kTile) {
-                    const int64_t next = std::min(tile + kTile, image.count);
-                    if (beam != Beam::parallel) {
-                        double low = image.size, high = 0;  // what the tents of these rows cover
-                        for (const Tents &t : made[axis])
-                            for (double r : {std::max<double>(tile, t.edges.begin), std::min<double>(next, t.edges.end)}) {
-                                if (t.edges.begin >= next || t.edges.end <= tile) continue;
-                                const double at = t.edges.first + t.edges.step * r;
-                                low = std::min(low, at);
-                                high = std::max(high, at + t.edges.span + kMostTaps + 2);
-                            }
-                        divided.fill<beam>(image, view, axis, tile, next, int64_t(std::floor(low)), int64_t(high));
+                for (int64_t n = 0; n < images; n++) {
+                    const Rows &image = rows[axis][n];
+                    float *out = q + (n * g.views + v) * g.cols;
+                    std::fill(sums.begin(), sums.end(), 0.0f);
+                    for (int64_t tile = 0; tile < image.count; tile += kTile) {
+                        const int64_t next = std::min(tile + kTile, image.count);
+                        if (beam != Beam::parallel) {
+                            double low = image.size, high = 0;  // what the tents of these rows cover
+                            for (const Tents &t : made[axis])
+                                for (double r : {std::max<double>(tile, t.edges.begin), std::min<double>(next, t.edges.end)}) {
+                                    if (t.edges.begin >= next || t.edges.end <= tile) continue;
+                                    const double at = t.edges.first + t.edges.step * r;
+                                    low = std::min(low, at);
+                                    high = std::max(high, at + t.edges.span + kMostTaps + 2);
+                                }
+                            divided.fill<beam>(image, view, axis, tile, next, int64_t(std::floor(low)), int64_t(high));
+                        }
+                        for (const Tents &t : made[axis]) {
+                            const int64_t r0 = std::max(tile, t.edges.begin), r1 = std::min(next, t.edges.end);
+                            if (r0 >= r1) continue;
+                            const int64_t stride = beam == Beam::parallel ? image.stride : divided.stride;
+                            const float *values = beam == Beam::parallel
+                                                      ? image.at(r0)
+                                                      : &divided.values[(r0 - tile) * stride + kZeros];
+                            const float *per = &divided.per[beam == Beam::curved ? (r0 - tile) * stride + kZeros : 0];
+                            const F more = sum_tents<beam>(t, values, per, stride, float(view.gamma_step), r0, r1);
+                            store(&sums[t.col], load(&sums[t.col]) + more);
+                        }
                     }
-                    for (const Tents &t : made[axis]) {
-                        const int64_t r0 = std::max(tile, t.edges.begin), r1 = std::min(next, t.edges.end);
-                        if (r0 >= r1) continue;
-                        const int64_t stride = beam == Beam::parallel ? image.stride : divided.stride;
-                        const float *values = beam == Beam::parallel
-                                                  ? image.at(r0)
-                                                  : &divided.values[(r0 - tile) * stride + kZeros];
-                        const float *per = &divided.per[beam == Beam::curved ? (r0 - tile) * stride + kZeros : 0];
-                        const F more = sum_tents<beam>(t, values, per, stride, float(view.gamma_step), r0, r1);
-                        store(&sums[t.col], load(&sums[t.col]) + more);
-                    }
+                    for (int64_t j = 0; j < g.cols; j++)
+                        if (edges[axis].steep[j + 1]) out[j] = sums[j];
                 }
-                for (int64_t j = 0; j < g.cols; j++)
-                    if (edges[axis].steep[j + 1]) out[j] = sums[j];
             }
         }
     }
@@ -345,11 +352,12 @@ template <Beam beam> void transpose(const Geometry &g, int threads, const float 
 
 }  // namespace
 
-void backproject_adjoint2d(const Geometry &g, int threads, const float *mu, float *q) {
+// Views are set up once for all `images` (few: each has its rows twice in memory).
+void backproject_adjoint2d(const Geometry &g, int threads, int64_t images, const float *mu, float *q) {
     switch (beam_of(g)) {
-        case Beam::parallel: return transpose<Beam::parallel>(g, threads, mu, q);
-        case Beam::flat: return transpose<Beam::flat>(g, threads, mu, q);
-        case Beam::curved: return transpose<Beam::curved>(g, threads, mu, q);
+        case Beam::parallel: return transpose<Beam::parallel>(g, threads, images, mu, q);
+        case Beam::flat: return transpose<Beam::flat>(g, threads, images, mu, q);
+        case Beam::curved: return transpose<Beam::curved>(g, threads, images, mu, q);
     }
 }
 
