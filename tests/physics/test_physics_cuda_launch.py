@@ -84,6 +84,20 @@ def test_a_missing_or_wrong_compiler_is_named(tmp_path: Path, monkeypatch: pytes
     nvrtc.find.cache_clear()
 
 
+def test_the_compiler_of_torchs_own_cuda_version_is_tried_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    older = [f"cuda_nvrtc/lib/libnvrtc{rest}" for rest in (".so.12", "-builtins.so.12.9", ".alt.so.12")]
+    for name in (*older, "cu13/lib/libnvrtc.so.13"):
+        file = tmp_path / "nvidia" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    ours = lambda: [Path(path).name for path in nvrtc._candidates() if path.startswith(str(tmp_path))]
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    assert ours() == ["libnvrtc.so.13", "libnvrtc.so.12"]
+    monkeypatch.setattr(torch.version, "cuda", "12.8")
+    assert ours() == ["libnvrtc.so.12", "libnvrtc.so.13"]
+
+
 def test_a_torch_without_cuda_or_for_amd_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     driver.gpu.cache_clear()
     monkeypatch.setattr(torch.version, "hip", "6.0")

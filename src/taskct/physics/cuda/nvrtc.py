@@ -120,12 +120,9 @@ def _candidates() -> Iterator[str]:
     folders = [Path(torch.__file__).parent / "lib"]
     for place in dict.fromkeys([str(Path(torch.__file__).parents[1]), *sys.path]):
         folders += sorted(Path(place).glob("nvidia/*/lib")) + sorted(Path(place).glob("nvidia/*/bin"))
-    cuda = torch.version.cuda
-    fits = lambda path: cuda is None or (number := re.search(r"so\.(\d+)|64_(\d\d)", path.name)) is None or (
-        cuda.startswith((number[1] or number[2]) + ".")
-    )  # fmt: skip
     found = [p for folder in folders for p in sorted(folder.glob(pattern)) if not re.search("builtins|alt|static", p.name)]
-    yield from map(str, sorted(found, key=lambda path: not fits(path)))  # of torch's CUDA version first
+    torchs = (torch.version.cuda or "").split(".")[0]
+    yield from map(str, sorted(found, key=lambda path: not re.search(rf"so\.{torchs}\b|64_{torchs}", path.name)))
     system = ctypes.util.find_library("nvrtc")
     if system:
         yield system
