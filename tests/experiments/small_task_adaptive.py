@@ -10,6 +10,7 @@ from taskct.experiments.task_adaptive import TaskAdaptive, task_adaptive_steps
 
 SIZES: dict[str, Any] = {
     "train_patients": 8,
+    "fresh_patients": 6,
     "validation_patients": 2,
     "test_patients": 5,
     "slices": 3,

@@ -19,6 +19,7 @@ from taskct.evaluation.task import TaskTable
 from taskct.experiments import Records, run_steps
 from taskct.experiments.catalogue import reproduce
 from taskct.experiments.task_adaptive import LOSSES, PRESETS, Arm, TaskAdaptive, task_adaptive_steps
+from taskct.experiments.task_adaptive.material import PARTS, images_of
 from taskct.experiments.task_adaptive.scoring import lesion_pairs
 
 HERE = Path(__file__).parent
@@ -102,9 +103,11 @@ def test_more_arms_add_to_the_table_and_leave_the_rest_alone(done: Path) -> None
 
 
 def test_bounds_are_those_of_the_method_itself(done: Path) -> None:
-    table = TaskTable.read(done / f"scores-{PLAIN.name}")
-    assert table.of_role("retrained") == ["retrained"] and any(r.reader == "retrained" for r in table.rows)
-    assert not any(r.reader == "retrained" for r in TaskTable.read(done / f"scores-{LABEL.name}").rows)
+    table = TaskTable.read(done / f"scores-bound-{PLAIN.name}")
+    assert {r.method for r in table.rows} == {PLAIN.method} and {r.reader for r in table.rows} == {"retrained"}
+    learnt_from = set(images_of(done / "fresh-images", "train").patient_ids)
+    assert not learnt_from & {p for part in PARTS for p in images_of(done / "images", part).patient_ids}
+    assert not (done / f"scores-bound-{LABEL.name}").exists()
 
 
 def test_lesions_of_the_audit_are_in_test_patients_and_differ_by_one_lesion() -> None:

@@ -59,6 +59,8 @@ def gathered(needed: Mapping[str, Path], settings: TaskAdaptive) -> tuple[TaskSt
     tables = [TaskTable.read(path) for path in scored.values()]
     tables += [_sequential(t, m) for m in settings.models for t in tables if _plain(m) in t.methods]
     table = TaskTable.merged(tables)
+    table.notes.setdefault("lesion_class", "tumour")
+    scored = {name: path for name, path in scored.items() if not name.startswith("bound-")}
     about = {name: json.loads((path / "about.json").read_text(encoding="utf-8")) for name, path in scored.items()}
     audit = _audit(about.values())
     artefacts, spectra = _spectra(about, settings)
@@ -259,7 +261,7 @@ def _notes(settings: TaskAdaptive) -> dict[str, str]:
         "training": f"every reconstruction: {s.base_steps} steps of image error, then {s.task_steps} of its own "
         f"objective, {s.batch} images a step, doses drawn between the highest and the lowest",
         "readers": f"{s.reader} in the losses; never seen by a training: {readers}; {s.reader_steps} steps on full dose each; "
-        f"retrained for {s.retrain_steps} steps on a method's own low-dose images",
+        f"retrained for {s.retrain_steps} steps on a method's own low-dose images of {s.fresh_patients} other patients",
         "joint, sequential": "joint: reconstruction and reader descend together; sequential: the images of the image loss, "
         "with the reader that was retrained on them as its own",
         "controls": "a frozen network of random weights in the loss; the labels of other patients in the loss; in the panel a "

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from taskct.evaluation.task import UNTRAINED
 from taskct.experiments.steps import Step
 from taskct.experiments.task_adaptive.arms import LOSSES, MODELS, Arm
 from taskct.experiments.task_adaptive.classical import tune_tv, tuned_tv
 from taskct.experiments.task_adaptive.gather import gather
 from taskct.experiments.task_adaptive.material import save_fresh_images, save_images
-from taskct.experiments.task_adaptive.scoring import FULL_DOSE, score
+from taskct.experiments.task_adaptive.scoring import FULL_DOSE, score, score_bound
 from taskct.experiments.task_adaptive.settings import TaskAdaptive
 from taskct.experiments.task_adaptive.trainings import (
     learned,
@@ -38,8 +39,7 @@ def task_adaptive_steps(settings: TaskAdaptive) -> list[Step]:
     for net in settings.readers[1:]:
         plan.reader(net)
     plan.score("full-dose", FULL_DOSE, of=None)
-    plan.retrained("fbp", of=smooth_fbp)
-    plan.score("fbp", FBP, of=smooth_fbp, bound="bound-fbp")
+    plan.score("fbp", FBP, of=smooth_fbp)
     plan.step(
         "tv-tuning",
         tune_tv,
@@ -49,8 +49,12 @@ def task_adaptive_steps(settings: TaskAdaptive) -> list[Step]:
         cost=60,
     )
     plan.score("tv", TV, of=tuned_tv, needs=("tv-tuning",))
+    plan.fresh()
     for arm in settings.arms:
         plan.arm(arm)
+        if arm == settings.arms[0]:
+            plan.bound("fbp", FBP, of=smooth_fbp)
+            plan.bound("full-dose", FULL_DOSE, of=None)
     scored = tuple(name for name in plan.steps if name.startswith("scores-"))
     plan.step("report", gather, needs=("images", *plan.trained, *scored), about="tables, figures, page", cost=20, always=True)
     return list(plan.steps.values())
@@ -115,11 +119,7 @@ class _Plan:
             cost=factor * _BASE_STEP_S * s.base_steps,
             arm=arm,
         )
-        fresh: tuple[str, ...] = ()
-        if LOSSES[arm.loss].fresh:
-            about = "drawing patients from whom no reader has learnt"
-            name = self.step("fresh-images", save_fresh_images, needs=("images",), what="fresh_patients", about=about, cost=30)
-            fresh = (name,)
+        fresh = (self.fresh(),) if LOSSES[arm.loss].fresh else ()
         steps = round(s.task_steps * s.label_cost) if arm.loss == "plain-long" else s.task_steps
         self.step(
             arm.name,
@@ -134,48 +134,61 @@ class _Plan:
         self.trained += [n for n in (arm.base, arm.name) if n not in self.trained]
         return arm.name
 
-    def retrained(self, name: str, *, of: Any) -> str:
-        """The reader retrained on a method's images."""
+    def fresh(self) -> str:
+        """More patients, from whom no reader has learnt before."""
+        about = "drawing patients from whom no reader has learnt"
+        return self.step("fresh-images", save_fresh_images, needs=("images",), what="fresh_patients", about=about, cost=30)
+
+    def bound(self, name: str, method: str, *, of: Any, seed: int = UNTRAINED) -> None:
+        """The reader retrained on a method's images, and what it reads there."""
         s = self.settings
-        method = () if name == "fbp" else (name,)
-        return self.step(
+        own = () if name in ("fbp", "full-dose") else (name,)
+        trained = self.step(
             f"bound-{name}",
             retrain_reader,
-            needs=("images", f"reader-{s.reader}", *method),
+            needs=("images", self.fresh(), f"reader-{s.reader}", *own),
             what="retrain_steps batch",
             about=f"the reader learns to read these images, {s.retrain_steps} steps",
             cost=_LATER_STEP_S * s.retrain_steps,
             of=of,
         )
+        self.step(
+            f"scores-bound-{name}",
+            score_bound,
+            needs=("images", trained, *own),
+            what="photons",
+            about=f"{method} is read by the reader that was retrained on it",
+            cost=_SCORE_S / 4,
+            method=method,
+            of=of,
+            bound=trained,
+            seed=seed,
+        )
 
-    def score(
-        self, name: str, method: str, *, of: Any, bound: str = "", own: str = "", needs: tuple[str, ...] = (), **more: Any
-    ) -> str:
-        """All scores of a method."""
+    def score(self, name: str, method: str, *, of: Any, own: str = "", needs: tuple[str, ...] = (), **more: Any) -> str:
+        """All scores of a method under the panel."""
         s = self.settings
         readers = tuple(f"reader-{net}" for net in s.readers)
-        extra = tuple(n for n in (bound, own) if n)
         return self.step(
             f"scores-{name}",
             score,
-            needs=("images", *readers, *needs, *extra),
+            needs=("images", *readers, *needs, *((own,) if own else ())),
             what="audit photons",
             about=f"{method} is read by all readers",
             cost=_SCORE_S,
             method=method,
             of=of,
-            bound=bound,
             own=own,
             **more,
         )
 
     def arm(self, arm: Arm) -> None:
-        """Training, bound and scores of an arm."""
+        """Training, scores and bound of an arm."""
         name = self.training(arm)
         of = partial(learned, name=name)
-        bound = self.retrained(name, of=of) if arm.loss in self.settings.bounds else ""
-        own = name if arm.loss == "joint" else ""
-        self.score(name, arm.method, of=of, bound=bound, own=own, needs=(name,), seed=arm.seed)
+        self.score(name, arm.method, of=of, own=name if arm.loss == "joint" else "", needs=(name,), seed=arm.seed)
+        if arm.loss in self.settings.bounds:
+            self.bound(name, arm.method, of=of, seed=arm.seed)
 
 
 def _with_settings(folder: Any, needed: Any, *, work: Callable[..., object], settings: TaskAdaptive, more: Any) -> None:

@@ -21,6 +21,7 @@ from taskct.evaluation.task import (
     ImageSet,
     LesionPair,
     ReaderPanel,
+    TaskTable,
     audit_lesions,
     find_checkerboards,
     read_images,
@@ -41,7 +42,7 @@ from taskct.simulate.scan import add_noise
 from taskct.task import FrozenTask
 from taskct.task.readers import load_reader
 
-FULL_DOSE = "full dose"
+FULL_DOSE, RETRAINED = "full dose", "retrained"
 Reconstruct = Callable[[Tensor, Any], Tensor]
 _ARTEFACT_IMAGES = 64
 _INSERTED_RADIUS_MM, _INSERTED_CONTRAST_HU = 9.0, -45.0
@@ -55,24 +56,21 @@ def score(
     method: str,
     of: Callable[[Mapping[str, Path]], Reconstruct] | None,
     seed: int = UNTRAINED,
-    bound: str = "",
     own: str = "",
 ) -> None:
     """Write task.csv, about.json and examples.safetensors of one method. `of` None: the full-dose images themselves.
 
-    `bound` and `own` are the steps of the reader retrained on the method's images, and of the one that learned along.
+    `own` is the step of a reader that learned along.
     """
     made = Run.create(folder, {"method": method, "seed": seed}, overwrite=folder.exists())
     reconstruct = of(needed) if of is not None else None
     at = device()
     readers = {name: load_reader(needed[f"reader-{name}"], name=name).to(at) for name in settings.readers}
-    roles = (("retrained", bound), ("own", own))
-    extra = {role: load_reader(_reader_folder(needed, name)).to(at) for role, name in roles if name}
+    beside = load_reader(_reader_folder(needed, own)).to(at) if own else None
     panel = ReaderPanel(
         training=readers[settings.reader],
         unseen=[reader for name, reader in readers.items() if name != settings.reader],
-        retrained=lambda images: extra.get("retrained"),
-        own=lambda images: extra.get("own"),
+        own=lambda images: beside,
     )
     kept: dict[str, Tensor] = {}
 
@@ -101,6 +99,32 @@ def score(
     if reconstruct is not None and settings.audit:
         about["audit"] = _audit(method, reconstruct, settings, list(readers.values()))
     made.write_json("about.json", about, overwrite=True)
+
+
+def score_bound(
+    folder: Path,
+    needed: Mapping[str, Path],
+    *,
+    settings: TaskAdaptive,
+    method: str,
+    of: Callable[[Mapping[str, Path]], Reconstruct] | None,
+    bound: str,
+    seed: int = UNTRAINED,
+) -> None:
+    """Write task.csv of one method under the reader that was retrained on its images, the step `bound`."""
+    made = Run.create(folder, {"method": method, "seed": seed, "reader": bound}, overwrite=folder.exists())
+    reconstruct = of(needed) if of is not None else None
+    panel = ReaderPanel(training=load_reader(needed[bound], name=bound).to(device()), unseen=[], controls=False)
+
+    def sets(part: str) -> Iterator[ImageSet]:
+        for dose in doses_of(settings):
+            yield _images(needed, settings, part, dose, reconstruct, method=method, seed=seed)
+            if reconstruct is None:
+                return
+
+    table = panel.evaluate(sets("test"), validation=sets("validation"), progress=False)
+    rows = [r._replace(reader=RETRAINED) for r in table.rows if r.reader == bound]
+    TaskTable(rows, {RETRAINED: RETRAINED}).save(made.folder, overwrite=True)
 
 
 def example_slices(needed: Mapping[str, Path], settings: TaskAdaptive, count: int = 3) -> list[int]:

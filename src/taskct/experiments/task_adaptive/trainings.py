@@ -83,16 +83,25 @@ def train_arm(folder: Path, needed: Mapping[str, Path], *, settings: TaskAdaptiv
 
 
 def retrain_reader(
-    folder: Path, needed: Mapping[str, Path], *, settings: TaskAdaptive, of: Callable[[Mapping[str, Path]], Reconstruct]
+    folder: Path,
+    needed: Mapping[str, Path],
+    *,
+    settings: TaskAdaptive,
+    of: Callable[[Mapping[str, Path]], Reconstruct] | None,
 ) -> None:
-    """The reader of the losses, trained on with what a method makes of low-dose scans: the bound of what it shows."""
+    """The reader of the losses, trained on with what a method makes of low-dose scans: the bound of what it shows.
+
+    It learns from fresh patients: on those whom it knows by heart it would learn nothing. `of` None: their full-dose images,
+    which says what more patients alone are worth.
+    """
+    through = None if of is None else (_fast(of(needed)), projector_of(settings), dose_range(settings))
     train_reader(
         reader_spec(settings.reader),
-        images_of(needed["images"], "train"),
+        images_of(needed["fresh-images"], "train"),
         folder,
         validation=images_of(needed["images"], "validation"),
         held_out=images_of(needed["images"], "test").patient_ids,
-        through=(_fast(of(needed)), projector_of(settings), dose_range(settings)),
+        through=through,
         warm_start=needed[f"reader-{settings.reader}"],
         net=_untrained(settings.reader, settings),
         refine=REFINE,
