@@ -132,7 +132,7 @@ class _Table:
 def _measure(name: str, work: str, *, at: _Table) -> list[Row]:
     """One row for each peer that offers the work, or one without."""
     case = at.plan.cases[name]
-    offers = at.other.hello["offers"] if at.other and case["batch"] == 1 else []
+    offers = at.other.hello["offers"] if at.other and case["batch"] == 1 and "alone" not in case else []
     here = at.other.hello["peers"] if at.other else {}
     matching = [p for p, kind, what in offers if (kind, what) == (case["kind"], work) and p in here]
     return [_row(name, work, peer=peer, at=at, first=n == 0) for n, peer in enumerate(matching or [""])]
@@ -179,12 +179,15 @@ def _difference(one: tuple[Side, str], two: tuple[Side, str], case: Case) -> flo
                 raise InputError(f"{work}: {answer['error']}")
             loaded.append(np.load(path).astype(np.float64))
     x, y = loaded[0].reshape(loaded[1].shape), loaded[1]
+    size = float(np.linalg.norm(y))
+    if not (np.isfinite(size) and size > 0):
+        raise InputError(f"{two[1]}: gave nothing to compare with (norm {size})")
     alike = [y]
     if one[0] is not two[0]:
         alike.append(y[..., ::-1])
         if y.ndim == 3 and len(set(y.shape)) == 1:
             alike.append(y.transpose(1, 0, 2))  # RTK turns about its second axis, taskct about its first
-    return min(float(np.linalg.norm(x - z) / np.linalg.norm(y)) for z in alike)
+    return min(float(np.linalg.norm(x - z)) / size for z in alike)
 
 
 def _add_speed_up(rows: list[Row]) -> None:

@@ -201,7 +201,7 @@ def _rtk_run(case: dict[str, Any], filter_type: Any, first: str, second: str) ->
     return image
 
 
-def _rtk_work(words: str, what: str) -> np.ndarray:
+def _rtk_work(words: str, what: str) -> Any:
     itk: Any = import_module("itk")
     RTK = itk.RTK
 
@@ -213,11 +213,11 @@ def _rtk_work(words: str, what: str) -> np.ndarray:
         "backproject": lambda: (RTK.BackProjectionImageFilter[kind, kind], "zero_mu", "p"),
         "fbp": lambda: (RTK.FDKConeBeamReconstructionFilter[kind], "zero_mu", "p"),
     }
-    return np.asarray(itk.array_view_from_image(_rtk_run(case, *filters[what]())))
+    return itk.array_view_from_image(_rtk_run(case, *filters[what]()))  # a view that keeps the image
 
 
 PACKAGES = {"astra": "astra-toolbox", "skimage": "scikit-image", "rtk": "itk-rtk"}
-OFFERS: dict[tuple[str, str, str], Callable[[str], np.ndarray]] = {
+OFFERS: dict[tuple[str, str, str], Callable[[str], Any]] = {
     ("astra", "parallel", "forward"): _astra_forward,
     ("astra", "parallel", "adjoint"): _astra_adjoint,
     ("astra", "parallel", "backproject"): _astra_adjoint,
@@ -233,7 +233,7 @@ OFFERS: dict[tuple[str, str, str], Callable[[str], np.ndarray]] = {
 }
 
 
-def answer(work: str, case: Case) -> Callable[[], np.ndarray]:
+def answer(work: str, case: Case) -> Callable[[], Any]:
     """`astra forward` of a case, as a function that does it; ValueError when this peer has no such thing."""
     peer, _, what = work.partition(" ")
     do = OFFERS.get((peer, case["kind"], what))

@@ -123,25 +123,37 @@ def _ramp_matrix(
     """The filter as a matrix (C, C) that rows are multiplied with from the left."""
     response = ramp_response(cols, pixel_mm=pixel_mm, pixel_rad=pixel_rad, window=window, frequency_scale=frequency_scale)
     kernel = torch.fft.irfft(response, n=_padded_length(cols))[:cols].numpy()
+    if dtype == torch.float32:
+        kernel = _round_keeping_the_sum(kernel)
     both_sides = np.concatenate([kernel[:0:-1], kernel])  # distances from 1 - C to C - 1
     rows = np.lib.stride_tricks.sliding_window_view(both_sides, cols)[::-1]
     return torch.tensor(rows.copy(), dtype=dtype)
 
 
+def _round_keeping_the_sum(kernel: np.ndarray) -> np.ndarray:
+    """One side of an even kernel in float32, each rounding error handed on to the next tap.
+
+    The taps nearly cancel; rounded one by one, their sum (what becomes of the mean) would be wrong by 1e-5 of the image.
+    """
+    rounded, carry = np.empty(len(kernel), dtype=np.float32), 0.0
+    for n, value in enumerate(kernel):
+        rounded[n] = value + carry
+        carry = value + carry - float(rounded[n])
+        if n == 0:
+            carry /= 2  # the others stand on both sides
+    return rounded
+
+
 def _multiply(p: Tensor, factors: Sequence[Tensor], matrix: Tensor) -> Tensor:
     """(p * factors) @ matrix, in full precision under autocast too."""
-    for factor in factors:
-        if factor.ndim < 2:  # as well into the matrix
-            matrix = factor.reshape(-1, 1) * matrix
-    factors = [factor for factor in factors if factor.ndim >= 2]
     cols, cols_out = matrix.shape
     with torch.autocast(p.device.type, enabled=False):
-        if not factors or p.numel() == 0 or (p.requires_grad and torch.is_grad_enabled()):
+        if not factors or p.numel() == 0 or p.ndim < 2 or (p.requires_grad and torch.is_grad_enabled()):
             for factor in factors:
                 p = p * factor
             return (p.reshape(-1, cols) @ matrix).reshape(*p.shape[:-1], cols_out)
         # Views are weighted and multiplied while they are in cache.
-        outer = max(factor.ndim for factor in factors)
+        outer = max(2, *(factor.ndim for factor in factors))
         images = p.reshape(-1, *p.shape[-outer:])
         filtered = p.new_empty((*images.shape[:-1], cols_out))
         step = max(1, _CACHE_VALUES // max(1, images[0, 0].numel()))

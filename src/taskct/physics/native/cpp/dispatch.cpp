@@ -6,7 +6,10 @@
 namespace taskct {
 namespace {
 
-constexpr int64_t kImages = 8;  // that share the set-up of views
+// Images that share the set-up of views: as many as stay in the second-level cache together.
+int64_t together(const Geometry &g) {
+    return std::clamp<int64_t>((1 << 18) / ((g.shape[1] + 128) * (g.shape[2] + 128)), 1, 8);
+}
 
 int64_t voxels(const Geometry &g) { return g.shape[0] * g.shape[1] * g.shape[2]; }
 int64_t pixels(const Geometry &g) { return g.views * g.rows * g.cols; }
@@ -17,16 +20,16 @@ template <class T, class One> void each(int64_t images, const T *from, int64_t f
 }
 
 // Calls `some` for a few images at a time.
-template <class T, class Some> void few(int64_t images, const T *from, int64_t from_size, T *to, int64_t to_size, Some some) {
-    for (int64_t n = 0; n < images; n += kImages)
-        some(std::min(kImages, images - n), from + n * from_size, to + n * to_size);
+template <class T, class Some>
+void few(int64_t images, int64_t most, const T *from, int64_t from_size, T *to, int64_t to_size, Some some) {
+    for (int64_t n = 0; n < images; n += most) some(std::min(most, images - n), from + n * from_size, to + n * to_size);
 }
 
 }  // namespace
 
 void forward(const Geometry &g, int threads, int64_t images, const float *mu, float *p) {
     if (g.dim == 2)
-        return few(images, mu, voxels(g), p, pixels(g),
+        return few(images, together(g), mu, voxels(g), p, pixels(g),
                    [&](int64_t n, const float *from, float *to) { forward2d(g, threads, n, from, to); });
     each(images, mu, voxels(g), p, pixels(g), [&](const float *from, float *to) {
         if (!forward3d(g, threads, from, to)) forward_general(g, threads, from, to);
@@ -49,7 +52,7 @@ void backproject(const Geometry &g, int threads, int64_t images, const float *q,
 
 void backproject_adjoint(const Geometry &g, int threads, int64_t images, const float *mu, float *q) {
     if (g.dim == 2)
-        return few(images, mu, voxels(g), q, pixels(g),
+        return few(images, together(g), mu, voxels(g), q, pixels(g),
                    [&](int64_t n, const float *from, float *to) { backproject_adjoint2d(g, threads, n, from, to); });
     each(images, mu, voxels(g), q, pixels(g), [&](const float *from, float *to) {
         if (!backproject_adjoint3d(g, threads, from, to)) backproject_adjoint_general(g, threads, from, to);
