@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import gc
 import io
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -55,6 +57,23 @@ def test_operators_are_differentiable_twice_and_in_forward_mode(name: str) -> No
     x = rand(1, *given).requires_grad_()
     assert torch.autograd.gradcheck(apply, x, check_forward_ad=True)
     assert torch.autograd.gradgradcheck(lambda x: apply(x) ** 2, x)
+
+
+def test_a_torch_without_the_names_inside_still_differentiates_twice() -> None:
+    program = """
+import torch, torch._C
+del torch._C._len_torch_dispatch_stack
+from taskct.geometry import Grid, ParallelBeam
+from taskct.physics import operators
+from taskct.physics.projector import Projector
+assert not operators.BY_HAND
+A = Projector(Grid((4, 3), 1.0), ParallelBeam(views=2, cols=5, pixel_mm=1.0))
+x = torch.rand(1, 1, 4, 3, dtype=torch.float64, requires_grad=True)
+for f in (A, lambda x: A.adjoint(A(x)), lambda x: A.voxel_backproject(A(x))):
+    assert torch.autograd.gradcheck(f, x) and torch.autograd.gradgradcheck(lambda x: f(x) ** 2, x)
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
 
 
 def test_vmap_folds_the_mapped_dimension_into_the_images(A: Projector) -> None:

@@ -21,9 +21,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._functorch.autograd_function import enable_single_level_autograd_function
-from torch.autograd import forward_ad
-from torch.autograd.function import _SingleLevelFunction
+from torch.autograd import Function, forward_ad
 
 from taskct.core.errors import GeometryError, UnitsError
 from taskct.core.units import looks_like_hu
@@ -36,6 +34,16 @@ TRANSPOSED = {
     "voxel_backproject": "voxel_backproject_adjoint",
     "voxel_backproject_adjoint": "voxel_backproject",
 }
+
+try:  # names inside torch, which may move: without them autograd is registered in the public, slower way
+    from torch._C import _are_functorch_transforms_active, _AutoDispatchBelowAutograd, _len_torch_dispatch_stack
+    from torch._functorch.autograd_function import enable_single_level_autograd_function
+    from torch.autograd.function import _SingleLevelFunction
+except ImportError:
+    BY_HAND = False
+    _SingleLevelFunction = Function  # type: ignore[misc]
+else:
+    BY_HAND = True
 
 _OPERATORS: dict[str, Callable[..., Tensor]] = {}
 _KERNELS: dict[str, Callable[..., Tensor]] = {}
@@ -71,7 +79,7 @@ class _Map(_SingleLevelFunction):
     @staticmethod
     def forward(ctx: Any, x: Tensor, name: str, *inputs: Any) -> Tensor:
         ctx.name, ctx.inputs, ctx.shape = name, inputs, x.shape[1:]
-        if not torch._C._are_functorch_transforms_active():
+        if not _are_functorch_transforms_active():
             return _below_autograd(name, x, inputs)
         with torch.enable_grad(), forward_ad._set_fwd_grad_enabled(True):  # for the outer levels, which may differentiate too
             return _below_autograd(name, x, inputs)
@@ -89,14 +97,27 @@ class _Map(_SingleLevelFunction):
 
 def _is_plain(x: Tensor) -> bool:
     """True when nothing traces, batches or transforms x: its kernel may be called without asking the dispatcher again."""
-    return type(x) is Tensor and torch._C._len_torch_dispatch_stack() == 0 and not torch._C._are_functorch_transforms_active()
+    return BY_HAND and type(x) is Tensor and _len_torch_dispatch_stack() == 0 and not _are_functorch_transforms_active()
 
 
 def _below_autograd(name: str, x: Tensor, inputs: tuple[Any, ...]) -> Tensor:
     if _is_plain(x):
         return _KERNELS[name](x, *inputs)
-    with torch._C._AutoDispatchBelowAutograd():
+    with _AutoDispatchBelowAutograd():
         return _OPERATORS[name](x, *inputs)
+
+
+def _register_autograd(name: str) -> None:
+    """The derivative of a map by torch's public means."""
+
+    def keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.name, ctx.inputs, ctx.shape = name, inputs[1:], inputs[0].shape[1:]
+
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
+        grad, _, *others = _Map.backward(ctx, *grads)  # `_Map` has the name among its inputs
+        return grad, *others
+
+    torch.library.register_autograd(f"taskct::{name}", backward, setup_context=keep, lib=_library)
 
 
 def _fold(dim: int | None, scanner_dim: int | None, x: Tensor, apply: Callable[[Tensor], Tensor]) -> tuple[Tensor, int]:
@@ -137,7 +158,7 @@ def _define(name: str) -> None:
 
     def differentiable(x: Tensor, *inputs: Any) -> Tensor:
         if (x.requires_grad and torch.is_grad_enabled()) or forward_ad._current_level >= 0:
-            if not torch._C._are_functorch_transforms_active():
+            if not _are_functorch_transforms_active():
                 return _Map.apply(x, name, *inputs)
             with enable_single_level_autograd_function():
                 return _Map.apply(x, name, *inputs)
@@ -148,7 +169,10 @@ def _define(name: str) -> None:
 
     _KERNELS[name] = kernel
     _library.impl(name, kernel, "CompositeExplicitAutograd")
-    _library.impl(name, differentiable, "Autograd")
+    if BY_HAND:
+        _library.impl(name, differentiable, "Autograd")
+    else:
+        _register_autograd(name)
     torch.library.register_fake(f"taskct::{name}", fake, lib=_library)
     torch.library.register_vmap(f"taskct::{name}", batched, lib=_library)
 
