@@ -163,7 +163,7 @@ def _missed(c: Comparison, learned: str) -> str:
     missed = c.missed(one)
     count = int(np.isfinite(c.gaps(one)).sum())
     if not missed:
-        return f"<p>All {plural(count, 'patient')} reach the bound ({escape(one.strategy)}).</p>"
+        return f"<p>{_everybody(count)} the bound ({escape(one.strategy)}).</p>"
     unit = c.target.unit
     listed = ", ".join(f"{escape(p)} ({number(abs(g), unit)}{' ' + unit if unit else ''})" for p, g in missed[:_MOST_MISSED])
     more = f" and {len(missed) - _MOST_MISSED} more" if len(missed) > _MOST_MISSED else ""
@@ -185,7 +185,7 @@ def _target(answer: DoseAnswer, target: TargetAnswer) -> str:
         f"<thead><tr><th>patient</th><th>distance to the bound</th></tr></thead>"
         f"<tbody>{rows}</tbody></table>"
         if missed
-        else f"<p>All {plural(len(target.patients), 'patient')} reach the bound at {where}.</p>"
+        else f"<p>{_everybody(len(target.patients))} the bound at {where}.</p>"
     )
     uri = curve_figure(target, answer.dose, answer.photons)
     curve = (
@@ -205,6 +205,10 @@ def _target(answer: DoseAnswer, target: TargetAnswer) -> str:
         f"<thead><tr><th></th>{heads}</tr></thead><tbody><tr><th>{escape(target.target.key)}</th>{means}</tr></tbody></table></div>"
     )
     return table + curve + numbers + share
+
+
+def _everybody(count: int) -> str:
+    return "The patient reaches" if count == 1 else f"All {count} patients reach"
 
 
 def _percent(interval: Interval, *, small: bool = False) -> str:

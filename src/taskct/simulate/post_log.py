@@ -24,7 +24,7 @@ def simulate_scan_post_log(
     bowtie: Tensor | None = None,
     noise_device: torch.device | str | None = None,
 ) -> Tensor:
-    """p + sqrt((lambda + s^2) / lambda^2) eps: p_clean of any scan shape -> the same shape, with gradients to `log_photons`.
+    """p - sqrt((lambda + s^2) / lambda^2) eps: p_clean of any scan shape -> the same shape, with gradients to `log_photons`.
 
     The delta method on the logarithm, with the draws of `simulate_scan_differentiable`. It has no bias, too little spread
     where a ray sees 1 to 10 photons, and a spread without limit below: docs/dose.md tabulates it, docs/dose-optimisation.md
@@ -42,4 +42,4 @@ def simulate_scan_post_log(
     spread = torch.exp(-log_expected / 2)
     if electronic_std > 0:
         spread = torch.sqrt(torch.exp(-log_expected) + electronic_std**2 * torch.exp(-2 * log_expected))
-    return p_clean + spread * eps
+    return p_clean - spread * eps  # more counts are a smaller p, as in the twin

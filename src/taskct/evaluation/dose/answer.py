@@ -154,7 +154,8 @@ class DoseAnswer:
 
         level = self.photons if self.reached else float(target.levels[-1])
         gaps = value_at(target.levels, target.gap, level)
-        found = [(p, float(g)) for p, g in zip(target.patients, gaps, strict=True) if g < 0]
+        least = -1e-6 * target.target.bound  # the dose is where a gap is 0: rounding is no miss
+        found = [(p, float(g)) for p, g in zip(target.patients, gaps, strict=True) if g < least]
         return sorted(found, key=lambda pair: pair[1])
 
     def csv_text(self) -> str:

@@ -92,7 +92,10 @@ def held(contrasts: np.ndarray, by: str | float) -> np.ndarray:
         return np.asarray(np.nanmean(contrasts, axis=-2))
     if not 0 < by <= 1:
         raise InputError(f"held_by expects 'mean' or a share of patients such as 0.9, got {by!r}")
-    return np.asarray(np.nanquantile(contrasts, 1 - by, axis=-2, method="inverted_cdf" if by < 1 else "lower"))
+    rising = np.sort(contrasts, axis=-2)  # NaN last
+    count = np.isfinite(rising).sum(axis=-2, keepdims=True)
+    place = np.floor(count * (1 - by) + 1e-9).astype(int).clip(0, np.maximum(count - 1, 0))
+    return np.asarray(np.take_along_axis(rising, place, axis=-2)[..., 0, :])
 
 
 def reached_at(levels: np.ndarray, contrasts: np.ndarray) -> float:
