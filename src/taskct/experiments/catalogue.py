@@ -34,11 +34,19 @@ def _task_adaptive() -> Experiment:
     return Experiment(TaskAdaptive, PRESETS, task_adaptive_steps)
 
 
+def _dose() -> Experiment:
+    from taskct.experiments.dose import DoseExperiment, dose_steps
+    from taskct.experiments.dose.presets import PRESETS
+
+    return Experiment(DoseExperiment, PRESETS, dose_steps)
+
+
 EXPERIMENTS: dict[str, tuple[str, Callable[[], Experiment]]] = {
     "task-adaptive": (
         "reconstructions trained for a frozen reader, judged by readers that no training saw",
         _task_adaptive,
     ),
+    "dose": ("a dose for each patient: learned, fixed, tube-current modulation and an oracle at one quality", _dose),
 }
 
 
@@ -101,7 +109,18 @@ def parse_changes(text: Mapping[str, Any]) -> dict[str, Any]:
     >>> parse_changes({"models": "unet", "seeds": 3})
     {'models': ['unet'], 'seeds': 3}
     """
-    lists = {"models", "losses", "other_losses", "main_losses", "readers", "photons", "bounds", "tv_strengths"}
+    lists = {
+        "models",
+        "losses",
+        "other_losses",
+        "main_losses",
+        "readers",
+        "photons",
+        "bounds",
+        "tv_strengths",
+        "arms",
+        "seeds_for",
+    }
     return {k: [v] if k in lists and not isinstance(v, list | tuple) else v for k, v in text.items()}
 
 

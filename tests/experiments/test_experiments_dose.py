@@ -1,0 +1,43 @@
+"""The dose experiment at its smallest: whole, with its page, and grown by a seed without doing anything twice."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from taskct.experiments.catalogue import EXPERIMENTS
+from taskct.experiments.dose import DoseExperiment, dose_steps
+from taskct.experiments.engine import run_steps
+
+TINY = DoseExperiment(
+    train_patients=8,
+    validation_patients=3,
+    test_patients=4,
+    size=32,
+    views=24,
+    slices=1,
+    arms=("fbp-noise-views",),
+    fbp_steps=3,
+    batch=2,
+    width=4,
+)
+
+
+def test_it_ends_with_a_page_and_grows_by_a_seed(tmp_path: Path) -> None:
+    said: list[str] = []
+    folders = run_steps(dose_steps, TINY, tmp_path, say=said.append)
+    page = (folders["report"] / "report.html").read_text()
+    assert "Strategies at one quality" in page and "modulation a=0.5" in page and "alt='calibration'" in page
+    table = (folders["report"] / "summary.csv").read_text()
+    assert "constant noise" in table and "learned_minus_it_percent_low" in table
+    before = len(said)
+    grown = run_steps(dose_steps, replace(TINY, seeds=2), tmp_path, say=said.append)
+    assert "compared-fbp-noise-views-1" in grown
+    assert not any("images" in line for line in said[before:])  # the patients were drawn once
+
+
+def test_every_preset_is_a_valid_experiment() -> None:
+    from taskct.core.config import from_dict
+
+    about = EXPERIMENTS["dose"][1]()
+    for preset in about.presets.values():
+        steps = about.steps(from_dict(about.settings, dict(preset)))
+        assert steps[-1].name == "report"

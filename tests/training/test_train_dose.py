@@ -1,0 +1,208 @@
+"""Learning a dose: constraints, domain, exact resume, strategies; LoDoPaB-CT's layout from a config."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from small_training import make_images, make_model, make_projector, make_task, weights_of
+
+from taskct.core.errors import ConfigError, InputError
+from taskct.evaluation.dose import Subject, parse_target
+from taskct.physics.modulation import ScannerLimits
+from taskct.recon.fbp import fbp
+from taskct.training import CleanScans
+from taskct.training.dose import (
+    Classical,
+    DoseModule,
+    DoseSpec,
+    Hinge,
+    MeanQuality,
+    PriorInfo,
+    ShareOfPatients,
+    load_dose,
+    load_strategy,
+    train_dose,
+)
+from taskct.training.dose.domain import Domain
+from taskct.training.dose.plan import read_dose_plan, run_dose_plan
+from taskct.training.dose.source import PatientScans
+from taskct.training.dose.surrogate import Surrogate
+
+SMALL = DoseSpec(lowest_photons=256, fallback_photons=4096, highest_photons=65536, width=4)
+QUICK = {"batch": 3, "precision": "float32", "warmup_steps": 0, "checkpoint_every": 1, "validate_every": 3, "show": False}
+
+
+def run(folder: Path, *, steps: int = 4, spec: DoseSpec = SMALL, target: str = "rmse_hu<=60", **more):  # type: ignore[no-untyped-def]
+    settings = {**QUICK, "constraint": MeanQuality(), **more}
+    model = settings.pop("model", None) or make_model(norm="none")
+    images = make_images(12, seed=1)
+    checks = make_images(4, seed=2, prefix="check")
+    return train_dose(spec, model, target, images, make_projector(), folder, validation=checks, steps=steps, **settings)
+
+
+def subject_of(scans: CleanScans, patient: int = 0) -> Subject:
+    numbers = torch.tensor([2 * patient, 2 * patient + 1])
+    p = scans.take(numbers, torch.device("cpu")).reshape(2, 1, *scans.A.p_shape)
+    return Subject(scans.images.patient_ids[2 * patient], scans.images.mu[numbers], p, scans.A, (0, 1))
+
+
+def test_a_dose_falls_while_quality_has_room_and_rises_while_it_lacks(tmp_path: Path) -> None:
+    common = {"steps": 25, "model": Classical(fbp), "lr": 3e-3, "image_weight": 0.0, "clip_norm": 0.0, "ema": 0.0}
+    easy = run(tmp_path / "easy", target="rmse_hu<=900", **common)
+    hard = run(tmp_path / "hard", target="rmse_hu<=1", **common)
+    dose = lambda done: [line["dose"] for line in done.run.metrics() if line["kind"] == "validation"][-1]
+    assert dose(easy) < 0.8 and dose(hard) > 1.5
+
+
+def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path: Path) -> None:
+    spec = DoseSpec(lowest_photons=256, fallback_photons=4096, highest_photons=65536, width=4, harmonics=1, per="slice")
+    whole = run(tmp_path / "whole", spec=spec, constraint=ShareOfPatients(0.5))
+
+    class StopError(Exception):
+        pass
+
+    class Interrupting(ShareOfPatients):
+        def commit(self, parts):  # type: ignore[no-untyped-def]
+            if self.calls == 2:
+                raise StopError
+            self.calls += 1
+            super().commit(parts)
+
+    stopping = Interrupting(0.5)
+    stopping.calls = 0  # type: ignore[attr-defined]
+    with pytest.raises(StopError):
+        run(tmp_path / "parts", spec=spec, constraint=stopping)
+    resumed = run(tmp_path / "parts", spec=spec, constraint=ShareOfPatients(0.5))
+    one, two = weights_of(whole.system), weights_of(resumed.system)
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_trained_dose_comes_back_from_its_folder_and_advises(tmp_path: Path) -> None:
+    done = run(tmp_path / "run", model=Classical(fbp), image_weight=0.0)
+    scans = CleanScans(make_images(4, seed=2, prefix="check"), make_projector(), show=False)
+    subject = subject_of(scans)
+    strategy = load_strategy(done.run, limits=ScannerLimits(lowest_photons=1000, highest_photons=2000))
+    advice = strategy.advise(subject)
+    assert advice.photons.shape == (2, 24) and float(advice.photons.max()) <= 2000
+    assert weights_of(load_dose(done.run)).keys() == weights_of(done.system).keys()
+    assert "distance" in advice.text and (advice.outside or math.isfinite(advice.forecast))
+
+
+def test_a_patient_unlike_the_others_gets_the_fixed_dose(tmp_path: Path) -> None:
+    done = run(tmp_path / "run", model=Classical(fbp), image_weight=0.0)
+    scans = CleanScans(make_images(4, seed=2, prefix="check"), make_projector(), show=False)
+    usual = subject_of(scans)
+    thick = Subject("thick", usual.mu, 1.6 * usual.p, usual.A, (0, 1))
+    empty = Subject("empty", 0 * usual.mu, 0 * usual.p, usual.A, (0, 1))
+    strategy = load_strategy(done.run)
+    assert not strategy.advise(usual).outside
+    for odd in (thick, empty):
+        advice = strategy.advise(odd)
+        assert advice.outside and advice.mean_photons == 4096 and math.isnan(advice.forecast)
+        assert "outside what the dose was learnt from" in advice.text
+
+
+def test_the_domain_holds_its_patients_and_nobody_before_it_has_learnt() -> None:
+    x = torch.randn(40, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) @ torch.diag(
+        torch.tensor([1.0, 10.0, 0.1], dtype=torch.float64)
+    )
+    domain = Domain(3)
+    assert bool(domain.outside(x).all())
+    domain.learn(x)
+    assert not bool(domain.outside(x).any())
+    assert bool(domain.outside(torch.tensor([[0.0, 0.0, 2.0], [math.nan, 0, 0]])).all())  # 20 SD off; not a number
+    with pytest.raises(InputError, match="5 training patients"):
+        Domain(3).learn(x[:4])
+
+
+def test_all_begin_at_the_fallback_within_the_bounds() -> None:
+    module = DoseModule(SMALL)
+    decision = module(torch.randn(3, 2, 2, 40), slices=2, angles_rad=torch.zeros(5))
+    assert torch.allclose(decision.photons, torch.full((3,), 4096.0), rtol=1e-4)
+    torch.nn.init.constant_(module.net.head.bias, 100.0)
+    assert float(module(torch.randn(3, 2, 2, 40), slices=2, angles_rad=torch.zeros(5)).photons.max()) <= 65536 * 1.001
+
+
+@pytest.mark.parametrize("kind", ["scout", "preshot", "earlier"])
+def test_each_kind_of_prior_information_fits_the_module(kind: str) -> None:
+    scans = CleanScans(make_images(4, seed=3), make_projector(), show=False)
+    prior = PriorInfo(kind=kind, photons=2000.0)  # type: ignore[arg-type]
+    patients = PatientScans(scans, prior)
+    assert patients.slices == 2 and len(patients) == 2
+    module = DoseModule(DoseSpec(prior=prior, lowest_photons=256, fallback_photons=4096, highest_photons=65536, width=4))
+    assert module(patients.prior, slices=2, angles_rad=torch.zeros(24)).log_photons.shape == (2, 2)
+    assert torch.isfinite(prior.describe(patients.prior)).all()
+
+
+def test_the_hinge_pulls_only_those_below_and_multipliers_follow_what_is_missing() -> None:
+    gaps = torch.tensor([-2.0, 1.0], requires_grad=True)
+    Hinge(weight=3.0).penalty(gaps).backward()
+    assert gaps.grad is not None and gaps.grad.tolist() == [-1.5, 0.0]
+    mean = MeanQuality(rho=1.0, rate=0.5)
+    assert float(mean.penalty(torch.tensor([-1.0, 3.0]))) == 0  # patients may exchange quality
+    for _ in range(3):
+        mean.commit({"gap": -1.0, "share": 0.0, "shortfall": 1.0})
+    assert mean.multiplier == pytest.approx(1.5)
+    for _ in range(40):
+        mean.commit({"gap": 1.0, "share": 1.0, "shortfall": 0.0})
+    assert mean.multiplier == 0
+    share = ShareOfPatients(0.9)
+    assert share.excess({"gap": -5.0, "share": 0.95, "shortfall": 1.0}) < 0  # the promise is about patients
+    again = ShareOfPatients(0.9)
+    share.commit({"gap": 0, "share": 0.5, "shortfall": 1})
+    again.recall(share.memory())
+    assert again.memory() == share.memory()
+    with pytest.raises(ConfigError, match="0 < share < 1"):
+        ShareOfPatients(1.0)
+
+
+@pytest.mark.parametrize(
+    "text", ["psnr[image range]>=30", "psnr[fixed range]>=30", "noise_sd_hu[liver]<=20", "liver.dice>=0.9"]
+)
+def test_every_quality_has_a_gradient_to_the_image(text: str) -> None:
+    images = make_images(4, seed=1)
+    assert images.labels is not None
+    surrogate = Surrogate(parse_target(text), make_projector(), reader=make_task(), class_index=1, region_class=1)
+    image = (images.mu + 0.001 * torch.randn(images.mu.shape)).requires_grad_(True)
+    found = surrogate(image, images.mu, images.labels.long(), 2)
+    assert found.shape == (2,)
+    (gradient,) = torch.autograd.grad(found.sum(), image)
+    assert torch.isfinite(gradient).all() and gradient.abs().sum() > 0
+
+
+def test_what_cannot_be_trained_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="not trained for ssim"):
+        run(tmp_path / "a", target="ssim[image range]>=0.9")
+    with pytest.raises(InputError, match="needs its reader"):
+        run(tmp_path / "b", target="liver.dice>=0.9")
+    with pytest.raises(ConfigError, match="lowest_photons < fallback"):
+        DoseSpec(lowest_photons=10, fallback_photons=5, highest_photons=100)
+
+
+@pytest.mark.parametrize("convention", ["image range", "fixed range"])
+def test_the_lodopab_configs_train_on_files_of_its_layout(tmp_path: Path, convention: str) -> None:
+    from taskct.data.lodopab import write_lodopab
+
+    generator = torch.Generator().manual_seed(0)
+    for part, count in (("train", 5), ("validation", 2)):
+        axis = torch.linspace(-1, 1, 362)
+        slices = []
+        for _ in range(count):
+            radius = 0.5 + 0.3 * float(torch.rand(1, generator=generator))
+            body = ((axis[:, None] ** 2 + axis**2) < radius**2).float()[None]
+            slices.append((torch.zeros(1, 1000, 513), 0.02 * body))
+        write_lodopab(tmp_path / "data", part, slices)
+    config = Path(__file__).parents[2] / "configs" / f"dose_lodopab_{convention.replace(' ', '_')}.toml"
+    small = {
+        "data": {"lodopab": str(tmp_path / "data")},
+        "beam": {"views": 16},  # of 1000: the layout is what is tested here
+        "model": {"widths": [4, 8]},
+        "dose_module": {"width": 4},
+        "training": {"steps": 1, "batch": 2, "precision": "float32"},
+        "refine": 1,
+    }
+    plan = read_dose_plan(config, small)
+    assert plan.held.target == f"psnr[{convention}]>=38.57"
+    done = run_dose_plan(plan, tmp_path / "run", show=False)
+    assert done.trained.steps == 1 and load_dose(done.run).dose.spec.lowest_photons == 256
