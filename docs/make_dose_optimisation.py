@@ -1,0 +1,179 @@
+"""Write the tables and the figure of docs/dose-optimisation.md.
+
+    python docs/make_dose_optimisation.py RUN     RUN is the folder of `taskct reproduce dose`
+
+The gradient table is computed here: sums over the Poisson distribution against autograd through the twin's expectation.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from taskct.evaluation.dose.calibration import calibration
+from taskct.evaluation.dose.compare import Comparison
+from taskct.evaluation.statistics import Interval
+from taskct.experiments.dose.comparing import LEARNED, read_comparisons
+from taskct.report.style import GREY, figure_style, method_looks, new_figure
+from taskct.simulate.differentiable import twin_counts
+
+PAGE = Path(__file__).with_name("dose-optimisation.md")
+FIGURE = Path(__file__).parent / "figures" / "dose_strategies.png"
+DEPLOYED = f"{LEARNED}, as deployed"
+
+
+def gradients() -> str:
+    """d/dd of E (noisy p - p)^2: finite differences of exact expectations, the twin's gradient, noise after the log."""
+    lines = [
+        "| photons a ray sees | exact, finite differences | twin, autograd | ratio | noise after the log | ratio |",
+        "|---:|---:|---:|---:|---:|---:|",
+    ]
+    z = torch.linspace(-8, 8, 4001, dtype=torch.float64)
+    weight = torch.exp(-z * z / 2) / torch.exp(-z * z / 2).sum()
+    for seen in (0.3, 1, 3, 5, 10, 30, 100, 1000):
+        d, p, step = 16 * math.log(2), 16 * math.log(2) - math.log(seen), 1e-3
+
+        def exact(level: float, p: float = p) -> float:
+            expected = math.exp(level - p)
+            n = torch.arange(0, int(expected + 12 * math.sqrt(expected) + 40), dtype=torch.float64)
+            chance = torch.exp(n * math.log(expected) - expected - torch.lgamma(n + 1))
+            return float((chance * (level - torch.log(n.clamp_min(0.1)) - p) ** 2).sum())
+
+        finite = (exact(d + step) - exact(d - step)) / (2 * step)
+        level = torch.tensor(d, dtype=torch.float64, requires_grad=True)
+        counts = twin_counts(level - p + 0 * z, z, electronic_std=0.0, floor_photons=0.1)
+        (found,) = torch.autograd.grad((weight * (level - torch.log(counts) - p) ** 2).sum(), level)
+        after = -1 / seen
+        ratios = float(found) / finite, after / finite
+        lines.append(f"| {seen:g} | {finite:.4g} | {float(found):.4g} | {ratios[0]:.3f} | {after:.4g} | {ratios[1]:.3f} |")
+    return "\n".join(lines)
+
+
+def summary(folder: Path) -> str:
+    """One line for each comparison that is done: the learned dose against its rivals, in per cent."""
+    rivals = ("fixed", "modulation a=0.5", "modulation a=1", "constant noise", "oracle: least dose for the mean")
+    lines = [
+        "| arm, seed | held for | against fixed | a = 0.5 | a = 1 | constant noise | oracle of the mean | SD minus fixed's | "
+        "reach it (learned, fixed, a = 0.5) | as deployed: photons, mean, reach it |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for path in sorted(folder.glob("compared-*")):
+        if not (path / "comparison.json").is_file():
+            continue
+        for c in read_comparisons(path)[1]:
+            names = [o.strategy for o in c.outcomes]
+            by = "mean" if c.held_by == "mean" else f"{100 * float(c.held_by):g} %"
+            used = c.outcome(DEPLOYED)
+            deployed = f"{used.photons.mean():.0f}, {np.nanmean(used.values):.4g}, {100 * c.share(used):.0f} %"
+            if LEARNED in names:
+                cells = [_interval(c.saved(LEARNED, r), 1) if r in names else "" for r in rivals]
+                spread = _interval(c.spread_difference(LEARNED, "fixed"), 2) if "fixed" in names else ""
+                three = (LEARNED, "fixed", "modulation a=0.5")
+                shares = ", ".join(f"{100 * c.share(c.outcome(n)):.0f} %" if n in names else "-" for n in three)
+            else:
+                cells, spread, shares = ["not reached", "", "", "", ""], "", ""
+            cells += [spread, shares, deployed]
+            lines.append(f"| {path.name.removeprefix('compared-')} | {by}: {c.target} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def table(folder: Path) -> str:
+    """The first comparison in full."""
+    lines = []
+    for path in [folder / "compared-fbp-noise-views-0"]:
+        if not (path / "comparison.json").is_file():
+            continue
+        values, comparisons = read_comparisons(path)
+        about = values["about"]
+        for c in comparisons:
+            by = "equal mean" if c.held_by == "mean" else f"{100 * float(c.held_by):g} % of patients"
+            reader = f"; read by {about['reader']}" if about["reader"] else ""
+            lines += [
+                "",
+                f"**{about['about']}; seed {about['seed']}{reader}. {c.target}, {by}**",
+                "",
+                "| strategy | photons | mean | SD | reach it | learned: dose against it, % | learned: SD minus its |",
+                "|---|---:|---:|---:|---:|---:|---:|",
+            ]
+            names = [o.strategy for o in c.outcomes]
+            for row, one in zip(c.rows(), c.outcomes, strict=True):
+                rival = LEARNED in names and one.strategy != LEARNED
+                saved = _interval(c.saved(LEARNED, one.strategy), 1) if rival else ""
+                spread = _interval(c.spread_difference(LEARNED, one.strategy), 2) if rival else ""
+                lines.append(
+                    f"| {one.strategy} | {row['photons']:.0f} | {row['quality']:.4g} | {row['spread']:.3g} | "
+                    f"{100 * row['share']:.0f} % | {saved} | {spread} |"
+                )
+            lines += [f"| {name} | not reached | | | | | |" for name in c.unreached]
+    return "\n".join(lines[1:])
+
+
+def forecasts(folder: Path) -> str:
+    """Forecast against achieved quality of the learned doses as deployed."""
+    lines = []
+    for path in sorted(folder.glob("compared-*")):
+        if (path / "comparison.json").is_file():
+            _, comparisons = read_comparisons(path)
+            c = comparisons[0]
+            one = c.outcome(DEPLOYED)
+            achieved = c.gaps(one) if c.target.of_full else one.values
+            if one.forecast is not None and np.isfinite(one.forecast).sum() > 1:
+                lines.append(f"- {path.name.removeprefix('compared-')} ({c.target}): {calibration(one.forecast, achieved)}")
+    return "\n".join(lines)
+
+
+def draw(folder: Path) -> None:
+    """One point per patient and strategy for the first comparison, by mean and by share."""
+    _, comparisons = read_comparisons(folder / "compared-fbp-noise-views-0")
+    with figure_style():
+        figure, axes = new_figure(10.5, 4.2, cols=2, sharey=True)
+        for axis, c in zip(axes[0], comparisons, strict=True):
+            _scatter(axis, c)
+        axes[0, 0].legend(fontsize=7.5)
+        FIGURE.parent.mkdir(exist_ok=True)
+        figure.savefig(FIGURE, dpi=110)
+
+
+def filled(page: str, folder: Path) -> str:
+    """The page with fresh tables between its markers."""
+    for name, text in (
+        ("gradients", gradients()),
+        ("strategies", table(folder)),
+        ("summary", summary(folder)),
+        ("forecasts", forecasts(folder)),
+    ):
+        begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+        before, _, rest = page.partition(begin)
+        _, found, after = rest.partition(end)
+        if not found:
+            raise SystemExit(f"{PAGE}: has no markers {begin} and {end}")
+        page = f"{before}{begin}\n{text}\n{end}{after}"
+    return page
+
+
+def _scatter(axis: object, c: Comparison) -> None:
+    looks = method_looks([o.strategy for o in c.outcomes])
+    for one in c.outcomes:
+        if one.strategy.startswith("oracle: each") or one.strategy == DEPLOYED:
+            continue
+        look = looks[one.strategy]
+        axis.scatter(  # type: ignore[attr-defined]
+            one.photons, one.values, s=14, alpha=0.65, color=look["color"], marker=look["marker"], label=one.strategy
+        )
+    axis.axhline(c.target.bound, color=GREY, linestyle=":")  # type: ignore[attr-defined]
+    by = "equal mean quality" if c.held_by == "mean" else f"{100 * float(c.held_by):g} % of patients reach the bound"
+    axis.set(xscale="log", ylim=(25, 90), title=by, xlabel="photons per pixel", ylabel=f"{c.target.key} / HU")  # type: ignore[attr-defined]
+
+
+def _interval(interval: Interval, digits: int) -> str:
+    return f"{interval.mean:+.{digits}f} [{interval.low:+.{digits}f}, {interval.high:+.{digits}f}]"
+
+
+if __name__ == "__main__":
+    run = Path(sys.argv[1])
+    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), run), encoding="utf-8")
+    draw(run)
