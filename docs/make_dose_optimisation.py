@@ -158,7 +158,7 @@ def filled(page: str, folder: Path) -> str:
 def _scatter(axis: object, c: Comparison) -> None:
     looks = method_looks([o.strategy for o in c.outcomes])
     for one in c.outcomes:
-        if one.strategy.startswith("oracle: each") or one.strategy == DEPLOYED:
+        if one.strategy.startswith("oracle") or one.strategy == DEPLOYED:
             continue
         look = looks[one.strategy]
         axis.scatter(  # type: ignore[attr-defined]
