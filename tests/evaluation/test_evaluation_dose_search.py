@@ -130,6 +130,10 @@ def test_the_same_photons_for_all_views_or_by_view_are_one_scan() -> None:
     flat = torch.full((2, 30), 1000.0)
     assert torch.equal(one.scan(1000.0, seed=1), one.scan(flat, seed=1))
     assert not torch.equal(one.scan(1000.0, seed=1), one.scan(1000.0, seed=1, draw=1))
+    course = flat.clone()
+    course[:, 15:] = 1e5
+    error = (one.scan(course, seed=1) - one.p).std(-1)[:, 0]
+    assert float(error[:, :15].mean() / error[:, 15:].mean()) == pytest.approx(10, rel=0.15)  # 600 rays each
 
 
 def test_modulation_serves_the_thick_views_and_limits_bound_it() -> None:

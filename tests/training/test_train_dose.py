@@ -57,23 +57,24 @@ def test_a_dose_falls_while_quality_has_room_and_rises_while_it_lacks(tmp_path: 
 
 def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path: Path) -> None:
     spec = DoseSpec(lowest_photons=256, fallback_photons=4096, highest_photons=65536, width=4, harmonics=1, per="slice")
-    whole = run(tmp_path / "whole", spec=spec, constraint=ShareOfPatients(0.5))
+    out_of_reach = "rmse_hu<=1"  # so that the multiplier moves in every step
+    whole = run(tmp_path / "whole", spec=spec, target=out_of_reach, constraint=MeanQuality(rate=0.5))
 
     class StopError(Exception):
         pass
 
-    class Interrupting(ShareOfPatients):
+    class Interrupting(MeanQuality):
         def commit(self, parts):  # type: ignore[no-untyped-def]
             if self.calls == 2:
                 raise StopError
             self.calls += 1
             super().commit(parts)
 
-    stopping = Interrupting(0.5)
+    stopping = Interrupting(rate=0.5)
     stopping.calls = 0  # type: ignore[attr-defined]
     with pytest.raises(StopError):
-        run(tmp_path / "parts", spec=spec, constraint=stopping)
-    resumed = run(tmp_path / "parts", spec=spec, constraint=ShareOfPatients(0.5))
+        run(tmp_path / "parts", spec=spec, target=out_of_reach, constraint=stopping)
+    resumed = run(tmp_path / "parts", spec=spec, target=out_of_reach, constraint=MeanQuality(rate=0.5))
     one, two = weights_of(whole.system), weights_of(resumed.system)
     assert all(torch.equal(one[name], two[name]) for name in one)
 
