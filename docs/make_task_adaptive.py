@@ -74,7 +74,7 @@ def score_table(rows: list[dict[str, str]], photons: str) -> str:
         for _, metric, reader in SCORES:
             found = next((r for r in here if r["metric"] == metric and r["reader"] == reader), None)
             digits = 1 if metric == "false_pixels" else 2 if metric == "psnr" else 3
-            cells.append("" if found is None else f"{float(found['mean']):.{digits}f}".replace("0.", ".", 1))
+            cells.append("" if found is None else f"{float(found['mean']):.{digits}f}".removeprefix("0"))
         lines.append(f"| {method} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 

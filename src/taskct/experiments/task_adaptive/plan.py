@@ -32,6 +32,7 @@ def task_adaptive_steps(settings: TaskAdaptive) -> list[Step]:
     """All steps: a stop at any time leaves the table of what is done, and more arms or seeds only add to it."""
     plan = _Plan(settings)
     plan.step("images", save_images, what=_DATA, about="drawing the patients", cost=30)
+    plan.fresh()
     plan.reader(settings.reader)
     first = [a for a in settings.arms if a.model == settings.models[0] and a.loss in settings.main_losses and a.seed == 0]
     for arm in first:
@@ -49,7 +50,6 @@ def task_adaptive_steps(settings: TaskAdaptive) -> list[Step]:
         cost=60,
     )
     plan.score("tv", TV, of=tuned_tv, needs=("tv-tuning",))
-    plan.fresh()
     for arm in settings.arms:
         plan.arm(arm)
         if arm == settings.arms[0]:
@@ -137,7 +137,7 @@ class _Plan:
     def fresh(self) -> str:
         """More patients, from whom no reader has learnt before."""
         about = "drawing patients from whom no reader has learnt"
-        return self.step("fresh-images", save_fresh_images, needs=("images",), what="fresh_patients", about=about, cost=30)
+        return self.step("fresh-images", save_fresh_images, what=f"{_DATA} fresh_patients", about=about, cost=30)
 
     def bound(self, name: str, method: str, *, of: Any, seed: int = UNTRAINED) -> None:
         """The reader retrained on a method's images, and what it reads there."""

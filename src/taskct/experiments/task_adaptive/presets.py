@@ -7,10 +7,10 @@ from typing import Any
 from taskct.experiments.task_adaptive.arms import LOSSES
 
 SMALL: dict[str, Any] = {
-    "train_patients": 120,
-    "fresh_patients": 120,
-    "validation_patients": 8,
-    "test_patients": 20,
+    "train_patients": 90,
+    "fresh_patients": 90,
+    "validation_patients": 6,
+    "test_patients": 16,
     "slices": 6,
     "size": 96,
     "views": 120,
@@ -18,10 +18,10 @@ SMALL: dict[str, Any] = {
     "losses": tuple(name for name in LOSSES if name != "plain-fresh"),
     "other_losses": ("label-0.5", "feature"),
     "bounds": ("plain", "label-0.5"),
-    "reader_steps": 500,
-    "base_steps": 450,
-    "task_steps": 160,
-    "retrain_steps": 120,
+    "reader_steps": 400,
+    "base_steps": 400,
+    "task_steps": 120,
+    "retrain_steps": 100,
     "audit": 6,
 }
 
