@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from taskct.core.errors import InputError, OutputExistsError
 from taskct.evaluation.table import DoseLevel
 from taskct.evaluation.task import UNTRAINED, TaskTable, task_verdict
 from taskct.evaluation.task.rows import TaskRow
+from taskct.evaluation.task.verdict import Finding
 from taskct.report.task_page import write_task_report
 from taskct.report.task_pictures import outline
 from taskct.report.task_story import TaskExample, TaskStory
@@ -62,6 +64,14 @@ def test_the_first_lines_say_what_the_intervals_allow() -> None:
     share = re.search(r"(\d+)% \[\d+%, \d+%\] of what a reader retrained", words[0])
     assert share and 40 < int(share[1]) < 65  # 5 pixels of the 10 that retraining finds; Dice is nearly linear here
     assert words[1].startswith("Negative controls at this dose, where nothing should be gained: nothing")
+
+
+def test_whatever_limits_a_verdict_is_said_at_the_top() -> None:
+    story = _story({"task": 5.0})
+    caution = Finding("compute", "trained 80 % longer than the baseline", caution=True)
+    limited = {key: replace(verdict, findings=(*verdict.findings, caution)) for key, verdict in story.verdicts.items()}
+    warned = [text for text, is_caution in summary_lines(replace(story, verdicts=limited)) if is_caution]
+    assert any("trained 80 % longer" in text for text in warned)
 
 
 def test_without_a_sure_gain_none_is_claimed() -> None:

@@ -12,6 +12,7 @@ from taskct.evaluation.task import TaskVerdict
 from taskct.report.task_story import TaskStory
 from taskct.report.words import MINUS, photon_count
 
+# Cautions in the order in which they are said; those of other rules follow.
 _CAUTIONS = ("few", "one unseen reader", "harmed reader", "control", "artefact", "invented", "lost", "sensitivity")
 
 
@@ -26,10 +27,9 @@ def summary_lines(story: TaskStory) -> list[tuple[str, bool]]:
     for verdict in _of(story, _main(story), None):
         for finding in verdict.cautions:
             cautions.setdefault(finding.rule, {})[f"{verdict.method}: {finding.text}"] = None
-    for rule in _CAUTIONS:
-        if rule in cautions:
-            first, *rest = cautions[rule]
-            lines.append((first + (f" ({len(rest)} more like it below.)" if rest else ""), True))
+    for rule in [*(r for r in _CAUTIONS if r in cautions), *(r for r in cautions if r not in _CAUTIONS)]:
+        first, *rest = cautions[rule]
+        lines.append((first + (f" ({len(rest)} more like it below.)" if rest else ""), True))
     return lines
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 import torch
 
@@ -35,16 +36,21 @@ def shuffled_labels(images: ImageSet, *, seed: int = 0) -> ImageSet:
     Patients are put in a random order and each takes the labels of the next; images of a patient are counted off, again
     from the first when the next patient has fewer. Raises InputError for a single patient.
     """
+    return images.with_labels(images.labels[images_of_others(images.patients, seed=seed)])
+
+
+def images_of_others(patients: Sequence[str], *, seed: int = 0) -> list[int]:
+    """For each image, whose patient is `patients[i]`, the number of an image of another patient; as in `shuffled_labels`."""
     owners: dict[str, list[int]] = {}
-    for i, patient in enumerate(images.patients):
+    for i, patient in enumerate(patients):
         owners.setdefault(patient, []).append(i)
     if len(owners) < 2:
         raise InputError("shuffled_labels expects images of two patients or more; one patient's labels cannot be swapped")
     generator = torch.Generator().manual_seed(derive_seed(seed, "shuffled labels"))
     names = list(owners)
     order = [names[int(i)] for i in torch.randperm(len(names), generator=generator)]
-    source = [0] * len(images.patients)
+    source = [0] * len(patients)
     for name, following in zip(order, [*order[1:], order[0]], strict=True):
         for k, i in enumerate(owners[name]):
             source[i] = owners[following][k % len(owners[following])]
-    return images.with_labels(images.labels[source])
+    return source

@@ -175,10 +175,15 @@ def _sequential(table: TaskTable, model: str) -> TaskTable:
 
 
 def _baselines(table: TaskTable, settings: TaskAdaptive) -> dict[str, str]:
-    """Method -> what it is compared with: its model's image loss; of the models among themselves, the first."""
+    """Method -> what it is compared with: its model's image loss on the same patients; among models, that of the first.
+
+    An arm that saw fresh patients has no baseline without the image loss on them: more patients alone may be its gain.
+    """
     found = {}
     for arm in settings.arms:
-        plain = _plain(arm.model)
+        plain = Arm(arm.model, "plain-fresh" if LOSSES[arm.loss].fresh else "plain").method
+        if arm.loss == "plain-fresh":
+            plain = _plain(arm.model)
         if arm.method in table.methods and plain in table.methods and arm.method != plain:
             found[arm.method] = plain
     first = _plain(settings.models[0])

@@ -13,6 +13,7 @@ import torch
 from taskct.core.runs import Run, is_run, load_run
 from taskct.core.units import to_mu
 from taskct.data.cohort import Cohort, CohortSettings
+from taskct.evaluation.task.controls import images_of_others
 from taskct.experiments.task_adaptive.settings import TaskAdaptive
 from taskct.geometry import Grid, ParallelBeam
 from taskct.physics.dose import Dose
@@ -103,7 +104,6 @@ def scans_of(folder: Path, part: str, settings: TaskAdaptive) -> CleanScans:
 
 
 def shuffled(images: ImageSet, *, seed: int) -> ImageSet:
-    """The images with the labels of other images: the control of a label loss."""
+    """The images with the labels of other patients: the control of a label loss."""
     assert images.labels is not None
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
-    return ImageSet(images.mu, images.patient_ids, images.labels[order], images.ids)
+    return ImageSet(images.mu, images.patient_ids, images.labels[images_of_others(images.patient_ids, seed=seed)], images.ids)
