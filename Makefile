@@ -16,7 +16,7 @@ $(READY): constraints.txt pyproject.toml setup.py $(wildcard src/taskct/physics/
 	touch $@
 
 demo: $(READY)
-	$(BIN)/taskct demo --out runs/demo --overwrite
+	$(BIN)/taskct demo --out runs/demo
 
 check: $(READY)
 	$(BIN)/ruff format --check .
