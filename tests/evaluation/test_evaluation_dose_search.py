@@ -1,6 +1,7 @@
 """Dose searches on noise whose law is known: the dose that is found is the one that the law gives."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from taskct.evaluation.dose import Subject, optimise_dose, parse_target
 from taskct.evaluation.dose.compare import Comparison, Outcome, compare_strategies
 from taskct.evaluation.dose.curves import held, measure_curves
 from taskct.evaluation.dose.oracle import oracle_of_mean, oracle_photons
-from taskct.evaluation.dose.quality import quality_of
+from taskct.evaluation.dose.quality import TaskDice, quality_of
 from taskct.evaluation.dose.strategies import STRATEGIES, ConstantNoise, TubeCurrentModulation, scout_paths
 from taskct.evaluation.protocol import Protocol
 from taskct.geometry import Grid, ParallelBeam
@@ -117,6 +118,38 @@ def test_a_task_is_kept_relative_to_full_dose_and_certified_by_another_reader() 
         optimise_dose(smooth, SUBJECTS, None, Dose(1e5), keep={"body.dice": 0.98}, show=False)
     with pytest.raises(InputError, match="class in the labels"):
         optimise_dose(smooth, SUBJECTS, None, Dose(1e5), keep={"tumour.dice": 0.9}, readers={"r": reader()}, show=False)
+
+
+class Blind(torch.nn.Module):
+    """Never finds anything."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([0 * x + 1, 0 * x], 1)
+
+
+def search_dice(**more):  # type: ignore[no-untyped-def]
+    return optimise_dose(smooth, SUBJECTS[:2], None, Dose(1e5), keep={"body.dice": 0.98}, lowest=1 / 64, show=False, **more)
+
+
+def test_a_reader_that_finds_nothing_keeps_no_share_of_full_dose() -> None:
+    blind = FrozenTask(freeze(Blind()), torch.nn.Identity(), lambda a, b: a.mean(), "blind")
+    with pytest.raises(InputError, match="reader 'b' reaches a quality of 0 at full dose"):
+        search_dice(readers={"b": blind})
+    with pytest.raises(InputError, match="reader 'other' reaches a quality of 0"):
+        search_dice(readers={"r": reader()}, certify={"other": blind})
+
+
+def test_a_reader_is_asked_for_the_class_by_its_name() -> None:
+    far = [replace(s, labels=5 * s.labels, label_names={5: "body"}) for s in SUBJECTS[:2]]
+    quality = TaskDice(reader(), "body")
+    with pytest.raises(InputError, match="label 5 of the case, but reader 'threshold' tells only 2 classes apart"):
+        quality(far[0], far[0].mu)
+    named = reader()
+    named.classes = ("background", "body")
+    assert TaskDice(named, "body")(far[0], far[0].mu) == quality(SUBJECTS[0], SUBJECTS[0].mu) > 0.9
+    named.classes = ("background", "liver")
+    with pytest.raises(InputError, match="knows background, liver and no 'body'"):
+        TaskDice(named, "body")(far[0], far[0].mu)
 
 
 def test_one_patient_gets_a_dose_and_no_confirmation() -> None:

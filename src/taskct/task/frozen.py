@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -16,7 +16,8 @@ class FrozenTask(nn.Module):
     """`task(mu, target)` -> scalar penalty; `task.predict(mu)` -> what the network says of an image in 1/mm.
 
     `net` is any module, `prepare` the differentiable way from mu (B, 1, ...) to its input (`HuWindow`, `Resample`, `Chain`),
-    `penalty(prediction, target)` a scalar that is smaller for better answers (`DiceCE`), `name` what it is logged under.
+    `penalty(prediction, target)` a scalar that is smaller for better answers (`DiceCE`), `name` what it is logged under,
+    `classes` the names of its output's channels where they are known.
     The weights of `net` stay as they are, BatchNorm statistics and dropout included: `train()` does not reach it.
     (Sefercioglu et al., arXiv 2511.07094, Fig. 1: the second loss.)
 
@@ -36,11 +37,14 @@ class FrozenTask(nn.Module):
         prepare: Callable[[Tensor], Tensor],
         penalty: Callable[[Tensor, Any], Tensor],
         name: str,
+        *,
+        classes: Sequence[str] = (),
     ) -> None:
         super().__init__()
         if not name:
             raise InputError("FrozenTask expects a name, under which its penalty is logged")
         self.net, self.prepare, self.penalty, self.name = net, prepare, penalty, name
+        self.classes = tuple(classes)
         self.check_frozen()
 
     def forward(self, mu: Tensor, target: Any) -> Tensor:

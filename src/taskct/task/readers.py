@@ -68,7 +68,7 @@ def reader_window(spec: ReaderSpec) -> HuWindow:
 def as_task(net: nn.Module, spec: ReaderSpec, name: str) -> FrozenTask:
     """A trained reader, frozen: predicts logits of mu, penalised by DiceCE; in windows where the spec has a patch."""
     whole = net if spec.patch is None else SlidingWindow(net, spec.patch)
-    return FrozenTask(freeze(whole), reader_window(spec), DiceCE(weights=spec.class_weights), name)
+    return FrozenTask(freeze(whole), reader_window(spec), DiceCE(weights=spec.class_weights), name, classes=spec.classes)
 
 
 def reader_weights(reader: FrozenTask) -> dict[str, Tensor]:

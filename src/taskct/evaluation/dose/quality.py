@@ -63,7 +63,11 @@ class ImageQuality:
 
 @dataclass(frozen=True, eq=False)
 class TaskDice:
-    """Dice of one class as a frozen reader finds it, all images of the patient together; NaN for one without the class."""
+    """Dice of one class as a frozen reader finds it, all images of the patient together; NaN for one without the class.
+
+    The class is found by its name in the reader's `classes`; for a reader without names the number of the case's label counts.
+    Raises InputError for a class that the reader does not know.
+    """
 
     reader: FrozenTask
     class_name: str
@@ -73,8 +77,26 @@ class TaskDice:
         number = class_number(subject, self.class_name)
         assert subject.labels is not None
         with torch.no_grad():
-            answer = torch.cat([self.reader.predict(mu[k : k + 8]).argmax(1) for k in range(0, len(mu), 8)])
-        return count(answer, subject.labels, number).pooled_dice
+            logits = [self.reader.predict(mu[k : k + 8]) for k in range(0, len(mu), 8)]
+        channel = self._channel(number, logits[0].shape[1])
+        marked = torch.cat([part.argmax(1) == channel for part in logits])
+        return count(marked.long(), (subject.labels == number).long(), 1).pooled_dice
+
+    def _channel(self, number: int, channels: int) -> int:
+        who, names = f"reader {self.reader.name!r}", self.reader.classes
+        if names:
+            if self.class_name not in names:
+                raise InputError(
+                    f"{self.class_name}.dice: {who} knows {', '.join(names)} and no {self.class_name!r}; name the labels "
+                    "as the reader does (--label-name NUMBER=NAME) or take another reader"
+                )
+            return names.index(self.class_name)
+        if number >= channels:
+            raise InputError(
+                f"{self.class_name}.dice: label {number} of the case, but {who} tells only {channels} classes apart (0 to "
+                f"{channels - 1}); give the reader its names, FrozenTask(..., classes=), or number labels as it was trained"
+            )
+        return number
 
 
 def region_of(subject: Subject, name: str) -> Tensor:

@@ -100,6 +100,7 @@ def optimise_dose(
         values = curves.values[target.key]
         gap = contrast(target, values, values[:, -1:])
         _refuse_undefined(target, gap)
+        _refuse_blind(target, values[:, -1], next(iter(readers or {}), ""))
         found = reached_at(curves.levels, held(gap, held_by))
         low, high = _interval(curves.levels, gap, curves.patients, held_by, seed)
         confirmed = _confirmed(curves.levels, gap, curves.patients)
@@ -171,6 +172,7 @@ def _certify(
     found = []
     for target in targets:
         values = again.values[target.key]
+        _refuse_blind(target, values[:, -1], who or next(iter(readers), ""))
         gap = contrast(target, values[:, 0], values[:, -1])
         mean = bootstrap_mean(gap, again.patients, seed=seed)
         defined = gap[np.isfinite(gap)]
@@ -260,6 +262,17 @@ def _hint(target: Target, other: Target, values: np.ndarray, held_by: str | floa
         f"in {other.key} the same images reach {np.nanmean(values[:, -1]):.4g} {target.unit}".rstrip()
         + f" at full dose; was {other} meant?"
     )
+
+
+def _refuse_blind(target: Target, full: np.ndarray, reader: str) -> None:
+    """A share of nothing is nothing: whoever sees nothing at full dose would hold every bound at every dose."""
+    seen = full[np.isfinite(full)]
+    if target.of_full and not (len(seen) and abs(float(seen.mean())) > 0):
+        who = f"reader {reader!r}" if target.class_name else "the reconstruction"
+        raise InputError(
+            f"{target}: {who} reaches a quality of 0 at full dose, so any dose would keep a share of it; take a reader that "
+            "finds the class in such images (its window, its training data), or an absolute bound"
+        )
 
 
 def _refuse_undefined(target: Target, gap: np.ndarray) -> None:

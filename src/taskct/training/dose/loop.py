@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -151,6 +152,7 @@ def train_dose(  # noqa: PLR0917  (the nouns of a dose training)
                 part.full = _full_quality(
                     part, system, surrogate, A, device=device, photons=full, electronic_std=electronic_std
                 )
+                _refuse_blind(held, part.full, reader)
     answer = lambda module, batch: module(batch, A)
     trained = fit(Learner(system, objective, answer), DoseSource(patients, checks, chosen, device), folder, chosen, show=show)
     return TrainedDose(system, trained, held, surrogate.unit)
@@ -177,6 +179,16 @@ def _full_quality(
             p = exact_scans(batch.clean, level, seed=0, items=batch.ids, electronic_std=electronic_std)
             found.append(surrogate(system.reconstruct(p, A), batch.mu, batch.labels, batch.slices))
     return torch.cat(found)
+
+
+def _refuse_blind(held: Target, full: Tensor, reader: FrozenTask | None) -> None:
+    seen = full[torch.isfinite(full)]
+    if not (len(seen) and abs(float(seen.mean())) > 1e-6):
+        who = f"reader {reader.name!r}" if reader is not None and held.class_name else "the reconstruction"
+        raise InputError(
+            f"{held}: {who} reaches a quality of {float(seen.mean()) if len(seen) else math.nan:g} at full dose, so any dose "
+            "would keep a share of it; take a reader that finds the class in such images, or an absolute bound"
+        )
 
 
 def _words(constraint: Constraint) -> dict[str, Any]:
