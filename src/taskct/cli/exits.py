@@ -71,7 +71,7 @@ def raise_on_terminate() -> Iterator[None]:
 def _one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted; nothing half-written was left behind"
+        return "interrupted; nothing half-written was left behind (train, reproduce and the demo go on when asked again)"
     if isinstance(error, TaskctError):
         return text
     if isinstance(error, OSError) and _is_resource(error):

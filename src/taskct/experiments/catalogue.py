@@ -93,7 +93,9 @@ def _open_folder(folder: Path, name: str, settings: Mapping[str, Any], *, overwr
     if is_run(folder) and not overwrite:
         begun = load_run(folder).config.get("experiment", {}).get("name")
         if begun != name:
-            raise OutputExistsError(f"{folder}: is another run ({begun or 'no experiment'}); choose another name")
+            raise OutputExistsError(
+                f"{folder}: is a run of {begun or 'another kind'}, not of {name}; choose another name, or say --overwrite to lose it"
+            )
         return
     if folder.exists() and not folder.is_dir():
         raise OutputExistsError(f"{folder}: is a file, and a folder is to be written; choose another name")

@@ -180,8 +180,8 @@ def _target(answer: DoseAnswer, target: TargetAnswer) -> str:
         f"<tr><th scope='row'>{escape(p)}</th><td>{number(g, target.target.unit)}</td></tr>" for p, g in missed[:_MOST_MISSED]
     )
     table = (
-        f"<table class='numbers narrow'><caption><b>{len(missed)} of {plural(len(target.patients), 'patient')} below "
-        f"the bound</b> at {where}, the worst first</caption>"
+        f"<table class='numbers narrow'><caption><b>{len(missed)} of {plural(len(target.patients), 'patient')} "
+        f"miss the bound</b> at {where}, the worst first</caption>"
         f"<thead><tr><th>patient</th><th>distance to the bound</th></tr></thead>"
         f"<tbody>{rows}</tbody></table>"
         if missed
