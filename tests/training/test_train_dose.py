@@ -1,6 +1,7 @@
 """Learning a dose: constraints, domain, exact resume, strategies; LoDoPaB-CT's layout from a config."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,7 @@ def test_a_dose_falls_while_quality_has_room_and_rises_while_it_lacks(tmp_path: 
     assert dose(easy) < 0.8 and dose(hard) > 1.5
 
 
-def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path: Path) -> None:
+def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = DoseSpec(lowest_photons=256, fallback_photons=4096, highest_photons=65536, width=4, harmonics=1, per="slice")
     out_of_reach = "rmse_hu<=1"  # so that the multiplier moves in every step
     whole = run(tmp_path / "whole", spec=spec, target=out_of_reach, constraint=MeanQuality(rate=0.5))
@@ -63,20 +64,35 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path: Path) -> No
     class StopError(Exception):
         pass
 
-    class Interrupting(MeanQuality):
-        def commit(self, parts):  # type: ignore[no-untyped-def]
-            if self.calls == 2:
-                raise StopError
-            self.calls += 1
-            super().commit(parts)
+    calls: list[int] = []
+    commit = MeanQuality.commit
 
-    stopping = Interrupting(rate=0.5)
-    stopping.calls = 0  # type: ignore[attr-defined]
-    with pytest.raises(StopError):
-        run(tmp_path / "parts", spec=spec, target=out_of_reach, constraint=stopping)
+    def stopping(self, parts):  # type: ignore[no-untyped-def]
+        if len(calls) == 2:
+            raise StopError
+        calls.append(1)
+        commit(self, parts)
+
+    with monkeypatch.context() as patch, pytest.raises(StopError):
+        patch.setattr(MeanQuality, "commit", stopping)
+        run(tmp_path / "parts", spec=spec, target=out_of_reach, constraint=MeanQuality(rate=0.5))
     resumed = run(tmp_path / "parts", spec=spec, target=out_of_reach, constraint=MeanQuality(rate=0.5))
     one, two = weights_of(whole.system), weights_of(resumed.system)
     assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_run_goes_on_only_with_what_it_was_begun_for(tmp_path: Path) -> None:
+    quick = {"steps": 1, "model": Classical(fbp), "image_weight": 0.0}
+    run(tmp_path / "run", **quick)
+    run(tmp_path / "run", **quick)
+    for more, said in (
+        ({"target": "rmse_hu<=50"}, "held.target"),
+        ({"constraint": MeanQuality(rho=2.0)}, "held.constraint.rho"),
+        ({"constraint": Hinge()}, "held.constraint.kind"),
+        ({"spec": replace(SMALL, harmonics=1)}, "dose_module.harmonics"),
+    ):
+        with pytest.raises(ConfigError, match=f"was begun with {said} = .*, got .*; go on"):
+            run(tmp_path / "run", **{**quick, **more})
 
 
 def test_a_trained_dose_comes_back_from_its_folder_and_advises(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from taskct.core.config import from_dict
 from taskct.core.errors import ConfigError, InputError
 from taskct.core.provenance import fingerprint
-from taskct.core.runs import Run
+from taskct.core.runs import Run, is_run, load_run
 from taskct.evaluation.dose.target import Target, parse_target
 from taskct.evaluation.protocol import Protocol
 from taskct.geometry.config import beam_to_config
@@ -92,7 +92,7 @@ def train_dose(  # noqa: PLR0917  (the nouns of a dose training)
     Scans of training are made by the differentiable twin, those of validation have exact Poisson counts. The loop is `fit`: it
     resumes bit-equal on a CPU after a kill, writes the same files, and keeps the best weights by validation.
 
-    Raises InputError for patients in two parts, missing labels or reader; ConfigError for settings that differ on resume.
+    Raises InputError for patients in two parts, missing labels or reader; ConfigError for a run that was begun with others.
     """
     chosen = from_dict(TrainSettings, settings)
     held = parse_target(target) if isinstance(target, str) else target
@@ -127,6 +127,7 @@ def train_dose(  # noqa: PLR0917  (the nouns of a dose training)
                  "validation_images": len(seen) if seen is not None else 0, "refine": refine},
         **(config or {}),
     }  # fmt: skip
+    _refuse_another_training(run, facts)
     folder = open_training(run, facts)
     if warm_start is not None:
         begin_with(reconstruct, warm_start)
@@ -179,6 +180,31 @@ def _full_quality(
             p = exact_scans(batch.clean, level, seed=0, items=batch.ids, electronic_std=electronic_std)
             found.append(surrogate(system.reconstruct(p, A), batch.mu, batch.labels, batch.slices))
     return torch.cat(found)
+
+
+def _refuse_another_training(run: Run | str | os.PathLike[str], facts: Mapping[str, Any]) -> None:
+    """A run goes on with what it was begun for; ConfigError naming the first fact that differs."""
+    if not isinstance(run, Run) and not is_run(run):
+        return
+    begun = run if isinstance(run, Run) else load_run(run)
+    for part in ("held", "dose_module", "beam", "grid", "data"):
+        if part not in begun.config and isinstance(run, Run):  # with a config of the caller's own
+            continue
+        old, new = (_flat(part, side.get(part)) for side in (begun.config, facts))
+        for name in dict.fromkeys([*old, *new]):
+            if old.get(name) != new.get(name):
+                raise ConfigError(
+                    f"{begun.folder}: was begun with {name} = {old.get(name)!r}, got {new.get(name)!r}; go on with the "
+                    "same, or take a new folder"
+                )
+
+
+def _flat(name: str, value: Any) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        return {k: v for key, part in value.items() for k, v in _flat(f"{name}.{key}", part).items()}
+    if isinstance(value, list | tuple):
+        value = [_flat("", v).get("", v) for v in value]
+    return {} if value is None else {name: value}
 
 
 def _refuse_blind(held: Target, full: Tensor, reader: FrozenTask | None) -> None:
