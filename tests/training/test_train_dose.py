@@ -95,6 +95,23 @@ def test_a_run_goes_on_only_with_what_it_was_begun_for(tmp_path: Path) -> None:
             run(tmp_path / "run", **{**quick, **more})
 
 
+def test_a_constraint_begins_anew_in_every_training(tmp_path: Path) -> None:
+    out_of_reach = {"target": "rmse_hu<=1", "model": Classical(fbp), "image_weight": 0.0}
+    one = MeanQuality(rate=0.5)
+    first = run(tmp_path / "first", constraint=one, **out_of_reach)
+    assert one.multiplier == 0  # the caller's object is his own
+    one.multiplier, one.smoothed = 50.0, 3.0
+    again = run(tmp_path / "again", constraint=one, **out_of_reach)
+    assert all(torch.equal(weights_of(first.system)[k], v) for k, v in weights_of(again.system).items())
+
+
+def test_a_reader_that_finds_nothing_trains_no_share_of_full_dose(tmp_path: Path) -> None:
+    blind = make_task()
+    blind.predict = lambda mu: torch.stack([100 + 0 * mu[:, 0], -100 + 0 * mu[:, 0]], 1)  # type: ignore[method-assign]
+    with pytest.raises(InputError, match="reaches a quality of 0 at full dose"):
+        run(tmp_path / "run", target="liver.dice>=0.95*full", reader=blind, classes={"liver": 1}, model=Classical(fbp))
+
+
 def test_a_trained_dose_comes_back_from_its_folder_and_advises(tmp_path: Path) -> None:
     done = run(tmp_path / "run", model=Classical(fbp), image_weight=0.0)
     scans = CleanScans(make_images(4, seed=2, prefix="check"), make_projector(), show=False)

@@ -40,6 +40,9 @@ class Constraint:
         """Numbers for the metrics."""
         return {}
 
+    def start(self) -> None:
+        """Forget what another training has taught."""
+
     def memory(self) -> dict[str, Any]:
         """What was learnt, as plain values."""
         return {}
@@ -82,6 +85,10 @@ class _Multiplied(Constraint):
         self.rho, self.rate, self.largest = rho, rate, largest
         self.multiplier = 0.0
         self.smoothed: float | None = None
+
+    def start(self) -> None:
+        """Begin without a multiplier."""
+        self.multiplier, self.smoothed = 0.0, None
 
     def _augmented(self, g: Tensor) -> Tensor:
         return ((self.multiplier + self.rho * g).clamp_min(0).square() - self.multiplier**2) / (2 * self.rho)

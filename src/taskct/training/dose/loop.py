@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -129,6 +130,8 @@ def train_dose(  # noqa: PLR0917  (the nouns of a dose training)
     }  # fmt: skip
     _refuse_another_training(run, facts)
     folder = open_training(run, facts)
+    constraint = copy.deepcopy(constraint)  # the caller's may serve other trainings
+    constraint.start()
     if warm_start is not None:
         begin_with(reconstruct, warm_start)
     if not learn_reconstruction:
