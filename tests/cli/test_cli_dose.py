@@ -69,6 +69,25 @@ def test_an_unreachable_target_is_an_answer(ct: list[object], tmp_path: Path, ca
     assert "is not reached" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("option", ["--reader", "--certify"])
+def test_two_readers_of_one_name_are_refused(
+    ct: list[object], tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [
+        "dose",
+        "fbp",
+        *ct,
+        "--keep",
+        "liver.dice>=0.9",
+        option,
+        tmp_path / "a" / "reader",
+        option,
+        tmp_path / "b" / "reader",
+    ]
+    assert call(*words, "--out", tmp_path / "run") == 2
+    assert "has the same last name 'reader'" in " ".join(capsys.readouterr().err.split())
+
+
 def test_nothing_to_keep_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("dose", "fbp", "--out", tmp_path / "run") == 2
     assert "what has to be kept?" in capsys.readouterr().err

@@ -11,12 +11,15 @@ from torch import Tensor
 from taskct.core.errors import InputError
 from taskct.data.case import Case
 from taskct.evaluation.dose import Subject, optimise_dose, parse_target
+from taskct.evaluation.dose.answer import Certificate
 from taskct.evaluation.dose.compare import Comparison, Outcome, compare_strategies
 from taskct.evaluation.dose.curves import held, measure_curves
 from taskct.evaluation.dose.oracle import oracle_of_mean, oracle_photons
 from taskct.evaluation.dose.quality import TaskDice, quality_of
+from taskct.evaluation.dose.search import share_interval
 from taskct.evaluation.dose.strategies import STRATEGIES, ConstantNoise, TubeCurrentModulation, scout_paths
 from taskct.evaluation.protocol import Protocol
+from taskct.evaluation.statistics import bootstrap_mean
 from taskct.geometry import Grid, ParallelBeam
 from taskct.physics.dose import Dose
 from taskct.physics.modulation import ScannerLimits
@@ -92,12 +95,16 @@ def test_the_other_convention_is_suggested_where_it_would_hold() -> None:
 class Threshold(torch.nn.Module):
     """Marks what is denser than half of water: a reader whose errors come from noise alone."""
 
+    def __init__(self, at: float) -> None:
+        super().__init__()
+        self.at = torch.nn.Parameter(torch.tensor(at))
+
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([0 * x, 400 * (x - 0.01)], 1)
+        return torch.cat([0 * x, 400 * (x - self.at)], 1)
 
 
-def reader() -> FrozenTask:
-    return FrozenTask(freeze(Threshold()), torch.nn.Identity(), lambda a, b: a.mean(), "threshold")
+def reader(at: float = 0.01) -> FrozenTask:
+    return FrozenTask(freeze(Threshold(at)), torch.nn.Identity(), lambda a, b: a.mean(), "threshold")
 
 
 def test_a_task_is_kept_relative_to_full_dose_and_certified_by_another_reader() -> None:
@@ -108,7 +115,7 @@ def test_a_task_is_kept_relative_to_full_dose_and_certified_by_another_reader() 
         Dose(1e5),
         keep={"body.dice": 0.98},
         readers={"first": reader()},
-        certify={"other": reader()},
+        certify={"other": reader(0.012)},
         lowest=1 / 2048,
         show=False,
     )
@@ -137,6 +144,31 @@ def test_a_reader_that_finds_nothing_keeps_no_share_of_full_dose() -> None:
         search_dice(readers={"b": blind})
     with pytest.raises(InputError, match="reader 'other' reaches a quality of 0"):
         search_dice(readers={"r": reader()}, certify={"other": blind})
+
+
+def test_a_certificate_asks_a_reader_that_the_search_did_not_ask() -> None:
+    with pytest.raises(InputError, match="reader 'other' is 'first', which the search asks, with the same weights"):
+        search_dice(readers={"first": reader()}, certify={"other": reader()})
+
+
+def certificate(gaps: list[float], held_by: str | float = "mean") -> Certificate:
+    values, names = np.array(gaps), tuple("abcdefgh"[: len(gaps)])
+    mean = bootstrap_mean(values, names)
+    criterion = mean if held_by == "mean" else share_interval(values, names, float(held_by), 0)
+    return Certificate(parse_target("rmse_hu<=20"), "", 1.0, 1.0, mean, 1.0, True, values, criterion)
+
+
+def test_it_holds_only_where_the_interval_does() -> None:
+    sure, unsure, missed = (
+        certificate([1, 2, 3, 1, 2, 3]),
+        certificate([1, -2, 3, 1, -2, 3]),
+        certificate([-1, -2, -1, -2, -3]),
+    )
+    assert sure.proven and ", it holds:" in sure.text()
+    assert not unsure.proven and ", not separated from the bound:" in unsure.text()
+    assert not missed.proven and ", it does not hold:" in missed.text()
+    assert not certificate([1, 2, 3]).proven  # too few
+    assert not certificate([5, 5, 5, 5, 5, -9], 1.0).proven and certificate([5, 5, 5, 5, 5, 1], 1.0).proven
 
 
 def test_a_reader_is_asked_for_the_class_by_its_name() -> None:

@@ -82,6 +82,19 @@ def _refuse_nothing(keep: list[str], what: str) -> None:
         raise InputError(f"what has to be kept? for example: taskct dose {what} --keep 'rmse_hu<=20' --out runs/dose")
 
 
+def _refuse_twins(paths: list[Path], option: str) -> None:
+    from taskct.core.errors import InputError
+
+    known: dict[str, Path] = {}
+    for path in paths:
+        if path.name in known:
+            raise InputError(
+                f"{path}: {option} names readers by their folders, and {known[path.name]} has the same last name "
+                f"{path.name!r}; rename one of them"
+            )
+        known[path.name] = path
+
+
 def _search(
     what: str,
     out: Path,
@@ -108,6 +121,8 @@ def _search(
     from taskct.task.readers import load_reader
 
     targets = parse_keep(keep)  # refused before the work
+    for paths, option in ((reader, "--reader"), (certify, "--certify")):
+        _refuse_twins(paths, option)
     refuse_run(out, overwrite=overwrite)
     try:
         by: str | float = held_by if held_by == "mean" else float(held_by)

@@ -90,7 +90,8 @@ class TargetAnswer:
 class Certificate:
     """A target measured again at the dose that was found, with other noise; `reader` '' is that of the search.
 
-    `gap` is the mean distance to the bound with its interval, `share` that of patients who reach it.
+    `gap` is the mean distance to the bound with its interval, `share` that of patients who reach it. `holds` is the number
+    alone; `criterion` the interval of what was asked (the mean gap, or that of the share), by which it is `proven`.
     """
 
     target: Target
@@ -101,15 +102,26 @@ class Certificate:
     share: float
     holds: bool
     values: np.ndarray
+    criterion: Interval
+
+    @property
+    def proven(self) -> bool:
+        """Whether the interval of the criterion's gap, with enough patients to have one, stays on the good side."""
+        return self.criterion.n_patients >= FEW_PATIENTS and self.criterion.low >= 0
 
     def text(self) -> str:
         """The check in a sentence."""
         who = f"by {self.reader}, which the search never asked" if self.reader else "with fresh noise"
-        verdict = "holds" if self.holds else "does not hold"
+        verdict = "it holds" if self.proven else self._missed
         return (
-            f"{self.target}: checked {who}, it {verdict}: {self.value:.4g} ({self.full:.4g} at full dose), "
+            f"{self.target}: checked {who}, {verdict}: {self.value:.4g} ({self.full:.4g} at full dose), "
             f"distance to the bound {self.gap}, {100 * self.share:.0f} % of patients reach it"
         )
+
+    @property
+    def _missed(self) -> str:
+        c = self.criterion
+        return "it does not hold" if c.n_patients >= FEW_PATIENTS and c.high < 0 else "not separated from the bound"
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +206,7 @@ class DoseAnswer:
             ],
             "certificates": [
                 {"target": str(c.target), "reader": c.reader, "value": c.value, "full": c.full, "gap": str(c.gap),
-                 "share": c.share, "holds": c.holds}
+                 "share": c.share, "holds": c.holds, "proven": c.proven}
                 for c in self.certificates
             ],
             "about": dict(self.about),

@@ -18,8 +18,9 @@ from taskct.evaluation.dose.subject import Reconstruct, Subject, subjects_from_c
 from taskct.evaluation.dose.target import CONVENTIONS, Target, parse_keep
 from taskct.evaluation.plan import Slices
 from taskct.evaluation.protocol import Protocol
-from taskct.evaluation.statistics import bootstrap_mean
+from taskct.evaluation.statistics import Interval, bootstrap_mean
 from taskct.evaluation.studies import Prepare
+from taskct.evaluation.task.panel import same_weights
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.task import FrozenTask
@@ -80,6 +81,7 @@ def optimise_dose(
         levels = [*levels, 1.0]
     if ctdi_vol_mgy is not None and not 0 < ctdi_vol_mgy < 1000:
         raise InputError(f"ctdi_vol_mgy expects the CTDIvol at full dose in mGy, got {ctdi_vol_mgy!r}")
+    _refuse_same_readers(readers or {}, certify or {})
     subjects = _subjects(cases, A, slices=slices, refine=refine, prepare=prepare, show=show)
     qualities = {t.key: quality_of(t, protocol=protocol, readers=readers) for t in targets}
     twins = {t.key: _twin(t) for t in targets if t.convention}
@@ -178,6 +180,7 @@ def _certify(
         defined = gap[np.isfinite(gap)]
         share = float((defined >= 0).mean()) if len(defined) else math.nan
         holds = bool(held(gap[:, None], held_by)[0] >= 0)
+        criterion = mean if isinstance(held_by, str) else share_interval(gap, again.patients, float(held_by), seed)
         found.append(
             Certificate(
                 target,
@@ -188,6 +191,7 @@ def _certify(
                 share,
                 holds,
                 values[:, 0],
+                criterion,
             )
         )
     return found
@@ -237,6 +241,26 @@ def _interval(
     return tuple(float(v) if math.isfinite(v) else math.nan for v in (low, high))  # type: ignore[return-value]
 
 
+def share_interval(gap: np.ndarray, patients: Sequence[str], share: float, seed: int) -> Interval:
+    """Of the gap that a share of patients reaches, over resampled patients: percentiles, an order statistic has no mean."""
+    names = np.array(patients)
+    members = [gap[names == n] for n in dict.fromkeys(patients)]
+    members = [m[np.isfinite(m)] for m in members if np.isfinite(m).any()]
+    n, values = len(members), int(np.isfinite(gap).sum())
+    if not n:
+        return Interval(math.nan, math.nan, math.nan, 0, 0, method="percentile")
+    centre = float(held(np.concatenate(members)[:, None], share)[0])
+    if n < 2:
+        return Interval(centre, math.nan, math.nan, n, values, method="percentile")
+    rng = np.random.default_rng(derive_seed(seed, "share", n))
+    found = [
+        float(held(np.concatenate([members[k] for k in draw])[:, None], share)[0])
+        for draw in rng.integers(0, n, (RESAMPLES, n))
+    ]
+    low, high = np.quantile(found, [0.025, 0.975])
+    return Interval(centre, float(low), float(high), n, values, method="percentile")
+
+
 def _confirmed(levels: np.ndarray, gap: np.ndarray, patients: Sequence[str]) -> float:
     """Lowest measured dose from which on the interval of the mean difference stays on the good side; NaN if none."""
     found = math.nan
@@ -262,6 +286,16 @@ def _hint(target: Target, other: Target, values: np.ndarray, held_by: str | floa
         f"in {other.key} the same images reach {np.nanmean(values[:, -1]):.4g} {target.unit}".rstrip()
         + f" at full dose; was {other} meant?"
     )
+
+
+def _refuse_same_readers(asked: Mapping[str, FrozenTask], certify: Mapping[str, FrozenTask]) -> None:
+    for name, one in certify.items():
+        for own, other in asked.items():
+            if one is other or same_weights(one, other):
+                raise InputError(
+                    f"certify: reader {name!r} is {own!r}, which the search asks, with the same weights; take one trained "
+                    "from another seed, better with another architecture"
+                )
 
 
 def _refuse_blind(target: Target, full: np.ndarray, reader: str) -> None:
