@@ -154,7 +154,7 @@ def test_a_certificate_asks_a_reader_that_the_search_did_not_ask() -> None:
 def certificate(gaps: list[float], held_by: str | float = "mean") -> Certificate:
     values, names = np.array(gaps), tuple("abcdefgh"[: len(gaps)])
     mean = bootstrap_mean(values, names)
-    criterion = mean if held_by == "mean" else share_interval(values, names, float(held_by), 0)
+    criterion = mean if held_by == "mean" else share_interval(values, names, float(held_by))
     return Certificate(parse_target("rmse_hu<=20"), "", 1.0, 1.0, mean, 1.0, True, values, criterion)
 
 
@@ -168,7 +168,21 @@ def test_it_holds_only_where_the_interval_does() -> None:
     assert not unsure.proven and ", not separated from the bound:" in unsure.text()
     assert not missed.proven and ", it does not hold:" in missed.text()
     assert not certificate([1, 2, 3]).proven  # too few
-    assert not certificate([5, 5, 5, 5, 5, -9], 1.0).proven and certificate([5, 5, 5, 5, 5, 1], 1.0).proven
+    assert not certificate([5, 5, 5, 5, 5, -9], 0.5).proven and certificate([5, 5, 5, 5, 5, 1], 0.5).proven
+
+
+def test_a_share_of_patients_is_confirmed_by_its_own_interval() -> None:
+    names = [f"p{k}" for k in range(40)]
+    gap = np.arange(40.0)
+    rng = np.random.default_rng(0)
+    # the true 10 % quantile of a normal gap lies in the interval in 95 % of studies or more: order statistics are discrete
+    studies = [share_interval(rng.normal(size=60), [str(k) for k in range(60)], 0.9) for _ in range(300)]
+    inside = [i.low <= -1.2816 and not i.high < -1.2816 for i in studies]
+    assert 0.93 <= np.mean(inside) <= 1
+    assert share_interval(gap, names, 0.9).low == 0 and share_interval(gap, names, 0.9).mean == 4
+    assert math.isnan(share_interval(gap[:35], names[:35], 0.9).low) and math.isnan(share_interval(gap, names, 1.0).low)
+    answer = optimise_dose(smooth, SUBJECTS, None, Dose(1e6), keep=NOISE, held_by=1.0, show=False)
+    assert answer.reached and "not confirmed at any measured dose" in answer.text  # six patients do not speak for all
 
 
 def test_a_reader_is_asked_for_the_class_by_its_name() -> None:

@@ -26,7 +26,7 @@ class TargetAnswer:
 
     levels, values   photons (L,) and the quality (N, L) of every patient; `gap`: its distance to the bound, good side positive
     photons          where the criterion is met; `low` to `high`: 95 % interval over patients, NaN beyond what was measured
-    confirmed        lowest measured dose from which on the interval of the mean gap stays above 0; NaN if none
+    confirmed        lowest measured dose from which on the interval of the gap (mean, or that of the share) stays above 0
     needed           photons of each patient alone, (N,)
     """
 

@@ -105,7 +105,7 @@ def optimise_dose(
         _refuse_blind(target, values[:, -1], next(iter(readers or {}), ""))
         found = reached_at(curves.levels, held(gap, held_by))
         low, high = _interval(curves.levels, gap, curves.patients, held_by, seed)
-        confirmed = _confirmed(curves.levels, gap, curves.patients)
+        confirmed = _confirmed(curves.levels, gap, curves.patients, held_by)
         other = twins.get(target.key)
         hint = _hint(target, other, curves.values[other.key], held_by) if other and math.isnan(found) else ""
         answers.append(
@@ -180,7 +180,7 @@ def _certify(
         defined = gap[np.isfinite(gap)]
         share = float((defined >= 0).mean()) if len(defined) else math.nan
         holds = bool(held(gap[:, None], held_by)[0] >= 0)
-        criterion = mean if isinstance(held_by, str) else share_interval(gap, again.patients, float(held_by), seed)
+        criterion = mean if isinstance(held_by, str) else share_interval(gap, again.patients, float(held_by))
         found.append(
             Certificate(
                 target,
@@ -241,31 +241,39 @@ def _interval(
     return tuple(float(v) if math.isfinite(v) else math.nan for v in (low, high))  # type: ignore[return-value]
 
 
-def share_interval(gap: np.ndarray, patients: Sequence[str], share: float, seed: int) -> Interval:
-    """Of the gap that a share of patients reaches, over resampled patients: percentiles, an order statistic has no mean."""
-    names = np.array(patients)
-    members = [gap[names == n] for n in dict.fromkeys(patients)]
-    members = [m[np.isfinite(m)] for m in members if np.isfinite(m).any()]
-    n, values = len(members), int(np.isfinite(gap).sum())
+def share_interval(gap: np.ndarray, patients: Sequence[str], share: float) -> Interval:
+    """Of the gap that a share of patients reaches: 95 % by order statistics, each patient by his worst value.
+
+    The number of patients below a quantile is binomial, whatever the distribution (David and Nagaraja, Order Statistics,
+    section 7.1). An end is NaN where there are too few patients: 90 % of them needs 36, all of them can be proven by none.
+    """
+    names, defined = np.array(patients), np.isfinite(gap)
+    worst = np.sort([gap[defined & (names == n)].min() for n in dict.fromkeys(names[defined])])
+    n, values = len(worst), int(defined.sum())
     if not n:
-        return Interval(math.nan, math.nan, math.nan, 0, 0, method="percentile")
-    centre = float(held(np.concatenate(members)[:, None], share)[0])
-    if n < 2:
-        return Interval(centre, math.nan, math.nan, n, values, method="percentile")
-    rng = np.random.default_rng(derive_seed(seed, "share", n))
-    found = [
-        float(held(np.concatenate([members[k] for k in draw])[:, None], share)[0])
-        for draw in rng.integers(0, n, (RESAMPLES, n))
-    ]
-    low, high = np.quantile(found, [0.025, 0.975])
-    return Interval(centre, float(low), float(high), n, values, method="percentile")
+        return Interval(math.nan, math.nan, math.nan, 0, 0, method="order statistics")
+    below = np.cumsum([math.comb(n, k) * (1 - share) ** k * share ** (n - k) for k in range(n + 1)])
+    low, high = int((below <= 0.025).sum()), int((below < 0.975).sum()) + 1  # ranks, from 1
+    return Interval(
+        float(held(gap[:, None], share)[0]),
+        float(worst[low - 1]) if low >= 1 else math.nan,
+        float(worst[high - 1]) if high <= n else math.nan,
+        n,
+        values,
+        method="order statistics",
+    )
 
 
-def _confirmed(levels: np.ndarray, gap: np.ndarray, patients: Sequence[str]) -> float:
-    """Lowest measured dose from which on the interval of the mean difference stays on the good side; NaN if none."""
+def _confirmed(levels: np.ndarray, gap: np.ndarray, patients: Sequence[str], held_by: str | float) -> float:
+    """Lowest measured dose from which on the interval of what is asked stays on the good side; NaN if none.
+
+    What is asked: the mean difference to the bound, or that which a share of patients reaches.
+    """
     found = math.nan
     for j in reversed(range(len(levels))):
-        if not bootstrap_mean(gap[:, j], patients).low >= 0:
+        column = gap[:, j]
+        asked = bootstrap_mean(column, patients) if isinstance(held_by, str) else share_interval(column, patients, held_by)
+        if not asked.low >= 0:
             break
         found = float(levels[j])
     return found
