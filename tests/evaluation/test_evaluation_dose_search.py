@@ -198,6 +198,19 @@ def test_a_reader_is_asked_for_the_class_by_its_name() -> None:
         TaskDice(named, "body")(far[0], far[0].mu)
 
 
+def test_full_dose_is_what_the_dose_uses() -> None:
+    whole = optimise_dose(smooth, SUBJECTS[:2], None, Dose(1e5), keep=NOISE, lowest=1 / 4, show=False)
+    part = optimise_dose(smooth, SUBJECTS[:2], None, Dose(1e6, fraction=0.1), keep=NOISE, lowest=1 / 4, show=False)
+    assert part.targets[0].levels.tolist() == whole.targets[0].levels.tolist() == [25000, 50000, 100000]
+    assert part.fraction == whole.fraction
+
+
+@pytest.mark.parametrize(("more", "said"), [({"fractions": []}, "at least one of fractions"), ({"draws": 0}, "draws of 1 or")])
+def test_nothing_to_measure_is_refused(more: dict[str, object], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        optimise_dose(smooth, SUBJECTS[:1], None, Dose(1e5), keep=NOISE, show=False, **more)  # type: ignore[arg-type]
+
+
 def test_one_patient_gets_a_dose_and_no_confirmation() -> None:
     case = Case(torch.zeros(2, SIZE, SIZE), (1.0, 10.0, 10.0), case_id="water")
     answer = optimise_dose(smooth, [case], A, Dose(1e6), keep="noise_sd_hu<=500", refine=1, show=False)

@@ -49,19 +49,19 @@ def optimise_dose(
     seed: int = 0,
     show: bool | None = None,
 ) -> DoseAnswer:
-    """The least fraction of `dose` at which `model`, any callable (p, A) -> mu, keeps the qualities of `keep`.
+    """The least fraction of full dose, `dose.used_photons`, at which `model`, any callable (p, A) -> mu, keeps `keep`.
 
     keep        {"tumour.dice": 0.95}: 95 % of what full dose gives; {"psnr[image range]": 38.57}; texts such as
                 "rmse_hu<=20", "noise_sd_hu[liver]<=12", "tumour.dice>=0.95*full" (`parse_keep`)
     readers     frozen tasks for CLASS.dice, the first one decides; `certify`: others, asked at the dose found only
     held_by     "mean" over patients, or the share of patients that must reach the bound (0.9)
-    fractions   doses to measure, as fractions of `dose.photons`; by default octaves from 1 down to `lowest`
+    fractions   doses to measure, as fractions of `dose.used_photons`; by default octaves from 1 down to `lowest`
     cases       cases with the projector or function `A`, or subjects that are ready (A is then None)
     ctdi_vol_mgy    CTDIvol of the scan at full dose, if known: the answer is then in mGy as well
 
     Every scan has exact Poisson counts, the same noise at all doses; the dose that is found is scanned again with other noise.
-    readers     frozen tasks for CLASS.dice, the first one decides; `certify`: others, asked at the end only
-    interval of the difference to the bound stays on the good side: non-inferiority, the margin being what the target gives
+    `confirmed` is the lowest measured dose from which on, and the check is `proven` where, the 95 % interval over patients of
+    the difference to the bound stays on the good side: non-inferiority, the margin being what the target gives
     up. A bound that is not met at full dose is said to be unreachable, with the best that was reached.
 
     >>> import torch
@@ -74,6 +74,11 @@ def optimise_dose(
     (True, True)
     """
     targets = parse_keep(keep)
+    dose = Dose(dose.used_photons, electronic_std=dose.electronic_std)  # what is called full dose from here on
+    if draws < 1:
+        raise InputError(f"optimise_dose expects draws of 1 or more, the noises that are averaged at a dose, got {draws!r}")
+    if fractions is not None and not len(fractions):
+        raise InputError("optimise_dose expects at least one of fractions, or None for octaves, got none")
     levels = sorted(fractions) if fractions is not None else _octaves(lowest)
     if levels[0] <= 0 or levels[-1] > 1:
         raise InputError(f"optimise_dose expects fractions above 0 and up to 1, got {levels[0]:g} to {levels[-1]:g}")
