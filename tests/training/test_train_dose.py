@@ -11,6 +11,7 @@ from small_training import make_images, make_model, make_projector, make_task, w
 from taskct.core.errors import ConfigError, InputError
 from taskct.evaluation.dose import Subject, parse_target
 from taskct.physics.modulation import ScannerLimits
+from taskct.physics.projector import Projector
 from taskct.recon.fbp import fbp
 from taskct.training import CleanScans
 from taskct.training.dose import (
@@ -137,6 +138,21 @@ def test_a_patient_unlike_the_others_gets_the_fixed_dose(tmp_path: Path) -> None
         assert "outside what the dose was learnt from" in advice.text
 
 
+def test_another_beam_or_grid_gets_the_fixed_dose_with_the_reason(tmp_path: Path) -> None:
+    done = run(tmp_path / "run", model=Classical(fbp), image_weight=0.0, electronic_std=7.0)
+    assert load_dose(done.run).electronic_std == 7.0
+    usual = subject_of(CleanScans(make_images(4, seed=2, prefix="check"), make_projector(), show=False))
+    strategy = load_strategy(done.run)
+    assert strategy.advise(usual).reason == ""
+    A = usual.A
+    fewer = Projector(A.grid, replace(A.beam, views=12))
+    wider = Projector(replace(A.grid, spacing_mm=tuple(2 * s for s in A.grid.spacing_mm)), A.beam)
+    for other, said in ((fewer, "a beam of views = 24, not 12"), (wider, "a grid of")):
+        advice = strategy.advise(Subject("x", usual.mu, other(usual.mu), other, (0, 1)))
+        assert advice.outside and advice.mean_photons == 4096 and math.isnan(advice.forecast)
+        assert said in advice.text and "fixed dose of 4096 photons" in advice.text
+
+
 def test_the_domain_holds_its_patients_and_nobody_before_it_has_learnt() -> None:
     x = torch.randn(40, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) @ torch.diag(
         torch.tensor([1.0, 10.0, 0.1], dtype=torch.float64)
@@ -203,6 +219,13 @@ def test_every_quality_has_a_gradient_to_the_image(text: str) -> None:
     assert found.shape == (2,)
     (gradient,) = torch.autograd.grad(found.sum(), image)
     assert torch.isfinite(gradient).all() and gradient.abs().sum() > 0
+
+
+def test_several_processes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("taskct.training.dose.loop.world", lambda: 2)
+    with pytest.raises(ConfigError, match="trained in one process, got 2; start it without torchrun"):
+        run(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_cannot_be_trained_is_refused(tmp_path: Path) -> None:

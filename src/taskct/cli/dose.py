@@ -160,21 +160,20 @@ def _train(config: Path, out: Path, change: list[str], *, given: bool) -> None:
     from taskct.core.errors import InputError
     from taskct.core.runs import load_run
     from taskct.training.dose.plan import read_dose_plan, run_dose_plan
-    from taskct.training.processes import processes_of_torchrun, rank
+    from taskct.training.processes import processes_of_torchrun
 
     if given:
         raise InputError(f"{config}: a config trains a dose and takes no --keep or --ct; its [held] names the target")
     plan = read_dose_plan(config, parse_assignments(change))
     with processes_of_torchrun():
         done = run_dose_plan(plan, out)
-        if rank() == 0:
-            scores = [line for line in load_run(out).metrics() if line["kind"] == "validation"]
-            if scores:
-                best = min(scores, key=lambda line: line["total"])
-                typer.echo(
-                    f"validation at step {best['step']}: {best['dose']:.3g} of the reference dose, "
-                    f"{100 * best['share']:.0f} % of patients reach {done.target}"
-                )
+        scores = [line for line in load_run(out).metrics() if line["kind"] == "validation"]
+        if scores:
+            best = min(scores, key=lambda line: line["total"])
             typer.echo(
-                f"{out}: weights.safetensors, metrics.csv, config.toml; {done.trained.steps} steps ({done.trained.stopped})"
+                f"validation at step {best['step']}: {best['dose']:.3g} of the reference dose, "
+                f"{100 * best['share']:.0f} % of patients reach {done.target}"
             )
+        typer.echo(
+            f"{out}: weights.safetensors, metrics.csv, config.toml; {done.trained.steps} steps ({done.trained.stopped})"
+        )

@@ -95,6 +95,8 @@ def train_dose(  # noqa: PLR0917  (the nouns of a dose training)
 
     Raises InputError for patients in two parts, missing labels or reader; ConfigError for a run that was begun with others.
     """
+    if world() > 1:  # constraints are of the whole batch: gaps of one process would move its multiplier alone
+        raise ConfigError(f"a dose is trained in one process, got {world()}; start it without torchrun")
     chosen = from_dict(TrainSettings, settings)
     held = parse_target(target) if isinstance(target, str) else target
     known = dict(classes or {})
@@ -111,8 +113,6 @@ def train_dose(  # noqa: PLR0917  (the nouns of a dose training)
     refuse_leaks(images, seen, held_out)
     if surrogate.needs_labels and (images.labels is None or (seen is not None and seen.labels is None)):
         raise InputError(f"{held}: needs labels of all training and validation images")
-    if chosen.batch % world():
-        raise ConfigError(f"{world()} processes share a batch evenly, got batch={chosen.batch}; take a multiple of {world()}")
     reference = reference_photons or spec.fallback_photons
     full = full_photons or spec.highest_photons
     facts = {

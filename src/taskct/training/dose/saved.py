@@ -10,6 +10,8 @@ from taskct.core.config import from_dict
 from taskct.core.errors import InputError
 from taskct.core.runs import Run, load_run
 from taskct.evaluation.dose.target import parse_target
+from taskct.geometry import Grid
+from taskct.geometry.config import beam_from_config
 from taskct.nets.weights import load_weights
 from taskct.physics.modulation import ScannerLimits
 from taskct.recon.fbp import fbp
@@ -30,14 +32,24 @@ def load_dose(run: Run | str | os.PathLike[str], *, model: nn.Module | None = No
     if model is None:
         model = make_model(run.config["model"]) if "model" in run.config else Classical(fbp)
     held = run.config.get("held", {})
-    system = DoseSystem(DoseModule(spec), model, noise=held.get("noise", "pre-log"))
+    system = DoseSystem(
+        DoseModule(spec), model, noise=held.get("noise", "pre-log"), electronic_std=float(held.get("electronic_std", 0.0))
+    )
     load_weights(system, run.load_tensors("weights.safetensors")[0], what=str(run.folder))
     return system.eval()
 
 
 def load_strategy(run: Run | str | os.PathLike[str], *, limits: ScannerLimits | None = None) -> LearnedDose:
-    """The strategy of a finished dose training."""
+    """The strategy of a finished dose training, for scans with the beam and the grid that it was trained with."""
     run = run if isinstance(run, Run) else load_run(run)
     held = run.config["held"]
     system = load_dose(run)
-    return LearnedDose(system.dose, parse_target(held["target"]), float(held["unit"]), limits)
+    beam, grid = run.config.get("beam"), run.config.get("grid")
+    return LearnedDose(
+        system.dose,
+        parse_target(held["target"]),
+        float(held["unit"]),
+        limits,
+        beam=beam_from_config(beam) if beam else None,
+        grid=Grid(tuple(grid["shape"]), tuple(grid["spacing_mm"])) if grid else None,
+    )

@@ -13,7 +13,6 @@ from taskct.training.dose.objective import DoseBatch
 from taskct.training.dose.prior import PriorInfo
 from taskct.training.images import CleanScans
 from taskct.training.loop import Order
-from taskct.training.processes import rank, world
 from taskct.training.settings import TrainSettings
 
 
@@ -79,10 +78,9 @@ class DoseSource:
         self.order = Order(len(patients), settings.batch, settings.seed)
 
     def batch(self, step: int) -> DoseBatch:
-        """This process's share of the patients of a step."""
-        share = self.settings.batch // world()
-        mine = self.order.take(step)[rank() * share : (rank() + 1) * share]
-        return self.patients.take(mine, self.device, noise=derive_seed(self.settings.seed, "dose", step, rank()), step=step)
+        """The patients of a step."""
+        noise = derive_seed(self.settings.seed, "dose", step, 0)
+        return self.patients.take(self.order.take(step), self.device, noise=noise, step=step)
 
     def validation(self) -> Iterator[DoseBatch]:
         """All validation patients, with noise that stays the same."""
