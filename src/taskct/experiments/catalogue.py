@@ -94,7 +94,7 @@ def _open_folder(folder: Path, name: str, settings: Mapping[str, Any], *, overwr
         begun = load_run(folder).config.get("experiment", {}).get("name")
         if begun != name:
             raise OutputExistsError(
-                f"{folder}: is a run of {begun or 'another kind'}, not of {name}; choose another name, or lose it by --overwrite"
+                f"{folder}: is a run of {begun or 'another kind'}, not of {name}; choose another name, or --overwrite it"
             )
         return
     if folder.exists() and not folder.is_dir():
