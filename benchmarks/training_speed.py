@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from taskct.core.precision import autocast, computes_bf16
 from taskct.geometry import Grid, ParallelBeam
 from taskct.geometry.presets import lodopab
 from taskct.physics.dose import Dose
@@ -53,7 +54,8 @@ def main() -> None:
     else:
         grid, beam = lodopab()
         A, batch = Projector(grid, beam), 2 if device.type == "cpu" else 16
-    head = f"{words.size} x {words.size} pixels, {A.p_shape[0]} views x {A.p_shape[1]} columns, batch {batch}, bf16 autocast, "
+    precision = "bf16 autocast" if computes_bf16(device) else "float32"
+    head = f"{words.size} x {words.size} pixels, {A.p_shape[0]} views x {A.p_shape[1]} columns, batch {batch}, {precision}, "
     lines = [head + ("one CPU thread" if device.type == "cpu" else torch.cuda.get_device_name()), ""]
     lines += [
         "| model | objective | images/s | ms a step | simulation | projector | network |",
@@ -97,7 +99,7 @@ def row(name: str, model: nn.Module, task: str, A: Projector, *, batch: int, ste
         before = now(device)
         scan = source.batch(step)
         spent["simulation"] += now(device) - before
-        with torch.autocast(device.type, torch.bfloat16):
+        with autocast(device):
             loss, _ = learner(scan)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

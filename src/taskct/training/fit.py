@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from taskct.core.errors import ConfigError, DataError
+from taskct.core.precision import autocast
 from taskct.core.progress import track
 from taskct.core.runs import Run
 from taskct.core.seeds import derive_seed
@@ -113,7 +114,7 @@ def fit(
                 group["lr"] = group["full_lr"] * share
             batch = source.batch(step)
             buffers = [b.clone() for b in learner.buffers()]
-            with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+            with autocast(device, settings.precision):
                 loss, parts = shared(batch)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
@@ -203,7 +204,7 @@ def _validate(
     sums: dict[str, float] = {}
     count = 0
     for batch in source.validation():
-        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+        with torch.no_grad(), autocast(device, settings.precision):
             answered = learner.answer(learner.model, batch)
             scores = learner.objective.measure(answered, final_step=settings.steps)
         scores |= measure(answered) if measure else {}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from taskct.core.errors import ConfigError
+from taskct.core.precision import Precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +19,7 @@ class TrainSettings:
     reader_lr         learning rate of readers in joint training; `lr` when not given
     weight_decay      decoupled (AdamW)
     clip_norm         the gradient's norm is cut to this; 0: never
-    precision         "bf16" (autocast, weights in float32) or "float32"
+    precision         "bf16" (autocast, weights in float32), "float32", or "auto": bf16 where the device computes in it
     ema               decay of the running mean of the weights, which is what is kept; 0: none
     keep              "best" weights by validation, or "last"
     validate_every    steps between validations; `patience` of them without a gain of `least_gain` (relative) end it, 0: never
@@ -36,7 +37,7 @@ class TrainSettings:
     warmup_steps: int = 30
     final_lr_share: float = 0.02
     clip_norm: float = 5.0
-    precision: Literal["bf16", "float32"] = "bf16"
+    precision: Precision = "auto"
     ema: float = 0.99
     keep: Literal["best", "last"] = "best"
     log_every: int = 50

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from taskct.core.precision import autocast
 from taskct.core.seeds import derive_seed
 from taskct.experiments.task_adaptive.arms import LOSSES, MODELS, Arm, objective_of
 from taskct.experiments.task_adaptive.material import (
@@ -163,10 +164,10 @@ def _rhythm(steps: int) -> dict[str, Any]:
 
 
 def _fast(reconstruct: Reconstruct) -> Reconstruct:
-    """In bfloat16 inside, as it was trained."""
+    """In the precision in which it was trained."""
 
     def run(p: Tensor, A: Projector) -> Tensor:
-        with torch.autocast(p.device.type, torch.bfloat16):
+        with autocast(p.device):
             return reconstruct(p, A).float()
 
     if isinstance(reconstruct, nn.Module):
