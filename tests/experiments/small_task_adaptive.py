@@ -9,8 +9,9 @@ from taskct.experiments import run_steps
 from taskct.experiments.task_adaptive import TaskAdaptive, task_adaptive_steps
 
 SIZES: dict[str, Any] = {
-    "train_patients": 8,
-    "fresh_patients": 6,
+    "reader_patients": 8,
+    "train_patients": 6,
+    "widths": (8, 16),
     "validation_patients": 2,
     "test_patients": 5,
     "slices": 3,

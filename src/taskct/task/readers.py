@@ -93,10 +93,11 @@ def load_reader(run: Run | str | os.PathLike[str], *, name: str = "") -> FrozenT
 READERS: dict[str, Callable[..., nn.Module]] = {
     "unet": lambda classes, dims=2: UNet(1, classes, widths=(16, 32, 64, 96), skip_channels=None, dims=dims),
     "unet_wide": lambda classes, dims=2: UNet(1, classes, widths=(24, 48, 96, 128), skip_channels=None, dims=dims),
+    "unet_small": lambda classes: UNet(1, classes, widths=(16, 32, 64, 96), skip_channels=None, unshuffle=2),
     "unet_fast": lambda classes: UNet(1, classes, widths=(32, 64, 96), skip_channels=None, unshuffle=2),
     "unet_fast_wide": lambda classes: UNet(1, classes, widths=(40, 80, 120, 160), skip_channels=None, unshuffle=2),
     "unet_thin": lambda classes, dims=2: UNet(1, classes, widths=(8, 24, 48, 96), skip_channels=None, dims=dims),
     "residual": partial(ResidualNet, 1, width=24, blocks=5),
     "residual_fast": lambda classes: Folded(partial(ResidualNet, width=28, blocks=4), 1, classes),
 }
-ONLY_2D = ("unet_fast", "unet_fast_wide", "residual_fast")  # folding pixels into channels is written for slices
+ONLY_2D = ("unet_small", "unet_fast", "unet_fast_wide", "residual_fast")  # folding pixels into channels is written for slices

@@ -64,6 +64,11 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.mu)
 
+    def __getitem__(self, part: slice) -> ImageSet:
+        """Some of the images, in their order; a view, nothing is copied."""
+        labels = None if self.labels is None else self.labels[part]
+        return ImageSet(self.mu[part], self.patient_ids[part], labels, self.ids[part])
+
     @classmethod
     def from_cases(cls, cases: Sequence[Case], *, slices: slice | None = None, labelled_only: bool = False) -> ImageSet:
         """All slices of some cases of one grid (or those of `slices`); `labelled_only` leaves out slices without any label."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,34 +12,49 @@ from taskct.evaluation.task import random_reader
 from taskct.task import FrozenTask
 from taskct.training import FeaturePenalty, ImageError, LabelPenalty, Objective, ShakenPenalty, convex
 
-_FOLDED = {"widths": [32, 64, 96], "norm": "batch", "unshuffle": 2, "skip_channels": 16}
+_FOLDED = {"norm": "batch", "unshuffle": 2, "skip_channels": 16}
 
 
 class Model(NamedTuple):
-    """A reconstructor: its name in tables, and the config that `make_model` builds it from."""
+    """A reconstructor: its name in tables, the config that `make_model` builds it from, and what its steps cost.
+
+    `unets`: it is made of U-Nets, which get the experiment's `widths`; `cost` is that of a step in those of FBP + U-Net.
+    """
 
     label: str
     config: Mapping[str, Any]
+    unets: bool = True
+    cost: float = 1.0
+
+    def build(self, widths: Sequence[int]) -> dict[str, Any]:
+        """The config, of the experiment's size."""
+        return {**self.config, **({"widths": list(widths)} if self.unets else {})}
 
 
 MODELS: dict[str, Model] = {
     "unet": Model("FBP + U-Net", {"kind": "fbp_unet", **_FOLDED}),
-    "unrolled": Model("ItNet", {"kind": "itnet", "iterations": 2, "shared": False, **_FOLDED}),
-    "lpd": Model("Learned Primal-Dual", {"kind": "primal_dual", "iterations": 3, "width": 16, "primal": 4, "dual": 4}),
+    "unrolled": Model("ItNet", {"kind": "itnet", "iterations": 2, "shared": False, **_FOLDED}, cost=1.8),
+    "lpd": Model(
+        "Learned Primal-Dual",
+        {"kind": "primal_dual", "iterations": 3, "width": 16, "primal": 4, "dual": 4},
+        unets=False,
+        cost=4.5,
+    ),
 }
 
 
 class Loss(NamedTuple):
     """What an arm is trained for after the image error alone: by the objective `make(reader)`, unless a reader learns along.
 
-    `kind` is "image", "task" or "control"; `fresh` trains on patients from whom the readers have not learnt.
+    `kind` is "image", "task" or "control"; `known` goes on with the patients from whom the readers learnt, and not with
+    the reconstructions' own.
     """
 
     label: str
     about: str
     kind: str
     make: Callable[[FrozenTask], Objective] | None = None
-    fresh: bool = False
+    known: bool = False
 
     @property
     def task(self) -> bool:
@@ -69,25 +84,31 @@ LOSSES: dict[str, Loss] = {  # those that decide first
         "task",
         lambda reader: convex(ImageError(), FeaturePenalty(reader), alpha=0.9),
     ),
-    "label-fresh": Loss(
-        "label loss .5, fresh patients",
-        "the same on patients from whom the reader has not learnt",
-        "task",
-        _label(0.5),
-        fresh=True,
-    ),
-    "label-robust": Loss(
-        "label loss .5, fresh and shaken",
-        "and the reader sees the image moved, blurred and noisier, anew in each step",
+    "label-shaken": Loss(
+        "label loss .5, shaken",
+        "the label loss, whose reader sees the image moved, blurred and noisier, anew in each step",
         "task",
         lambda reader: convex(ImageError(), ShakenPenalty(reader), alpha=0.5),
-        fresh=True,
+    ),
+    "both": Loss(
+        "label and feature loss",
+        "and the penalty on the labels and the distance of the feature maps, half and half",
+        "task",
+        lambda reader: Objective(
+            {"image": (0.3, ImageError()), "task": (0.35, LabelPenalty(reader)), "feature": (0.35, FeaturePenalty(reader))}
+        ),
     ),
     "plain-long": Loss("image loss, longer", "image error, for as long as the label loss takes", "image", _plain),
-    "plain-fresh": Loss("image loss, fresh patients", "image error on those patients", "image", _plain, fresh=True),
     "joint": Loss("joint", "reconstruction and reader learn together", "task"),
     "label-0.25": Loss("label loss .25", "the same with alpha 0.25", "task", _label(0.25)),
     "label-0.9": Loss("label loss .9", "the same with alpha 0.9", "task", _label(0.9)),
+    "label-known": Loss(
+        "label loss .5, the reader's patients",
+        "the same, going on with the patients from whom the reader learnt",
+        "task",
+        _label(0.5),
+        known=True,
+    ),
     "random-network": Loss(
         "random network",
         "control: the label loss with a frozen network of random weights",

@@ -175,17 +175,12 @@ def _sequential(table: TaskTable, model: str) -> TaskTable:
 
 
 def _baselines(table: TaskTable, settings: TaskAdaptive) -> dict[str, str]:
-    """Method -> what it is compared with: its model's image loss on the same patients; among models, that of the first.
-
-    An arm that saw fresh patients has no baseline without the image loss on them: more patients alone may be its gain.
-    """
-    found = {}
-    for arm in settings.arms:
-        plain = Arm(arm.model, "plain-fresh" if LOSSES[arm.loss].fresh else "plain").method
-        if arm.loss == "plain-fresh":
-            plain = _plain(arm.model)
-        if arm.method in table.methods and plain in table.methods and arm.method != plain:
-            found[arm.method] = plain
+    """Method -> what it is compared with: its model's image loss; among models, that of the first."""
+    found = {
+        arm.method: _plain(arm.model)
+        for arm in settings.arms
+        if arm.loss != "plain" and arm.method in table.methods and _plain(arm.model) in table.methods
+    }
     first = _plain(settings.models[0])
     for model in settings.models[1:]:
         if _plain(model) in table.methods and first in table.methods:
@@ -259,14 +254,15 @@ def _notes(settings: TaskAdaptive) -> dict[str, str]:
     s = settings
     readers = ", ".join(s.readers[1:])
     return {
-        "patients": f"built-in abdominal cohort: {s.train_patients} train, {s.validation_patients} validation, "
-        f"{s.test_patients} test; {s.slices} slices each of {s.size} x {s.size} pixels of {cohort_of(s).pixel_mm[0]:.2f} mm",
+        "patients": f"built-in abdominal cohort: readers learn from {s.reader_patients}, reconstructions from "
+        f"{s.train_patients} others; {s.validation_patients} validation, {s.test_patients} test; {s.slices} slices each of "
+        f"{s.size} x {s.size} pixels of {cohort_of(s).pixel_mm[0]:.2f} mm",
         "scan": f"parallel beam, {s.views} views; exact Poisson noise at {', '.join(f'{n:g}' for n in s.photons)} photons per "
         "detector pixel; the truth projected on a grid twice as fine",
         "training": f"every reconstruction: {s.base_steps} steps of image error, then {s.task_steps} of its own "
         f"objective, {s.batch} images a step, doses drawn between the highest and the lowest",
         "readers": f"{s.reader} in the losses; never seen by a training: {readers}; {s.reader_steps} steps on full dose each; "
-        f"retrained for {s.retrain_steps} steps on a method's own low-dose images of {s.fresh_patients} other patients",
+        f"retrained for {s.retrain_steps} steps on a method's own low-dose images of those {s.train_patients} patients",
         "joint, sequential": "joint: reconstruction and reader descend together; sequential: the images of the image loss, "
         "with the reader that was retrained on them as its own",
         "controls": "a frozen network of random weights in the loss; the labels of other patients in the loss; in the panel a "

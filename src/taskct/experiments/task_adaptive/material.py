@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 import torch
 
 from taskct.core.runs import Run, is_run, load_run
-from taskct.core.units import to_mu
 from taskct.data.cohort import Cohort, CohortSettings
 from taskct.evaluation.task.controls import images_of_others
 from taskct.experiments.task_adaptive.settings import TaskAdaptive
@@ -20,7 +18,7 @@ from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.training import CleanScans, DoseRange, ImageSet
 
-PARTS = ("train", "validation", "test")
+PARTS = ("readers", "train", "validation", "test")
 REFINE = 2  # the truth is projected on a grid twice as fine: measured data know no pixels
 
 
@@ -62,26 +60,15 @@ def device() -> torch.device:
 
 
 def save_images(folder: Path, needed: Mapping[str, Path], *, settings: TaskAdaptive) -> None:
-    """Draw the patients and keep them."""
+    """Draw the patients and keep them: those of the readers, of the reconstructions, of validation and test."""
     run = load_run(folder) if is_run(folder) else Run.create(folder, {"patients": settings.patients})
     cohort = cohort_of(settings)
-    for part in PARTS:
+    known = settings.reader_patients * settings.slices
+    drawn = ImageSet.from_slices(cohort.slices("train"), show=False)
+    _save(run, "readers", drawn[:known])
+    _save(run, "train", drawn[known:])
+    for part in ("validation", "test"):
         _save(run, part, ImageSet.from_slices(cohort.slices(part), show=False))
-
-
-def save_fresh_images(folder: Path, needed: Mapping[str, Path], *, settings: TaskAdaptive) -> None:
-    """Draw as many more training patients, whom no reader learns from, and keep them as the part "train"."""
-    slices = cohort_of(replace(settings, train_patients=settings.train_patients + settings.fresh_patients)).slices("train")
-    numbers = range(settings.train_patients * settings.slices, len(slices))
-    items = [slices[i] for i in numbers]
-    images = ImageSet(
-        torch.stack([to_mu(hu).clamp_min(0) for hu, _, _ in items]),
-        tuple(slices.patient_ids[i] for i in numbers),
-        torch.stack([labels for _, labels, _ in items]).to(torch.uint8),
-        tuple(name for *_, name in items),
-    )
-    run = load_run(folder) if is_run(folder) else Run.create(folder, {"patients": {"train": settings.fresh_patients}})
-    _save(run, "train", images)
 
 
 def _save(run: Run, part: str, images: ImageSet) -> None:

@@ -11,7 +11,7 @@ from taskct.experiments.steps import Step
 from taskct.experiments.task_adaptive.arms import LOSSES, MODELS, Arm
 from taskct.experiments.task_adaptive.classical import tune_tv, tuned_tv
 from taskct.experiments.task_adaptive.gather import gather
-from taskct.experiments.task_adaptive.material import save_fresh_images, save_images
+from taskct.experiments.task_adaptive.material import save_images
 from taskct.experiments.task_adaptive.scoring import FULL_DOSE, score, score_bound
 from taskct.experiments.task_adaptive.settings import TaskAdaptive
 from taskct.experiments.task_adaptive.trainings import (
@@ -24,15 +24,14 @@ from taskct.experiments.task_adaptive.trainings import (
 )
 
 FBP, TV = "FBP", "TV, tuned"
-_DATA = "train_patients validation_patients test_patients slices size width_mm views photons seed"
+_DATA = "reader_patients train_patients validation_patients test_patients slices size width_mm views photons seed"
 _BASE_STEP_S, _LATER_STEP_S, _READER_STEP_S, _SCORE_S = 0.12, 0.2, 0.2, 60.0  # of a core, at 128 pixels
 
 
 def task_adaptive_steps(settings: TaskAdaptive) -> list[Step]:
     """All steps: a stop at any time leaves the table of what is done, and more arms or seeds only add to it."""
     plan = _Plan(settings)
-    plan.step("images", save_images, what=_DATA, about="drawing the patients", cost=30)
-    plan.fresh()
+    plan.step("images", save_images, what=_DATA, about="drawing the patients", cost=60)
     plan.reader(settings.reader)
     first = [a for a in settings.arms if a.model == settings.models[0] and a.loss in settings.main_losses and a.seed == 0]
     for arm in first:
@@ -109,22 +108,21 @@ class _Plan:
         """An arm's training, and the base that it begins from."""
         s = self.settings
         label = MODELS[arm.model].label
-        factor = 1.0 if arm.model == "unet" else 3.0
+        factor = MODELS[arm.model].cost
         self.step(
             arm.base,
             train_base,
             needs=("images",),
-            what="base_steps batch",
+            what="base_steps batch widths",
             about=f"{label} learns by image error, {s.base_steps} steps",
             cost=factor * _BASE_STEP_S * s.base_steps,
             arm=arm,
         )
-        fresh = (self.fresh(),) if LOSSES[arm.loss].fresh else ()
         steps = round(s.task_steps * s.label_cost) if arm.loss == "plain-long" else s.task_steps
         self.step(
             arm.name,
             train_arm,
-            needs=("images", f"reader-{s.reader}", arm.base, *fresh),
+            needs=("images", f"reader-{s.reader}", arm.base),
             what="task_steps batch" + (" label_cost" if arm.loss == "plain-long" else ""),
             about=f"{label}, {LOSSES[arm.loss].label}: {LOSSES[arm.loss].about}; {steps} steps",
             cost=factor * _LATER_STEP_S * steps,
@@ -134,11 +132,6 @@ class _Plan:
         self.trained += [n for n in (arm.base, arm.name) if n not in self.trained]
         return arm.name
 
-    def fresh(self) -> str:
-        """More patients, from whom no reader has learnt before."""
-        about = "drawing patients from whom no reader has learnt"
-        return self.step("fresh-images", save_fresh_images, what=f"{_DATA} fresh_patients", about=about, cost=30)
-
     def bound(self, name: str, method: str, *, of: Any, seed: int = UNTRAINED) -> None:
         """The reader retrained on a method's images, and what it reads there."""
         s = self.settings
@@ -146,7 +139,7 @@ class _Plan:
         trained = self.step(
             f"bound-{name}",
             retrain_reader,
-            needs=("images", self.fresh(), f"reader-{s.reader}", *own),
+            needs=("images", f"reader-{s.reader}", *own),
             what="retrain_steps batch",
             about=f"the reader learns to read these images, {s.retrain_steps} steps",
             cost=_LATER_STEP_S * s.retrain_steps,

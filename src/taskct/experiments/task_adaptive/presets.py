@@ -7,16 +7,16 @@ from typing import Any
 from taskct.experiments.task_adaptive.arms import LOSSES
 
 SMALL: dict[str, Any] = {
+    "reader_patients": 90,
     "train_patients": 90,
-    "fresh_patients": 90,
     "validation_patients": 6,
     "test_patients": 16,
     "slices": 6,
-    "size": 96,
-    "views": 120,
-    "readers": ("unet_fast", "unet_thin"),
-    "losses": tuple(name for name, loss in LOSSES.items() if not loss.fresh),  # twice the patients take twice the time
-    "other_losses": ("label-0.5", "feature"),
+    "size": 64,
+    "views": 80,
+    "widths": (16, 32, 64),
+    "readers": ("unet_small", "unet_thin"),
+    "other_losses": ("label-0.5",),
     "bounds": ("plain", "label-0.5"),
     "reader_steps": 400,
     "base_steps": 400,
@@ -25,11 +25,28 @@ SMALL: dict[str, Any] = {
     "audit": 6,
 }
 
+FULL: dict[str, Any] = {
+    "size": 96,
+    "views": 120,
+    "widths": (16, 32, 64),
+    "readers": ("unet_small", "unet_thin", "residual_fast"),
+    "models": ("unet", "unrolled", "lpd"),
+    "other_losses": ("label-0.5", "feature"),
+    "main_losses": ("plain", "label-0.5", "feature", "label-shaken"),
+    "bounds": ("plain", "label-0.5", "feature"),
+    "reader_steps": 1500,
+    "base_steps": 1500,
+    "task_steps": 500,
+    "retrain_steps": 600,
+}
+
 PRESETS: dict[str, dict[str, Any]] = {
     "small": SMALL,
-    "full": {},
+    "full": FULL,
     "gpu": {
+        "reader_patients": 420,
         "train_patients": 420,
+        "models": ("unet", "unrolled", "lpd"),
         "seeds": 3,
         "main_losses": tuple(LOSSES),
         "bounds": tuple(LOSSES),

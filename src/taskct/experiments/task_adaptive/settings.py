@@ -13,12 +13,13 @@ from taskct.task.readers import READERS
 class TaskAdaptive:
     """Settings of the experiment; every number that a result depends on.
 
-    *_patients    of the built-in cohort in each part; the fresh ones are for losses on patients that no reader learnt from;
-                  `slices` of each, `size` x `size` pixels
+    *_patients    of the built-in cohort: readers of full dose learn from their own, reconstructions (and readers that are
+                  retrained on them) from the training patients, whom no reader knows by heart; `slices` of each patient,
+                  `size` x `size` pixels
     photons       per detector pixel in air of the scans that are scored, the highest first; one network is trained for all
                   doses between them
     readers       of `task.readers.READERS`: the first is the one in the losses, the others are never seen by a training
-    models        the reconstructors, of MODELS
+    models        the reconstructors, of MODELS; `widths` of their U-Nets
     losses        of LOSSES, for the first model; `other_losses` for the others (the same when empty)
     seeds         trainings of the `main_losses` of each model; of the others there is one
     *_steps       of the readers, of the image loss alone, of each loss after that, and of retraining the reader
@@ -27,8 +28,8 @@ class TaskAdaptive:
     audit         test patients in whom lesions are put in and taken out
     """
 
+    reader_patients: int = 260
     train_patients: int = 260
-    fresh_patients: int = 260
     validation_patients: int = 12
     test_patients: int = 40
     slices: int = 8
@@ -38,6 +39,7 @@ class TaskAdaptive:
     photons: tuple[float, ...] = (65536.0, 16384.0)
     readers: tuple[str, ...] = ("unet_fast", "unet_thin", "residual_fast")
     models: tuple[str, ...] = ("unet", "unrolled")
+    widths: tuple[int, ...] = (32, 64, 96)
     losses: tuple[str, ...] = tuple(LOSSES)
     other_losses: tuple[str, ...] = ()
     main_losses: tuple[str, ...] = ("plain", "label-0.5")
@@ -69,8 +71,12 @@ class TaskAdaptive:
 
     @property
     def patients(self) -> dict[str, int]:
-        """How many in each part."""
-        return {"train": self.train_patients, "validation": self.validation_patients, "test": self.test_patients}
+        """How many in each part of the cohort; the readers' come before the reconstructions' in its training part."""
+        return {
+            "train": self.reader_patients + self.train_patients,
+            "validation": self.validation_patients,
+            "test": self.test_patients,
+        }
 
     @property
     def reader(self) -> str:

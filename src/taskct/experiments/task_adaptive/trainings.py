@@ -43,7 +43,7 @@ def train_full_dose_reader(folder: Path, needed: Mapping[str, Path], *, settings
     """A reader that learns from full-dose images."""
     train_reader(
         reader_spec(net),
-        images_of(needed["images"], "train"),
+        images_of(needed["images"], "readers"),
         folder,
         validation=images_of(needed["images"], "validation"),
         held_out=images_of(needed["images"], "test").patient_ids,
@@ -63,16 +63,16 @@ def train_base(folder: Path, needed: Mapping[str, Path], *, settings: TaskAdapti
     """A reconstruction for the image error alone: where all arms of its model and seed begin."""
     with torch.random.fork_rng():
         torch.manual_seed(derive_seed(settings.seed, "model", arm.seed))
-        model = make_model(MODELS[arm.model].config).to(device())
+        model = make_model(MODELS[arm.model].build(settings.widths)).to(device())
     image_loss = Objective({"image": (1.0, ImageError())})
     train(model, image_loss, *_what(needed, settings), folder, **_how(needed, settings, arm, settings.base_steps, lr=LR))
 
 
 def train_arm(folder: Path, needed: Mapping[str, Path], *, settings: TaskAdaptive, arm: Arm, steps: int) -> None:
     """The base, trained on for the arm's objective."""
-    model = make_model(MODELS[arm.model].config).to(device())
+    model = make_model(MODELS[arm.model].build(settings.widths)).to(device())
     reader = load_reader(needed[f"reader-{settings.reader}"])
-    data, A, doses = _what(needed, settings, fresh=LOSSES[arm.loss].fresh)
+    data, A, doses = _what(needed, settings, known=LOSSES[arm.loss].known)
     how = _how(needed, settings, arm, steps, lr=LATER_LR, warm_start=needed[arm.base])
     if arm.loss == "joint":
         spec = reader_spec(settings.reader)
@@ -92,13 +92,13 @@ def retrain_reader(
 ) -> None:
     """The reader of the losses, trained on with what a method makes of low-dose scans: the bound of what it shows.
 
-    It learns from fresh patients: on those whom it knows by heart it would learn nothing. `of` None: their full-dose images,
-    which says what more patients alone are worth.
+    It learns from patients whom it does not know by heart: on the others it would learn nothing. `of` None: their
+    full-dose images, which says what more patients alone are worth.
     """
     through = None if of is None else (_fast(of(needed)), projector_of(settings), dose_range(settings))
     train_reader(
         reader_spec(settings.reader),
-        images_of(needed["fresh-images"], "train"),
+        images_of(needed["images"], "train"),
         folder,
         validation=images_of(needed["images"], "validation"),
         held_out=images_of(needed["images"], "test").patient_ids,
@@ -138,16 +138,16 @@ def _untrained(net: str, settings: TaskAdaptive) -> nn.Module | None:
         return make_reader(reader_spec(net)).to(device())
 
 
-def _what(needed: Mapping[str, Path], settings: TaskAdaptive, *, fresh: bool = False) -> tuple[Any, Projector, Any]:
-    folder = needed["fresh-images" if fresh else "images"]
-    return scans_of(folder, "train", settings), projector_of(settings), dose_range(settings)
+def _what(needed: Mapping[str, Path], settings: TaskAdaptive, *, known: bool = False) -> tuple[Any, Projector, Any]:
+    part = "readers" if known else "train"
+    return scans_of(needed["images"], part, settings), projector_of(settings), dose_range(settings)
 
 
 def _how(needed: Mapping[str, Path], settings: TaskAdaptive, arm: Arm, steps: int, **more: Any) -> dict[str, Any]:
     return {
         "validation": scans_of(needed["images"], "validation", settings),
         "held_out": images_of(needed["images"], "test").patient_ids,
-        "config": {"model": dict(MODELS[arm.model].config)},
+        "config": {"model": MODELS[arm.model].build(settings.widths)},
         "steps": steps,
         "batch": settings.batch,
         "seed": derive_seed(settings.seed, "arm", arm.seed) % 2**31,
