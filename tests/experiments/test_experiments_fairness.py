@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
@@ -10,22 +11,28 @@ from small_task_adaptive import settings
 
 from taskct.evaluation.task import TaskTable
 from taskct.experiments.task_adaptive.gather import _baselines
-from taskct.experiments.task_adaptive.material import shuffled
+from taskct.experiments.task_adaptive.material import PARTS, images_of, save_images, shuffled
 from taskct.training import ImageSet
 
-FRESH, ON_FRESH = "FBP + U-Net, label loss .5, fresh patients", "FBP + U-Net, image loss, fresh patients"
+PLAIN, LABEL, UNROLLED = "FBP + U-Net, image loss", "FBP + U-Net, label loss .5", "ItNet, image loss"
 
 
 def baselines(*methods: str) -> dict[str, str]:
-    losses = ("plain", "label-0.5", "label-fresh", "plain-fresh")
     table = cast(TaskTable, SimpleNamespace(methods=methods))
-    return _baselines(table, settings(losses=losses))
+    return _baselines(table, settings(models=("unet", "unrolled"), losses=("plain", "label-0.5")))
 
 
-def test_an_arm_on_fresh_patients_is_compared_with_the_image_loss_on_the_same_patients() -> None:
-    plain, label = "FBP + U-Net, image loss", "FBP + U-Net, label loss .5"
-    assert baselines(plain, label, FRESH, ON_FRESH) == {label: plain, FRESH: ON_FRESH, ON_FRESH: plain}
-    assert FRESH not in baselines(plain, label, FRESH)  # more patients alone may be its gain
+def test_an_arm_is_compared_with_the_image_loss_of_its_own_model_and_models_by_their_image_losses() -> None:
+    assert baselines(PLAIN, LABEL, UNROLLED) == {LABEL: PLAIN, UNROLLED: PLAIN}
+    assert baselines(LABEL, UNROLLED) == {}  # nothing to compare with
+
+
+def test_no_reader_knows_a_patient_of_the_reconstructions_or_of_the_test(tmp_path: Path) -> None:
+    small = settings(reader_patients=3, train_patients=2)
+    save_images(tmp_path / "images", {}, settings=small)
+    patients = {part: set(images_of(tmp_path / "images", part).patient_ids) for part in PARTS}
+    assert {part: len(names) for part, names in patients.items()} == {"readers": 3, "train": 2, "validation": 2, "test": 5}
+    assert len(set().union(*patients.values())) == 12
 
 
 def test_shuffled_labels_are_those_of_other_patients() -> None:
