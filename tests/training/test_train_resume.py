@@ -20,7 +20,7 @@ from taskct.training.loop import ScanSource
 HERE = Path(__file__).parent
 
 
-def start(folder: Path, *, kill: int = -1, precision: str = "bf16", launcher: tuple[str, ...] = ()) -> int:
+def start(folder: Path, *, kill: int = -1, precision: str = "auto", launcher: tuple[str, ...] = ()) -> int:
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]), "OMP_NUM_THREADS": "1"}
     words = [sys.executable, *launcher, str(HERE / "training_job.py"), str(folder), str(kill), precision]
     return subprocess.run(words, env=env, check=False, timeout=120, capture_output=True).returncode
@@ -38,16 +38,17 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
-def test_a_run_killed_without_warning_ends_bit_equal_to_one_that_was_not(tmp_path: Path) -> None:
-    # dose range, read-out noise, dropout, BatchNorm, running mean, warm-up, joint reader and bf16 at once
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_a_run_killed_without_warning_ends_bit_equal_to_one_that_was_not(precision: str, tmp_path: Path) -> None:
+    # dose range, read-out noise, dropout, BatchNorm, running mean, warm-up and a joint reader at once
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    job(str(tmp_path / "whole"))
+    job(str(tmp_path / "whole"), precision=precision)
     torch.set_num_threads(threads)
     step = int.from_bytes(os.urandom(1), "big") % 8 + 3  # any step after the first state
-    assert start(tmp_path / "killed", kill=step) == -signal.SIGKILL
+    assert start(tmp_path / "killed", kill=step, precision=precision) == -signal.SIGKILL
     assert not load_run(tmp_path / "killed").path("weights.safetensors").exists()
-    assert start(tmp_path / "killed") == 0
+    assert start(tmp_path / "killed", precision=precision) == 0
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "killed")), f"killed at step {step}"
     lines = [[m["step"] for m in load_run(tmp_path / n).metrics() if m["kind"] == "validation"] for n in ("whole", "killed")]
     assert lines[0] == lines[1] == [4, 8, 12]
