@@ -263,3 +263,26 @@ def test_the_lodopab_configs_train_on_files_of_its_layout(tmp_path: Path, conven
     assert plan.held.target == f"psnr[{convention}]>=38.57"
     done = run_dose_plan(plan, tmp_path / "run", show=False)
     assert done.trained.steps == 1 and load_dose(done.run).dose.spec.lowest_photons == 256
+
+
+def test_a_module_with_a_rule_begins_as_that_rule_and_learns_to_leave_it(tmp_path: Path) -> None:
+    from taskct.evaluation.dose.strategies import TubeCurrentModulation
+    from taskct.simulate.scout import view_angles_rad
+
+    spec = replace(SMALL, harmonics=1, per="slice", rule="modulation", highest_photons=2.0**22)
+    scans = CleanScans(make_images(12, seed=1), make_projector(), show=False)
+    patients = PatientScans(scans, spec.prior)
+    module = DoseModule(spec)
+    angles = view_angles_rad(scans.A)
+    module.learn(patients.prior, angles)
+    course = module(patients.prior, slices=2, angles_rad=angles).log_air(24).exp().reshape(len(patients), 2, 24)
+    assert float(course.mean()) == pytest.approx(4096, rel=1e-3)  # float32
+    for k in range(len(patients)):
+        rule = TubeCurrentModulation(0.5)(subject_of(scans, k)).float()
+        assert torch.allclose(course[k] / course[0].mean(), rule / TubeCurrentModulation(0.5)(subject_of(scans)).float().mean(), rtol=1e-3)
+    done = run(tmp_path / "run", spec=spec, model=Classical(fbp), image_weight=0.0, lr=1e-2, ema=0.0, keep="last")
+    assert not torch.allclose(done.system.dose.exponents, torch.full((3,), 0.5), atol=1e-3)
+    again = load_dose(done.run).dose
+    assert torch.equal(again.usual_path, done.system.dose.usual_path)
+    with pytest.raises(ConfigError, match="rule = 'modulation' expects per = 'slice'"):
+        replace(SMALL, rule="modulation")

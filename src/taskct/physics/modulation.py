@@ -118,10 +118,14 @@ def harmonic_modulation(coefficients: Tensor, angles_rad: Tensor) -> Tensor:
     count = coefficients.shape[-1] // 2
     if coefficients.ndim != 2 or coefficients.shape[1] != 2 * count or count < 1:
         raise GeometryError(f"harmonic_modulation expects coefficients (B, 2 K), got {tuple(coefficients.shape)}")
-    order = 2 * torch.arange(1, count + 1, device=angles_rad.device)[:, None] * angles_rad  # (K, V)
-    waves = torch.cat([order.cos(), order.sin()]).to(coefficients.dtype)
-    raw = torch.exp(coefficients @ waves)
+    raw = torch.exp(coefficients @ harmonic_waves(count, angles_rad).to(coefficients.dtype))
     return raw / raw.mean(1, keepdim=True)
+
+
+def harmonic_waves(count: int, angles_rad: Tensor) -> Tensor:
+    """cos 2 j t, then sin 2 j t for j = 1 to `count`: angles (V,) -> (2 count, V)."""
+    order = 2 * torch.arange(1, count + 1, device=angles_rad.device)[:, None] * angles_rad  # (K, V)
+    return torch.cat([order.cos(), order.sin()])
 
 
 def _check_currents(photons: Tensor) -> None:

@@ -127,6 +127,7 @@ def train_arm(folder: Path, needed: Mapping[str, Path], *, settings: DoseExperim
             highest_photons=high,
             harmonics=2 if about.modulate else 0,
             per="slice" if about.modulate else "patient",
+            rule="modulation" if about.modulate else "fixed",
             width=settings.width,
         ),
         reconstruct,

@@ -20,6 +20,7 @@ from taskct.evaluation.dose.target import Target, parse_target
 from taskct.evaluation.protocol import Protocol
 from taskct.geometry.config import beam_to_config
 from taskct.physics.projector import Projector
+from taskct.simulate.scout import view_angles_rad
 from taskct.task import FrozenTask
 from taskct.training.batch import Batch
 from taskct.training.dose.constraints import Constraint
@@ -144,7 +145,7 @@ def train_dose(  # noqa: PLR0917  (the nouns of a dose training)
     with torch.random.fork_rng():
         torch.manual_seed(chosen.seed)
         module = DoseModule(spec)
-    module.domain.learn(spec.prior.describe(patients.prior))
+    module.learn(patients.prior, view_angles_rad(A))
     system = DoseSystem(module, reconstruct, noise=noise, electronic_std=electronic_std)
     device = next(reconstruct.parameters(), torch.zeros(0)).device
     system.to(device)

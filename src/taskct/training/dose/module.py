@@ -11,11 +11,13 @@ from torch import Tensor, nn
 
 from taskct.core.errors import ConfigError, GeometryError
 from taskct.nets.resnet import ResNet
-from taskct.physics.modulation import harmonic_modulation
+from taskct.physics.modulation import harmonic_modulation, harmonic_waves, paths_from_scout
 from taskct.training.dose.domain import Domain
-from taskct.training.dose.prior import PriorInfo
+from taskct.training.dose.prior import PATH_SCALE, PriorInfo
 
 FEATURES_PER_CHANNEL = 5
+RULE_EXPONENT = 0.5  # the square-root rule
+_FARTHEST = 1.0  # of the correction to a rule's level: a factor of e either way
 _STEEPEST = 1.0  # of the log modulation's coefficients: a factor of e^2 between highest and lowest current
 
 
@@ -27,6 +29,9 @@ class DoseSpec:
     fallback_photons                  the fixed dose: where training begins, and what a patient outside the domain gets
     harmonics                         0: one current for all views; K: a modulation with K even harmonics
     per                               "patient": one level for all slices; "slice": each slice from its own rows of the scout
+    rule                              "fixed": training begins with the fixed dose for all; "modulation": with the square-root rule
+                                      I = A^0.5 of the scout (`tube_current`) about it, by slice and view. Its exponents within a
+                                      slice, between slices and between patients are learnt, and the network corrects the rest
     width, norm                       of the ResNet-18; group normalisation, as batches of patients are small
     """
 
@@ -36,6 +41,7 @@ class DoseSpec:
     fallback_photons: float = 4096.0
     harmonics: int = 0
     per: Literal["patient", "slice"] = "patient"
+    rule: Literal["fixed", "modulation"] = "fixed"
     width: int = 64
     norm: str = "group"
 
@@ -49,6 +55,11 @@ class DoseSpec:
             raise ConfigError(
                 f"a dose module expects harmonics >= 0, and per = 'slice' with a scout, got {self.harmonics} and "
                 f"{self.prior.kind!r}"
+            )
+        if self.rule == "modulation" and not (self.harmonics and self.per == "slice"):
+            raise ConfigError(
+                f"a dose module with rule = 'modulation' expects per = 'slice' and harmonics >= 1, got {self.per!r} and "
+                f"{self.harmonics}"
             )
 
 
@@ -99,6 +110,18 @@ class DoseModule(nn.Module):
         nn.init.zeros_(self.expect.weight)
         nn.init.zeros_(self.expect.bias)
         self.start = math.log(share / (1 - share))
+        if self.spec.rule == "modulation":  # within a slice, between slices, between patients
+            self.exponents = nn.Parameter(torch.full((3,), RULE_EXPONENT))
+            self.register_buffer("usual_path", torch.tensor(6.0))
+
+    @torch.no_grad()
+    def learn(self, prior: Tensor, angles_rad: Tensor) -> None:
+        """Take from the training patients (N, C, rows, columns) who is inside the domain, and what a rule gives on average."""
+        self.domain.learn(self.spec.prior.describe(prior))
+        if self.spec.rule == "modulation":  # so that the rule spends the fixed dose on them
+            paths = _paths(prior.float(), angles_rad)
+            self.usual_path.copy_(torch.logsumexp((RULE_EXPONENT * paths).flatten(), 0) - math.log(paths.numel()))
+            self.usual_path.div_(RULE_EXPONENT)
 
     def forward(self, prior: Tensor, *, slices: int, angles_rad: Tensor) -> Decision:
         """Prior information of B patients -> what they get; `slices` S of each, `angles_rad` (V,) of the views."""
@@ -111,14 +134,37 @@ class DoseModule(nn.Module):
                 x = x.transpose(1, 2).flatten(0, 1)[:, :, None]  # (B S, C, 1, columns)
             features = self.net.features(x)
             raw = self.net.head(features)
-            d = self.low + (self.high - self.low) * torch.sigmoid(raw[:, 0] + self.start)
+            if self.spec.rule == "modulation":
+                course = self._ruled(prior.float(), raw, angles_rad)  # (B S, V)
+                d = torch.logsumexp(course, 1) - math.log(course.shape[1])
+            else:
+                d = self.low + (self.high - self.low) * torch.sigmoid(raw[:, 0] + self.start)
             seen = torch.cat([features, (d[:, None] - self.low) / (self.high - self.low)], 1).detach()
             forecast = self.expect(seen)[:, 0].reshape(count, -1).mean(1)
             levels = d.reshape(count, -1).expand(count, slices)
             modulation = None
-            if self.spec.harmonics:
+            if self.spec.rule == "modulation":
+                modulation = torch.exp(course - d[:, None])
+            elif self.spec.harmonics:
                 waves = _STEEPEST * torch.tanh(raw[:, 1:])
                 modulation = harmonic_modulation(waves, angles_rad.to(waves.device))
                 if self.spec.per == "patient":
                     modulation = modulation.repeat_interleave(slices, 0)
             return Decision(levels, modulation, forecast)
+
+    def _ruled(self, prior: Tensor, raw: Tensor, angles_rad: Tensor) -> Tensor:
+        """ln of the photons of every slice and view, (B S, V): the rule with its exponents, and the network's correction."""
+        paths = _paths(prior, angles_rad)  # (B, S, V)
+        slices = paths.mean(2, keepdim=True)
+        patients = slices.mean(1, keepdim=True)
+        within, between, across = self.exponents
+        rule = within * (paths - slices) + between * (slices - patients) + across * (patients - self.usual_path)
+        waves = _STEEPEST * torch.tanh(raw[:, 1:]) @ harmonic_waves(self.spec.harmonics, angles_rad).to(raw)
+        level = math.log(self.spec.fallback_photons) + _FARTHEST * torch.tanh(raw[:, :1])
+        return (level + rule.flatten(0, 1) + waves).clamp(self.low, self.high)
+
+
+def _paths(prior: Tensor, angles_rad: Tensor) -> Tensor:
+    """Longest path of every view from scouts (B, 2, S, columns): (B, S, V)."""
+    front, side = (PATH_SCALE * prior[:, k].amax(-1).flatten() for k in (0, 1))
+    return paths_from_scout(front, side, angles_rad.to(prior.device)).reshape(len(prior), -1, len(angles_rad))

@@ -18,7 +18,7 @@ from taskct.recon.learned.scaling import MuScale
 from taskct.simulate.scan import add_noise
 from taskct.simulate.scout import SCOUT_PHOTONS, take_scout
 
-_PATH_SCALE = 5.0  # line integrals of bodies are 0 to 10
+PATH_SCALE = 5.0  # line integrals of bodies are 0 to 10
 _PATH_LEVEL, _MU_LEVEL = 0.5, -0.5  # in the module's numbers: above it there is body
 
 
@@ -55,7 +55,7 @@ class PriorInfo:
         with torch.no_grad():
             if self.kind == "scout":
                 lines = take_scout(p, A, photons=self.photons, seed=self.seed, case_id=patient_id)
-                return lines / _PATH_SCALE
+                return lines / PATH_SCALE
             middle = len(p) // 2
             if self.kind == "preshot":
                 noisy = add_noise(
@@ -78,6 +78,6 @@ class PriorInfo:
         """
         x = prior.double()
         rows = x.amax(-1)
-        level = _PATH_LEVEL / _PATH_SCALE if self.kind == "scout" else _MU_LEVEL
+        level = _PATH_LEVEL / PATH_SCALE if self.kind == "scout" else _MU_LEVEL
         parts = [x.mean((2, 3)), x.std((2, 3)), rows.mean(-1), rows.amax(-1), (x > level).double().mean((2, 3))]
         return torch.cat(parts, dim=1)
