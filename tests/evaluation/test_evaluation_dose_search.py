@@ -12,10 +12,11 @@ from taskct.core.errors import InputError
 from taskct.data.case import Case
 from taskct.evaluation.dose import Subject, optimise_dose, parse_target
 from taskct.evaluation.dose.answer import Certificate
-from taskct.evaluation.dose.compare import Comparison, Outcome, compare_strategies
+from taskct.evaluation.dose.compare import ORACLE_VIEWS, Comparison, Outcome, compare_strategies
 from taskct.evaluation.dose.curves import held, measure_curves
 from taskct.evaluation.dose.oracle import oracle_of_mean, oracle_photons
 from taskct.evaluation.dose.quality import TaskDice, quality_of
+from taskct.evaluation.dose.rays import RegionRays
 from taskct.evaluation.dose.search import share_interval
 from taskct.evaluation.dose.strategies import STRATEGIES, ConstantNoise, TubeCurrentModulation, scout_paths
 from taskct.evaluation.protocol import Protocol
@@ -273,8 +274,36 @@ def test_strategies_are_compared_at_one_quality_and_saved() -> None:
     assert found.spread_difference("oracle: each reaches it", "fixed").mean < -1
     again = Comparison.from_plain(found.plain())
     assert again.rows() == found.rows() and again.target == target
+    assert again.saved("modulation a=0.5", "fixed") == found.saved("modulation a=0.5", "fixed")
     with pytest.raises(InputError, match="no outcome of 'none'"):
         found.outcome("none")
+
+
+@pytest.mark.parametrize("held_by", ["mean", 0.9])
+def test_the_oracle_that_modulates_spends_least(held_by: str | float) -> None:
+    target, body = parse_target(NOISE), RegionRays("body")
+    found = compare_strategies(
+        {n: STRATEGIES[n] for n in ("fixed", "modulation a=0.5")}, SUBJECTS, smooth, quality_of(target), target,
+        np.geomspace(1e3, 1e6, 6), held_by=held_by, known_shape=body, show=False,
+    )  # fmt: skip
+    best = found.outcome(ORACLE_VIEWS)
+    assert np.nanmean(best.values) == pytest.approx(5, rel=0.1)
+    assert all(best.photons.mean() < o.photons.mean() * 1.001 for o in found.outcomes if o is not best)
+
+
+def test_the_rays_through_a_region_are_the_least_dose_for_its_noise() -> None:
+    """No modulation of the scout's longest path does better than the oracle that knows the region's own rays."""
+    subject = SUBJECTS[0]
+    rays = RegionRays("body")(subject)
+    assert float(rays.mean()) == pytest.approx(1)
+    mask = (subject.labels == 1)[:, None].float()
+    weight = subject.A(mask)[:, 0].double()
+    cost = (weight * subject.p[:, 0].double().exp()).sum(2) / weight.sum(2).clamp_min(1e-12)
+    noise = lambda n: float((cost / (n / n.mean())).mean())
+    best = noise(rays)
+    scout = STRATEGIES["modulation a=0.5"](subject)
+    others = [torch.ones_like(rays), scout, rays**2, rays**0.5]
+    assert all(best < noise(other) for other in others)
 
 
 def test_missed_cases_come_worst_first() -> None:

@@ -279,7 +279,9 @@ def test_a_module_with_a_rule_begins_as_that_rule_and_learns_to_leave_it(tmp_pat
     assert float(course.mean()) == pytest.approx(4096, rel=1e-3)  # float32
     for k in range(len(patients)):
         rule = TubeCurrentModulation(0.5)(subject_of(scans, k)).float()
-        assert torch.allclose(course[k] / course[0].mean(), rule / TubeCurrentModulation(0.5)(subject_of(scans)).float().mean(), rtol=1e-3)
+        assert torch.allclose(
+            course[k] / course[0].mean(), rule / TubeCurrentModulation(0.5)(subject_of(scans)).float().mean(), rtol=1e-3
+        )
     done = run(tmp_path / "run", spec=spec, model=Classical(fbp), image_weight=0.0, lr=1e-2, ema=0.0, keep="last")
     assert not torch.allclose(done.system.dose.exponents, torch.full((3,), 0.5), atol=1e-3)
     again = load_dose(done.run).dose

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,13 +23,17 @@ from taskct.evaluation.dose.curves import (
 )
 from taskct.evaluation.dose.oracle import oracle_of_mean, oracle_photons
 from taskct.evaluation.dose.quality import Quality
+from taskct.evaluation.dose.saved import LevelCurve, dose_saved
 from taskct.evaluation.dose.strategies import Strategy
 from taskct.evaluation.dose.subject import Reconstruct, Subject
 from taskct.evaluation.dose.target import Target
 from taskct.evaluation.statistics import Interval, paired_difference
 from taskct.physics.modulation import ScannerLimits
 
+ORACLE_VIEWS = "oracle: by view and slice"
 ORACLE_EACH, ORACLE_MEAN = "oracle: each reaches it", "oracle: least dose for the mean"
+_ABOUT_ORACLE = (0.5, 0.7, 1.0, 1.4, 2.0)  # times its plan: how far its level moves in other patients
+_WITHIN = 1.5  # a patient's own level is sought within this factor of what his curve says
 _BISECTIONS, _CLOSE = 7, 0.005  # in the logarithm of the level
 
 
@@ -38,6 +42,7 @@ class Outcome:
     """One strategy at the level where the criterion holds: photons and quality of each patient, measured with fresh noise.
 
     `level` multiplies its courses; `forecast` is the quality that was predicted before the scan, where the strategy predicts.
+    `curves` are those by which the level was found, under `quality`'s key; None where none was searched.
     """
 
     strategy: str
@@ -45,6 +50,7 @@ class Outcome:
     photons: np.ndarray
     values: np.ndarray
     forecast: np.ndarray | None = None
+    curves: Curves | None = None
 
     @property
     def spread(self) -> float:
@@ -81,10 +87,20 @@ class Comparison:
         return float((gaps[np.isfinite(gaps)] >= 0).mean())
 
     def saved(self, strategy: str, than: str) -> Interval:
-        """Photons that `strategy` spends beyond `than`, in per cent of the latter's mean, paired; negative: saved."""
-        ours, theirs = self.outcome(strategy), self.outcome(than)
-        scale = 100 / float(theirs.photons.mean())
-        return paired_difference(ours.photons * scale, theirs.photons * scale, self.patients)
+        """Photons that `strategy` spends beyond `than`, in per cent of the latter's mean; negative: saved.
+
+        Where both have a level that was searched, it is found anew in each resample of patients (`dose_saved`); a strategy
+        at its own level, as deployed, has the paired interval of its photons.
+        """
+        return saved_over_seeds([self], strategy, than)
+
+    def level_curve(self, one: Outcome) -> LevelCurve | None:
+        """How a strategy's photons and gaps go with its level; None where no level was searched."""
+        if one.curves is None:
+            return None
+        values = one.curves.values[self.target.key]
+        gaps = contrast(self.target, values, None if self.full is None else self.full[:, None])
+        return LevelCurve(one.curves.levels, one.curves.photons, gaps, float(one.photons.mean()))
 
     def spread_difference(self, strategy: str, than: str, *, resamples: int = 4000, seed: int = 0) -> Interval:
         """SD of the quality over patients, `strategy` minus `than`, with a percentile interval over resampled patients."""
@@ -128,7 +144,8 @@ class Comparison:
             "notes": dict(self.notes),
             "outcomes": [
                 {"strategy": o.strategy, "level": o.level, "photons": o.photons.tolist(), "values": o.values.tolist(),
-                 "forecast": None if o.forecast is None else o.forecast.tolist()}
+                 "forecast": None if o.forecast is None else o.forecast.tolist(),
+                 "curves": None if o.curves is None else _plain_curves(o.curves, self.target.key)}
                 for o in self.outcomes
             ],
         }  # fmt: skip
@@ -144,6 +161,9 @@ class Comparison:
                 number(o["photons"]),
                 number(o["values"]),
                 None if o.get("forecast") is None else number(o["forecast"]),
+                None
+                if o.get("curves") is None
+                else _curves_from(o["curves"], values["patients"], Target(**values["target"]).key),
             )
             for o in values["outcomes"]
         )
@@ -157,6 +177,31 @@ class Comparison:
             tuple(values.get("unreached", ())),
             dict(values.get("notes", {})),
         )
+
+
+def saved_over_seeds(comparisons: Sequence[Comparison], strategy: str, than: str) -> Interval:
+    """`Comparison.saved` over comparisons of one thing that was trained from several seeds: patients and seeds drawn again."""
+    first = comparisons[0]
+    if any(c.patients != first.patients or c.target != first.target or c.held_by != first.held_by for c in comparisons):
+        raise InputError("saved_over_seeds expects comparisons of the same patients, target and criterion")
+    rival = first.outcome(than)
+    theirs = first.level_curve(rival)
+    ours = [c.level_curve(c.outcome(strategy)) for c in comparisons]
+    known = [c for c in ours if c is not None]
+    if theirs is not None and len(known) == len(ours):
+        return dose_saved(known, theirs, first.patients, held_by=first.held_by)
+    scale = 100 / float(rival.photons.mean())
+    spent = np.mean([c.outcome(strategy).photons for c in comparisons], axis=0)
+    return paired_difference(spent * scale, rival.photons * scale, first.patients)
+
+
+def _plain_curves(curves: Curves, key: str) -> dict[str, Any]:
+    return {"levels": curves.levels.tolist(), "photons": curves.photons.tolist(), "values": curves.values[key].tolist()}
+
+
+def _curves_from(plain: Mapping[str, Any], patients: Sequence[str], key: str) -> Curves:
+    table = lambda rows: np.array([[math.nan if x is None else x for x in row] for row in rows], dtype=np.float64)
+    return Curves(np.array(plain["levels"]), table(plain["photons"]), {key: table(plain["values"])}, tuple(patients))
 
 
 def compare_strategies(  # noqa: PLR0917  (the nouns of a comparison)
@@ -174,6 +219,7 @@ def compare_strategies(  # noqa: PLR0917  (the nouns of a comparison)
     seed: int = 0,
     draws: int = 1,
     oracles: bool = True,
+    known_shape: Strategy | None = None,
     as_deployed: Sequence[str] = (),
     curves: dict[str, Curves] | None = None,
     show: bool | None = None,
@@ -184,6 +230,7 @@ def compare_strategies(  # noqa: PLR0917  (the nouns of a comparison)
                  mean of 1 over all patients first. The level is found between them, then bisected on the scans themselves
     held_by      "mean" over patients, or the share of patients that must reach the bound
     model        one reconstructor for all, or one for each strategy by name; the oracles take the first strategy's
+    known_shape  course within each patient that sees the truth (`RegionRays`), for an oracle that also modulates
     as_deployed  strategies that are also shown at their own level, as they would be used
     curves       filled with the curves by strategy, and used where it holds them: other targets need no second measuring
     """
@@ -217,9 +264,14 @@ def compare_strategies(  # noqa: PLR0917  (the nouns of a comparison)
             unreached.append(name)
             continue
         level_found = job.bisected(level_found, known[name].levels, own, unit, full, seed)
-        outcomes.append(job.outcome(name, level_found, own, unit, fresh, said))
+        outcomes.append(replace(job.outcome(name, level_found, own, unit, fresh, said), curves=known[name]))
     if oracles and "fixed" in known:
         outcomes += _oracles(job, known["fixed"], own_model("fixed"), full, seed=seed, fresh=fresh)
+    if oracles and known_shape is not None:
+        shapes = [c / c.mean() for c in (known_shape(s).double() for s in subjects)]
+        if ORACLE_VIEWS not in known or target.key not in known[ORACLE_VIEWS].values:
+            known[ORACLE_VIEWS] = job.curves(own_model("fixed"), shapes, levels, seed)
+        outcomes += _oracle_by_view(job, known[ORACLE_VIEWS], shapes, own_model("fixed"), full, seed=seed, fresh=fresh)
     return Comparison(target, held_by, tuple(s.patient_id for s in subjects), tuple(outcomes), full, tuple(unreached))
 
 
@@ -336,5 +388,48 @@ def _oracles(job: _Job, found: Curves, model: Reconstruct, full: np.ndarray | No
         courses = [
             torch.full((len(s.p), s.p.shape[2]), n, dtype=torch.float64) for s, n in zip(job.subjects, wanted, strict=True)
         ]
-        outcomes.append(job.outcome(name, 1.0, model, courses, fresh))
+        about = job.curves(model, courses, _ABOUT_ORACLE, seed)
+        outcomes.append(replace(job.outcome(name, 1.0, model, courses, fresh), curves=about))
     return outcomes
+
+
+def _oracle_by_view(
+    job: _Job,
+    found: Curves,
+    shapes: Sequence[torch.Tensor],
+    model: Reconstruct,
+    full: np.ndarray | None,
+    *,
+    seed: int,
+    fresh: int,
+) -> list[Outcome]:
+    """The least dose for the criterion by patients' own curves, each with the course over views and slices that suits him best.
+
+    For a share, whoever is dearest may miss it and gets the least. Without a course that reaches the criterion: none.
+    """
+    gaps = job.gaps(found.values[job.target.key], full)
+    defined = np.isfinite(gaps).all(1)
+    plan = np.full(len(gaps), math.nan)
+    if isinstance(job.held_by, str):
+        plan[defined] = oracle_of_mean(found.levels, gaps[defined])
+    else:
+        each = np.array([reached_at(found.levels, row) for row in gaps])
+        each[np.isnan(each)] = found.levels[-1]
+        low, high = np.log(each / _WITHIN), np.log(each * _WITHIN)
+        for _ in range(_BISECTIONS):  # all patients at once, on the scans themselves
+            middle = (low + high) / 2
+            values = job.values(model, [c * n for c, n in zip(shapes, np.exp(middle), strict=True)], seed)
+            ok = job.gaps(values[:, None], full)[:, 0] >= 0
+            low, high = np.where(ok, low, middle), np.where(ok, middle, high)
+        each = np.exp(high)
+        most = np.quantile(each[defined], job.held_by, method="inverted_cdf")
+        plan[defined] = np.where(each > most, found.levels[0], each)[defined]
+    if not np.isfinite(plan[defined]).all():
+        return []
+    plan[~defined] = np.mean(plan[defined])
+    courses = [c * n for c, n in zip(shapes, plan, strict=True)]
+    about = job.curves(model, courses, _ABOUT_ORACLE, seed)
+    level = reached_at(about.levels, held(job.gaps(about.values[job.target.key], full), job.held_by))
+    if math.isnan(level):
+        return []
+    return [replace(job.outcome(ORACLE_VIEWS, level, model, courses, fresh), curves=about)]

@@ -11,6 +11,7 @@ from typing import Any
 from taskct.core.files import make_folder, write_text
 from taskct.evaluation.dose.compare import Comparison, compare_strategies
 from taskct.evaluation.dose.curves import Curves
+from taskct.evaluation.dose.rays import RegionRays
 from taskct.evaluation.dose.strategies import STRATEGIES, Strategy
 from taskct.evaluation.dose.subject import Reconstruct
 from taskct.experiments.dose.arms import arm_named
@@ -54,6 +55,7 @@ def compare_arm(
             full_photons=settings.photons[2],
             seed=settings.seed + 1,
             draws=settings.draws,
+            known_shape=RegionRays(target.region) if target.region else None,
             as_deployed=(LEARNED,),
             curves=curves,
             show=False,

@@ -1,0 +1,34 @@
+"""The current by view that a region's noise asks for, if the rays through it were known: a bound for every modulation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from taskct.evaluation.dose.quality import region_of
+from taskct.evaluation.dose.subject import Subject
+
+
+@dataclass(frozen=True)
+class RegionRays:
+    """n_v in proportion to sqrt(c_v), c_v the mean of exp(p) over the rays of view v through the region; patient's mean 1.
+
+    The variance of an FBP in the region is sum_v c_v / n_v, and this is its least for a given dose (Lagrange: c_v / n_v^2 the
+    same for all). It sees the truth, so no scanner can do it; slices without the region get the patient's mean.
+    """
+
+    region: str
+
+    def __call__(self, subject: Subject) -> Tensor:
+        """Relative photons (S, V)."""
+        mask = region_of(subject, self.region).to(subject.p.dtype)
+        weight = subject.A(mask)[:, 0].double()  # length of each ray in the region, (S, V, C)
+        cost = (weight * subject.p[:, 0].double().exp()).sum(2) / weight.sum(2).clamp_min(1e-12)
+        course = cost.sqrt()
+        seen = weight.sum((1, 2)) > 0
+        if not bool(seen.any()):
+            return torch.ones_like(course)
+        course[~seen] = course[seen].mean()
+        return course / course.mean()
