@@ -31,8 +31,8 @@ class DoseArm:
     def constraint(self, promised: float) -> Constraint:
         """A fresh constraint."""
         if self.hold == "mean":
-            return MeanQuality(rho=1.0, rate=0.1)
-        return ShareOfPatients(promised) if self.hold == "share" else Hinge(weight=1.0)
+            return MeanQuality(rho=0.1, rate=0.02, first=0.15)
+        return ShareOfPatients(promised, rate=0.2, first=1.5) if self.hold == "share" else Hinge(weight=1.0)
 
     def held_by(self, promised: float) -> str | float:
         """The criterion under which strategies are compared for this arm."""
@@ -51,6 +51,9 @@ ARMS: Mapping[str, DoseArm] = {
     "fbp-noise-views": DoseArm("FBP, mean noise in the liver, current by slice and view", "noise", modulate=True),
     "fbp-noise-share": DoseArm(
         "FBP, noise in the liver of nine patients in ten, current by slice and view", "noise", hold="share", modulate=True
+    ),
+    "fbp-liver-views": DoseArm(
+        "FBP, mean Dice of the liver as a reader finds it, current by slice and view", "liver", modulate=True
     ),
     "unet-rmse-mean": DoseArm("FBP + U-Net, mean RMSE, current by slice and view", "rmse", model="unet", modulate=True),
     "unet-dice-mean": DoseArm(

@@ -77,18 +77,24 @@ class Hinge(Constraint):
 
 
 class _Multiplied(Constraint):
-    """Augmented Lagrangian of one inequality g <= 0: (max(0, l + rho g)^2 - l^2) / (2 rho), l <- max(0, l + rate g)."""
+    """Augmented Lagrangian of one inequality g <= 0: (max(0, l + rho g)^2 - l^2) / (2 rho), l <- max(0, l + rate g).
 
-    def __init__(self, *, rho: float, rate: float, largest: float) -> None:
-        if not (rho > 0 and rate > 0 and largest > 0):
-            raise ConfigError(f"a constraint expects rho, rate and largest above 0, got {rho}, {rate}, {largest}")
-        self.rho, self.rate, self.largest = rho, rate, largest
-        self.multiplier = 0.0
+    `first` is l at the beginning. Where training begins near its end (a rule), l = 0 would let the dose fall with nothing to
+    weigh it against; spent dose over quality at equal change of dose is about right.
+    """
+
+    def __init__(self, *, rho: float, rate: float, largest: float, first: float) -> None:
+        if not (rho > 0 and rate > 0 and largest > 0 and first >= 0):
+            raise ConfigError(
+                f"a constraint expects rho, rate and largest above 0, first of 0 or more, got {rho}, {rate}, {largest}, {first}"
+            )
+        self.rho, self.rate, self.largest, self.first = rho, rate, largest, first
+        self.multiplier = first
         self.smoothed: float | None = None
 
     def start(self) -> None:
-        """Begin without a multiplier."""
-        self.multiplier, self.smoothed = 0.0, None
+        """Begin with the first multiplier."""
+        self.multiplier, self.smoothed = self.first, None
 
     def _augmented(self, g: Tensor) -> Tensor:
         return ((self.multiplier + self.rho * g).clamp_min(0).square() - self.multiplier**2) / (2 * self.rho)
@@ -119,8 +125,8 @@ class MeanQuality(_Multiplied):
     Patients may exchange quality: dose goes where it gains most.
     """
 
-    def __init__(self, *, rho: float = 1.0, rate: float = 0.05, largest: float = 100.0) -> None:
-        super().__init__(rho=rho, rate=rate, largest=largest)
+    def __init__(self, *, rho: float = 1.0, rate: float = 0.05, largest: float = 100.0, first: float = 0.0) -> None:
+        super().__init__(rho=rho, rate=rate, largest=largest, first=first)
 
     def penalty(self, gaps: Tensor) -> Tensor:
         """Of minus the mean gap."""
@@ -139,9 +145,16 @@ class ShareOfPatients(_Multiplied):
     """
 
     def __init__(
-        self, share: float = 0.9, *, softness: float = 0.5, rho: float = 5.0, rate: float = 0.5, largest: float = 200.0
+        self,
+        share: float = 0.9,
+        *,
+        softness: float = 0.5,
+        rho: float = 5.0,
+        rate: float = 0.5,
+        largest: float = 200.0,
+        first: float = 0.0,
     ) -> None:
-        super().__init__(rho=rho, rate=rate, largest=largest)
+        super().__init__(rho=rho, rate=rate, largest=largest, first=first)
         if not 0 < share < 1 or not softness > 0:
             raise ConfigError(f"ShareOfPatients expects 0 < share < 1 and softness above 0, got {share!r} and {softness!r}")
         self.share, self.softness = share, softness

@@ -17,6 +17,7 @@ from taskct.training.dose.prior import PATH_SCALE, PriorInfo
 
 FEATURES_PER_CHANNEL = 5
 RULE_EXPONENT = 0.5  # the square-root rule
+_LEAN = 3.0  # three numbers learn faster than a network's weights
 _FARTHEST = 1.0  # of the correction to a rule's level: a factor of e either way
 _STEEPEST = 1.0  # of the log modulation's coefficients: a factor of e^2 between highest and lowest current
 
@@ -111,8 +112,13 @@ class DoseModule(nn.Module):
         nn.init.zeros_(self.expect.bias)
         self.start = math.log(share / (1 - share))
         if self.spec.rule == "modulation":  # within a slice, between slices, between patients
-            self.exponents = nn.Parameter(torch.full((3,), RULE_EXPONENT))
+            self.leaning = nn.Parameter(torch.zeros(3))
             self.register_buffer("usual_path", torch.tensor(6.0))
+
+    @property
+    def exponents(self) -> Tensor:
+        """Of the rule: within a slice, between slices, between patients."""
+        return RULE_EXPONENT + _LEAN * self.leaning
 
     @torch.no_grad()
     def learn(self, prior: Tensor, angles_rad: Tensor) -> None:
