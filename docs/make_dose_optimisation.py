@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from taskct.evaluation.dose.calibration import calibration
-from taskct.evaluation.dose.compare import Comparison
+from taskct.evaluation.dose.comparison import Comparison
 from taskct.evaluation.statistics import Interval
 from taskct.experiments.dose.comparing import LEARNED, read_comparisons
 from taskct.report.style import GREY, figure_style, method_looks, new_figure

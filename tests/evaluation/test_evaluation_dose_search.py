@@ -12,7 +12,8 @@ from taskct.core.errors import InputError
 from taskct.data.case import Case
 from taskct.evaluation.dose import Subject, optimise_dose, parse_target
 from taskct.evaluation.dose.answer import Certificate
-from taskct.evaluation.dose.compare import ORACLE_VIEWS, Comparison, Outcome, compare_strategies
+from taskct.evaluation.dose.compare import ORACLE_VIEWS, compare_strategies
+from taskct.evaluation.dose.comparison import Comparison, Outcome
 from taskct.evaluation.dose.curves import held, measure_curves
 from taskct.evaluation.dose.oracle import oracle_of_mean, oracle_photons
 from taskct.evaluation.dose.quality import TaskDice, quality_of

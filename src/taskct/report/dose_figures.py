@@ -9,7 +9,7 @@ import numpy as np
 
 from taskct.evaluation.dose.answer import TargetAnswer
 from taskct.evaluation.dose.calibration import calibration
-from taskct.evaluation.dose.compare import Comparison, Outcome
+from taskct.evaluation.dose.comparison import Comparison, Outcome
 from taskct.evaluation.dose.target import Target
 from taskct.physics.dose import Dose
 from taskct.report.style import GREY, INK, figure_style, method_looks, new_figure, plain, svg_uri

@@ -13,7 +13,7 @@ import numpy as np
 from taskct.core.errors import InputError
 from taskct.core.files import refuse_existing, write_text
 from taskct.evaluation.dose.answer import DoseAnswer, TargetAnswer
-from taskct.evaluation.dose.compare import Comparison
+from taskct.evaluation.dose.comparison import Comparison
 from taskct.evaluation.statistics import Interval
 from taskct.report.dose_figures import curve_figure, forecast_figure, needed_figure, scatter_figure
 from taskct.report.page import page, section

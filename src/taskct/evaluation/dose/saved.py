@@ -23,7 +23,7 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True, eq=False)
 class LevelCurve:
-    """One strategy over levels (L,), rising: photons `spent` (N, L) by each patient, `gaps` (N, L) of his quality to the bound.
+    """One strategy over levels (L,), rising: photons `spent` (N, L) by each patient, `gaps` (N, L) of quality to the bound.
 
     `photons` is what it spends on average at its level, found more exactly than curves give it.
     """
@@ -63,7 +63,7 @@ def dose_saved(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Interval:
-    """Photons of `ours` beyond `theirs` at equal quality, per cent of the latter; negative: saved. Percentile interval of 95 %.
+    """Photons of `ours` beyond `theirs` at equal quality, per cent of the latter; negative: saved. 95 % percentile interval.
 
     Several curves of `ours` are trainings from several seeds: each resample draws patients, and as many seeds again.
     Raises InputError for curves of other patients.

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from taskct.core.files import make_folder, write_text
-from taskct.evaluation.dose.compare import Comparison, compare_strategies
+from taskct.evaluation.dose.compare import compare_strategies
+from taskct.evaluation.dose.comparison import Comparison
 from taskct.evaluation.dose.curves import Curves
 from taskct.evaluation.dose.rays import RegionRays
 from taskct.evaluation.dose.strategies import STRATEGIES, Strategy

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from taskct.core.files import make_folder, write_text
-from taskct.evaluation.dose.compare import ORACLE_EACH, ORACLE_MEAN, Comparison
+from taskct.evaluation.dose.compare import ORACLE_EACH, ORACLE_MEAN
+from taskct.evaluation.dose.comparison import Comparison
 from taskct.evaluation.statistics import Interval
 from taskct.experiments.dose.comparing import LEARNED, read_comparisons
 from taskct.experiments.dose.settings import DoseExperiment

@@ -86,7 +86,7 @@ class _Multiplied(Constraint):
     def __init__(self, *, rho: float, rate: float, largest: float, first: float) -> None:
         if not (rho > 0 and rate > 0 and largest > 0 and first >= 0):
             raise ConfigError(
-                f"a constraint expects rho, rate and largest above 0, first of 0 or more, got {rho}, {rate}, {largest}, {first}"
+                f"a constraint expects rho, rate, largest above 0 and first >= 0, got {rho}, {rate}, {largest}, {first}"
             )
         self.rho, self.rate, self.largest, self.first = rho, rate, largest, first
         self.multiplier = first

@@ -30,9 +30,10 @@ class DoseSpec:
     fallback_photons                  the fixed dose: where training begins, and what a patient outside the domain gets
     harmonics                         0: one current for all views; K: a modulation with K even harmonics
     per                               "patient": one level for all slices; "slice": each slice from its own rows of the scout
-    rule                              "fixed": training begins with the fixed dose for all; "modulation": with the square-root rule
-                                      I = A^0.5 of the scout (`tube_current`) about it, by slice and view. Its exponents within a
-                                      slice, between slices and between patients are learnt, and the network corrects the rest
+    rule                              "fixed": training begins with the fixed dose for all; "modulation": with the square-root
+                                      rule I = A^0.5 of the scout (`tube_current`) about it, by slice and view. Its exponents
+                                      within a slice, between slices and between patients are learnt, the network corrects the
+                                      rest
     width, norm                       of the ResNet-18; group normalisation, as batches of patients are small
     """
 
@@ -93,6 +94,8 @@ class DoseModule(nn.Module):
     d is bounded between the logarithms of the spec's photons and starts at its fallback for everybody. The forecast is a
     linear function of the same features and of d, and does not move them. `domain` knows who is outside.
     """
+
+    usual_path: Tensor
 
     def __init__(self, spec: DoseSpec | None = None) -> None:
         super().__init__()
