@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 from taskct.evaluation.dose.calibration import calibration
-from taskct.evaluation.dose.comparison import Comparison
+from taskct.evaluation.dose.compare import ORACLE_MEAN, ORACLE_VIEWS
+from taskct.evaluation.dose.comparison import Comparison, saved_over_seeds
 from taskct.evaluation.statistics import Interval
 from taskct.experiments.dose.comparing import LEARNED, read_comparisons
 from taskct.report.style import GREY, figure_style, method_looks, new_figure
@@ -55,11 +56,12 @@ def gradients() -> str:
 
 def summary(folder: Path) -> str:
     """One line for each comparison that is done: the learned dose against its rivals, in per cent."""
-    rivals = ("fixed", "modulation a=0.5", "modulation a=1", "constant noise", "oracle: least dose for the mean")
+    rivals = ("fixed", "modulation a=0.5", "modulation a=1", "constant noise", ORACLE_MEAN, ORACLE_VIEWS)
     lines = [
-        "| arm, seed | held for | against fixed | a = 0.5 | a = 1 | constant noise | oracle of the mean | SD minus fixed's | "
+        "| arm, seed | held for | against fixed | a = 0.5 | a = 1 | constant noise | oracle of the mean | oracle by view | "
+        "SD minus fixed's | SD minus a = 0.5's | "
         "reach it (learned, fixed, a = 0.5) | as deployed: photons, mean, reach it |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for path in sorted(folder.glob("compared-*")):
         if not (path / "comparison.json").is_file():
@@ -71,14 +73,35 @@ def summary(folder: Path) -> str:
             deployed = f"{used.photons.mean():.0f}, {np.nanmean(used.values):.4g}, {100 * c.share(used):.0f} %"
             if LEARNED in names:
                 cells = [_interval(c.saved(LEARNED, r), 1) if r in names else "" for r in rivals]
-                spread = _interval(c.spread_difference(LEARNED, "fixed"), 2) if "fixed" in names else ""
+                spread = [
+                    _interval(c.spread_difference(LEARNED, r), 2) if r in names else "" for r in ("fixed", "modulation a=0.5")
+                ]
                 three = (LEARNED, "fixed", "modulation a=0.5")
                 shares = ", ".join(f"{100 * c.share(c.outcome(n)):.0f} %" if n in names else "-" for n in three)
             else:
-                cells, spread, shares = ["not reached", "", "", "", ""], "", ""
-            cells += [spread, shares, deployed]
+                cells, spread, shares = ["not reached", *[""] * (len(rivals) - 1)], ["", ""], ""
+            cells += [*spread, shares, deployed]
             lines.append(f"| {path.name.removeprefix('compared-')} | {by}: {c.target} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def seeds(folder: Path) -> str:
+    """Arms of several seeds together: patients and seeds are drawn again."""
+    found: dict[tuple[str, str], list[Comparison]] = {}
+    for path in sorted(folder.glob("compared-*")):
+        if (path / "comparison.json").is_file():
+            values, comparisons = read_comparisons(path)
+            for c in comparisons:
+                if LEARNED in [o.strategy for o in c.outcomes]:
+                    found.setdefault((values["about"]["arm"], str(c.held_by)), []).append(c)
+    rivals = ("fixed", "modulation a=0.5", "modulation a=1", "constant noise", ORACLE_MEAN, ORACLE_VIEWS)
+    lines = [f"| arm, held for | seeds | against {' | '.join(rivals)} |", f"|---|---:|{'---:|' * len(rivals)}"]
+    for (arm, by), several in found.items():
+        names = [o.strategy for o in several[0].outcomes]
+        if len(several) > 1:
+            cells = [_interval(saved_over_seeds(several, LEARNED, r), 1) if r in names else "" for r in rivals]
+            lines.append(f"| {arm}, {by} | {len(several)} | {' | '.join(cells)} |")
+    return "\n".join(lines) if len(lines) > 2 else "One seed of each arm."
 
 
 def table(folder: Path) -> str:
@@ -144,6 +167,7 @@ def filled(page: str, folder: Path) -> str:
         ("gradients", gradients()),
         ("strategies", table(folder)),
         ("summary", summary(folder)),
+        ("seeds", seeds(folder)),
         ("forecasts", forecasts(folder)),
     ):
         begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
