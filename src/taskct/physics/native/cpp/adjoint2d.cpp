@@ -124,7 +124,7 @@ struct Taps {
     }
 };
 
-template <Beam beam, int taps, bool wide> void add_bundles(const Taps *bundles, int count, Tile &tile) {
+template <Beam beam, int taps, int width> void add_bundles(const Taps *bundles, int count, Tile &tile) {
     constexpr int before = (taps - 1) / 2;  // of the ray below the pixel (even), or of the nearest one (odd)
     for (int inside = 0; inside < tile.count; inside++) {
         const int patch = tile.patches[inside];
@@ -161,7 +161,7 @@ template <Beam beam, int taps, bool wide> void add_bundles(const Taps *bundles, 
                     weight -= square * (top * (1 / 3.0f) + weight * (1 / 6.0f));
                 }
                 weight = max(F{}, weight);
-                const F value = wide ? lookup32(row + tap, i) : lookup16(row + tap, i);
+                const F value = Table<width>(row + tap)(i);
                 if (tap % 2) odd += weight * value;
                 else even += weight * value;
             }
@@ -170,20 +170,24 @@ template <Beam beam, int taps, bool wide> void add_bundles(const Taps *bundles, 
     }
 }
 
-// How many rays may cover a pixel of a tile, and whether a patch's rays need a table of 32 rather than 16.
+// How many rays may cover a pixel of a tile, and how wide a table (patches.h) their look-ups need.
 struct Need {
     int taps;  // 2 to 6, or 8; 0 when the tables cannot serve
-    bool wide;
-    int queue() const { return 2 * (std::min(taps, 7) - 2) + wide; }
+    int width;
+    int queue() const { return kWidths * (std::min(taps, 7) - 2) + width; }
 };
-constexpr int kQueues = 12;
+constexpr int kQueues = 6 * kWidths;
 
 template <Beam beam> void add_bundles(int queue, const Taps *bundles, int count, Tile &tile) {
     const auto with = [&](auto taps) {
-        return queue % 2 ? add_bundles<beam, decltype(taps)::value, true>(bundles, count, tile)
-                         : add_bundles<beam, decltype(taps)::value, false>(bundles, count, tile);
+        constexpr int most = decltype(taps)::value;
+        switch (queue % kWidths) {
+            case 0: return add_bundles<beam, most, 0>(bundles, count, tile);
+            case 1: return add_bundles<beam, most, std::min(1, kWidths - 1)>(bundles, count, tile);
+            default: return add_bundles<beam, most, kWidths - 1>(bundles, count, tile);
+        }
     };
-    switch (queue / 2) {
+    switch (queue / kWidths) {
         case 0: return with(std::integral_constant<int, 2>{});
         case 1: return with(std::integral_constant<int, 3>{});
         case 2: return with(std::integral_constant<int, 4>{});
@@ -217,14 +221,13 @@ void add_far_bundle(const Geometry &g, const Bundle &b, const View &view, const 
 template <Beam beam>
 Need needed(const View &view, const Tent &tent, const Sight &sight, int axis, const Tile &tile) {
     double s, k;
-    if (!tent.bounds(view, beam, axis, tile, s, k)) return {0, false};
-    const double width = 2 / std::max(s - k, 1e-9) + 1e-4;  // a tent falls to 0 at delta = 1 / (S -+ k)
-    const int taps = width < 2 ? 2 : width < 6 ? int(std::ceil(width)) : width < 8 ? 8 : 0;
-    if (taps == 0 || k * taps / 2 > 0.5) return {0, false};
-    const int entries = taps + taps % 2;  // an odd number of taps rounds where an even one cuts off
-    if (!sight.near(entries, 32)) return {0, false};
-    if (beam == Beam::curved && sight.gamma_step * taps / 2 > 0.05) return {0, false};
-    return {taps, !sight.near(entries)};
+    if (!tent.bounds(view, beam, axis, tile, s, k)) return {0, 0};
+    const double covered = 2 / std::max(s - k, 1e-9) + 1e-4;  // a tent falls to 0 at delta = 1 / (S -+ k)
+    const int taps = covered < 2 ? 2 : covered < 6 ? int(std::ceil(covered)) : covered < 8 ? 8 : 0;
+    if (taps == 0 || k * taps / 2 > 0.5) return {0, 0};
+    if (beam == Beam::curved && sight.gamma_step * taps / 2 > 0.05) return {0, 0};
+    const int width = sight.width();
+    return {width < kWidths ? taps : 0, width};
 }
 
 template <Beam beam> void adjoint(const Geometry &g, int threads, const float *p, float *mu) {

@@ -1,6 +1,7 @@
 // Joseph's method in two dimensions, float: forward.
 //
 // W neighbouring rays advance together from row to row of the image (march2d.h), along y or, in its transpose, along x.
+#include <type_traits>
 #include <vector>
 
 #include "columns.h"
@@ -11,11 +12,11 @@ namespace taskct {
 namespace {
 
 constexpr int64_t kPad = 48;    // zeros on each side of a row: more than two vectors
-constexpr float kWindow = 2 * W - 2.01f;
+constexpr float kNarrow = W - 1.01f, kWindow = 2 * W - 2.01f;  // how far apart W rays may get for one register, or two
 
 // Sum of one block over rows r0..r1, at most kRowTile.
-enum class Reach { fixed, near, far };  // near, and the rays parallel; near; farther apart than the tables
-template <Reach reach> F sum_rows(const Block &b, const Rows &rows, int64_t r0, int64_t r1) {
+enum class Reach { narrow, near, far };  // one register answers; two; farther apart than the tables
+template <Reach reach, bool parallel> F sum_rows(const Block &b, const Rows &rows, int64_t r0, int64_t r1) {
     const int64_t n = r1 - r0;
     const Steps steps(b, r0, r1);
     const float *p = rows.at(r0);
@@ -23,10 +24,11 @@ template <Reach reach> F sum_rows(const Block &b, const Rows &rows, int64_t r0, 
     const F offset = b.offset + b.drift * splat(float(r0)), drift = b.drift;
     if (reach != Reach::far) {
         for (int64_t k = 0; k < n; k++) {
-            const F x = (reach == Reach::fixed ? offset : offset + drift * splat(kRowNumbers.at[k])) + splat(steps.part[k]);
+            const F x = (parallel ? offset : offset + drift * splat(kRowNumbers.at[k])) + splat(steps.part[k]);
             const I i = truncate(x);
-            const Table<1> table(p + steps.whole[k]);
-            const F low = table(i), high = table(i + 1);
+            const float *at = p + steps.whole[k];
+            const Table<reach == Reach::narrow ? 0 : 1> table(at);
+            const F low = table(i), high = reach == Reach::narrow ? Table<0>(at + 1)(i) : table(i + 1);
             plain += low;
             sloped += (x - to_float(i)) * (high - low);
             p += rows.stride;
@@ -99,9 +101,14 @@ void forward2d(const Geometry &g, int threads, int64_t images, const float *mu, 
                         for (int64_t b = 0; b < blocks; b++) {
                             const int64_t r0 = std::max(tile, made[b].begin), r1 = std::min(tile + kRowTile, made[b].end);
                             if (r0 >= r1) continue;
-                            const F more = made[b].span >= kWindow ? sum_rows<Reach::far>(made[b], image, r0, r1)
-                                           : g.source    ? sum_rows<Reach::near>(made[b], image, r0, r1)
-                                                         : sum_rows<Reach::fixed>(made[b], image, r0, r1);
+                            const auto sum = [&](auto parallel) {
+                                constexpr bool fixed = decltype(parallel)::value;
+                                const float span = made[b].span;
+                                return span < kNarrow   ? sum_rows<Reach::narrow, fixed>(made[b], image, r0, r1)
+                                       : span < kWindow ? sum_rows<Reach::near, fixed>(made[b], image, r0, r1)
+                                                        : sum_rows<Reach::far, fixed>(made[b], image, r0, r1);
+                            };
+                            const F more = g.source ? sum(std::false_type{}) : sum(std::true_type{});
                             store(&sums[b * W], load(&sums[b * W]) + more);
                         }
                     for (int64_t j = 0; j < g.cols; j++)

@@ -101,7 +101,8 @@ struct Steps {
 
     Steps(const Block &b, int64_t r0, int64_t r1) {
         const double start = b.first + b.step * r0;
-        for (int64_t k = 0; k < r1 - r0; k++) {
+        const int32_t count = int32_t(r1 - r0);  // 32 bits, which compilers turn into vectors of doubles
+        for (int32_t k = 0; k < count; k++) {
             const double x = start + b.step * k, fl = std::floor(x);
             whole[k] = int32_t(fl);
             part[k] = float(x - fl);

@@ -1,6 +1,6 @@
-// Pixel-driven kernels in two dimensions work on patches of W pixels (4 x 4 with AVX-512) in tiles of 32 x 32.
+// Pixel-driven kernels in two dimensions work on patches of W pixels (4 x 4 with AVX-512, 2 x 4 with AVX2) in tiles of 32 x 32.
 //
-// The detector coordinates of a patch span a few samples only, so one 16-entry table in registers answers all its pixels. An
+// The detector coordinates of a patch span a few samples only, so one short table in registers answers all its pixels. An
 // image tile meets one view after another with its sums in registers. Positions are float offsets from an anchor, the
 // detector pixel under the middle of the tile, which is found in double precision.
 #pragma once
@@ -20,6 +20,8 @@ constexpr int kTile2d = 32;
 constexpr int kPatchesX = kTile2d / kPatchX, kPatches = kTile2d * kTile2d / W;
 static_assert(kPatches % W == 0, "patches of a tile are prepared in whole vectors");
 constexpr float kMostTan = 0.35f;  // of the angle between a curved detector's ray and that of the tile's middle
+constexpr int kWidths = W == 16 ? 2 : W == 8 ? 3 : 1;  // of tables: up to 32 entries
+constexpr int entries(int width) { return W == 4 ? 32 : W << width; }
 constexpr int64_t kEdge = 48;  // zeros beside a detector row: a table of 32 and 8 taps beside it read zeros only
 
 enum class Beam { parallel, flat, curved };
@@ -133,9 +135,11 @@ struct Sight {
 
     float span() const { return (kPatchY - 1) * grad_row + (kPatchX - 1) * grad_col; }
 
-    // True when a table of `entries` answers `taps` neighbours of every pixel of a patch.
-    bool near(int taps, int entries = 16) const {
-        return span() + 1.01f + (taps - 1) < entries - 0.01f && largest_tan < kMostTan;
+    // The narrowest table, of `entries(width)`, that answers any one neighbour of every pixel of a patch; kWidths when none does.
+    int width() const {
+        int n = 0;  // positions begin within the first entry, and rounding adds a half
+        while (n < kWidths && !(span() + 1.51f < entries(n) - 0.01f && largest_tan < kMostTan)) n++;
+        return n;
     }
 
     // Range of detector columns that the tile falls on.

@@ -20,37 +20,26 @@ struct Line {
 
 // The whole parts (kept within low..high) and fractions of start + step * k for k below n: where blocks of W begin.
 constexpr int64_t kBlocks = 64;  // of W positions at a time
-typedef double D8 __attribute__((vector_size(64)));
-typedef float F8 __attribute__((vector_size(32)));
-typedef int32_t I8 __attribute__((vector_size(32)));
 struct Places {
     alignas(64) int32_t whole[kBlocks];
     alignas(64) float part[kBlocks];
 
-    // Eight at a time, beyond n too.
+    // Written for the compiler's vectors, whatever their width.
     void fill(double start, double step, int64_t n, double low, double high) {
-        const D8 lowest = D8{} + low, highest = D8{} + high;
-        D8 x = start + step * D8{0, 1, 2, 3, 4, 5, 6, 7};
-        for (int64_t k = 0; k < n; k += 8) {
-            D8 at = x < lowest ? lowest : x;
-            at = at > highest ? highest : at;
-            I8 fl = __builtin_convertvector(at, I8);
-            D8 down = __builtin_convertvector(fl, D8);
-            const D8 less = down > at ? D8{} + 1.0 : D8{};  // truncation went up for a negative position
-            down -= less;
-            fl -= __builtin_convertvector(less, I8);
-            const F8 rest = __builtin_convertvector(at - down, F8);
-            std::memcpy(whole + k, &fl, sizeof fl);
-            std::memcpy(part + k, &rest, sizeof rest);
-            x = start + step * (double(k + 8) + D8{0, 1, 2, 3, 4, 5, 6, 7});
+        const int32_t count = int32_t(n);
+        for (int32_t k = 0; k < count; k++) {
+            const double x = start + step * k, above = x < low ? low : x, at = above > high ? high : above;
+            const double down = std::floor(at);
+            whole[k] = int32_t(down);
+            part[k] = float(at - down);
         }
     }
 };
 
-// How wide a table W positions of this spacing need: 0 for 16 entries, 1 for 2 W, 2 for 4 W, 3 for more.
+// How wide a table W positions of this spacing need: 0 for W entries, 1 for 2 W, 2 for 4 W, 3 for more.
 inline int table_width(double step, double taps) {
     const double reach = (W - 1) * std::fabs(step) + taps - 1;
-    return reach < 14.98 ? 0 : reach < 2 * W - 1.02 ? 1 : reach < 4 * W - 1.02 ? 2 : 3;
+    return reach < W - 1.02 ? 0 : reach < 2 * W - 1.02 ? 1 : reach < 4 * W - 1.02 ? 2 : 3;
 }
 
 // Adds to sums[k], for whole blocks of W positions from `begin` up to `end`, the n lines' tables interpolated at their
@@ -206,11 +195,11 @@ inline void spread(const float *values, int64_t count, Line line, int64_t size, 
     const auto go = [&](auto with) { with(values, count, line, begin, end, first, first_weight, second, second_weight); };
     // The widest table's reach, (W - 1) / s + taps - 1, against the entries of each width; no divisions.
     const auto fits = [&](int taps, double entries) { return W - 1 < s * (entries - taps - 0.02); };
-    if (s >= 1) return fits(2, 16) ? go(spread<2, 0>) : go(spread<2, 1>);
-    if (s >= 0.5 && fits(4, 16)) return go(spread<4, 0>);
+    if (s >= 1) return fits(2, W) ? go(spread<2, 0>) : go(spread<2, 1>);
+    if (s >= 0.5 && fits(4, W)) return go(spread<4, 0>);
     if (s >= 0.5 && fits(4, 2 * W)) return go(spread<4, 1>);
     if (s >= 0.5 && fits(4, 4 * W)) return go(spread<4, 2>);
-    if (s >= 1 / 3.0 && fits(6, 16)) return go(spread<6, 0>);
+    if (s >= 1 / 3.0 && fits(6, W)) return go(spread<6, 0>);
     if (s >= 1 / 3.0 && fits(6, 4 * W)) return go(spread<6, 2>);
     spread_far(values, count, line, size, first, first_weight, second, second_weight);
 }

@@ -7,7 +7,7 @@ namespace {
 
 constexpr int kViews = 16;  // views whose detector stretches share the first-level cache
 
-template <Beam beam> void add_views(const Looks *looks, int count, Tile &tile) {
+template <Beam beam, int width> void add_views(const Looks *looks, int count, Tile &tile) {
     for (int inside = 0; inside < tile.count; inside++) {
         const int patch = tile.patches[inside];
         F sum = load(tile.sums + patch * W), sloped = {};
@@ -16,8 +16,8 @@ template <Beam beam> void add_views(const Looks *looks, int count, Tile &tile) {
             F r;
             const F x = l.places<beam>(patch, r);
             const I i = truncate(x);
-            const F plain = lookup16(l.row + l.start[patch], i);
-            const F change = (x - to_float(i)) * lookup16(l.change + l.start[patch], i);
+            const F plain = Table<width>(l.row + l.start[patch])(i);
+            const F change = (x - to_float(i)) * Table<width>(l.change + l.start[patch])(i);
             if (beam == Beam::parallel) {
                 sum += plain;
                 sloped += change;
@@ -61,26 +61,33 @@ template <Beam beam> void backproject(const Geometry &g, int threads, const floa
     const int64_t across = (g.shape[2] + kTile2d - 1) / kTile2d, tiles = across * ((g.shape[1] + kTile2d - 1) / kTile2d);
 #pragma omp parallel num_threads(threads)
     {
-        Buffer<Looks> looks(kViews);
+        Buffer<Looks> looks(kWidths * kViews);  // by the width of their tables
         Tile tile;
 #pragma omp for schedule(dynamic, 1)
         for (int64_t t = 0; t < tiles; t++) {
             tile.start(t, across, g.shape[1], g.shape[2]);
-            int count = 0;
+            int count[kWidths] = {};
+            const auto flush = [&](int width) {
+                const Looks *some = &looks[width * kViews];
+                if (width == 0) add_views<beam, 0>(some, count[width], tile);
+                else if (width == 1) add_views<beam, std::min(1, kWidths - 1)>(some, count[width], tile);
+                else add_views<beam, kWidths - 1>(some, count[width], tile);
+                count[width] = 0;
+            };
             for (int64_t v = 0; v < g.views; v++) {
                 const Sight sight(g, views[v], beam, tile.row, tile.col);
-                if (sight.near(1)) {
-                    looks[count].prepare<beam>(sight, g.cols, 0);
-                    looks[count].row = rows.at(v);
-                    looks[count++].change = rows.change_at(v);
-                } else {
+                const int width = sight.width();
+                if (width == kWidths) {
                     add_far_view(g, views[v], rows.at(v), tile);
+                    continue;
                 }
-                if (count == kViews || v + 1 == g.views) {
-                    add_views<beam>(looks.data(), count, tile);
-                    count = 0;
-                }
+                Looks &next = looks[width * kViews + count[width]++];
+                next.prepare<beam>(sight, g.cols, 0);
+                next.row = rows.at(v);
+                next.change = rows.change_at(v);
+                if (count[width] == kViews) flush(width);
             }
+            for (int width = 0; width < kWidths; width++) flush(width);
             tile.put(mu, g.shape[1], g.shape[2]);
         }
     }

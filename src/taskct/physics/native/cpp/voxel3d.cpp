@@ -63,28 +63,26 @@ struct Falls {
             }
             return;
         }
-        const D8 n = D8{0, 1, 2, 3, 4, 5, 6, 7} + double(x), zero = {};
-        const D8 per = 1 / (view.depth(0, y, 0) + view.depth.x * n);
-        const D8 col = (view.col_top(0, y, 0) + view.col_top.x * n) * per;
-        const D8 first = (view.row_top(0, y, 0) + view.row_top.x * n) * per;
-        const D8 each = view.row_top.z * per, last = first + each * double(g.shape[0] - 1);
-        const D8 weight = g.source ? per * per : zero + 1.0;
-        const auto meets = (col > -1.0) & (col < double(g.cols)) & ((first > -1.0) | (last > -1.0)) &
-                           ((first < double(g.rows)) | (last < double(g.rows)));
-        const D8 held = meets ? col + 1.0 : zero;  // below 2^31, and truncation rounds down
-        const I8 whole = __builtin_convertvector(held, I8);
-        const D8 part = held - __builtin_convertvector(whole, D8);
-        const F8 w0 = __builtin_convertvector(weight * (1.0 - part), F8), w1 = __builtin_convertvector(weight * part, F8);
-        const I8 below = whole - 1;
-        std::memcpy(start, &first, sizeof first);
-        std::memcpy(step, &each, sizeof each);
-        std::memcpy(weight0, &w0, sizeof w0);
-        std::memcpy(weight1, &w1, sizeof w1);
-        std::memcpy(low, &below, sizeof below);
-        std::memcpy(seen, &meets, sizeof meets);
+        // Written for the compiler's vectors, whatever their width.
+        const double depth0 = view.depth(0, y, x), depth1 = view.depth.x, col0 = view.col_top(0, y, x), col1 = view.col_top.x;
+        const double row0 = view.row_top(0, y, x), row1 = view.row_top.x, each = view.row_top.z, last_z = g.shape[0] - 1;
+        const double last_col = g.cols, last_row = g.rows;
+        const bool source = g.source;
+        for (int32_t k = 0; k < kSide; k++) {
+            const double per = 1 / (depth0 + depth1 * k), col = (col0 + col1 * k) * per, rise = each * per;
+            const double first = (row0 + row1 * k) * per, last = first + rise * last_z, square = source ? per * per : 1.0;
+            const bool meets = (col > -1) & (col < last_col) & ((first > -1) | (last > -1)) &
+                               ((first < last_row) | (last < last_row));
+            const double held = meets ? col : 0.0, down = std::floor(held), part = held - down;
+            start[k] = first;
+            step[k] = rise;
+            weight0[k] = float(square * (1 - part));
+            weight1[k] = float(square * part);
+            low[k] = int32_t(down);
+            seen[k] = meets;
+        }
     }
 };
-static_assert(kSide == 8, "eight neighbours in a vector");
 
 std::vector<View> all_views(const Geometry &g, FanTable &table) {
     std::vector<View> views;
