@@ -14,19 +14,23 @@ namespace {
 constexpr int64_t kPad = 48;    // zeros on each side of a row: more than two vectors
 constexpr float kNarrow = W - 1.01f, kWindow = 2 * W - 2.01f;  // how far apart W rays may get for one register, or two
 
-// Sum of one block over rows r0..r1, at most kRowTile.
+// Sum of one block over rows r0..r1, at most kRowTile; `shared` are the steps of all parallel rays from row `tile` on.
 enum class Reach { narrow, near, far };  // one register answers; two; farther apart than the tables
-template <Reach reach, bool parallel> F sum_rows(const Block &b, const Rows &rows, int64_t r0, int64_t r1) {
+template <Reach reach, bool parallel>
+F sum_rows(const Block &b, const Rows &rows, int64_t r0, int64_t r1, const Steps &shared, int64_t tile) {
     const int64_t n = r1 - r0;
-    const Steps steps(b, r0, r1);
+    Steps own;
+    if (!parallel) own = Steps(b, r0, r1);
+    const int32_t *wholes = parallel ? shared.whole + (r0 - tile) : own.whole;
+    const float *parts = parallel ? shared.part + (r0 - tile) : own.part;
     const float *p = rows.at(r0);
     F plain = {}, sloped = {};
     const F offset = b.offset + b.drift * splat(float(r0)), drift = b.drift;
     if (reach != Reach::far) {
         for (int64_t k = 0; k < n; k++) {
-            const F x = (parallel ? offset : offset + drift * splat(kRowNumbers.at[k])) + splat(steps.part[k]);
+            const F x = (parallel ? offset : offset + drift * splat(kRowNumbers.at[k])) + splat(parts[k]);
             const I i = truncate(x);
-            const float *at = p + steps.whole[k];
+            const float *at = p + b.shift + wholes[k];
             const Table<reach == Reach::narrow ? 0 : 1> table(at);
             const F low = table(i), high = reach == Reach::narrow ? Table<0>(at + 1)(i) : table(i + 1);
             plain += low;
@@ -37,8 +41,8 @@ template <Reach reach, bool parallel> F sum_rows(const Block &b, const Rows &row
         const F below = splat(-2.0f), above = splat(float(rows.size + 1));
         for (int64_t k = 0; k < n; k++) {
             // Far apart: gathers, with rays beside the image held in its zeros.
-            const float base = float(steps.whole[k]);
-            const F x = offset + drift * splat(kRowNumbers.at[k]) + splat(steps.part[k]);
+            const float base = float(wholes[k] + b.shift);
+            const F x = offset + drift * splat(kRowNumbers.at[k]) + splat(parts[k]);
             const F held = max(below, min(above, x + splat(base)));
             const I i = truncate(held + 2.0f) - 2;
             const F low = gather(p, i);
@@ -68,6 +72,7 @@ void forward2d(const Geometry &g, int threads, int64_t images, const float *mu, 
         std::vector<double> first(padded), step(padded);
         Buffer<Block> made(blocks);
         Buffer<float> sums(padded);
+        Steps shared;
 #pragma omp for schedule(dynamic, 4)
         for (int64_t v = 0; v < g.views; v++) {
             const View view(g, v, table);
@@ -85,6 +90,7 @@ void forward2d(const Geometry &g, int threads, int64_t images, const float *mu, 
                 const Rows &any_image = rows[axis][0];
                 for (int64_t b = 0; b < blocks; b++) {
                     made[b] = make_block(&first[b * W], &step[b * W], any_image.count, any_image.size, 1);
+                    if (!g.source) anchor(made[b], made[0]);
                     if (made[b].span >= kWindow) {  // gathers, over all rows
                         made[b].begin = 0;
                         made[b].end = any_image.count;
@@ -97,20 +103,22 @@ void forward2d(const Geometry &g, int threads, int64_t images, const float *mu, 
                     const Rows &image = rows[axis][n];
                     float *out = p + (n * g.views + v) * g.cols;
                     std::fill(sums.begin(), sums.end(), 0.0f);
-                    for (int64_t tile = 0; tile < image.count; tile += kRowTile)
+                    for (int64_t tile = 0; tile < image.count; tile += kRowTile) {
+                        if (!g.source) shared = Steps(made[0], tile, std::min(tile + kRowTile, image.count));
                         for (int64_t b = 0; b < blocks; b++) {
                             const int64_t r0 = std::max(tile, made[b].begin), r1 = std::min(tile + kRowTile, made[b].end);
                             if (r0 >= r1) continue;
                             const auto sum = [&](auto parallel) {
                                 constexpr bool fixed = decltype(parallel)::value;
                                 const float span = made[b].span;
-                                return span < kNarrow   ? sum_rows<Reach::narrow, fixed>(made[b], image, r0, r1)
-                                       : span < kWindow ? sum_rows<Reach::near, fixed>(made[b], image, r0, r1)
-                                                        : sum_rows<Reach::far, fixed>(made[b], image, r0, r1);
+                                return span < kNarrow   ? sum_rows<Reach::narrow, fixed>(made[b], image, r0, r1, shared, tile)
+                                       : span < kWindow ? sum_rows<Reach::near, fixed>(made[b], image, r0, r1, shared, tile)
+                                                        : sum_rows<Reach::far, fixed>(made[b], image, r0, r1, shared, tile);
                             };
                             const F more = g.source ? sum(std::false_type{}) : sum(std::true_type{});
                             store(&sums[b * W], load(&sums[b * W]) + more);
                         }
+                    }
                     for (int64_t j = 0; j < g.cols; j++)
                         if (columns.axis[j] == axis)
                             out[j] = sums[j] * float(columns.length[j] / std::fabs(columns.reach[j]));

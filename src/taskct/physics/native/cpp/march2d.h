@@ -55,6 +55,7 @@ struct Block {
     F offset, drift;
     int64_t begin, end;  // the rows that some ray meets
     float span;          // how far apart they get there; infinite when they cross
+    int64_t shift = 0;   // samples from the anchor, where another block's ray serves as the lowest
 };
 
 // Rows in which a line of this start and step lies below `limit` (above: of -start, -step).
@@ -94,11 +95,20 @@ inline Block make_block(const double *first, const double *step, int64_t rows, i
     return b;
 }
 
+// Lets a block of parallel rays use the lowest ray of another one, whole samples and a fraction away.
+inline void anchor(Block &b, const Block &other) {
+    const double apart = b.first - other.first, whole = std::floor(apart);
+    b.shift = int64_t(whole);
+    b.offset += splat(float(apart - whole));
+    b.span += 1;
+}
+
 // Whole parts and fractions of the lowest ray in rows r0..r1, at most kRowTile.
 struct Steps {
     alignas(64) int32_t whole[kRowTile];
     alignas(64) float part[kRowTile];
 
+    Steps() = default;
     Steps(const Block &b, int64_t r0, int64_t r1) {
         const double start = b.first + b.step * r0;
         const int32_t count = int32_t(r1 - r0);  // 32 bits, which compilers turn into vectors of doubles

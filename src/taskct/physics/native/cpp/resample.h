@@ -133,6 +133,10 @@ inline void resample_mix_add(const Line *lines, const Mix *mixes, int n, int64_t
     }
 }
 
+// With AVX2 the neighbour k of all lanes is a load k entries on, under the same index and the same choice of halves; wider
+// vectors straddle cache lines at every load and move the index instead.
+constexpr bool kShift = W == 8;
+
 // The transpose of one line's resampling, added to two columns with a weight each: s[z] is the sum over k of values[k] times
 // the tent 1 - |start + step * k - z|, and first[z] += first_weight * s[z], likewise second. `values` has zeros around.
 template <int taps, int width>
@@ -150,11 +154,12 @@ void spread(const float *values, int64_t count, Line line, int64_t begin, int64_
             const F x = offset + splat(places.part[b]);
             const I i = truncate(x);
             const F f = x - to_float(i), dist = s * f;
-            const Table<width> table(values + places.whole[b] - before);
+            const float *from = values + places.whole[b] - before;
+            const Table<width> table(from);
             F sum = {}, even = {};
             for (int k = 0; k < taps; k++) {
                 const F weight = k <= before ? (1 - s * (before - k)) - dist : (1 - s * (k - before)) + dist;
-                (k % 2 ? sum : even) += max(F{}, weight) * table(i + k);
+                (k % 2 ? sum : even) += max(F{}, weight) * (kShift ? Table<width>(from + k)(i) : table(i + k));
             }
             sum += even;
             const int64_t z = z0 + b * W;
@@ -194,12 +199,13 @@ inline void spread(const float *values, int64_t count, Line line, int64_t size, 
     const double s = std::fabs(line.step);
     const auto go = [&](auto with) { with(values, count, line, begin, end, first, first_weight, second, second_weight); };
     // The widest table's reach, (W - 1) / s + taps - 1, against the entries of each width; no divisions.
-    const auto fits = [&](int taps, double entries) { return W - 1 < s * (entries - taps - 0.02); };
+    const auto fits = [&](int taps, double entries) { return W - 1 < s * (entries - (kShift ? 1 : taps) - 0.02); };
     if (s >= 1) return fits(2, W) ? go(spread<2, 0>) : go(spread<2, 1>);
     if (s >= 0.5 && fits(4, W)) return go(spread<4, 0>);
     if (s >= 0.5 && fits(4, 2 * W)) return go(spread<4, 1>);
     if (s >= 0.5 && fits(4, 4 * W)) return go(spread<4, 2>);
     if (s >= 1 / 3.0 && fits(6, W)) return go(spread<6, 0>);
+    if (s >= 1 / 3.0 && fits(6, 2 * W)) return go(spread<6, 1>);
     if (s >= 1 / 3.0 && fits(6, 4 * W)) return go(spread<6, 2>);
     spread_far(values, count, line, size, first, first_weight, second, second_weight);
 }
