@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from taskct.bench import limits, peers
-from taskct.bench.cases import BALL_PER_MM, BALL_RADIUS, BenchPlan, Case, operations, updates
+from taskct.bench.cases import BALL_PER_MM, BALL_RADIUS, BALL_SHIFT, BenchPlan, Case, operations, updates
+from taskct.bench.conventions import images_alike, projections_alike
 from taskct.core.errors import InputError
 from taskct.core.provenance import provenance
 
@@ -42,7 +43,7 @@ class Side:
     def ask(self, work: str, case: Case, **more: str) -> dict[str, Any]:
         """Seconds and memory of one run, or {"error": why}."""
         assert self._process.stdin is not None
-        whole = case | {"ball_radius": BALL_RADIUS, "ball_per_mm": BALL_PER_MM}
+        whole = case | {"ball_radius": BALL_RADIUS, "ball_per_mm": BALL_PER_MM, "ball_shift": BALL_SHIFT}
         print(json.dumps({"run": work, "case": whole, **more}), file=self._process.stdin, flush=True)
         return self._read()
 
@@ -135,12 +136,15 @@ def _measure(name: str, work: str, *, at: _Table) -> list[Row]:
     offers = at.other.hello["offers"] if at.other and case["batch"] == 1 and "alone" not in case else []
     here = at.other.hello["peers"] if at.other else {}
     matching = [p for p, kind, what in offers if (kind, what) == (case["kind"], work) and p in here]
+    if at.other and case["batch"] == 1:
+        matching += [p for p, kind, what in at.ours.hello["offers"] if (kind, what) == (case["kind"], work)]
     return [_row(name, work, peer=peer, at=at, first=n == 0) for n, peer in enumerate(matching or [""])]
 
 
 def _row(name: str, work: str, *, peer: str, at: _Table, first: bool) -> Row:
     case, facts = at.plan.cases[name], at.facts
-    asked = [(at.ours, work), *([(at.other, f"{peer} {work}")] if at.other and peer else [])]
+    theirs = at.other if at.other and peer in at.other.hello["peers"] else at.ours
+    asked = [(at.ours, work), *([(theirs, f"{peer} {work}")] if peer else [])]
     for side, what in asked:
         side.ask(what, case)  # set-up and caches
     times: list[list[dict[str, Any]]] = [[] for _ in asked]
@@ -163,13 +167,14 @@ def _row(name: str, work: str, *, peer: str, at: _Table, first: bool) -> Row:
     voxels = case["batch"] * case["pixels"] ** (3 if case["kind"] == "cone" else 2)
     if at.leads and first and voxels <= at.plan.reference_voxels:
         row["float64_difference"] = _difference((at.ours, work), (at.ours, f"{work} float64"), case)
-    if at.leads and at.other and peer in ("astra", "rtk") and work in ("forward", "adjoint"):
-        row["peer_difference"] = _difference((at.ours, work), (at.other, f"{peer} {work}"), case)
+    comparable = peer not in ("", "skimage")  # whose detector has as many columns as the image
+    if at.leads and comparable and work in ("forward", "adjoint"):
+        row["peer_difference"] = _difference((at.ours, work), (theirs, f"{peer} {work}"), case)
     return row
 
 
 def _difference(one: tuple[Side, str], two: tuple[Side, str], case: Case) -> float:
-    """Relative norm of the difference of two results; a mirrored detector or a volume turned about x counts as the same."""
+    """Relative norm of the difference of two results; a peer's may be in other conventions."""
     with tempfile.TemporaryDirectory() as folder:
         loaded = []
         for number, (side, work) in enumerate((one, two)):
@@ -178,16 +183,15 @@ def _difference(one: tuple[Side, str], two: tuple[Side, str], case: Case) -> flo
             if "error" in answer:
                 raise InputError(f"{work}: {answer['error']}")
             loaded.append(np.load(path).astype(np.float64))
-    x, y = loaded[0].reshape(loaded[1].shape), loaded[1]
+    y = loaded[1].squeeze()
+    x = loaded[0].reshape(y.shape)
     size = float(np.linalg.norm(y))
     if not (np.isfinite(size) and size > 0):
         raise InputError(f"{two[1]}: gave nothing to compare with (norm {size})")
-    alike = [y]
-    if one[0] is not two[0]:
-        alike.append(y[..., ::-1])
-        if y.ndim == 3 and len(set(y.shape)) == 1:
-            alike.append(y.transpose(1, 0, 2))  # RTK turns about its second axis, taskct about its first
-    return min(float(np.linalg.norm(x - z)) / size for z in alike)
+    if two[1].startswith(one[1]):  # our own reference
+        return float(np.linalg.norm(x - y)) / size
+    alike = projections_alike(y) if one[1] == "forward" else images_alike(y)
+    return min(float(np.linalg.norm(x - z)) for z in alike) / size
 
 
 def _add_speed_up(rows: list[Row]) -> None:

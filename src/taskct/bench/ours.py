@@ -14,6 +14,7 @@ from torch import Tensor
 
 from taskct.bench.cases import Case
 from taskct.bench.peers import ball, serve
+from taskct.bench.rotate_and_sum import rotate_and_sum
 from taskct.geometry import Beam, ConeBeam, FanBeam, Grid, ParallelBeam
 from taskct.physics.native.library import kernels
 from taskct.physics.projector import Projector
@@ -38,13 +39,19 @@ def _made(words: str, dtype: torch.dtype) -> tuple[Projector, Tensor, Tensor]:
     with warnings.catch_warnings():  # the fan cuts the corners off, as in published comparisons
         warnings.simplefilter("ignore")
         A = Projector(Grid(shape, 1.0), beam)
-    image = torch.from_numpy(ball(shape, case["ball_radius"], case["ball_per_mm"])).to(dtype)
+    image = torch.from_numpy(ball(shape, case)).to(dtype)
     mu = image.expand(case["batch"], 1, *shape).contiguous()
     return A, mu, A(mu)
 
 
 def answer(work: str, case: Case) -> Callable[[], Tensor]:
-    """`forward` of a case in float32, as a function that does it; `forward float64` in float64, the reference."""
+    """`forward` of a case in float32, as a function that does it; `forward float64` in float64, the reference.
+
+    `grid_sample forward` is that of a peer which needs nothing but torch.
+    """
+    if work == "grid_sample forward":
+        _, mu, _ = _made(json.dumps(case, sort_keys=True), torch.float32)
+        return lambda: rotate_and_sum(mu, views=case["views"], cols=case["cols"], pixel_mm=case["pixel_mm"])
     what, _, precision = work.partition(" ")
     A, mu, p = _made(json.dumps(case, sort_keys=True), torch.float64 if precision else torch.float32)
     backend: Any = A.backend_for("cpu", mu.dtype)
@@ -60,4 +67,5 @@ def answer(work: str, case: Case) -> Callable[[], Tensor]:
 
 if __name__ == "__main__":
     torch.set_num_threads(int(sys.argv[1]))
-    serve(answer, {"versions": {"torch": torch.__version__, "kernels": kernels().level}})
+    versions = {"torch": torch.__version__, "kernels": kernels().level}
+    serve(answer, {"versions": versions, "offers": [("grid_sample", "parallel", "forward")]})

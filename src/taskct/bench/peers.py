@@ -1,4 +1,4 @@
-"""The peers' side, in their own environment: whichever of ASTRA, scikit-image and RTK are installed there.
+"""The peers' side, in their own environment: whichever of ASTRA, ODL, scikit-image and RTK are installed there.
 
 Run as a script by `compare`; it imports nothing of taskct. Each peer is set up in its own best way, without copies that its
 users would not make. `serve` is the loop of both sides.
@@ -66,15 +66,18 @@ def _peak_memory() -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def ball(shape: tuple[int, ...], radius: float, per_mm: float) -> np.ndarray:
-    """A ball (or disk) in the middle of an image."""
-    axes = np.meshgrid(*[np.arange(n) - (n - 1) / 2 for n in shape], indexing="ij", sparse=True)
-    inside = sum(a * a for a in axes) < (radius * shape[-1]) ** 2
-    return np.asarray(per_mm * inside, dtype=np.float32)
+def ball(shape: tuple[int, ...], case: Case) -> np.ndarray:
+    """The ball (or disk) of a case in an image of this shape."""
+    shift = case["ball_shift"][-len(shape) :]
+    axes = np.meshgrid(
+        *[np.arange(n) - (n - 1) / 2 - n * s for n, s in zip(shape, shift, strict=True)], indexing="ij", sparse=True
+    )
+    inside = sum(a * a for a in axes) < (case["ball_radius"] * shape[-1]) ** 2
+    return np.asarray(case["ball_per_mm"] * inside, dtype=np.float32)
 
 
 def _image(case: Case, dim: int) -> np.ndarray:
-    return ball((case["pixels"],) * dim, case["ball_radius"], case["ball_per_mm"])
+    return ball((case["pixels"],) * dim, case)
 
 
 @lru_cache(maxsize=2)
@@ -133,6 +136,33 @@ def _astra_fbp(words: str) -> np.ndarray:
 
 
 @lru_cache(maxsize=2)
+def _odl(words: str) -> dict[str, Any]:
+    odl: Any = import_module("odl")
+    tomo = odl.applications.tomo
+
+    case = json.loads(words)
+    n, half = case["pixels"], case["cols"] * case["pixel_mm"] / 2
+    space = odl.uniform_discr([-n / 2] * 2, [n / 2] * 2, [n, n], dtype="float32")
+    columns = odl.uniform_partition(-half, half, case["cols"])
+    turn = np.pi if case["kind"] == "parallel" else 2 * np.pi
+    first = -turn / case["views"] / 2  # views stand in the middle of their parts
+    angles = odl.uniform_partition(first, first + turn, case["views"])
+    if case["kind"] == "parallel":
+        scan = tomo.Parallel2dGeometry(angles, columns)
+    else:
+        beyond = case["source_detector_mm"] - case["source_iso_mm"]
+        scan = tomo.FanBeamGeometry(angles, columns, src_radius=case["source_iso_mm"], det_radius=beyond)
+    operator = tomo.RayTransform(space, scan, impl="astra_cpu")
+    mu = space.element(_image(case, 2).T.copy())  # ODL's arrays are (x, y)
+    return {"forward": operator, "adjoint": operator.adjoint, "fbp": tomo.fbp_op(operator), "mu": mu, "p": operator(mu)}
+
+
+def _odl_work(words: str, what: str) -> np.ndarray:
+    case = _odl(words)
+    return np.asarray(case[what](case["mu" if what == "forward" else "p"]).asarray())
+
+
+@lru_cache(maxsize=2)
 def _skimage(words: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     from skimage.transform import radon
 
@@ -180,7 +210,7 @@ def _rtk(words: str) -> dict[str, Any]:
 
     n, cols, pixel = case["pixels"], case["cols"], case["pixel_mm"]
     volume = constant([n] * 3, [1.0] * 3)
-    itk.array_view_from_image(volume)[:] = _image(case, 3)
+    itk.array_view_from_image(volume)[:] = _image(case, 3).transpose(1, 0, 2)  # RTK turns about its second axis
     volume.Modified()
     found = {"kind": kind, "scan": scan, "mu": volume, "zero_mu": constant([n] * 3, [1.0] * 3)}
     found["zero_p"] = constant([cols, cols, case["views"]], [pixel, pixel, 1.0])
@@ -216,7 +246,7 @@ def _rtk_work(words: str, what: str) -> Any:
     return itk.array_view_from_image(_rtk_run(case, *filters[what]()))  # a view that keeps the image
 
 
-PACKAGES = {"astra": "astra-toolbox", "skimage": "scikit-image", "rtk": "itk-rtk"}
+PACKAGES = {"astra": "astra-toolbox", "odl": "odl", "skimage": "scikit-image", "rtk": "itk-rtk"}
 OFFERS: dict[tuple[str, str, str], Callable[[str], Any]] = {
     ("astra", "parallel", "forward"): _astra_forward,
     ("astra", "parallel", "adjoint"): _astra_adjoint,
@@ -224,6 +254,11 @@ OFFERS: dict[tuple[str, str, str], Callable[[str], Any]] = {
     ("astra", "parallel", "fbp"): _astra_fbp,
     ("astra", "fan", "forward"): _astra_forward,
     ("astra", "fan", "adjoint"): _astra_adjoint,
+    ("odl", "parallel", "forward"): lambda words: _odl_work(words, "forward"),
+    ("odl", "parallel", "adjoint"): lambda words: _odl_work(words, "adjoint"),
+    ("odl", "parallel", "fbp"): lambda words: _odl_work(words, "fbp"),
+    ("odl", "fan", "forward"): lambda words: _odl_work(words, "forward"),
+    ("odl", "fan", "adjoint"): lambda words: _odl_work(words, "adjoint"),
     ("skimage", "parallel", "forward"): _skimage_forward,
     ("skimage", "parallel", "fbp"): _skimage_fbp,
     ("rtk", "cone", "forward"): lambda words: _rtk_work(words, "forward"),
