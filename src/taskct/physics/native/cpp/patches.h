@@ -135,11 +135,13 @@ struct Sight {
 
     float span() const { return (kPatchY - 1) * grad_row + (kPatchX - 1) * grad_col; }
 
-    // The narrowest table, of `entries(width)`, that answers any one neighbour of every pixel of a patch; kWidths when none does.
-    int width() const {
-        int n = 0;  // positions begin within the first entry, and rounding adds a half
-        while (n < kWidths && !(span() + 1.51f < entries(n) - 0.01f && largest_tan < kMostTan)) n++;
-        return n;
+    // The narrowest table, of `entries(width)`, that answers any one neighbour of every pixel of a patch; kWidths when none does
+    // or when they are spread over `most` entries.
+    int width(int most = 32) const {
+        const float needed = span() + 1.52f;  // positions begin within the first entry, and rounding adds a half
+        int n = 0;
+        while (n < kWidths && !(needed < entries(n))) n++;
+        return needed < most && largest_tan < kMostTan ? n : kWidths;
     }
 
     // Range of detector columns that the tile falls on.

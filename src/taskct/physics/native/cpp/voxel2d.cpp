@@ -76,7 +76,7 @@ template <Beam beam> void backproject(const Geometry &g, int threads, const floa
             };
             for (int64_t v = 0; v < g.views; v++) {
                 const Sight sight(g, views[v], beam, tile.row, tile.col);
-                const int width = sight.width();
+                const int width = sight.width(16);  // farther apart, single precision would not place them
                 if (width == kWidths) {
                     add_far_view(g, views[v], rows.at(v), tile);
                     continue;
