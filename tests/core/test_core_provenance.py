@@ -1,4 +1,5 @@
 import json
+import shlex
 
 import numpy as np
 import torch
@@ -12,6 +13,12 @@ def test_provenance_is_plain_values_with_versions_and_what_the_caller_adds():
     assert json.loads(json.dumps(facts)) == facts
     assert facts["seed"] == 3
     assert {"taskct", "torch", "numpy"} <= set(facts["versions"])
+
+
+def test_the_command_can_be_pasted_into_a_shell_again(monkeypatch):
+    words = ["dose", "fbp", "--keep", "noise_sd_hu[liver]<=25", "--out", "my runs"]
+    monkeypatch.setattr("sys.argv", ["/some/where/taskct", *words])
+    assert shlex.split(provenance()["command"]) == ["taskct", *words]
 
 
 def test_a_fingerprint_sees_values_shape_and_dtype_but_not_the_container():

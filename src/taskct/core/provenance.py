@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import shlex
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -28,7 +29,7 @@ def provenance(**extra: Any) -> dict[str, Any]:
             continue
     return {
         "created_utc": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "git_commit": git_commit(),
         "python": platform.python_version(),
         "versions": versions,

@@ -175,7 +175,7 @@ def _missed(c: Comparison, learned: str) -> str:
 
 def _target(answer: DoseAnswer, target: TargetAnswer) -> str:
     missed = answer.missed(target)
-    where = f"{answer.photons:.4g} photons" if answer.reached else "full dose"
+    where = f"the dose found ({answer.photons:.4g} photons)" if answer.reached else "full dose"
     rows = "".join(
         f"<tr><th scope='row'>{escape(p)}</th><td>{number(g, target.target.unit)}</td></tr>" for p, g in missed[:_MOST_MISSED]
     )

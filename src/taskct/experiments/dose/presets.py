@@ -12,6 +12,10 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "train_patients": 60, "validation_patients": 8, "test_patients": 16, "size": 64, "views": 80,
         "arms": ("fbp-noise-views", "fbp-noise-share"), "base_steps": 300, "fbp_steps": 250, "unet_steps": 200,
     },
+    "fbp": {
+        "train_patients": 200, "test_patients": 60, "arms": ("fbp-noise-views", "fbp-noise-share"),
+        "seeds_for": ("fbp-noise-views",), "seeds": 3, "fbp_steps": 250,
+    },
     "full": {
         "arms": tuple(ARMS), "seeds_for": ("fbp-noise-views", "unet-rmse-mean", "unet-dice-mean"), "seeds": 3,
     },
