@@ -10,8 +10,9 @@ import torch
 from small_task_adaptive import settings
 
 from taskct.evaluation.task import TaskTable
+from taskct.experiments.cohort_images import images_of
 from taskct.experiments.task_adaptive.gather import _baselines
-from taskct.experiments.task_adaptive.material import PARTS, images_of, save_images, shuffled
+from taskct.experiments.task_adaptive.material import PARTS, save_images, shuffled
 from taskct.training import ImageSet
 
 PLAIN, LABEL, UNROLLED = "FBP + U-Net, image loss", "FBP + U-Net, label loss .5", "ItNet, image loss"

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any
-
 from taskct.experiments.dose.arms import arm_named
 from taskct.experiments.dose.comparing import compare_arm
 from taskct.experiments.dose.gather import gather
 from taskct.experiments.dose.material import save_images
 from taskct.experiments.dose.settings import DoseExperiment
 from taskct.experiments.dose.trainings import bound_name, find_bound, train_arm, train_base, train_one_reader
+from taskct.experiments.plan import Plan
 from taskct.experiments.steps import Step
 
 _DATA = "train_patients validation_patients test_patients slices size width_mm views photons seed"
@@ -27,38 +24,14 @@ def dose_steps(settings: DoseExperiment) -> list[Step]:
     return list(plan.steps.values())
 
 
-class _Plan:
+class _Plan(Plan):
     """Steps in the order in which they were added; `what` names the settings that a step's result depends on."""
 
-    def __init__(self, settings: DoseExperiment) -> None:
-        self.settings = settings
-        self.steps: dict[str, Step] = {}
-        self.compared: list[str] = []
+    settings: DoseExperiment
 
-    def step(
-        self,
-        name: str,
-        work: Callable[..., object],
-        *,
-        needs: tuple[str, ...] = (),
-        what: str = "",
-        about: str,
-        cost: float,
-        always: bool = False,
-        **more: Any,
-    ) -> str:
-        """One step, unless it is there already."""
-        if name not in self.steps:
-            self.steps[name] = Step(
-                name,
-                partial(_with_settings, work=work, settings=self.settings, more=more),
-                needs=tuple(dict.fromkeys(needs)),
-                config={k: getattr(self.settings, k) for k in what.split()},
-                about=about,
-                cost=cost * (self.settings.size / 128) ** 2,
-                always=always,
-            )
-        return name
+    def __init__(self, settings: DoseExperiment) -> None:
+        super().__init__(settings)
+        self.compared: list[str] = []
 
     def arm(self, arm: str, seed: int) -> None:
         """What an arm stands on, its training, its comparison; task arms also with a reader that training never saw."""
@@ -123,7 +96,3 @@ class _Plan:
             cost=0.2 * self.settings.reader_steps,
             net=net,
         )
-
-
-def _with_settings(folder: Any, needed: Any, *, work: Callable[..., object], settings: DoseExperiment, more: Any) -> None:
-    work(folder, needed, settings=settings, **more)

@@ -14,19 +14,9 @@ from taskct.core.files import make_folder, write_text
 from taskct.core.seeds import derive_seed
 from taskct.evaluation.dose.curves import measure_curves
 from taskct.evaluation.dose.target import Target, parse_target
+from taskct.experiments.cohort_images import images_of, projector_of, scans_of
 from taskct.experiments.dose.arms import QUALITIES, arm_named
-from taskct.experiments.dose.material import (
-    CLASSES,
-    MODEL,
-    PROTOCOL,
-    images_of,
-    measure_of,
-    projector_of,
-    reconstruct_of,
-    scans_of,
-    smooth_fbp,
-    subjects_of,
-)
+from taskct.experiments.dose.material import CLASSES, MODEL, PROTOCOL, measure_of, reconstruct_of, smooth_fbp, subjects_of
 from taskct.experiments.dose.settings import DoseExperiment
 from taskct.physics.dose import Dose
 from taskct.recon.learned import make_model

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from taskct.core.runs import Run
 from taskct.evaluation.task import count, read_images
-from taskct.experiments.task_adaptive.material import doses_of, images_of, projector_of, scans_of
+from taskct.experiments.cohort_images import images_of, projector_of, scans_of
+from taskct.experiments.task_adaptive.material import doses_of
 from taskct.experiments.task_adaptive.scoring import reconstruct_all
 from taskct.experiments.task_adaptive.settings import TaskAdaptive
 from taskct.physics.projector import Projector

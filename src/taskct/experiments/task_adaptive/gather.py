@@ -21,9 +21,10 @@ from taskct.evaluation.table import DoseLevel
 from taskct.evaluation.task import ArtefactReport, Audit, TaskTable, TaskVerdict, needed_dose, task_verdict
 from taskct.evaluation.task.audit import FULL_DOSE, Answer
 from taskct.evaluation.task.rows import IMAGE, UNSEEN
+from taskct.experiments.cohort_images import cohort_of, images_of
 from taskct.experiments.records import Records
 from taskct.experiments.task_adaptive.arms import LOSSES, MODELS, Arm
-from taskct.experiments.task_adaptive.material import cohort_of, doses_of, images_of
+from taskct.experiments.task_adaptive.material import doses_of
 from taskct.experiments.task_adaptive.settings import TaskAdaptive
 from taskct.report.task_page import write_task_report
 from taskct.report.task_story import TaskExample, TaskStory

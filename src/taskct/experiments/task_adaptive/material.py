@@ -2,46 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 
 import torch
 
 from taskct.core.runs import Run, is_run, load_run
-from taskct.data.cohort import Cohort, CohortSettings
 from taskct.evaluation.task.controls import images_of_others
+from taskct.experiments.cohort_images import cohort_of, keep_images
 from taskct.experiments.task_adaptive.settings import TaskAdaptive
-from taskct.geometry import Grid, ParallelBeam
 from taskct.physics.dose import Dose
-from taskct.physics.projector import Projector
-from taskct.training import CleanScans, DoseRange, ImageSet
+from taskct.training import DoseRange, ImageSet
 
 PARTS = ("readers", "train", "validation", "test")
-REFINE = 2  # the truth is projected on a grid twice as fine: measured data know no pixels
-
-
-def cohort_of(settings: TaskAdaptive) -> Cohort:
-    """The patients."""
-    return Cohort(
-        settings.patients,
-        seed=settings.seed,
-        shape=(settings.size, settings.size),
-        slices_per_patient=settings.slices,
-        settings=CohortSettings(width_mm=settings.width_mm),
-    )
-
-
-@lru_cache(maxsize=4)
-def _projector(size: int, views: int, pixel_mm: tuple[float, float]) -> Projector:
-    cols = size + 4
-    return Projector(Grid((size, size), pixel_mm), ParallelBeam(views=views, cols=cols, pixel_mm=pixel_mm[0]))
-
-
-def projector_of(settings: TaskAdaptive) -> Projector:
-    """A parallel beam over half a turn, its columns as wide as the pixels."""
-    return _projector(settings.size, settings.views, cohort_of(settings).pixel_mm)
 
 
 def doses_of(settings: TaskAdaptive) -> tuple[Dose, ...]:
@@ -65,29 +38,10 @@ def save_images(folder: Path, needed: Mapping[str, Path], *, settings: TaskAdapt
     cohort = cohort_of(settings)
     known = settings.reader_patients * settings.slices
     drawn = ImageSet.from_slices(cohort.slices("train"), show=False)
-    _save(run, "readers", drawn[:known])
-    _save(run, "train", drawn[known:])
+    keep_images(run, "readers", drawn[:known])
+    keep_images(run, "train", drawn[known:])
     for part in ("validation", "test"):
-        _save(run, part, ImageSet.from_slices(cohort.slices(part), show=False))
-
-
-def _save(run: Run, part: str, images: ImageSet) -> None:
-    assert images.labels is not None
-    names = {"ids": json.dumps(images.ids), "patients": json.dumps(images.patient_ids)}
-    run.save_tensors(f"{part}.safetensors", {"mu": images.mu, "labels": images.labels}, metadata=names, overwrite=True)
-
-
-@lru_cache(maxsize=6)
-def images_of(folder: Path, part: str) -> ImageSet:
-    """The images of a part."""
-    tensors, names = load_run(folder).load_tensors(f"{part}.safetensors")
-    return ImageSet(tensors["mu"], tuple(json.loads(names["patients"])), tensors["labels"], tuple(json.loads(names["ids"])))
-
-
-@lru_cache(maxsize=6)
-def scans_of(folder: Path, part: str, settings: TaskAdaptive) -> CleanScans:
-    """Their noise-free scans."""
-    return CleanScans(images_of(folder, part), projector_of(settings), refine=REFINE, show=False)
+        keep_images(run, part, ImageSet.from_slices(cohort.slices(part), show=False))
 
 
 def shuffled(images: ImageSet, *, seed: int) -> ImageSet:

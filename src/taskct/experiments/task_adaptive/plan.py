@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from taskct.evaluation.task import UNTRAINED
+from taskct.experiments.plan import Plan
 from taskct.experiments.steps import Step
 from taskct.experiments.task_adaptive.arms import LOSSES, MODELS, Arm
 from taskct.experiments.task_adaptive.classical import tune_tv, tuned_tv
@@ -59,40 +59,14 @@ def task_adaptive_steps(settings: TaskAdaptive) -> list[Step]:
     return list(plan.steps.values())
 
 
-class _Plan:
+class _Plan(Plan):
     """Steps in the order in which they were added; `what` names the settings that a step's result depends on."""
 
-    def __init__(self, settings: TaskAdaptive) -> None:
-        self.settings = settings
-        self.steps: dict[str, Step] = {}
-        self.trained: list[str] = []
+    settings: TaskAdaptive
 
-    def step(
-        self,
-        name: str,
-        work: Callable[..., object],
-        *,
-        needs: tuple[str, ...] = (),
-        what: str = "",
-        about: str,
-        cost: float,
-        always: bool = False,
-        **more: Any,
-    ) -> str:
-        """One step, unless it is there already; `work` also gets the settings and `more`."""
-        if name not in self.steps:
-            config = {k: getattr(self.settings, k) for k in what.split()}
-            size = (self.settings.size / 128) ** 2
-            self.steps[name] = Step(
-                name,
-                partial(_with_settings, work=work, settings=self.settings, more=more),
-                needs=tuple(dict.fromkeys(needs)),
-                config=config,
-                about=about,
-                cost=cost * size,
-                always=always,
-            )
-        return name
+    def __init__(self, settings: TaskAdaptive) -> None:
+        super().__init__(settings)
+        self.trained: list[str] = []
 
     def reader(self, net: str) -> str:
         """A reader of full-dose images."""
@@ -182,7 +156,3 @@ class _Plan:
         self.score(name, arm.method, of=of, own=name if arm.loss == "joint" else "", needs=(name,), seed=arm.seed)
         if arm.loss in self.settings.bounds:
             self.bound(name, arm.method, of=of, seed=arm.seed)
-
-
-def _with_settings(folder: Any, needed: Any, *, work: Callable[..., object], settings: TaskAdaptive, more: Any) -> None:
-    work(folder, needed, settings=settings, **more)

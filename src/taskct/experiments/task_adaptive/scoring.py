@@ -27,15 +27,8 @@ from taskct.evaluation.task import (
     read_images,
     spectrum_ratio,
 )
-from taskct.experiments.task_adaptive.material import (
-    REFINE,
-    cohort_of,
-    device,
-    doses_of,
-    images_of,
-    projector_of,
-    scans_of,
-)
+from taskct.experiments.cohort_images import REFINE, cohort_of, images_of, projector_of, scans_of
+from taskct.experiments.task_adaptive.material import device, doses_of
 from taskct.experiments.task_adaptive.settings import TaskAdaptive
 from taskct.physics.dose import Dose
 from taskct.simulate.scan import add_noise

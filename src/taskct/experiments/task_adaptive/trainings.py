@@ -12,16 +12,9 @@ from torch import Tensor, nn
 
 from taskct.core.precision import autocast
 from taskct.core.seeds import derive_seed
+from taskct.experiments.cohort_images import REFINE, images_of, projector_of, scans_of
 from taskct.experiments.task_adaptive.arms import LOSSES, MODELS, Arm, objective_of
-from taskct.experiments.task_adaptive.material import (
-    REFINE,
-    device,
-    dose_range,
-    images_of,
-    projector_of,
-    scans_of,
-    shuffled,
-)
+from taskct.experiments.task_adaptive.material import device, dose_range, shuffled
 from taskct.experiments.task_adaptive.settings import TaskAdaptive
 from taskct.physics.projector import Projector
 from taskct.recon import fbp

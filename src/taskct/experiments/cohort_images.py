@@ -1,0 +1,57 @@
+"""The built-in cohort as experiments use it: its patients, a parallel beam, images that are kept, clean scans of them."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from taskct.core.runs import Run, load_run
+from taskct.data.cohort import Cohort, CohortSettings
+from taskct.geometry import Grid, ParallelBeam
+from taskct.physics.projector import Projector
+from taskct.training import CleanScans, ImageSet
+
+REFINE = 2  # the truth is projected on a grid twice as fine: measured data know no pixels
+
+
+def cohort_of(settings: Any) -> Cohort:
+    """The patients of settings with `patients`, `seed`, `size`, `slices` and `width_mm`."""
+    return Cohort(
+        settings.patients,
+        seed=settings.seed,
+        shape=(settings.size, settings.size),
+        slices_per_patient=settings.slices,
+        settings=CohortSettings(width_mm=settings.width_mm),
+    )
+
+
+@lru_cache(maxsize=4)
+def _projector(size: int, views: int, pixel_mm: tuple[float, float]) -> Projector:
+    return Projector(Grid((size, size), pixel_mm), ParallelBeam(views=views, cols=size + 4, pixel_mm=pixel_mm[0]))
+
+
+def projector_of(settings: Any) -> Projector:
+    """A parallel beam of `views` over half a turn, its columns as wide as the pixels."""
+    return _projector(settings.size, settings.views, cohort_of(settings).pixel_mm)
+
+
+def keep_images(run: Run, part: str, images: ImageSet) -> None:
+    """Write the images of a part into a run folder."""
+    assert images.labels is not None
+    names = {"ids": json.dumps(images.ids), "patients": json.dumps(images.patient_ids)}
+    run.save_tensors(f"{part}.safetensors", {"mu": images.mu, "labels": images.labels}, metadata=names, overwrite=True)
+
+
+@lru_cache(maxsize=6)
+def images_of(folder: Path, part: str) -> ImageSet:
+    """The images of a part, as `keep_images` wrote them."""
+    tensors, names = load_run(folder).load_tensors(f"{part}.safetensors")
+    return ImageSet(tensors["mu"], tuple(json.loads(names["patients"])), tensors["labels"], tuple(json.loads(names["ids"])))
+
+
+@lru_cache(maxsize=6)
+def scans_of(folder: Path, part: str, settings: Any) -> CleanScans:
+    """Their noise-free scans."""
+    return CleanScans(images_of(folder, part), projector_of(settings), refine=REFINE, show=False)
