@@ -30,7 +30,6 @@ FULL: dict[str, Any] = {
     "views": 120,
     "widths": (16, 32, 64),
     "readers": ("unet_small", "unet_thin", "residual_fast"),
-    "models": ("unet", "unrolled", "lpd"),
     "other_losses": ("label-0.5", "feature"),
     "main_losses": ("plain", "label-0.5", "feature", "label-shaken"),
     "bounds": ("plain", "label-0.5", "feature"),
