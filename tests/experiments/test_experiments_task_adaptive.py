@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 from small_task_adaptive import settings
 
-from taskct.core.errors import ConfigError, OutputExistsError
+from taskct.core.errors import ConfigError, InputError, OutputExistsError
 from taskct.core.runs import load_run
 from taskct.evaluation.task import TaskTable
 from taskct.experiments import Records, run_steps
 from taskct.experiments.catalogue import reproduce
+from taskct.experiments.engine import do_last
 from taskct.experiments.task_adaptive import LOSSES, PRESETS, Arm, TaskAdaptive, task_adaptive_steps
 from taskct.experiments.task_adaptive.scoring import lesion_pairs
 
@@ -99,6 +100,16 @@ def test_more_arms_add_to_the_table_and_leave_the_rest_alone(done: Path) -> None
     assert "Negative controls at this dose" in (done / "report" / "summary.txt").read_text(encoding="utf-8")
     with pytest.raises(ConfigError, match="task_steps = 8, now 9"):
         run_steps(task_adaptive_steps, settings(task_steps=9), done, say=str)
+
+
+def test_what_is_done_can_be_shown_before_the_rest_is(done: Path, tmp_path: Path) -> None:
+    more = settings(losses=("plain", "label-0.5", "joint", "label-0.9"))  # the last is not done
+    made = do_last(task_adaptive_steps(more), done)
+    methods = {r["method"] for r in _rows(made / "summary.csv")}
+    assert LABEL.method in methods and Arm("unet", "label-0.9").method not in methods
+    assert not Records(done).done(Arm("unet", "label-0.9").name)
+    with pytest.raises(InputError, match="no step is done"):
+        do_last(task_adaptive_steps(more), tmp_path)
 
 
 def test_bounds_are_those_of_the_method_itself(done: Path) -> None:

@@ -22,6 +22,7 @@ def run(
     gpu: bool = typer.Option(False, "--gpu", help="Longer trainings and three seeds, for a GPU."),
     change: list[str] = typer.Option([], "--set", metavar="NAME=VALUE", help="Replace a setting: seeds=3. Repeatable."),
     workers: int = typer.Option(0, min=0, help="Processes of one thread each; 0: one for each core."),
+    only_report: bool = typer.Option(False, "--only-report", help="Only the page of what is done already."),
     show_list: bool = typer.Option(False, "--list", help="Name the experiments."),
     overwrite: bool = typer.Option(False, "--overwrite", help="Begin anew."),
 ) -> None:
@@ -48,6 +49,7 @@ def run(
         changes=parse_changes(parse_assignments(change)),
         workers=workers,
         overwrite=overwrite,
+        only_report=only_report,
         say=typer.echo,
     )
     typer.echo(f"{page}: {page.stat().st_size / 2**20:.1f} MiB; tables beside it in {page.parent / 'report'}")

@@ -12,7 +12,7 @@ from taskct.core.config import from_dict, to_dict
 from taskct.core.errors import ConfigError, InputError, OutputExistsError, unknown_name
 from taskct.core.files import atomic_path
 from taskct.core.runs import Run, is_run, load_run
-from taskct.experiments.engine import run_steps
+from taskct.experiments.engine import do_last, run_steps
 from taskct.experiments.records import Records
 from taskct.experiments.steps import Step
 
@@ -58,13 +58,15 @@ def reproduce(
     changes: Mapping[str, Any] | None = None,
     workers: int = 0,
     overwrite: bool = False,
+    only_report: bool = False,
     say: Callable[[str], None] = print,
 ) -> Path:
     """Do an experiment of EXPERIMENTS in `folder`, or go on with it -> its page.
 
     `preset` is one of the experiment's sets of settings, `changes` replaces some of them. More arms or seeds in the same
     folder add to what is there; other values of what a finished step depends on are refused. `overwrite` begins anew.
-    `workers` processes of one thread each (0: one for each core that this process may use).
+    `workers` processes of one thread each (0: one for each core that this process may use). `only_report` makes the page
+    of what is done already, and does nothing else.
     """
     if name not in EXPERIMENTS:
         raise unknown_name("experiment", name, EXPERIMENTS)
@@ -73,9 +75,14 @@ def reproduce(
         raise unknown_name("preset", preset, experiment.presets)
     settings = from_dict(experiment.settings, {**experiment.presets[preset], **(changes or {})})
     target = Path(folder)
-    _open_folder(target, name, to_dict(settings), overwrite=overwrite)
-    folders = run_steps(experiment.steps, settings, target, workers=workers or cores(), say=say)
-    made = folders[list(folders)[-1]] / "report.html"
+    if only_report and not is_run(target):
+        raise InputError(f"{target}: is no experiment's folder, and there is nothing to report; leave out --only-report")
+    _open_folder(target, name, to_dict(settings), overwrite=overwrite and not only_report)
+    if only_report:
+        made = do_last(experiment.steps(settings), target) / "report.html"
+    else:
+        folders = run_steps(experiment.steps, settings, target, workers=workers or cores(), say=say)
+        made = folders[list(folders)[-1]] / "report.html"
     with atomic_path(target / "report.html", overwrite=True) as part:
         shutil.copyfile(made, part)
     return target / "report.html"

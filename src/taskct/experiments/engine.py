@@ -58,6 +58,19 @@ def run_steps(
     return {name: records.folder / name for name in steps}
 
 
+def do_last(steps: Sequence[Step], folder: str | os.PathLike[str]) -> Path:
+    """Do the last step with those of its needs that are done -> its folder: the results of an experiment under way.
+
+    It is not recorded as done. Raises InputError when none of its needs is.
+    """
+    last, records = steps[-1], Records(folder)
+    done = {name: records.folder / name for name in last.needs if records.done(name)}
+    if not done:
+        raise errors.InputError(f"{folder}: no step is done that {last.name!r} could show; let the experiment go on first")
+    last.work(records.folder / last.name, done)
+    return records.folder / last.name
+
+
 def _with_processes(workers: int, say: Say, **about: Any) -> None:
     context = multiprocessing.get_context("spawn")  # a fork would inherit torch's threads
     told: Any = context.Queue()
