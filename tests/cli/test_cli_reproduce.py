@@ -25,8 +25,10 @@ def test_the_experiments_are_listed(taskct_says: Says) -> None:
     ("words", "text"),
     [
         (("task-adaptve",), "did you mean 'task-adaptive'"),
-        (("task-adaptive", "--small", "--full"), "exclude one another"),
+        (("task-adaptive", "--small", "--full"), "small and full are two sizes"),
         (("--small",), "which experiment?"),
+        (("dose", "--preset", "fpb"), "did you mean 'fbp'"),
+        (("task-adaptive", "--only-report"), "is no experiment's folder"),
         (("task-adaptive", "--set", "losses=plainn"), "did you mean 'plain'"),
         (("task-adaptive", "--set", "seds=2"), "did you mean 'seeds'"),
     ],

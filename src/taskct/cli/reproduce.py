@@ -20,6 +20,7 @@ def run(
     small: bool = typer.Option(False, "--small", help="Ten minutes on two cores."),
     full: bool = typer.Option(False, "--full", help="Hours on two cores; the default."),
     gpu: bool = typer.Option(False, "--gpu", help="Longer trainings and three seeds, for a GPU."),
+    preset: str = typer.Option("", "--preset", metavar="NAME", help="Another size that the experiment knows by name."),
     change: list[str] = typer.Option([], "--set", metavar="NAME=VALUE", help="Replace a setting: seeds=3. Repeatable."),
     workers: int = typer.Option(0, min=0, help="Processes of one thread each; 0: one for each core."),
     only_report: bool = typer.Option(False, "--only-report", help="Only the page of what is done already."),
@@ -38,9 +39,9 @@ def run(
     if show_list:
         typer.echo(describe())
         return
-    chosen = [preset for preset, asked in (("small", small), ("full", full), ("gpu", gpu)) if asked]
+    chosen = [name for name, asked in (("small", small), ("full", full), ("gpu", gpu), (preset, preset)) if asked]
     if len(chosen) > 1:
-        raise InputError(f"--{chosen[0]} and --{chosen[1]} exclude one another")
+        raise InputError(f"{chosen[0]} and {chosen[1]} are two sizes; give one of --small, --full, --gpu, --preset")
     which = check_name(name)
     page = reproduce(
         which,
