@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -142,3 +146,22 @@ def test_impossible_requests_are_refused_with_advice() -> None:
         CohortSettings(width_mm=(480, 260))
     with pytest.raises(ConfigError, match=r"darker than the liver.*bright_share"):
         CohortSettings(contrast_hu=(-70, 20))
+
+
+def test_a_patient_is_the_same_to_the_byte_however_many_threads_linear_algebra_takes() -> None:
+    draw = (
+        "import hashlib, torch; from taskct.data.cohort import Cohort; torch.set_num_threads(1); "
+        "hu = Cohort({'train': 1}, shape=(96, 96), slices_per_patient=1).slices('train')[0][0]; "
+        "print(hashlib.sha256(hu.numpy().tobytes()).hexdigest())"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", draw],
+            env={**os.environ, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for threads in ("1", "2")
+    }
+    assert len(found) == 1

@@ -8,11 +8,15 @@ by one from their own seed, so a single slice costs four planes and not a volume
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from taskct.core.seeds import generator
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 REACH_MM = 330.0  # half extent of every field: beyond it the patient has ended
 _UNIT = (151 / 315) ** -0.5  # 1 / RMS over the phase of a cubic B-spline's weights: makes the field's sd 1
@@ -45,7 +49,7 @@ class LatticeField:
         self.pixel_average = pixel_average
         self._size = int(2 * REACH_MM / step_mm) + 5
         self._planes: dict[int, np.ndarray] = {}
-        self._matrices: dict[tuple[float, float, int], np.ndarray] = {}
+        self._matrices: dict[tuple[float, float, int], csr_array] = {}
 
     def sample(self, z_mm: float, axes: Axes) -> np.ndarray:
         """The field on one slice: float32 (Y, X)."""
@@ -55,7 +59,7 @@ class LatticeField:
         plane = sum(np.float32(w) * self._plane(first + i) for i, w in enumerate(weights))
         along_y = self._matrix(axes.y_mm, axes.pixel_mm[0])  # (Y, L)
         along_x = self._matrix(axes.x_mm, axes.pixel_mm[1])  # (X, L)
-        return np.asarray(along_y @ plane @ along_x.T)
+        return np.ascontiguousarray((along_x @ (along_y @ plane).T).T)
 
     def _plane(self, number: int) -> np.ndarray:
         if number not in self._planes:
@@ -65,7 +69,10 @@ class LatticeField:
             self._planes[number] = drawn
         return self._planes[number]
 
-    def _matrix(self, centres_mm: np.ndarray, pixel_mm: float) -> np.ndarray:
+    def _matrix(self, centres_mm: np.ndarray, pixel_mm: float) -> csr_array:
+        """The few weights of each row, sparse: a dense product would be summed in an order that BLAS's threads decide."""
+        from scipy.sparse import csr_array
+
         key = (float(centres_mm[0]), pixel_mm, len(centres_mm))
         if key not in self._matrices:
             parts = max(1, int(np.ceil(2 * pixel_mm / self.step_mm))) if self.pixel_average else 1
@@ -77,7 +84,7 @@ class LatticeField:
                 weights = _spline_weights(place - first) / parts
                 for i in range(4):
                     np.add.at(matrix, (np.arange(len(place)), first - 1 + i), weights[i])
-            self._matrices[key] = matrix
+            self._matrices[key] = csr_array(matrix)
         return self._matrices[key]
 
 
