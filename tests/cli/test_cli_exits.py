@@ -119,6 +119,11 @@ def test_the_version_is_that_of_the_package(taskct_says: Says) -> None:
     assert taskct_says("--version") == (0, f"taskct {version('taskct')}\n", "")
 
 
+def test_the_package_runs_as_a_module() -> None:
+    done = subprocess.run([sys.executable, "-m", "taskct", "--version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()[0], done.stderr) == (0, "taskct", "")
+
+
 SLOW_WRITER = """
 import sys, time, types
 from taskct.cli import main, verbs

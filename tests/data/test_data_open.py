@@ -155,6 +155,26 @@ def test_a_mixture_of_files_and_series_is_read_at_any_depth(tmp_path):
     assert torch.equal(cases["series"].hu, _case(3).hu)
 
 
+def test_a_label_map_beside_a_ct_is_its_labels_and_no_ct(tmp_path):
+    for name in ("p1", "p2", "p3"):
+        write_nifti(_case(int(name[1])), tmp_path / "many" / f"{name}.nii.gz")
+    for name in ("p1_labels", "p2-seg", "p9_mask"):
+        write_nifti_labels(_case(int(name[1])), tmp_path / "many" / f"{name}.nii.gz")
+    cases = {c.case_id: c for c in open_cases(tmp_path / "many")}
+    assert sorted(cases) == ["p1", "p2", "p3"]
+    assert torch.equal(cases["p1"].labels, _case(1).labels) and torch.equal(cases["p2"].labels, _case(2).labels)
+    assert cases["p3"].labels is None
+
+    write_nifti(_case(4), tmp_path / "one" / "ct.nii.gz")
+    write_nifti_labels(_case(4), tmp_path / "one" / "labels_of_a_tool.nii.gz")
+    (only,) = open_cases(tmp_path / "one")
+    assert only.case_id == "ct" and torch.equal(only.labels, _case(4).labels)
+
+    write_nifti(_case(5), tmp_path / "odd" / "masked.nii.gz")  # a word within a word is none
+    write_nifti(_case(6), tmp_path / "odd" / "segment.nii.gz")
+    assert [c.case_id for c in open_cases(tmp_path / "odd")] == ["masked", "segment"]
+
+
 def test_a_folder_of_labels_with_the_same_names_is_used(tmp_path):
     for number in (0, 1):
         write_nifti(_case(number), tmp_path / "ct" / f"{number}.nii.gz")

@@ -62,7 +62,7 @@ def folder_of_cases(folder: Path) -> Iterator[str]:
 
     cases = find_cases(folder)
     labelled = sum(case.labels is not None for case in cases)
-    yield f"{len(cases)} cases, {labelled} with labels; `taskct info FILE` says more about one"
+    yield f"{len(cases)} case{'s'[: len(cases) != 1]}, {labelled} with labels; `taskct info FILE` says more about one"
     for case in cases[:_MOST_LINES]:
         labels = "" if case.labels is None else f", labels {case.labels.relative_to(folder)}"
         yield f"  {case.case_id}: {case.name.relative_to(folder)}{labels}"

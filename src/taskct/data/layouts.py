@@ -17,6 +17,7 @@ from taskct.data.volume import stem
 
 LITS_LABELS = {1: "liver", 2: "liver tumour"}
 _MOST_JSON_BYTES = 2**20
+_LABEL_WORD = re.compile(r"(^|[-_. ])(labels?|seg|segmentations?|masks?)(?=$|[-_. ])", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ def find_cases(folder: Path) -> list[CasePlace]:
     """The cases of a folder, by the first layout that fits; empty when there are none.
 
     MSD (imagesTr, labelsTr, dataset.json), LiTS (volume-N, segmentation-N), CHAOS (N/DICOM_anon, N/Ground),
-    TotalSegmentator (sNNNN/ct.nii.gz, segmentations/), else every volume file and every CT series below the folder.
+    TotalSegmentator (sNNNN/ct.nii.gz, segmentations/), else every volume file and every CT series below the folder. There a
+    file that calls itself labels, seg, segmentation or mask is the label map of the CT beside it (`_with_labels`).
     """
     for layout in (_msd, _lits, _chaos, _totalsegmentator):
         found = layout(folder)
@@ -102,12 +104,27 @@ def _totalsegmentator(folder: Path) -> list[CasePlace]:
 def _anything(folder: Path) -> list[CasePlace]:
     found: list[CasePlace] = []
     for place in [folder, *_folders_below(folder)]:
-        found += [CasePlace(f, stem(f)) for f in volume_files(place)]
+        found += _with_labels(volume_files(place))
         dicom = [
             f for f in sorted(place.iterdir()) if _is_file(f) and promised_kind(f) in (None, "dicom") and looks_like_dicom(f)
         ]
         found += _series(place, dicom)
     return found
+
+
+def _with_labels(files: list[Path]) -> list[CasePlace]:
+    """The volumes of one folder: `a.nii` with `a_labels.nii`, or a single volume with a single label map of any name.
+
+    Label maps of no volume are left out; where all files call themselves label maps, none is beside a CT, and all are listed.
+    """
+    masks = [f for f in files if _LABEL_WORD.search(stem(f))]
+    images = [f for f in files if f not in masks]
+    if not images:
+        return [CasePlace(f, stem(f)) for f in files]
+    if len(images) == len(masks) == 1:
+        return [CasePlace(images[0], stem(images[0]), masks[0])]
+    of = {_LABEL_WORD.sub("", stem(f)): f for f in masks}
+    return [CasePlace(f, stem(f), of.get(stem(f))) for f in images]
 
 
 def _series(folder: Path, files: list[Path]) -> list[CasePlace]:

@@ -35,9 +35,7 @@ class Model(NamedTuple):
 MODELS: dict[str, Model] = {
     "unet": Model("FBP + U-Net", {"kind": "fbp_unet", **_FOLDED}),
     "unrolled": Model("ItNet", {"kind": "itnet", "iterations": 2, "shared": False, **_FOLDED}, cost=1.8),
-    "unet-wide": Model(
-        "FBP + wide U-Net", {"kind": "fbp_unet", "widths": [32, 64, 128], **_FOLDED}, unets=False, cost=3.5
-    ),
+    "unet-wide": Model("FBP + wide U-Net", {"kind": "fbp_unet", "widths": [32, 64, 128], **_FOLDED}, unets=False, cost=3.5),
     "lpd": Model(
         "Learned Primal-Dual",
         {"kind": "primal_dual", "iterations": 3, "width": 16, "primal": 4, "dual": 4},
