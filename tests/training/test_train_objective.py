@@ -8,7 +8,7 @@ from small_training import make_images, make_task
 from torch import Tensor, nn
 
 from taskct.core.errors import ConfigError, InputError
-from taskct.task import FrozenTask
+from taskct.task import DiceCE, FrozenTask
 from taskct.training import (
     Balanced,
     Batch,
@@ -102,6 +102,13 @@ def test_a_label_penalty_is_computed_in_float32_even_under_autocast(batch: Batch
     with torch.autocast("cpu", torch.bfloat16):
         half = LabelPenalty(make_task())(batch)
     assert half.dtype == torch.float32 and float(half) == pytest.approx(full, rel=0.02)  # bf16 logits only
+
+
+def test_a_label_penalty_may_make_a_missed_class_dearer_than_its_reader_does(batch: Batch) -> None:
+    task = make_task()
+    own, dear = LabelPenalty(task), LabelPenalty(task, penalty=DiceCE(weights=(1.0, 1.0, 8.0)))
+    expected = DiceCE(weights=(1.0, 1.0, 8.0))(task.predict(batch.image), batch.labels.long())
+    assert float(dear(batch)) == pytest.approx(float(expected)) and float(dear(batch)) != pytest.approx(float(own(batch)))
 
 
 def test_several_readers_are_averaged_or_take_turns(batch: Batch) -> None:

@@ -21,7 +21,7 @@ steps = 4000                            preset = "lodopab"
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -36,7 +36,7 @@ from taskct.geometry.config import beam_from_config
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.learned import make_model
-from taskct.task import FrozenTask
+from taskct.task import DiceCE, FrozenTask
 from taskct.task.readers import ReaderSpec, load_reader
 from taskct.training.augment import Augmentation
 from taskct.training.baselines import joint_penalty, joint_reader_folder, save_reader
@@ -73,6 +73,7 @@ class ObjectivePlan:
     warm_up     steps over which alpha rises
     readers     run folders of readers; `several` takes their mean, or turns
     depths      feature loss: which scales of the readers
+    class_weights   label loss: one for each class, in place of those of the readers' own penalty
     """
 
     task: Literal["none", "label", "feature", "teacher", "joint"] = "none"
@@ -83,6 +84,7 @@ class ObjectivePlan:
     readers: tuple[str, ...] = ()
     several: Literal["mean", "turns"] = "mean"
     depths: tuple[int, ...] | None = None
+    class_weights: tuple[float, ...] | None = None
     image: str = "mse"
     unit_hu: float = 25.0
 
@@ -95,6 +97,8 @@ class ObjectivePlan:
             raise ConfigError(
                 f"objective.bound goes with form = 'constrained', got form = {self.form!r}, bound = {self.bound}"
             )
+        if self.class_weights is not None and self.task != "label":
+            raise ConfigError(f"objective.class_weights goes with task = 'label', got task = {self.task!r}")
         if self.warm_up and self.form in ("balanced", "constrained"):
             raise ConfigError(f"objective.warm_up goes with convex and additive, got form = {self.form!r}")
 
@@ -200,12 +204,22 @@ def make_objective(plan: ObjectivePlan) -> Objective:
 def _term(plan: ObjectivePlan, path: str) -> Term:
     task = load_reader(path)
     if plan.task == "label":
-        return LabelPenalty(task)
+        return LabelPenalty(task, penalty=_weighted(task, plan.class_weights))
     if plan.task == "feature":
         return FeaturePenalty(task, depths=plan.depths)
     if plan.task == "teacher":
         return TeacherPenalty(task)
     return joint_penalty(_spec_of(path), task)
+
+
+def _weighted(task: FrozenTask, weights: Sequence[float] | None) -> DiceCE | None:
+    if weights is None:
+        return None
+    if task.classes and len(weights) != len(task.classes):
+        raise ConfigError(
+            f"objective.class_weights expects one for each of the reader's classes {list(task.classes)}, got {list(weights)}"
+        )
+    return DiceCE(weights=weights)
 
 
 def _spec_of(path: str) -> ReaderSpec:

@@ -44,17 +44,21 @@ class ImageError(nn.Module):
 
 
 class LabelPenalty(nn.Module):
-    """What a frozen task says of the reconstruction, given the labels (Sefercioglu et al., arXiv 2511.07094)."""
+    """What a frozen task says of the reconstruction, given the labels (Sefercioglu et al., arXiv 2511.07094).
+
+    `penalty(prediction, labels)` takes the place of the task's own: `DiceCE(weights=(1, 1, 8))` makes a missed tumour dear,
+    where a reconstruction would otherwise please the reader by hiding what it might mistake for one.
+    """
 
     needs_labels = True
 
-    def __init__(self, task: FrozenTask) -> None:
+    def __init__(self, task: FrozenTask, *, penalty: Callable[[Tensor, Any], Tensor] | None = None) -> None:
         super().__init__()
-        self.task = task
+        self.task, self.penalty = task, penalty
 
     def forward(self, batch: Batch) -> Tensor:
-        """The task's penalty, in float32 behind the network whatever its precision."""
-        return _penalty(self.task, batch.image, checked_labels(batch))
+        """The penalty, in float32 behind the network whatever its precision."""
+        return _penalty(self.task, batch.image, checked_labels(batch), self.penalty)
 
 
 class TeacherPenalty(nn.Module):
@@ -139,11 +143,11 @@ def checked_labels(batch: Batch) -> Tensor:
     return batch.labels.long()
 
 
-def _penalty(task: FrozenTask, mu: Tensor, target: Any) -> Tensor:
+def _penalty(task: FrozenTask, mu: Tensor, target: Any, penalty: Callable[[Tensor, Any], Tensor] | None = None) -> Tensor:
     answer = task.predict(mu)
     answer = answer.float() if answer.is_floating_point() else answer
     with _full_precision(answer):
-        return task.penalty(answer, target)
+        return (penalty or task.penalty)(answer, target)
 
 
 def _full_precision(like: Tensor) -> torch.autocast:
