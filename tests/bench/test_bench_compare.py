@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from taskct.bench import BenchPlan, full_plan, quick_plan, run_bench, write_bench
+from taskct.bench import BenchPlan, full_plan, quick_plan, read_bench, run_bench, write_bench
 from taskct.bench.cases import WORKS, cone, fan, operations, parallel, updates
 from taskct.core.errors import InputError, OutputExistsError
 
@@ -48,6 +48,30 @@ def test_json_table_rows_and_figure_are_written_once(result: dict[str, Any], tmp
     with pytest.raises(OutputExistsError, match=r"b\.json: exists already"):
         write_bench(result, tmp_path / "b.json")
     write_bench(result, tmp_path / "b.json", overwrite=True)
+
+
+def test_a_run_that_is_stopped_keeps_its_rows_and_goes_on_from_them(tmp_path: Path) -> None:
+    plan = BenchPlan({"parallel 8": parallel(8, 4, 12)}, rounds=1, threads=(1,), works=("forward", "adjoint"))
+    out = tmp_path / "b.json"
+
+    def stop(result: dict[str, Any]) -> None:
+        write_bench(result, out, figure=False)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_bench(plan, keep=stop)
+    earlier = read_bench(out)
+    assert earlier is not None and [row["work"] for row in earlier["rows"]] == ["forward"]
+    earlier["rows"][0]["cpu_s"] = 123.0  # taken over, not measured again
+    rows = run_bench(plan, earlier=earlier)["rows"]
+    assert [row["work"] for row in rows] == ["forward", "adjoint"]
+    assert rows[0]["cpu_s"] == 123.0 != rows[1]["cpu_s"]
+    with pytest.raises(InputError, match=r"measured with rounds 1 \(now 2\); start anew"):
+        run_bench(BenchPlan(plan.cases, rounds=2, threads=(1,)), earlier=earlier)
+    assert read_bench(tmp_path / "none.json") is None
+    out.write_text("[1]")
+    with pytest.raises(InputError, match=r"b\.json: expected what `taskct bench` writes"):
+        read_bench(out)
 
 
 def test_updates_count_rays_times_planes_and_samples_times_views() -> None:

@@ -114,8 +114,6 @@ def test_the_matrix_of_short_rows_and_the_fft_of_long_ones_agree(dtype: torch.dt
     p, views, rays, cols = (torch.rand(s, generator=gen, dtype=dtype) for s in ((2, 1, 9, 4, 30), (9, 1, 30), (4, 30), (30,)))
     apply = lambda: ramp_filter(p, pixel_mm=0.7, window="hann", factors=(views, rays, cols), pad=(5, 2))
     short = apply()
-    monkeypatch.setattr(filters, "_CACHE_VALUES", 250)  # two views at a time
-    in_parts = apply()
     with_gradient = ramp_filter(
         p.clone().requires_grad_(True), pixel_mm=0.7, window="hann", factors=(views, rays, cols), pad=(5, 2)
     )
@@ -123,8 +121,44 @@ def test_the_matrix_of_short_rows_and_the_fft_of_long_ones_agree(dtype: torch.dt
     long = apply()
     assert long.shape == (2, 1, 9, 4, 37)
     tolerance = 1e-6 if dtype == torch.float32 else 1e-14  # rounding of sums of 30 and of a transform of 80 values
-    for other in (short, in_parts, with_gradient.detach()):
+    for other in (short, with_gradient.detach()):
         assert float((other - long).norm() / long.norm()) < tolerance
+
+
+@pytest.mark.parametrize("window", ["ram-lak", "hann"])
+@pytest.mark.parametrize("pad", [(0, 0), (3, 0), (4, 1)])
+@pytest.mark.parametrize("cols", [1, 2, 30, 75, 300])
+def test_compiled_filtering_agrees_with_the_matrix_in_float64_for_any_threads(
+    cols: int, pad: tuple[int, int], window: str
+) -> None:
+    gen = torch.Generator().manual_seed(6)
+    p, views, rays = (torch.rand(s, generator=gen) for s in ((2, 1, 5, 4, cols), (5, 1, cols), (4, cols)))
+    apply = lambda p, *factors: ramp_filter(p, pixel_mm=0.7, window=window, pad=pad, factors=factors)
+    wanted = apply(p.double(), views.double(), rays.double())
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            found.append(apply(p, views, rays))
+    finally:
+        torch.set_num_threads(before)
+    assert float((found[0] - wanted).norm() / wanted.norm()) < 1e-6  # rounding of products and sums to 6e-8 each
+    assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
+    assert torch.equal(found[0][1:], apply(p[1:], views, rays))
+
+
+def test_a_bad_row_stays_one_row_and_transforms_and_tangents_pass_the_filter() -> None:
+    p = torch.rand(3, 4, 20, generator=torch.Generator().manual_seed(7))
+    apply = lambda p: ramp_filter(p, pixel_mm=1.0, factors=(torch.arange(20.0),))
+    wanted = apply(p)
+    torch.testing.assert_close(torch.vmap(apply)(p), wanted)
+    tangent = torch.func.jvp(apply, (p,), (p,))[1]
+    torch.testing.assert_close(tangent, wanted)  # linear
+    torch.testing.assert_close(torch.compile(apply, backend="eager")(p), wanted)
+    p[1, 2, 7] = float("nan")
+    finite = torch.isfinite(apply(p)).all(-1)
+    assert finite.sum() == 11 and not finite[1, 2]
 
 
 def test_filtering_keeps_full_precision_where_networks_are_coarse() -> None:

@@ -6,6 +6,6 @@
 
 from taskct.bench.cases import BenchPlan, full_plan, quick_plan
 from taskct.bench.compare import run_bench
-from taskct.bench.write import write_bench
+from taskct.bench.write import read_bench, write_bench
 
-__all__ = ["BenchPlan", "full_plan", "quick_plan", "run_bench", "write_bench"]
+__all__ = ["BenchPlan", "full_plan", "quick_plan", "read_bench", "run_bench", "write_bench"]

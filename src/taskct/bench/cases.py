@@ -15,7 +15,10 @@ BALL_PER_MM = 0.02  # its attenuation: water
 
 @dataclass(frozen=True)
 class BenchPlan:
-    """Cases by name, how often each is run, and the thread counts; the first thread count is compared with the peers."""
+    """Cases by name, how often each is run, and the thread counts; the first thread count is compared with the peers.
+
+    Of a case with "heavy" the peers do each work once, without a warm-up and without a comparison of results.
+    """
 
     cases: dict[str, Case]
     rounds: int = 3
@@ -43,7 +46,7 @@ def cone(pixels: int, views: int, cols: int) -> Case:
 
 
 def full_plan() -> BenchPlan:
-    """Slices and volumes as published comparisons take them, and sizes around them: about half an hour with the peers."""
+    """Slices and volumes as published comparisons take them, and sizes around them: about 40 minutes with the peers."""
     cases = {
         "parallel 128": parallel(128, 160, 192),
         "parallel 362": parallel(362, 1000, 513),
@@ -53,7 +56,7 @@ def full_plan() -> BenchPlan:
         "fan curved 512": fan(512, 1000, 736, curved=True),
         "cone 64": cone(64, 90, 128),
         "cone 128": cone(128, 180, 256),
-        "cone 256": cone(256, 360, 384) | {"alone": True},  # RTK would take ten minutes
+        "cone 256": cone(256, 360, 384) | {"heavy": True},  # RTK takes minutes for each
     }
     return BenchPlan(cases)
 

@@ -21,7 +21,7 @@ from taskct.bench import limits, peers
 from taskct.bench.cases import BALL_PER_MM, BALL_RADIUS, BALL_SHIFT, BenchPlan, Case, operations, updates
 from taskct.bench.conventions import images_alike, projections_alike
 from taskct.core.errors import InputError
-from taskct.core.provenance import provenance
+from taskct.core.provenance import git_commit, provenance
 
 Row = dict[str, Any]
 
@@ -74,17 +74,32 @@ def peer_side(python: str | Path, threads: int) -> Side:
 
 
 def run_bench(
-    plan: BenchPlan, *, peers_python: str | Path | None = None, only: str = "", say: Callable[[str], None] = lambda line: None
+    plan: BenchPlan,
+    *,
+    peers_python: str | Path | None = None,
+    only: str = "",
+    say: Callable[[str], None] = lambda line: None,
+    keep: Callable[[dict[str, Any]], None] = lambda result: None,
+    earlier: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Measure a plan: machine, versions, and one row per case, work, thread count and peer. Seconds are medians.
 
     `cpu_s` counts all threads, so a busy machine disturbs it little; `ratio` is the peer's `cpu_s` over ours, taken in turn.
     `limit` is the part of the machine's vector operations that the inner loop would need if nothing else took time.
-    `only` keeps the rows whose "case/work" contains it. Raises InputError when a side does not start.
+    `only` keeps the rows whose "case/work" contains it. `keep` is given the result so far after each work; what the `earlier`
+    result of a run that was stopped has is not measured again. Raises InputError when a side does not start or fails, and for
+    an earlier result of another machine, commit or number of rounds.
     """
     rows: list[Row] = []
     facts = limits.machine()
+    measured = _rows_of(earlier, facts, plan.rounds) if earlier else []
     hellos: list[dict[str, Any]] = []
+
+    def result() -> dict[str, Any]:
+        _add_speed_up(rows)
+        versions = hellos[0].get("versions", {}) | hellos[1].get("peers", {})
+        return {"machine": facts, "versions": versions, "rounds": plan.rounds, "rows": rows, "provenance": provenance()}
+
     for threads in plan.threads:
         with our_side(threads) as ours:
             other = peer_side(peers_python, threads) if peers_python and threads == plan.threads[0] else None
@@ -93,18 +108,35 @@ def run_bench(
                 at = _Table(plan, threads, facts, ours, other)
                 for name, work in itertools.product(plan.cases, plan.works):
                     if only in f"{name}/{work}":
-                        found = _measure(name, work, at=at)
+                        found = [
+                            row for row in measured if (row["case"], row["work"], row["threads"]) == (name, work, threads)
+                        ]
+                        found = found or _measure(name, work, at=at)
                         rows += found
                         for row in found:
                             say(line(row))
+                        keep(result())
             finally:
                 if other:
                     other.__exit__(None, None, None)
     if not rows:
         raise InputError(f"no case/work contains {only!r}; cases: {', '.join(plan.cases)}; works: {', '.join(plan.works)}")
-    _add_speed_up(rows)
-    versions = hellos[0].get("versions", {}) | hellos[1].get("peers", {})
-    return {"machine": facts, "versions": versions, "rounds": plan.rounds, "rows": rows, "provenance": provenance()}
+    return result()
+
+
+def _rows_of(earlier: dict[str, Any], facts: dict[str, Any], rounds: int) -> list[Row]:
+    """The rows of an earlier result, refused when they cannot stand beside those of this run."""
+
+    def same(machine: dict[str, Any], rounds: int, commit: str | None) -> dict[str, Any]:
+        own = {name: machine[name] for name in ("processor", "cpus", "kernels")}
+        return own | {"rounds": rounds, "commit": (commit or "").removesuffix("+changes")}
+
+    then = same(earlier["machine"], earlier["rounds"], earlier["provenance"]["git_commit"])
+    now = same(facts, rounds, git_commit())
+    other = [f"{name} {then[name]!r} (now {now[name]!r})" for name in now if then[name] != now[name]]
+    if other:
+        raise InputError(f"the earlier result was measured with {', '.join(other)}; start anew with --overwrite")
+    return list(earlier["rows"])
 
 
 def line(row: Row) -> str:
@@ -133,7 +165,7 @@ class _Table:
 def _measure(name: str, work: str, *, at: _Table) -> list[Row]:
     """One row for each peer that offers the work, or one without."""
     case = at.plan.cases[name]
-    offers = at.other.hello["offers"] if at.other and case["batch"] == 1 and "alone" not in case else []
+    offers = at.other.hello["offers"] if at.other and case["batch"] == 1 else []
     here = at.other.hello["peers"] if at.other else {}
     matching = [p for p, kind, what in offers if (kind, what) == (case["kind"], work) and p in here]
     if at.other and case["batch"] == 1:
@@ -145,12 +177,14 @@ def _row(name: str, work: str, *, peer: str, at: _Table, first: bool) -> Row:
     case, facts = at.plan.cases[name], at.facts
     theirs = at.other if at.other and peer in at.other.hello["peers"] else at.ours
     asked = [(at.ours, work), *([(theirs, f"{peer} {work}")] if peer else [])]
-    for side, what in asked:
+    heavy = "heavy" in case
+    for side, what in asked[:1] if heavy else asked:
         side.ask(what, case)  # set-up and caches
     times: list[list[dict[str, Any]]] = [[] for _ in asked]
-    for _ in range(at.plan.rounds):
+    for number in range(at.plan.rounds):
         for mine, (side, what) in zip(times, asked, strict=True):
-            mine.append(side.ask(what, case))
+            if number == 0 or not heavy or side is at.ours:
+                mine.append(side.ask(what, case))
     failed = [t["error"] for mine in times for t in mine if "error" in t]
     if failed:
         raise InputError(f"{name}/{work}: {failed[0]}")
@@ -167,7 +201,7 @@ def _row(name: str, work: str, *, peer: str, at: _Table, first: bool) -> Row:
     voxels = case["batch"] * case["pixels"] ** (3 if case["kind"] == "cone" else 2)
     if at.leads and first and voxels <= at.plan.reference_voxels:
         row["float64_difference"] = _difference((at.ours, work), (at.ours, f"{work} float64"), case)
-    comparable = peer not in ("", "skimage")  # whose detector has as many columns as the image
+    comparable = peer not in ("", "skimage") and not heavy  # skimage's detector has as many columns as the image
     if at.leads and comparable and work in ("forward", "adjoint"):
         row["peer_difference"] = _difference((at.ours, work), (theirs, f"{peer} {work}"), case)
     return row

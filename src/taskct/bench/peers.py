@@ -38,27 +38,28 @@ def serve(answer: Callable[[str, Case], Callable[[], Any]], hello: dict[str, Any
                 np.save(asked["save"], np.array(work(), subok=False))
                 said: dict[str, Any] = {"saved": asked["save"]}
             else:
-                before = _rest_memory()
+                before = restart_peak_memory()
                 cpu, wall = time.process_time(), time.perf_counter()
                 work()
                 cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-                said = {"cpu_s": cpu, "wall_s": wall, "memory_mib": _peak_memory() - before}
+                said = {"cpu_s": cpu, "wall_s": wall, "memory_mib": peak_memory_mib() - before}
         except Exception as error:  # one peer's failure must not end the comparison
             said = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(said), file=out, flush=True)
 
 
-def _rest_memory() -> float:
+def restart_peak_memory() -> float:
     """MiB in use; on Linux the peak starts again from here."""
     try:
         with open("/proc/self/clear_refs", "w") as file:
             file.write("5")
     except OSError:
         pass
-    return _peak_memory()
+    return peak_memory_mib()
 
 
-def _peak_memory() -> float:
+def peak_memory_mib() -> float:
+    """The most that this process had in use, MiB."""
     try:
         with open("/proc/self/status") as file:
             return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) / 1024
@@ -246,6 +247,7 @@ def _rtk_work(words: str, what: str) -> Any:
     return itk.array_view_from_image(_rtk_run(case, *filters[what]()))  # a view that keeps the image
 
 
+SET_UPS: dict[str, Callable[[str], Any]] = {"astra": _astra, "odl": _odl, "skimage": _skimage, "rtk": _rtk}  # kept
 PACKAGES = {"astra": "astra-toolbox", "odl": "odl", "skimage": "scikit-image", "rtk": "itk-rtk"}
 OFFERS: dict[tuple[str, str, str], Callable[[str], Any]] = {
     ("astra", "parallel", "forward"): _astra_forward,
@@ -275,6 +277,7 @@ def answer(work: str, case: Case) -> Callable[[], Any]:
     if do is None or case["batch"] != 1:
         raise ValueError(f"{peer} offers no {what} of {case['kind']}")
     words = json.dumps(case, sort_keys=True)
+    SET_UPS[peer](words)
     return lambda: do(words)
 
 

@@ -30,10 +30,24 @@ def outputs(out: str | Path, *, overwrite: bool = False) -> list[Path]:
     return paths
 
 
+def read_bench(out: str | Path) -> dict[str, Any] | None:
+    """The result in OUT.json, such as a run that was stopped left; None when there is none."""
+    path = Path(out)
+    if not path.exists():
+        return None
+    try:
+        result: dict[str, Any] = json.loads(path.read_text())
+        if not {"machine", "rounds", "rows", "provenance"} <= result.keys():
+            raise ValueError
+    except (ValueError, AttributeError) as error:
+        raise InputError(f"{path}: expected what `taskct bench` writes; give another name") from error
+    return result
+
+
 def write_bench(
-    result: dict[str, Any], out: str | Path, *, overwrite: bool = False, command: str = "taskct bench"
+    result: dict[str, Any], out: str | Path, *, overwrite: bool = False, command: str = "taskct bench", figure: bool = True
 ) -> list[Path]:
-    """Write what `run_bench` returned as OUT.json, .csv, .md and .png; returns the paths.
+    """Write what `run_bench` returned as OUT.json, .csv, .md and .png (with `figure`); returns the paths.
 
     Raises InputError for a name that does not end in .json, OutputExistsError when one exists and `overwrite` is not set.
     """
@@ -46,6 +60,8 @@ def write_bench(
     rows.writerows(rounded["rows"])
     write_text(paths[1], text.getvalue(), overwrite=overwrite)
     write_text(paths[2], table(rounded, command=command, figure=paths[3].name), overwrite=overwrite)
+    if not figure:
+        return paths[:3]
     with atomic_path(paths[3], overwrite=overwrite) as part:
         _figure(result).savefig(part, format="png", dpi=130, bbox_inches="tight")
     return paths

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -16,18 +17,22 @@ def run(
         Path("runs/bench.json"), metavar="FILE.json", help="What to write; a table and a figure go beside."
     ),
     peers: Path | None = typer.Option(
-        None, metavar="PYTHON", help="Python of an environment with peers: astra-toolbox, scikit-image, itk-rtk."
+        None, metavar="PYTHON", help="Python of an environment with peers: astra-toolbox, odl, scikit-image, itk-rtk."
     ),
     quick: bool = typer.Option(False, "--quick", help="One small case of each kind: a minute."),
     threads: str = typer.Option("1,2", help="Thread counts; the first one is compared with the peers."),
     rounds: int | None = typer.Option(None, min=1, help="Runs of each side, alternating.  [default: 3; 2 with --quick]"),
     only: str = typer.Option("", metavar="TEXT", help="Only what contains this, such as 'cone 128' or fan/adjoint."),
+    resume: bool = typer.Option(False, "--resume", help="Go on where a run that was stopped left FILE.json."),
     overwrite: bool = options.OVERWRITE,
 ) -> None:
-    """Measure the projectors: CPU and wall seconds, memory, agreement with float64, peers, and the limit of the machine."""
+    """Measure the projectors: CPU and wall seconds, memory, agreement with float64, peers, and the limit of the machine.
+
+    What was measured is written after each work, so a run that is stopped loses nothing.
+    """
     from dataclasses import replace
 
-    from taskct.bench import full_plan, quick_plan, run_bench, write_bench
+    from taskct.bench import full_plan, quick_plan, read_bench, run_bench, write_bench
     from taskct.bench.write import outputs
     from taskct.cli.words import parse_numbers
     from taskct.core.errors import InputError
@@ -39,8 +44,13 @@ def run(
         )
     plan = quick_plan() if quick else full_plan()
     plan = replace(plan, threads=tuple(int(n) for n in counts), rounds=rounds or plan.rounds)
-    outputs(out, overwrite=overwrite)
-    result = run_bench(plan, peers_python=peers, only=only, say=typer.echo)
+    outputs(out, overwrite=overwrite or resume)
+    earlier = read_bench(out) if resume else None
     words = "taskct bench" + " --quick" * quick + " --peers PYTHON" * bool(peers)
-    for path in write_bench(result, out, overwrite=overwrite, command=words):
+
+    def keep(result: dict[str, Any]) -> None:
+        write_bench(result, out, overwrite=True, command=words, figure=False)
+
+    result = run_bench(plan, peers_python=peers, only=only, say=typer.echo, keep=keep, earlier=earlier)
+    for path in write_bench(result, out, overwrite=True, command=words):
         typer.echo(str(path))

@@ -17,16 +17,19 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from taskct.core.errors import ConfigError, GeometryError, unknown_name
+from taskct.physics.native.filter import convolve_rows
+from taskct.physics.operators import is_plain
 
 WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
 _CHUNK_VALUES = 2**24  # rows are transformed this many padded values at a time
-_CACHE_VALUES = 2**17  # weighted rows are multiplied with the matrix while they are in cache
 _MATRIX_COLS = 900  # up to here one matrix product on a CPU is quicker than two transforms (measured: 1000 to 1100)
 
 
@@ -45,7 +48,8 @@ def ramp_filter(
     Give `pixel_mm` for columns that are evenly spaced on a plane, `pixel_rad` for columns evenly spaced in fan angle.
     `factors` multiply p first; each broadcasts against p's last dimensions. `pad` zero columns are put on both sides of the
     rows before, and the filtered rows reach into them. Nothing wraps round. Differentiable to any order in p; dtype and
-    device follow p. Short rows on a CPU are multiplied with the filter's matrix, all others go through the real FFT.
+    device follow p. Short rows on a CPU are multiplied with the filter's matrix, without its zeros where the compiled kernels
+    serve; all others go through the real FFT.
     Raises ConfigError for an unknown window and a frequency_scale outside (0, 1].
 
     >>> ramp_filter(torch.ones(1, 64), pixel_mm=1.0)[0, 32] < 0.02
@@ -56,8 +60,13 @@ def ramp_filter(
     # The matrix product obeys torch's switches for coarse arithmetic, which is not for projections.
     exact = p.dtype == torch.float64 or torch.get_float32_matmul_precision() == "highest"
     if p.device.type == "cpu" and cols <= _MATRIX_COLS and exact and p.dtype in (torch.float32, torch.float64):
-        matrix = _ramp_matrix(cols, window=window, frequency_scale=frequency_scale, dtype=p.dtype, **step)
-        return _multiply(p, factors, matrix[pad[0] : cols - pad[1]])
+        wanted: dict[str, Any] = {"window": window, "frequency_scale": frequency_scale, "dtype": p.dtype, **step}
+        if not _is_recorded(p):
+            taps, every_other = _ramp_taps(cols, **wanted)
+            q = convolve_rows(p, factors, taps, pad=pad[0], every_other=every_other)
+            if q is not None:
+                return q
+        return _multiply(p, factors, _ramp_matrix(cols, **wanted)[pad[0] : cols - pad[1]])
     for factor in factors:
         p = p * factor
     response = ramp_response(cols, window=window, frequency_scale=frequency_scale, **step).to(device=p.device, dtype=p.dtype)
@@ -117,17 +126,26 @@ def window_response(nyquist_fraction: Tensor, window: str = "ram-lak", frequency
 
 
 @functools.lru_cache(maxsize=8)
-def _ramp_matrix(
+def _ramp_taps(
     cols: int, *, pixel_mm: float | None, pixel_rad: float | None, window: str, frequency_scale: float, dtype: torch.dtype
-) -> Tensor:
-    """The filter as a matrix (C, C) that rows are multiplied with from the left."""
+) -> tuple[Tensor, bool]:
+    """The filter from its middle on, (C,), and whether its taps 2, 4, ... are 0, as those of the plain ramp are (eq. 3.61)."""
     response = ramp_response(cols, pixel_mm=pixel_mm, pixel_rad=pixel_rad, window=window, frequency_scale=frequency_scale)
     kernel = torch.fft.irfft(response, n=_padded_length(cols))[:cols].numpy()
-    if dtype == torch.float32:
-        kernel = _round_keeping_the_sum(kernel)
-    both_sides = np.concatenate([kernel[:0:-1], kernel])  # distances from 1 - C to C - 1
-    rows = np.lib.stride_tricks.sliding_window_view(both_sides, cols)[::-1]
-    return torch.tensor(rows.copy(), dtype=dtype)
+    every_other = window == "ram-lak" and frequency_scale == 1
+    n = np.arange(cols)
+    used = (n == 0) | (n % 2 == 1) if every_other else n >= 0
+    taps = np.zeros_like(kernel)
+    taps[used] = _round_keeping_the_sum(kernel[used]) if dtype == torch.float32 else kernel[used]
+    return torch.tensor(taps, dtype=dtype), every_other
+
+
+@functools.lru_cache(maxsize=8)
+def _ramp_matrix(cols: int, **wanted: Any) -> Tensor:
+    """The filter as a matrix (C, C) that rows are multiplied with from the left."""
+    taps = _ramp_taps(cols, **wanted)[0].numpy()
+    both_sides = np.concatenate([taps[:0:-1], taps])  # distances from 1 - C to C - 1
+    return torch.from_numpy(np.lib.stride_tricks.sliding_window_view(both_sides, cols)[::-1].copy())
 
 
 def _round_keeping_the_sum(kernel: np.ndarray) -> np.ndarray:
@@ -148,23 +166,16 @@ def _multiply(p: Tensor, factors: Sequence[Tensor], matrix: Tensor) -> Tensor:
     """(p * factors) @ matrix, in full precision under autocast too."""
     cols, cols_out = matrix.shape
     with torch.autocast(p.device.type, enabled=False):
-        if not factors or p.numel() == 0 or p.ndim < 2 or (p.requires_grad and torch.is_grad_enabled()):
-            for factor in factors:
-                p = p * factor
-            return (p.reshape(-1, cols) @ matrix).reshape(*p.shape[:-1], cols_out)
-        # Views are weighted and multiplied while they are in cache.
-        outer = max(2, *(factor.ndim for factor in factors))
-        images = p.reshape(-1, *p.shape[-outer:])
-        filtered = p.new_empty((*images.shape[:-1], cols_out))
-        step = max(1, _CACHE_VALUES // max(1, images[0, 0].numel()))
-        for image, out in zip(images, filtered, strict=True):
-            for first in range(0, len(image), step):
-                part = image[first : first + step]
-                for factor in factors:
-                    own = factor.ndim == outer and len(factor) > 1
-                    part = part * (factor[first : first + step] if own else factor)
-                torch.mm(part.reshape(-1, cols), matrix, out=out[first : first + step].view(-1, cols_out))
-        return filtered.reshape(*p.shape[:-1], cols_out)
+        for factor in factors:
+            p = p * factor
+        return (p.reshape(-1, cols) @ matrix).reshape(*p.shape[:-1], cols_out)
+
+
+def _is_recorded(p: Tensor) -> bool:
+    """True when p is more than numbers: differentiated, traced, batched by vmap."""
+    if torch.compiler.is_compiling() or (p.requires_grad and torch.is_grad_enabled()):
+        return True
+    return not is_plain(p) or forward_ad.unpack_dual(p).tangent is not None
 
 
 def _padded_length(cols: int) -> int:

@@ -87,7 +87,7 @@ class _Map(_SingleLevelFunction):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
         scanner, _, backend, *others = ctx.inputs
-        apply = _KERNELS if _is_plain(grads[0]) and not torch.is_grad_enabled() else _OPERATORS
+        apply = _KERNELS if is_plain(grads[0]) and not torch.is_grad_enabled() else _OPERATORS
         return apply[TRANSPOSED[ctx.name]](grads[0], scanner, ctx.shape, backend), *(None,) * (4 + len(others))
 
     @staticmethod
@@ -95,13 +95,13 @@ class _Map(_SingleLevelFunction):
         return _OPERATORS[ctx.name](tangents[0], *ctx.inputs[:3])
 
 
-def _is_plain(x: Tensor) -> bool:
+def is_plain(x: Tensor) -> bool:
     """True when nothing traces, batches or transforms x: its kernel may be called without asking the dispatcher again."""
     return BY_HAND and type(x) is Tensor and _len_torch_dispatch_stack() == 0 and not _are_functorch_transforms_active()
 
 
 def _below_autograd(name: str, x: Tensor, inputs: tuple[Any, ...]) -> Tensor:
-    if _is_plain(x):
+    if is_plain(x):
         return _KERNELS[name](x, *inputs)
     with _AutoDispatchBelowAutograd():
         return _OPERATORS[name](x, *inputs)

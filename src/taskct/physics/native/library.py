@@ -92,6 +92,8 @@ def _path(level: str) -> Path:
 
 def _open(path: Path) -> ctypes.CDLL:
     library = ctypes.CDLL(str(path))
+    if not hasattr(library, "taskct_filter_f32"):
+        raise ConfigError(f"{path.name} was built from older sources; install taskct again (make setup)")
     for name in MAPS:
         for suffix in ("f32", "f64"):
             function = getattr(library, f"taskct_{name}_{suffix}")
@@ -103,4 +105,5 @@ def _open(path: Path) -> ctypes.CDLL:
                 ctypes.c_void_p,
                 ctypes.c_void_p,
             )
+    library.taskct_filter_f32.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
     return library

@@ -93,7 +93,9 @@ struct Tent {
 struct Taps {
     Looks looks;
     int axis;
-    float s, lean;  // parallel: S. flat: S M / depth and k M. curved: lean of Tent
+    int32_t least;      // where the first table that holds a ray of the bundle begins
+    uint32_t possible;  // and how many begin after it
+    float s, lean;      // parallel: S. flat: S M / depth and k M. curved: lean of Tent
     F a[kBands], b[kBands], c[kBands], m[kBands];
 
     template <Beam beam>
@@ -131,11 +133,14 @@ template <Beam beam, int taps, int width> void add_bundles(const Taps *bundles, 
         F even = load(tile.sums + patch * W), odd = {};
         for (int n = 0; n < count; n++) {
             const Taps &t = bundles[n];
+            const int32_t start = t.looks.start[patch];
+            // Most views have rays of both main axes; a patch away from their border meets those of one.
+            if (beam != Beam::parallel && uint32_t(start - t.least) > t.possible) continue;
             F r;
             const F place = t.looks.places<beam>(patch, r);  // an odd number of taps counts from the nearest ray
             const I i = truncate(taps % 2 ? place + 0.5f : place);
             const F f = place - to_float(i);
-            const float *row = t.looks.row + t.looks.start[patch];
+            const float *row = t.looks.row + start;
             const int band = t.axis == 1 ? patch / kPatchesX : patch % kPatchesX;
             F below = splat(t.s), above = below, top = splat(1.0f);  // the slopes on both sides, M
             if (beam == Beam::flat) {
@@ -153,9 +158,10 @@ template <Beam beam, int taps, int width> void add_bundles(const Taps *bundles, 
             const F left = top - below * f, right = top + above * f;
             for (int tap = 0; tap < taps; tap++) {
                 const int far = tap - before;
-                F weight = taps % 2 && far == 0 ? min(left, right)
-                           : far > 0            ? right - above * float(far)
-                                                : left + below * float(far);
+                F weight = far > 0              ? right - above * float(far)
+                           : far < 0            ? left + below * float(far)
+                           : taps % 2           ? min(left, right)
+                                                : left;
                 if (beam == Beam::curved) {
                     const F delta = f - float(far), square = delta * delta * (t.looks.gamma_step * t.looks.gamma_step);
                     weight -= square * (top * (1 / 3.0f) + weight * (1 / 6.0f));
@@ -279,7 +285,7 @@ template <Beam beam> void adjoint(const Geometry &g, int threads, const float *p
                 add_bundles<beam>(queue, &queues[queue * kViews], count[queue], tile);
                 count[queue] = 0;
             };
-            Sight sight;
+            Sight sight = {};
             int64_t seen = -1;
             for (size_t n = 0; n < found.size(); n++) {
                 const Bundle &b = found[n];
@@ -298,6 +304,9 @@ template <Beam beam> void adjoint(const Geometry &g, int threads, const float *p
                 Taps &next = queues[queue * kViews + count[queue]++];
                 next.looks.prepare<beam>(sight, g.cols, (need.taps - 1) / 2);
                 next.looks.row = rows.at(n);
+                const int64_t beyond = int64_t(sight.span() + 1.52f) + need.taps - 1;  // its start, a table reaches
+                next.least = int32_t(b.first_col - beyond);
+                next.possible = uint32_t(b.last_col - b.first_col + beyond);
                 next.template prepare<beam>(tents[n], sight, view, b.axis, g.spacing[b.axis], tile);
                 if (count[queue] == kViews) flush(queue);
             }

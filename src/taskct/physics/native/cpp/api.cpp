@@ -6,13 +6,16 @@
 
 #include "api.h"
 #include "maps.h"
+#include "pages.h"
 
 namespace {
 
 template <class T> using Map = void (*)(const taskct_geometry &, int, int64_t, const T *, T *);
 
-template <class T> int call(Map<T> map, const taskct_geometry *g, int64_t images, int threads, const T *from, T *to) {
+template <class T>
+int call(Map<T> map, const taskct_geometry *g, int64_t images, int threads, const T *from, T *to, int64_t each) {
     try {
+        taskct::want_large_pages(to, images * each * sizeof(T));
         map(*g, threads, images, from, to);
     } catch (const std::bad_alloc &) {
         return 1;
@@ -22,16 +25,16 @@ template <class T> int call(Map<T> map, const taskct_geometry *g, int64_t images
 
 }  // namespace
 
-#define TASKCT_MAP_OF(name, suffix, T)                                                                                    \
+#define TASKCT_MAP_OF(name, size, suffix, T)                                                                              \
     TASKCT_API int taskct_##name##_##suffix(const taskct_geometry *g, int64_t n, int threads, const T *from, T *to) {     \
-        return call<T>(taskct::name, g, n, threads, from, to);                                                            \
+        return call<T>(taskct::name, g, n, threads, from, to, taskct::size(*g));                                          \
     }
-#define TASKCT_MAP(name) TASKCT_MAP_OF(name, f32, float) TASKCT_MAP_OF(name, f64, double)
+#define TASKCT_MAP(name, size) TASKCT_MAP_OF(name, size, f32, float) TASKCT_MAP_OF(name, size, f64, double)
 
-TASKCT_MAP(forward)
-TASKCT_MAP(adjoint)
-TASKCT_MAP(backproject)
-TASKCT_MAP(backproject_adjoint)
+TASKCT_MAP(forward, pixels)
+TASKCT_MAP(adjoint, voxels)
+TASKCT_MAP(backproject, voxels)
+TASKCT_MAP(backproject_adjoint, pixels)
 
 // The best build that this processor runs: 0 baseline, 1 x86-64-v3, 2 x86-64-v4.
 TASKCT_API int taskct_cpu_level() {

@@ -1,9 +1,11 @@
-// A std::vector whose data begin on a cache line, so that vector loads do not straddle two.
+// A std::vector whose data begin on a cache line, so that vector loads do not straddle two; a large one begins on a large page.
 #pragma once
 
 #include <cstdlib>
 #include <new>
 #include <vector>
+
+#include "pages.h"
 
 namespace taskct {
 
@@ -11,8 +13,13 @@ template <class T> struct LineAllocator {
     using value_type = T;
     LineAllocator() = default;
     template <class U> LineAllocator(const LineAllocator<U> &) {}
-    T *allocate(std::size_t n) { return static_cast<T *>(::operator new(n * sizeof(T), std::align_val_t(64))); }
-    void deallocate(T *p, std::size_t) { ::operator delete(p, std::align_val_t(64)); }
+    T *allocate(std::size_t n) {
+        void *p = ::operator new(n * sizeof(T), alignment(n));
+        want_large_pages(p, n * sizeof(T));
+        return static_cast<T *>(p);
+    }
+    void deallocate(T *p, std::size_t n) { ::operator delete(p, alignment(n)); }
+    static std::align_val_t alignment(std::size_t n) { return std::align_val_t(n * sizeof(T) < 2 * kLargePage ? 64 : kLargePage); }
     template <class U> bool operator==(const LineAllocator<U> &) const { return true; }
     template <class U> bool operator!=(const LineAllocator<U> &) const { return false; }
 };

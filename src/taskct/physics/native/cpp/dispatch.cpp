@@ -11,9 +11,6 @@ int64_t together(const Geometry &g) {
     return std::clamp<int64_t>((1 << 18) / ((g.shape[1] + 128) * (g.shape[2] + 128)), 1, 8);
 }
 
-int64_t voxels(const Geometry &g) { return g.shape[0] * g.shape[1] * g.shape[2]; }
-int64_t pixels(const Geometry &g) { return g.views * g.rows * g.cols; }
-
 // Calls `one` for each image.
 template <class T, class One> void each(int64_t images, const T *from, int64_t from_size, T *to, int64_t to_size, One one) {
     for (int64_t n = 0; n < images; n++) one(from + n * from_size, to + n * to_size);

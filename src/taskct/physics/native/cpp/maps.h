@@ -8,6 +8,10 @@
 
 namespace taskct {
 
+// Of one image.
+inline int64_t voxels(const Geometry &g) { return g.shape[0] * g.shape[1] * g.shape[2]; }
+inline int64_t pixels(const Geometry &g) { return g.views * g.rows * g.cols; }
+
 // What the ABI calls.
 void forward(const Geometry &g, int threads, int64_t images, const float *mu, float *p);
 void forward(const Geometry &g, int threads, int64_t images, const double *mu, double *p);

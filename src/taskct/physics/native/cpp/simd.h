@@ -172,7 +172,9 @@ template <> struct Table<2> {
 #elif defined(__AVX2__)
 template <> struct Table<0> {
     __m256 a;
-    explicit Table(const float *t) : a(_mm256_loadu_ps(t)) {}
+    explicit Table(const float *t) : a(_mm256_loadu_ps(t)) {
+        asm("" : "+x"(a));  // loaded first: permutes that read memory take twice as long on AMD's Zen 3
+    }
     F operator()(I i) const { return (F)_mm256_permutevar8x32_ps(a, (__m256i)i); }
 };
 template <> struct Table<1> {
