@@ -1,6 +1,7 @@
 """Training speed of reconstructions at 128 and 362 pixels: images a second, and where the time goes.
 
     python benchmarks/training_speed.py [--size 128] [--out benchmarks/results/training_speed_128.md]
+    python benchmarks/training_speed.py --only "U-Net, folded" --backend reference    # without the compiled kernels
 
 Times are CPU seconds of one thread (wall seconds on a GPU), so a busy machine changes them little.
 """
@@ -45,23 +46,31 @@ def main() -> None:
     parser.add_argument("--size", type=int, choices=(128, 362), default=128)
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--backend", choices=("auto", "reference"), default="auto", help="of the projector")
+    parser.add_argument("--only", default="", help="models whose name contains this")
     parser.add_argument("--out", type=Path)
     words = parser.parse_args()
     torch.set_num_threads(1)
     device = torch.device(words.device)
     if words.size == 128:
-        A, batch = Projector(Grid((128, 128), 2.5), ParallelBeam(views=160, cols=132, pixel_mm=2.5)), 16
+        grid, beam = Grid((128, 128), 2.5), ParallelBeam(views=160, cols=132, pixel_mm=2.5)
+        batch = 16
     else:
         grid, beam = lodopab()
-        A, batch = Projector(grid, beam), 2 if device.type == "cpu" else 16
+        batch = 2 if device.type == "cpu" else 16
+    A = Projector(grid, beam, backend=words.backend)
     precision = "bf16 autocast" if computes_bf16(device) else "float32"
     head = f"{words.size} x {words.size} pixels, {A.p_shape[0]} views x {A.p_shape[1]} columns, batch {batch}, {precision}, "
+    head += f"projector: {A.backend_for(device).name}, "
     lines = [head + ("one CPU thread" if device.type == "cpu" else torch.cuda.get_device_name()), ""]
     lines += [
         "| model | objective | images/s | ms a step | simulation | projector | network |",
         "|---|---|---|---|---|---|---|",
     ]
+    print(lines[0], flush=True)
     for name, make in MODELS.items():
+        if words.only not in name:
+            continue
         for task in TASKS if name.startswith("FBP + U-Net") else TASKS[:1]:
             lines.append(row(name, make(), task, A, batch=batch, steps=words.steps, device=device))
             print(lines[-1], flush=True)

@@ -50,6 +50,18 @@ def test_json_table_rows_and_figure_are_written_once(result: dict[str, Any], tmp
     write_bench(result, tmp_path / "b.json", overwrite=True)
 
 
+def test_the_peers_do_a_heavy_case_once_and_results_are_not_compared() -> None:
+    case = parallel(40, 30, 61)
+    works = {"plain": case, "heavy": case | {"heavy": True}}
+    plan = BenchPlan(works, rounds=1, threads=(1,), works=("forward",))
+    rows = {
+        row["case"]: row for row in run_bench(plan, peers_python=sys.executable)["rows"] if row.get("peer") == "grid_sample"
+    }
+    assert rows["heavy"]["ratio"] > 0
+    assert "peer_difference" in rows["plain"] and "peer_difference" not in rows["heavy"]
+    assert [name for name, case in full_plan().cases.items() if "heavy" in case] == ["cone 256"]
+
+
 def test_a_run_that_is_stopped_keeps_its_rows_and_goes_on_from_them(tmp_path: Path) -> None:
     plan = BenchPlan({"parallel 8": parallel(8, 4, 12)}, rounds=1, threads=(1,), works=("forward", "adjoint"))
     out = tmp_path / "b.json"
