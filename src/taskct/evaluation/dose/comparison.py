@@ -32,11 +32,6 @@ class Outcome:
     forecast: np.ndarray | None = None
     curves: Curves | None = None
 
-    @property
-    def spread(self) -> float:
-        """SD of the quality over patients."""
-        return float(np.nanstd(self.values, ddof=1)) if len(self.values) > 1 else math.nan
-
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
@@ -61,6 +56,11 @@ class Comparison:
         """Distance to the bound of each patient."""
         return contrast(self.target, one.values, self.full)
 
+    def spread(self, one: Outcome) -> float:
+        """SD of the gaps over patients: of the quality itself, or of what it falls short of a share of full dose's."""
+        gaps = self.gaps(one)
+        return float(np.nanstd(gaps, ddof=1)) if np.isfinite(gaps).sum() > 1 else math.nan
+
     def share(self, one: Outcome) -> float:
         """Share of patients that reach the bound."""
         gaps = self.gaps(one)
@@ -83,8 +83,8 @@ class Comparison:
         return LevelCurve(one.curves.levels, one.curves.photons, gaps, float(one.photons.mean()))
 
     def spread_difference(self, strategy: str, than: str, *, resamples: int = 4000, seed: int = 0) -> Interval:
-        """SD of the quality over patients, `strategy` minus `than`, with a percentile interval over resampled patients."""
-        a, b = self.outcome(strategy).values, self.outcome(than).values
+        """`spread` of `strategy` minus that of `than`, with a percentile interval over resampled patients."""
+        a, b = self.gaps(self.outcome(strategy)), self.gaps(self.outcome(than))
         keep = np.isfinite(a) & np.isfinite(b)
         a, b = a[keep], b[keep]
         rng = np.random.default_rng(derive_seed(seed, "spread", len(a)))
@@ -107,7 +107,7 @@ class Comparison:
                 "level": o.level,
                 "photons": float(o.photons.mean()),
                 "quality": float(np.nanmean(o.values)),
-                "spread": o.spread,
+                "spread": self.spread(o),
                 "share": self.share(o),
             }
             for o in self.outcomes

@@ -1,10 +1,15 @@
-"""The steps that compare: every strategy scaled to the same quality on held-out patients, exact Poisson counts throughout."""
+"""The steps that compare: every strategy scaled to the same quality on held-out patients, exact Poisson counts throughout.
+
+What does not learn is measured once for a quality (`compare_rivals`); the comparison of an arm adds its learned dose. Where
+the reconstruction is learned along with the dose, the others are measured through it, each time.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +20,8 @@ from taskct.evaluation.dose.curves import Curves
 from taskct.evaluation.dose.rays import RegionRays
 from taskct.evaluation.dose.strategies import STRATEGIES, Strategy
 from taskct.evaluation.dose.subject import Reconstruct
-from taskct.experiments.dose.arms import arm_named
+from taskct.evaluation.dose.target import Target
+from taskct.experiments.dose.arms import arm_named, criteria
 from taskct.experiments.dose.material import measure_of, reconstruct_of, smooth_fbp, subjects_of
 from taskct.experiments.dose.settings import DoseExperiment
 from taskct.experiments.dose.trainings import bound_of
@@ -25,54 +31,48 @@ LEARNED, BASE = "learned", "fixed, reconstruction not learned along"
 _FILE = "comparison.json"
 
 
+def compare_rivals(
+    folder: Path, needed: Mapping[str, Path], *, settings: DoseExperiment, quality: str, reader: str = ""
+) -> None:
+    """Compare the strategies that do not learn, and the oracles, through FBP."""
+    target = bound_of(needed, quality, "fbp")
+    found = _compared(STRATEGIES, dict.fromkeys(STRATEGIES, smooth_fbp), target, needed, settings, quality, reader)
+    _write(folder, {"comparisons": [c.plain() for c in found]})
+
+
 def compare_arm(
     folder: Path, needed: Mapping[str, Path], *, settings: DoseExperiment, arm: str, seed: int, reader: str = ""
 ) -> None:
-    """Compare the learned dose of an arm with the others, by the mean and by the promised share of patients."""
+    """Compare the learned dose of an arm with the others, by the mean and, unless it serves a task, by share of patients."""
     about = arm_named(arm)
     name = f"dose-{arm}-{seed}"
     target = bound_of(needed, about.quality, about.model)
-    learned = about.model == "unet"
-    system = load_dose(needed[name])
-    own: Reconstruct = system.reconstruct if learned else smooth_fbp
     strategy: LearnedDose = load_strategy(needed[name])
-    strategies: dict[str, Strategy] = {**STRATEGIES, LEARNED: strategy}
-    models: dict[str, Reconstruct] = dict.fromkeys(strategies, own)
-    if learned:
-        strategies[BASE] = STRATEGIES["fixed"]
-        models[BASE] = reconstruct_of("unet", needed)
+    if about.model == "unet":
+        own: Reconstruct = load_dose(needed[name]).reconstruct
+        strategies: dict[str, Strategy] = {**STRATEGIES, LEARNED: strategy, BASE: STRATEGIES["fixed"]}
+        models = dict.fromkeys(strategies, own) | {BASE: reconstruct_of("unet", needed)}
+        found = _compared(strategies, models, target, needed, settings, about.quality, reader)
+    else:
+        alone = _compared({LEARNED: strategy}, {LEARNED: smooth_fbp}, target, needed, settings, about.quality, reader)
+        rivals = read_comparisons(needed[rivals_name(about.quality, reader)])[1]
+        found = [_beside(r, c) for r, c in zip(rivals, alone, strict=True)]
     subjects = subjects_of(needed["images"], "test", settings)
-    quality = measure_of(target, needed, settings, reader=reader)
-    curves: dict[str, Curves] = {}
-    found = [
-        compare_strategies(
-            strategies,
-            subjects,
-            models,
-            quality,
-            target,
-            settings.levels,
-            held_by=held_by,
-            full_photons=settings.photons[2],
-            seed=settings.seed + 1,
-            draws=settings.draws,
-            known_shape=RegionRays(target.region) if target.region else None,
-            as_deployed=(LEARNED,),
-            curves=curves,
-            show=False,
-        )
-        for held_by in ("mean", settings.promised)
-    ]
-    advice = {s.patient_id: strategy.advise(s).text for s in subjects}
     about_arm = {"arm": arm, "seed": seed, "about": about.about, "reader": reader, "hold": about.hold}
-    values: dict[str, Any] = {
-        "about": about_arm,
-        "comparisons": [c.plain() for c in found],
-        "advice": advice,
-        "unit": strategy.unit,
-    }
-    make_folder(folder)
-    write_text(folder / _FILE, json.dumps(_finite(values), indent=1) + "\n", overwrite=True)
+    _write(
+        folder,
+        {
+            "about": about_arm,
+            "comparisons": [c.plain() for c in found],
+            "advice": {s.patient_id: strategy.advise(s).text for s in subjects},
+            "unit": strategy.unit,
+        },
+    )
+
+
+def rivals_name(quality: str, reader: str) -> str:
+    """Name of the step that `compare_arm` finds the others in."""
+    return f"rivals-{quality}" + (f"-{reader}" if reader else "")
 
 
 def read_comparisons(folder: Path) -> tuple[dict[str, Any], list[Comparison]]:
@@ -81,9 +81,56 @@ def read_comparisons(folder: Path) -> tuple[dict[str, Any], list[Comparison]]:
     return values, [Comparison.from_plain(c) for c in values["comparisons"]]
 
 
+def _compared(  # noqa: PLR0917  (what a comparison is of)
+    strategies: Mapping[str, Strategy],
+    models: Mapping[str, Reconstruct],
+    target: Target,
+    needed: Mapping[str, Path],
+    settings: DoseExperiment,
+    quality: str,
+    reader: str,
+) -> list[Comparison]:
+    """Some strategies under each criterion of a quality, with oracles where the fixed dose is among them."""
+    subjects = subjects_of(needed["images"], "test", settings)
+    curves: dict[str, Curves] = {}
+    oracles = "fixed" in strategies
+    return [
+        compare_strategies(
+            strategies,
+            subjects,
+            models,
+            measure_of(target, needed, settings, reader=reader),
+            target,
+            settings.levels,
+            held_by=held_by,
+            full_photons=settings.photons[2],
+            seed=settings.seed + 1,
+            draws=settings.draws,
+            oracles=oracles,
+            known_shape=RegionRays(target.region) if target.region and oracles else None,
+            as_deployed=(LEARNED,) if LEARNED in strategies else (),
+            curves=curves,
+            show=False,
+        )
+        for held_by in criteria(quality, settings.promised)
+    ]
+
+
+def _beside(rivals: Comparison, learned: Comparison) -> Comparison:
+    """One comparison of both: the learned dose stands before the oracles."""
+    first = sum(not o.strategy.startswith("oracle") for o in rivals.outcomes)
+    outcomes = (*rivals.outcomes[:first], *learned.outcomes, *rivals.outcomes[first:])
+    return replace(rivals, outcomes=outcomes, unreached=(*rivals.unreached, *learned.unreached))
+
+
+def _write(folder: Path, values: Mapping[str, Any]) -> None:
+    make_folder(folder)
+    write_text(folder / _FILE, json.dumps(_finite(values), indent=1) + "\n", overwrite=True)
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, Sequence) and not isinstance(value, str):
         return [_finite(v) for v in value]
     return None if isinstance(value, float) and math.isnan(value) else value

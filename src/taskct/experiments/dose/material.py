@@ -14,12 +14,12 @@ from taskct.evaluation.dose.quality import Quality, quality_of
 from taskct.evaluation.dose.subject import Reconstruct, Subject
 from taskct.evaluation.dose.target import Target
 from taskct.evaluation.protocol import Protocol
-from taskct.experiments.cohort_images import cohort_of, keep_images, scans_of
+from taskct.experiments.cohort_images import REFINE, cohort_of, images_of, keep_images, projector_of, scans_of
 from taskct.experiments.dose.settings import DoseExperiment
 from taskct.recon.fbp import fbp
 from taskct.recon.learned import load_reconstructor
 from taskct.task.readers import load_reader
-from taskct.training import ImageSet
+from taskct.training import CleanScans, ImageSet
 
 PARTS = ("train", "validation", "test")
 CLASSES = {"liver": 1, "tumour": 2}
@@ -34,6 +34,19 @@ def save_images(folder: Path, needed: Mapping[str, Path], *, settings: DoseExper
     cohort = cohort_of(settings)
     for part in PARTS:
         keep_images(run, part, ImageSet.from_slices(cohort.slices(part), show=False))
+
+
+def reader_images(folder: Path, settings: DoseExperiment) -> ImageSet:
+    """The training patients of the readers."""
+    images = images_of(folder, "train")
+    return images[: settings.reader_patients * settings.slices] if settings.reader_patients else images
+
+
+@lru_cache(maxsize=2)
+def dose_scans(folder: Path, settings: DoseExperiment) -> CleanScans:
+    """Noise-free scans of the training patients of doses and reconstructions."""
+    images = images_of(folder, "train")[settings.reader_patients * settings.slices :]
+    return CleanScans(images, projector_of(settings), refine=REFINE, show=False)
 
 
 @lru_cache(maxsize=6)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskct.experiments.dose.arms import arm_named
-from taskct.experiments.dose.comparing import compare_arm
+from taskct.experiments.dose.comparing import compare_arm, compare_rivals, rivals_name
 from taskct.experiments.dose.gather import gather
 from taskct.experiments.dose.material import save_images
 from taskct.experiments.dose.settings import DoseExperiment
@@ -11,7 +11,7 @@ from taskct.experiments.dose.trainings import bound_name, find_bound, train_arm,
 from taskct.experiments.plan import Plan
 from taskct.experiments.steps import Step
 
-_DATA = "train_patients validation_patients test_patients slices size width_mm views photons seed"
+_DATA = "train_patients validation_patients test_patients slices size width_mm radius_mm views photons seed"
 
 
 def dose_steps(settings: DoseExperiment) -> list[Step]:
@@ -36,7 +36,7 @@ class _Plan(Plan):
     def arm(self, arm: str, seed: int) -> None:
         """What an arm stands on, its training, its comparison; task arms also with a reader that training never saw."""
         s, about = self.settings, arm_named(arm)
-        task = about.quality in ("dice", "liver")
+        task = about.of_task
         ground = ["images"]
         if about.model == "unet":
             ground.append(
@@ -44,7 +44,7 @@ class _Plan(Plan):
                     "base",
                     train_base,
                     needs=("images",),
-                    what="base_steps",
+                    what="base_steps reader_patients",
                     about=f"FBP + U-Net learns all doses, {s.base_steps} steps",
                     cost=0.2 * s.base_steps,
                 )
@@ -65,24 +65,38 @@ class _Plan(Plan):
             f"dose-{arm}-{seed}",
             train_arm,
             needs=(*ground, *readers[:1], bound),
-            what=f"{steps} batch width promised",
+            what=f"{steps} batch width promised reader_patients",
             about=f"{about.about}; seed {seed}, {getattr(s, steps)} steps",
             cost=0.4 * getattr(s, steps),
             arm=arm,
             seed=seed,
         )
         for k, reader in enumerate(s.readers if task else ("",)):
-            end = f"-{reader}" if k else ""
+            by = f", read by {reader}" if k else ""
+            others = ()
+            if about.model == "fbp":
+                others = (
+                    self.step(
+                        rivals_name(about.quality, reader if k else ""),
+                        compare_rivals,
+                        needs=("images", *readers, bound),
+                        what="draws promised curve_photons",
+                        about=f"{about.quality}: the strategies that do not learn, at the same quality{by}",
+                        cost=200,
+                        quality=about.quality,
+                        reader=reader if k else "",
+                    ),
+                )
             name = self.step(
-                f"compared-{arm}-{seed}{end}",
+                f"compared-{arm}-{seed}" + (f"-{reader}" if k else ""),
                 compare_arm,
-                needs=(*ground, *readers, bound, trained),
-                what="draws promised",
-                about=f"{arm}, seed {seed}: every strategy at the same quality" + (f", read by {reader}" if k else ""),
-                cost=120,
+                needs=(*ground, *readers, bound, trained, *others),
+                what="draws promised curve_photons",
+                about=f"{arm}, seed {seed}: every strategy at the same quality{by}",
+                cost=40 if others else 240,
                 arm=arm,
                 seed=seed,
-                reader=reader,
+                reader=reader if k else "",
             )
             self.compared.append(name)
 
@@ -91,8 +105,8 @@ class _Plan(Plan):
             f"reader-{net}",
             train_one_reader,
             needs=("images",),
-            what="reader_steps",
-            about=f"{net} learns to read full dose",
+            what="reader_steps reader_patients",
+            about=f"{net} learns to read full dose as FBP shows it",
             cost=0.2 * self.settings.reader_steps,
             net=net,
         )

@@ -12,8 +12,12 @@ from taskct.experiments.dose.arms import arm_named
 class DoseExperiment:
     """Settings of the experiment.
 
-    *_patients    of the built-in cohort; `slices` of each, `size` x `size` pixels; `width_mm` is the range of body widths
-    photons       lowest, fallback (the fixed dose that sets the bounds) and highest, per pixel in air
+    *_patients    of the built-in cohort; `slices` of each, `size` x `size` pixels; `width_mm` is the range of body widths,
+                  `radius_mm` that of tumour radii
+    reader_patients  of the training patients teach the readers and nothing else: doses are then learnt on patients whom no
+                  reader knows by heart; 0: the same patients for both
+    photons       lowest, fallback (the fixed dose that sets the bounds) and highest, per pixel in air; the highest is full
+    curve_photons mean photons at which curves are measured; octaves from the lowest to the highest when none are given
     arms          of ARMS, in the order in which they are made; the first `seeds_for` get `seeds` trainings each
     promised      share of patients of the chance constraint, and of comparisons by share
     dice_share    share of full dose's Dice that is to be kept
@@ -22,13 +26,16 @@ class DoseExperiment:
     """
 
     train_patients: int = 160
+    reader_patients: int = 0
     validation_patients: int = 16
     test_patients: int = 40
     slices: int = 2
     size: int = 128
     width_mm: tuple[float, float] = (260.0, 480.0)
+    radius_mm: tuple[float, float] = (3.0, 25.0)
     views: int = 160
     photons: tuple[float, float, float] = (2.0**10, 2.0**14, 2.0**18)
+    curve_photons: tuple[float, ...] = ()
     arms: tuple[str, ...] = ("fbp-noise-views", "fbp-noise-share", "unet-rmse-mean", "unet-dice-mean")
     seeds_for: tuple[str, ...] = ("fbp-noise-views",)
     seeds: int = 1
@@ -47,8 +54,14 @@ class DoseExperiment:
     def __post_init__(self) -> None:
         for name in (*self.arms, *self.seeds_for):
             arm_named(name)
+        if not 0 <= self.reader_patients < self.train_patients:
+            raise ConfigError(
+                f"reader_patients are expected below train_patients = {self.train_patients}, got {self.reader_patients}"
+            )
         if not 0 < self.photons[0] < self.photons[1] < self.photons[2]:
             raise ConfigError(f"photons are expected as lowest < fallback < highest, got {self.photons}")
+        if self.curve_photons and (len(set(self.curve_photons)) < 2 or min(self.curve_photons) <= 0):
+            raise ConfigError(f"curve_photons are expected as two or more different numbers above 0, got {self.curve_photons}")
         if self.size % 8 or self.slices < 1 or self.seeds < 1:
             raise ConfigError(f"expected size divisible by 8, slices and seeds of 1 or more, got {self}")
 
@@ -59,7 +72,9 @@ class DoseExperiment:
 
     @property
     def levels(self) -> tuple[float, ...]:
-        """Mean photons at which curves are measured, an octave apart."""
+        """Mean photons at which curves are measured, rising."""
+        if self.curve_photons:
+            return tuple(sorted(self.curve_photons))
         low, _, high = self.photons
         found = [low]
         while found[-1] * 2 <= high * 1.0001:

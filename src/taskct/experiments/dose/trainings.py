@@ -15,8 +15,18 @@ from taskct.core.seeds import derive_seed
 from taskct.evaluation.dose.curves import measure_curves
 from taskct.evaluation.dose.target import Target, parse_target
 from taskct.experiments.cohort_images import images_of, projector_of, scans_of
-from taskct.experiments.dose.arms import QUALITIES, arm_named
-from taskct.experiments.dose.material import CLASSES, MODEL, PROTOCOL, measure_of, reconstruct_of, smooth_fbp, subjects_of
+from taskct.experiments.dose.arms import QUALITIES, TASKS, arm_named
+from taskct.experiments.dose.material import (
+    CLASSES,
+    MODEL,
+    PROTOCOL,
+    dose_scans,
+    measure_of,
+    reader_images,
+    reconstruct_of,
+    smooth_fbp,
+    subjects_of,
+)
 from taskct.experiments.dose.settings import DoseExperiment
 from taskct.physics.dose import Dose
 from taskct.recon.learned import make_model
@@ -29,13 +39,14 @@ _BOUND = "bound.json"
 
 
 def train_one_reader(folder: Path, needed: Mapping[str, Path], *, settings: DoseExperiment, net: str) -> None:
-    """A reader of full-dose images."""
+    """A reader of images as FBP makes them of full-dose scans, with fresh noise in every step."""
     train_reader(
         ReaderSpec(net=net, class_weights=(1.0, 1.0, 2.0)),
-        images_of(needed["images"], "train"),
+        reader_images(needed["images"], settings),
         folder,
         validation=images_of(needed["images"], "validation"),
         held_out=images_of(needed["images"], "test").patient_ids,
+        through=(smooth_fbp, projector_of(settings), Dose(settings.photons[2])),
         steps=settings.reader_steps,
         lr=2e-3,
         weight_decay=1e-3,
@@ -53,7 +64,7 @@ def train_base(folder: Path, needed: Mapping[str, Path], *, settings: DoseExperi
     train(
         model,
         {"image": (1.0, ImageError())},
-        scans_of(needed["images"], "train", settings),
+        dose_scans(needed["images"], settings),
         projector_of(settings),
         DoseRange(Dose(high), lowest=low / high),
         folder,
@@ -70,7 +81,7 @@ def train_base(folder: Path, needed: Mapping[str, Path], *, settings: DoseExperi
 def find_bound(folder: Path, needed: Mapping[str, Path], *, settings: DoseExperiment, quality: str, model: str) -> None:
     """The bound of a quality: what the fallback dose gives on validation patients, or a share of full dose."""
     name = QUALITIES[quality]
-    if quality in ("dice", "liver"):
+    if quality in TASKS:
         target = parse_target(f"{name}>={settings.dice_share}*full")
     else:
         sign = ">=" if quality == "psnr" else "<="
@@ -118,11 +129,12 @@ def train_arm(folder: Path, needed: Mapping[str, Path], *, settings: DoseExperim
             harmonics=2 if about.modulate else 0,
             per="slice" if about.modulate else "patient",
             rule="modulation" if about.modulate else "fixed",
+            profile=about.profile,
             width=settings.width,
         ),
         reconstruct,
         target,
-        scans_of(needed["images"], "train", settings),
+        dose_scans(needed["images"], settings),
         projector_of(settings),
         folder,
         constraint=about.constraint(settings.promised),

@@ -18,6 +18,7 @@ from taskct.training.dose.prior import PATH_SCALE, PriorInfo
 FEATURES_PER_CHANNEL = 5
 RULE_EXPONENT = 0.5  # the square-root rule
 _LEAN = 3.0  # three numbers learn faster than a network's weights
+_BEND = 10.0  # and those of the profile, which begin at nothing, faster still
 _FARTHEST = 1.0  # of the correction to a rule's level: a factor of e either way
 _STEEPEST = 1.0  # of the log modulation's coefficients: a factor of e^2 between highest and lowest current
 
@@ -34,6 +35,8 @@ class DoseSpec:
                                       rule I = A^0.5 of the scout (`tube_current`) about it, by slice and view. Its exponents
                                       within a slice, between slices and between patients are learnt, the network corrects the
                                       rest
+    profile                           with the rule: so many cosines over a slice's place in the scan, learnt for all patients.
+                                      The range is planned on the organ; a task may need more in its middle than at its ends
     width, norm                       of the ResNet-18; group normalisation, as batches of patients are small
     """
 
@@ -44,6 +47,7 @@ class DoseSpec:
     harmonics: int = 0
     per: Literal["patient", "slice"] = "patient"
     rule: Literal["fixed", "modulation"] = "fixed"
+    profile: int = 0
     width: int = 64
     norm: str = "group"
 
@@ -62,6 +66,10 @@ class DoseSpec:
             raise ConfigError(
                 f"a dose module with rule = 'modulation' expects per = 'slice' and harmonics >= 1, got {self.per!r} and "
                 f"{self.harmonics}"
+            )
+        if self.profile < 0 or (self.profile and self.rule != "modulation"):
+            raise ConfigError(
+                f"a dose module expects profile >= 0, above 0 with rule = 'modulation', got {self.profile} and {self.rule!r}"
             )
 
 
@@ -117,11 +125,21 @@ class DoseModule(nn.Module):
         if self.spec.rule == "modulation":  # within a slice, between slices, between patients
             self.leaning = nn.Parameter(torch.zeros(3))
             self.register_buffer("usual_path", torch.tensor(6.0))
+        if self.spec.profile:
+            self.bend = nn.Parameter(torch.zeros(self.spec.profile))
 
     @property
     def exponents(self) -> Tensor:
         """Of the rule: within a slice, between slices, between patients."""
         return RULE_EXPONENT + _LEAN * self.leaning
+
+    def profile(self, slices: int) -> Tensor:
+        """ln of the share that each of S slices gets by its place in the scan, (S,), mean 0; zeros without a profile."""
+        if not self.spec.profile:
+            return torch.zeros(slices)
+        place = (torch.arange(slices, device=self.bend.device) + 0.5) / slices
+        order = torch.arange(1, self.spec.profile + 1, device=self.bend.device)
+        return _BEND * self.bend @ torch.cos(math.pi * order[:, None] * place)
 
     @torch.no_grad()
     def learn(self, prior: Tensor, angles_rad: Tensor) -> None:
@@ -168,6 +186,8 @@ class DoseModule(nn.Module):
         patients = slices.mean(1, keepdim=True)
         within, between, across = self.exponents
         rule = within * (paths - slices) + between * (slices - patients) + across * (patients - self.usual_path)
+        if self.spec.profile:
+            rule = rule + self.profile(paths.shape[1])[:, None]
         waves = _STEEPEST * torch.tanh(raw[:, 1:]) @ harmonic_waves(self.spec.harmonics, angles_rad).to(raw)
         level = math.log(self.spec.fallback_photons) + _FARTHEST * torch.tanh(raw[:, :1])
         return (level + rule.flatten(0, 1) + waves).clamp(self.low, self.high)
