@@ -74,11 +74,28 @@ def test_debug_adds_the_traceback_wherever_it_stands(
     assert code == 3 and "Traceback" in err and err.endswith("taskct: a.dcm: bad\n")
 
 
-def test_wrong_words_are_exit_code_2_with_a_guess(taskct_says: Says) -> None:
-    code, _, err = taskct_says("simulat")
-    assert code == 2 and "Did you mean 'simulate'" in err
-    code, _, err = taskct_says("--nonsense")
-    assert code == 2 and "No such option" in err
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("simulat", "Did you mean 'simulate'? (see taskct --help)"),
+        ("--nonsense", "No such option: --nonsense (see taskct --help)"),
+        ("dose fbp --photns 3", "No such option: --photns (Possible options: "),
+        ("dose fbp --photons abc", "'--photons'"),
+        ("dose fbp --photons=abc", "got 'abc' (see taskct dose --help)"),
+        ("dose fbp --ct", "Option '--ct' requires an argument (see taskct dose --help)"),
+        ("info a b", "Got unexpected extra argument(s) (b) (see taskct info --help)"),
+        ("reproduce dose --workers -1", "greater than or equal to 0, got '-1' (see taskct reproduce --help)"),
+        ("evaluate --seed 3", "Missing argument"),
+    ],
+)
+def test_wrong_words_are_exit_code_2_and_one_line(words: str, says: str, taskct_says: Says) -> None:
+    code, out, err = taskct_says(*words.split())
+    assert (code, out) == (2, "") and err.startswith("taskct: ") and says in err and err.count("\n") == 1
+
+
+def test_a_verb_without_words_shows_its_help(taskct_says: Says) -> None:
+    code, _, err = taskct_says("dose")
+    assert code == 2 and err.startswith("Usage: taskct dose") and "--keep" in err
 
 
 def test_warnings_are_one_line_without_source_code(monkeypatch: pytest.MonkeyPatch, taskct_says: Says) -> None:

@@ -25,7 +25,7 @@ def main(args: Sequence[str] | None = None) -> None:
 def _main(words: list[str]) -> None:
     import warnings
 
-    from taskct.cli.exits import exit_code, explain, raise_on_terminate, warn_in_one_line
+    from taskct.cli.exits import exit_code, explain, explain_words, raise_on_terminate, warn_in_one_line
     from taskct.cli.verbs import app
 
     debug = "--debug" in words
@@ -34,11 +34,12 @@ def _main(words: list[str]) -> None:
         if not debug:
             warnings.showwarning = warn_in_one_line
         try:
-            app(words, prog_name="taskct")
-        except SystemExit as stop:
-            if stop.code == exit_code(KeyboardInterrupt()):
-                explain(KeyboardInterrupt(), debug=False)
-            raise
+            code = app(words, prog_name="taskct", standalone_mode=False)
         except (Exception, KeyboardInterrupt) as error:
+            if not debug and explain_words(error, words):
+                sys.exit(2)
             explain(error, debug=debug)
             sys.exit(exit_code(error))
+        if code == exit_code(KeyboardInterrupt()):
+            explain(KeyboardInterrupt(), debug=False)
+        sys.exit(code)

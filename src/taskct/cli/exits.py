@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
@@ -50,6 +50,26 @@ def explain(error: BaseException, *, debug: bool, to: TextIO | None = None) -> N
     print(f"taskct: {_one_line(error)}", file=to)
 
 
+def explain_words(error: BaseException, words: Sequence[str], *, to: TextIO | None = None) -> bool:
+    """Say in one line what is wrong with the words of a command line; False when `error` is about something else.
+
+    A verb without any word gets its whole help, as it asks for that.
+    """
+    if not hasattr(error, "format_message"):  # the parser's errors, whichever package they come from
+        return False
+    to = to or sys.stderr
+    message = str(error.format_message())
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(message, file=to)
+        return True
+    came = _value_of(getattr(error, "param", None), words)
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else " ".join(["taskct", *_verb(words)])
+    text = " ".join(message.split()).removesuffix(".")
+    print(f"taskct: {text}{came} (see {path} --help)", file=to)
+    return True
+
+
 def warn_in_one_line(message: Warning | str, *where: Any, **more: Any) -> None:
     """A `warnings.showwarning` for people: the message without the line of code that gave it."""
     print(f"taskct: note: {' '.join(str(message).split())}", file=sys.stderr)
@@ -66,6 +86,20 @@ def raise_on_terminate() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, old)
+
+
+def _value_of(parameter: Any, words: Sequence[str]) -> str:
+    """', got ...' for an option whose value was refused."""
+    names = getattr(parameter, "opts", [])
+    for k, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        if name in names and name.startswith("-") and (equals or k + 1 < len(words)):
+            return f", got {(value if equals else words[k + 1])!r}"
+    return ""
+
+
+def _verb(words: Sequence[str]) -> list[str]:
+    return [w for w in words if not w.startswith("-")][:1]
 
 
 def _one_line(error: BaseException) -> str:

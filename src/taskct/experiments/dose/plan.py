@@ -73,7 +73,7 @@ class _Plan(Plan):
         )
         for k, reader in enumerate(s.readers if task else ("",)):
             by = f", read by {reader}" if k else ""
-            others = ()
+            others: tuple[str, ...] = ()
             if about.model == "fbp":
                 others = (
                     self.step(
