@@ -17,14 +17,16 @@ REFINE = 2  # the truth is projected on a grid twice as fine: measured data know
 
 
 def cohort_of(settings: Any) -> Cohort:
-    """The patients of settings with `patients`, `seed`, `size`, `slices`, `width_mm` and, where it is set, `radius_mm`."""
+    """The patients of settings with `patients`, `seed`, `size`, `slices`, `width_mm`; also `radius_mm`, `contrast_hu` if set."""
     return Cohort(
         settings.patients,
         seed=settings.seed,
         shape=(settings.size, settings.size),
         slices_per_patient=settings.slices,
         settings=CohortSettings(
-            width_mm=settings.width_mm, radius_mm=getattr(settings, "radius_mm", CohortSettings.radius_mm)
+            width_mm=settings.width_mm,
+            radius_mm=getattr(settings, "radius_mm", CohortSettings.radius_mm),
+            contrast_hu=getattr(settings, "contrast_hu", CohortSettings.contrast_hu),
         ),
     )
 

@@ -11,7 +11,7 @@ from taskct.experiments.dose.trainings import bound_name, find_bound, train_arm,
 from taskct.experiments.plan import Plan
 from taskct.experiments.steps import Step
 
-_DATA = "train_patients validation_patients test_patients slices size width_mm radius_mm views photons seed"
+_DATA = "train_patients validation_patients test_patients slices size width_mm radius_mm contrast_hu views photons seed"
 
 
 def dose_steps(settings: DoseExperiment) -> list[Step]:

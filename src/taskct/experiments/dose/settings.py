@@ -13,7 +13,7 @@ class DoseExperiment:
     """Settings of the experiment.
 
     *_patients    of the built-in cohort; `slices` of each, `size` x `size` pixels; `width_mm` is the range of body widths,
-                  `radius_mm` that of tumour radii
+                  `radius_mm` and `contrast_hu` those of tumours
     reader_patients  of the training patients teach the readers and nothing else: doses are then learnt on patients whom no
                   reader knows by heart; 0: the same patients for both
     photons       lowest, fallback (the fixed dose that sets the bounds) and highest, per pixel in air; the highest is full
@@ -33,6 +33,7 @@ class DoseExperiment:
     size: int = 128
     width_mm: tuple[float, float] = (260.0, 480.0)
     radius_mm: tuple[float, float] = (3.0, 25.0)
+    contrast_hu: tuple[float, float] = (-70.0, -15.0)
     views: int = 160
     photons: tuple[float, float, float] = (2.0**10, 2.0**14, 2.0**18)
     curve_photons: tuple[float, ...] = ()
