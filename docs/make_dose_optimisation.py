@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from taskct.evaluation.dose.calibration import calibration
-from taskct.evaluation.dose.compare import ORACLE_MEAN, ORACLE_VIEWS
 from taskct.evaluation.dose.comparison import Comparison, saved_over_seeds
+from taskct.evaluation.dose.oracles import ORACLE_MEAN, ORACLE_VIEWS
 from taskct.evaluation.statistics import Interval
 from taskct.experiments.dose.comparing import LEARNED, read_comparisons
 from taskct.report.style import GREY, figure_style, method_looks, new_figure

@@ -12,10 +12,11 @@ from taskct.core.errors import InputError
 from taskct.data.case import Case
 from taskct.evaluation.dose import Subject, optimise_dose, parse_target
 from taskct.evaluation.dose.answer import Certificate
-from taskct.evaluation.dose.compare import ORACLE_VIEWS, compare_strategies
+from taskct.evaluation.dose.compare import compare_strategies
 from taskct.evaluation.dose.comparison import Comparison, Outcome
 from taskct.evaluation.dose.curves import held, measure_curves
 from taskct.evaluation.dose.oracle import oracle_of_mean, oracle_photons
+from taskct.evaluation.dose.oracles import ORACLE_VIEWS
 from taskct.evaluation.dose.quality import TaskDice, quality_of
 from taskct.evaluation.dose.rays import RegionRays
 from taskct.evaluation.dose.search import share_interval
@@ -80,7 +81,7 @@ def test_who_must_reach_it_decides_the_dose() -> None:
 def test_an_unreachable_target_is_said_with_the_best_that_was_reached() -> None:
     answer = optimise_dose(smooth, SUBJECTS, None, Dose(1e4), keep="noise_sd_hu<=0.5", show=False)
     assert not answer.reached and math.isnan(answer.fraction)
-    assert "is not reached on average at up to 1e+04 photons: the best was" in answer.text
+    assert "is not reached on average at up to 10,000 photons: the best was" in answer.text
 
 
 def test_the_other_convention_is_suggested_where_it_would_hold() -> None:
@@ -312,3 +313,15 @@ def test_missed_cases_come_worst_first() -> None:
     one = Outcome("fixed", 1.0, np.ones(3), np.array([9.0, 14.0, 11.0]))
     found = Comparison(target, "mean", ("a", "b", "c"), (one,))
     assert [p for p, _ in found.missed(one)] == ["b", "c"] and found.share(one) == pytest.approx(1 / 3)
+
+
+def test_the_slice_that_is_shown_is_the_one_with_most_of_the_region() -> None:
+    hu = torch.zeros(3, SIZE, SIZE)
+    labels = torch.zeros(3, SIZE, SIZE, dtype=torch.long)
+    labels[1, 8:24, 8:24], labels[2, 8:12, 8:12] = 1, 1
+    case = Case(hu, (1.0, 10.0, 10.0), case_id="one", labels=labels, label_names={1: "liver"})
+    answer = optimise_dose(smooth, [case], A, Dose(1e6), keep="noise_sd_hu[liver]<=20", refine=1, show=False)
+    shown = answer.shown
+    assert shown is not None and (shown.item, shown.region) == (1, "liver")
+    noise = [(x - shown.truth_hu)[8:24, 8:24].std() for x in (shown.full_hu, shown.found_hu)]
+    assert answer.fraction < 0.5 and noise[1] > 1.4 * noise[0]  # fewer photons look like it

@@ -17,7 +17,7 @@ REFINE = 2  # the truth is projected on a grid twice as fine: measured data know
 
 
 def cohort_of(settings: Any) -> Cohort:
-    """The patients of settings with `patients`, `seed`, `size`, `slices`, `width_mm`; also `radius_mm`, `contrast_hu` if set."""
+    """The patients of settings with `patients`, `seed`, `size`, `slices`, `width_mm`; `radius_mm`, `contrast_hu` if set."""
     return Cohort(
         settings.patients,
         seed=settings.seed,

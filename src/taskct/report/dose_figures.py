@@ -11,6 +11,7 @@ from taskct.evaluation.dose.answer import TargetAnswer
 from taskct.evaluation.dose.calibration import calibration
 from taskct.evaluation.dose.comparison import Comparison, Outcome
 from taskct.evaluation.dose.target import Target
+from taskct.evaluation.dose.words import photons_words
 from taskct.physics.dose import Dose
 from taskct.report.style import GREY, INK, figure_style, method_looks, new_figure, plain, svg_uri
 
@@ -84,11 +85,12 @@ def curve_figure(answer: TargetAnswer, dose: Dose, photons: float) -> str:
     with figure_style():
         figure, axes = new_figure(7.2, 4.0)
         axis = axes[0, 0]
-        for row in answer.values[:_MOST_CURVES]:
+        several = len(answer.values) > 1
+        for row in answer.values[:_MOST_CURVES] if several else ():
             axis.plot(answer.levels, row, color="#9fb8c8", linewidth=0.7)
         points = answer.points
         means = np.array([p.mean for p in points])
-        axis.plot(answer.levels, means, color="#0072b2", marker="o", label="mean over patients")
+        axis.plot(answer.levels, means, color="#0072b2", marker="o", label="mean over patients" if several else "the patient")
         low, high = (np.array([getattr(p, end) for p in points]) for end in ("low", "high"))
         if np.isfinite(low).all():
             axis.fill_between(answer.levels, low, high, color="#0072b2", alpha=0.15, linewidth=0, label="95 % interval")
@@ -96,9 +98,11 @@ def curve_figure(answer: TargetAnswer, dose: Dose, photons: float) -> str:
         full = float(np.nanmean(answer.values[:, -1]))
         axis.axhline(t.bound * full if t.of_full else t.bound, color="#d55e00", linestyle="--", label=plain(str(t)))
         if not math.isnan(photons):
-            axis.axvline(photons, color=INK, linewidth=1, label=f"{photons:.4g} photons")
+            axis.axvline(photons, color=INK, linewidth=1, label=f"{photons_words(photons)} photons")
         axis.set(
-            xscale="log", xlabel=f"photons per pixel ({dose.photons:.4g}: full dose)", ylabel=_quality_label(t, gap=False)
+            xscale="log",
+            xlabel=f"photons per pixel (full dose: {photons_words(dose.photons)})",
+            ylabel=_quality_label(t, gap=False),
         )
         axis.legend(loc="best", fontsize=8)
         return svg_uri(figure)

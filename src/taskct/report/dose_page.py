@@ -14,7 +14,9 @@ from taskct.core.errors import InputError
 from taskct.core.files import refuse_existing, write_text
 from taskct.evaluation.dose.answer import DoseAnswer, TargetAnswer
 from taskct.evaluation.dose.comparison import Comparison
+from taskct.evaluation.dose.words import photons_words
 from taskct.evaluation.statistics import Interval
+from taskct.report.dose_example import example_html
 from taskct.report.dose_figures import curve_figure, forecast_figure, needed_figure, scatter_figure
 from taskct.report.page import page, section
 from taskct.report.words import MINUS, number, plural
@@ -67,11 +69,14 @@ def write_dose_answer(
         f"<p{'' if 'is kept' in line or 'holds:' in line else ' class=caution'}>{escape(line)}.</p>" for line in rest
     )
     body = f"<header><h1>{escape(title)}</h1><div class='verdict'>{lines}</div></header>\n"
+    if answer.shown is not None:
+        images = example_html(answer.shown, photons=answer.photons, full_photons=answer.dose.photons)
+        body += section("images", "What it looks like", images)
     for k, target in enumerate(answer.targets):
         body += section(f"target-{k}", str(target.target), _target(answer, target))
     about = {k: v for k, v in answer.about.items() if isinstance(v, str | int | float)}
     items = "".join(f"<dt>{escape(str(k))}</dt><dd>{escape(str(v))}</dd>" for k, v in about.items())
-    full = f"Full dose is {answer.dose.photons:.5g} photons per detector pixel and view in air"
+    full = f"Full dose is {photons_words(answer.dose.photons)} photons per detector pixel and view in air"
     noise = f", read-out noise {answer.dose.electronic_std:g} photons" if answer.dose.electronic_std else ""
     body += section("protocol", "Protocol", f"<p>{full}{noise}. Counts are exact Poisson everywhere.</p><dl>{items}</dl>")
     write_text(path, page(title, body + "<footer>Made with taskct. Research use only.</footer>"), overwrite=overwrite)
@@ -175,7 +180,7 @@ def _missed(c: Comparison, learned: str) -> str:
 
 def _target(answer: DoseAnswer, target: TargetAnswer) -> str:
     missed = answer.missed(target)
-    where = f"the dose found ({answer.photons:.4g} photons)" if answer.reached else "full dose"
+    where = f"the dose found ({photons_words(answer.photons)} photons)" if answer.reached else "full dose"
     rows = "".join(
         f"<tr><th scope='row'>{escape(p)}</th><td>{number(g, target.target.unit)}</td></tr>" for p, g in missed[:_MOST_MISSED]
     )
@@ -187,10 +192,11 @@ def _target(answer: DoseAnswer, target: TargetAnswer) -> str:
         if missed
         else f"<p>{_everybody(len(target.patients))} the bound at {where}.</p>"
     )
+    pale = "Pale: each patient. " if len(target.patients) > 1 else ""
     uri = curve_figure(target, answer.dose, answer.photons)
     curve = (
         f"<figure class='plot'><img alt='quality over dose' style='max-width:760px' src=\"{uri}\">"
-        "<figcaption>Pale: each patient. Exact Poisson counts, the same noise at all doses.</figcaption></figure>"
+        f"<figcaption>{pale}Exact Poisson counts, the same noise at all doses.</figcaption></figure>"
     )
     share = ""
     if len(target.patients) > 2:
@@ -198,10 +204,11 @@ def _target(answer: DoseAnswer, target: TargetAnswer) -> str:
             f"<figure class='plot small'><img alt='share of patients' style='max-width:540px' src=\"{needed_figure(target)}\">"
             "<figcaption>Photons that each patient would need alone.</figcaption></figure>"
         )
-    heads = "".join(f"<th>{level:.4g}</th>" for level in target.levels)
+    whose = "Mean over patients" if len(target.patients) > 1 else "The patient"
+    heads = "".join(f"<th>{photons_words(level)}</th>" for level in target.levels)
     means = "".join(f"<td>{number(p.mean, target.target.unit)}{_small(p, target.target.unit)}</td>" for p in target.points)
     numbers = (
-        "<div class='wide'><table class='numbers dense'><caption><b>Mean over patients</b> by photons per pixel</caption>"
+        f"<div class='wide'><table class='numbers dense'><caption><b>{whose}</b> by photons per pixel</caption>"
         f"<thead><tr><th></th>{heads}</tr></thead><tbody><tr><th>{escape(target.target.key)}</th>{means}</tr></tbody></table></div>"
     )
     return table + curve + numbers + share

@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 from taskct.core.files import write_text
+from taskct.evaluation.dose.shown import ShownSlice
 from taskct.evaluation.dose.target import Target
+from taskct.evaluation.dose.words import photons_words
 from taskct.evaluation.statistics import FEW_PATIENTS, Interval, bootstrap_mean
 from taskct.physics.dose import Dose
 
@@ -67,23 +69,22 @@ class TargetAnswer:
         if not self.reached:
             share = float(np.mean(self.gap[np.isfinite(self.gap[:, -1]), -1] >= 0))
             words = (
-                f"{t} is not reached {who} at up to {self.levels[-1]:.4g} photons: the best was {self.best:.4g}{unit}, and "
-                f"{100 * share:.0f} % of patients reach it there"
+                f"{t} is not reached {who} at up to {photons_words(self.levels[-1])} photons: the best was "
+                f"{self.best:.4g}{unit}, and {100 * share:.0f} % of patients reach it there"
             )
             return f"{words}; {self.hint}" if self.hint else f"{words}; raise --photons, take another method or ask for less"
         most = "at most " if self.photons <= self.levels[0] * (1 + 1e-9) else ""
-        words = (
-            f"{t} is kept {who} at {most}{self.photons:.4g} photons, {100 * self.photons / dose.photons:.3g} % of full dose"
-        )
+        percent = f"{100 * self.photons / dose.photons:.3g} % of full dose"
+        words = f"{t} is kept {who} at {most}{photons_words(self.photons)} photons, {percent}"
         if n > 1:
-            low = "-" if math.isnan(self.low) else f"{self.low:.3g}"
-            high = "not reached" if math.isnan(self.high) else f"{self.high:.3g}"
+            low = "-" if math.isnan(self.low) else f"{photons_words(self.low)}"
+            high = "not reached" if math.isnan(self.high) else f"{photons_words(self.high)}"
             words += f" [95 % over {n} patients: {low} to {high}]"
         if n < FEW_PATIENTS:
             return f"{words}; {n} patient{'s are' if n > 1 else ' is'} too few to confirm it for others"
         if math.isnan(self.confirmed):
             return f"{words}; not confirmed at any measured dose"
-        return f"{words}; confirmed from {self.confirmed:.4g} photons on"
+        return f"{words}; confirmed from {photons_words(self.confirmed)} photons on"
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +127,10 @@ class Certificate:
 
 @dataclass(frozen=True, eq=False)
 class DoseAnswer:
-    """The least dose that keeps all targets; `photons` is NaN when one of them is not reached at full dose."""
+    """The least dose that keeps all targets; `photons` is NaN when one of them is not reached at full dose.
+
+    `shown` is a slice at full dose and at the dose found.
+    """
 
     targets: tuple[TargetAnswer, ...]
     certificates: tuple[Certificate, ...]
@@ -134,6 +138,7 @@ class DoseAnswer:
     photons: float
     ctdi_vol_mgy_full: float | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
+    shown: ShownSlice | None = None
 
     @property
     def reached(self) -> bool:
@@ -155,9 +160,9 @@ class DoseAnswer:
         """Everything that was found, a line each."""
         if self.reached:
             mgy = "" if self.ctdi_vol_mgy is None else f", CTDIvol {self.ctdi_vol_mgy:.3g} mGy of {self.ctdi_vol_mgy_full:g}"
-            head = f"{self.photons:.4g} photons per pixel, {100 * self.fraction:.3g} % of full dose{mgy}"
+            head = f"{photons_words(self.photons)} photons per pixel, {100 * self.fraction:.3g} % of full dose{mgy}"
         else:
-            head = f"no dose up to {self.dose.photons:.4g} photons keeps what was asked"
+            head = f"no dose up to {photons_words(self.dose.photons)} photons keeps what was asked"
         return "\n".join([head, *(a.text(self.dose) for a in self.targets), *(c.text() for c in self.certificates)])
 
     def missed(self, target: TargetAnswer) -> list[tuple[str, float]]:

@@ -14,6 +14,7 @@ from taskct.data.case import Case
 from taskct.evaluation.dose.answer import Certificate, DoseAnswer, TargetAnswer
 from taskct.evaluation.dose.curves import EVERY_MEAN, contrast, held, measure_curves, reached_at
 from taskct.evaluation.dose.quality import quality_of
+from taskct.evaluation.dose.shown import show_slice
 from taskct.evaluation.dose.subject import Reconstruct, Subject, subjects_from_cases
 from taskct.evaluation.dose.target import CONVENTIONS, Target, parse_keep
 from taskct.evaluation.plan import Slices
@@ -131,6 +132,7 @@ def optimise_dose(
         )
     needed = max((a.photons for a in answers), key=lambda v: math.inf if math.isnan(v) else v)
     checks: list[Certificate] = []
+    shown = None
     if not math.isnan(needed):
         askers = {"": dict(readers or {})} | {name: {name: reader} for name, reader in (certify or {}).items()}
         for who, those in askers.items():
@@ -139,6 +141,15 @@ def optimise_dose(
                 model, subjects, wanted, readers=those, who=who, photons=needed, dose=dose, protocol=protocol, draws=draws,
                 seed=seed, held_by=held_by,
             )  # fmt: skip
+        shown = show_slice(
+            model,
+            subjects,
+            targets,
+            photons=needed,
+            full_photons=dose.photons,
+            seed=derive_seed(seed, "certify"),
+            electronic_std=dose.electronic_std,
+        )
     return DoseAnswer(
         tuple(answers),
         tuple(checks),
@@ -146,6 +157,7 @@ def optimise_dose(
         needed,
         ctdi_vol_mgy,
         {"seed": seed, "draws": draws, "refine": refine, "held_by": held_by, **provenance(seed=seed)},
+        shown,
     )
 
 

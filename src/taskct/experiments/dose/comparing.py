@@ -94,6 +94,8 @@ def _compared(  # noqa: PLR0917  (what a comparison is of)
     subjects = subjects_of(needed["images"], "test", settings)
     curves: dict[str, Curves] = {}
     oracles = "fixed" in strategies
+    region = target.region or target.class_name
+    shape = RegionRays(region, by_size=bool(target.class_name)) if region and oracles else None
     return [
         compare_strategies(
             strategies,
@@ -107,7 +109,7 @@ def _compared(  # noqa: PLR0917  (what a comparison is of)
             seed=settings.seed + 1,
             draws=settings.draws,
             oracles=oracles,
-            known_shape=RegionRays(target.region) if target.region and oracles else None,
+            known_shape=shape,
             as_deployed=(LEARNED,) if LEARNED in strategies else (),
             curves=curves,
             show=False,

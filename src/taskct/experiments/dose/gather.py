@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from taskct.core.files import make_folder, write_text
-from taskct.evaluation.dose.compare import ORACLE_EACH, ORACLE_MEAN
 from taskct.evaluation.dose.comparison import Comparison
 from taskct.evaluation.statistics import Interval
 from taskct.experiments.dose.comparing import LEARNED, read_comparisons
@@ -62,6 +61,3 @@ def _csv(rows: list[dict[str, object]]) -> str:
     for row in rows:
         writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
     return text.getvalue()
-
-
-ORACLES = (ORACLE_EACH, ORACLE_MEAN)

@@ -1,0 +1,60 @@
+"""One slice at full dose and at the dose that was found: what the numbers of a search look like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from taskct.evaluation.dose.quality import region_of
+from taskct.evaluation.dose.subject import Reconstruct, Subject
+from taskct.evaluation.dose.target import Target
+
+
+@dataclass(frozen=True, eq=False)
+class ShownSlice:
+    """A slice of a patient in HU, (Y, X): the truth, and reconstructions of its scan at full dose and at the dose found."""
+
+    patient_id: str
+    item: int | str
+    spacing_mm: tuple[float, float]
+    truth_hu: Tensor
+    full_hu: Tensor
+    found_hu: Tensor
+    region: str = ""
+
+
+def show_slice(
+    model: Reconstruct,
+    subjects: Sequence[Subject],
+    targets: Sequence[Target],
+    *,
+    photons: float,
+    full_photons: float,
+    seed: int,
+    electronic_std: float = 0.0,
+) -> ShownSlice:
+    """Of the first patient, the slice that shows most of what a target is about; without one, the middle slice."""
+    region = next((t.region or t.class_name for t in targets if t.region or t.class_name), "")
+    subject = next((s for s in subjects if region and bool(region_of(s, region).any())), subjects[0])
+    k = len(subject.mu) // 2
+    if region:
+        k = int(region_of(subject, region).flatten(1).sum(1).argmax())
+    scans = [subject.scan(level, seed=seed, electronic_std=electronic_std) for level in (full_photons, photons)]
+    truth, full, found = (
+        _slice(subject.hu(mu)[0]) for mu in (subject.mu[k : k + 1], *(_one(subject, model, p, k) for p in scans))
+    )
+    spacing = subject.A.grid.spacing_mm
+    return ShownSlice(subject.patient_id, subject.items[k], (spacing[-2], spacing[-1]), truth, full, found, region)
+
+
+def _one(subject: Subject, model: Reconstruct, p: Tensor, k: int) -> Tensor:
+    with torch.no_grad():
+        return model(p[k : k + 1], subject.A)
+
+
+def _slice(image: Tensor) -> Tensor:
+    """(1, Y, X) or the middle of (1, Z, Y, X) -> (Y, X)."""
+    return image[0] if image.ndim == 3 else image[0, image.shape[1] // 2]
