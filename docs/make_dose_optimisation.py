@@ -1,6 +1,6 @@
-"""Write the tables and the figure of docs/dose-optimisation.md.
+"""Write the tables and the figures of docs/dose-optimisation.md.
 
-    python docs/make_dose_optimisation.py RUN     RUN is the folder of `taskct reproduce dose`
+    python docs/make_dose_optimisation.py NOISE TASK     folders of `taskct reproduce dose --preset fbp` and `--preset task`
 
 The gradient table is computed here: sums over the Poisson distribution against autograd through the twin's expectation.
 """
@@ -10,21 +10,25 @@ from __future__ import annotations
 import math
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from taskct.evaluation.dose.calibration import calibration
-from taskct.evaluation.dose.comparison import Comparison, saved_over_seeds
+from taskct.evaluation.dose.comparison import Comparison, Outcome, saved_over_seeds, spread_over_seeds
 from taskct.evaluation.dose.oracles import ORACLE_MEAN, ORACLE_VIEWS
-from taskct.evaluation.statistics import Interval
+from taskct.evaluation.statistics import Interval, bootstrap_mean
 from taskct.experiments.dose.comparing import LEARNED, read_comparisons
+from taskct.experiments.dose.presets import PRESETS
 from taskct.report.style import GREY, figure_style, method_looks, new_figure
 from taskct.simulate.differentiable import twin_counts
 
 PAGE = Path(__file__).with_name("dose-optimisation.md")
 FIGURE = Path(__file__).parent / "figures" / "dose_strategies.png"
 DEPLOYED = f"{LEARNED}, as deployed"
+RIVALS = ("fixed", "modulation a=0.5", "modulation a=1", "constant noise", ORACLE_MEAN, ORACLE_VIEWS)
+FULL_PHOTONS = PRESETS["task"]["photons"][2]
 
 
 def gradients() -> str:
@@ -54,54 +58,115 @@ def gradients() -> str:
     return "\n".join(lines)
 
 
-def summary(folder: Path) -> str:
+def found_in(*folders: Path) -> list[tuple[str, dict[str, Any], Comparison]]:
+    """Name, about and comparison of all that is done."""
+    return [
+        (path.name.removeprefix("compared-"), values["about"], c)
+        for folder in folders
+        for path in sorted(folder.glob("compared-*"))
+        if (path / "comparison.json").is_file()
+        for values, comparisons in [read_comparisons(path)]
+        for c in comparisons
+    ]
+
+
+def summary(*folders: Path) -> str:
     """One line for each comparison that is done: the learned dose against its rivals, in per cent."""
-    rivals = ("fixed", "modulation a=0.5", "modulation a=1", "constant noise", ORACLE_MEAN, ORACLE_VIEWS)
     lines = [
         "| arm, seed | held for | against fixed | a = 0.5 | a = 1 | constant noise | oracle of the mean | oracle by view | "
         "SD minus fixed's | SD minus a = 0.5's | "
         "reach it (learned, fixed, a = 0.5) | as deployed: photons, mean, reach it |",
         "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    for path in sorted(folder.glob("compared-*")):
-        if not (path / "comparison.json").is_file():
-            continue
-        for c in read_comparisons(path)[1]:
-            names = [o.strategy for o in c.outcomes]
-            by = "mean" if c.held_by == "mean" else f"{100 * float(c.held_by):g} %"
-            used = c.outcome(DEPLOYED)
-            deployed = f"{used.photons.mean():.0f}, {np.nanmean(used.values):.4g}, {100 * c.share(used):.0f} %"
-            if LEARNED in names:
-                cells = [_interval(c.saved(LEARNED, r), 1) if r in names else "" for r in rivals]
-                spread = [
-                    _interval(c.spread_difference(LEARNED, r), 2) if r in names else "" for r in ("fixed", "modulation a=0.5")
-                ]
-                three = (LEARNED, "fixed", "modulation a=0.5")
-                shares = ", ".join(f"{100 * c.share(c.outcome(n)):.0f} %" if n in names else "-" for n in three)
-            else:
-                cells, spread, shares = ["not reached", *[""] * (len(rivals) - 1)], ["", ""], ""
-            cells += [*spread, shares, deployed]
-            lines.append(f"| {path.name.removeprefix('compared-')} | {by}: {c.target} | {' | '.join(cells)} |")
+    for name, _, c in found_in(*folders):
+        names = [o.strategy for o in c.outcomes]
+        by = "mean" if c.held_by == "mean" else f"{100 * float(c.held_by):g} %"
+        used = c.outcome(DEPLOYED)
+        deployed = f"{used.photons.mean():.0f}, {np.nanmean(used.values):.4g}, {100 * c.share(used):.0f} %"
+        if LEARNED in names:
+            cells = [_interval(c.saved(LEARNED, r), 1) if r in names else "" for r in RIVALS]
+            digits = 4 if c.target.of_full else 2
+            spread = [_interval(c.spread_difference(LEARNED, r), digits) if r in names else "" for r in RIVALS[:2]]
+            three = (LEARNED, "fixed", "modulation a=0.5")
+            shares = ", ".join(f"{100 * c.share(c.outcome(n)):.0f} %" if n in names else "-" for n in three)
+        else:
+            cells, spread, shares = ["not reached", *[""] * (len(RIVALS) - 1)], ["", ""], ""
+        cells += [*spread, shares, deployed]
+        lines.append(f"| {name} | {by}: {c.target} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def seeds(folder: Path) -> str:
+def seeds(*folders: Path) -> str:
     """Arms of several seeds together: patients and seeds are drawn again."""
-    found: dict[tuple[str, str], list[Comparison]] = {}
-    for path in sorted(folder.glob("compared-*")):
-        if (path / "comparison.json").is_file():
-            values, comparisons = read_comparisons(path)
-            for c in comparisons:
-                if LEARNED in [o.strategy for o in c.outcomes]:
-                    found.setdefault((values["about"]["arm"], str(c.held_by)), []).append(c)
-    rivals = ("fixed", "modulation a=0.5", "modulation a=1", "constant noise", ORACLE_MEAN, ORACLE_VIEWS)
-    lines = [f"| arm, held for | seeds | against {' | '.join(rivals)} |", f"|---|---:|{'---:|' * len(rivals)}"]
-    for (arm, by), several in found.items():
+    found: dict[tuple[str, str, str], list[Comparison]] = {}
+    for _, about, c in found_in(*folders):
+        if LEARNED in [o.strategy for o in c.outcomes]:
+            found.setdefault((about["arm"], str(c.held_by), about["reader"]), []).append(c)
+    heads = "fixed | a = 0.5 | a = 1 | constant noise | oracle: least dose for the mean | oracle: by view and slice"
+    lines = [
+        f"| arm, held for | seeds | against {heads} | SD minus fixed's | SD minus a = 0.5's |",
+        f"|---|---:|{'---:|' * (len(RIVALS) + 2)}",
+    ]
+    for (arm, by, reader), several in found.items():
         names = [o.strategy for o in several[0].outcomes]
         if len(several) > 1:
-            cells = [_interval(saved_over_seeds(several, LEARNED, r), 1) if r in names else "" for r in rivals]
-            lines.append(f"| {arm}, {by} | {len(several)} | {' | '.join(cells)} |")
+            cells = [_interval(saved_over_seeds(several, LEARNED, r), 1) if r in names else "" for r in RIVALS]
+            digits = 4 if several[0].target.of_full else 2
+            cells += [_interval(spread_over_seeds(several, LEARNED, r), digits) if r in names else "" for r in RIVALS[:2]]
+            who = f", read by {reader}" if reader else ""
+            lines.append(f"| {arm}, {by}{who} | {len(several)} | {' | '.join(cells)} |")
     return "\n".join(lines) if len(lines) > 2 else "One seed of each arm."
+
+
+def task(folder: Path) -> str:
+    """The task arm over its seeds: by the reader of the training and by one that no training saw; then as deployed."""
+    lines: list[str] = []
+    several: dict[str, list[Comparison]] = {}
+    for _, about, c in found_in(folder):
+        if c.target.of_full:
+            several.setdefault(about["reader"], []).append(c)
+    for reader, found in several.items():
+        who = f"{reader}, which no training saw" if reader else "the reader of the training"
+        c = found[0]
+        lines += [
+            "",
+            f"**Read by {who}: {c.target}, equal mean, {len(found)} seeds**",
+            "",
+            "| strategy | photons | % of full dose | Dice | SD of the gap | learned: dose against it, % | SD minus its |",
+            "|---|---:|---:|---:|---:|---:|---:|",
+        ]
+        for one in c.outcomes:
+            if one.strategy.startswith(LEARNED):
+                continue
+            known = [x for x in found if LEARNED in [o.strategy for o in x.outcomes]]
+            cells = [
+                _interval(saved_over_seeds(known, LEARNED, one.strategy), 1) if known else "",
+                _interval(spread_over_seeds(known, LEARNED, one.strategy), 4) if known else "",
+            ]
+            lines.append(_task_row(one.strategy, [one], [c], cells))
+        for name in (LEARNED, DEPLOYED):
+            known = [x for x in found if name in [o.strategy for o in x.outcomes]]
+            if known:
+                lines.append(_task_row(name, [x.outcome(name) for x in known], known, ["", ""]))
+        lines += [f"| {name} | not reached | | | | | |" for name in c.unreached]
+        assert c.full is not None
+        lines += ["", f"Full dose: Dice {np.nanmean(c.full):.3f}, {int(np.isfinite(c.full).sum())} patients with the class."]
+        for k, x in enumerate(found):
+            used = x.outcome(DEPLOYED)
+            gap = bootstrap_mean(x.gaps(used), x.patients)
+            lines.append(
+                f"- seed {k}, as deployed, {used.photons.mean():.0f} photons, fresh noise: Dice minus "
+                f"{x.target.bound:g} of full dose's {_interval(gap, 4)}"
+            )
+    return "\n".join(lines[1:]) if lines else "Not run."
+
+
+def _task_row(name: str, outcomes: list[Outcome], comparisons: list[Comparison], cells: list[str]) -> str:
+    photons = float(np.mean([o.photons.mean() for o in outcomes]))
+    dice = float(np.mean([np.nanmean(o.values) for o in outcomes]))
+    spread = float(np.mean([c.spread(o) for c, o in zip(comparisons, outcomes, strict=True)]))
+    share = 100 * photons / FULL_PHOTONS
+    return f"| {name} | {photons:.0f} | {share:.1f} | {dice:.3f} | {spread:.4f} | {' | '.join(cells)} |"
 
 
 def table(folder: Path) -> str:
@@ -135,17 +200,14 @@ def table(folder: Path) -> str:
     return "\n".join(lines[1:])
 
 
-def forecasts(folder: Path) -> str:
+def forecasts(*folders: Path) -> str:
     """Forecast against achieved quality of the learned doses as deployed."""
     lines = []
-    for path in sorted(folder.glob("compared-*")):
-        if (path / "comparison.json").is_file():
-            _, comparisons = read_comparisons(path)
-            c = comparisons[0]
-            one = c.outcome(DEPLOYED)
-            achieved = c.gaps(one) if c.target.of_full else one.values
-            if one.forecast is not None and np.isfinite(one.forecast).sum() > 1:
-                lines.append(f"- {path.name.removeprefix('compared-')} ({c.target}): {calibration(one.forecast, achieved)}")
+    for name, about, c in found_in(*folders):
+        one = c.outcome(DEPLOYED)
+        achieved = c.gaps(one) if c.target.of_full else one.values
+        if c.held_by == "mean" and not about["reader"] and one.forecast is not None and np.isfinite(one.forecast).sum() > 1:
+            lines.append(f"- {name} ({c.target}): {calibration(one.forecast, achieved)}")
     return "\n".join(lines)
 
 
@@ -161,14 +223,15 @@ def draw(folder: Path) -> None:
         figure.savefig(FIGURE, dpi=110)
 
 
-def filled(page: str, folder: Path) -> str:
+def filled(page: str, noise: Path, of_task: Path) -> str:
     """The page with fresh tables between its markers."""
     for name, text in (
         ("gradients", gradients()),
-        ("strategies", table(folder)),
-        ("summary", summary(folder)),
-        ("seeds", seeds(folder)),
-        ("forecasts", forecasts(folder)),
+        ("strategies", table(noise)),
+        ("task", task(of_task)),
+        ("summary", summary(noise, of_task)),
+        ("seeds", seeds(noise, of_task)),
+        ("forecasts", forecasts(noise, of_task)),
     ):
         begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
         before, _, rest = page.partition(begin)
@@ -198,6 +261,6 @@ def _interval(interval: Interval, digits: int) -> str:
 
 
 if __name__ == "__main__":
-    run = Path(sys.argv[1])
-    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), run), encoding="utf-8")
-    draw(run)
+    of_noise, of_task = Path(sys.argv[1]), Path(sys.argv[2])
+    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), of_noise, of_task), encoding="utf-8")
+    draw(of_noise)

@@ -84,15 +84,7 @@ class Comparison:
 
     def spread_difference(self, strategy: str, than: str, *, resamples: int = 4000, seed: int = 0) -> Interval:
         """`spread` of `strategy` minus that of `than`, with a percentile interval over resampled patients."""
-        a, b = self.gaps(self.outcome(strategy)), self.gaps(self.outcome(than))
-        keep = np.isfinite(a) & np.isfinite(b)
-        a, b = a[keep], b[keep]
-        rng = np.random.default_rng(derive_seed(seed, "spread", len(a)))
-        draws = rng.integers(0, len(a), (resamples, len(a)))
-        found = a[draws].std(1, ddof=1) - b[draws].std(1, ddof=1)
-        low, high = np.quantile(found, [0.025, 0.975])
-        centre = float(a.std(ddof=1) - b.std(ddof=1))
-        return Interval(centre, float(low), float(high), len(a), len(a), method="percentile")
+        return spread_over_seeds([self], strategy, than, resamples=resamples, seed=seed)
 
     def missed(self, one: Outcome) -> list[tuple[str, float]]:
         """Patients below the bound, the worst first."""
@@ -161,9 +153,7 @@ class Comparison:
 
 def saved_over_seeds(comparisons: Sequence[Comparison], strategy: str, than: str) -> Interval:
     """`Comparison.saved` over comparisons of one thing that was trained from several seeds: patients and seeds drawn again."""
-    first = comparisons[0]
-    if any(c.patients != first.patients or c.target != first.target or c.held_by != first.held_by for c in comparisons):
-        raise InputError("saved_over_seeds expects comparisons of the same patients, target and criterion")
+    first = _same_patients(comparisons, "saved_over_seeds")
     rival = first.outcome(than)
     theirs = first.level_curve(rival)
     ours = [c.level_curve(c.outcome(strategy)) for c in comparisons]
@@ -173,6 +163,36 @@ def saved_over_seeds(comparisons: Sequence[Comparison], strategy: str, than: str
     scale = 100 / float(rival.photons.mean())
     spent = np.mean([c.outcome(strategy).photons for c in comparisons], axis=0)
     return paired_difference(spent * scale, rival.photons * scale, first.patients)
+
+
+def spread_over_seeds(
+    comparisons: Sequence[Comparison], strategy: str, than: str, *, resamples: int = 4000, seed: int = 0
+) -> Interval:
+    """`Comparison.spread_difference` over comparisons of one thing that was trained from several seeds: their mean.
+
+    Patients are drawn again, and as many seeds.
+    """
+    first = _same_patients(comparisons, "spread_over_seeds")
+    rival = first.gaps(first.outcome(than))
+    ours = np.stack([c.gaps(c.outcome(strategy)) for c in comparisons])
+    keep = np.isfinite(rival) & np.isfinite(ours).all(0)
+    ours, rival = ours[:, keep], rival[keep]
+    count = len(rival)
+    rng = np.random.default_rng(derive_seed(seed, "spread", count))
+    draws = rng.integers(0, count, (resamples, count))
+    apart = np.stack([one[draws].std(1, ddof=1) for one in ours]) - rival[draws].std(1, ddof=1)  # (seeds, resamples)
+    which = rng.integers(0, len(ours), apart.shape)
+    found = np.take_along_axis(apart, which, axis=0).mean(0)
+    low, high = np.quantile(found, [0.025, 0.975])
+    centre = float(ours.std(1, ddof=1).mean() - rival.std(ddof=1))
+    return Interval(centre, float(low), float(high), count, count * len(ours), method="percentile")
+
+
+def _same_patients(comparisons: Sequence[Comparison], who: str) -> Comparison:
+    first = comparisons[0]
+    if any(c.patients != first.patients or c.target != first.target or c.held_by != first.held_by for c in comparisons):
+        raise InputError(f"{who} expects comparisons of the same patients, target and criterion")
+    return first
 
 
 def _plain_curves(curves: Curves, key: str) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def _compared(  # noqa: PLR0917  (what a comparison is of)
             target,
             settings.levels,
             held_by=held_by,
-            full_photons=settings.photons[2],
+            full_photons=settings.full_photons,
             seed=settings.seed + 1,
             draws=settings.draws,
             oracles=oracles,

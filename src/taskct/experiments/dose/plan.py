@@ -11,7 +11,7 @@ from taskct.experiments.dose.trainings import bound_name, find_bound, train_arm,
 from taskct.experiments.plan import Plan
 from taskct.experiments.steps import Step
 
-_DATA = "train_patients validation_patients test_patients slices size width_mm radius_mm contrast_hu views photons seed"
+_DATA = "train_patients validation_patients test_patients slices size width_mm radius_mm contrast_hu views seed"
 
 
 def dose_steps(settings: DoseExperiment) -> list[Step]:
@@ -44,17 +44,17 @@ class _Plan(Plan):
                     "base",
                     train_base,
                     needs=("images",),
-                    what="base_steps reader_patients",
+                    what="base_steps reader_patients photons",
                     about=f"FBP + U-Net learns all doses, {s.base_steps} steps",
                     cost=0.2 * s.base_steps,
                 )
             )
-        readers = [self._reader(net) for net in s.readers] if task else []
+        readers = [self._reader(net) for net in s.readers[:1]] if task else []
         bound = self.step(
             bound_name(about.quality, about.model),
             find_bound,
             needs=tuple(ground),
-            what="dice_share" if task else "",
+            what="photons dice_share" if task else "photons",
             about=f"the bound of {about.quality}",
             cost=10,
             quality=about.quality,
@@ -64,13 +64,14 @@ class _Plan(Plan):
         trained = self.step(
             f"dose-{arm}-{seed}",
             train_arm,
-            needs=(*ground, *readers[:1], bound),
-            what=f"{steps} batch width promised reader_patients",
+            needs=(*ground, *readers, bound),
+            what=f"{steps} batch width promised reader_patients photons",
             about=f"{about.about}; seed {seed}, {getattr(s, steps)} steps",
             cost=0.4 * getattr(s, steps),
             arm=arm,
             seed=seed,
         )
+        readers += [self._reader(net) for net in s.readers[1:]] if task else []  # no training sees these
         for k, reader in enumerate(s.readers if task else ("",)):
             by = f", read by {reader}" if k else ""
             others: tuple[str, ...] = ()
@@ -105,7 +106,7 @@ class _Plan(Plan):
             f"reader-{net}",
             train_one_reader,
             needs=("images",),
-            what="reader_steps reader_patients",
+            what="reader_steps reader_patients full_photons",
             about=f"{net} learns to read full dose as FBP shows it",
             cost=0.2 * self.settings.reader_steps,
             net=net,

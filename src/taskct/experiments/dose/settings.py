@@ -72,6 +72,11 @@ class DoseExperiment:
         return {"train": self.train_patients, "validation": self.validation_patients, "test": self.test_patients}
 
     @property
+    def full_photons(self) -> float:
+        """Full dose."""
+        return self.photons[2]
+
+    @property
     def levels(self) -> tuple[float, ...]:
         """Mean photons at which curves are measured, rising."""
         if self.curve_photons:

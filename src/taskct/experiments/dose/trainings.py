@@ -46,7 +46,7 @@ def train_one_reader(folder: Path, needed: Mapping[str, Path], *, settings: Dose
         folder,
         validation=images_of(needed["images"], "validation"),
         held_out=images_of(needed["images"], "test").patient_ids,
-        through=(smooth_fbp, projector_of(settings), Dose(settings.photons[2])),
+        through=(smooth_fbp, projector_of(settings), Dose(settings.full_photons)),
         steps=settings.reader_steps,
         lr=2e-3,
         weight_decay=1e-3,
@@ -153,6 +153,7 @@ def train_arm(folder: Path, needed: Mapping[str, Path], *, settings: DoseExperim
         warmup_steps=20,
         clip_norm=20.0,
         ema=0.98,
+        keep="last" if about.of_task else "best",  # few validation patients' Dice says little of the level
         validate_every=max(steps // 10, 1),
         checkpoint_every=100,
         log_every=25,
