@@ -13,7 +13,7 @@ from taskct.data.case import Case
 from taskct.evaluation.dose import Subject, optimise_dose, parse_target
 from taskct.evaluation.dose.answer import Certificate
 from taskct.evaluation.dose.compare import compare_strategies
-from taskct.evaluation.dose.comparison import Comparison, Outcome
+from taskct.evaluation.dose.comparison import Comparison, Outcome, spread_over_seeds
 from taskct.evaluation.dose.curves import held, measure_curves
 from taskct.evaluation.dose.oracle import oracle_of_mean, oracle_photons
 from taskct.evaluation.dose.oracles import ORACLE_VIEWS
@@ -306,6 +306,28 @@ def test_the_rays_through_a_region_are_the_least_dose_for_its_noise() -> None:
     scout = STRATEGIES["modulation a=0.5"](subject)
     others = [torch.ones_like(rays), scout, rays**2, rays**0.5]
     assert all(best < noise(other) for other in others)
+
+
+def test_a_slice_gets_more_the_more_it_shows_of_what_is_read() -> None:
+    subject = SUBJECTS[0]
+    small = torch.zeros_like(subject.labels)
+    small[0], small[1:, 14:18, 14:18] = subject.labels[0], subject.labels[1:, 14:18, 14:18]
+    part = replace(subject, labels=small)
+    even, sized = (RegionRays("body", by_size=flag)(part).mean(1) for flag in (False, True))
+    assert float(sized.mean()) == pytest.approx(1)
+    assert float(sized[0] / sized[1]) > 1.5 * float(even[0] / even[1])
+    none = replace(subject, labels=torch.where(torch.arange(len(small))[:, None, None] == 0, small, 0))
+    assert float(RegionRays("body", by_size=True)(none)[1:].min()) > 0  # and never nothing
+
+
+def test_the_spread_of_a_share_of_full_dose_is_that_of_the_gaps() -> None:
+    full, photons = np.array([0.9, 0.5, 0.2, np.nan]), np.full(4, 1e4)
+    even, uneven = (Outcome(n, 1.0, photons, 0.9 * full + off) for n, off in (("a", 0.0), ("b", np.array([0.1, 0, -0.1, 0]))))
+    found = Comparison(parse_target("body.dice>=0.9*full"), "mean", ("p", "q", "r", "s"), (even, uneven), full)
+    assert found.spread(even) == pytest.approx(0, abs=1e-12) and found.spread(uneven) == pytest.approx(0.1)
+    assert found.spread_difference("a", "b").mean == pytest.approx(-0.1)
+    other = spread_over_seeds([found, found], "b", "a")
+    assert (other.mean, other.n_patients) == (pytest.approx(0.1), 3)
 
 
 def test_missed_cases_come_worst_first() -> None:

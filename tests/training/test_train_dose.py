@@ -288,3 +288,30 @@ def test_a_module_with_a_rule_begins_as_that_rule_and_learns_to_leave_it(tmp_pat
     assert torch.equal(again.usual_path, done.system.dose.usual_path)
     with pytest.raises(ConfigError, match="rule = 'modulation' expects per = 'slice'"):
         replace(SMALL, rule="modulation")
+
+
+def test_a_profile_begins_at_nothing_and_gives_more_where_more_is_gained() -> None:
+    """For sum_s w_s / n_s at a given mean dose the least is at n ~ sqrt(w): the cosines find it."""
+    plain = replace(SMALL, harmonics=1, per="slice", rule="modulation", highest_photons=2.0**22)
+    spec = replace(plain, profile=3)
+    torch.manual_seed(0)
+    module, angles = DoseModule(spec), torch.linspace(0, math.pi, 9)[:-1]
+    prior = torch.rand(4, 2, 6, 24)
+    module.learn(prior.repeat(3, 1, 1, 1), angles)
+    assert torch.equal(module.profile(6), torch.zeros(6))
+    worth = torch.tensor([0.1, 0.4, 1.0, 1.2, 0.8, 0.2])
+    adam = torch.optim.Adam([module.bend], lr=3e-3)
+    for _ in range(200):
+        n = module.profile(6).exp()
+        adam.zero_grad()
+        ((worth / n).mean() * n.mean()).log().backward()
+        adam.step()
+    bent = module.profile(6).detach()
+    assert float(bent.mean()) == pytest.approx(0, abs=1e-6)
+    assert torch.corrcoef(torch.stack([bent, worth.log()]))[0, 1] > 0.95
+    levels = module(prior, slices=6, angles_rad=angles).log_photons.detach()
+    with torch.no_grad():
+        module.bend.zero_()
+    assert torch.allclose(levels - module(prior, slices=6, angles_rad=angles).log_photons, bent.expand(4, 6), atol=1e-4)
+    with pytest.raises(ConfigError, match="above 0 with rule = 'modulation'"):
+        replace(SMALL, profile=2)

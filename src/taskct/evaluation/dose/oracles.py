@@ -25,37 +25,21 @@ _BISECTIONS = 7
 def oracles_by_patient(
     job: Job, found: Curves, model: Reconstruct, full: np.ndarray | None, *, seed: int, fresh: int
 ) -> list[Outcome]:
-    """Each patient's own least dose by bisection, and the least total for the mean; scanned again with fresh noise."""
+    """Each patient's own least dose by bisection, and the least total for the mean; scanned again with fresh noise.
+
+    A task's score has the second only: a patient's Dice jumps with every noise, and is no bound that a dose could meet.
+    """
     levels, target = found.levels, job.target
     gaps = job.gaps(found.values[target.key], full)
-    each = np.full(len(gaps), math.nan)
-    for i, (subject, row) in enumerate(zip(job.subjects, gaps, strict=True)):
-        if not np.isfinite(row).all():
-            continue
-        rough = reached_at(levels, row)
-        if math.isnan(rough):
-            each[i] = math.inf
-            continue
-        k = int(np.searchsorted(levels, rough * (1 - 1e-9)))
-        exact = oracle_photons(
-            subject,
-            model,
-            job.quality,
-            target,
-            lowest=float(levels[max(k - 1, 0)]),
-            highest=float(levels[min(k + 1, len(levels) - 1)]),
-            full=None if full is None else float(full[i]),
-            electronic_std=job.electronic_std,
-            seed=seed,
-            draws=job.draws,
-        )
-        each[i] = rough if math.isnan(exact) else exact
     defined = np.isfinite(gaps).all(1)
-    plans = {ORACLE_EACH: np.where(np.isinf(each), levels[-1], each)}  # who cannot reach it gets the most
-    if not isinstance(job.held_by, str) and job.held_by < 1 and defined.any():  # the dearest patients may miss it
-        most = np.quantile(each[defined], job.held_by, method="inverted_cdf")
-        plans = {ORACLE_EACH: np.where(defined & (each > most), levels[0], plans[ORACLE_EACH])}
-    elif defined.any():
+    plans: dict[str, np.ndarray] = {}
+    if not target.class_name:
+        each = _each(job, levels, gaps, model, full, seed)
+        plans[ORACLE_EACH] = np.where(np.isinf(each), levels[-1], each)  # who cannot reach it gets the most
+        if not isinstance(job.held_by, str) and job.held_by < 1 and defined.any():  # the dearest patients may miss it
+            most = np.quantile(each[defined], job.held_by, method="inverted_cdf")
+            plans[ORACLE_EACH] = np.where(defined & (each > most), levels[0], plans[ORACLE_EACH])
+    if (isinstance(job.held_by, str) or job.held_by == 1) and defined.any():
         shared = np.full(len(gaps), math.nan)
         shared[defined] = oracle_of_mean(levels, gaps[defined])
         if np.isfinite(shared[defined]).all():
@@ -69,6 +53,35 @@ def oracles_by_patient(
         about = job.curves(model, courses, _ABOUT_ORACLE, seed)
         outcomes.append(replace(job.outcome(name, 1.0, model, courses, fresh), curves=about))
     return outcomes
+
+
+def _each(  # noqa: PLR0917
+    job: Job, levels: np.ndarray, gaps: np.ndarray, model: Reconstruct, full: np.ndarray | None, seed: int
+) -> np.ndarray:
+    """Photons that each patient needs, (N,): NaN where his quality is not defined, infinite where none are enough."""
+    each = np.full(len(gaps), math.nan)
+    for i, (subject, row) in enumerate(zip(job.subjects, gaps, strict=True)):
+        if not np.isfinite(row).all():
+            continue
+        rough = reached_at(levels, row)
+        if math.isnan(rough):
+            each[i] = math.inf
+            continue
+        k = int(np.searchsorted(levels, rough * (1 - 1e-9)))
+        exact = oracle_photons(
+            subject,
+            model,
+            job.quality,
+            job.target,
+            lowest=float(levels[max(k - 1, 0)]),
+            highest=float(levels[min(k + 1, len(levels) - 1)]),
+            full=None if full is None else float(full[i]),
+            electronic_std=job.electronic_std,
+            seed=seed,
+            draws=job.draws,
+        )
+        each[i] = rough if math.isnan(exact) else exact
+    return each
 
 
 def oracle_by_view(

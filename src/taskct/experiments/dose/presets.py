@@ -19,7 +19,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "task": {  # lesions no smaller than the grid shows, as a reader that misses them at full dose has nothing to lose
         "train_patients": 320, "reader_patients": 200, "test_patients": 120, "slices": 6, "size": 96, "views": 120,
         "width_mm": (260.0, 400.0), "radius_mm": (10.0, 25.0), "contrast_hu": (-70.0, -30.0),
-        "photons": (2.0**13, 2.0**17, 2.0**19), "curve_photons": tuple(2.0 ** (15.5 + k / 2) for k in range(7)),
+        "photons": (2.0**13, 2.0**17, 2.0**19), "curve_photons": tuple(2.0 ** (15.5 + k / 2) for k in range(6)),
         "dice_share": 0.9,
         "arms": ("fbp-tumour-views",), "seeds_for": ("fbp-tumour-views",), "seeds": 3,
         "readers": ("unet_small", "residual_fast"), "reader_steps": 1000, "fbp_steps": 200,
