@@ -5,6 +5,8 @@ from pathlib import Path
 
 from taskct.experiments.catalogue import EXPERIMENTS
 from taskct.experiments.dose import DoseExperiment, dose_steps
+from taskct.experiments.dose.comparing import read_comparisons
+from taskct.experiments.dose.material import dose_scans, reader_images
 from taskct.experiments.engine import run_steps
 
 TINY = DoseExperiment(
@@ -41,3 +43,28 @@ def test_every_preset_is_a_valid_experiment() -> None:
     for preset in about.presets.values():
         steps = about.steps(from_dict(about.settings, dict(preset)))
         assert steps[-1].name == "report"
+
+
+def test_a_task_is_compared_by_the_reader_of_the_training_and_by_another(tmp_path: Path) -> None:
+    task = replace(
+        TINY,
+        train_patients=10,
+        reader_patients=4,
+        slices=2,
+        radius_mm=(20.0, 25.0),
+        arms=("fbp-tumour-views",),
+        readers=("unet_small", "residual_fast"),
+        reader_steps=2,
+        dice_share=0.5,
+        curve_photons=(2.0**10, 2.0**14, 2.0**18),
+    )
+    folders = run_steps(dose_steps, task, tmp_path, say=lambda text: None)
+    seen = {name: read_comparisons(folders[name]) for name in folders if name.startswith("compared-")}
+    assert list(seen) == ["compared-fbp-tumour-views-0", "compared-fbp-tumour-views-0-residual_fast"]
+    for values, comparisons in seen.values():
+        (found,) = comparisons  # by the mean alone
+        assert str(found.target) == "tumour.dice>=0.5*full" and values["about"]["hold"] == "mean"
+        assert "learned, as deployed" in [o.strategy for o in found.outcomes]
+    rivals = read_comparisons(folders["rivals-dice"])[1][0]
+    assert "fixed" in [*(o.strategy for o in rivals.outcomes), *rivals.unreached]
+    assert len(reader_images(folders["images"], task)) == 8 and len(dose_scans(folders["images"], task)) == 12
