@@ -34,7 +34,7 @@ _FILE = "comparison.json"
 def compare_rivals(
     folder: Path, needed: Mapping[str, Path], *, settings: DoseExperiment, quality: str, reader: str = ""
 ) -> None:
-    """Compare the strategies that do not learn, and the oracles, through FBP."""
+    """Compare the strategies that do not learn, and under the first reader the oracles, through FBP."""
     target = bound_of(needed, quality, "fbp")
     found = _compared(STRATEGIES, dict.fromkeys(STRATEGIES, smooth_fbp), target, needed, settings, quality, reader)
     _write(folder, {"comparisons": [c.plain() for c in found]})
@@ -93,7 +93,7 @@ def _compared(  # noqa: PLR0917  (what a comparison is of)
     """Some strategies under each criterion of a quality, with oracles where the fixed dose is among them."""
     subjects = subjects_of(needed["images"], "test", settings)
     curves: dict[str, Curves] = {}
-    oracles = "fixed" in strategies
+    oracles = "fixed" in strategies and not reader  # a second reader certifies, and needs no bounds of its own
     region = target.region or target.class_name
     shape = RegionRays(region, by_size=bool(target.class_name)) if region and oracles else None
     return [
