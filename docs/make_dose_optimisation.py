@@ -130,7 +130,7 @@ def task(folder: Path) -> str:
         c = found[0]
         lines += [
             "",
-            f"**Read by {who}: {c.target}, equal mean, {len(found)} seeds**",
+            f"**Read by {who}: {c.target}, equal mean, {len(found)} seed{'s' if len(found) > 1 else ''}**",
             "",
             "| strategy | photons | % of full dose | Dice | SD of the gap | learned: dose against it, % | SD minus its |",
             "|---|---:|---:|---:|---:|---:|---:|",
