@@ -142,8 +142,9 @@ def test_the_package_runs_as_a_module() -> None:
 
 
 SLOW_WRITER = """
-import sys, time, types
+import signal, sys, time, types
 from taskct.cli import main, verbs
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job, such as these tests may be, ignores it
 def run():
     from taskct.core.files import atomic_path
     with atomic_path(sys.argv[1]) as part:
