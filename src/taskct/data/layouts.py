@@ -6,18 +6,18 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from taskct.core.errors import FileFormatError
 from taskct.data.chaos import CHAOS_LABELS
 from taskct.data.dicom.parse import looks_like_dicom
 from taskct.data.formats import promised_kind, volume_files
+from taskct.data.label_files import LABEL_FOLDERS, is_label_map, owners, warn_of_label_files
 from taskct.data.volume import stem
 
 LITS_LABELS = {1: "liver", 2: "liver tumour"}
 _MOST_JSON_BYTES = 2**20
-_LABEL_WORD = re.compile(r"(^|[-_. ])(labels?|seg|segmentations?|masks?)(?=$|[-_. ])", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -36,18 +36,20 @@ class CasePlace:
         return self.image if isinstance(self.image, Path) else self.image[0].parent
 
 
-def find_cases(folder: Path) -> list[CasePlace]:
+def find_cases(folder: Path, *, warn: bool = True) -> list[CasePlace]:
     """The cases of a folder, by the first layout that fits; empty when there are none.
 
     MSD (imagesTr, labelsTr, dataset.json), LiTS (volume-N, segmentation-N), CHAOS (N/DICOM_anon, N/Ground),
-    TotalSegmentator (sNNNN/ct.nii.gz, segmentations/), else every volume file and every CT series below the folder. There a
-    file that calls itself labels, seg, segmentation or mask is the label map of the CT beside it (`_with_labels`).
+    TotalSegmentator (sNNNN/ct.nii.gz, segmentations/), else every volume file and every CT series below the folder. A
+    file there that calls itself labels, seg, segmentation or mask, or lies in a folder labels, masks or segmentations, is the
+    label map of the CT of its name (`label_files.owners`), or of the one series that it lies with. A CT with several stays
+    unlabelled; that, and label maps that belong to no CT, are warned of unless `warn` is False.
     """
     for layout in (_msd, _lits, _chaos, _totalsegmentator):
         found = layout(folder)
         if found:
             return found
-    return _anything(folder)
+    return cases_of([folder, *_folders_below(folder)], warn=warn)
 
 
 def _msd(folder: Path) -> list[CasePlace]:
@@ -101,30 +103,49 @@ def _totalsegmentator(folder: Path) -> list[CasePlace]:
     return found
 
 
-def _anything(folder: Path) -> list[CasePlace]:
-    found: list[CasePlace] = []
-    for place in [folder, *_folders_below(folder)]:
-        found += _with_labels(volume_files(place))
-        dicom = [
-            f for f in sorted(place.iterdir()) if _is_file(f) and promised_kind(f) in (None, "dicom") and looks_like_dicom(f)
-        ]
-        found += _series(place, dicom)
-    return found
+def cases_of(folders: list[Path], *, warn: bool = True) -> list[CasePlace]:
+    """Volumes and series right in these folders, the first of which holds the others, each with its label map."""
+    cases: list[CasePlace] = []
+    maps: dict[int, list[Path]] = {}
+    loose: list[Path] = []
+    apart: list[Path] = []
+    for place in folders:
+        files, dicom = volume_files(place), _dicom_files(place)
+        if place != folders[0] and place.name.lower() in LABEL_FOLDERS and not dicom:
+            apart.append(place)
+            continue
+        masks = [f for f in files if is_label_map(f)]
+        own = [CasePlace(f, stem(f)) for f in files if f not in masks] + _series(place, dicom)
+        if not own:  # beside no CT: whatever they call themselves, they may be CT
+            own, masks = [CasePlace(f, stem(f)) for f in masks], []
+        loose += _given([len(cases) + k for k in range(len(own))], own, masks, maps)
+        cases += own
+    for place in apart:
+        masks = volume_files(place)
+        near = [k for k, case in enumerate(cases) if place.parent in (case.name, *case.name.parents)]
+        if near:
+            loose += _given(near, [cases[k] for k in near], masks, maps)
+        else:
+            cases += [CasePlace(f, stem(f)) for f in masks]
+    if warn:
+        warn_of_label_files(loose, {str(cases[k].name): m for k, m in maps.items() if len(m) > 1})
+    return [replace(c, labels=maps[k][0]) if len(maps.get(k, ())) == 1 else c for k, c in enumerate(cases)]
 
 
-def _with_labels(files: list[Path]) -> list[CasePlace]:
-    """The volumes of one folder: `a.nii` with `a_labels.nii`, or a single volume with a single label map of any name.
+def _given(numbers: list[int], cases: list[CasePlace], masks: list[Path], maps: dict[int, list[Path]]) -> list[Path]:
+    """Note in `maps` which case each label map belongs to -> the maps that belong to none of these cases."""
+    if len(cases) == len(masks) == 1 and not isinstance(cases[0].image, Path):  # beside one series lies its label map
+        found = {masks[0]: 0}
+    else:
+        found = owners([case.case_id for case in cases], masks)
+    for path, k in found.items():
+        maps.setdefault(numbers[k], []).append(path)
+    return [path for path in masks if path not in found]
 
-    Label maps of no volume are left out; where all files call themselves label maps, none is beside a CT, and all are listed.
-    """
-    masks = [f for f in files if _LABEL_WORD.search(stem(f))]
-    images = [f for f in files if f not in masks]
-    if not images:
-        return [CasePlace(f, stem(f)) for f in files]
-    if len(images) == len(masks) == 1:
-        return [CasePlace(images[0], stem(images[0]), masks[0])]
-    of = {_LABEL_WORD.sub("", stem(f)): f for f in masks}
-    return [CasePlace(f, stem(f), of.get(stem(f))) for f in images]
+
+def _dicom_files(folder: Path) -> list[Path]:
+    files = (f for f in sorted(folder.iterdir()) if _is_file(f) and promised_kind(f) in (None, "dicom"))
+    return [f for f in files if looks_like_dicom(f)]
 
 
 def _series(folder: Path, files: list[Path]) -> list[CasePlace]:

@@ -13,16 +13,14 @@ from taskct.core.files import MAX_VOLUME_BYTES, existing_path
 from taskct.core.units import MU_WATER_70KEV_PER_MM
 from taskct.data.case import Case
 from taskct.data.formats import VOLUME_READERS, format_name, kind_of, volume_files
-from taskct.data.layouts import CasePlace, find_cases
+from taskct.data.label_files import SkippedCaseWarning as SkippedCaseWarning  # noqa: PLC0414  (its public place)
+from taskct.data.label_files import is_label_map
+from taskct.data.layouts import CasePlace, cases_of, find_cases
 from taskct.data.lodopab import is_lodopab_image_file, read_lodopab_cases
 from taskct.data.volume import case_from_volume
 
 PathLike = str | os.PathLike[str]
 _MOST_REPORTED = 5
-
-
-class SkippedCaseWarning(UserWarning):
-    """A case could not be read and was left out, as asked for."""
 
 
 def open_case(
@@ -46,7 +44,7 @@ def open_case(
     """
     found = existing_path(path, what="CT")
     if found.is_dir():
-        case, own_labels = _open_folder(found, series_uid, mu_water_per_mm, limit_bytes)
+        case, own_labels = _open_folder(found, series_uid, mu_water_per_mm, limit_bytes, warn=labels is None)
         labels = own_labels if labels is None else labels
     else:
         case = _open_file(found, series_uid, mu_water_per_mm, limit_bytes)
@@ -90,7 +88,7 @@ def iter_cases(
         for file in _lodopab_files(found):
             yield from read_lodopab_cases(file)
         return
-    places = find_cases(found) if found.is_dir() else [CasePlace(found, "")]
+    places = find_cases(found, warn=labels is None) if found.is_dir() else [CasePlace(found, "")]
     if not places:
         raise InputError(f"{found}: holds no CT (DICOM, NIfTI, MetaImage, NRRD or LoDoPaB images)")
     bad: list[str] = []
@@ -154,18 +152,27 @@ def _open_hdf5(path: Path) -> Case:
     return first
 
 
-def _open_folder(folder: Path, series_uid: str | None, mu_water_per_mm: float, limit_bytes: int) -> tuple[Case, Path | None]:
-    """A folder that is one case: a DICOM series, or one volume with its masks (as in TotalSegmentator)."""
+def _open_folder(
+    folder: Path, series_uid: str | None, mu_water_per_mm: float, limit_bytes: int, *, warn: bool
+) -> tuple[Case, Path | None]:
+    """A folder that is one case: a DICOM series, or one volume, with its label map or its folder of masks."""
+    masks = folder / "segmentations"
     volumes = volume_files(folder)
     if not volumes:
         from taskct.data.dicom.series import read_series
 
         case = read_series(folder, series_uid=series_uid, limit_bytes=limit_bytes)
         return replace(case, mu_water_per_mm=mu_water_per_mm), None
+    if any(is_label_map(v) for v in volumes):
+        places = cases_of([folder], warn=warn)
+        if len(places) == 1:
+            case = _open_place(replace(places[0], case_id=""), mu_water_per_mm, limit_bytes)
+            if isinstance(places[0].image, Path):
+                case = replace(case, case_id=folder.resolve().name, patient_id="")
+            return case, places[0].labels or (masks if masks.is_dir() else None)
     if len(volumes) > 1:
         names = ", ".join(v.name for v in volumes[:4]) + (", ..." if len(volumes) > 4 else "")
         raise InputError(f"{folder}: holds {len(volumes)} volumes ({names}); name one of them, or use open_cases for all")
-    masks = folder / "segmentations"
     case = _open_file(volumes[0], None, mu_water_per_mm, limit_bytes)
     return replace(case, case_id=folder.resolve().name, patient_id=""), masks if masks.is_dir() else None
 
