@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import signal
 import subprocess
@@ -12,9 +13,11 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 
 from taskct.cli import verbs
+from taskct.cli.exits import explain_words
 from taskct.core.errors import DataError, FileFormatError, GeometryError, InputError, OutputExistsError, ResourceError
 
 Says = Callable[..., tuple[int, str, str]]
@@ -91,6 +94,45 @@ def test_debug_adds_the_traceback_wherever_it_stands(
 def test_wrong_words_are_exit_code_2_and_one_line(words: str, says: str, taskct_says: Says) -> None:
     code, out, err = taskct_says(*words.split())
     assert (code, out) == (2, "") and err.startswith("taskct: ") and says in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "got"),
+    [
+        ("dose fbp --photons 3 --photons abc", "abc"),
+        ("dose fbp --out --photons --photons abc", "abc"),
+        ("dose fbp --photons abc --out --photons --seed 3", "abc"),
+    ],
+)
+def test_the_refused_value_is_named(words: str, got: str, taskct_says: Says) -> None:
+    code, _, err = taskct_says(*words.split())
+    assert code == 2 and f", got '{got}' (see" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "got"),
+    [
+        ("-n3 -nabc", "abc"),
+        ("-vnabc", "abc"),
+        ("-n 3 -n abc", "abc"),
+        ("--size 1 2 --number abc", "abc"),
+        ("-n abc -- -n 3", "abc"),
+    ],
+)
+def test_the_refused_value_is_found_in_short_forms(words: str, got: str) -> None:
+    number = click.Option(["-n", "--number"], type=int)
+    command = click.Command("x", params=[number, click.Option(["-v"], is_flag=True), click.Option(["--size"], nargs=2)])
+    command.params.append(click.Argument(["rest"], nargs=-1))
+    said = io.StringIO()
+    with pytest.raises(click.BadParameter) as caught:
+        command.main(words.split(), standalone_mode=False)
+    assert explain_words(caught.value, words.split(), to=said) and f", got '{got}' (see" in said.getvalue()
+
+
+def test_debug_of_wrong_words_adds_the_traceback_and_blames_nobody_else(taskct_says: Says) -> None:
+    code, _, err = taskct_says("simulat", "--debug")
+    assert code == 2 and "Traceback" in err and "a bug of ours" not in err
+    assert err.splitlines()[-1].startswith("taskct: ") and "see taskct --help" in err.splitlines()[-1]
 
 
 def test_a_verb_without_words_shows_its_help(taskct_says: Says) -> None:

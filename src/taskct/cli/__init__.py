@@ -36,7 +36,7 @@ def _main(words: list[str]) -> None:
         try:
             code = app(words, prog_name="taskct", standalone_mode=False)
         except (Exception, KeyboardInterrupt) as error:
-            if not debug and explain_words(error, words):
+            if explain_words(error, words, debug=debug):
                 sys.exit(2)
             explain(error, debug=debug)
             sys.exit(exit_code(error))

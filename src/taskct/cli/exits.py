@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
@@ -50,20 +50,22 @@ def explain(error: BaseException, *, debug: bool, to: TextIO | None = None) -> N
     print(f"taskct: {_one_line(error)}", file=to)
 
 
-def explain_words(error: BaseException, words: Sequence[str], *, to: TextIO | None = None) -> bool:
+def explain_words(error: BaseException, words: Sequence[str], *, debug: bool = False, to: TextIO | None = None) -> bool:
     """Say in one line what is wrong with the words of a command line; False when `error` is about something else.
 
-    A verb without any word gets its whole help, as it asks for that.
+    A verb without any word gets its whole help, as it asks for that. With `debug` the traceback comes first.
     """
     if not hasattr(error, "format_message"):  # the parser's errors, whichever package they come from
         return False
     to = to or sys.stderr
+    if debug:
+        traceback.print_exception(error, file=to)
     message = str(error.format_message())
     if type(error).__name__ == "NoArgsIsHelpError":
         print(message, file=to)
         return True
-    came = _value_of(getattr(error, "param", None), words)
     context = getattr(error, "ctx", None)
+    came = _value_of(getattr(error, "param", None), words, getattr(getattr(context, "command", None), "params", ()))
     path = context.command_path if context is not None else " ".join(["taskct", *_verb(words)])
     text = " ".join(message.split()).removesuffix(".")
     print(f"taskct: {text}{came} (see {path} --help)", file=to)
@@ -88,14 +90,42 @@ def raise_on_terminate() -> Iterator[None]:
         signal.signal(signal.SIGTERM, old)
 
 
-def _value_of(parameter: Any, words: Sequence[str]) -> str:
-    """', got ...' for an option whose value was refused."""
-    names = getattr(parameter, "opts", [])
-    for k, word in enumerate(words):
+def _value_of(parameter: Any, words: Sequence[str], known: Sequence[Any]) -> str:
+    """', got ...' for an option whose value was refused: the last one given, as that is the one the parser takes.
+
+    `known` are the options of the verb: a word after one that takes a value is a value, whatever it looks like.
+    """
+    options = {name: p for p in (*known, *([parameter] if parameter else [])) for name in p.opts if name.startswith("-")}
+    found = ""
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if word == "--":
+            break
+        name, value = _split(word, options)
+        option = options.get(name)
+        if option is None or getattr(option, "is_flag", False) or getattr(option, "count", False):
+            continue
+        values = [value] if value is not None else []
+        while rest and len(values) < option.nargs:
+            values.append(rest.pop(0))
+        if values and name in getattr(parameter, "opts", ()):
+            found = f", got {' '.join(values)!r}"
+    return found
+
+
+def _split(word: str, options: Mapping[str, Any]) -> tuple[str, str | None]:
+    """The option that a word names, and the value written onto it: --out=x, -ox, or after short flags, -vox."""
+    if word.startswith("--") or word in options or not word.startswith("-"):
         name, equals, value = word.partition("=")
-        if name in names and name.startswith("-") and (equals or k + 1 < len(words)):
-            return f", got {(value if equals else words[k + 1])!r}"
-    return ""
+        return name, value if equals else None
+    for k, letter in enumerate(word[1:], start=1):
+        option = options.get(f"-{letter}")
+        if option is None:
+            break
+        if not (getattr(option, "is_flag", False) or getattr(option, "count", False)):
+            return f"-{letter}", word[k + 1 :].removeprefix("=") or None
+    return word, None
 
 
 def _verb(words: Sequence[str]) -> list[str]:
