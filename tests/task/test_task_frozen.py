@@ -137,6 +137,17 @@ def test_class_weights_take_a_class_out():
     assert float(only_liver(logits, LABELS)) == pytest.approx(float(entropy + dice(logits)))
 
 
+@pytest.mark.parametrize("weights", [(1, -1, 1), (1, float("nan"), 1), (1, float("inf"), 1), (0, 0, 0)])
+def test_class_weights_that_teach_nothing_are_refused(weights):
+    with pytest.raises(InputError, match=r"DiceCE expects finite class weights of 0 or more, not all of them 0, got \["):
+        DiceCE(weights=weights)
+
+
+def test_class_weights_of_another_number_than_the_classes_are_refused():
+    with pytest.raises(InputError, match=r"a weight for each class of the logits, here 3, got \[1.0, 2.0\]"):
+        DiceCE(weights=(1, 2))(torch.zeros(2, 3, 16, 16), LABELS)
+
+
 def test_a_soft_teacher_is_content_with_its_own_answer_only():
     logits = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     assert float(SoftTeacher(temperature=2.0)(logits, logits)) == pytest.approx(0, abs=1e-7)

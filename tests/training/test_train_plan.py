@@ -110,6 +110,7 @@ def test_objectives_of_a_plan_take_the_form_they_ask_for(reader_run: Path) -> No
         ({"readers": ("x",)}, "but task is 'none'"),
         ({"task": "label", "readers": ("x",), "form": "constrained"}, "bound goes with"),
         ({"task": "feature", "readers": ("x",), "class_weights": (1.0, 2.0)}, "class_weights goes with task"),
+        ({"task": "label", "readers": ("x",), "class_weights": (1.0, -2.0)}, "objective.class_weights expects finite"),
         ({"task": "label", "readers": ("x",), "form": "balanced", "warm_up": 5}, "warm_up goes with"),
     ):
         with pytest.raises(ConfigError, match=words):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -33,12 +34,18 @@ class DiceCE(nn.Module):
 
     def __init__(self, *, weights: Sequence[float] | None = None) -> None:
         super().__init__()
+        if weights is not None:
+            check_class_weights(weights, who="DiceCE")
         self.weights: Tensor | None
         self.register_buffer("weights", None if weights is None else torch.tensor(weights, dtype=torch.float32))
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Scalar penalty."""
         check_labels(logits, labels)
+        if self.weights is not None and len(self.weights) != logits.shape[1]:
+            raise InputError(
+                f"DiceCE expects a weight for each class of the logits, here {logits.shape[1]}, got {self.weights.tolist()}"
+            )
         weights = None if self.weights is None else self.weights.to(logits.dtype)
         entropy = functional.cross_entropy(logits, labels, weight=weights)
         dice, occurs = soft_dice(logits.softmax(1), labels)
@@ -67,6 +74,12 @@ class SoftTeacher(nn.Module):
         student = (logits / self.temperature).log_softmax(1)
         divergence = (teacher.exp() * (teacher - student)).sum(1).mean()
         return divergence * self.temperature**2
+
+
+def check_class_weights(weights: Sequence[float], *, who: str, error: type[InputError] = InputError) -> None:
+    """Refuse weights of classes that are negative, not finite, or all 0: nothing could be learnt from them."""
+    if not all(math.isfinite(w) and w >= 0 for w in weights) or not any(weights):
+        raise error(f"{who} expects finite class weights of 0 or more, not all of them 0, got {list(weights)}")
 
 
 def check_labels(logits: Tensor, labels: Tensor) -> None:

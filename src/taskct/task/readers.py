@@ -16,7 +16,7 @@ from taskct.core.units import MU_WATER_70KEV_PER_MM
 from taskct.nets import Folded, ResidualNet, UNet
 from taskct.nets.weights import load_weights
 from taskct.task.frozen import FrozenTask, freeze
-from taskct.task.penalties import DiceCE
+from taskct.task.penalties import DiceCE, check_class_weights
 from taskct.task.prepare import HuWindow
 from taskct.task.sliding import SlidingWindow
 
@@ -51,6 +51,8 @@ class ReaderSpec:
             )
         if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):
             raise ConfigError(f"a reader expects background and at least one other class, each once, got {self.classes}")
+        if self.class_weights is not None:
+            check_class_weights(self.class_weights, who="a reader", error=ConfigError)
         if self.class_weights is not None and len(self.class_weights) != len(self.classes):
             raise ConfigError(f"a reader expects a weight for each of {len(self.classes)} classes, got {self.class_weights}")
 

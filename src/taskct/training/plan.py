@@ -37,6 +37,7 @@ from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.learned import make_model
 from taskct.task import DiceCE, FrozenTask
+from taskct.task.penalties import check_class_weights
 from taskct.task.readers import ReaderSpec, load_reader
 from taskct.training.augment import Augmentation
 from taskct.training.baselines import joint_penalty, joint_reader_folder, save_reader
@@ -99,6 +100,8 @@ class ObjectivePlan:
             )
         if self.class_weights is not None and self.task != "label":
             raise ConfigError(f"objective.class_weights goes with task = 'label', got task = {self.task!r}")
+        if self.class_weights is not None:
+            check_class_weights(self.class_weights, who="objective.class_weights", error=ConfigError)
         if self.warm_up and self.form in ("balanced", "constrained"):
             raise ConfigError(f"objective.warm_up goes with convex and additive, got form = {self.form!r}")
 
