@@ -46,8 +46,8 @@ class ImageError(nn.Module):
 class LabelPenalty(nn.Module):
     """What a frozen task says of the reconstruction, given the labels (Sefercioglu et al., arXiv 2511.07094).
 
-    `penalty(prediction, labels)` takes the place of the task's own: `DiceCE(weights=(1, 1, 8))` makes a missed tumour dear,
-    where a reconstruction would otherwise please the reader by hiding what it might mistake for one.
+    `penalty(prediction, labels)` takes the place of the task's own: `DiceCE(weights=(1, 1, 8))` weighs the errors of the
+    tumour more, those missed and, in its Dice, those falsely found, than `weights=(1, 1, 2)`.
     """
 
     needs_labels = True

@@ -105,7 +105,7 @@ LOSSES: dict[str, Loss] = {  # those that decide first
     ),
     "label-missed": Loss(
         "label loss .5, missed tumours dear",
-        "the label loss, in which a tumour's pixels count four times as much as for the reader",
+        "the label loss with weights 1, 1, 8 of background, liver, tumour in place of 1, 1, 2",
         "task",
         lambda reader: convex(ImageError(), LabelPenalty(reader, penalty=DiceCE(weights=_MISSED_ARE_DEAR)), alpha=0.5),
     ),
