@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from taskct.core.config import read_toml
 from taskct.evaluation.dose.calibration import calibration
 from taskct.evaluation.dose.comparison import Comparison, Outcome, saved_over_seeds, spread_over_seeds
 from taskct.evaluation.dose.oracles import ORACLE_MEAN, ORACLE_VIEWS
 from taskct.evaluation.statistics import Interval, bootstrap_mean
 from taskct.experiments.dose.comparing import LEARNED, read_comparisons
-from taskct.experiments.dose.presets import PRESETS
 from taskct.report.style import GREY, figure_style, method_looks, new_figure
 from taskct.simulate.differentiable import twin_counts
 
@@ -28,7 +28,6 @@ PAGE = Path(__file__).with_name("dose-optimisation.md")
 FIGURE = Path(__file__).parent / "figures" / "dose_strategies.png"
 DEPLOYED = f"{LEARNED}, as deployed"
 RIVALS = ("fixed", "modulation a=0.5", "modulation a=1", "constant noise", ORACLE_MEAN, ORACLE_VIEWS)
-FULL_PHOTONS = PRESETS["task"]["photons"][2]
 
 
 def gradients() -> str:
@@ -121,6 +120,7 @@ def seeds(*folders: Path) -> str:
 def task(folder: Path) -> str:
     """The task arm over its seeds: by the reader of the training and by one that no training saw; then as deployed."""
     lines: list[str] = []
+    full_photons = full_photons_of(folder)
     several: dict[str, list[Comparison]] = {}
     for _, about, c in found_in(folder):
         if c.target.of_full:
@@ -143,11 +143,11 @@ def task(folder: Path) -> str:
                 _interval(saved_over_seeds(known, LEARNED, one.strategy), 1) if known else "",
                 _interval(spread_over_seeds(known, LEARNED, one.strategy), 4) if known else "",
             ]
-            lines.append(_task_row(one.strategy, [one], [c], cells))
+            lines.append(_task_row(one.strategy, [one], [c], cells, full_photons))
         for name in (LEARNED, DEPLOYED):
             known = [x for x in found if name in [o.strategy for o in x.outcomes]]
             if known:
-                lines.append(_task_row(name, [x.outcome(name) for x in known], known, ["", ""]))
+                lines.append(_task_row(name, [x.outcome(name) for x in known], known, ["", ""], full_photons))
         lines += [f"| {name} | not reached | | | | | |" for name in c.unreached]
         assert c.full is not None
         lines += ["", f"Full dose: Dice {np.nanmean(c.full):.3f}, {int(np.isfinite(c.full).sum())} patients with the class."]
@@ -161,11 +161,16 @@ def task(folder: Path) -> str:
     return "\n".join(lines[1:]) if lines else "Not run."
 
 
-def _task_row(name: str, outcomes: list[Outcome], comparisons: list[Comparison], cells: list[str]) -> str:
+def full_photons_of(folder: Path) -> float:
+    """Full dose, photons per pixel: the highest of those that the experiment in this folder was run with."""
+    return float(read_toml(folder / "config.toml")["experiment"]["photons"][2])
+
+
+def _task_row(name: str, outcomes: list[Outcome], comparisons: list[Comparison], cells: list[str], full_photons: float) -> str:
     photons = float(np.mean([o.photons.mean() for o in outcomes]))
     dice = float(np.mean([np.nanmean(o.values) for o in outcomes]))
     spread = float(np.mean([c.spread(o) for c, o in zip(comparisons, outcomes, strict=True)]))
-    share = 100 * photons / FULL_PHOTONS
+    share = 100 * photons / full_photons
     return f"| {name} | {photons:.0f} | {share:.1f} | {dice:.3f} | {spread:.4f} | {' | '.join(cells)} |"
 
 

@@ -1,8 +1,14 @@
 """The dose experiment at its smallest: whole, with its page, and grown by a seed without doing anything twice."""
 
+import runpy
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from taskct.core.config import to_dict
+from taskct.core.errors import ConfigError
+from taskct.core.runs import Run
 from taskct.experiments.catalogue import EXPERIMENTS
 from taskct.experiments.dose import DoseExperiment, dose_steps
 from taskct.experiments.dose.comparing import read_comparisons
@@ -11,6 +17,7 @@ from taskct.experiments.engine import run_steps
 
 TINY = DoseExperiment(
     train_patients=8,
+    reader_patients=0,
     validation_patients=3,
     test_patients=4,
     size=32,
@@ -43,6 +50,19 @@ def test_every_preset_is_a_valid_experiment() -> None:
     for preset in about.presets.values():
         steps = about.steps(from_dict(about.settings, dict(preset)))
         assert steps[-1].name == "report"
+
+
+@pytest.mark.parametrize("arm", ["fbp-tumour-views", "unet-dice-mean"])
+def test_no_dose_for_a_task_is_learnt_on_patients_that_its_reader_knows(arm: str) -> None:
+    with pytest.raises(ConfigError, match=f"arm {arm} expects reader_patients of 1 or more, got 0"):
+        replace(TINY, arms=("fbp-noise-views", arm))
+
+
+def test_the_share_of_full_dose_in_the_docs_is_that_of_the_run(tmp_path: Path) -> None:
+    path = Path(__file__).parents[2] / "docs" / "make_dose_optimisation.py"
+    page = runpy.run_path(str(path))
+    Run.create(tmp_path / "run", {"experiment": {"name": "dose", **to_dict(replace(TINY, photons=(16.0, 32.0, 4096.0)))}})
+    assert page["full_photons_of"](tmp_path / "run") == 4096
 
 
 def test_a_task_is_compared_by_the_reader_of_the_training_and_by_another(tmp_path: Path) -> None:

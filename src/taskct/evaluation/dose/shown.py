@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -42,17 +42,18 @@ def show_slice(
     k = len(subject.mu) // 2
     if region:
         k = int(region_of(subject, region).flatten(1).sum(1).argmax())
-    scans = [subject.scan(level, seed=seed, electronic_std=electronic_std) for level in (full_photons, photons)]
-    truth, full, found = (
-        _slice(subject.hu(mu)[0]) for mu in (subject.mu[k : k + 1], *(_one(subject, model, p, k) for p in scans))
-    )
-    spacing = subject.A.grid.spacing_mm
-    return ShownSlice(subject.patient_id, subject.items[k], (spacing[-2], spacing[-1]), truth, full, found, region)
-
-
-def _one(subject: Subject, model: Reconstruct, p: Tensor, k: int) -> Tensor:
+    one = _only(subject, k)
+    scans = [one.scan(level, seed=seed, electronic_std=electronic_std) for level in (full_photons, photons)]
     with torch.no_grad():
-        return model(p[k : k + 1], subject.A)
+        images = [model(p, one.A) for p in scans]
+    truth, full, found = (_slice(one.hu(mu)[0]) for mu in (one.mu, *images))
+    spacing = one.A.grid.spacing_mm
+    return ShownSlice(one.patient_id, one.items[0], (spacing[-2], spacing[-1]), truth, full, found, region)
+
+
+def _only(subject: Subject, k: int) -> Subject:
+    """The subject with one of its slices: the noise of a slice goes by its name, so it is the same without the others."""
+    return replace(subject, mu=subject.mu[k : k + 1], p=subject.p[k : k + 1], items=(subject.items[k],), labels=None)
 
 
 def _slice(image: Tensor) -> Tensor:

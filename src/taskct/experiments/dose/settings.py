@@ -15,7 +15,7 @@ class DoseExperiment:
     *_patients    of the built-in cohort; `slices` of each, `size` x `size` pixels; `width_mm` is the range of body widths,
                   `radius_mm` and `contrast_hu` those of tumours
     reader_patients  of the training patients teach the readers and nothing else: doses are then learnt on patients whom no
-                  reader knows by heart; 0: the same patients for both
+                  reader knows by heart; 0 where no arm serves a task
     photons       lowest, fallback (the fixed dose that sets the bounds) and highest, per pixel in air; the highest is full
     curve_photons mean photons at which curves are measured; octaves from the lowest to the highest when none are given
     arms          of ARMS, in the order in which they are made; the first `seeds_for` get `seeds` trainings each
@@ -25,8 +25,8 @@ class DoseExperiment:
     draws         noises per patient and dose in all evaluations, averaged
     """
 
-    train_patients: int = 160
-    reader_patients: int = 0
+    train_patients: int = 260
+    reader_patients: int = 100
     validation_patients: int = 16
     test_patients: int = 40
     slices: int = 2
@@ -58,6 +58,12 @@ class DoseExperiment:
         if not 0 <= self.reader_patients < self.train_patients:
             raise ConfigError(
                 f"reader_patients are expected below train_patients = {self.train_patients}, got {self.reader_patients}"
+            )
+        tasks = [name for name in (*self.arms, *self.seeds_for) if arm_named(name).of_task]
+        if tasks and not self.reader_patients:
+            raise ConfigError(
+                f"arm {tasks[0]} expects reader_patients of 1 or more, got 0: its dose would be learnt on patients whom its "
+                "reader knows by heart"
             )
         if not 0 < self.photons[0] < self.photons[1] < self.photons[2]:
             raise ConfigError(f"photons are expected as lowest < fallback < highest, got {self.photons}")
