@@ -7,10 +7,15 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from taskct.core.errors import ConfigError, GeometryError
+from taskct.geometry import Grid, ParallelBeam
 from taskct.physics import filters
 from taskct.physics.filters import WINDOWS, ramp_filter, ramp_response, window_response
+from taskct.physics.native.library import kernels
+from taskct.physics.projector import Projector
+from taskct.recon import fbp
 
 
 @pytest.mark.parametrize("window", WINDOWS)
@@ -131,6 +136,8 @@ def test_the_matrix_of_short_rows_and_the_fft_of_long_ones_agree(dtype: torch.dt
 def test_compiled_filtering_agrees_with_the_matrix_in_float64_for_any_threads(
     cols: int, pad: tuple[int, int], window: str
 ) -> None:
+    if kernels().library is None:
+        pytest.skip("no compiled kernels here")
     gen = torch.Generator().manual_seed(6)
     p, views, rays = (torch.rand(s, generator=gen) for s in ((2, 1, 5, 4, cols), (5, 1, cols), (4, cols)))
     apply = lambda p, *factors: ramp_filter(p, pixel_mm=0.7, window=window, pad=pad, factors=factors)
@@ -146,6 +153,44 @@ def test_compiled_filtering_agrees_with_the_matrix_in_float64_for_any_threads(
     assert float((found[0] - wanted).norm() / wanted.norm()) < 1e-6  # rounding of products and sums to 6e-8 each
     assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
     assert torch.equal(found[0][1:], apply(p[1:], views, rays))
+
+
+@pytest.mark.parametrize("first", ["grad", "jvp", "vmap", "inference", "fake"])
+def test_a_first_call_inside_a_transform_leaves_nothing_behind(first: str) -> None:
+    cols = {"grad": 31, "jvp": 32, "vmap": 33, "inference": 34, "fake": 35}[first]  # sizes that no other test has asked for
+    A = Projector(Grid((24, 24), 1.0), ParallelBeam(views=7, cols=cols, pixel_mm=1.0))
+    p = torch.rand(2, 1, *A.p_shape, generator=torch.Generator().manual_seed(8))
+    if first == "grad":
+        torch.func.grad(lambda q: fbp(q, A).square().sum())(p)
+    elif first == "jvp":
+        torch.func.jvp(lambda q: fbp(q, A), (p,), (p,))
+    elif first == "vmap":
+        torch.vmap(lambda q: ramp_filter(q, pixel_mm=1.0))(p)
+    elif first == "inference":
+        with torch.inference_mode():
+            fbp(p.double(), A)
+    else:
+        with FakeTensorMode(allow_non_fake_inputs=True):
+            ramp_filter(torch.rand(2, cols), pixel_mm=1.0)
+    q = p.double().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(fbp(q, A).square().sum(), q)
+    assert bool(gradient.isfinite().all())
+    torch.testing.assert_close(fbp(p, A), fbp(p.double(), A).float(), rtol=1e-4, atol=1e-5)
+
+
+def test_factors_of_any_shape_that_broadcasts_and_their_gradients_pass() -> None:
+    gen = torch.Generator().manual_seed(9)
+    for shape, own in (((5, 4, 30), (5, 1, 30)), ((5, 4, 30), (4, 30)), ((4, 30), (4, 1)), ((30,), (30,)), ((1, 30), (4, 30))):
+        p, factor = torch.rand(shape, generator=gen), torch.rand(own, generator=gen)
+        wanted = ramp_filter((p * factor).double(), pixel_mm=1.0)
+        torch.testing.assert_close(ramp_filter(p, pixel_mm=1.0, factors=(factor,)).double(), wanted, rtol=1e-4, atol=1e-6)
+    factor = torch.rand(30, generator=gen).requires_grad_(True)
+    assert ramp_filter(torch.rand(4, 30, generator=gen), pixel_mm=1.0, factors=(factor,)).requires_grad
+
+
+def test_a_negative_pad_is_refused() -> None:
+    with pytest.raises(GeometryError, match=r"pad >= 0 on both sides, got \(-2, 0\)"):
+        ramp_filter(torch.rand(2, 20), pixel_mm=1.0, pad=(-2, 0))
 
 
 def test_a_bad_row_stays_one_row_and_transforms_and_tangents_pass_the_filter() -> None:

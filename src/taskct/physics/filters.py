@@ -25,6 +25,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from taskct.core.errors import ConfigError, GeometryError, unknown_name
+from taskct.physics.kept import made_to_keep
 from taskct.physics.native.filter import convolve_rows
 from taskct.physics.operators import is_plain
 
@@ -50,23 +51,27 @@ def ramp_filter(
     rows before, and the filtered rows reach into them. Nothing wraps round. Differentiable to any order in p; dtype and
     device follow p. Short rows on a CPU are multiplied with the filter's matrix, without its zeros where the compiled kernels
     serve; all others go through the real FFT.
-    Raises ConfigError for an unknown window and a frequency_scale outside (0, 1].
+    Raises ConfigError for an unknown window and a frequency_scale outside (0, 1], GeometryError for a negative pad. NaN and
+    Inf stay in their row; how much of the row they reach differs between the three.
 
     >>> ramp_filter(torch.ones(1, 64), pixel_mm=1.0)[0, 32] < 0.02
     tensor(True)
     """
+    if min(pad) < 0:
+        raise GeometryError(f"ramp_filter expects pad >= 0 on both sides, got {pad}; cut columns off before")
     cols = p.shape[-1] + sum(pad)
     step = {"pixel_mm": pixel_mm, "pixel_rad": pixel_rad}
     # The matrix product obeys torch's switches for coarse arithmetic, which is not for projections.
     exact = p.dtype == torch.float64 or torch.get_float32_matmul_precision() == "highest"
     if p.device.type == "cpu" and cols <= _MATRIX_COLS and exact and p.dtype in (torch.float32, torch.float64):
         wanted: dict[str, Any] = {"window": window, "frequency_scale": frequency_scale, "dtype": p.dtype, **step}
-        if not _is_recorded(p):
-            taps, every_other = _ramp_taps(cols, **wanted)
+        if not any(_is_recorded(one) for one in (p, *factors)):
+            taps, every_other = made_to_keep(lambda: _ramp_taps(cols, **wanted))
             q = convolve_rows(p, factors, taps, pad=pad[0], every_other=every_other)
             if q is not None:
                 return q
-        return _multiply(p, factors, _ramp_matrix(cols, **wanted)[pad[0] : cols - pad[1]])
+        matrix = made_to_keep(lambda: _ramp_matrix(cols, **wanted))
+        return _multiply(p, factors, matrix[pad[0] : cols - pad[1]])
     for factor in factors:
         p = p * factor
     response = ramp_response(cols, window=window, frequency_scale=frequency_scale, **step).to(device=p.device, dtype=p.dtype)

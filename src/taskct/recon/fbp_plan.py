@@ -12,6 +12,7 @@ from torch import Tensor
 
 from taskct.core.errors import GeometryError
 from taskct.geometry import ConeBeam, FanBeam, ParallelBeam, TruncationWarning
+from taskct.physics.kept import made_to_keep
 from taskct.physics.projector import Projector
 from taskct.recon.redundancy import IncompleteScanWarning, fan_weights, parallel_weights
 
@@ -34,7 +35,8 @@ class FbpPlan:
         """The factors in the dtype and on the device of p."""
         key = (p.dtype, p.device)
         if key not in self._made:
-            self._made[key] = tuple(torch.tensor(a, dtype=p.dtype, device=p.device) for a in self.factors)
+            make = lambda: tuple(torch.tensor(a, dtype=key[0], device=key[1]) for a in self.factors)
+            self._made[key] = made_to_keep(make)
         return self._made[key]
 
 
@@ -49,7 +51,7 @@ def fbp_plan(A: Projector) -> FbpPlan:
     if A not in _PLANS:
         with warnings.catch_warnings(record=True) as heard:
             warnings.simplefilter("always")
-            plan = _make(A)
+            plan = made_to_keep(lambda: _make(A))
         _PLANS[A] = replace(plan, said=tuple(w.message for w in heard if isinstance(w.message, Warning)))
     for message in _PLANS[A].said:
         warnings.warn(message, stacklevel=3)

@@ -37,7 +37,9 @@ def convolve_rows(p: Tensor, factors: Sequence[Tensor], taps: Tensor, *, pad: in
     if library is None or p.dtype != torch.float32 or p.numel() == 0 or len(factors) > _MOST_FACTORS:
         return None
     p = p.contiguous()
-    views, rows = (p.shape[-3] if p.ndim > 3 else 1), (p.shape[-2] if p.ndim > 1 else 1)
+    views, rows = (p.shape[-3] if p.ndim > 2 else 1), (p.shape[-2] if p.ndim > 1 else 1)
+    if any(factor.ndim > p.ndim for factor in factors):
+        return None
     steps = [_steps(factor, (views, rows, p.shape[-1])) for factor in factors]
     if None in steps:
         return None
@@ -56,6 +58,8 @@ def convolve_rows(p: Tensor, factors: Sequence[Tensor], taps: Tensor, *, pad: in
 def _steps(factor: Tensor, shape: tuple[int, int, int]) -> tuple[int, int] | None:
     """How far apart the values of neighbouring views and rows are; None for what the compiled code does not read."""
     if factor.dtype != torch.float32 or factor.ndim > 3 or factor.device.type != "cpu":
+        return None
+    if any(own not in (1, wanted) for own, wanted in zip(reversed(factor.shape), reversed(shape), strict=False)):
         return None
     view_step, row_step, col_step = factor.expand(shape).stride()
     return (view_step, row_step) if col_step == 1 else None
