@@ -77,6 +77,8 @@ def test_a_run_that_is_stopped_keeps_its_rows_and_goes_on_from_them(tmp_path: Pa
     earlier["rows"][0]["cpu_s"] = 123.0  # taken over, not measured again
     rows = run_bench(plan, earlier=earlier)["rows"]
     assert [row["work"] for row in rows] == ["forward", "adjoint"]
+    rest = run_bench(plan, earlier=earlier, only="adjoint")["rows"]  # what was not asked for this time is not lost
+    assert sorted(row["work"] for row in rest) == ["adjoint", "forward"]
     assert rows[0]["cpu_s"] == 123.0 != rows[1]["cpu_s"]
     with pytest.raises(InputError, match=r"measured with rounds 1 \(now 2\); start anew"):
         run_bench(BenchPlan(plan.cases, rounds=2, threads=(1,)), earlier=earlier)

@@ -97,8 +97,16 @@ def run_bench(
 
     def result() -> dict[str, Any]:
         _add_speed_up(rows)
+        met = {_key(row) for row in rows}
+        waiting = [row for row in measured if _key(row) not in met]  # of the earlier run: still to come, or not asked for
         versions = hellos[0].get("versions", {}) | hellos[1].get("peers", {})
-        return {"machine": facts, "versions": versions, "rounds": plan.rounds, "rows": rows, "provenance": provenance()}
+        return {
+            "machine": facts,
+            "versions": versions,
+            "rounds": plan.rounds,
+            "rows": rows + waiting,
+            "provenance": provenance(),
+        }
 
     for threads in plan.threads:
         with our_side(threads) as ours:
@@ -108,9 +116,7 @@ def run_bench(
                 at = _Table(plan, threads, facts, ours, other)
                 for name, work in itertools.product(plan.cases, plan.works):
                     if only in f"{name}/{work}":
-                        found = [
-                            row for row in measured if (row["case"], row["work"], row["threads"]) == (name, work, threads)
-                        ]
+                        found = [row for row in measured if _key(row) == (name, work, threads)]
                         found = found or _measure(name, work, at=at)
                         rows += found
                         for row in found:
@@ -122,6 +128,10 @@ def run_bench(
     if not rows:
         raise InputError(f"no case/work contains {only!r}; cases: {', '.join(plan.cases)}; works: {', '.join(plan.works)}")
     return result()
+
+
+def _key(row: Row) -> tuple[Any, ...]:
+    return row["case"], row["work"], row["threads"]
 
 
 def _rows_of(earlier: dict[str, Any], facts: dict[str, Any], rounds: int) -> list[Row]:

@@ -81,7 +81,7 @@ def table(result: dict[str, Any], *, command: str, figure: str) -> str:
         "machine makes both sides slower, so trust the ratios. Limit: the share of the time that the inner loop's vector",
         "operations would take if nothing else did"
         + (f", at the {rate / 1e9:.2f} thousand million a second that one core was measured to do." if rate else "."),
-        "Memory: peak above what was in use before, output included.",
+        "Memory: peak above what was in use before, output included. At cone 256 a peer's time is that of one run, the first.",
         "",
         "| work | s | 10^9 updates/s | limit | memory, MiB | against float64 | peer | peer, s | ratio | difference |",
         "|---|---|---|---|---|---|---|---|---|---|",
