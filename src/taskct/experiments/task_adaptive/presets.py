@@ -18,7 +18,7 @@ SMALL: dict[str, Any] = {
     "readers": ("unet_small", "unet_thin"),
     "other_losses": ("label-0.5",),
     "bounds": ("plain", "label-0.5"),
-    "reader_steps": 800,
+    "reader_steps": 600,
     "base_steps": 400,
     "task_steps": 120,
     "retrain_steps": 100,
