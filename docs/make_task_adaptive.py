@@ -13,6 +13,7 @@ from typing import Any
 
 from taskct.core.config import from_dict
 from taskct.core.runs import load_run
+from taskct.core.words import photon_count
 from taskct.evaluation.task import dose_curve
 from taskct.evaluation.windows import WINDOWS
 from taskct.experiments import Records
@@ -21,7 +22,6 @@ from taskct.experiments.task_adaptive import LOSSES, MODELS, TaskAdaptive, task_
 from taskct.experiments.task_adaptive.gather import gathered
 from taskct.report.style import GREY, figure_style, method_looks, new_figure
 from taskct.report.task_story import TaskStory
-from taskct.report.words import photon_count
 
 PAGE = Path(__file__).with_name("task-adaptive.md")
 FIGURES = Path(__file__).with_name("figures")

@@ -30,10 +30,16 @@ MODEL = {"kind": "fbp_unet", "widths": [4, 8]}
 def script() -> ModuleType:
     spec = importlib.util.spec_from_file_location("make_real_ct_task_figure", SCRIPT)
     assert spec is not None and spec.loader is not None
+    sys.path.insert(0, str(SCRIPT.parent))  # as `python docs/make_real_ct_task_figure.py` has it
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def cases(script: ModuleType) -> ModuleType:
+    return sys.modules["real_ct_cases"]  # the script imports it
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +93,7 @@ def test_runs_that_are_not_there_are_named(script: ModuleType, runs: Path) -> No
         script.load_runs(runs, models=["unfinished"])
 
 
-def test_table_and_arms_become_air_and_the_trunk_comes_to_the_middle_with_its_labels(script: ModuleType) -> None:
+def test_table_and_arms_become_air_and_the_trunk_comes_to_the_middle_with_its_labels(cases: ModuleType) -> None:
     hu = torch.full((3, 120, 120), -1000.0)
     hu[:, 30:80, 25:85] = 40.0
     hu[:, 45:60, 5:15] = 40.0  # an arm
@@ -96,7 +102,7 @@ def test_table_and_arms_become_air_and_the_trunk_comes_to_the_middle_with_its_la
     labels = torch.zeros(3, 120, 120, dtype=torch.uint8)
     labels[:, 60:70, 40:50] = 1
     case = Case(hu, (2.0, 1.0, 1.0), labels=labels)
-    found = script.body_only(case)
+    found = cases.body_only(case)
     body = np.argwhere((found.hu[1] > -300).numpy())
     assert (body.min(0) + body.max(0)).tolist() == pytest.approx([119, 119], abs=1)
     assert int((found.hu > -300).sum()) == 3 * (50 * 60 - 50) and float(found.hu.max()) == 40
@@ -106,12 +112,12 @@ def test_table_and_arms_become_air_and_the_trunk_comes_to_the_middle_with_its_la
     assert places[0] == pytest.approx(places[1])  # it is still where it was in the patient
 
 
-def test_lesions_lie_in_the_liver_apart_and_are_put_in_before_the_pixels_change(script: ModuleType, case: Case) -> None:
-    places = script.places_mm(case, 8.0, 4)
-    assert len(places) == 4 and places == script.places_mm(case, 8.0, 4)
+def test_lesions_lie_in_the_liver_apart_and_are_put_in_before_the_pixels_change(cases: ModuleType, case: Case) -> None:
+    places = cases.places_mm(case, 8.0, 4)
+    assert len(places) == 4 and places == cases.places_mm(case, 8.0, 4)
     gaps = [np.linalg.norm(np.subtract(a, b)) for i, a in enumerate(places) for b in places[:i]]
     assert min(gaps) > 16
-    pair = script.pairs_of(case, GRID, radius_mm=12.0, contrast_hu=-60.0, most=1)[0]
+    pair = cases.pairs_of(case, GRID, radius_mm=12.0, contrast_hu=-60.0, most=1)[0]
     change = (pair.with_lesion.hu - pair.without.hu)[0]
     assert change.shape == (48, 48) and float(change.min()) < -45 and float(change[pair.region[0]].mean()) < -30
     # of 12 mm at most in the slice: pi 12^2 / 8^2 = 7 pixels of 8 mm, uneven

@@ -12,6 +12,7 @@ import pytest
 
 from taskct.bench import BenchPlan, full_plan, quick_plan, read_bench, run_bench, write_bench
 from taskct.bench.cases import WORKS, cone, fan, operations, parallel, updates
+from taskct.bench.write import table
 from taskct.core.errors import InputError, OutputExistsError
 
 
@@ -53,11 +54,12 @@ def test_json_table_rows_and_figure_are_written_once(result: dict[str, Any], tmp
 def test_the_peers_do_a_heavy_case_once_and_results_are_not_compared() -> None:
     case = parallel(40, 30, 61)
     works = {"plain": case, "heavy": case | {"heavy": True}}
-    plan = BenchPlan(works, rounds=1, threads=(1,), works=("forward",))
-    rows = {
-        row["case"]: row for row in run_bench(plan, peers_python=sys.executable)["rows"] if row.get("peer") == "grid_sample"
-    }
-    assert rows["heavy"]["ratio"] > 0
+    plan = BenchPlan(works, rounds=3, threads=(1,), works=("forward",))
+    result = run_bench(plan, peers_python=sys.executable)
+    rows = {row["case"]: row for row in result["rows"] if row.get("peer") == "grid_sample"}
+    assert rows["heavy"]["ratio"] > 0 and (rows["plain"]["peer_runs"], rows["heavy"]["peer_runs"]) == (3, 1)
+    text = table(result, command="taskct bench", figure="b.png")
+    assert "Of heavy a peer's time is that of one run without a warm-up." in text
     assert "peer_difference" in rows["plain"] and "peer_difference" not in rows["heavy"]
     assert [name for name, case in full_plan().cases.items() if "heavy" in case] == ["cone 256"]
 
@@ -82,6 +84,8 @@ def test_a_run_that_is_stopped_keeps_its_rows_and_goes_on_from_them(tmp_path: Pa
     assert rows[0]["cpu_s"] == 123.0 != rows[1]["cpu_s"]
     with pytest.raises(InputError, match=r"measured with rounds 1 \(now 2\); start anew"):
         run_bench(BenchPlan(plan.cases, rounds=2, threads=(1,)), earlier=earlier)
+    with pytest.raises(InputError, match="measured with cases"):
+        run_bench(BenchPlan({"parallel 8": parallel(9, 4, 12)}, rounds=1, threads=(1,)), earlier=earlier)
     assert read_bench(tmp_path / "none.json") is None
     out.write_text("[1]")
     with pytest.raises(InputError, match=r"b\.json: expected what `taskct bench` writes"):

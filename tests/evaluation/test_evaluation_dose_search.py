@@ -82,7 +82,7 @@ def test_who_must_reach_it_decides_the_dose() -> None:
 def test_an_unreachable_target_is_said_with_the_best_that_was_reached() -> None:
     answer = optimise_dose(smooth, SUBJECTS, None, Dose(1e4), keep="noise_sd_hu<=0.5", show=False)
     assert not answer.reached and math.isnan(answer.fraction)
-    assert "is not reached on average at up to 10,000 photons: the best was" in answer.text
+    assert "is not reached on average at up to 10\u202f000 photons: the best was" in answer.text
 
 
 def test_the_other_convention_is_suggested_where_it_would_hold() -> None:

@@ -13,6 +13,7 @@ from taskct.core.errors import ConfigError, GeometryError
 from taskct.geometry import Grid, ParallelBeam
 from taskct.physics import filters
 from taskct.physics.filters import WINDOWS, ramp_filter, ramp_response, window_response
+from taskct.physics.native.filter import convolve_rows
 from taskct.physics.native.library import kernels
 from taskct.physics.projector import Projector
 from taskct.recon import fbp
@@ -134,10 +135,12 @@ def test_the_matrix_of_short_rows_and_the_fft_of_long_ones_agree(dtype: torch.dt
 @pytest.mark.parametrize("pad", [(0, 0), (3, 0), (4, 1)])
 @pytest.mark.parametrize("cols", [1, 2, 30, 75, 300])
 def test_compiled_filtering_agrees_with_the_matrix_in_float64_for_any_threads(
-    cols: int, pad: tuple[int, int], window: str
+    cols: int, pad: tuple[int, int], window: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if kernels().library is None:
         pytest.skip("no compiled kernels here")
+    served = []
+    monkeypatch.setattr(filters, "convolve_rows", lambda *a, **k: served.append(q := convolve_rows(*a, **k)) or q)
     gen = torch.Generator().manual_seed(6)
     p, views, rays = (torch.rand(s, generator=gen) for s in ((2, 1, 5, 4, cols), (5, 1, cols), (4, cols)))
     apply = lambda p, *factors: ramp_filter(p, pixel_mm=0.7, window=window, pad=pad, factors=factors)
@@ -153,6 +156,7 @@ def test_compiled_filtering_agrees_with_the_matrix_in_float64_for_any_threads(
     assert float((found[0] - wanted).norm() / wanted.norm()) < 1e-6  # rounding of products and sums to 6e-8 each
     assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
     assert torch.equal(found[0][1:], apply(p[1:], views, rays))
+    assert [q is not None for q in served] == [False, True, True, True, True]  # float64 takes the matrix
 
 
 @pytest.mark.parametrize("first", ["grad", "jvp", "vmap", "inference", "fake"])

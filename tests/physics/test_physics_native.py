@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from taskct.geometry import Beam, ConeBeam, FanBeam, Grid, ParallelBeam, Poses, 
 from taskct.physics.backends import choose_backend
 from taskct.physics.backends.native import NativeBackend
 from taskct.physics.backends.reference import ReferenceBackend
+from taskct.physics.native import library
 from taskct.physics.native.library import LEVELS, kernels, load
 
 MAPS = ("forward", "adjoint", "voxel_backproject", "voxel_backproject_adjoint")
@@ -217,3 +220,20 @@ def test_the_environment_variable_forces_a_build_or_none(monkeypatch: pytest.Mon
     monkeypatch.setenv("TASKCT_KERNELS", "avx51")
     with pytest.raises(ConfigError, match="unknown TASKCT_KERNELS 'avx51'; did you mean 'avx512'"):
         choose("auto")
+
+
+def test_kernels_of_older_sources_leave_the_reference_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stale(path: Path) -> None:
+        raise ConfigError(f"{path.name} was built from older sources; install taskct again (make setup)")
+
+    if kernels().library is None:
+        pytest.skip("no compiled kernels here")
+    monkeypatch.setattr(library, "_open", stale)
+    load.cache_clear()
+    try:
+        found = load("")
+        assert found.library is None and "built from older sources" in found.reason and "reference" in found.reason
+        with pytest.raises(ConfigError, match="older sources"):
+            load("baseline")
+    finally:
+        load.cache_clear()

@@ -88,11 +88,13 @@ def run_bench(
     `limit` is the part of the machine's vector operations that the inner loop would need if nothing else took time.
     `only` keeps the rows whose "case/work" contains it. `keep` is given the result so far after each work; what the `earlier`
     result of a run that was stopped has is not measured again. Raises InputError when a side does not start or fails, and for
-    an earlier result of another machine, commit or number of rounds.
+    an earlier result of another machine, commit, number of rounds, set of cases, or with peers where this is without.
     """
     rows: list[Row] = []
     facts = limits.machine()
-    measured = _rows_of(earlier, facts, plan.rounds) if earlier else []
+    cases = json.loads(json.dumps(plan.cases))  # as a file gives them back
+    asked = {"rounds": plan.rounds, "cases": cases, "with_peers": peers_python is not None, "commit": git_commit()}
+    measured = _rows_of(earlier, facts, asked) if earlier else []
     hellos: list[dict[str, Any]] = []
 
     def result() -> dict[str, Any]:
@@ -103,7 +105,7 @@ def run_bench(
         return {
             "machine": facts,
             "versions": versions,
-            "rounds": plan.rounds,
+            **asked,
             "rows": rows + waiting,
             "provenance": provenance(),
         }
@@ -134,15 +136,14 @@ def _key(row: Row) -> tuple[Any, ...]:
     return row["case"], row["work"], row["threads"]
 
 
-def _rows_of(earlier: dict[str, Any], facts: dict[str, Any], rounds: int) -> list[Row]:
+def _rows_of(earlier: dict[str, Any], facts: dict[str, Any], asked: dict[str, Any]) -> list[Row]:
     """The rows of an earlier result, refused when they cannot stand beside those of this run."""
 
-    def same(machine: dict[str, Any], rounds: int, commit: str | None) -> dict[str, Any]:
-        own = {name: machine[name] for name in ("processor", "cpus", "kernels")}
-        return own | {"rounds": rounds, "commit": (commit or "").removesuffix("+changes")}
+    def same(machine: dict[str, Any], rest: dict[str, Any]) -> dict[str, Any]:
+        return {name: machine[name] for name in ("processor", "cpus", "kernels")} | rest
 
-    then = same(earlier["machine"], earlier["rounds"], earlier["provenance"]["git_commit"])
-    now = same(facts, rounds, git_commit())
+    then = same(earlier["machine"], {name: earlier.get(name) for name in asked})
+    now = same(facts, asked)
     other = [f"{name} {then[name]!r} (now {now[name]!r})" for name in now if then[name] != now[name]]
     if other:
         raise InputError(f"the earlier result was measured with {', '.join(other)}; start anew with --overwrite")
@@ -193,7 +194,7 @@ def _row(name: str, work: str, *, peer: str, at: _Table, first: bool) -> Row:
     times: list[list[dict[str, Any]]] = [[] for _ in asked]
     for number in range(at.plan.rounds):
         for mine, (side, what) in zip(times, asked, strict=True):
-            if number == 0 or not heavy or side is at.ours:
+            if number == 0 or not heavy or mine is times[0]:  # ours comes first
                 mine.append(side.ask(what, case))
     failed = [t["error"] for mine in times for t in mine if "error" in t]
     if failed:
@@ -206,7 +207,7 @@ def _row(name: str, work: str, *, peer: str, at: _Table, first: bool) -> Row:
         needed_s = row["updates"] / facts["lanes"] * counted / facts["vector_operations_per_s"]
         row["limit"] = needed_s / max(row["cpu_s"], 1e-9)
     if peer:
-        row |= {"peer": peer, **{f"peer_{key}": value for key, value in middle[1].items()}}
+        row |= {"peer": peer, "peer_runs": len(times[1]), **{f"peer_{key}": value for key, value in middle[1].items()}}
         row["ratio"] = row["peer_cpu_s"] / max(row["cpu_s"], 1e-9)
     voxels = case["batch"] * case["pixels"] ** (3 if case["kind"] == "cone" else 2)
     if at.leads and first and voxels <= at.plan.reference_voxels:

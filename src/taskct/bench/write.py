@@ -37,7 +37,9 @@ def read_bench(out: str | Path) -> dict[str, Any] | None:
         return None
     try:
         result: dict[str, Any] = json.loads(path.read_text())
-        if not {"machine", "rounds", "rows", "provenance"} <= result.keys():
+        if not {"machine", "rounds", "rows", "cases", "commit"} <= result.keys() or not isinstance(result["rows"], list):
+            raise ValueError
+        if not {"processor", "cpus", "kernels"} <= result["machine"].keys():
             raise ValueError
     except (ValueError, AttributeError) as error:
         raise InputError(f"{path}: expected what `taskct bench` writes; give another name") from error
@@ -73,6 +75,7 @@ def table(result: dict[str, Any], *, command: str, figure: str) -> str:
     listed = ", ".join(f"{name} {number}" for name, number in versions.items())
     rate = machine["vector_operations_per_s"]
     first = min(row["threads"] for row in result["rows"])
+    once = sorted({row["case"] for row in result["rows"] if row.get("peer_runs", result["rounds"]) < result["rounds"]})
     lines = [
         "# Projectors: speed, limit and agreement",
         "",
@@ -81,7 +84,8 @@ def table(result: dict[str, Any], *, command: str, figure: str) -> str:
         "machine makes both sides slower, so trust the ratios. Limit: the share of the time that the inner loop's vector",
         "operations would take if nothing else did"
         + (f", at the {rate / 1e9:.2f} thousand million a second that one core was measured to do." if rate else "."),
-        "Memory: peak above what was in use before, output included. At cone 256 a peer's time is that of one run, the first.",
+        "Memory: peak above what was in use before, output included."
+        + (f" Of {', '.join(once)} a peer's time is that of one run without a warm-up." if once else ""),
         "",
         "| work | s | 10^9 updates/s | limit | memory, MiB | against float64 | peer | peer, s | ratio | difference |",
         "|---|---|---|---|---|---|---|---|---|---|",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from taskct.core.runs import Run, load_run
-from taskct.data.cohort import Cohort, CohortSettings
+from taskct.data.cohort import Cohort
 from taskct.geometry import Grid, ParallelBeam
 from taskct.physics.projector import Projector
 from taskct.training import CleanScans, ImageSet
@@ -17,17 +17,13 @@ REFINE = 2  # the truth is projected on a grid twice as fine: measured data know
 
 
 def cohort_of(settings: Any) -> Cohort:
-    """The patients of settings with `patients`, `seed`, `size`, `slices`, `width_mm`; `radius_mm`, `contrast_hu` if set."""
+    """The patients of settings with `patients`, `anatomy`, `seed`, `size` and `slices`."""
     return Cohort(
         settings.patients,
         seed=settings.seed,
         shape=(settings.size, settings.size),
         slices_per_patient=settings.slices,
-        settings=CohortSettings(
-            width_mm=settings.width_mm,
-            radius_mm=getattr(settings, "radius_mm", CohortSettings.radius_mm),
-            contrast_hu=getattr(settings, "contrast_hu", CohortSettings.contrast_hu),
-        ),
+        settings=settings.anatomy,
     )
 
 

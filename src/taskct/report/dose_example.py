@@ -6,8 +6,8 @@ from html import escape
 
 from torch import Tensor
 
+from taskct.core.words import photon_count
 from taskct.evaluation.dose.shown import ShownSlice
-from taskct.evaluation.dose.words import photons_words
 from taskct.evaluation.windows import WINDOWS
 from taskct.report.pictures import Encoder, to_grey
 from taskct.report.words import MINUS
@@ -26,8 +26,8 @@ def example_html(shown: ShownSlice, *, photons: float, full_photons: float) -> s
     width = (columns.stop - columns.start) * shown.spacing_mm[1]
     parts = [
         (shown.truth_hu, "truth"),
-        (shown.full_hu, f"full dose, {photons_words(full_photons)} photons"),
-        (shown.found_hu, f"dose found, {photons_words(photons)} photons"),
+        (shown.full_hu, f"full dose, {photon_count(full_photons)} photons"),
+        (shown.found_hu, f"dose found, {photon_count(photons, digits=4)} photons"),
     ]
     figures = "".join(
         f"<figure><img alt='{escape(words)}' style='width:100%;aspect-ratio:{width / height:.4g}' "

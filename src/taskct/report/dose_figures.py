@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from taskct.core.words import photon_count
 from taskct.evaluation.dose.answer import TargetAnswer
 from taskct.evaluation.dose.calibration import calibration
 from taskct.evaluation.dose.comparison import Comparison, Outcome
 from taskct.evaluation.dose.target import Target
-from taskct.evaluation.dose.words import photons_words
 from taskct.physics.dose import Dose
 from taskct.report.style import GREY, INK, figure_style, method_looks, new_figure, plain, svg_uri
 
@@ -98,10 +98,10 @@ def curve_figure(answer: TargetAnswer, dose: Dose, photons: float) -> str:
         full = float(np.nanmean(answer.values[:, -1]))
         axis.axhline(t.bound * full if t.of_full else t.bound, color="#d55e00", linestyle="--", label=plain(str(t)))
         if not math.isnan(photons):
-            axis.axvline(photons, color=INK, linewidth=1, label=f"{photons_words(photons)} photons")
+            axis.axvline(photons, color=INK, linewidth=1, label=f"{photon_count(photons, digits=4)} photons")
         axis.set(
             xscale="log",
-            xlabel=f"photons per pixel (full dose: {photons_words(dose.photons)})",
+            xlabel=f"photons per pixel (full dose: {photon_count(dose.photons)})",
             ylabel=_quality_label(t, gap=False),
         )
         axis.legend(loc="best", fontsize=8)

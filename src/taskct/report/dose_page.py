@@ -12,9 +12,9 @@ import numpy as np
 
 from taskct.core.errors import InputError
 from taskct.core.files import refuse_existing, write_text
+from taskct.core.words import photon_count
 from taskct.evaluation.dose.answer import DoseAnswer, TargetAnswer
 from taskct.evaluation.dose.comparison import Comparison
-from taskct.evaluation.dose.words import photons_words
 from taskct.evaluation.statistics import Interval
 from taskct.report.dose_example import example_html
 from taskct.report.dose_figures import curve_figure, forecast_figure, needed_figure, scatter_figure
@@ -76,7 +76,7 @@ def write_dose_answer(
         body += section(f"target-{k}", str(target.target), _target(answer, target))
     about = {k: v for k, v in answer.about.items() if isinstance(v, str | int | float)}
     items = "".join(f"<dt>{escape(str(k))}</dt><dd>{escape(str(v))}</dd>" for k, v in about.items())
-    full = f"Full dose is {photons_words(answer.dose.photons)} photons per detector pixel and view in air"
+    full = f"Full dose is {photon_count(answer.dose.photons)} photons per detector pixel and view in air"
     noise = f", read-out noise {answer.dose.electronic_std:g} photons" if answer.dose.electronic_std else ""
     body += section("protocol", "Protocol", f"<p>{full}{noise}. Counts are exact Poisson everywhere.</p><dl>{items}</dl>")
     write_text(path, page(title, body + "<footer>Made with taskct. Research use only.</footer>"), overwrite=overwrite)
@@ -180,7 +180,7 @@ def _missed(c: Comparison, learned: str) -> str:
 
 def _target(answer: DoseAnswer, target: TargetAnswer) -> str:
     missed = answer.missed(target)
-    where = f"the dose found ({photons_words(answer.photons)} photons)" if answer.reached else "full dose"
+    where = f"the dose found ({photon_count(answer.photons, digits=4)} photons)" if answer.reached else "full dose"
     rows = "".join(
         f"<tr><th scope='row'>{escape(p)}</th><td>{number(g, target.target.unit)}</td></tr>" for p, g in missed[:_MOST_MISSED]
     )
@@ -205,7 +205,7 @@ def _target(answer: DoseAnswer, target: TargetAnswer) -> str:
             "<figcaption>Photons that each patient would need alone.</figcaption></figure>"
         )
     whose = "Mean over patients" if len(target.patients) > 1 else "The patient"
-    heads = "".join(f"<th>{photons_words(level)}</th>" for level in target.levels)
+    heads = "".join(f"<th>{photon_count(level)}</th>" for level in target.levels)
     means = "".join(f"<td>{number(p.mean, target.target.unit)}{_small(p, target.target.unit)}</td>" for p in target.points)
     numbers = (
         f"<div class='wide'><table class='numbers dense'><caption><b>{whose}</b> by photons per pixel</caption>"

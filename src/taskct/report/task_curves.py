@@ -8,10 +8,10 @@ from html import escape
 import numpy as np
 
 from taskct.core.errors import InputError
+from taskct.core.words import photon_count
 from taskct.evaluation.task import dose_curve, needed_dose
 from taskct.report.style import GREY, figure_style, method_looks, new_figure, plain, svg_uri
 from taskct.report.task_story import TaskStory
-from taskct.report.words import photon_count
 
 PANELS = (("dice_pooled", "unseen", "Dice, unseen readers"), ("sensitivity", "unseen", "Lesions found, unseen readers"),
           ("dice_pooled", "retrained", "Dice, retrained reader"))  # fmt: skip

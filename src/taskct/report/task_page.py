@@ -8,6 +8,7 @@ from html import escape
 
 from taskct.core.errors import InputError
 from taskct.core.files import refuse_existing, write_text
+from taskct.core.words import photon_count
 from taskct.evaluation.task import TaskVerdict
 from taskct.report.page import page, section
 from taskct.report.pictures import Encoder
@@ -16,7 +17,7 @@ from taskct.report.task_pictures import picture_section
 from taskct.report.task_story import TaskStory
 from taskct.report.task_tables import audit_table, gain_table, lesion_table, reader_table, score_table
 from taskct.report.task_words import summary_lines
-from taskct.report.words import photon_count, plural
+from taskct.report.words import plural
 
 _IMAGE_BYTES = 4 * 2**20
 Spectra = dict[str, tuple[list[float], list[float]]]

@@ -7,11 +7,11 @@ from html import escape
 import numpy as np
 from torch import Tensor
 
+from taskct.core.words import photon_count
 from taskct.evaluation.table import DoseLevel
 from taskct.evaluation.windows import WINDOWS, Window
 from taskct.report.pictures import Encoder, Region, to_grey
 from taskct.report.task_story import TaskExample, TaskStory
-from taskct.report.words import photon_count
 
 OUTLINES = {"truth": "#ffd000", "training": "#4db8ff", "unseen": "#ff5fa2"}
 _MARGIN_PX = 6

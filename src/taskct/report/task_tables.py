@@ -7,13 +7,14 @@ from collections.abc import Callable
 from html import escape
 
 from taskct.core.errors import InputError
+from taskct.core.words import photon_count
 from taskct.evaluation.statistics import Interval
 from taskct.evaluation.table import DoseLevel
 from taskct.evaluation.task import SeededInterval
 from taskct.evaluation.task.measures import better_side
 from taskct.evaluation.task.rows import IMAGE, UNSEEN
 from taskct.report.task_story import TaskStory
-from taskct.report.words import MINUS, number, photon_count
+from taskct.report.words import MINUS, number
 
 Column = tuple[str, str, str | None]  # heading, metric, reader or role
 

@@ -6,11 +6,12 @@ import math
 from collections.abc import Iterable
 
 from taskct.core.errors import InputError
+from taskct.core.words import photon_count
 from taskct.evaluation.statistics import Interval
 from taskct.evaluation.table import DoseLevel
 from taskct.evaluation.task import TaskVerdict
 from taskct.report.task_story import TaskStory
-from taskct.report.words import MINUS, photon_count
+from taskct.report.words import MINUS
 
 # Cautions in the order in which they are said; those of other rules follow.
 _CAUTIONS = ("few", "one unseen reader", "harmed reader", "control", "artefact", "invented", "lost", "sensitivity")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from taskct.core.words import THIN
 from taskct.evaluation.statistics import Interval
 from taskct.evaluation.table import DoseLevel
 
-MINUS, THIN = "\u2212", "\u202f"
+MINUS = "\u2212"
 _SUPERSCRIPT = str.maketrans("-0123456789", "\u207b⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -51,15 +52,6 @@ def power_of_ten(value: float) -> str:
         return f"{value:.4g}"
     exponent = math.floor(math.log10(value) + 1e-12)
     return f"{value / 10**exponent:.3g}×10{str(exponent).translate(_SUPERSCRIPT)}"
-
-
-def photon_count(value: float) -> str:
-    """Photons in full, by thousands.
-
-    >>> photon_count(65536.0).replace(THIN, " ")
-    '65 536'
-    """
-    return f"{value:,.0f}".replace(",", THIN)
 
 
 def dose_label(dose: DoseLevel, doses: Sequence[DoseLevel]) -> str:

@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 
 from taskct.core.files import write_text
+from taskct.core.words import photon_count
 from taskct.evaluation.dose.shown import ShownSlice
 from taskct.evaluation.dose.target import Target
-from taskct.evaluation.dose.words import photons_words
 from taskct.evaluation.statistics import FEW_PATIENTS, Interval, bootstrap_mean
 from taskct.physics.dose import Dose
+
+_DIGITS = 4  # of photons that were found
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,22 +71,22 @@ class TargetAnswer:
         if not self.reached:
             share = float(np.mean(self.gap[np.isfinite(self.gap[:, -1]), -1] >= 0))
             words = (
-                f"{t} is not reached {who} at up to {photons_words(self.levels[-1])} photons: the best was "
+                f"{t} is not reached {who} at up to {photon_count(self.levels[-1])} photons: the best was "
                 f"{self.best:.4g}{unit}, and {100 * share:.0f} % of patients reach it there"
             )
             return f"{words}; {self.hint}" if self.hint else f"{words}; raise --photons, take another method or ask for less"
         most = "at most " if self.photons <= self.levels[0] * (1 + 1e-9) else ""
         percent = f"{100 * self.photons / dose.photons:.3g} % of full dose"
-        words = f"{t} is kept {who} at {most}{photons_words(self.photons)} photons, {percent}"
+        words = f"{t} is kept {who} at {most}{photon_count(self.photons, digits=_DIGITS)} photons, {percent}"
         if n > 1:
-            low = "-" if math.isnan(self.low) else f"{photons_words(self.low)}"
-            high = "not reached" if math.isnan(self.high) else f"{photons_words(self.high)}"
+            low = "-" if math.isnan(self.low) else photon_count(self.low, digits=_DIGITS)
+            high = "not reached" if math.isnan(self.high) else photon_count(self.high, digits=_DIGITS)
             words += f" [95 % over {n} patients: {low} to {high}]"
         if n < FEW_PATIENTS:
             return f"{words}; {n} patient{'s are' if n > 1 else ' is'} too few to confirm it for others"
         if math.isnan(self.confirmed):
             return f"{words}; not confirmed at any measured dose"
-        return f"{words}; confirmed from {photons_words(self.confirmed)} photons on"
+        return f"{words}; confirmed from {photon_count(self.confirmed, digits=_DIGITS)} photons on"
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,9 +162,10 @@ class DoseAnswer:
         """Everything that was found, a line each."""
         if self.reached:
             mgy = "" if self.ctdi_vol_mgy is None else f", CTDIvol {self.ctdi_vol_mgy:.3g} mGy of {self.ctdi_vol_mgy_full:g}"
-            head = f"{photons_words(self.photons)} photons per pixel, {100 * self.fraction:.3g} % of full dose{mgy}"
+            found = photon_count(self.photons, digits=_DIGITS)
+            head = f"{found} photons per pixel, {100 * self.fraction:.3g} % of full dose{mgy}"
         else:
-            head = f"no dose up to {photons_words(self.dose.photons)} photons keeps what was asked"
+            head = f"no dose up to {photon_count(self.dose.photons)} photons keeps what was asked"
         return "\n".join([head, *(a.text(self.dose) for a in self.targets), *(c.text() for c in self.certificates)])
 
     def missed(self, target: TargetAnswer) -> list[tuple[str, float]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from taskct.core.errors import ConfigError
+from taskct.data.cohort import CohortSettings
 from taskct.experiments.dose.arms import arm_named
 
 
@@ -32,8 +33,8 @@ class DoseExperiment:
     slices: int = 2
     size: int = 128
     width_mm: tuple[float, float] = (260.0, 480.0)
-    radius_mm: tuple[float, float] = (3.0, 25.0)
-    contrast_hu: tuple[float, float] = (-70.0, -15.0)
+    radius_mm: tuple[float, float] = CohortSettings.radius_mm
+    contrast_hu: tuple[float, float] = CohortSettings.contrast_hu
     views: int = 160
     photons: tuple[float, float, float] = (2.0**10, 2.0**14, 2.0**18)
     curve_photons: tuple[float, ...] = ()
@@ -71,6 +72,11 @@ class DoseExperiment:
             raise ConfigError(f"curve_photons are expected as two or more different numbers above 0, got {self.curve_photons}")
         if self.size % 8 or self.slices < 1 or self.seeds < 1:
             raise ConfigError(f"expected size divisible by 8, slices and seeds of 1 or more, got {self}")
+
+    @property
+    def anatomy(self) -> CohortSettings:
+        """What the patients are like."""
+        return CohortSettings(width_mm=self.width_mm, radius_mm=self.radius_mm, contrast_hu=self.contrast_hu)
 
     @property
     def patients(self) -> dict[str, int]:

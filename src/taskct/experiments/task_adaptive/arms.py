@@ -18,8 +18,8 @@ _FOLDED = {"norm": "batch", "unshuffle": 2, "skip_channels": 16}
 class Model(NamedTuple):
     """A reconstructor: its name in tables, the config that `make_model` builds it from, and what its steps cost.
 
-    `unets`: it is made of U-Nets, which get the experiment's `widths`; `cost` is that of a step in those of FBP + U-Net
-    at the widths of the preset "full".
+    `unets`: it is made of U-Nets, which get the experiment's `widths` unless the config has its own; `cost` is that of a
+    step in those of FBP + U-Net at the widths of the preset "full".
     """
 
     label: str
@@ -29,13 +29,13 @@ class Model(NamedTuple):
 
     def build(self, widths: Sequence[int]) -> dict[str, Any]:
         """The config, of the experiment's size."""
-        return {**self.config, **({"widths": list(widths)} if self.unets else {})}
+        return {**({"widths": list(widths)} if self.unets else {}), **self.config}
 
 
 MODELS: dict[str, Model] = {
     "unet": Model("FBP + U-Net", {"kind": "fbp_unet", **_FOLDED}),
     "unrolled": Model("ItNet", {"kind": "itnet", "iterations": 2, "shared": False, **_FOLDED}, cost=1.8),
-    "unet-wide": Model("FBP + wide U-Net", {"kind": "fbp_unet", "widths": [32, 64, 128], **_FOLDED}, unets=False, cost=3.5),
+    "unet-wide": Model("FBP + wide U-Net", {"kind": "fbp_unet", "widths": [32, 64, 128], **_FOLDED}, cost=3.5),
     "lpd": Model(
         "Learned Primal-Dual",
         {"kind": "primal_dual", "iterations": 3, "width": 16, "primal": 4, "dual": 4},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from taskct.core.errors import ConfigError, unknown_name
+from taskct.data.cohort import CohortSettings
 from taskct.experiments.task_adaptive.arms import LOSSES, MODELS, Arm
 from taskct.task.readers import READERS
 
@@ -68,6 +69,11 @@ class TaskAdaptive:
             raise ConfigError(f"photons are expected from the highest to the lowest, each once, got {self.photons}")
         if self.size % 8:
             raise ConfigError(f"size must divide by 8, got {self.size}")
+
+    @property
+    def anatomy(self) -> CohortSettings:
+        """What the patients are like."""
+        return CohortSettings(width_mm=self.width_mm)
 
     @property
     def patients(self) -> dict[str, int]:

@@ -73,7 +73,12 @@ def load(wanted: str = "") -> Kernels:
         if wanted:
             raise ConfigError(f"{VARIABLE}={wanted}: {why}")
         return Kernels("none", why, None)
-    first = _open(next(iter(built.values())))
+    try:
+        first = _open(next(iter(built.values())))
+    except ConfigError as error:  # of older sources
+        if wanted:
+            raise
+        return Kernels("none", f"{error}; until then the slow reference serves", None)
     runs = LEVELS[: first.taskct_cpu_level() + 1]
     usable = [level for level in runs if level in built]
     if wanted and wanted not in usable:

@@ -6,6 +6,7 @@ reached. What it learns on the way is saved with the training.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,18 +19,18 @@ _MEMORY = 0.9  # of the smoothed excess by which multipliers move: about ten bat
 _MERIT_WEIGHT = 10.0  # of what is missing at validation against the spent dose
 
 
-class Constraint:
+class Constraint(ABC):
     """What all have: a penalty of the gaps, and what is learnt after each step (nothing, for a fixed penalty)."""
 
+    @abstractmethod
     def penalty(self, gaps: Tensor) -> Tensor:
         """Scalar that is added to the spent dose."""
-        raise NotImplementedError
 
+    @abstractmethod
     def excess(self, parts: Mapping[str, float]) -> float:
         """By how much the constraint is broken, from the mean parts of batches; 0 or less when it holds."""
-        raise NotImplementedError
 
-    def commit(self, parts: Mapping[str, float]) -> None:
+    def commit(self, parts: Mapping[str, float]) -> None:  # noqa: B027  (nothing, for a fixed penalty)
         """Learn from a step's parts: `gap`, `share`, `shortfall`."""
 
     def merit(self, parts: Mapping[str, float]) -> float:
@@ -40,14 +41,14 @@ class Constraint:
         """Numbers for the metrics."""
         return {}
 
-    def start(self) -> None:
+    def start(self) -> None:  # noqa: B027
         """Forget what another training has taught."""
 
     def memory(self) -> dict[str, Any]:
         """What was learnt, as plain values."""
         return {}
 
-    def recall(self, memory: Mapping[str, Any]) -> None:
+    def recall(self, memory: Mapping[str, Any]) -> None:  # noqa: B027
         """Take it back."""
 
 

@@ -1,0 +1,23 @@
+"""Photons as people read them."""
+
+from __future__ import annotations
+
+import math
+
+THIN = "\u202f"
+
+
+def photon_count(photons: float, *, digits: int | None = None) -> str:
+    """Photons by thousands: as they are where a dose is stated, to so many `digits` where one was found.
+
+    >>> [photon_count(n).replace(THIN, " ") for n in (65536.0, 12.34)]
+    ['65 536', '12']
+    >>> [photon_count(n, digits=4).replace(THIN, " ") for n in (675812.3, 3906.25, 999.96, 12.34)]
+    ['675 800', '3 906', '1 000', '12.34']
+    """
+    if not math.isfinite(photons):
+        return f"{photons:g}"
+    if digits is None:
+        return f"{photons:,.0f}".replace(",", THIN)
+    rounded = float(f"{photons:.{digits}g}")
+    return f"{rounded:,.0f}".replace(",", THIN) if rounded >= 10 ** (digits - 1) else f"{rounded:.{digits}g}"
