@@ -21,7 +21,7 @@ from taskct.evaluation.dose.quality import TaskDice, quality_of
 from taskct.evaluation.dose.rays import RegionRays
 from taskct.evaluation.dose.search import share_interval
 from taskct.evaluation.dose.shown import show_slice
-from taskct.evaluation.dose.strategies import STRATEGIES, ConstantNoise, TubeCurrentModulation, scout_paths
+from taskct.evaluation.dose.strategies import STRATEGIES, AlongScan, ConstantNoise, TubeCurrentModulation, scout_paths
 from taskct.evaluation.protocol import Protocol
 from taskct.evaluation.statistics import bootstrap_mean
 from taskct.geometry import Grid, ParallelBeam
@@ -243,6 +243,14 @@ def test_modulation_serves_the_thick_views_and_limits_bound_it() -> None:
     held_back = one.driven(current * 1e4, ScannerLimits(largest_step=1.05))
     assert ScannerLimits(largest_step=1.05).breaches(held_back) == []
     assert scout_paths(one).shape == (2, 30)
+
+
+def test_a_course_along_the_scan_multiplies_the_slices_of_every_view() -> None:
+    one, bend = SUBJECTS[2], torch.tensor([0.5, -0.5], requires_grad=True)
+    base = TubeCurrentModulation(0.5, scout_photons=None)
+    along = AlongScan(base, lambda slices: bend[:slices])(one)
+    torch.testing.assert_close(along / base(one), bend.detach().double().exp()[:, None].expand(2, 30), rtol=1e-6, atol=0)
+    assert not along.requires_grad
 
 
 def test_oracles_spend_less_than_a_fixed_dose_and_bisect_to_the_bound() -> None:

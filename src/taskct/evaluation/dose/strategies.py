@@ -66,6 +66,23 @@ class ConstantNoise:
         return torch.ones_like(paths) * torch.exp(paths).mean()
 
 
+@dataclass(frozen=True)
+class AlongScan:
+    """Another strategy, times a course over the slices that is the same for everybody.
+
+    `profile(S)` gives ln of the share of each of S slices, (S,), by its place in the scan.
+    """
+
+    strategy: Strategy
+    profile: Callable[[int], Tensor]
+
+    @torch.no_grad()
+    def __call__(self, subject: Subject) -> Tensor:
+        """The strategy's course (S, V), times that over the slices."""
+        course = self.strategy(subject)
+        return course * self.profile(len(course)).to(course).exp()[:, None]
+
+
 def scout_paths(subject: Subject, *, photons: float | None = SCOUT_PHOTONS, seed: int = 0) -> Tensor:
     """Longest path of every view as the scout lets one guess it: (S, V) float64; one row for a volume."""
     scout = subject.scout(photons=photons, seed=seed).double()

@@ -18,7 +18,7 @@ from taskct.evaluation.dose.compare import compare_strategies
 from taskct.evaluation.dose.comparison import Comparison
 from taskct.evaluation.dose.curves import Curves
 from taskct.evaluation.dose.rays import RegionRays
-from taskct.evaluation.dose.strategies import STRATEGIES, Strategy
+from taskct.evaluation.dose.strategies import STRATEGIES, AlongScan, Strategy
 from taskct.evaluation.dose.subject import Reconstruct
 from taskct.evaluation.dose.target import Target
 from taskct.experiments.dose.arms import arm_named, criteria
@@ -28,6 +28,7 @@ from taskct.experiments.dose.trainings import bound_of
 from taskct.training.dose import LearnedDose, load_dose, load_strategy
 
 LEARNED, BASE = "learned", "fixed, reconstruction not learned along"
+_GIVEN = ("fixed", "modulation a=0.5")
 _FILE = "comparison.json"
 
 
@@ -54,7 +55,8 @@ def compare_arm(
         models = dict.fromkeys(strategies, own) | {BASE: reconstruct_of("unet", needed)}
         found = _compared(strategies, models, target, needed, settings, about.quality, reader)
     else:
-        alone = _compared({LEARNED: strategy}, {LEARNED: smooth_fbp}, target, needed, settings, about.quality, reader)
+        learnt = {LEARNED: strategy, **_along(strategy)}
+        alone = _compared(learnt, dict.fromkeys(learnt, smooth_fbp), target, needed, settings, about.quality, reader)
         rivals = read_comparisons(needed[rivals_name(about.quality, reader)])[1]
         found = [_beside(r, c) for r, c in zip(rivals, alone, strict=True)]
     subjects = subjects_of(needed["images"], "test", settings)
@@ -116,6 +118,13 @@ def _compared(  # noqa: PLR0917  (what a comparison is of)
         )
         for held_by in criteria(quality, settings.promised)
     ]
+
+
+def _along(learned: LearnedDose) -> dict[str, Strategy]:
+    """Rivals that are given the course over the scan that a dose has learnt for all: what is left of its gain is its own."""
+    if not learned.module.spec.profile:
+        return {}
+    return {f"{name}, learned course": AlongScan(STRATEGIES[name], learned.module.profile) for name in _GIVEN}
 
 
 def _beside(rivals: Comparison, learned: Comparison) -> Comparison:
