@@ -27,7 +27,7 @@ CPP = "src" / PACKAGE / "cpp"
 GPU = Path("taskct/physics/cuda")
 # No -ffast-math: NaN and Inf in an image must reach the result.
 FLAGS = ["-std=c++17", "-O3", "-fPIC", "-shared", "-fvisibility=hidden"]
-FLAGS += ["-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
+FLAGS += ["-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-Wno-psabi"]
 # Tuned for one core of each level: generic tuning refuses the gathers that make AVX2 worth having.
 LEVELS = {
     "baseline": [],

@@ -37,6 +37,8 @@ levels = pytest.mark.parametrize("level", RUNS)
 
 # Grids with oblong pixels, odd sizes and an origin off the isocentre: nothing may assume squares or centres.
 SLICE = Grid((41, 50), (1.3, 0.9), (-25.0, -24.0))
+CENTRED = Grid((37, 50), (1.3, 0.9))  # its views may be each other's mirror images
+SQUARE = Grid((45, 45), 1.1)  # and quarter turns
 VOLUME = Grid((13, 21, 26), (1.7, 1.1, 0.9), (-9.0, -13.0, -10.0))
 FAN = {"views": 11, "cols": 70, "source_iso_mm": 90.0, "source_detector_mm": 150.0, "start_deg": 20.0}
 CONE = {"views": 7, "cols": 35, "rows": 18, "pixel_mm": 1.9, "row_mm": 2.3, "source_iso_mm": 60.0, "source_detector_mm": 100.0}
@@ -89,7 +91,22 @@ def beams() -> dict[str, tuple[Grid, Beam]]:
         "tilted cone": tilted(rng, 6, rows=20, cols=30, dim=3),
         "tilted parallel": tilted(rng, 6, rows=20, cols=30, dim=3, parallel=True),
     }
-    return {name: (SLICE, beam) for name, beam in slices.items()} | {name: (VOLUME, beam) for name, beam in volumes.items()}
+    fan = {**FAN, "views": 12, "pixel_mm": 1.7}
+    twins = {  # see native/symmetry.py; some views have no twin, so that lanes are empty
+        "parallel, four at a time": ParallelBeam(views=18, cols=75, pixel_mm=0.8),
+        "parallel, fine detector, four at a time": ParallelBeam(views=16, cols=400, pixel_mm=0.17, arc_deg=360),
+        "parallel, coarse detector, four at a time": ParallelBeam(views=16, cols=17, pixel_mm=4.1, arc_deg=360),
+        "fan flat, four at a time": FanBeam(**fan, col_offset_mm=0.45),
+        "fan curved, four at a time": FanBeam(**fan, col_offset_mm=-0.5, curved=True),
+        "fan, finest detector, four at a time": FanBeam(**{**fan, "cols": 600, "pixel_mm": 0.05}),
+        "fan, source close, four at a time": FanBeam(**{**fan, "source_iso_mm": 40.0}),
+    }
+    mirrors = {
+        "fan flat, mirrored": FanBeam(**{**fan, "start_deg": 30.0}),
+        "fan curved, mirrored": FanBeam(**{**fan, "start_deg": 30.0}, curved=True),
+    }
+    every = [(SLICE, slices), (SQUARE, twins), (CENTRED, mirrors), (VOLUME, volumes)]
+    return {name: (grid, beam) for grid, beams in every for name, beam in beams.items()}
 
 
 BEAMS = beams()

@@ -14,6 +14,7 @@ from torch import Tensor
 from taskct.core.errors import ResourceError
 from taskct.geometry import Grid, Poses
 from taskct.physics.native.library import Geometry, Kernels
+from taskct.physics.native.symmetry import Quads, quads
 
 
 class NativeBackend:
@@ -27,7 +28,8 @@ class NativeBackend:
         self.grid, self.poses, self.kernels = grid, poses, kernels
         self.reason = f"{kernels.level} kernels: {kernels.reason}"
         self._p_shape = (poses.views, poses.rows, poses.cols)
-        self._geometry = _geometry(grid, poses)
+        self._quads = quads(grid, poses)
+        self._geometry = _geometry(grid, poses, self._quads)
 
     def forward(self, mu: Tensor) -> Tensor:
         """Line integrals: (N, *grid.shape) -> (N, V, R, C)."""
@@ -66,8 +68,8 @@ def why_not(grid: Grid, poses: Poses, *, device: torch.device, dtype: torch.dtyp
     return ""
 
 
-def _geometry(grid: Grid, poses: Poses) -> Geometry:
-    """The C view of grid and poses; it points into the arrays of `poses`, which must outlive it."""
+def _geometry(grid: Grid, poses: Poses, by_fours: Quads | None) -> Geometry:
+    """The C view of grid and poses; it points into the arrays of `poses` and `by_fours`, which must outlive it."""
     point = lambda a: None if a is None else a.ctypes.data
     pad = 3 - grid.ndim
     geometry = Geometry()
@@ -80,4 +82,7 @@ def _geometry(grid: Grid, poses: Poses) -> Geometry:
     assert all(a is None or (a.dtype == np.float64 and a.flags.c_contiguous) for a in arrays)
     geometry.detector, geometry.col_step, geometry.row_step, geometry.source, geometry.direction = map(point, arrays)
     geometry.curved, geometry.curved_offset_rad = int(poses.curved), poses.curved_offset_rad
+    if by_fours is not None:
+        geometry.quads, geometry.turns[:] = len(by_fours.views), by_fours.turns
+        geometry.quad_views, geometry.quad_backwards = by_fours.views.ctypes.data, by_fours.backwards.ctypes.data
     return geometry

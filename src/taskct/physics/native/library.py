@@ -19,6 +19,7 @@ from taskct.core.errors import ConfigError, unknown_name
 LEVELS = ("baseline", "avx2", "avx512")
 MAPS = ("forward", "adjoint", "backproject", "backproject_adjoint")
 VARIABLE = "TASKCT_KERNELS"
+ABI = 2  # of cpp/api.cpp
 FOLDER = Path(__file__).parent
 
 
@@ -40,6 +41,10 @@ class Geometry(ctypes.Structure):
         ("direction", ctypes.c_void_p),
         ("curved", ctypes.c_int64),
         ("curved_offset_rad", ctypes.c_double),
+        ("quads", ctypes.c_int64),
+        ("quad_views", ctypes.c_void_p),
+        ("quad_backwards", ctypes.c_void_p),
+        ("turns", ctypes.c_int64 * 4),
     )
 
 
@@ -97,7 +102,7 @@ def _path(level: str) -> Path:
 
 def _open(path: Path) -> ctypes.CDLL:
     library = ctypes.CDLL(str(path))
-    if not hasattr(library, "taskct_filter_f32"):
+    if not hasattr(library, "taskct_abi") or library.taskct_abi() != ABI:
         raise ConfigError(f"{path.name} was built from older sources; install taskct again (make setup)")
     for name in MAPS:
         for suffix in ("f32", "f64"):

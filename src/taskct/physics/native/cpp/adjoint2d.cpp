@@ -15,6 +15,7 @@
 #include "columns.h"
 #include "maps.h"
 #include "patches.h"
+#include "quads.h"
 
 #include <type_traits>
 
@@ -66,12 +67,12 @@ struct Tent {
 
     // A lower bound of S and an upper bound of |k| over a tile. S is convex in the pixel's place (quadratic over linear), so its
     // tangent plane in the middle of the tile stays below it. False when the source's own plane comes near.
-    bool bounds(const View &view, Beam beam, int axis, const Tile &tile, double &s, double &k) const {
+    bool bounds(const View &view, Beam beam, int axis, int tile_row, int tile_col, double &s, double &k) const {
         constexpr double half = (kTile2d - 1) / 2.0;
         s = scale;
         k = 0;
         if (beam == Beam::parallel) return true;
-        const double row = tile.row + half, col = tile.col + half;
+        const double row = tile_row + half, col = tile_col + half;
         const double p = (axis == 1 ? row : col) - plane, o = (axis == 1 ? col : row) - other, near = std::fabs(p) - half;
         if (near < 1) return false;
         const double per = 1 / p, size = std::fabs(p);
@@ -99,15 +100,15 @@ struct Taps {
     F a[kBands], b[kBands], c[kBands], m[kBands];
 
     template <Beam beam>
-    void prepare(const Tent &t, const Sight &sight, const View &view, int main_axis, double spacing, const Tile &tile) {
+    void prepare(const Tent &t, const Sight &sight, const View &view, int main_axis, double spacing, int row, int col) {
         axis = main_axis;
         s = float(t.scale);
         lean = float(t.lean);
         if (beam == Beam::parallel) return;
         const int along = axis == 1 ? kPatchY : kPatchX, across = axis == 1 ? kPatchX : kPatchY;
         const F lane_along = axis == 1 ? lane_rows() : lane_cols(), lane_across = axis == 1 ? lane_cols() : lane_rows();
-        const double start = (axis == 1 ? tile.row : tile.col) - t.plane;
-        const double start_other = (axis == 1 ? tile.col : tile.row) - t.other;
+        const double start = (axis == 1 ? row : col) - t.plane;
+        const double start_other = (axis == 1 ? col : row) - t.other;
         const double side = sight.d[2] < 0 ? -1 : 1, ahead = start < 0 ? -1 : 1;  // signs of depth and planes
         if (beam == Beam::flat) {
             s = float(t.scale * std::fabs(view.focal) * side);
@@ -126,53 +127,90 @@ struct Taps {
     }
 };
 
-template <Beam beam, int taps, int width> void add_bundles(const Taps *bundles, int count, Tile &tile) {
+// The rays that cover the pixels of a patch: the first of `taps` in each one's table, and their weights.
+template <Beam beam, int taps> inline I weigh(const Taps &t, int patch, F *weight) {
     constexpr int before = (taps - 1) / 2;  // of the ray below the pixel (even), or of the nearest one (odd)
+    F r;
+    const F place = t.looks.places<beam>(patch, r);  // an odd number of taps counts from the nearest ray
+    const I i = truncate(taps % 2 ? place + 0.5f : place);
+    const F f = place - to_float(i);
+    const int band = t.axis == 1 ? patch / kPatchesX : patch % kPatchesX;
+    F below = splat(t.s), above = below, top = splat(1.0f);  // the slopes on both sides, M
+    if (beam == Beam::flat) {
+        const F d = t.looks.d + splat(t.looks.patch_d[patch]);
+        below = d * t.s + t.lean;
+        above = d * t.s - t.lean;
+        top = t.m[band] * r;
+    } else if (beam == Beam::curved) {
+        const F tangent = t.c[t.axis == 1 ? patch % kPatchesX : patch / kPatchesX] * t.b[band];
+        const F k = tangent * t.lean, square = 1.0f + tangent * tangent, s = t.a[band] * square;
+        top = t.m[band] * reciprocal_root(square);
+        below = top * (s + k);
+        above = top * (s - k);
+    }
+    const F left = top - below * f, right = top + above * f;
+    for (int tap = 0; tap < taps; tap++) {
+        const int far = tap - before;
+        weight[tap] = far > 0    ? right - above * float(far)
+                      : far < 0  ? left + below * float(far)
+                      : taps % 2 ? min(left, right)
+                                 : left;
+        if (beam == Beam::curved) {
+            const F delta = f - float(far), square = delta * delta * (t.looks.gamma_step * t.looks.gamma_step);
+            weight[tap] -= square * (top * (1 / 3.0f) + weight[tap] * (1 / 6.0f));
+        }
+        weight[tap] = max(F{}, weight[tap]);
+    }
+    return i;
+}
+
+// Most views have rays of both main axes; a patch away from their border meets those of one.
+template <Beam beam> inline bool meets(const Taps &t, int patch) {
+    return beam == Beam::parallel || uint32_t(t.looks.start[patch] - t.least) <= t.possible;
+}
+
+template <Beam beam, int taps, int width> void add_bundles(const Taps *bundles, int count, Tile<float> &tile) {
     for (int inside = 0; inside < tile.count; inside++) {
         const int patch = tile.patches[inside];
         F even = load(tile.sums + patch * W), odd = {};
         for (int n = 0; n < count; n++) {
             const Taps &t = bundles[n];
-            const int32_t start = t.looks.start[patch];
-            // Most views have rays of both main axes; a patch away from their border meets those of one.
-            if (beam != Beam::parallel && uint32_t(start - t.least) > t.possible) continue;
-            F r;
-            const F place = t.looks.places<beam>(patch, r);  // an odd number of taps counts from the nearest ray
-            const I i = truncate(taps % 2 ? place + 0.5f : place);
-            const F f = place - to_float(i);
-            const float *row = t.looks.row + start;
-            const int band = t.axis == 1 ? patch / kPatchesX : patch % kPatchesX;
-            F below = splat(t.s), above = below, top = splat(1.0f);  // the slopes on both sides, M
-            if (beam == Beam::flat) {
-                const F d = t.looks.d + splat(t.looks.patch_d[patch]);
-                below = d * t.s + t.lean;
-                above = d * t.s - t.lean;
-                top = t.m[band] * r;
-            } else if (beam == Beam::curved) {
-                const F tangent = t.c[t.axis == 1 ? patch % kPatchesX : patch / kPatchesX] * t.b[band];
-                const F k = tangent * t.lean, square = 1.0f + tangent * tangent, s = t.a[band] * square;
-                top = t.m[band] * reciprocal_root(square);
-                below = top * (s + k);
-                above = top * (s - k);
-            }
-            const F left = top - below * f, right = top + above * f;
+            if (!meets<beam>(t, patch)) continue;
+            F weight[taps];
+            const I i = weigh<beam, taps>(t, patch, weight);
+            const float *row = t.looks.row + t.looks.start[patch];
             for (int tap = 0; tap < taps; tap++) {
-                const int far = tap - before;
-                F weight = far > 0              ? right - above * float(far)
-                           : far < 0            ? left + below * float(far)
-                           : taps % 2           ? min(left, right)
-                                                : left;
-                if (beam == Beam::curved) {
-                    const F delta = f - float(far), square = delta * delta * (t.looks.gamma_step * t.looks.gamma_step);
-                    weight -= square * (top * (1 / 3.0f) + weight * (1 / 6.0f));
-                }
-                weight = max(F{}, weight);
                 const F value = Table<width>(row + tap)(i);
-                if (tap % 2) odd += weight * value;
-                else even += weight * value;
+                if (tap % 2) odd += weight[tap] * value;
+                else even += weight[tap] * value;
             }
         }
         store(tile.sums + patch * W, even + odd);
+    }
+}
+
+// The same of four images at once.
+template <Beam beam, int taps, int> void add_bundles(const Taps *bundles, int count, Tile<Four> &tile) {
+    constexpr int pairs = (taps + 1) / 2, each = 2 * pairs * W;
+    alignas(64) int32_t at[kViews * W];
+    alignas(64) float weights[kViews * each];
+    const float *rows[kViews];
+    for (int inside = 0; inside < tile.count; inside++) {
+        const int patch = tile.patches[inside];
+        int met = 0;
+        for (int n = 0; n < count; n++) {
+            const Taps &t = bundles[n];
+            if (!meets<beam>(t, patch)) continue;
+            F weight[2 * pairs] = {};
+            const I i = weigh<beam, taps>(t, patch, weight);
+            store(at + met * W, (i + int32_t(t.looks.start[patch] + kEdge)) * kLanes);
+            for (int pair = 0; pair < pairs; pair++)
+                store_weights(weights + met * each + 2 * pair * W, weight[2 * pair], weight[2 * pair + 1]);
+            rows[met++] = t.looks.row - kEdge * kLanes;
+        }
+        Pair sum[W] = {};
+        for (int n = 0; n < met; n++) add<pairs>(sum, rows[n], at + n * W, weights + n * each);
+        for (int l = 0; l < W; l++) tile.sums[patch * W + l] += both(sum[l]);
     }
 }
 
@@ -184,7 +222,7 @@ struct Need {
 };
 constexpr int kQueues = 6 * kWidths;
 
-template <Beam beam> void add_bundles(int queue, const Taps *bundles, int count, Tile &tile) {
+template <Beam beam, class Value> void add_bundles(int queue, const Taps *bundles, int count, Tile<Value> &tile) {
     const auto with = [&](auto taps) {
         constexpr int most = decltype(taps)::value;
         switch (queue % kWidths) {
@@ -204,20 +242,21 @@ template <Beam beam> void add_bundles(int queue, const Taps *bundles, int count,
 }
 
 // A bundle that the tables do not serve: ray by ray in double precision.
-void add_far_bundle(const Geometry &g, const Bundle &b, const View &view, const float *row, Columns &columns, Tile &tile) {
+template <class Value>
+void add_far_bundle(const Geometry &g, const Bundle &b, const View &view, const Value *row, Columns &columns, Tile<Value> &tile) {
     columns.fill(g, view);
     const int plane0 = b.axis == 1 ? tile.row : tile.col, other0 = b.axis == 1 ? tile.col : tile.row;
     const int planes = int(std::min<int64_t>(kTile2d, g.shape[b.axis] - plane0));
     const int others = int(std::min<int64_t>(kTile2d, g.shape[3 - b.axis] - other0));
     for (int64_t j = b.first_col; j <= b.last_col; j++) {
         const double step = columns.step[j], start = columns.first[j] + step * plane0 - other0, last = start + step * (planes - 1);
-        const float value = row[j] * float(g.source ? std::fabs(columns.reach[j]) : 1.0);
-        if (row[j] == 0 || std::min(start, last) >= others || std::max(start, last) <= -1) continue;
+        const Value value = row[j] * float(g.source ? std::fabs(columns.reach[j]) : 1.0);
+        if (columns.axis[j] != b.axis || std::min(start, last) >= others || std::max(start, last) <= -1) continue;
         for (int r = 0; r < planes; r++) {
             const double x = start + step * r, low = std::floor(x);
             const int c = int(low);
             const float f = float(x - low);
-            const auto pixel = [&](int other) -> float & { return b.axis == 1 ? tile.at(r, other) : tile.at(other, r); };
+            const auto pixel = [&](int other) -> Value & { return b.axis == 1 ? tile.at(r, other) : tile.at(other, r); };
             if (c >= 0 && c < others) pixel(c) += (1 - f) * value;
             if (c + 1 >= 0 && c + 1 < others) pixel(c + 1) += f * value;
         }
@@ -225,9 +264,9 @@ void add_far_bundle(const Geometry &g, const Bundle &b, const View &view, const 
 }
 
 template <Beam beam>
-Need needed(const View &view, const Tent &tent, const Sight &sight, int axis, const Tile &tile) {
+Need needed(const View &view, const Tent &tent, const Sight &sight, int axis, int row, int col) {
     double s, k;
-    if (!tent.bounds(view, beam, axis, tile, s, k)) return {0, 0};
+    if (!tent.bounds(view, beam, axis, row, col, s, k)) return {0, 0};
     const double covered = 2 / std::max(s - k, 1e-9) + 1e-4;  // a tent falls to 0 at delta = 1 / (S -+ k)
     const int taps = covered < 2 ? 2 : covered < 6 ? int(std::ceil(covered)) : covered < 8 ? 8 : 0;
     if (taps == 0 || k * taps / 2 > 0.5) return {0, 0};
@@ -236,23 +275,27 @@ Need needed(const View &view, const Tent &tent, const Sight &sight, int axis, co
     return {width < kWidths ? taps : 0, width};
 }
 
-template <Beam beam> void adjoint(const Geometry &g, int threads, const float *p, float *mu) {
+template <Beam beam, class Value> void adjoint(const Geometry &g, int threads, const float *p, float *mu) {
     FanTable table;
     std::vector<View> views;
-    views.reserve(g.views);
-    for (int64_t v = 0; v < g.views; v++) views.emplace_back(g, v, table);
+    const int64_t leads = Scan<Value>::count(g);
+    views.reserve(leads);
+    for (int64_t v = 0; v < leads; v++) views.emplace_back(g, Scan<Value>::lead(g, v), table);
 
     // Each view's rays, weighted and sorted into one row per main axis.
-    std::vector<Bundle> found(2 * g.views, {0, 0, 0, -1});
-    std::vector<Tent> tents(2 * g.views);
-    PaddedRows rows;
-    rows.resize(2 * g.views, g.cols, false);
+    std::vector<Bundle> found(2 * leads, {0, 0, 0, -1});
+    std::vector<Tent> tents(2 * leads);
+    PaddedRows<Value> rows;
+    rows.resize(2 * leads, g.cols, false);
 #pragma omp parallel num_threads(threads)
     {
         Columns columns;
+        Buffer<Value> values(g.cols);
 #pragma omp for schedule(static)
-        for (int64_t v = 0; v < g.views; v++) {
+        for (int64_t v = 0; v < leads; v++) {
             columns.fill(g, views[v]);
+            std::fill(values.begin(), values.end(), Value{});
+            Scan<Value>::row(g, p, v, values.data());
             for (int axis = 1; axis < 3; axis++) {
                 if (columns.members[axis] == 0) continue;
                 const int64_t n = 2 * v + axis - 1;
@@ -260,22 +303,23 @@ template <Beam beam> void adjoint(const Geometry &g, int threads, const float *p
                 while (columns.axis[low] != axis) low++;
                 while (columns.axis[high] != axis) high--;
                 found[n] = {v, axis, low, high};
-                tents[n] = Tent(g, views[v], beam, v, axis);
-                float *row = rows.start(n);
+                tents[n] = Tent(g, views[v], beam, Scan<Value>::lead(g, v), axis);
+                Value *row = rows.start(n);
                 for (int64_t j = low; j <= high; j++) {
                     if (columns.axis[j] != axis) continue;
                     const double planes = std::fabs(columns.reach[j]);  // M, of divergent rays
-                    row[j] = p[v * g.cols + j] * float(columns.length[j] / (g.source ? planes * planes : planes));
+                    row[j] = values[j] * float(columns.length[j] / (g.source ? planes * planes : planes));
                 }
             }
         }
     }
 
+    Gathered<Value> image(g, mu);
     const int64_t across = (g.shape[2] + kTile2d - 1) / kTile2d, tiles = across * ((g.shape[1] + kTile2d - 1) / kTile2d);
 #pragma omp parallel num_threads(threads)
     {
         Buffer<Taps> queues(kQueues * kViews);
-        Tile tile;
+        Tile<Value> tile;
         Columns columns;
 #pragma omp for schedule(dynamic, 1)
         for (int64_t t = 0; t < tiles; t++) {
@@ -295,7 +339,7 @@ template <Beam beam> void adjoint(const Geometry &g, int threads, const float *p
                 seen = b.view;
                 const float reach = sight.reach() + 4;
                 if (sight.base + reach < b.first_col || sight.base - reach > b.last_col) continue;
-                const Need need = needed<beam>(view, tents[n], sight, b.axis, tile);
+                const Need need = needed<beam>(view, tents[n], sight, b.axis, tile.row, tile.col);
                 if (need.taps == 0) {
                     add_far_bundle(g, b, view, rows.at(n), columns, tile);
                     continue;
@@ -303,27 +347,33 @@ template <Beam beam> void adjoint(const Geometry &g, int threads, const float *p
                 const int queue = need.queue();
                 Taps &next = queues[queue * kViews + count[queue]++];
                 next.looks.prepare<beam>(sight, g.cols, (need.taps - 1) / 2);
-                next.looks.row = rows.at(n);
+                next.looks.row = reinterpret_cast<const float *>(rows.at(n));
                 const int64_t beyond = int64_t(sight.span() + 1.52f) + need.taps - 1;  // its start, a table reaches
                 next.least = int32_t(b.first_col - beyond);
                 next.possible = uint32_t(b.last_col - b.first_col + beyond);
-                next.template prepare<beam>(tents[n], sight, view, b.axis, g.spacing[b.axis], tile);
+                next.template prepare<beam>(tents[n], sight, view, b.axis, g.spacing[b.axis], tile.row, tile.col);
                 if (count[queue] == kViews) flush(queue);
             }
             for (int queue = 0; queue < kQueues; queue++) flush(queue);
-            tile.put(mu, g.shape[1], g.shape[2]);
+            tile.put(image.at, g.shape[1], g.shape[2]);
         }
+    }
+    image.finish(g, mu, threads);
+}
+
+template <class Value> void adjoint(const Geometry &g, int threads, const float *p, float *mu) {
+    switch (beam_of(g)) {
+        case Beam::parallel: return adjoint<Beam::parallel, Value>(g, threads, p, mu);
+        case Beam::flat: return adjoint<Beam::flat, Value>(g, threads, p, mu);
+        case Beam::curved: return adjoint<Beam::curved, Value>(g, threads, p, mu);
     }
 }
 
 }  // namespace
 
 void adjoint2d(const Geometry &g, int threads, const float *p, float *mu) {
-    switch (beam_of(g)) {
-        case Beam::parallel: return adjoint<Beam::parallel>(g, threads, p, mu);
-        case Beam::flat: return adjoint<Beam::flat>(g, threads, p, mu);
-        case Beam::curved: return adjoint<Beam::curved>(g, threads, p, mu);
-    }
+    if (g.quads) return adjoint<Four>(g, threads, p, mu);
+    return adjoint<float>(g, threads, p, mu);
 }
 
 }  // namespace taskct

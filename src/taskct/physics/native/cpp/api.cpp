@@ -49,6 +49,9 @@ TASKCT_API int taskct_cpu_level() {
 #endif
 }
 
+// Of taskct_geometry and the functions here; library.py knows the same number.
+TASKCT_API int taskct_abi() { return 2; }
+
 // 1 when built with OpenMP; otherwise one thread serves.
 TASKCT_API int taskct_has_openmp() {
 #ifdef _OPENMP

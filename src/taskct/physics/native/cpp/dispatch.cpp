@@ -25,6 +25,9 @@ void few(int64_t images, int64_t most, const T *from, int64_t from_size, T *to, 
 }  // namespace
 
 void forward(const Geometry &g, int threads, int64_t images, const float *mu, float *p) {
+    if (g.dim == 2 && g.quads)
+        return each(images, mu, voxels(g), p, pixels(g),
+                    [&](const float *from, float *to) { forward2d_quads(g, threads, from, to); });
     if (g.dim == 2)
         return few(images, together(g), mu, voxels(g), p, pixels(g),
                    [&](int64_t n, const float *from, float *to) { forward2d(g, threads, n, from, to); });

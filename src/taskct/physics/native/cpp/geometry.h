@@ -18,6 +18,10 @@ extern "C" struct taskct_geometry {
     const double *direction;                       // (views, 3), or null for divergent rays
     int64_t curved;
     double curved_offset_rad;
+    int64_t quads;              // how many sets of four views share their rays; 0 when views stand alone (quads.h)
+    const int64_t *quad_views;  // (quads, 4), the lead first, -1 where there is none
+    const uint8_t *quad_backwards;  // (quads, 4): its detector runs the other way
+    int64_t turns[4];              // of the image in each lane
 };
 
 namespace taskct {

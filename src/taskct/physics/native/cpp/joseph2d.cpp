@@ -20,7 +20,7 @@ template <Reach reach, bool parallel>
 F sum_rows(const Block &b, const Rows &rows, int64_t r0, int64_t r1, const Steps &shared, int64_t tile) {
     const int64_t n = r1 - r0;
     Steps own;
-    if (!parallel) own = Steps(b, r0, r1);
+    if (!parallel) own.fill(b, r0, r1);
     const int32_t *wholes = parallel ? shared.whole + (r0 - tile) : own.whole;
     const float *parts = parallel ? shared.part + (r0 - tile) : own.part;
     const float *p = rows.at(r0);
@@ -104,7 +104,7 @@ void forward2d(const Geometry &g, int threads, int64_t images, const float *mu, 
                     float *out = p + (n * g.views + v) * g.cols;
                     std::fill(sums.begin(), sums.end(), 0.0f);
                     for (int64_t tile = 0; tile < image.count; tile += kRowTile) {
-                        if (!g.source) shared = Steps(made[0], tile, std::min(tile + kRowTile, image.count));
+                        if (!g.source) shared.fill(made[0], tile, std::min(tile + kRowTile, image.count));
                         for (int64_t b = 0; b < blocks; b++) {
                             const int64_t r0 = std::max(tile, made[b].begin), r1 = std::min(tile + kRowTile, made[b].end);
                             if (r0 >= r1) continue;

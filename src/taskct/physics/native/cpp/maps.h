@@ -30,6 +30,7 @@ template <class T> void backproject_adjoint_general(const Geometry &g, int threa
 
 // Two dimensions, float; those that take `images` do several at once.
 void forward2d(const Geometry &g, int threads, int64_t images, const float *mu, float *p);
+void forward2d_quads(const Geometry &g, int threads, const float *mu, float *p);
 void adjoint2d(const Geometry &g, int threads, const float *p, float *mu);
 void backproject2d(const Geometry &g, int threads, const float *q, float *mu);
 void backproject_adjoint2d(const Geometry &g, int threads, int64_t images, const float *mu, float *q);

@@ -108,8 +108,7 @@ struct Steps {
     alignas(64) int32_t whole[kRowTile];
     alignas(64) float part[kRowTile];
 
-    Steps() = default;
-    Steps(const Block &b, int64_t r0, int64_t r1) {
+    void fill(const Block &b, int64_t r0, int64_t r1) {
         const double start = b.first + b.step * r0;
         const int32_t count = int32_t(r1 - r0);  // 32 bits, which compilers turn into vectors of doubles
         for (int32_t k = 0; k < count; k++) {

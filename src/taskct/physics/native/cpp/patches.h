@@ -57,10 +57,11 @@ struct PatchPlaces {
 };
 inline const PatchPlaces kPlaces;
 
-struct Tile {
+// Value: of one image, or of four (quads.h).
+template <class Value> struct Tile {
     int row, col;
     int count, patches[kPatches];  // those that lie inside the image
-    alignas(64) float sums[kPatches * W];
+    alignas(64) Value sums[kPatches * W];
 
     void start(int64_t number, int64_t across, int64_t rows, int64_t cols) {
         row = int(number / across * kTile2d);
@@ -68,14 +69,14 @@ struct Tile {
         count = 0;
         for (int p = 0; p < kPatches; p++)
             if (row + patch_row(p) < rows && col + patch_col(p) < cols) patches[count++] = p;
-        std::fill(sums, sums + kPatches * W, 0.0f);
+        std::fill(sums, sums + kPatches * W, Value{});
     }
-    float &at(int r, int c) {
+    Value &at(int r, int c) {
         const int patch = r / kPatchY * kPatchesX + c / kPatchX;
         return sums[patch * W + r % kPatchY * kPatchX + c % kPatchX];
     }
     // Copies the part inside the image.
-    void put(float *image, int64_t rows, int64_t cols) {
+    void put(Value *image, int64_t rows, int64_t cols) {
         for (int r = 0; r < std::min<int64_t>(kTile2d, rows - row); r++)
             for (int c = 0; c < std::min<int64_t>(kTile2d, cols - col); c++)
                 image[(row + r) * cols + col + c] = at(r, c);
@@ -198,24 +199,24 @@ struct Looks {
     }
 };
 
-// Detector rows with zeros on both sides, and their differences row[j + 1] - row[j].
-struct PaddedRows {
+// Detector rows with zeros on both sides, and their differences row[j + 1] - row[j]. Value as in Tile.
+template <class Value> struct PaddedRows {
     int64_t stride = 0;
-    Buffer<float> row, change;
+    Buffer<Value> row, change;
 
-    void resize(int64_t count, int64_t cols, bool with_change = true) {
+    void resize(int64_t count, int64_t cols, bool with_change) {
         stride = (cols + 2 * kEdge + 15) / 16 * 16;
         row.resize(count * stride + 16);
         if (with_change) change.resize(count * stride + 16);
     }
-    const float *at(int64_t n) const { return row.data() + n * stride + kEdge; }
-    const float *change_at(int64_t n) const { return change.data() + n * stride + kEdge; }
-    float *start(int64_t n) { return row.data() + n * stride + kEdge; }
+    const Value *at(int64_t n) const { return row.data() + n * stride + kEdge; }
+    const Value *change_at(int64_t n) const { return change.data() + n * stride + kEdge; }
+    Value *start(int64_t n) { return row.data() + n * stride + kEdge; }
     void difference(int64_t n) {
-        const float *from = row.data() + n * stride;
-        float *to = change.data() + n * stride;
+        const Value *from = row.data() + n * stride;
+        Value *to = change.data() + n * stride;
         for (int64_t j = 0; j + 1 < stride; j++) to[j] = from[j + 1] - from[j];
-        to[stride - 1] = 0;
+        to[stride - 1] = Value{};
     }
 };
 

@@ -85,6 +85,25 @@ inline F min(F a, F b) {
 #endif
 }
 
+inline I max(I a, I b) {
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+    return (I)_mm512_max_epi32((__m512i)a, (__m512i)b);
+#elif defined(__AVX2__)
+    return (I)_mm256_max_epi32((__m256i)a, (__m256i)b);
+#else
+    return a > b ? a : b;
+#endif
+}
+inline I min(I a, I b) {
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+    return (I)_mm512_min_epi32((__m512i)a, (__m512i)b);
+#elif defined(__AVX2__)
+    return (I)_mm256_min_epi32((__m256i)a, (__m256i)b);
+#else
+    return a < b ? a : b;
+#endif
+}
+
 inline float largest(F a) {
     float m = a[0];
     for (int l = 1; l < W; l++) m = a[l] > m ? a[l] : m;

@@ -98,7 +98,8 @@ struct Divided {
 // Sum of W tents over rows r0..r1, at most kRowTile; `values` and `per` are those of row r0 at column 0.
 template <Beam beam, int taps, int width>
 F sum_tents(const Tents &t, const float *values, const float *per, int64_t stride, float gamma_step, int64_t r0, int64_t r1) {
-    const Steps steps(t.edges, r0, r1);
+    Steps steps;
+    steps.fill(t.edges, r0, r1);
     const F offset = t.edges.offset + t.edges.drift * splat(float(r0)), drift = t.edges.drift;
     const F top0 = t.top + t.top_step * splat(float(r0)), slope = t.slope, fall = t.fall, top_step = t.top_step;
     const float square = gamma_step * gamma_step;

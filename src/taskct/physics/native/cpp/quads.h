@@ -1,0 +1,181 @@
+// Four images that are scanned by the same rays, interleaved: pixel i of all four is one short vector.
+//
+// The four are one image, turned and mirrored so that four views of the scan become one (symmetry.py finds them). Where
+// rays meet the pixels is then worked out once for four results, and a sample is one load at an index and not a permute.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+
+#include "buffer.h"
+#include "geometry.h"
+#include "simd.h"
+
+namespace taskct {
+
+constexpr int kLanes = 4;
+typedef float Four __attribute__((vector_size(4 * kLanes)));  // one place, four images
+typedef float Pair __attribute__((vector_size(8 * kLanes)));  // two places next to each other
+
+inline Four load_four(const float *p) {
+    Four a;
+    std::memcpy(&a, p, sizeof a);
+    return a;
+}
+inline Pair load_pair(const float *p) {
+    Pair a;
+    std::memcpy(&a, p, sizeof a);
+    return a;
+}
+inline void store_four(float *p, Four a) { std::memcpy(p, &a, sizeof a); }
+inline Four both(Pair a) {  // the sum of the two places
+    return __builtin_shufflevector(a, a, 0, 1, 2, 3) + __builtin_shufflevector(a, a, 4, 5, 6, 7);
+}
+
+// Weights of W low and W high neighbours, as `add` reads them: four of the low ones, then the four beside these.
+inline void store_weights(float *to, F low, F high) {
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+    store_four(to, __builtin_shufflevector(low, low, 0, 1, 2, 3));
+    store_four(to + 4, __builtin_shufflevector(high, high, 0, 1, 2, 3));
+    store_four(to + 8, __builtin_shufflevector(low, low, 4, 5, 6, 7));
+    store_four(to + 12, __builtin_shufflevector(high, high, 4, 5, 6, 7));
+    store_four(to + 16, __builtin_shufflevector(low, low, 8, 9, 10, 11));
+    store_four(to + 20, __builtin_shufflevector(high, high, 8, 9, 10, 11));
+    store_four(to + 24, __builtin_shufflevector(low, low, 12, 13, 14, 15));
+    store_four(to + 28, __builtin_shufflevector(high, high, 12, 13, 14, 15));
+#elif defined(__AVX2__)
+    store(to, __builtin_shufflevector(low, high, 0, 1, 2, 3, 8, 9, 10, 11));
+    store(to + 8, __builtin_shufflevector(low, high, 4, 5, 6, 7, 12, 13, 14, 15));
+#else
+    store(to, low);
+    store(to + 4, high);
+#endif
+}
+
+// sum[n] += weight * sample for W places: samples begin at p + at[n], at[n] >= 0; their `pairs` of neighbours follow each other,
+// and so do the weights of each pair. Two indices are one load.
+template <int pairs> inline void add(Pair *sum, const float *p, const int32_t *at, const float *weights) {
+#pragma GCC unroll 4
+    for (int n = 0; n < W; n += 4) {
+        uint64_t first, second;
+        std::memcpy(&first, at + n, 8);
+        std::memcpy(&second, at + n + 2, 8);
+        const uint64_t i[4] = {uint32_t(first), first >> 32, uint32_t(second), second >> 32};
+#pragma GCC unroll 4
+        for (int pair = 0; pair < pairs; pair++) {
+            const Pair w = load_pair(weights + 2 * (pair * W + n));
+            const float *samples = p + 2 * pair * kLanes;
+            sum[n] += load_pair(samples + i[0]) * __builtin_shufflevector(w, w, 0, 0, 0, 0, 4, 4, 4, 4);
+            sum[n + 1] += load_pair(samples + i[1]) * __builtin_shufflevector(w, w, 1, 1, 1, 1, 5, 5, 5, 5);
+            sum[n + 2] += load_pair(samples + i[2]) * __builtin_shufflevector(w, w, 2, 2, 2, 2, 6, 6, 6, 6);
+            sum[n + 3] += load_pair(samples + i[3]) * __builtin_shufflevector(w, w, 3, 3, 3, 3, 7, 7, 7, 7);
+        }
+    }
+}
+
+// Where pixel (y, x) of a turned image lies in the image itself: at first + y * down + x * right.
+struct Turn {
+    int64_t first, down, right;
+
+    Turn(int64_t code, int64_t rows, int64_t cols) {
+        const int64_t y = code & 2 ? -cols : cols, x = code & 4 ? -1 : 1;
+        first = (code & 2 ? (rows - 1) * cols : 0) + (code & 4 ? cols - 1 : 0);
+        down = code & 1 ? x : y;
+        right = code & 1 ? y : x;
+    }
+};
+
+// Rows of the interleaved image along one axis (its transpose, when the main axis is x), two zeros or more on each side.
+struct QuadRows {
+    static constexpr int64_t pad = 4;
+    int64_t count, size, stride;
+    Buffer<float> p;
+
+    void fill(const Geometry &g, const float *image, bool transposed, int threads) {
+        const int64_t ny = g.shape[1], nx = g.shape[2];
+        count = transposed ? nx : ny;
+        size = transposed ? ny : nx;
+        stride = ((size + 2 * pad + 3) / 4 * 4 + 4) * kLanes;
+        p.resize(count * stride);
+        const Turn turns[kLanes] = {{g.turns[0], ny, nx}, {g.turns[1], ny, nx}, {g.turns[2], ny, nx}, {g.turns[3], ny, nx}};
+        constexpr int64_t block = 16;
+#pragma omp parallel for num_threads(threads) schedule(static)
+        for (int64_t r0 = 0; r0 < count; r0 += block) {
+            const int64_t r1 = std::min(count, r0 + block);
+            std::fill(&p[r0 * stride], &p[0] + r1 * stride, 0.0f);
+            for (int l = 0; l < kLanes; l++) {
+                const Turn &t = turns[l];
+                const int64_t along = transposed ? t.down : t.right, across = transposed ? t.right : t.down;
+                for (int64_t i0 = 0; i0 < size; i0 += block)
+                    for (int64_t r = r0; r < r1; r++) {
+                        const float *from = image + t.first + r * across;
+                        float *to = &p[r * stride + pad * kLanes + l];
+                        for (int64_t i = i0; i < std::min(size, i0 + block); i++) to[i * kLanes] = from[i * along];
+                    }
+            }
+        }
+    }
+    const float *start(int64_t row) const { return p.data() + row * stride; }  // of the zeros before pixel 0
+};
+
+// The scan as pixel-driven kernels go through it: view by view with one image, or quad by quad with four.
+template <class Value> struct Scan;
+
+template <> struct Scan<float> {
+    static constexpr bool four = false;
+    static int64_t count(const Geometry &g) { return g.views; }
+    static int64_t lead(const Geometry &, int64_t n) { return n; }
+    // Detector row n.
+    static void row(const Geometry &g, const float *p, int64_t n, float *to) { std::copy(p + n * g.cols, p + (n + 1) * g.cols, to); }
+};
+
+template <> struct Scan<Four> {
+    static constexpr bool four = true;
+    static int64_t count(const Geometry &g) { return g.quads; }
+    static int64_t lead(const Geometry &g, int64_t n) { return g.quad_views[n * kLanes]; }
+    // The detector rows of a quad, in the order of its lead's columns; a lane without a view is left as it is.
+    static void row(const Geometry &g, const float *p, int64_t n, Four *to) {
+        for (int l = 0; l < kLanes; l++) {
+            const int64_t view = g.quad_views[n * kLanes + l];
+            if (view < 0) continue;
+            const bool reversed = g.quad_backwards[n * kLanes + l];
+            const float *from = p + view * g.cols + (reversed ? g.cols - 1 : 0);
+            for (int64_t j = 0; j < g.cols; j++) to[j][l] = from[reversed ? -j : j];
+        }
+    }
+};
+
+// Where the pixels of an image are gathered: in place, or four at a time and then turned back and summed.
+template <class Value> struct Gathered;
+
+template <> struct Gathered<float> {
+    float *at;
+    Gathered(const Geometry &, float *image) : at(image) {}
+    void finish(const Geometry &, float *, int) {}
+};
+
+template <> struct Gathered<Four> {
+    Buffer<Four> pixels;
+    Four *at;
+    Gathered(const Geometry &g, float *) : pixels(g.shape[1] * g.shape[2]), at(pixels.data()) {}
+
+    void finish(const Geometry &g, float *image, int threads) {
+        const int64_t ny = g.shape[1], nx = g.shape[2];
+        constexpr int64_t block = 16;
+#pragma omp parallel num_threads(threads)
+        for (int l = 0; l < kLanes; l++) {  // one after the other: each meets every pixel once
+            const Turn t(g.turns[l], ny, nx);
+#pragma omp for schedule(static)
+            for (int64_t y0 = 0; y0 < ny; y0 += block)
+                for (int64_t x0 = 0; x0 < nx; x0 += block)
+                    for (int64_t y = y0; y < std::min(ny, y0 + block); y++)
+                        for (int64_t x = x0; x < std::min(nx, x0 + block); x++) {
+                            float &to = image[t.first + y * t.down + x * t.right];
+                            const float value = at[y * nx + x][l];
+                            to = l == 0 ? value : to + value;
+                        }
+        }
+    }
+};
+
+}  // namespace taskct

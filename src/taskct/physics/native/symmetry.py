@@ -1,0 +1,118 @@
+"""Views that are each other's mirror images or quarter turns: one set of rays serves four of them, each in its own turned image.
+
+A turn of a grid onto itself is coded in three bits: 1 exchanges y and x, then 2 reverses y, then 4 reverses x. The turned image
+is L[y, x] = f[turn(y, x)], so the rays of a view in L are those of the turned view in f.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from taskct.geometry import Grid, Poses
+
+# Four lanes to choose from: quarter turns; a quarter turn and mirrors (parallel rays, whose half turn is the same scan); the
+# mirrors of an oblong grid; the mirrors at the diagonals.
+LANES = ((0, 3, 6, 5), (0, 3, 4, 1), (0, 2, 4, 6), (0, 1, 7, 6))
+_MIRRORS = (0, 2, 4, 6)  # which an oblong grid has
+_SAME = 1e-7  # samples between rays that count as one
+_ENOUGH = 0.75  # of the lanes must be filled, or four views at a time do not pay
+
+
+@dataclass(frozen=True, eq=False)
+class Quads:
+    """Views by fours: `views` (Q, 4), the lead first and -1 where a lane is empty; `backwards` (Q, 4), whether the detector
+    of a view runs against its lead's; `turns` (4,), of the image in each lane."""
+
+    turns: tuple[int, ...]
+    views: np.ndarray
+    backwards: np.ndarray
+
+
+def quads(grid: Grid, poses: Poses) -> Quads | None:
+    """The views of a 2D scan by fours, or None where too few of them have twins."""
+    if grid.ndim != 2 or not _in_plane(poses):
+        return None
+    square = grid.shape[0] == grid.shape[1] and grid.spacing_mm[0] == grid.spacing_mm[1]
+    lanes = [four for four in LANES if square or set(four) <= set(_MIRRORS)]
+    twins = {turn: _twins(grid, poses, turn) for turn in sorted({t for four in lanes for t in four})}
+    order = _along_y_first(poses)
+    best = min((_by_fours(four, twins, order) for four in lanes), key=lambda q: len(q.views))
+    return best if (best.views >= 0).mean() >= _ENOUGH else None
+
+
+def turned(vectors: np.ndarray, turn: int) -> np.ndarray:
+    """Vectors (..., 2), y and x about the grid's centre, where `turn` takes them."""
+    vectors = vectors[..., ::-1] if turn & 1 else vectors
+    return vectors * np.array([-1.0 if turn & 2 else 1.0, -1.0 if turn & 4 else 1.0])
+
+
+def _in_plane(poses: Poses) -> bool:
+    given = (poses.detector_mm, poses.col_step_mm, poses.source_mm, poses.direction)
+    return all(a is None or not a[:, 0].any() for a in given)
+
+
+def _twins(grid: Grid, poses: Poses, turn: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each view the one that has its rays after `turn`, or -1; and whether that one's detector runs backwards."""
+    centre = np.asarray(grid.origin_mm) + (np.asarray(grid.shape) - 1) / 2 * np.asarray(grid.spacing_mm)
+    first = poses.direction if poses.source_mm is None else poses.source_mm
+    assert first is not None
+    about = 0.0 if poses.source_mm is None else centre
+    vectors = np.stack([first[:, 1:] - about, poses.detector_mm[:, 1:] - centre, poses.col_step_mm[:, 1:]], 1)
+    vectors = vectors / min(grid.spacing_mm)
+    there = turned(vectors, turn)
+    ahead = _find(_keys(poses, vectors), _keys(poses, there))
+    if poses.curved and poses.curved_offset_rad:
+        return ahead, np.zeros(len(ahead), dtype=bool)  # the arc's middle is not its detector's
+    there[:, 2] *= -1
+    back = _find(_keys(poses, vectors), _keys(poses, there))
+    return np.where(ahead >= 0, ahead, back), ahead < 0
+
+
+def _keys(poses: Poses, vectors: np.ndarray) -> np.ndarray:
+    """(V, 6) whole numbers, the same for the same rays; of parallel rays neither the sense nor the place along them counts."""
+    if poses.source_mm is not None:
+        found = vectors.reshape(len(vectors), -1)
+    else:
+        y, x = vectors[:, 0].T / np.linalg.norm(vectors[:, 0], axis=1)
+        normal = np.stack([-x, y], 1)
+        across = [(vectors[:, i] * normal).sum(1, keepdims=True) * normal for i in (1, 2)]
+        found = np.concatenate([np.stack([y * y - x * x, 2 * y * x], 1) * 1e3, *across], 1)
+    return np.floor(found / _SAME + 0.3183).astype(np.int64)  # round numbers fall well within a step
+
+
+def _find(known: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """The row of `known` that each row of `wanted` equals, or -1."""
+    mixed = np.random.default_rng(0).integers(1, 2**62, known.shape[1]) * 2 + 1
+    have, want = known @ mixed, wanted @ mixed  # whole numbers that wrap round
+    order = np.argsort(have, kind="stable")
+    at = order[np.minimum(np.searchsorted(have[order], want), len(order) - 1)]
+    return np.where((known[at] == wanted).all(1), at, -1)
+
+
+def _along_y_first(poses: Poses) -> np.ndarray:
+    """Views whose middle ray runs along y, then the others: leads of one kind meet the image's pixels in one order."""
+    ray = poses.direction if poses.source_mm is None else poses.detector_mm - poses.source_mm
+    assert ray is not None
+    return np.argsort(np.abs(ray[:, 1]) < np.abs(ray[:, 2]) * (1 - 1e-6), kind="stable")
+
+
+def _by_fours(four: Sequence[int], twins: dict[int, tuple[np.ndarray, np.ndarray]], order: np.ndarray) -> Quads:
+    views = np.stack([twins[turn][0] for turn in four], 1).tolist()
+    taken = [False] * len(views)
+    found, leads = [], []
+    for lead in order.tolist():
+        if taken[lead]:
+            continue
+        row = [lead]
+        for view in views[lead][1:]:
+            row.append(view if view >= 0 and not taken[view] and view not in row else -1)
+        for view in row:
+            if view >= 0:
+                taken[view] = True
+        found.append(row)
+        leads.append(lead)
+    backwards = np.stack([twins[turn][1] for turn in four], 1)[leads]
+    return Quads(tuple(four), np.array(found, dtype=np.int64), np.ascontiguousarray(backwards, dtype=np.uint8))

@@ -1,0 +1,89 @@
+"""Views by fours: what the lead sees of a turned image is what its twin sees of the image."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from taskct.geometry import Beam, ConeBeam, FanBeam, Grid, ParallelBeam
+from taskct.physics.backends.reference import ReferenceBackend
+from taskct.physics.native.symmetry import quads
+
+SQUARE, OBLONG = Grid((16, 16), 1.2), Grid((13, 18), (1.4, 0.9))
+FAN = {"cols": 24, "pixel_mm": 1.9, "source_iso_mm": 40.0, "source_detector_mm": 70.0}
+
+
+def turn(image: torch.Tensor, code: int) -> torch.Tensor:
+    """L[y, x] = f[turn(y, x)]: exchange y and x first, then reverse."""
+    axes = [axis for axis, bit in ((0, 2), (1, 4)) if code & bit]
+    image = image.flip(axes) if axes else image
+    return image.T if code & 1 else image
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    grid=st.sampled_from((SQUARE, OBLONG)),
+    kind=st.sampled_from(("parallel", "flat", "curved")),
+    views=st.sampled_from((4, 6, 8, 12, 16, 18)),
+    start_deg=st.sampled_from((0.0, 10.0, 45.0, -90.0, 22.5)),
+    offset=st.sampled_from((0.0, 0.37)),
+    arc=st.sampled_from((180.0, 360.0, -360.0)),
+)
+def test_a_lead_sees_of_the_turned_image_what_its_twin_sees(
+    grid: Grid, kind: str, views: int, start_deg: float, offset: float, arc: float
+) -> None:
+    beam: Beam
+    if kind == "parallel":
+        beam = ParallelBeam(views=views, cols=24, pixel_mm=1.1, start_deg=start_deg, col_offset_mm=offset, arc_deg=arc)
+    else:
+        beam = FanBeam(**FAN, views=views, start_deg=start_deg, col_offset_mm=offset, arc_deg=arc, curved=kind == "curved")
+    poses = beam.poses()
+    found = quads(grid, poses)
+    if found is None:
+        return
+    views_met = found.views[found.views >= 0]
+    assert sorted(views_met) == list(range(poses.views))  # each view once
+    image = torch.rand((1, *grid.shape), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    reference = ReferenceBackend(grid, poses)
+    p = reference.forward(image)[0, :, 0]
+    for lane, code in enumerate(found.turns):
+        seen = reference.forward(turn(image[0], code)[None])[0, :, 0]
+        for four, backwards in zip(found.views, found.backwards, strict=True):
+            if four[lane] < 0:
+                continue
+            twin = p[four[lane]].flip(0) if backwards[lane] else p[four[lane]]
+            assert (seen[four[0]] - twin).abs().max() <= 1e-6 * p.abs().max()
+
+
+@pytest.mark.parametrize(
+    ("grid", "beam", "lanes_filled"),
+    [
+        (SQUARE, ParallelBeam(views=16, cols=24, pixel_mm=1.1), 16 / 20),  # 0 and 90 degrees are their own mirror images
+        (SQUARE, ParallelBeam(views=16, cols=24, pixel_mm=1.1, col_offset_mm=0.2, arc_deg=360), 1),
+        (SQUARE, FanBeam(**FAN, views=16, col_offset_mm=0.2), 1),
+        (OBLONG, FanBeam(**FAN, views=16, start_deg=10), None),  # no two views are mirror images
+        (OBLONG, FanBeam(**FAN, views=12, start_deg=15), 1),
+        (SQUARE, FanBeam(**FAN, views=15), None),
+        (Grid((16, 16), 1.2, (0.0, -8.0)), FanBeam(**FAN, views=16), None),  # off the axis of rotation
+        (SQUARE, ParallelBeam(views=16, cols=24, pixel_mm=1.1, col_offset_mm=0.2), None),
+        (SQUARE, FanBeam(**FAN, views=16, col_offset_mm=0.2, curved=True), 1),
+    ],
+)
+def test_which_scans_have_twins(grid: Grid, beam: Beam, lanes_filled: float | None) -> None:
+    found = quads(grid, beam.poses())
+    assert (None if found is None else (found.views >= 0).mean()) == lanes_filled
+
+
+def test_a_volume_is_left_alone() -> None:
+    beam = ConeBeam(views=8, cols=9, rows=7, pixel_mm=2.0, row_mm=2.0, source_iso_mm=60.0, source_detector_mm=100.0)
+    assert quads(Grid((6, 8, 8), 1.0), beam.poses()) is None
+
+
+def test_many_views_are_sorted_in_whole_arrays() -> None:
+    found = quads(Grid((362, 362), 1.0), ParallelBeam(views=4000, cols=513, pixel_mm=1.0).poses())
+    assert found is not None
+    assert len(found.views) == 1001
+    assert np.array_equal(np.sort(found.views[found.views >= 0]), np.arange(4000))
