@@ -100,7 +100,7 @@ def test_updates_count_rays_times_planes_and_samples_times_views() -> None:
 
 
 def test_each_kind_of_case_has_counted_operations_and_the_quick_plan_has_each_kind() -> None:
-    assert operations(fan(8, 4, 12), "adjoint") is not None and operations(fan(8, 4, 12, curved=True), "fbp") is None
+    assert operations(fan(8, 4, 12), "adjoint", 8) is not None and operations(fan(8, 4, 12, curved=True), "fbp", 8) is None
     kinds = {case["kind"] for case in full_plan().cases.values()}
     assert kinds == {case["kind"] for case in quick_plan().cases.values()} == {"parallel", "fan", "fan curved", "cone"}
     assert full_plan().works == WORKS

@@ -39,6 +39,7 @@ levels = pytest.mark.parametrize("level", RUNS)
 SLICE = Grid((41, 50), (1.3, 0.9), (-25.0, -24.0))
 CENTRED = Grid((37, 50), (1.3, 0.9))  # its views may be each other's mirror images
 SQUARE = Grid((45, 45), 1.1)  # and quarter turns
+BLOCK = Grid((13, 21, 21), (1.7, 1.1, 1.1))
 VOLUME = Grid((13, 21, 26), (1.7, 1.1, 0.9), (-9.0, -13.0, -10.0))
 FAN = {"views": 11, "cols": 70, "source_iso_mm": 90.0, "source_detector_mm": 150.0, "start_deg": 20.0}
 CONE = {"views": 7, "cols": 35, "rows": 18, "pixel_mm": 1.9, "row_mm": 2.3, "source_iso_mm": 60.0, "source_detector_mm": 100.0}
@@ -105,7 +106,18 @@ def beams() -> dict[str, tuple[Grid, Beam]]:
         "fan flat, mirrored": FanBeam(**{**fan, "start_deg": 30.0}),
         "fan curved, mirrored": FanBeam(**{**fan, "start_deg": 30.0}, curved=True),
     }
-    every = [(SLICE, slices), (SQUARE, twins), (CENTRED, mirrors), (VOLUME, volumes)]
+    cone = {**CONE, "views": 8}
+    upright = {
+        "cone flat, four at a time": ConeBeam(**cone, col_offset_mm=0.7, row_offset_mm=1.0),
+        "cone curved, four at a time": ConeBeam(**cone, curved=True, col_offset_mm=0.7, row_offset_mm=-1.0),
+        "cone, fine rows, four at a time": ConeBeam(**{**cone, "rows": 90, "row_mm": 0.4}),
+        "cone, finest rows, four at a time": ConeBeam(**{**cone, "rows": 60, "row_mm": 0.1}),
+        "cone, coarse rows, four at a time": ConeBeam(**{**cone, "rows": 5, "row_mm": 9.0}),
+        "cone, one row, four at a time": ConeBeam(**{**cone, "rows": 1}),
+        "parallel 3D, four at a time": ParallelBeam(views=18, cols=41, rows=19, pixel_mm=0.9, row_mm=1.3),
+        "steep cone, four at a time": ConeBeam(**{**cone, "rows": 60}, row_offset_mm=40.0),
+    }
+    every = [(SLICE, slices), (SQUARE, twins), (CENTRED, mirrors), (VOLUME, volumes), (BLOCK, upright)]
     return {name: (grid, beam) for grid, beams in every for name, beam in beams.items()}
 
 
@@ -125,6 +137,12 @@ def inputs(backend: NativeBackend, which: str, *, seed: int = 0, images: int = 1
     shape = backend.grid.shape if from_image else (poses.views, poses.rows, poses.cols)
     x = torch.rand((images, *shape), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     return x - 0.5 if signed else x
+
+
+@pytest.mark.parametrize("beam", [name for name in BEAMS if "four at a time" in name or "mirrored" in name])
+def test_the_scans_that_should_be_projected_four_at_a_time_are(beam: str) -> None:
+    ours, _ = pair(beam, RUNS[0])
+    assert ours.quads is not None
 
 
 @levels

@@ -33,7 +33,7 @@ def turn(image: torch.Tensor, code: int) -> torch.Tensor:
     arc=st.sampled_from((180.0, 360.0, -360.0)),
 )
 def test_a_lead_sees_of_the_turned_image_what_its_twin_sees(
-    grid: Grid, kind: str, views: int, start_deg: float, offset: float, arc: float
+    *, grid: Grid, kind: str, views: int, start_deg: float, offset: float, arc: float
 ) -> None:
     beam: Beam
     if kind == "parallel":
@@ -77,9 +77,16 @@ def test_which_scans_have_twins(grid: Grid, beam: Beam, lanes_filled: float | No
     assert (None if found is None else (found.views >= 0).mean()) == lanes_filled
 
 
-def test_a_volume_is_left_alone() -> None:
-    beam = ConeBeam(views=8, cols=9, rows=7, pixel_mm=2.0, row_mm=2.0, source_iso_mm=60.0, source_detector_mm=100.0)
-    assert quads(Grid((6, 8, 8), 1.0), beam.poses()) is None
+CONE = {"cols": 9, "rows": 7, "pixel_mm": 2.0, "row_mm": 2.0, "source_iso_mm": 60.0, "source_detector_mm": 100.0}
+
+
+def test_a_circle_about_a_volume_has_twins_and_a_helix_has_none() -> None:
+    grid = Grid((6, 8, 8), 1.0, (4.0, -3.5, -3.5))
+    circle = quads(grid, ConeBeam(**CONE, views=8, col_offset_mm=0.2, row_offset_mm=0.3).poses())
+    assert circle is not None
+    assert circle.views.shape == (2, 4)
+    assert (circle.views >= 0).all()
+    assert quads(grid, ConeBeam(**CONE, views=16, arc_deg=720.0, pitch_mm=5.0).poses()) is None
 
 
 def test_many_views_are_sorted_in_whole_arrays() -> None:

@@ -202,7 +202,7 @@ def _row(name: str, work: str, *, peer: str, at: _Table, first: bool) -> Row:
     middle = [{key: median(t[key] for t in mine) for key in mine[0]} for mine in times]
     row: Row = {"case": name, "work": work, "threads": at.threads, "updates": updates(case, work), **middle[0]}
     row["updates_per_s"] = row["updates"] / max(row["cpu_s"], 1e-9)
-    counted = operations(case, work)
+    counted = operations(case, work, facts["lanes"])
     if facts["vector_operations_per_s"] and counted:
         needed_s = row["updates"] / facts["lanes"] * counted / facts["vector_operations_per_s"]
         row["limit"] = needed_s / max(row["cpu_s"], 1e-9)

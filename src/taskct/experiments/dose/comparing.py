@@ -55,7 +55,7 @@ def compare_arm(
         models = dict.fromkeys(strategies, own) | {BASE: reconstruct_of("unet", needed)}
         found = _compared(strategies, models, target, needed, settings, about.quality, reader)
     else:
-        learnt = {LEARNED: strategy, **_along(strategy)}
+        learnt: dict[str, Strategy] = {LEARNED: strategy, **_along(strategy)}
         alone = _compared(learnt, dict.fromkeys(learnt, smooth_fbp), target, needed, settings, about.quality, reader)
         rivals = read_comparisons(needed[rivals_name(about.quality, reader)])[1]
         found = [_beside(r, c) for r, c in zip(rivals, alone, strict=True)]

@@ -28,8 +28,8 @@ class NativeBackend:
         self.grid, self.poses, self.kernels = grid, poses, kernels
         self.reason = f"{kernels.level} kernels: {kernels.reason}"
         self._p_shape = (poses.views, poses.rows, poses.cols)
-        self._quads = quads(grid, poses)
-        self._geometry = _geometry(grid, poses, self._quads)
+        self.quads = quads(grid, poses)
+        self._geometry = _geometry(grid, poses, self.quads)
 
     def forward(self, mu: Tensor) -> Tensor:
         """Line integrals: (N, *grid.shape) -> (N, V, R, C)."""

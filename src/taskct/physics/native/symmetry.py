@@ -1,7 +1,7 @@
-"""Views that are each other's mirror images or quarter turns: one set of rays serves four of them, each in its own turned image.
+"""Views that are each other's mirror images or quarter turns: one set of rays serves four, each in its own turned image.
 
-A turn of a grid onto itself is coded in three bits: 1 exchanges y and x, then 2 reverses y, then 4 reverses x. The turned image
-is L[y, x] = f[turn(y, x)], so the rays of a view in L are those of the turned view in f.
+A turn of a grid onto itself is coded in three bits: 1 exchanges y and x, then 2 reverses y, then 4 reverses x. The turned
+image is L[y, x] = f[turn(y, x)], so the rays of a view in L are those of the turned view in f.
 """
 
 from __future__ import annotations
@@ -32,10 +32,14 @@ class Quads:
 
 
 def quads(grid: Grid, poses: Poses) -> Quads | None:
-    """The views of a 2D scan by fours, or None where too few of them have twins."""
-    if grid.ndim != 2 or not _in_plane(poses):
+    """The views of a scan by fours, or None where too few of them have twins.
+
+    Turns are those of the (y, x) plane; in three dimensions the detector's rows have to step along z.
+    """
+    if not _upright(poses):
         return None
-    square = grid.shape[0] == grid.shape[1] and grid.spacing_mm[0] == grid.spacing_mm[1]
+    (ny, nx), (dy, dx) = grid.shape[-2:], grid.spacing_mm[-2:]
+    square = ny == nx and dy == dx
     lanes = [four for four in LANES if square or set(four) <= set(_MIRRORS)]
     twins = {turn: _twins(grid, poses, turn) for turn in sorted({t for four in lanes for t in four})}
     order = _along_y_first(poses)
@@ -49,30 +53,34 @@ def turned(vectors: np.ndarray, turn: int) -> np.ndarray:
     return vectors * np.array([-1.0 if turn & 2 else 1.0, -1.0 if turn & 4 else 1.0])
 
 
-def _in_plane(poses: Poses) -> bool:
-    given = (poses.detector_mm, poses.col_step_mm, poses.source_mm, poses.direction)
-    return all(a is None or not a[:, 0].any() for a in given)
+def _upright(poses: Poses) -> bool:
+    """Whether columns, and parallel rays, lie in planes of constant z, and rows step along z."""
+    flat = poses.col_step_mm[:, 0] if poses.direction is None else np.stack([poses.col_step_mm[:, 0], poses.direction[:, 0]])
+    return not flat.any() and not poses.row_step_mm[:, 1:].any()
 
 
 def _twins(grid: Grid, poses: Poses, turn: int) -> tuple[np.ndarray, np.ndarray]:
     """For each view the one that has its rays after `turn`, or -1; and whether that one's detector runs backwards."""
-    centre = np.asarray(grid.origin_mm) + (np.asarray(grid.shape) - 1) / 2 * np.asarray(grid.spacing_mm)
+    origin, shape, spacing = (np.asarray(a[-2:]) for a in (grid.origin_mm, grid.shape, grid.spacing_mm))
+    centre = origin + (shape - 1) / 2 * spacing
     first = poses.direction if poses.source_mm is None else poses.source_mm
     assert first is not None
     about = 0.0 if poses.source_mm is None else centre
     vectors = np.stack([first[:, 1:] - about, poses.detector_mm[:, 1:] - centre, poses.col_step_mm[:, 1:]], 1)
-    vectors = vectors / min(grid.spacing_mm)
+    vectors = vectors / min(spacing)
+    heights = np.stack([first[:, 0], poses.detector_mm[:, 0], poses.row_step_mm[:, 0]], 1) / min(spacing)
     there = turned(vectors, turn)
-    ahead = _find(_keys(poses, vectors), _keys(poses, there))
+    known = _keys(poses, vectors, heights)
+    ahead = _find(known, _keys(poses, there, heights))
     if poses.curved and poses.curved_offset_rad:
         return ahead, np.zeros(len(ahead), dtype=bool)  # the arc's middle is not its detector's
     there[:, 2] *= -1
-    back = _find(_keys(poses, vectors), _keys(poses, there))
+    back = _find(known, _keys(poses, there, heights))
     return np.where(ahead >= 0, ahead, back), ahead < 0
 
 
-def _keys(poses: Poses, vectors: np.ndarray) -> np.ndarray:
-    """(V, 6) whole numbers, the same for the same rays; of parallel rays neither the sense nor the place along them counts."""
+def _keys(poses: Poses, vectors: np.ndarray, heights: np.ndarray) -> np.ndarray:
+    """(V, 9) whole numbers, the same for the same rays; of parallel rays neither the sense nor the place along them counts."""
     if poses.source_mm is not None:
         found = vectors.reshape(len(vectors), -1)
     else:
@@ -80,6 +88,7 @@ def _keys(poses: Poses, vectors: np.ndarray) -> np.ndarray:
         normal = np.stack([-x, y], 1)
         across = [(vectors[:, i] * normal).sum(1, keepdims=True) * normal for i in (1, 2)]
         found = np.concatenate([np.stack([y * y - x * x, 2 * y * x], 1) * 1e3, *across], 1)
+    found = np.concatenate([found, heights], 1)
     return np.floor(found / _SAME + 0.3183).astype(np.int64)  # round numbers fall well within a step
 
 

@@ -32,14 +32,16 @@ void forward(const Geometry &g, int threads, int64_t images, const float *mu, fl
         return few(images, together(g), mu, voxels(g), p, pixels(g),
                    [&](int64_t n, const float *from, float *to) { forward2d(g, threads, n, from, to); });
     each(images, mu, voxels(g), p, pixels(g), [&](const float *from, float *to) {
-        if (!forward3d(g, threads, from, to)) forward_general(g, threads, from, to);
+        if (!forward3d_quads(g, threads, from, to) && !forward3d(g, threads, from, to))
+            forward_general(g, threads, from, to);
     });
 }
 
 void adjoint(const Geometry &g, int threads, int64_t images, const float *p, float *mu) {
     each(images, p, pixels(g), mu, voxels(g), [&](const float *from, float *to) {
         if (g.dim == 2) return adjoint2d(g, threads, from, to);
-        if (!adjoint3d(g, threads, from, to)) adjoint_general(g, threads, from, to);
+        if (!adjoint3d_quads(g, threads, from, to) && !adjoint3d(g, threads, from, to))
+            adjoint_general(g, threads, from, to);
     });
 }
 

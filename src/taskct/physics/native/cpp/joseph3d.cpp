@@ -2,7 +2,7 @@
 //
 // Forward: threads own detector columns. Adjoint: threads own planes of the main axis and add whole z columns to them.
 #include "maps.h"
-#include "upright.h"
+#include "paths3d.h"
 
 namespace taskct {
 namespace {
@@ -11,65 +11,20 @@ constexpr int kPlanes = 8;         // interpolated z columns kept in the first-l
 constexpr int64_t kColumns = 32;   // detector columns of one piece of work
 constexpr int64_t kViews = 32;     // views whose columns are transposed at a time
 
-// The planes in which a path first + step * r lies in (-1, size).
-void clip(double first, double step, int64_t size, int64_t &begin, int64_t &end) {
-    if (std::fabs(step) < 1e-12) {
-        if (first <= -1 || first >= size) end = begin;
-        return;
-    }
-    double a = (-1 - first) / step, b = (size - first) / step;
-    if (a > b) std::swap(a, b);
-    begin = std::max(begin, int64_t(std::max(-1e9, std::min(1e9, std::floor(a)))));
-    end = std::min(end, int64_t(std::max(-1e9, std::min(1e9, std::ceil(b) + 1))));
-}
-
-// Rows (a range, rounded outwards) whose position lies in (-1, size), widened into begin..end.
-void widen(Line line, int64_t size, double &begin, double &end) {
-    if (std::fabs(line.step) < 1e-9) {
-        begin = -1e9;
-        end = 1e9;
-        return;
-    }
-    const double a = (-1 - line.start) / line.step, b = (size - line.start) / line.step;
-    begin = std::min(begin, std::floor(std::min(a, b)));
-    end = std::max(end, std::ceil(std::max(a, b)) + 1);
-}
-
-// The z columns on both sides of a path in one plane; beyond the grid a column of zeros.
-struct Neighbours {
-    int64_t low;
-    float part;
-    Neighbours(double first, double step, int64_t plane) {
-        const double x = first + step * plane, whole = std::floor(x);
-        low = int64_t(whole);
-        part = float(x - whole);
-    }
-};
-
 void forward_column(const Columns3d &volume, const UprightView &view, int64_t j, int64_t rows, float *buffers,
                     const float *zeros, float *sums) {
     const bool along_y = view.axis[j] == 1;
     const int64_t planes = along_y ? volume.size_y : volume.size_x, others = along_y ? volume.size_x : volume.size_y;
-    const int64_t room = volume.stride + 2 * kMargin, whole_rows = (rows + W - 1) / W * W;
+    const int64_t room = volume.stride + 2 * kMargin;
     int64_t begin = 0, end = planes;
     clip(view.first[j], view.step[j], others, begin, end);
     for (int64_t r0 = begin; r0 < end; r0 += kPlanes) {
         const int n = int(std::min<int64_t>(kPlanes, end - r0));
         Line lines[kPlanes];
         const float *tables[kPlanes];
-        double row0 = 1e9, row1 = -1e9, z0 = 1e9, z1 = -1e9;
-        for (int m : {0, n - 1}) {  // everything is monotone from the first to the last plane
-            const Line line = view.line(j, double(r0 + m));
-            const double last = line.start + line.step * (rows - 1);
-            widen(line, volume.size_z, row0, row1);
-            z0 = std::min({z0, line.start, last});
-            z1 = std::max({z1, line.start, last});
-        }
-        if (z1 <= -1 || z0 >= volume.size_z) continue;
-        const int64_t b0 = int64_t(std::max(0.0, row0)) / W * W;
-        const int64_t b1 = std::min<int64_t>(whole_rows, (int64_t(std::max(0.0, std::min(1e9, row1))) + W - 1) / W * W);
-        const int64_t from = int64_t(std::max(0.0, z0 - 1)) / W * W;
-        const int64_t to = std::min<int64_t>(volume.stride, (int64_t(std::max(0.0, std::min(1e9, z1 + 3))) + W - 1) / W * W);
+        const RowRange range(view, j, r0, r0 + n - 1, rows, volume.size_z);
+        if (range.empty) continue;
+        const int64_t b0 = range.begin, b1 = range.end, from = range.from, to = std::min(volume.stride, range.to);
         for (int m = 0; m < n; m++) {
             lines[m] = view.line(j, double(r0 + m));
             const Neighbours at(view.first[j], view.step[j], r0 + m);

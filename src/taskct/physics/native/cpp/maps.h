@@ -37,6 +37,8 @@ void backproject_adjoint2d(const Geometry &g, int threads, int64_t images, const
 
 // Three dimensions, float, for one image. They return false, having done nothing, when the scanner is not upright (upright.h).
 bool forward3d(const Geometry &g, int threads, const float *mu, float *p);
+bool forward3d_quads(const Geometry &g, int threads, const float *mu, float *p);
+bool adjoint3d_quads(const Geometry &g, int threads, const float *p, float *mu);
 bool adjoint3d(const Geometry &g, int threads, const float *p, float *mu);
 bool backproject3d(const Geometry &g, int threads, const float *q, float *mu);
 bool backproject_adjoint3d(const Geometry &g, int threads, const float *mu, float *q);

@@ -28,6 +28,7 @@ inline Pair load_pair(const float *p) {
     return a;
 }
 inline void store_four(float *p, Four a) { std::memcpy(p, &a, sizeof a); }
+inline void store_pair(float *p, Pair a) { std::memcpy(p, &a, sizeof a); }
 inline Four both(Pair a) {  // the sum of the two places
     return __builtin_shufflevector(a, a, 0, 1, 2, 3) + __builtin_shufflevector(a, a, 4, 5, 6, 7);
 }

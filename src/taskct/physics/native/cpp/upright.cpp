@@ -28,16 +28,17 @@ bool rows_along_z(const Geometry &g) {
     return true;
 }
 
-std::unique_ptr<std::vector<UprightView>> upright_views(const Geometry &g, int threads) {
+std::unique_ptr<std::vector<UprightView>> upright_views(const Geometry &g, int threads, bool leads) {
     if (!rows_along_z(g)) return nullptr;
-    auto views = std::make_unique<std::vector<UprightView>>(g.views);
+    const int64_t count = leads ? g.quads : g.views;
+    auto views = std::make_unique<std::vector<UprightView>>(count);
     int64_t steep = 0;
 #pragma omp parallel num_threads(threads) reduction(+ : steep)
     {
         FanTable table;
 #pragma omp for schedule(static)
-        for (int64_t v = 0; v < g.views; v++) {
-            const View view(g, v, table);
+        for (int64_t v = 0; v < count; v++) {
+            const View view(g, leads ? g.quad_views[4 * v] : v, table);
             UprightView &u = (*views)[v];
             u.fill(g, view);
             for (auto *a : {&u.z, &u.z_step, &u.row, &u.row_step, &u.rise, &u.rise_row}) a->resize(g.cols);

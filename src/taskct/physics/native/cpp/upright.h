@@ -23,8 +23,8 @@ struct UprightView : Columns {
     }
 };
 
-// All views, or nothing when the scanner is not upright.
-std::unique_ptr<std::vector<UprightView>> upright_views(const Geometry &g, int threads);
+// All views, or the leads of all quads (quads.h); nothing when the scanner is not upright.
+std::unique_ptr<std::vector<UprightView>> upright_views(const Geometry &g, int threads, bool leads = false);
 
 // True when the detector rows step along z, which is all that voxel-driven back-projection asks for.
 bool rows_along_z(const Geometry &g);
