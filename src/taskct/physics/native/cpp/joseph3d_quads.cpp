@@ -10,9 +10,9 @@ namespace {
 
 // A piece of work: some detector columns of a few quads. Their paths lie close together, so that a band of planes is in the
 // second-level cache for all of them; as many as their sums leave room for.
-constexpr int kMostPlanes = 4;
+constexpr int kMostPlanes = 8;
 constexpr int64_t kPlaneBytes = 24 << 10;  // of z columns that are interpolated at a time
-constexpr int64_t kColumns = 8, kMostTogether = 8, kSumBytes = 256 << 10;
+constexpr int64_t kColumns = 16, kMostTogether = 8, kSumBytes = 512 << 10;
 constexpr int64_t kPad = 8;                // zeros beside a line
 
 // Where four lanes of a line are read: for each of n positions an index, its first sample, and weights (quads.h).
@@ -42,7 +42,8 @@ class Piece {
 public:
     Piece(const QuadColumns &volume, int64_t rows)
         : volume_(volume), rows_(rows), whole_rows_((rows + W - 1) / W * W), room_((volume.stride / kLanes + 2 * kPad) * kLanes),
-          buffers_(kMostPlanes * room_), zeros_(volume.stride), sums_(whole_rows_ * together(rows) * kColumns * kLanes) {}
+          column_((whole_rows_ + 4) * kLanes),  // off the powers of two, whose cache lines meet
+          buffers_(kMostPlanes * room_), zeros_(volume.stride), sums_(together(rows) * kColumns * column_), weights_(rows) {}
 
     static int64_t together(int64_t rows) {
         return std::clamp<int64_t>(kSumBytes / (kColumns * rows * kLanes * 4), 1, kMostTogether);
@@ -65,9 +66,32 @@ public:
                     if (begin < end) add_planes(view, j, begin, int(end - begin), sums(q, j - j0));
                 }
     }
-    float *sums(int64_t quad, int64_t column) { return &sums_[(quad * kColumns + column) * whole_rows_ * kLanes]; }
+    // Weighs the sums of a quad and hands them to its views.
+    void put(const Geometry &g, const UprightView &lead, int64_t place, int64_t quad, int64_t j0, int64_t j1, float *p) {
+        const int64_t n = j1 - j0;
+        for (int64_t j = 0; j < n; j++) {
+            float *sum = sums(place, j);
+            lead.weights(j0 + j, rows_, weights_.data());
+            for (int64_t i = 0; i < rows_; i++) store_four(sum + i * kLanes, load_four(sum + i * kLanes) * weights_[i]);
+        }
+        for (int64_t i = 0; i < rows_; i++) {
+            float lanes[kLanes][kColumns];
+            for (int64_t j = 0; j < n; j++) {
+                const Four four = load_four(sums(place, j) + i * kLanes);
+                for (int l = 0; l < kLanes; l++) lanes[l][j] = four[l];
+            }
+            for (int l = 0; l < kLanes; l++) {
+                const int64_t view = g.quad_views[quad * kLanes + l];
+                if (view < 0) continue;
+                float *to = p + (view * g.rows + i) * g.cols;
+                if (g.quad_backwards[quad * kLanes + l]) std::reverse_copy(lanes[l], lanes[l] + n, to + g.cols - j1);
+                else std::copy(lanes[l], lanes[l] + n, to + j0);
+            }
+        }
+    }
 
 private:
+    float *sums(int64_t quad, int64_t column) { return &sums_[(quad * kColumns + column) * column_]; }
     void add_planes(const UprightView &view, int64_t j, int64_t r0, int n, float *sums) {
         const RowRange range(view, j, r0, r0 + n - 1, rows_, volume_.size_z);
         if (range.empty) return;
@@ -103,8 +127,8 @@ private:
     }
 
     const QuadColumns &volume_;
-    const int64_t rows_, whole_rows_, room_;
-    Buffer<float> buffers_, zeros_, sums_;
+    const int64_t rows_, whole_rows_, room_, column_;
+    Buffer<float> buffers_, zeros_, sums_, weights_;
     Reads reads_[kMostPlanes];
 };
 
@@ -126,9 +150,14 @@ struct QuadDetector {
                 for (int64_t j = 0; j < cols; j++) {
                     float *to = &values[(place * cols + j) * stride + kPad * kLanes + l];
                     const float *from = p + view * rows * cols + (backwards ? cols - 1 - j : j);
-                    for (int64_t i = i0; i < std::min(rows, i0 + block); i++)
-                        to[i * kLanes] = view < 0 ? 0.0f : from[i * cols] * lead.weight(j, i);
+                    for (int64_t i = i0; i < std::min(rows, i0 + block); i++) to[i * kLanes] = view < 0 ? 0.0f : from[i * cols];
                 }
+        }
+        Buffer<float> weights(rows);
+        for (int64_t j = 0; j < cols; j++) {
+            float *to = &values[(place * cols + j) * stride + kPad * kLanes];
+            lead.weights(j, rows, weights.data());
+            for (int64_t i = 0; i < rows; i++) store_four(to + i * kLanes, load_four(to + i * kLanes) * weights[i]);
         }
     }
 };
@@ -223,19 +252,7 @@ bool forward3d_quads(const Geometry &g, int threads, const float *mu, float *p) 
             const int64_t q0 = n / pieces * together, quads = std::min(together, g.quads - q0);
             const int64_t j0 = n % pieces * kColumns, j1 = std::min(g.cols, j0 + kColumns);
             piece.add(&(*leads)[q0], quads, j0, j1);
-            for (int64_t q = 0; q < quads; q++)
-                for (int64_t i = 0; i < g.rows; i++) {
-                    float weights[kColumns];
-                    for (int64_t j = j0; j < j1; j++) weights[j - j0] = (*leads)[q0 + q].weight(j, i);
-                    for (int l = 0; l < kLanes; l++) {
-                        const int64_t view = g.quad_views[(q0 + q) * kLanes + l];
-                        if (view < 0) continue;
-                        float *to = p + (view * g.rows + i) * g.cols;
-                        const bool backwards = g.quad_backwards[(q0 + q) * kLanes + l];
-                        for (int64_t j = j0; j < j1; j++)
-                            to[backwards ? g.cols - 1 - j : j] = piece.sums(q, j - j0)[i * kLanes + l] * weights[j - j0];
-                    }
-                }
+            for (int64_t q = 0; q < quads; q++) piece.put(g, (*leads)[q0 + q], q, q0 + q, j0, j1, p);
         }
     }
     return true;

@@ -6,7 +6,7 @@
 
 namespace taskct {
 
-constexpr int64_t kMostQuadBytes = int64_t(5) << 29;  // 2.5 GiB: larger volumes are projected view by view
+constexpr int64_t kMostQuadBytes = int64_t(1) << 30;  // larger volumes are projected view by view
 
 inline bool by_fours(const Geometry &g) {
     return g.quads && 4 * kLanes * g.shape[0] * g.shape[1] * g.shape[2] <= kMostQuadBytes;

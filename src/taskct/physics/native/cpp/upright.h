@@ -21,6 +21,13 @@ struct UprightView : Columns {
         const double up = rise[j] + i * rise_row[j];
         return float(std::sqrt(length[j] * length[j] + up * up) / std::fabs(reach[j]));
     }
+    void weights(int64_t j, int64_t rows, float *to) const {  // of all rows
+        const double square = length[j] * length[j], per = 1 / std::fabs(reach[j]), rise0 = rise[j], each = rise_row[j];
+        for (int32_t i = 0; i < int32_t(rows); i++) {
+            const double up = rise0 + i * each;
+            to[i] = float(std::sqrt(square + up * up) * per);
+        }
+    }
 };
 
 // All views, or the leads of all quads (quads.h); nothing when the scanner is not upright.
