@@ -191,8 +191,8 @@ void spread(const float *values, int64_t count, Line line, int64_t begin, int64_
             add<pairs>(sum, values, reads.at + b * W, reads.weights + b * pairs * 2 * W);
             const int64_t z = (z0 + b * W) * kLanes;
             for (int l = 0; l < W; l += 2) {  // two places are one vector
-                const Pair two = __builtin_shufflevector(sum[l], sum[l + 1], 0, 1, 2, 3, 8, 9, 10, 11) +
-                                 __builtin_shufflevector(sum[l], sum[l + 1], 4, 5, 6, 7, 12, 13, 14, 15);
+                const Pair two = TASKCT_SHUFFLE(sum[l], sum[l + 1], 0, 1, 2, 3, 8, 9, 10, 11) +
+                                 TASKCT_SHUFFLE(sum[l], sum[l + 1], 4, 5, 6, 7, 12, 13, 14, 15);
                 float *a = first + z + l * kLanes, *c = second + z + l * kLanes;
                 store_pair(a, load_pair(a) + first_weight * two);
                 store_pair(c, load_pair(c) + second_weight * two);

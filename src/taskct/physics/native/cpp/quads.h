@@ -27,26 +27,40 @@ inline Pair load_pair(const float *p) {
     std::memcpy(&a, p, sizeof a);
     return a;
 }
+// Elements of a and, from the vector's length on, of b: GCC before 12 has a name of its own for it.
+#if defined(__clang__)
+#define TASKCT_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+typedef int32_t PairIndex __attribute__((vector_size(8 * kLanes)));
+#define TASKCT_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, PairIndex{__VA_ARGS__})
+#endif
+// Elements 4 n .. 4 n + 3 of a vector.
+template <int n, class V> inline Four quarter(V a) {
+    Four b;
+    std::memcpy(&b, reinterpret_cast<const char *>(&a) + n * sizeof b, sizeof b);
+    return b;
+}
+
 inline void store_four(float *p, Four a) { std::memcpy(p, &a, sizeof a); }
 inline void store_pair(float *p, Pair a) { std::memcpy(p, &a, sizeof a); }
 inline Four both(Pair a) {  // the sum of the two places
-    return __builtin_shufflevector(a, a, 0, 1, 2, 3) + __builtin_shufflevector(a, a, 4, 5, 6, 7);
+    return quarter<0>(a) + quarter<1>(a);
 }
 
 // Weights of W low and W high neighbours, as `add` reads them: four of the low ones, then the four beside these.
 inline void store_weights(float *to, F low, F high) {
 #if defined(__AVX512F__) && defined(__AVX512DQ__)
-    store_four(to, __builtin_shufflevector(low, low, 0, 1, 2, 3));
-    store_four(to + 4, __builtin_shufflevector(high, high, 0, 1, 2, 3));
-    store_four(to + 8, __builtin_shufflevector(low, low, 4, 5, 6, 7));
-    store_four(to + 12, __builtin_shufflevector(high, high, 4, 5, 6, 7));
-    store_four(to + 16, __builtin_shufflevector(low, low, 8, 9, 10, 11));
-    store_four(to + 20, __builtin_shufflevector(high, high, 8, 9, 10, 11));
-    store_four(to + 24, __builtin_shufflevector(low, low, 12, 13, 14, 15));
-    store_four(to + 28, __builtin_shufflevector(high, high, 12, 13, 14, 15));
+    store_four(to, quarter<0>(low));
+    store_four(to + 4, quarter<0>(high));
+    store_four(to + 8, quarter<1>(low));
+    store_four(to + 12, quarter<1>(high));
+    store_four(to + 16, quarter<2>(low));
+    store_four(to + 20, quarter<2>(high));
+    store_four(to + 24, quarter<3>(low));
+    store_four(to + 28, quarter<3>(high));
 #elif defined(__AVX2__)
-    store(to, __builtin_shufflevector(low, high, 0, 1, 2, 3, 8, 9, 10, 11));
-    store(to + 8, __builtin_shufflevector(low, high, 4, 5, 6, 7, 12, 13, 14, 15));
+    store(to, TASKCT_SHUFFLE(low, high, 0, 1, 2, 3, 8, 9, 10, 11));
+    store(to + 8, TASKCT_SHUFFLE(low, high, 4, 5, 6, 7, 12, 13, 14, 15));
 #else
     store(to, low);
     store(to + 4, high);
@@ -66,10 +80,10 @@ template <int pairs> inline void add(Pair *sum, const float *p, const int32_t *a
         for (int pair = 0; pair < pairs; pair++) {
             const Pair w = load_pair(weights + 2 * (pair * W + n));
             const float *samples = p + 2 * pair * kLanes;
-            sum[n] += load_pair(samples + i[0]) * __builtin_shufflevector(w, w, 0, 0, 0, 0, 4, 4, 4, 4);
-            sum[n + 1] += load_pair(samples + i[1]) * __builtin_shufflevector(w, w, 1, 1, 1, 1, 5, 5, 5, 5);
-            sum[n + 2] += load_pair(samples + i[2]) * __builtin_shufflevector(w, w, 2, 2, 2, 2, 6, 6, 6, 6);
-            sum[n + 3] += load_pair(samples + i[3]) * __builtin_shufflevector(w, w, 3, 3, 3, 3, 7, 7, 7, 7);
+            sum[n] += load_pair(samples + i[0]) * TASKCT_SHUFFLE(w, w, 0, 0, 0, 0, 4, 4, 4, 4);
+            sum[n + 1] += load_pair(samples + i[1]) * TASKCT_SHUFFLE(w, w, 1, 1, 1, 1, 5, 5, 5, 5);
+            sum[n + 2] += load_pair(samples + i[2]) * TASKCT_SHUFFLE(w, w, 2, 2, 2, 2, 6, 6, 6, 6);
+            sum[n + 3] += load_pair(samples + i[3]) * TASKCT_SHUFFLE(w, w, 3, 3, 3, 3, 7, 7, 7, 7);
         }
     }
 }
