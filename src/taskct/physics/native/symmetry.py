@@ -18,6 +18,7 @@ from taskct.geometry import Grid, Poses
 LANES = ((0, 3, 6, 5), (0, 3, 4, 1), (0, 2, 4, 6), (0, 1, 7, 6))
 _MIRRORS = (0, 2, 4, 6)  # which an oblong grid has
 _SAME = 1e-7  # samples between rays that count as one
+_FAR = 1e9  # samples; positions beyond are not told apart to _SAME
 _ENOUGH = 0.75  # of the lanes must be filled, or four views at a time do not pay
 
 
@@ -39,7 +40,7 @@ def quads(grid: Grid, poses: Poses) -> Quads | None:
     if not _upright(poses):
         return None
     (ny, nx), (dy, dx) = grid.shape[-2:], grid.spacing_mm[-2:]
-    square = ny == nx and dy == dx
+    square = ny == nx and dy == dx and not (grid.ndim == 3 and _meets_a_diagonal(poses))
     lanes = [four for four in LANES if square or set(four) <= set(_MIRRORS)]
     twins = {turn: _twins(grid, poses, turn) for turn in sorted({t for four in lanes for t in four})}
     order = _along_y_first(poses)
@@ -59,6 +60,24 @@ def _upright(poses: Poses) -> bool:
     return not flat.any() and not poses.row_step_mm[:, 1:].any()
 
 
+def _meets_a_diagonal(poses: Poses) -> bool:
+    """Whether a divergent ray lies on a diagonal of (y, x): there y is the main axis, and where y and x are exchanged it is x;
+    the two sums differ where the ray rises."""
+    if poses.source_mm is None:
+        return False
+    middle = (poses.detector_mm - poses.source_mm)[:, None, 1:]
+    j = np.arange(poses.cols)[None, :, None] - (poses.cols - 1) / 2
+    step = np.linalg.norm(poses.col_step_mm, axis=1)[:, None, None]
+    if poses.curved:
+        radius = np.linalg.norm(middle, axis=2, keepdims=True)
+        gamma = poses.curved_offset_rad + j * step / radius
+        rays = np.cos(gamma) * middle / radius + np.sin(gamma) * (poses.col_step_mm[:, None, 1:] / step)
+    else:
+        rays = middle + j * poses.col_step_mm[:, None, 1:]
+    y, x = np.abs(rays[..., 0]), np.abs(rays[..., 1])
+    return bool((np.abs(y - x) <= 1e-7 * np.maximum(y, x)).any())
+
+
 def _twins(grid: Grid, poses: Poses, turn: int) -> tuple[np.ndarray, np.ndarray]:
     """For each view the one that has its rays after `turn`, or -1; and whether that one's detector runs backwards."""
     origin, shape, spacing = (np.asarray(a[-2:]) for a in (grid.origin_mm, grid.shape, grid.spacing_mm))
@@ -66,9 +85,13 @@ def _twins(grid: Grid, poses: Poses, turn: int) -> tuple[np.ndarray, np.ndarray]
     first = poses.direction if poses.source_mm is None else poses.source_mm
     assert first is not None
     about = 0.0 if poses.source_mm is None else centre
-    vectors = np.stack([first[:, 1:] - about, poses.detector_mm[:, 1:] - centre, poses.col_step_mm[:, 1:]], 1)
-    vectors = vectors / min(spacing)
-    heights = np.stack([first[:, 0], poses.detector_mm[:, 0], poses.row_step_mm[:, 0]], 1) / min(spacing)
+    half = poses.cols / 2, poses.rows / 2  # steps count as often as they lead to the last pixel
+    vectors = np.stack([first[:, 1:] - about, poses.detector_mm[:, 1:] - centre, half[0] * poses.col_step_mm[:, 1:]], 1)
+    heights = np.stack([first[:, 0], poses.detector_mm[:, 0], half[1] * poses.row_step_mm[:, 0]], 1)
+    per = _magnified(poses, centre) / min(grid.spacing_mm)
+    vectors, heights = vectors * per, heights * per
+    if max(np.abs(vectors).max(), np.abs(heights).max()) > _FAR:
+        return np.full(poses.views, -1), np.zeros(poses.views, dtype=bool)
     there = turned(vectors, turn)
     known = _keys(poses, vectors, heights)
     ahead = _find(known, _keys(poses, there, heights))
@@ -77,6 +100,15 @@ def _twins(grid: Grid, poses: Poses, turn: int) -> tuple[np.ndarray, np.ndarray]
     there[:, 2] *= -1
     back = _find(known, _keys(poses, there, heights))
     return np.where(ahead >= 0, ahead, back), ahead < 0
+
+
+def _magnified(poses: Poses, centre: np.ndarray) -> float:
+    """How much farther apart rays get at the image than at the detector, at most; 1 or more."""
+    if poses.source_mm is None:
+        return 1.0
+    to_detector = np.linalg.norm(poses.detector_mm - poses.source_mm, axis=1)
+    to_image = np.linalg.norm(poses.source_mm[:, 1:] - centre, axis=1)
+    return max(1.0, float((to_image / to_detector).max()))
 
 
 def _keys(poses: Poses, vectors: np.ndarray, heights: np.ndarray) -> np.ndarray:

@@ -372,7 +372,7 @@ template <class Value> void adjoint(const Geometry &g, int threads, const float 
 }  // namespace
 
 void adjoint2d(const Geometry &g, int threads, const float *p, float *mu) {
-    if (g.quads) return adjoint<Four>(g, threads, p, mu);
+    if (by_fours(g)) return adjoint<Four>(g, threads, p, mu);
     return adjoint<float>(g, threads, p, mu);
 }
 

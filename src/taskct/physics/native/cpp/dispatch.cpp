@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "maps.h"
+#include "quads.h"
 
 namespace taskct {
 namespace {
@@ -25,7 +26,7 @@ void few(int64_t images, int64_t most, const T *from, int64_t from_size, T *to, 
 }  // namespace
 
 void forward(const Geometry &g, int threads, int64_t images, const float *mu, float *p) {
-    if (g.dim == 2 && g.quads)
+    if (g.dim == 2 && by_fours(g))
         return each(images, mu, voxels(g), p, pixels(g),
                     [&](const float *from, float *to) { forward2d_quads(g, threads, from, to); });
     if (g.dim == 2)

@@ -129,7 +129,7 @@ private:
     const QuadColumns &volume_;
     const int64_t rows_, whole_rows_, room_, column_;
     Buffer<float> buffers_, zeros_, sums_, weights_;
-    Reads reads_[kMostPlanes];
+    Buffer<Reads> reads_{kMostPlanes};
 };
 
 // Detector columns of some quads, [quad][column][row][lane], weighted, with zeros around the rows.
@@ -149,7 +149,7 @@ struct QuadDetector {
             for (int64_t i0 = 0; i0 < rows; i0 += block)
                 for (int64_t j = 0; j < cols; j++) {
                     float *to = &values[(place * cols + j) * stride + kPad * kLanes + l];
-                    const float *from = p + view * rows * cols + (backwards ? cols - 1 - j : j);
+                    const float *from = p + std::max<int64_t>(view, 0) * rows * cols + (backwards ? cols - 1 - j : j);
                     for (int64_t i = i0; i < std::min(rows, i0 + block); i++) to[i * kLanes] = view < 0 ? 0.0f : from[i * cols];
                 }
         }
@@ -201,7 +201,7 @@ void spread(const float *values, int64_t count, Line line, int64_t begin, int64_
     }
 }
 
-// The same for rows closer than a third of a sample, or for one: value by value.
+// The same for rows closer than a quarter of a sample: value by value.
 void spread_singly(const float *values, int64_t count, Line line, int64_t size, float *first, float first_weight, float *second,
                 float second_weight) {
     for (int64_t k = 0; k < count; k++) {

@@ -82,16 +82,23 @@ inline Block make_block(const double *first, const double *step, int64_t rows, i
         b.offset[l] = float(first[l] - b.first);
         b.drift[l] = float(step[l] - b.step);
     }
+    // Places are linear in the row: rays that are in order in the first and in the last one do not cross between.
+    const auto in_order = [&](F a, F z) {
+        const float most = std::max(a[high], z[high]) + 1e-4f;
+        return smallest(min(a, z)) >= 0 && smallest(splat(most) - max(a, z)) >= 0;
+    };
+    if (!in_order(b.offset, b.offset + b.drift * splat(float(last_row)))) {
+        b.begin = 0;
+        b.end = rows;
+        b.span = INFINITY;
+        return b;
+    }
     double begin = 0, end = rows;
     rows_below(first[low], step[low], size, begin, end);
     rows_below(-first[high], -step[high], beside, begin, end);
     b.begin = std::max(0.0, begin);
     b.end = std::max<double>(b.begin, std::min<double>(end, rows));
-    const F a = b.offset + b.drift * splat(float(b.begin)), z = b.offset + b.drift * splat(float(b.end));
-    const F least = min(a, z), most = max(a, z);
-    const F highest = splat(std::max(a[high], z[high]) + 1e-4f);
-    const bool ordered = smallest(least) >= 0 && smallest(highest - most) >= 0;
-    b.span = ordered ? largest(most) : INFINITY;
+    b.span = largest(max(b.offset + b.drift * splat(float(b.begin)), b.offset + b.drift * splat(float(b.end))));
     return b;
 }
 

@@ -14,6 +14,14 @@
 namespace taskct {
 
 constexpr int kLanes = 4;
+constexpr int64_t kMostQuadBytes = int64_t(1) << 30;  // larger images are projected view by view
+
+// Whether the scan has quads and its image, four times and with z columns of whole cache lines, is not too large for them.
+inline bool by_fours(const Geometry &g) {
+    const int64_t depth = g.dim == 3 ? (g.shape[0] + 15) / 16 * 16 : 1;
+    return g.quads && 4 * kLanes * depth * g.shape[1] * g.shape[2] <= kMostQuadBytes;
+}
+
 typedef float Four __attribute__((vector_size(4 * kLanes)));  // one place, four images
 typedef float Pair __attribute__((vector_size(8 * kLanes)));  // two places next to each other
 
@@ -72,10 +80,14 @@ inline void store_weights(float *to, F low, F high) {
 template <int pairs> inline void add(Pair *sum, const float *p, const int32_t *at, const float *weights) {
 #pragma GCC unroll 4
     for (int n = 0; n < W; n += 4) {
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
         uint64_t first, second;
         std::memcpy(&first, at + n, 8);
         std::memcpy(&second, at + n + 2, 8);
         const uint64_t i[4] = {uint32_t(first), first >> 32, uint32_t(second), second >> 32};
+#else
+        const int32_t *i = at + n;
+#endif
 #pragma GCC unroll 4
         for (int pair = 0; pair < pairs; pair++) {
             const Pair w = load_pair(weights + 2 * (pair * W + n));

@@ -6,12 +6,6 @@
 
 namespace taskct {
 
-constexpr int64_t kMostQuadBytes = int64_t(1) << 30;  // larger volumes are projected view by view
-
-inline bool by_fours(const Geometry &g) {
-    return g.quads && 4 * kLanes * g.shape[0] * g.shape[1] * g.shape[2] <= kMostQuadBytes;
-}
-
 // Columns3d of four turned volumes: [y][x][z][lane].
 struct QuadColumns {
     int64_t size_y, size_x, size_z, stride, pitch;

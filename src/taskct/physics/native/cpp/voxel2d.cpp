@@ -136,7 +136,7 @@ template <class Value> void backproject(const Geometry &g, int threads, const fl
 }  // namespace
 
 void backproject2d(const Geometry &g, int threads, const float *q, float *mu) {
-    if (g.quads) return backproject<Four>(g, threads, q, mu);
+    if (by_fours(g)) return backproject<Four>(g, threads, q, mu);
     return backproject<float>(g, threads, q, mu);
 }
 
