@@ -112,6 +112,9 @@ def beams() -> dict[str, tuple[Grid, Beam]]:
         "fan of 80 degrees, four at a time": wide_fan(26.0, 40.0),
         "fan of 120 degrees, four at a time": wide_fan(30.0, 60.0),
         "fan from within, four at a time": wide_fan(8.0, 60.0),
+        "fan curved, from within, four at a time": FanBeam(  # its views' steps of the fan angle differ in the last bits
+            views=8, cols=90, pixel_mm=0.4, source_iso_mm=5.1, source_detector_mm=12.75, start_deg=90.0, curved=True
+        ),
         "fan curved, wide, four at a time": FanBeam(
             views=12, cols=90, pixel_mm=1.6, source_iso_mm=30.0, source_detector_mm=60.0, curved=True
         ),

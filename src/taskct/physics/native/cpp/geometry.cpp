@@ -10,9 +10,22 @@ double dot(const double a[3], const double b[3]) { return a[0] * b[0] + a[1] * b
 
 double norm(const double a[3]) { return std::sqrt(dot(a, a)); }
 
-void fill(FanTable &table, double gamma_step, double offset_rad, int64_t cols) {
-    // Views of one beam differ in the last bit of the step only; one table serves them all.
-    if (std::fabs(table.gamma_step - gamma_step) <= 4e-16 * gamma_step) return;
+double first_gamma_step(const Geometry &g) {
+    double along[3], height = 0;
+    const double row_mm = norm(g.row_step);
+    for (int a = 0; a < 3; a++) {
+        along[a] = g.detector[a] - g.source[a];
+        height += along[a] * g.row_step[a] / row_mm;
+    }
+    for (int a = 0; a < 3; a++) along[a] -= height * g.row_step[a] / row_mm;
+    return norm(g.col_step) / norm(along);
+}
+
+// Views of one beam differ in the last bits of the step only: the first one's table serves them all, whichever a thread meets first.
+void fill(FanTable &table, const Geometry &g, double gamma_step, double offset_rad, int64_t cols) {
+    const double first = first_gamma_step(g);
+    if (std::fabs(first - gamma_step) <= 1e-15 * gamma_step) gamma_step = first;
+    if (table.gamma_step == gamma_step) return;
     table.gamma_step = gamma_step;
     table.cosine.resize(cols);
     table.sine.resize(cols);
@@ -50,7 +63,7 @@ View::View(const Geometry &geometry, int64_t view, FanTable &table) : g_(geometr
             col_hat_[a] = col_[a] / col_mm;
         }
         gamma_step = col_mm / radius;
-        fill(table, gamma_step, geometry.curved_offset_rad, geometry.cols);
+        fill(table, geometry, gamma_step, geometry.curved_offset_rad, geometry.cols);
         depth = linear(ray_hat_, -dot(ray_hat_, source_));
         across = linear(col_hat_, -dot(col_hat_, source_));
         rise = linear(row_hat_, -dot(row_hat_, source_));
