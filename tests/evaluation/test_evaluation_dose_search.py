@@ -16,7 +16,7 @@ from taskct.evaluation.dose.compare import compare_strategies
 from taskct.evaluation.dose.comparison import Comparison, Outcome, spread_over_seeds
 from taskct.evaluation.dose.curves import held, measure_curves
 from taskct.evaluation.dose.oracle import oracle_of_mean, oracle_photons
-from taskct.evaluation.dose.oracles import ORACLE_VIEWS
+from taskct.evaluation.dose.oracles import ORACLE_EACH, ORACLE_VIEWS
 from taskct.evaluation.dose.quality import TaskDice, quality_of
 from taskct.evaluation.dose.rays import RegionRays
 from taskct.evaluation.dose.search import share_interval
@@ -299,8 +299,11 @@ def test_the_oracle_that_modulates_spends_least(held_by: str | float) -> None:
     )  # fmt: skip
     best = found.outcome(ORACLE_VIEWS)
     assert np.nanmean(best.values) == pytest.approx(5, rel=0.1)
-    # to the resolution of the search: with one slice a patient and 90 % held, the oracle of levels does as well
-    assert all(best.photons.mean() < o.photons.mean() * 1.005 for o in found.outcomes if o is not best)
+    others = {o.strategy: float(o.photons.mean()) for o in found.outcomes if o is not best}
+    level = others.pop(ORACLE_EACH) if held_by != "mean" else 0.0  # each patient's own level, found by bisection
+    assert all(best.photons.mean() < photons for photons in others.values())
+    # With one slice a patient and 90 % held the levels alone do as well: 0.997 to 1.006 with 6 to 16 doses in the search.
+    assert held_by == "mean" or best.photons.mean() < level * 1.005
 
 
 def test_the_rays_through_a_region_are_the_least_dose_for_its_noise() -> None:

@@ -361,19 +361,14 @@ template <Beam beam, class Value> void adjoint(const Geometry &g, int threads, c
     image.finish(g, mu, threads);
 }
 
-template <class Value> void adjoint(const Geometry &g, int threads, const float *p, float *mu) {
-    switch (beam_of(g)) {
-        case Beam::parallel: return adjoint<Beam::parallel, Value>(g, threads, p, mu);
-        case Beam::flat: return adjoint<Beam::flat, Value>(g, threads, p, mu);
-        case Beam::curved: return adjoint<Beam::curved, Value>(g, threads, p, mu);
-    }
-}
-
 }  // namespace
 
 void adjoint2d(const Geometry &g, int threads, const float *p, float *mu) {
-    if (by_fours(g)) return adjoint<Four>(g, threads, p, mu);
-    return adjoint<float>(g, threads, p, mu);
+    by_beam(g, [&](auto beam) {
+        constexpr Beam kind = decltype(beam)::value;
+        if (by_fours(g)) adjoint<kind, Four>(g, threads, p, mu);
+        else adjoint<kind, float>(g, threads, p, mu);
+    });
 }
 
 }  // namespace taskct

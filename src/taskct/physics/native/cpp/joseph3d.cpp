@@ -54,17 +54,21 @@ bool forward3d(const Geometry &g, int threads, const float *mu, float *p) {
     const int64_t pieces = (g.cols + kColumns - 1) / kColumns, rows = (g.rows + W - 1) / W * W;
 #pragma omp parallel num_threads(threads)
     {
-        Buffer<float> buffers(kPlanes * (volume.stride + 2 * kMargin)), zeros(volume.stride), sums(rows * kColumns);
+        Buffer<float> buffers(kPlanes * (volume.stride + 2 * kMargin)), zeros(volume.stride), sums(rows * kColumns), weights(rows);
 #pragma omp for schedule(dynamic, 1)
         for (int64_t piece = 0; piece < g.views * pieces; piece++) {
             const int64_t v = piece / pieces, j0 = piece % pieces * kColumns, j1 = std::min(g.cols, j0 + kColumns);
             const UprightView &view = (*views)[v];
             std::fill(sums.begin(), sums.end(), 0.0f);
-            for (int64_t j = j0; j < j1; j++)
-                forward_column(volume, view, j, g.rows, buffers.data(), zeros.data(), &sums[(j - j0) * rows]);
+            for (int64_t j = j0; j < j1; j++) {
+                float *column = &sums[(j - j0) * rows];
+                forward_column(volume, view, j, g.rows, buffers.data(), zeros.data(), column);
+                view.weights(j, g.rows, weights.data());
+                for (int64_t i = 0; i < g.rows; i++) column[i] *= weights[i];
+            }
             for (int64_t i = 0; i < g.rows; i++)
                 for (int64_t j = j0; j < j1; j++)
-                    p[(v * g.rows + i) * g.cols + j] = sums[(j - j0) * rows + i] * view.weight(j, i);
+                    p[(v * g.rows + i) * g.cols + j] = sums[(j - j0) * rows + i];
         }
     }
     return true;
@@ -81,8 +85,11 @@ bool adjoint3d(const Geometry &g, int threads, const float *p, float *mu) {
 #pragma omp parallel for num_threads(threads) schedule(static)
         for (int64_t v = v0; v < v1; v++) {
             detector.read(v - v0, p + v * pixels);
-            for (int64_t j = 0; j < g.cols; j++)
-                for (int64_t i = 0; i < g.rows; i++) detector.at(v - v0, j)[i] *= (*views)[v].weight(j, i);
+            Buffer<float> weights(g.rows);
+            for (int64_t j = 0; j < g.cols; j++) {
+                (*views)[v].weights(j, g.rows, weights.data());
+                for (int64_t i = 0; i < g.rows; i++) detector.at(v - v0, j)[i] *= weights[i];
+            }
         }
         for (int axis = 1; axis < 3; axis++) {
             const int64_t planes = g.shape[axis], others = g.shape[3 - axis];

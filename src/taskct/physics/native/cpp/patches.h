@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 #include <vector>
 
 #include "buffer.h"
@@ -26,8 +27,11 @@ constexpr int64_t kEdge = 48;  // zeros beside a detector row: a table of 32 and
 
 enum class Beam { parallel, flat, curved };
 
-inline Beam beam_of(const Geometry &g) {
-    return !g.source ? Beam::parallel : g.curved ? Beam::curved : Beam::flat;
+// Calls `with` with the kind of beam as a constant.
+template <class With> void by_beam(const Geometry &g, With with) {
+    if (!g.source) with(std::integral_constant<Beam, Beam::parallel>{});
+    else if (g.curved) with(std::integral_constant<Beam, Beam::curved>{});
+    else with(std::integral_constant<Beam, Beam::flat>{});
 }
 
 // Offsets of the pixels of a patch and of the patches of a tile.

@@ -1,5 +1,7 @@
 #include "upright.h"
 
+#include "quads.h"
+
 #include <cmath>
 
 namespace taskct {
@@ -38,7 +40,7 @@ std::unique_ptr<std::vector<UprightView>> upright_views(const Geometry &g, int t
         FanTable table;
 #pragma omp for schedule(static)
         for (int64_t v = 0; v < count; v++) {
-            const View view(g, leads ? g.quad_views[4 * v] : v, table);
+            const View view(g, leads ? g.quad_views[kLanes * v] : v, table);
             UprightView &u = (*views)[v];
             u.fill(g, view);
             for (auto *a : {&u.z, &u.z_step, &u.row, &u.row_step, &u.rise, &u.rise_row}) a->resize(g.cols);

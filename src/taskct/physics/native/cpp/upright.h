@@ -12,16 +12,12 @@
 namespace taskct {
 
 // Detector column j of a view: its path in (y, x), and along z at plane r the rows i = 0, 1, ... stand at
-// (z[j] + z_step[j] * r) + i * (row[j] + row_step[j] * r) samples. Row i weighs sqrt(length^2 + (rise + i * rise_row)^2) * per.
+// (z[j] + z_step[j] * r) + i * (row[j] + row_step[j] * r) samples. Row i weighs sqrt(length^2 + (rise + i * rise_row)^2) / |reach|.
 struct UprightView : Columns {
     std::vector<double> z, z_step, row, row_step, rise, rise_row;
 
     Line line(int64_t j, double plane) const { return {z[j] + z_step[j] * plane, row[j] + row_step[j] * plane}; }
-    float weight(int64_t j, int64_t i) const {
-        const double up = rise[j] + i * rise_row[j];
-        return float(std::sqrt(length[j] * length[j] + up * up) / std::fabs(reach[j]));
-    }
-    void weights(int64_t j, int64_t rows, float *to) const {  // of all rows
+    void weights(int64_t j, int64_t rows, float *to) const {
         const double square = length[j] * length[j], per = 1 / std::fabs(reach[j]), rise0 = rise[j], each = rise_row[j];
         for (int32_t i = 0; i < int32_t(rows); i++) {
             const double up = rise0 + i * each;

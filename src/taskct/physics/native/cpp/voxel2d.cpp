@@ -125,19 +125,14 @@ template <Beam beam, class Value> void backproject(const Geometry &g, int thread
     image.finish(g, mu, threads);
 }
 
-template <class Value> void backproject(const Geometry &g, int threads, const float *q, float *mu) {
-    switch (beam_of(g)) {
-        case Beam::parallel: return backproject<Beam::parallel, Value>(g, threads, q, mu);
-        case Beam::flat: return backproject<Beam::flat, Value>(g, threads, q, mu);
-        case Beam::curved: return backproject<Beam::curved, Value>(g, threads, q, mu);
-    }
-}
-
 }  // namespace
 
 void backproject2d(const Geometry &g, int threads, const float *q, float *mu) {
-    if (by_fours(g)) return backproject<Four>(g, threads, q, mu);
-    return backproject<float>(g, threads, q, mu);
+    by_beam(g, [&](auto beam) {
+        constexpr Beam kind = decltype(beam)::value;
+        if (by_fours(g)) backproject<kind, Four>(g, threads, q, mu);
+        else backproject<kind, float>(g, threads, q, mu);
+    });
 }
 
 }  // namespace taskct

@@ -355,11 +355,7 @@ template <Beam beam> void transpose(const Geometry &g, int threads, int64_t imag
 
 // Views are set up once for all `images` (few: each has its rows twice in memory).
 void backproject_adjoint2d(const Geometry &g, int threads, int64_t images, const float *mu, float *q) {
-    switch (beam_of(g)) {
-        case Beam::parallel: return transpose<Beam::parallel>(g, threads, images, mu, q);
-        case Beam::flat: return transpose<Beam::flat>(g, threads, images, mu, q);
-        case Beam::curved: return transpose<Beam::curved>(g, threads, images, mu, q);
-    }
+    by_beam(g, [&](auto beam) { transpose<decltype(beam)::value>(g, threads, images, mu, q); });
 }
 
 }  // namespace taskct
