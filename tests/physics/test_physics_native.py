@@ -105,6 +105,7 @@ def beams() -> dict[str, tuple[Grid, Beam]]:
         "parallel, four at a time": ParallelBeam(views=18, cols=75, pixel_mm=0.8),
         "parallel, fine detector, four at a time": ParallelBeam(views=16, cols=400, pixel_mm=0.17, arc_deg=360),
         "parallel, coarse detector, four at a time": ParallelBeam(views=16, cols=17, pixel_mm=4.1, arc_deg=360),
+        "parallel, very coarse detector, four at a time": ParallelBeam(views=16, cols=9, pixel_mm=11.0, arc_deg=360),
         "fan flat, four at a time": FanBeam(**fan, col_offset_mm=0.45),
         "fan curved, four at a time": FanBeam(**fan, col_offset_mm=-0.5, curved=True),
         "fan, finest detector, four at a time": FanBeam(**{**fan, "cols": 600, "pixel_mm": 0.05}),

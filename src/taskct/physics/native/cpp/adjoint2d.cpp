@@ -210,7 +210,7 @@ template <Beam beam, int taps, int> void add_bundles(const Taps *bundles, int co
         }
         Pair sum[W] = {};
         for (int n = 0; n < met; n++) add<pairs>(sum, rows[n], at + n * W, weights + n * each);
-        for (int l = 0; l < W; l++) tile.sums[patch * W + l] += both(sum[l]);
+        add_sums(reinterpret_cast<float *>(tile.sums + patch * W), sum);
     }
 }
 

@@ -19,7 +19,7 @@ template <class T> struct LineAllocator {
         return static_cast<T *>(p);
     }
     void deallocate(T *p, std::size_t n) { ::operator delete(p, alignment(n)); }
-    static std::align_val_t alignment(std::size_t n) { return std::align_val_t(n * sizeof(T) < 2 * kLargePage ? 64 : kLargePage); }
+    static std::align_val_t alignment(std::size_t n) { return std::align_val_t(n * sizeof(T) < kLargePage ? 64 : kLargePage); }
     template <class U> bool operator==(const LineAllocator<U> &) const { return true; }
     template <class U> bool operator!=(const LineAllocator<U> &) const { return false; }
 };

@@ -9,46 +9,48 @@
 namespace taskct {
 namespace {
 
-constexpr int64_t kTogether = 8;         // quads, at most, that pass the same rows while these are in the second-level cache
-constexpr int64_t kCached = 200 * 1024;  // bytes of such rows
+constexpr int64_t kTogether = 8;                // quads, at most, that pass the same rows while these are in the second-level cache,
+constexpr int64_t kCached = 200 * 1024;         // bytes of them,
+constexpr int64_t kMostRows = 32;               // few enough for float places from where a block enters them
+constexpr float kMostSpan = QuadRows::pad - 4;  // of rays that read nothing but their row and its zeros
 
-// Adds the sums of one block over rows r0..r1, at most kRowTile, of ray l to sums[l]. Places first, for a few rows, then samples.
-void sum_rows(const Block &b, const QuadRows &rows, int64_t r0, int64_t r1, const Steps &steps, int64_t tile, float *sums) {
-    constexpr int few = 16;
-    alignas(64) int32_t at[few * W];
-    alignas(64) float weights[few * 2 * W];
-    Pair sum[W] = {};
-    const F drift = b.drift, offset = b.offset + b.drift * splat(float(r0));
-    const I least = I{} + int32_t(QuadRows::pad - 2), most = I{} + int32_t(QuadRows::pad + rows.size);
-    const I shift = I{} + int32_t(b.shift + QuadRows::pad);
-    const float *p = rows.start(r0);
-    for (int64_t k0 = r0; k0 < r1; k0 += few) {
-        const int n = int(std::min<int64_t>(few, r1 - k0));
-        for (int k = 0; k < n; k++) {
-            const F x = offset + drift * splat(kRowNumbers.at[k0 - r0 + k]) + splat(steps.part[k0 - tile + k]), whole = floor(x);
-            const I i = truncate(whole) + (shift + steps.whole[k0 - tile + k]);
-            const F f = x - whole;
-            store(at + k * W, min(max(i, least), most) * kLanes);
-            store_weights(weights + k * 2 * W, 1.0f - f, f);
-        }
-        for (int k = 0; k < n; k++) {
-            add<1>(sum, p, at + k * W, weights + k * 2 * W);
-            p += rows.stride;
-        }
+// Adds the sums of one block over rows r0..r1, at most kMostRows, of ray l to sums[l]. Places first, then samples. `held`: rays may
+// leave the zeros beside a row, or cross.
+template <bool held> void sum_rows(const Block &b, const QuadRows &rows, int64_t r0, int64_t r1, float *sums) {
+    alignas(64) int32_t at[kMostRows * W];
+    alignas(64) float weights[kMostRows * 2 * W];
+    const int n = int(r1 - r0);
+    const double here = b.first + b.step * r0, base = std::floor(std::min(here, here + b.step * (n - 1)));
+    const F start = b.offset + b.drift * splat(float(r0)) + splat(float(here - base)), step = b.drift + splat(float(b.step));
+    const I shift = I{} + int32_t(base + QuadRows::pad), least = I{}, most = I{} + int32_t(rows.size + 2 * QuadRows::pad - 2);
+    for (int k = 0; k < n; k++) {
+        const F x = start + step * splat(kRowNumbers.at[k]);
+        const I i = truncate(held ? floor(x) : x);
+        const F f = x - to_float(i);
+        store(at + k * W, (held ? min(max(i + shift, least), most) : i) * kLanes);
+        store_weights(weights + k * 2 * W, 1.0f - f, f);
     }
-    for (int l = 0; l < W; l++) store_four(sums + l * kLanes, load_four(sums + l * kLanes) + both(sum[l]));
+    Pair sum[W] = {};
+    const float *p = rows.start(r0) + (held ? 0 : int64_t(base + QuadRows::pad) * kLanes);
+    for (int k = 0; k < n; k++) {
+        add<1>(sum, p, at + k * W, weights + k * 2 * W);
+        p += rows.stride;
+    }
+    add_sums(sums, sum);
 }
 
 // A quad's rays of one main axis.
 struct March {
     Columns columns;
     Buffer<Block> blocks;
-    Buffer<float> sums;
+    Buffer<float> sums, weights;  // of each column four sums, and what they weigh
 
     void prepare(const Geometry &g, int axis, int64_t rows, int64_t size) {
         const int64_t count = (g.cols + W - 1) / W;
         blocks.resize(count);
         sums.assign(count * W * kLanes, 0.0f);
+        weights.resize(g.cols);
+        for (int32_t j = 0; j < int32_t(g.cols); j++) weights[j] = float(columns.length[j] / std::fabs(columns.reach[j]));
         // Rays of the other axis repeat their neighbour of this one; their sums are dropped.
         int64_t any = 0;
         while (columns.axis[any] != axis) any++;
@@ -65,24 +67,53 @@ struct March {
                 step[l] = columns.step[any];
             }
             blocks[b] = make_block(first, step, rows, size, 1);
-            if (!g.source) anchor(blocks[b], blocks[0]);
             if (!wanted) blocks[b].end = blocks[b].begin;
         }
     }
+    void add(const QuadRows &image, int64_t from, int64_t to) {
+        for (size_t n = 0; n < blocks.size(); n++) {
+            const Block &b = blocks[n];
+            const int64_t r0 = std::max(from, b.begin), r1 = std::min(to, b.end);
+            if (r0 >= r1) continue;
+            const auto sum = b.span < kMostSpan ? sum_rows<false> : sum_rows<true>;
+            sum(b, image, r0, r1, &sums[n * W * kLanes]);
+        }
+    }
+    // Hands the sums of quad n to its views.
+    void put(const Geometry &g, int axis, int64_t n, float *p) const {
+        for (int l = 0; l < kLanes; l++) {
+            const int64_t view = g.quad_views[n * kLanes + l];
+            if (view < 0) continue;
+            const bool backwards = g.quad_backwards[n * kLanes + l];
+            float *to = p + view * g.cols + (backwards ? g.cols - 1 : 0);
+            for (int64_t j = 0; j < g.cols; j++)
+                if (columns.axis[j] == axis) to[backwards ? -j : j] = sums[j * kLanes + l] * weights[j];
+        }
+    }
 };
+
+// Whether rays of the leads may have this main axis (near a diagonal: either): parallel leads, all in one octant, often share one.
+bool may_have(const Geometry &g, int axis) {
+    if (g.source) return true;
+    for (int64_t q = 0; q < g.quads; q++) {
+        const double *ray = g.direction + 3 * g.quad_views[q * kLanes];
+        const double y = std::fabs(ray[1] / g.spacing[1]), x = std::fabs(ray[2] / g.spacing[2]);
+        if (axis == 1 ? y >= x * (1 - 2 * kTie) : x >= y * (1 - 2 * kTie)) return true;
+    }
+    return false;
+}
 
 }  // namespace
 
 void forward2d_quads(const Geometry &g, int threads, const float *mu, float *p) {
     QuadRows images[3];
-    images[1].fill(g, mu, false, threads);
-    images[2].fill(g, mu, true, threads);
+    for (int axis = 1; axis < 3; axis++)
+        if (may_have(g, axis)) images[axis].fill(g, mu, axis == 2, threads);
     const int64_t together = std::clamp<int64_t>(g.quads / (4 * threads), 1, kTogether);
 #pragma omp parallel num_threads(threads)
     {
         FanTable table;
         March marches[kTogether];
-        Steps steps;
 #pragma omp for schedule(dynamic, 1)
         for (int64_t q0 = 0; q0 < g.quads; q0 += together) {
             const int64_t quads = std::min(together, g.quads - q0);
@@ -92,38 +123,16 @@ void forward2d_quads(const Geometry &g, int threads, const float *mu, float *p) 
             }
             for (int axis = 1; axis < 3; axis++) {
                 const QuadRows &image = images[axis];
-                for (int64_t q = 0; q < quads; q++)
-                    if (marches[q].columns.members[axis]) marches[q].prepare(g, axis, image.count, image.size);
-                const int64_t height = std::clamp<int64_t>(kCached / (image.stride * 4), 8, kRowTile);
-                for (int64_t tile = 0; tile < image.count; tile += height) {
-                    const int64_t end = std::min(tile + height, image.count);
-                    for (int64_t q = 0; q < quads; q++) {
-                        March &march = marches[q];
-                        if (!march.columns.members[axis]) continue;
-                        if (!g.source) steps.fill(march.blocks[0], tile, end);
-                        for (size_t b = 0; b < march.blocks.size(); b++) {
-                            const Block &block = march.blocks[b];
-                            const int64_t r0 = std::max(tile, block.begin), r1 = std::min(end, block.end);
-                            if (r0 >= r1) continue;
-                            if (g.source) steps.fill(block, r0, r1);
-                            sum_rows(block, image, r0, r1, steps, g.source ? r0 : tile, &march.sums[b * W * kLanes]);
-                        }
-                    }
-                }
-                for (int64_t q = 0; q < quads; q++) {
-                    const March &march = marches[q];
-                    if (!march.columns.members[axis]) continue;
-                    for (int l = 0; l < kLanes; l++) {
-                        const int64_t n = (q0 + q) * kLanes + l, view = g.quad_views[n];
-                        if (view < 0) continue;
-                        float *out = p + view * g.cols;
-                        const bool reversed = g.quad_backwards[n];
-                        for (int64_t j = 0; j < g.cols; j++)
-                            if (march.columns.axis[j] == axis)
-                                out[reversed ? g.cols - 1 - j : j] =
-                                    march.sums[j * kLanes + l] * float(march.columns.length[j] / std::fabs(march.columns.reach[j]));
-                    }
-                }
+                if (image.count == 0) continue;
+                const auto each = [&](auto work) {
+                    for (int64_t q = 0; q < quads; q++)
+                        if (marches[q].columns.members[axis]) work(marches[q], q0 + q);
+                };
+                each([&](March &march, int64_t) { march.prepare(g, axis, image.count, image.size); });
+                const int64_t height = std::clamp<int64_t>(kCached / (image.stride * 4) / 8 * 8, 16, kMostRows);
+                for (int64_t row = 0; row < image.count; row += height)
+                    each([&](March &march, int64_t) { march.add(image, row, std::min(row + height, image.count)); });
+                each([&](const March &march, int64_t n) { march.put(g, axis, n, p); });
             }
         }
     }

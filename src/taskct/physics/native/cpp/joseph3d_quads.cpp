@@ -115,8 +115,7 @@ private:
                 Pair sum[W] = {};
                 for (int m = 0; m < n; m++)
                     taskct::add<1>(sum, &buffers_[m * room_], reads_[m].at + b * W, reads_[m].weights + b * 2 * W);
-                float *to = sums + (k0 + b * W) * kLanes;
-                for (int l = 0; l < W; l++) store_four(to + l * kLanes, load_four(to + l * kLanes) + both(sum[l]));
+                add_sums(sums + (k0 + b * W) * kLanes, sum);
             }
         }
     }
@@ -191,8 +190,7 @@ void spread(const float *values, int64_t count, Line line, int64_t begin, int64_
             add<pairs>(sum, values, reads.at + b * W, reads.weights + b * pairs * 2 * W);
             const int64_t z = (z0 + b * W) * kLanes;
             for (int l = 0; l < W; l += 2) {  // two places are one vector
-                const Pair two = TASKCT_SHUFFLE(sum[l], sum[l + 1], 0, 1, 2, 3, 8, 9, 10, 11) +
-                                 TASKCT_SHUFFLE(sum[l], sum[l + 1], 4, 5, 6, 7, 12, 13, 14, 15);
+                const Pair two = sums_of(sum[l], sum[l + 1]);
                 float *a = first + z + l * kLanes, *c = second + z + l * kLanes;
                 store_pair(a, load_pair(a) + first_weight * two);
                 store_pair(c, load_pair(c) + second_weight * two);

@@ -51,8 +51,13 @@ template <int n, class V> inline Four quarter(V a) {
 
 inline void store_four(float *p, Four a) { std::memcpy(p, &a, sizeof a); }
 inline void store_pair(float *p, Pair a) { std::memcpy(p, &a, sizeof a); }
-inline Four both(Pair a) {  // the sum of the two places
-    return quarter<0>(a) + quarter<1>(a);
+// Of two pairs, the sums of each one's places.
+inline Pair sums_of(Pair a, Pair b) {
+    return TASKCT_SHUFFLE(a, b, 0, 1, 2, 3, 8, 9, 10, 11) + TASKCT_SHUFFLE(a, b, 4, 5, 6, 7, 12, 13, 14, 15);
+}
+// Adds the sums of W pairs to W places that follow each other.
+inline void add_sums(float *to, const Pair *sum) {
+    for (int l = 0; l < W; l += 2, to += 2 * kLanes) store_pair(to, load_pair(to) + sums_of(sum[l], sum[l + 1]));
 }
 
 // Weights of W low and W high neighbours, as `add` reads them: four of the low ones, then the four beside these.
@@ -112,34 +117,40 @@ struct Turn {
     }
 };
 
-// Rows of the interleaved image along one axis (its transpose, when the main axis is x), two zeros or more on each side.
+// Rows of the interleaved image along one axis (its transpose, when the main axis is x) with `pad` zeros or more on each side.
 struct QuadRows {
-    static constexpr int64_t pad = 4;
-    int64_t count, size, stride;
+    static constexpr int64_t pad = 2 * W + 8;
+    int64_t count = 0, size = 0, stride = 0;
     Buffer<float> p;
 
     void fill(const Geometry &g, const float *image, bool transposed, int threads) {
         const int64_t ny = g.shape[1], nx = g.shape[2];
         count = transposed ? nx : ny;
         size = transposed ? ny : nx;
-        stride = ((size + 2 * pad + 3) / 4 * 4 + 4) * kLanes;
+        stride = ((size + 2 * pad + 3) / 4 | 1) * 4 * kLanes;  // an odd number of cache lines
         p.resize(count * stride);
         const Turn turns[kLanes] = {{g.turns[0], ny, nx}, {g.turns[1], ny, nx}, {g.turns[2], ny, nx}, {g.turns[3], ny, nx}};
         constexpr int64_t block = 16;
 #pragma omp parallel for num_threads(threads) schedule(static)
         for (int64_t r0 = 0; r0 < count; r0 += block) {
             const int64_t r1 = std::min(count, r0 + block);
-            std::fill(&p[r0 * stride], &p[0] + r1 * stride, 0.0f);
-            for (int l = 0; l < kLanes; l++) {
-                const Turn &t = turns[l];
-                const int64_t along = transposed ? t.down : t.right, across = transposed ? t.right : t.down;
-                for (int64_t i0 = 0; i0 < size; i0 += block)
-                    for (int64_t r = r0; r < r1; r++) {
-                        const float *from = image + t.first + r * across;
-                        float *to = &p[r * stride + pad * kLanes + l];
-                        for (int64_t i = i0; i < std::min(size, i0 + block); i++) to[i * kLanes] = from[i * along];
-                    }
+            for (int64_t r = r0; r < r1; r++) {
+                std::fill_n(&p[r * stride], pad * kLanes, 0.0f);
+                std::fill(&p[r * stride + (pad + size) * kLanes], &p[0] + (r + 1) * stride, 0.0f);
             }
+            for (int64_t i0 = 0; i0 < size; i0 += block)
+                for (int64_t r = r0; r < r1; r++) {
+                    const float *from[kLanes];
+                    int64_t along[kLanes];
+                    for (int l = 0; l < kLanes; l++) {
+                        const Turn &t = turns[l];
+                        along[l] = transposed ? t.down : t.right;
+                        from[l] = image + t.first + r * (transposed ? t.right : t.down);
+                    }
+                    float *to = &p[r * stride + pad * kLanes];
+                    for (int64_t i = i0; i < std::min(size, i0 + block); i++)
+                        for (int l = 0; l < kLanes; l++) to[i * kLanes + l] = from[l][i * along[l]];
+                }
         }
     }
     const float *start(int64_t row) const { return p.data() + row * stride; }  // of the zeros before pixel 0

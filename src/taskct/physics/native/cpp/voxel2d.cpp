@@ -56,7 +56,7 @@ template <Beam beam, int> void add_views(const Looks *looks, int count, Tile<Fou
         }
         Pair sum[W] = {};
         for (int v = 0; v < count; v++) add<1>(sum, looks[v].row - kEdge * kLanes, at + v * W, weights + v * 2 * W);
-        for (int l = 0; l < W; l++) tile.sums[patch * W + l] += both(sum[l]);
+        add_sums(reinterpret_cast<float *>(tile.sums + patch * W), sum);
     }
 }
 
