@@ -35,6 +35,7 @@ SCORES = (
     ("retrained", "dice_pooled", "retrained"),
     ("own", "dice_pooled", "own"),
     ("found", "sensitivity", "unseen"),
+    ("at 1 FP", "froc@1", "unseen"),
     ("false px", "false_pixels", "unseen"),
     ("PSNR", "psnr", "image"),
 )

@@ -161,7 +161,16 @@ def test_a_method_without_a_difference_shows_no_gain(table):
 
 def test_a_method_that_hides_tumours_is_worse(table):
     found = verdict(table, "harmful")
-    assert found.headline == "worse under unseen readers" and "sensitivity" in {f.rule for f in found.cautions}
+    assert found.headline == "worse under unseen readers"
+    assert {"sensitivity", "equal alarms"} <= {f.rule for f in found.cautions}
+
+
+def test_fewer_marks_are_told_from_fewer_lesions_by_sensitivity_at_equal_false_alarms(table):
+    """More or fewer marks move the reader's own sensitivity; at one false alarm an image only the images do."""
+    gain = lambda metric, method: table.difference(metric, method, "plain", dose=DOSE, region="tumour")
+    assert gain("sensitivity", "shifted").low > 0 and not gain("froc@1", "shifted").low > 0
+    assert gain("froc@1", "better").low > 0
+    assert "equal alarms" in {f.rule for f in verdict(table, "shifted").findings}
 
 
 def test_the_checkerboard_of_the_fooling_method_is_found_and_no_other(table):

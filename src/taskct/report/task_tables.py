@@ -26,6 +26,7 @@ COLUMNS: tuple[Column, ...] = (
     ("reader retrained on its images", "dice_pooled", "retrained"),
     ("its own reader", "dice_pooled", "own"),
     ("lesions found", "sensitivity", UNSEEN),
+    ("at 1 false alarm", "froc@1", UNSEEN),
     ("false pixels", "false_pixels", UNSEEN),
     ("PSNR / dB", "psnr", IMAGE),
 )
@@ -44,7 +45,8 @@ def score_table(story: TaskStory, dose: DoseLevel) -> str:
     heads = "".join(f"<th scope='col'>{escape(name)}</th>" for name, *_ in columns)
     caption = (
         f"<b>At {escape(photon_count(dose.used_photons))} photons per pixel.</b> Dice of the {escape(story.lesion)}, pooled, "
-        "under each kind of reader; then lesions found, false pixels per image without a lesion, and PSNR"
+        "under each kind of reader; then lesions found, as the reader decides and at one false alarm per image, false pixels "
+        "per image without a lesion, and PSNR"
     )
     return (
         f"<div class='wide'><table class='numbers dense'><caption>{caption}</caption><thead><tr><th></th>{heads}</tr></thead>"

@@ -125,6 +125,7 @@ def gains_csv(story: TaskStory) -> str:
         more = {
             "bound": ("dice_pooled", "retrained"),
             "sensitivity": ("sensitivity", UNSEEN),
+            "sensitivity at 1 false alarm": ("froc@1", UNSEEN),
             "false pixels": ("false_pixels", UNSEEN),
         }
         for name, (metric, reader) in more.items():
