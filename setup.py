@@ -28,6 +28,7 @@ GPU = Path("taskct/physics/cuda")
 # No -ffast-math: NaN and Inf in an image must reach the result.
 FLAGS = ["-std=c++17", "-O3", "-fPIC", "-shared", "-fvisibility=hidden"]
 FLAGS += ["-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-Wno-psabi"]
+FLAGS += ["-falign-loops=64"]  # short loops keep to few cache lines wherever they fall: 5 % of time either way
 # Tuned for one core of each level: generic tuning refuses the gathers that make AVX2 worth having.
 LEVELS = {
     "baseline": [],

@@ -26,4 +26,18 @@ template <class T> struct LineAllocator {
 
 template <class T> using Buffer = std::vector<T, LineAllocator<T>>;
 
+// Leaves new values as they are, so that the threads that fill a large array also touch it first.
+template <class T> struct RawAllocator : LineAllocator<T> {
+    RawAllocator() = default;
+    template <class U> RawAllocator(const RawAllocator<U> &) {}
+    template <class U> void construct(U *p) {
+        ::new (static_cast<void *>(p)) U;
+    }
+    template <class U> bool operator==(const RawAllocator<U> &) const { return true; }
+    template <class U> bool operator!=(const RawAllocator<U> &) const { return false; }
+};
+
+// A Buffer whose values are not set by `resize` and the constructor.
+template <class T> using RawBuffer = std::vector<T, RawAllocator<T>>;
+
 }  // namespace taskct

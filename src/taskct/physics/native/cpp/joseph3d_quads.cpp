@@ -115,7 +115,8 @@ private:
                 Pair sum[W] = {};
                 for (int m = 0; m < n; m++)
                     taskct::add<1>(sum, &buffers_[m * room_], reads_[m].at + b * W, reads_[m].weights + b * 2 * W);
-                add_sums(sums + (k0 + b * W) * kLanes, sum);
+                float *to = sums + (k0 + b * W) * kLanes;
+                for (int l = 0; l < W; l++) store_four(to + l * kLanes, load_four(to + l * kLanes) + both(sum[l]));
             }
         }
     }
@@ -262,6 +263,7 @@ bool adjoint3d_quads(const Geometry &g, int threads, const float *p, float *mu) 
     const auto leads = upright_views(g, threads, true);
     if (!leads) return false;
     QuadColumns volume(g);
+    volume.clear(threads);
     QuadDetector detector(g, std::min(together, g.quads));
     for (int64_t q0 = 0; q0 < g.quads; q0 += together) {
         const int64_t q1 = std::min(g.quads, q0 + together);

@@ -19,7 +19,7 @@ constexpr int64_t kRowTile = 64;  // rows that stay in cache while all rays of a
 // Image rows along one axis (the transpose, when the main axis is x) with `pad` zeros on each side.
 struct Rows {
     int64_t count, size, stride, pad;
-    Buffer<float> p;
+    RawBuffer<float> p;
 
     void fill(const float *image, int64_t rows, int64_t cols, bool transposed, int64_t zeros, int threads) {
         count = transposed ? cols : rows;

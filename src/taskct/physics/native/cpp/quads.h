@@ -51,11 +51,14 @@ template <int n, class V> inline Four quarter(V a) {
 
 inline void store_four(float *p, Four a) { std::memcpy(p, &a, sizeof a); }
 inline void store_pair(float *p, Pair a) { std::memcpy(p, &a, sizeof a); }
+inline Four both(Pair a) {  // the sum of the two places
+    return quarter<0>(a) + quarter<1>(a);
+}
 // Of two pairs, the sums of each one's places.
 inline Pair sums_of(Pair a, Pair b) {
     return TASKCT_SHUFFLE(a, b, 0, 1, 2, 3, 8, 9, 10, 11) + TASKCT_SHUFFLE(a, b, 4, 5, 6, 7, 12, 13, 14, 15);
 }
-// Adds the sums of W pairs to W places that follow each other.
+// Adds the sums of W pairs to W places that follow each other. (Beside many planes one by one is quicker: joseph3d_quads.cpp.)
 inline void add_sums(float *to, const Pair *sum) {
     for (int l = 0; l < W; l += 2, to += 2 * kLanes) store_pair(to, load_pair(to) + sums_of(sum[l], sum[l + 1]));
 }
@@ -121,7 +124,7 @@ struct Turn {
 struct QuadRows {
     static constexpr int64_t pad = 2 * W + 8;
     int64_t count = 0, size = 0, stride = 0;
-    Buffer<float> p;
+    RawBuffer<float> p;
 
     void fill(const Geometry &g, const float *image, bool transposed, int threads) {
         const int64_t ny = g.shape[1], nx = g.shape[2];
@@ -193,7 +196,7 @@ template <> struct Gathered<float> {
 };
 
 template <> struct Gathered<Four> {
-    Buffer<Four> pixels;
+    RawBuffer<Four> pixels;  // every one is put by its tile
     Four *at;
     Gathered(const Geometry &g, float *) : pixels(g.shape[1] * g.shape[2]), at(pixels.data()) {}
 

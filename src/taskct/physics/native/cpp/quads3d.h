@@ -9,17 +9,25 @@ namespace taskct {
 // Columns3d of four turned volumes: [y][x][z][lane].
 struct QuadColumns {
     int64_t size_y, size_x, size_z, stride, pitch;
-    Buffer<float> values;
+    RawBuffer<float> values;
 
     explicit QuadColumns(const Geometry &g)
         : size_y(g.shape[1]), size_x(g.shape[2]), size_z(g.shape[0]), stride((g.shape[0] + 15) / 16 * 16 * kLanes) {
         pitch = (size_x * stride / 16 + stride / 16) / 2 * 32 + 16;
-        values.assign(size_y * pitch, 0.0f);
+        values.resize(size_y * pitch);
+    }
+    void clear(int threads) {
+#pragma omp parallel for num_threads(threads) schedule(static)
+        for (int64_t y = 0; y < size_y; y++) std::fill_n(at(y, 0), pitch, 0.0f);
     }
     float *at(int64_t y, int64_t x) { return values.data() + y * pitch + x * stride; }
     const float *at(int64_t y, int64_t x) const { return values.data() + y * pitch + x * stride; }
 
     void read(const Geometry &g, const float *volume, int threads) {
+        const int64_t used = size_z * kLanes;
+#pragma omp parallel for num_threads(threads) schedule(static)
+        for (int64_t y = 0; y < size_y; y++)
+            for (int64_t x = 0; x < size_x; x++) std::fill_n(at(y, x) + used, stride - used, 0.0f);
 #pragma omp parallel num_threads(threads)
         for (int l = 0; l < kLanes; l++)
             each(g, l, [&](float *column, int64_t pixel, int64_t z) { column[z * kLanes + l] = volume[z * size_y * size_x + pixel]; });
