@@ -49,11 +49,11 @@ NOTES = """
 ## What it says, and what not
 
 What carries over: the liver is outlined in scans that no network ever saw the like of, and lesions of the contrast and size
-that built-in patients have are found in a real liver too, somewhat less often than in a built-in one. What does not: real texture,
-vessels without contrast medium and the streaks between the arms are marked as tumours where built-in livers are quiet, at
-full dose already. Scans without contrast medium are outside of what the readers learnt (livers of 45 HU instead of 73 to
-121, more noise): there a reconstruction that removes noise helps them beyond full dose, and at full dose a lesion of -60 HU,
-darker than any that they know, is found less often than a faint one.
+that built-in patients have are found in a real liver too, somewhat less often than in a built-in one. What does not: real
+texture, vessels without contrast medium and the streaks between the arms are marked as tumours where built-in livers are
+quiet, at full dose already. Scans without contrast medium are outside of what the readers learnt (livers of 45 HU instead
+of 73 to 121, more noise): there a reconstruction that removes noise helps them beyond full dose, and at full dose a lesion
+of -60 HU, darker than any that they know, is found less often than a faint one.
 
 Differences of a few answers between learned methods are within chance: places in one liver are not independent, and there is
 one training of each. The comparison of methods is that of the built-in test patients, with intervals.
