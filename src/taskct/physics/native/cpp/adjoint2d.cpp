@@ -15,7 +15,7 @@
 #include "columns.h"
 #include "maps.h"
 #include "patches.h"
-#include "quads.h"
+#include "quads2d.h"
 
 #include <type_traits>
 

@@ -4,7 +4,7 @@
 #include "columns.h"
 #include "maps.h"
 #include "march2d.h"
-#include "quads.h"
+#include "quads2d.h"
 
 namespace taskct {
 namespace {

@@ -1,7 +1,7 @@
 // Pixel-driven weighted back-projection in two dimensions, float: what filtered back-projection spends its time in.
 #include "maps.h"
 #include "patches.h"
-#include "quads.h"
+#include "quads2d.h"
 
 namespace taskct {
 namespace {
