@@ -40,6 +40,7 @@ SLICE = Grid((41, 50), (1.3, 0.9), (-25.0, -24.0))
 CENTRED = Grid((37, 50), (1.3, 0.9))  # its views may be each other's mirror images
 SQUARE = Grid((45, 45), 1.1)  # and quarter turns
 BLOCK = Grid((13, 21, 21), (1.7, 1.1, 1.1))
+SPOT = Grid((24, 24), 0.2)  # in a detector a hundred times as wide: most rays pass it by, some exactly along its rows
 VOLUME = Grid((13, 21, 26), (1.7, 1.1, 0.9), (-9.0, -13.0, -10.0))
 FAN = {"views": 11, "cols": 70, "source_iso_mm": 90.0, "source_detector_mm": 150.0, "start_deg": 20.0}
 CONE = {"views": 7, "cols": 35, "rows": 18, "pixel_mm": 1.9, "row_mm": 2.3, "source_iso_mm": 60.0, "source_detector_mm": 100.0}
@@ -139,7 +140,11 @@ def beams() -> dict[str, tuple[Grid, Beam]]:
         "cone, on the diagonals": ConeBeam(**{**cone, "cols": 21, "pixel_mm": 10.0, "source_iso_mm": 30.0}),
         "steep cone, four at a time": ConeBeam(**{**cone, "cols": 34, "rows": 60}, row_offset_mm=40.0),
     }
-    every = [(SLICE, slices), (SQUARE, twins), (CENTRED, mirrors), (VOLUME, volumes), (BLOCK, upright)]
+    beside = {
+        "parallel, far beside": ParallelBeam(views=15, cols=401, pixel_mm=0.7, start_deg=90),
+        "parallel, far beside, four at a time": ParallelBeam(views=16, cols=401, pixel_mm=0.7, start_deg=90),
+    }
+    every = [(SLICE, slices), (SQUARE, twins), (CENTRED, mirrors), (SPOT, beside), (VOLUME, volumes), (BLOCK, upright)]
     return {name: (grid, beam) for grid, beams in every for name, beam in beams.items()}
 
 

@@ -96,8 +96,8 @@ inline Block make_block(const double *first, const double *step, int64_t rows, i
     double begin = 0, end = rows;
     rows_below(first[low], step[low], size, begin, end);
     rows_below(-first[high], -step[high], beside, begin, end);
-    b.begin = std::max(0.0, begin);
-    b.end = std::max<double>(b.begin, std::min<double>(end, rows));
+    b.begin = int64_t(std::clamp(begin, 0.0, double(rows)));  // in double: rays along the rows are met nowhere near them
+    b.end = int64_t(std::clamp(end, double(b.begin), double(rows)));
     b.span = largest(max(b.offset + b.drift * splat(float(b.begin)), b.offset + b.drift * splat(float(b.end))));
     return b;
 }
