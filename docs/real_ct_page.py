@@ -15,7 +15,7 @@ from taskct.physics.dose import Dose
 HEAD = """
 # Real livers through networks trained on built-in patients
 
-Readers and reconstructions learnt from computed patients only (docs/cohort.md). Here they meet real CT: what carries over
+Readers and reconstructions learnt from computed patients only ([cohort](cohort.md)). Here they meet real CT: what carries over
 and what does not. Written by `python docs/make_real_ct_task_figure.py DATA RUNS`.
 
 ![full dose and reconstructions with the reader's marks](figures/real_ct_task.png)
@@ -31,8 +31,8 @@ full dose of built-in patients. Arms and table are taken out of the real scans, 
 projected, each in a slice of its own; a reader says "lesion" when it marks a tenth of the place. The same slice, with the
 same noise, is asked without the lesion.
 
-These are three real patients with labels and one without: counts, no evidence about patients. The labels of the first two
-come from a network.
+These are three real patients with labels, and one with metastases and no labels, who is in the picture only: counts, no
+evidence about patients. The labels of the first two come from a network.
 
 ## Liver, and marks where no tumour is known
 

@@ -44,9 +44,9 @@ def run(
 ) -> None:
     """Train reconstructions for a frozen reader and judge them by readers that no training saw, ending with a report.
 
-    Ten minutes on two cores, from nothing; one that was stopped goes on. With --ct or --classical instead: simulate scans at
-    100, 25, 10 and 5 % dose, reconstruct by FBP, SIRT, CGLS and TV, compare, write NIfTI and DICOM. Takes some minutes;
-    everything appears in the folder at the end, and an interrupted one leaves nothing.
+    Nine minutes on two idle cores, trained from nothing; one that was stopped goes on. With --ct or --classical instead:
+    simulate scans at 100, 25, 10 and 5 % dose, reconstruct by FBP, SIRT, CGLS and TV, compare, write NIfTI and DICOM. Takes
+    some minutes; everything appears in the folder at the end, and an interrupted one leaves nothing.
     """
     from taskct.cli.experiment import refuse_run
     from taskct.cli.patients import patients_of_ct, phantom_patients

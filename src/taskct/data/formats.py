@@ -59,7 +59,7 @@ def kind_of(path: Path) -> str:
         if promised == "nifti" and len(head) >= 348 and head[:4] in (b"\x5c\1\0\0", b"\0\0\1\x5c"):
             return "nifti"
         what = "is empty" if not head else f"is not {_NAMES[promised]}"
-        raise FileFormatError(f"{path}: named like {_NAMES[promised]}, but its content {what}")
+        raise FileFormatError(f"{path}: named like {_NAMES[promised]}, but its content {what}; export it anew")
     raise UnsupportedDataError(
         f"{path}: not a format that taskct reads (DICOM, NIfTI, MetaImage, NRRD, HDF5, told by content)"
     )

@@ -90,7 +90,7 @@ def iter_cases(
         return
     places = find_cases(found, warn=labels is None) if found.is_dir() else [CasePlace(found, "")]
     if not places:
-        raise InputError(f"{found}: holds no CT (DICOM, NIfTI, MetaImage, NRRD or LoDoPaB images)")
+        raise InputError(f"{found}: holds no CT (DICOM, NIfTI, MetaImage, NRRD or LoDoPaB images); give a scan's folder")
     bad: list[str] = []
     for place in places:
         own = place.labels
