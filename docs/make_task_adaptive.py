@@ -18,7 +18,7 @@ from taskct.evaluation.task import dose_curve
 from taskct.evaluation.windows import WINDOWS
 from taskct.experiments import Records
 from taskct.experiments.engine import do_last
-from taskct.experiments.task_adaptive import LOSSES, MODELS, TaskAdaptive, task_adaptive_steps
+from taskct.experiments.task_adaptive import LOSSES, MODELS, Arm, TaskAdaptive, task_adaptive_steps
 from taskct.experiments.task_adaptive.gather import gathered
 from taskct.report.style import GREY, figure_style, method_looks, new_figure
 from taskct.report.task_story import TaskStory
@@ -27,6 +27,10 @@ PAGE = Path(__file__).with_name("task-adaptive.md")
 FIGURES = Path(__file__).with_name("figures")
 RESULTS = PAGE.parent.parent / "benchmarks" / "results"
 MOST_SEEDS = 9  # whatever is there up to this is shown
+CURVES = {  # the classical ones, every model's image loss and the task losses that gained most
+    *("FBP", "TV, tuned", "FBP + U-Net, feature loss", "Learned Primal-Dual, label loss .9"),
+    *(Arm(model, "plain").method for model in MODELS),
+}
 SCORES = (
     ("unseen", "dice_pooled", "unseen"),
     ("re-tuned", "dice_pooled_retuned", "unseen"),
@@ -111,7 +115,7 @@ def _share(story: TaskStory, method: str, baseline: str, dose: Any) -> str:
 
 def curves(story: TaskStory, path: Path) -> None:
     """Tumour Dice over dose under unseen readers and under readers retrained on each method's images."""
-    methods = [m for m in story.drawn if m != story.full_dose]
+    methods = [m for m in story.table.methods if m in CURVES]
     looks = method_looks(methods)
     with figure_style():
         figure, axes = new_figure(9.0, 3.9, cols=2, sharey=True)
