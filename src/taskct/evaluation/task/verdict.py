@@ -258,16 +258,13 @@ def _bound(judge: _Judge, readers: list[str]) -> Iterator[Finding]:
 
 
 def _lesions(judge: _Judge, readers: list[str]) -> Iterator[Finding]:
-    found = judge.try_gain("sensitivity", readers)
-    if found is not None:
-        yield Finding("sensitivity", f"Lesion sensitivity: {_signed(found)}.", _below(found))
-    found = judge.try_gain("froc@1", readers)
-    if found is not None:
-        yield Finding(
-            "equal alarms",
-            f"At one false alarm per image, whatever the threshold, sensitivity: {_signed(found)}.",
-            _below(found),
-        )
+    for rule, metric, text in (
+        ("sensitivity", "sensitivity", "Lesion sensitivity"),
+        ("equal alarms", "froc@1", "At one false alarm per image, whatever the threshold, sensitivity"),
+    ):
+        found = judge.try_gain(metric, readers)
+        if found is not None:
+            yield Finding(rule, f"{text}: {_signed(found)}.", _below(found))
     for metric, text in (
         ("false_pixels", "False pixels on images without a lesion"),
         ("false_alarms", "False alarms per image"),

@@ -1,6 +1,7 @@
 // The rays of one detector row in the (y, x) plane, all columns at once: what the 2D and the upright 3D kernels share.
 #pragma once
 
+#include <cmath>
 #include <vector>
 
 #include "geometry.h"
@@ -16,6 +17,7 @@ struct Columns {
     int64_t members[3];  // how many columns have each main axis
 
     void fill(const Geometry &g, const View &view);
+    float weight(int64_t j) const { return float(length[j] / std::fabs(reach[j])); }  // mm in (y, x) from plane to plane
 };
 
 }  // namespace taskct

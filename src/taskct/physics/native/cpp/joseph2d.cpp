@@ -121,7 +121,7 @@ void forward2d(const Geometry &g, int threads, int64_t images, const float *mu, 
                     }
                     for (int64_t j = 0; j < g.cols; j++)
                         if (columns.axis[j] == axis)
-                            out[j] = sums[j] * float(columns.length[j] / std::fabs(columns.reach[j]));
+                            out[j] = sums[j] * columns.weight(j);
                 }
             }
         }

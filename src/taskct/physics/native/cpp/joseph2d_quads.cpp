@@ -50,7 +50,7 @@ struct March {
         blocks.resize(count);
         sums.assign(count * W * kLanes, 0.0f);
         weights.resize(g.cols);
-        for (int32_t j = 0; j < int32_t(g.cols); j++) weights[j] = float(columns.length[j] / std::fabs(columns.reach[j]));
+        for (int32_t j = 0; j < int32_t(g.cols); j++) weights[j] = columns.weight(j);
         // Rays of the other axis repeat their neighbour of this one; their sums are dropped.
         int64_t any = 0;
         while (columns.axis[any] != axis) any++;
