@@ -45,6 +45,7 @@ caption b { color: var(--ink); }
 .dense tbody th.method { min-width: 12rem; }
 .dense .first { border-left: 1px solid var(--line); }
 .wide { overflow-x: auto; }
+.wide caption { max-width: min(60rem, 92vw); }
 .pair { display: flex; flex-wrap: wrap; gap: 0 2.4rem; align-items: flex-start; }
 .pair table { min-width: 29rem; flex: 1 1 29rem; max-width: 32rem; }
 .pair td, .pair thead th { padding-left: .3rem; padding-right: .3rem; }
