@@ -68,7 +68,7 @@ def test_a_killed_experiment_goes_on(tmp_path: Path) -> None:
     )
     process = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(HERE)})
     deadline = time.time() + 60
-    while not Records(tmp_path).done("number-0") and time.time() < deadline:
+    while not Records(tmp_path).read("number-1") and time.time() < deadline:  # it has begun, and sleeps first
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
