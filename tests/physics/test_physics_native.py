@@ -39,6 +39,7 @@ levels = pytest.mark.parametrize("level", RUNS)
 SLICE = Grid((41, 50), (1.3, 0.9), (-25.0, -24.0))
 CENTRED = Grid((37, 50), (1.3, 0.9))  # its views may be each other's mirror images
 SQUARE = Grid((45, 45), 1.1)  # and quarter turns
+EVEN = Grid((46, 46), 1.1)
 BLOCK = Grid((13, 21, 21), (1.7, 1.1, 1.1))
 SPOT = Grid((24, 24), 0.2)  # in a detector fifty times as wide: most rays pass it by, some exactly along its rows
 VOLUME = Grid((13, 21, 26), (1.7, 1.1, 0.9), (-9.0, -13.0, -10.0))
@@ -121,6 +122,13 @@ def beams() -> dict[str, tuple[Grid, Beam]]:
             views=12, cols=90, pixel_mm=1.6, source_iso_mm=30.0, source_detector_mm=60.0, curved=True
         ),
     }
+    halves = {  # the rays of half a detector serve both
+        "parallel, even columns, eight at a time": ParallelBeam(views=18, cols=76, pixel_mm=0.8),
+        "parallel, fine detector, eight at a time": ParallelBeam(views=16, cols=400, pixel_mm=0.17),
+        "parallel, coarse detector, eight at a time": ParallelBeam(views=16, cols=17, pixel_mm=4.1),
+        "parallel, very coarse detector, eight at a time": ParallelBeam(views=16, cols=9, pixel_mm=11.0),
+        "parallel, one column, eight at a time": ParallelBeam(views=16, cols=1, pixel_mm=0.8),
+    }
     mirrors = {
         "fan flat, mirrored": FanBeam(**{**fan, "start_deg": 30.0}),
         "fan curved, mirrored": FanBeam(**{**fan, "start_deg": 30.0}, curved=True),
@@ -144,7 +152,15 @@ def beams() -> dict[str, tuple[Grid, Beam]]:
         "parallel, far beside": ParallelBeam(views=15, cols=401, pixel_mm=0.7, start_deg=90),
         "parallel, far beside, four at a time": ParallelBeam(views=16, cols=401, pixel_mm=0.7, start_deg=90),
     }
-    every = [(SLICE, slices), (SQUARE, twins), (CENTRED, mirrors), (SPOT, beside), (VOLUME, volumes), (BLOCK, upright)]
+    every = [
+        (SLICE, slices),
+        (SQUARE, twins),
+        (EVEN, halves),
+        (CENTRED, mirrors),
+        (SPOT, beside),
+        (VOLUME, volumes),
+        (BLOCK, upright),
+    ]
     return {name: (grid, beam) for grid, beams in every for name, beam in beams.items()}
 
 
@@ -167,10 +183,11 @@ def inputs(backend: NativeBackend, which: str, *, seed: int = 0, images: int = 1
     return x - 0.5 if signed else x
 
 
-@pytest.mark.parametrize("beam", [name for name in BEAMS if "four at a time" in name or "mirrored" in name])
-def test_the_scans_that_should_be_projected_four_at_a_time_are(beam: str) -> None:
+@pytest.mark.parametrize("beam", [name for name in BEAMS if "at a time" in name or "mirrored" in name])
+def test_the_scans_that_should_be_projected_four_or_eight_at_a_time_are(beam: str) -> None:
     ours, _ = pair(beam, RUNS[0])
     assert ours.quads is not None
+    assert ours.quads.halves or "eight" not in beam
 
 
 @levels

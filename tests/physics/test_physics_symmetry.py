@@ -77,6 +77,22 @@ def test_which_scans_have_twins(grid: Grid, beam: Beam, lanes_filled: float | No
     assert (None if found is None else (found.views >= 0).mean()) == lanes_filled
 
 
+@pytest.mark.parametrize(
+    ("beam", "halves"),
+    [
+        (ParallelBeam(views=16, cols=24, pixel_mm=1.1), True),
+        (ParallelBeam(views=16, cols=23, pixel_mm=1.1, start_deg=45, arc_deg=-180), True),
+        (ParallelBeam(views=16, cols=24, pixel_mm=1.1, arc_deg=360), False),  # half a turn leads to other views
+        (ParallelBeam(views=16, cols=24, pixel_mm=1.1, col_offset_mm=0.2, arc_deg=360), False),
+        (FanBeam(**FAN, views=16), False),
+    ],
+)
+def test_half_a_turn_takes_centred_parallel_views_to_themselves(beam: Beam, *, halves: bool) -> None:
+    found = quads(SQUARE, beam.poses())
+    assert found is not None
+    assert found.halves == halves
+
+
 CONE = {"cols": 9, "rows": 7, "pixel_mm": 2.0, "row_mm": 2.0, "source_iso_mm": 60.0, "source_detector_mm": 100.0}
 
 

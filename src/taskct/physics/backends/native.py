@@ -84,5 +84,6 @@ def _geometry(grid: Grid, poses: Poses, by_fours: Quads | None) -> Geometry:
     geometry.curved, geometry.curved_offset_rad = int(poses.curved), poses.curved_offset_rad
     if by_fours is not None:
         geometry.quads, geometry.turns[:] = len(by_fours.views), by_fours.turns
+        geometry.halves = int(by_fours.halves)
         geometry.quad_views, geometry.quad_backwards = by_fours.views.ctypes.data, by_fours.backwards.ctypes.data
     return geometry

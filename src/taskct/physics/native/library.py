@@ -19,7 +19,7 @@ from taskct.core.errors import ConfigError, unknown_name
 LEVELS = ("baseline", "avx2", "avx512")
 MAPS = ("forward", "adjoint", "backproject", "backproject_adjoint")
 VARIABLE = "TASKCT_KERNELS"
-ABI = 2  # of cpp/api.cpp
+ABI = 3  # of cpp/api.cpp
 FOLDER = Path(__file__).parent
 
 
@@ -45,6 +45,7 @@ class Geometry(ctypes.Structure):
         ("quad_views", ctypes.c_void_p),
         ("quad_backwards", ctypes.c_void_p),
         ("turns", ctypes.c_int64 * 4),
+        ("halves", ctypes.c_int64),
     )
 
 

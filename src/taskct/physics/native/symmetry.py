@@ -16,6 +16,7 @@ from taskct.geometry import Grid, Poses
 # Four lanes to choose from: quarter turns; a quarter turn and mirrors (parallel rays, whose half turn is the same scan); the
 # mirrors of an oblong grid; the mirrors at the diagonals.
 LANES = ((0, 3, 6, 5), (0, 3, 4, 1), (0, 2, 4, 6), (0, 1, 7, 6))
+_HALF = 6  # a turn
 _MIRRORS = (0, 2, 4, 6)  # which an oblong grid has
 _SAME = 1e-7  # samples between rays that count as one
 _FAR = 1e9  # samples; positions beyond are not told apart to _SAME
@@ -25,11 +26,13 @@ _ENOUGH = 0.75  # of the lanes must be filled, or four views at a time do not pa
 @dataclass(frozen=True, eq=False)
 class Quads:
     """Views by fours: `views` (Q, 4), the lead first and -1 where a lane is empty; `backwards` (Q, 4), whether the detector
-    of a view runs against its lead's; `turns` (4,), of the image in each lane."""
+    of a view runs against its lead's; `turns` (4,), of the image in each lane; `halves`, whether half a turn takes every view
+    to itself, backwards: then the rays of half a detector are those of the other half."""
 
     turns: tuple[int, ...]
     views: np.ndarray
     backwards: np.ndarray
+    halves: bool
 
 
 def quads(grid: Grid, poses: Poses) -> Quads | None:
@@ -44,7 +47,9 @@ def quads(grid: Grid, poses: Poses) -> Quads | None:
     lanes = [four for four in LANES if square or set(four) <= set(_MIRRORS)]
     twins = {turn: _twins(grid, poses, turn) for turn in sorted({t for four in lanes for t in four})}
     order = _along_y_first(poses)
-    best = min((_by_fours(four, twins, order) for four in lanes), key=lambda q: len(q.views))
+    own = (twins[_HALF][0] == np.arange(poses.views)) & twins[_HALF][1]
+    halves = poses.source_mm is None and bool(own.all())
+    best = min((_by_fours(four, twins, order, halves) for four in lanes), key=lambda q: len(q.views))
     return best if (best.views >= 0).mean() >= _ENOUGH else None
 
 
@@ -140,7 +145,7 @@ def _along_y_first(poses: Poses) -> np.ndarray:
     return np.argsort(np.abs(ray[:, 1]) < np.abs(ray[:, 2]) * (1 - 1e-6), kind="stable")
 
 
-def _by_fours(four: Sequence[int], twins: dict[int, tuple[np.ndarray, np.ndarray]], order: np.ndarray) -> Quads:
+def _by_fours(four: Sequence[int], twins: dict[int, tuple[np.ndarray, np.ndarray]], order: np.ndarray, halves: bool) -> Quads:
     views = np.stack([twins[turn][0] for turn in four], 1).tolist()
     taken = [False] * len(views)
     found, leads = [], []
@@ -156,4 +161,4 @@ def _by_fours(four: Sequence[int], twins: dict[int, tuple[np.ndarray, np.ndarray
         found.append(row)
         leads.append(lead)
     backwards = np.stack([twins[turn][1] for turn in four], 1)[leads]
-    return Quads(tuple(four), np.array(found, dtype=np.int64), np.ascontiguousarray(backwards, dtype=np.uint8))
+    return Quads(tuple(four), np.array(found, dtype=np.int64), np.ascontiguousarray(backwards, dtype=np.uint8), halves)

@@ -4,12 +4,11 @@
 
 namespace taskct {
 
-void Columns::fill(const Geometry &g, const View &view) {
-    const int64_t n = g.cols;
+void Columns::fill(const Geometry &g, const View &view, int64_t n) {
     for (auto *a : {&first, &step, &reach, &start, &length}) a->resize(n);
     axis.resize(n);
     std::vector<double> &py = first, &px = step, &dy = reach, &dx = start;  // reused: point and direction, then results
-    view.lines(py.data(), px.data(), dy.data(), dx.data());
+    view.lines(n, py.data(), px.data(), dy.data(), dx.data());
     const double oy = g.origin[1], ox = g.origin[2], per_y = 1 / g.spacing[1], per_x = 1 / g.spacing[2];
     int64_t along_x = 0;
     for (int64_t j = 0; j < n; j++) {

@@ -16,7 +16,8 @@ struct Columns {
     std::vector<int32_t> axis;
     int64_t members[3];  // how many columns have each main axis
 
-    void fill(const Geometry &g, const View &view);
+    void fill(const Geometry &g, const View &view) { fill(g, view, g.cols); }
+    void fill(const Geometry &g, const View &view, int64_t n);  // the first n columns only
     float weight(int64_t j) const { return float(length[j] / std::fabs(reach[j])); }  // mm in (y, x) from plane to plane
 };
 

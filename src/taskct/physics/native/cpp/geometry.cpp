@@ -128,24 +128,24 @@ void View::line(int64_t row, int64_t col, double point[3], double direction[3]) 
     }
 }
 
-void View::lines(double *point_y, double *point_x, double *direction_y, double *direction_x) const {
+void View::lines(int64_t n, double *point_y, double *point_x, double *direction_y, double *direction_x) const {
     for (int a = 1; a < 3; a++) {
         double *point = a == 1 ? point_y : point_x, *direction = a == 1 ? direction_y : direction_x;
         const double mid = (g_.cols - 1) / 2.0, centre = detector_[a], step = col_[a], from = source_[a];
         if (g_.curved) {
             const double along = radius * ray_hat_[a], aside = radius * col_hat_[a], up = height * row_hat_[a];
             const double *cosine = table_->cosine.data(), *sine = table_->sine.data();
-            for (int64_t j = 0; j < g_.cols; j++) {
+            for (int64_t j = 0; j < n; j++) {
                 point[j] = from;
                 direction[j] = cosine[j] * along + sine[j] * aside + up;
             }
         } else if (g_.source) {
-            for (int64_t j = 0; j < g_.cols; j++) {
+            for (int64_t j = 0; j < n; j++) {
                 point[j] = from;
                 direction[j] = centre + (j - mid) * step - from;
             }
         } else {
-            for (int64_t j = 0; j < g_.cols; j++) {
+            for (int64_t j = 0; j < n; j++) {
                 point[j] = centre + (j - mid) * step;
                 direction[j] = direction_[a];
             }

@@ -22,6 +22,7 @@ extern "C" struct taskct_geometry {
     const int64_t *quad_views;  // (quads, 4), the lead first, -1 where there is none
     const uint8_t *quad_backwards;  // (quads, 4): its detector runs the other way
     int64_t turns[4];              // of the image in each lane
+    int64_t halves;                // whether half a turn takes each view of the quads to itself, backwards
 };
 
 namespace taskct {
@@ -52,8 +53,8 @@ public:
     // Point on the ray of pixel (row, col) and its direction, mm.
     void line(int64_t row, int64_t col, double point[3], double direction[3]) const;
 
-    // y and x of points and directions of all columns of the middle row (of any row, when the rows step along z only).
-    void lines(double *point_y, double *point_x, double *direction_y, double *direction_x) const;
+    // y and x of points and directions of the first n columns of the middle row (of any row, when the rows step along z only).
+    void lines(int64_t n, double *point_y, double *point_x, double *direction_y, double *direction_x) const;
 
     // The ray of pixel (row, col); a ray within 1e-9 of a diagonal takes the earlier axis.
     Ray ray(int64_t row, int64_t col) const;

@@ -2,6 +2,7 @@
 //
 // The four are one image, turned and mirrored so that four views of the scan become one (symmetry.py finds them). Where
 // rays meet the pixels is then worked out once for four results, and a sample is one load at an index and not a permute.
+// Where half a turn takes a view to itself, its halves are two lanes: eight in all, for half of the rays.
 #pragma once
 
 #include <algorithm>
@@ -16,10 +17,11 @@ namespace taskct {
 constexpr int kLanes = 4;
 constexpr int64_t kMostQuadBytes = int64_t(1) << 30;  // larger images are projected view by view
 
-// Whether the scan has quads and its image, four times and with z columns of whole cache lines, is not too large for them.
-inline bool by_fours(const Geometry &g) {
+// Whether the scan has quads and its image, four times (or as often as said) and with z columns of whole cache lines, is not too
+// large for them.
+inline bool by_fours(const Geometry &g, int lanes = kLanes) {
     const int64_t depth = g.dim == 3 ? (g.shape[0] + 15) / 16 * 16 : 1;
-    return g.quads && 4 * kLanes * depth * g.shape[1] * g.shape[2] <= kMostQuadBytes;
+    return g.quads && 4 * lanes * depth * g.shape[1] * g.shape[2] <= kMostQuadBytes;
 }
 
 typedef float Four __attribute__((vector_size(4 * kLanes)));  // one place, four images
@@ -47,6 +49,18 @@ template <int n, class V> inline Four quarter(V a) {
     Four b;
     std::memcpy(&b, reinterpret_cast<const char *>(&a) + n * sizeof b, sizeof b);
     return b;
+}
+
+// Four values, twice.
+inline Pair load_twice(const float *p) {
+#if defined(__AVX2__)
+    return (Pair)_mm256_broadcast_ps(reinterpret_cast<const __m128 *>(p));
+#else
+    Pair a;
+    std::memcpy(&a, p, sizeof a / 2);
+    std::memcpy(reinterpret_cast<char *>(&a) + sizeof a / 2, p, sizeof a / 2);
+    return a;
+#endif
 }
 
 inline void store_four(float *p, Four a) { std::memcpy(p, &a, sizeof a); }
@@ -83,19 +97,28 @@ inline void store_weights(float *to, F low, F high) {
 #endif
 }
 
-// sum[n] += weight * sample for W places: samples begin at p + at[n], at[n] >= 0; their `pairs` of neighbours follow each other,
-// and so do the weights of each pair. Two indices are one load.
+// Four indices, none below 0; two are one load.
+struct Indices {
+    uint64_t i[4];
+    explicit Indices(const int32_t *at) {
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+        uint64_t first, second;
+        std::memcpy(&first, at, 8);
+        std::memcpy(&second, at + 2, 8);
+        i[0] = uint32_t(first), i[1] = first >> 32, i[2] = uint32_t(second), i[3] = second >> 32;
+#else
+        for (int n = 0; n < 4; n++) i[n] = uint64_t(at[n]);
+#endif
+    }
+    uint64_t operator[](int n) const { return i[n]; }
+};
+
+// sum[n] += weight * sample for W places: samples begin at p + at[n]; their `pairs` of neighbours follow each other, and so do the
+// weights of each pair.
 template <int pairs> inline void add(Pair *sum, const float *p, const int32_t *at, const float *weights) {
 #pragma GCC unroll 4
     for (int n = 0; n < W; n += 4) {
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-        uint64_t first, second;
-        std::memcpy(&first, at + n, 8);
-        std::memcpy(&second, at + n + 2, 8);
-        const uint64_t i[4] = {uint32_t(first), first >> 32, uint32_t(second), second >> 32};
-#else
-        const int32_t *i = at + n;
-#endif
+        const Indices i(at + n);
 #pragma GCC unroll 4
         for (int pair = 0; pair < pairs; pair++) {
             const Pair w = load_pair(weights + 2 * (pair * W + n));
@@ -105,6 +128,24 @@ template <int pairs> inline void add(Pair *sum, const float *p, const int32_t *a
             sum[n + 2] += load_pair(samples + i[2]) * TASKCT_SHUFFLE(w, w, 2, 2, 2, 2, 6, 6, 6, 6);
             sum[n + 3] += load_pair(samples + i[3]) * TASKCT_SHUFFLE(w, w, 3, 3, 3, 3, 7, 7, 7, 7);
         }
+    }
+}
+
+// The same with eight images, whose samples are two vectors, and one pair of neighbours.
+inline void add_eight(Pair *sum, const float *p, const int32_t *at, const float *weights) {
+#pragma GCC unroll 4
+    for (int n = 0; n < W; n += 4) {
+        const Indices i(at + n);
+        const Pair low = load_twice(weights + 2 * n), high = load_twice(weights + 2 * n + 4);
+        const float *right = p + 2 * kLanes;
+        sum[n] += load_pair(p + i[0]) * TASKCT_SHUFFLE(low, low, 0, 0, 0, 0, 4, 4, 4, 4);
+        sum[n] += load_pair(right + i[0]) * TASKCT_SHUFFLE(high, high, 0, 0, 0, 0, 4, 4, 4, 4);
+        sum[n + 1] += load_pair(p + i[1]) * TASKCT_SHUFFLE(low, low, 1, 1, 1, 1, 5, 5, 5, 5);
+        sum[n + 1] += load_pair(right + i[1]) * TASKCT_SHUFFLE(high, high, 1, 1, 1, 1, 5, 5, 5, 5);
+        sum[n + 2] += load_pair(p + i[2]) * TASKCT_SHUFFLE(low, low, 2, 2, 2, 2, 6, 6, 6, 6);
+        sum[n + 2] += load_pair(right + i[2]) * TASKCT_SHUFFLE(high, high, 2, 2, 2, 2, 6, 6, 6, 6);
+        sum[n + 3] += load_pair(p + i[3]) * TASKCT_SHUFFLE(low, low, 3, 3, 3, 3, 7, 7, 7, 7);
+        sum[n + 3] += load_pair(right + i[3]) * TASKCT_SHUFFLE(high, high, 3, 3, 3, 3, 7, 7, 7, 7);
     }
 }
 

@@ -6,7 +6,8 @@
 namespace taskct {
 
 // Rows of the interleaved image along one axis (its transpose, when the main axis is x) with `pad` zeros or more on each side.
-struct QuadRows {
+// Eight lanes: the four, and the four after half a turn.
+template <int lanes> struct LaneRows {
     static constexpr int64_t pad = 2 * W + 8;
     int64_t count = 0, size = 0, stride = 0;
     RawBuffer<float> p;
@@ -15,33 +16,43 @@ struct QuadRows {
         const int64_t ny = g.shape[1], nx = g.shape[2];
         count = transposed ? nx : ny;
         size = transposed ? ny : nx;
-        stride = ((size + 2 * pad + 3) / 4 | 1) * 4 * kLanes;  // an odd number of cache lines
+        stride = ((size + 2 * pad + 16 / lanes - 1) / (16 / lanes) | 1) * 16;  // an odd number of cache lines
         p.resize(count * stride);
         const Turn turns[kLanes] = {{g.turns[0], ny, nx}, {g.turns[1], ny, nx}, {g.turns[2], ny, nx}, {g.turns[3], ny, nx}};
+        // Rows from both ends: half a turn takes the pixels of one to the other.
+        const int64_t half = (count + 1) / 2;
         constexpr int64_t block = 16;
 #pragma omp parallel for num_threads(threads) schedule(static)
-        for (int64_t r0 = 0; r0 < count; r0 += block) {
-            const int64_t r1 = std::min(count, r0 + block);
-            for (int64_t r = r0; r < r1; r++) {
-                std::fill_n(&p[r * stride], pad * kLanes, 0.0f);
-                std::fill(&p[r * stride + (pad + size) * kLanes], &p[0] + (r + 1) * stride, 0.0f);
-            }
-            for (int64_t i0 = 0; i0 < size; i0 += block)
-                for (int64_t r = r0; r < r1; r++) {
-                    const float *from[kLanes];
-                    int64_t along[kLanes];
-                    for (int l = 0; l < kLanes; l++) {
-                        const Turn &t = turns[l];
-                        along[l] = transposed ? t.down : t.right;
-                        from[l] = image + t.first + r * (transposed ? t.right : t.down);
-                    }
-                    float *to = &p[r * stride + pad * kLanes];
-                    for (int64_t i = i0; i < std::min(size, i0 + block); i++)
-                        for (int l = 0; l < kLanes; l++) to[i * kLanes + l] = from[l][i * along[l]];
+        for (int64_t r0 = 0; r0 < half; r0 += block) {
+            const int64_t r1 = std::min(half, r0 + block);
+            for (int64_t r = r0; r < r1; r++)
+                for (const int64_t row : {r, count - 1 - r}) {
+                    std::fill_n(&p[row * stride], pad * lanes, 0.0f);
+                    std::fill(&p[row * stride + (pad + size) * lanes], &p[0] + (row + 1) * stride, 0.0f);
                 }
+            for (int64_t i0 = 0; i0 < size; i0 += block)
+                for (int64_t r = r0; r < r1; r++)
+                    for (const int64_t row : {r, count - 1 - r}) put(turns, image, transposed, row, i0, std::min(size, i0 + block));
         }
     }
     const float *start(int64_t row) const { return p.data() + row * stride; }  // of the zeros before pixel 0
+
+private:
+    void put(const Turn *turns, const float *image, bool transposed, int64_t row, int64_t i0, int64_t i1) {
+        const float *from[kLanes];
+        int64_t along[kLanes];
+        for (int l = 0; l < kLanes; l++) {
+            const Turn &t = turns[l];
+            along[l] = transposed ? t.down : t.right;
+            from[l] = image + t.first + row * (transposed ? t.right : t.down);
+        }
+        float *to = &p[row * stride + pad * lanes], *opposite = &p[(count - 1 - row) * stride + (pad + size - 1) * lanes + kLanes];
+        for (int64_t i = i0; i < i1; i++) {
+            const Four pixel = {from[0][i * along[0]], from[1][i * along[1]], from[2][i * along[2]], from[3][i * along[3]]};
+            store_four(to + i * lanes, pixel);
+            if (lanes > kLanes) store_four(opposite - i * lanes, pixel);
+        }
+    }
 };
 
 // The scan as pixel-driven kernels go through it: view by view with one image, or quad by quad with four.

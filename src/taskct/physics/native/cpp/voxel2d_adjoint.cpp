@@ -30,7 +30,7 @@ struct Edges {
         const int64_t n = g.cols + 2;
         for (auto *a : {&first, &step, &per_length}) a->resize(n);
         steep.assign(n, 0);
-        wide.lines(point[0].data(), point[1].data(), way[0].data(), way[1].data());
+        wide.lines(n, point[0].data(), point[1].data(), way[0].data(), way[1].data());
         const double *pm = point[axis - 1].data(), *po = point[2 - axis].data(), *wm = way[axis - 1].data(), *wo = way[2 - axis].data();
         const double per_main = 1 / g.spacing[axis], per_other = 1 / g.spacing[3 - axis];
         for (int64_t j = 0; j < n; j++) {
