@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from taskct.bench import BenchPlan, full_plan, quick_plan, read_bench, run_bench, write_bench
 from taskct.bench.cases import WORKS, cone, fan, operations, parallel, updates
+from taskct.bench.compare import Side
 from taskct.bench.write import table
 from taskct.core.errors import InputError, OutputExistsError
 
@@ -112,3 +114,26 @@ def test_a_python_that_is_none_and_a_name_that_matches_nothing_are_refused(tmp_p
         run_bench(plan, peers_python=tmp_path / "no-python")
     with pytest.raises(InputError, match="no case/work contains 'helix'; cases: parallel 8"):
         run_bench(plan, only="helix")
+
+
+_COUNTS = """
+import numpy as np, time
+from taskct.bench.peers import serve
+runs = []
+def work():
+    runs.append(1)
+    time.sleep(0.002)
+    return np.array(len(runs))
+serve(lambda work_, case: work, {})
+"""
+
+
+@pytest.mark.parametrize(("turn_s", "at_least", "at_most"), [(0.0, 1, 1), (0.05, 2, 25)])
+def test_a_turn_is_one_run_or_as_many_as_fit(turn_s: float, at_least: int, at_most: int, tmp_path: Path) -> None:
+    with Side([sys.executable, "-c", _COUNTS], 1) as side:
+        said = side.ask("count", {}, turn_s=turn_s)
+        side.ask("count", {}, save=str(tmp_path / "runs.npy"))
+    runs = int(np.load(tmp_path / "runs.npy")) - 1
+    assert at_least <= runs <= at_most
+    assert said["wall_s"] >= 0.002  # of one run, not of the turn
+    assert said["wall_s"] * runs >= 0.999 * turn_s

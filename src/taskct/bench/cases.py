@@ -15,13 +15,16 @@ BALL_PER_MM = 0.02  # its attenuation: water
 
 @dataclass(frozen=True)
 class BenchPlan:
-    """Cases by name, how often each is run, and the thread counts; the first thread count is compared with the peers.
+    """Cases by name, how many turns each side has, and the thread counts; the first thread count is compared with the peers.
 
+    A turn is runs one after the other until `turn_s` have passed, of which the mean counts: that of a fast side would else be
+    the first run after the other side's long one, on cold caches and a slow clock.
     Of a case with "heavy" the peers do each work once, without a warm-up and without a comparison of results.
     """
 
     cases: dict[str, Case]
     rounds: int = 3
+    turn_s: float = 0.0
     threads: tuple[int, ...] = (1, 2)
     works: tuple[str, ...] = WORKS
     reference_voxels: int = 2**22  # larger images are not compared with float64, which would take minutes
@@ -46,7 +49,7 @@ def cone(pixels: int, views: int, cols: int) -> Case:
 
 
 def full_plan() -> BenchPlan:
-    """Slices and volumes as published comparisons take them, and sizes around them: about 40 minutes with the peers."""
+    """Slices and volumes as published comparisons take them, and sizes around them: about 45 minutes with the peers."""
     cases = {
         "parallel 128": parallel(128, 160, 192),
         "parallel 362": parallel(362, 1000, 513),
@@ -58,7 +61,7 @@ def full_plan() -> BenchPlan:
         "cone 128": cone(128, 180, 256),
         "cone 256": cone(256, 360, 384) | {"heavy": True},  # RTK takes minutes for each
     }
-    return BenchPlan(cases)
+    return BenchPlan(cases, turn_s=1.0)
 
 
 def quick_plan() -> BenchPlan:
@@ -69,7 +72,7 @@ def quick_plan() -> BenchPlan:
         "fan curved 128": fan(128, 160, 192, curved=True),
         "cone 48": cone(48, 60, 72),
     }
-    return BenchPlan(cases, rounds=2)
+    return BenchPlan(cases, rounds=2, turn_s=0.1)
 
 
 def updates(case: Case, work: str) -> float:

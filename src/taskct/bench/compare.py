@@ -40,11 +40,11 @@ class Side:
             raise InputError(f"{command[0]}: cannot be run ({error.strerror}); give the python of an environment") from error
         self.hello = self._read()
 
-    def ask(self, work: str, case: Case, **more: str) -> dict[str, Any]:
-        """Seconds and memory of one run, or {"error": why}."""
+    def ask(self, work: str, case: Case, *, turn_s: float = 0.0, **more: str) -> dict[str, Any]:
+        """Seconds and memory of a run, the mean of one turn, or {"error": why}."""
         assert self._process.stdin is not None
         whole = case | {"ball_radius": BALL_RADIUS, "ball_per_mm": BALL_PER_MM, "ball_shift": BALL_SHIFT}
-        print(json.dumps({"run": work, "case": whole, **more}), file=self._process.stdin, flush=True)
+        print(json.dumps({"run": work, "case": whole, "turn_s": turn_s, **more}), file=self._process.stdin, flush=True)
         return self._read()
 
     def _read(self) -> dict[str, Any]:
@@ -93,7 +93,13 @@ def run_bench(
     rows: list[Row] = []
     facts = limits.machine()
     cases = json.loads(json.dumps(plan.cases))  # as a file gives them back
-    asked = {"rounds": plan.rounds, "cases": cases, "with_peers": peers_python is not None, "commit": git_commit()}
+    asked = {
+        "rounds": plan.rounds,
+        "turn_s": plan.turn_s,
+        "cases": cases,
+        "with_peers": peers_python is not None,
+        "commit": git_commit(),
+    }
     measured = _rows_of(earlier, facts, asked) if earlier else []
     hellos: list[dict[str, Any]] = []
 
@@ -195,7 +201,7 @@ def _row(name: str, work: str, *, peer: str, at: _Table, first: bool) -> Row:
     for number in range(at.plan.rounds):
         for mine, (side, what) in zip(times, asked, strict=True):
             if number == 0 or not heavy or mine is times[0]:  # ours comes first
-                mine.append(side.ask(what, case))
+                mine.append(side.ask(what, case, turn_s=at.plan.turn_s))
     failed = [t["error"] for mine in times for t in mine if "error" in t]
     if failed:
         raise InputError(f"{name}/{work}: {failed[0]}")

@@ -23,7 +23,8 @@ Case = dict[str, Any]
 
 
 def serve(answer: Callable[[str, Case], Callable[[], Any]], hello: dict[str, Any]) -> None:
-    """Answer one JSON object per line: {"run": work, "case": numbers} with seconds, and with "save" a result on disk.
+    """Answer one JSON object per line: {"run": work, "case": numbers, "turn_s": s} with the seconds of a run, the mean of
+    those until s have passed, and with "save" a result on disk.
 
     The first line out is `hello`. A work that is not offered, or fails, is answered by {"error": why}.
     """
@@ -39,10 +40,12 @@ def serve(answer: Callable[[str, Case], Callable[[], Any]], hello: dict[str, Any
                 said: dict[str, Any] = {"saved": asked["save"]}
             else:
                 before = restart_peak_memory()
-                cpu, wall = time.process_time(), time.perf_counter()
-                work()
-                cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-                said = {"cpu_s": cpu, "wall_s": wall, "memory_mib": peak_memory_mib() - before}
+                cpu, wall, runs, passed = time.process_time(), time.perf_counter(), 0, 0.0
+                while runs == 0 or passed < asked["turn_s"]:
+                    work()
+                    runs, passed = runs + 1, time.perf_counter() - wall
+                cpu = time.process_time() - cpu
+                said = {"cpu_s": cpu / runs, "wall_s": passed / runs, "memory_mib": peak_memory_mib() - before}
         except Exception as error:  # one peer's failure must not end the comparison
             said = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(said), file=out, flush=True)

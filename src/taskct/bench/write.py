@@ -80,9 +80,10 @@ def table(result: dict[str, Any], *, command: str, figure: str) -> str:
         "# Projectors: speed, limit and agreement",
         "",
         f"Written by `{command}`. {machine['processor']}, {machine['cpus']} CPUs, {machine['kernels']} kernels. {listed}.",
-        f"Medians of {result['rounds']} runs that alternate with the peer's. Seconds are CPU seconds over all threads; a busy",
-        "machine makes both sides slower, so trust the ratios. Limit: the share of the time that the inner loop's vector",
-        "operations would take if nothing else did"
+        f"Medians of {result['rounds']} turns that alternate with the peer's; a turn is one run, or the mean of runs until",
+        f"{result['turn_s']:g} s have passed. Seconds are CPU seconds over all threads; a busy machine makes both sides",
+        "slower, so trust the ratios. Limit: the share of the time that the inner loop's vector operations would take",
+        "if nothing else did"
         + (f", at the {rate / 1e9:.2f} thousand million a second that one core was measured to do." if rate else "."),
         "Memory: peak above what was in use before, output included."
         + (f" Of {', '.join(once)} a peer's time is that of one run without a warm-up." if once else ""),

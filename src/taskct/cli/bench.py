@@ -21,7 +21,7 @@ def run(
     ),
     quick: bool = typer.Option(False, "--quick", help="One small case of each kind: a minute."),
     threads: str = typer.Option("1,2", help="Thread counts; the first one is compared with the peers."),
-    rounds: int | None = typer.Option(None, min=1, help="Runs of each side, alternating.  [default: 3; 2 with --quick]"),
+    rounds: int | None = typer.Option(None, min=1, help="Turns of each side, alternating.  [default: 3; 2 with --quick]"),
     only: str = typer.Option("", metavar="TEXT", help="Only what contains this, such as 'cone 128' or fan/adjoint."),
     resume: bool = typer.Option(False, "--resume", help="Go on where a run that was stopped left FILE.json."),
     overwrite: bool = options.OVERWRITE,
