@@ -30,7 +30,7 @@ class Side:
     """One environment's process, set up once; a context manager that ends it."""
 
     def __init__(self, command: list[str], threads: int) -> None:
-        env = os.environ | {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
+        env = os.environ | {"OMP_NUM_THREADS": str(threads)}
         env["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = str(threads)
         try:
             self._process = subprocess.Popen(
