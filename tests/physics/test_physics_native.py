@@ -42,6 +42,7 @@ SQUARE = Grid((45, 45), 1.1)  # and quarter turns
 EVEN = Grid((46, 46), 1.1)
 BLOCK = Grid((13, 21, 21), (1.7, 1.1, 1.1))
 SPOT = Grid((24, 24), 0.2)  # in a detector fifty times as wide: most rays pass it by, some exactly along its rows
+TALL = Grid((150, 10, 10), (0.4, 1.1, 1.1))  # z columns that are done in two layers
 VOLUME = Grid((13, 21, 26), (1.7, 1.1, 0.9), (-9.0, -13.0, -10.0))
 FAN = {"views": 11, "cols": 70, "source_iso_mm": 90.0, "source_detector_mm": 150.0, "start_deg": 20.0}
 CONE = {"views": 7, "cols": 35, "rows": 18, "pixel_mm": 1.9, "row_mm": 2.3, "source_iso_mm": 60.0, "source_detector_mm": 100.0}
@@ -148,6 +149,10 @@ def beams() -> dict[str, tuple[Grid, Beam]]:
         "cone, on the diagonals": ConeBeam(**{**cone, "cols": 21, "pixel_mm": 10.0, "source_iso_mm": 30.0}),
         "steep cone, four at a time": ConeBeam(**{**cone, "cols": 34, "rows": 60}, row_offset_mm=40.0),
     }
+    tall = {
+        "cone, tall, four at a time": ConeBeam(**{**cone, "cols": 12, "rows": 50}),
+        "cone, tall, fine rows, four at a time": ConeBeam(**{**cone, "cols": 12, "rows": 500, "row_mm": 0.23}),
+    }
     beside = {
         "parallel, far beside": ParallelBeam(views=15, cols=401, pixel_mm=0.7, start_deg=90),
         "parallel, far beside, four at a time": ParallelBeam(views=16, cols=401, pixel_mm=0.7, start_deg=90),
@@ -160,6 +165,7 @@ def beams() -> dict[str, tuple[Grid, Beam]]:
         (SPOT, beside),
         (VOLUME, volumes),
         (BLOCK, upright),
+        (TALL, tall),
     ]
     return {name: (grid, beam) for grid, beams in every for name, beam in beams.items()}
 
@@ -236,6 +242,19 @@ def test_bytes_do_not_depend_on_threads_runs_or_batch(beam: str, level: str) -> 
                 assert torch.equal(one, getattr(ours, which)(x)), f"{which} with {threads} threads"
     finally:
         torch.set_num_threads(before)
+
+
+@levels
+def test_a_detector_that_is_turned_in_parts(level: str) -> None:
+    grid, beam = (
+        Grid((3, 20, 20), 1.0),
+        ConeBeam(**{**CONE, "views": 16, "cols": 1030, "rows": 1030, "pixel_mm": 0.05, "row_mm": 0.03}),
+    )
+    ours, reference = NativeBackend(grid, beam.poses(), load(level)), ReferenceBackend(grid, beam.poses())
+    assert ours.quads is not None and 16 * ours.quads.views[:, 0].size * beam.rows * beam.cols > 64 << 20  # voxel3d_quads.cpp
+    q = torch.rand((1, 16, 1030, 1030), generator=torch.Generator().manual_seed(0))
+    wanted = reference.voxel_backproject(q.double())
+    assert (ours.voxel_backproject(q).double() - wanted).norm() <= 2e-6 * wanted.norm()
 
 
 @levels

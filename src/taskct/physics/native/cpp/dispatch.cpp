@@ -49,7 +49,8 @@ void adjoint(const Geometry &g, int threads, int64_t images, const float *p, flo
 void backproject(const Geometry &g, int threads, int64_t images, const float *q, float *mu) {
     each(images, q, pixels(g), mu, voxels(g), [&](const float *from, float *to) {
         if (g.dim == 2) return backproject2d(g, threads, from, to);
-        if (!backproject3d(g, threads, from, to)) backproject_general(g, threads, from, to);
+        if (!backproject3d_quads(g, threads, from, to) && !backproject3d(g, threads, from, to))
+            backproject_general(g, threads, from, to);
     });
 }
 

@@ -13,29 +13,6 @@ namespace {
 constexpr int kMostPlanes = 8;
 constexpr int64_t kPlaneBytes = 24 << 10;  // of z columns that are interpolated at a time
 constexpr int64_t kColumns = 16, kMostTogether = 8, kSumBytes = 512 << 10;
-constexpr int64_t kPad = 8;                // zeros beside a line
-
-// Where four lanes of a line are read: for each of n positions an index, its first sample, and weights (quads.h).
-struct Reads {
-    alignas(64) int32_t at[kBlocks * W];
-    alignas(64) float weights[kBlocks * 8 * W];
-};
-
-// n blocks of positions start + step * k in a line of `size` samples with kPad zeros around: linear interpolation.
-void interpolate(double start, double step, int64_t n, int64_t size, Reads &reads) {
-    Places places;
-    const double down = std::min(0.0, step * (W - 1));
-    places.fill(start + down, step * W, n, -1e6, 1e6);
-    const F offset = lane_numbers() * float(step) - splat(float(down));
-    const I least = I{} + int32_t(kPad - 2), most = I{} + int32_t(kPad + size);
-    for (int64_t b = 0; b < n; b++) {
-        const F x = offset + splat(places.part[b]);
-        const I i = truncate(x);
-        const F f = x - to_float(i);
-        store(reads.at + b * W, min(max(i + (places.whole[b] + int32_t(kPad)), least), most) * kLanes);
-        store_weights(reads.weights + b * 2 * W, 1.0f - f, f);
-    }
-}
 
 // The paths of some detector columns of a few quads, whose sums are kept as [quad][column][row][lane].
 class Piece {
@@ -132,35 +109,15 @@ private:
     Buffer<Reads> reads_{kMostPlanes};
 };
 
-// Detector columns of some quads, [quad][column][row][lane], weighted, with zeros around the rows.
-struct QuadDetector {
-    int64_t rows, cols, stride;
-    Buffer<float> values;
-
-    QuadDetector(const Geometry &g, int64_t quads) : rows(g.rows), cols(g.cols), stride((g.rows + 2 * kPad + 15) / 16 * 16 * kLanes) {
-        values.assign(quads * cols * stride, 0.0f);
+// Gives the detector columns of a quad the weights of their rays.
+void weigh(const UprightView &lead, int64_t place, QuadDetector &detector) {
+    Buffer<float> weights(detector.rows);
+    for (int64_t j = 0; j < detector.cols; j++) {
+        float *to = detector.at(place, j) + kPad * kLanes;
+        lead.weights(j, detector.rows, weights.data());
+        for (int64_t i = 0; i < detector.rows; i++) store_four(to + i * kLanes, load_four(to + i * kLanes) * weights[i]);
     }
-    const float *at(int64_t quad, int64_t col) const { return &values[(quad * cols + col) * stride]; }  // of its zeros
-    void read(const Geometry &g, int64_t place, int64_t quad, const UprightView &lead, const float *p) {
-        constexpr int64_t block = 16;
-        for (int l = 0; l < kLanes; l++) {
-            const int64_t view = g.quad_views[quad * kLanes + l];
-            const bool backwards = g.quad_backwards[quad * kLanes + l];
-            for (int64_t i0 = 0; i0 < rows; i0 += block)
-                for (int64_t j = 0; j < cols; j++) {
-                    float *to = &values[(place * cols + j) * stride + kPad * kLanes + l];
-                    const float *from = p + std::max<int64_t>(view, 0) * rows * cols + (backwards ? cols - 1 - j : j);
-                    for (int64_t i = i0; i < std::min(rows, i0 + block); i++) to[i * kLanes] = view < 0 ? 0.0f : from[i * cols];
-                }
-        }
-        Buffer<float> weights(rows);
-        for (int64_t j = 0; j < cols; j++) {
-            float *to = &values[(place * cols + j) * stride + kPad * kLanes];
-            lead.weights(j, rows, weights.data());
-            for (int64_t i = 0; i < rows; i++) store_four(to + i * kLanes, load_four(to + i * kLanes) * weights[i]);
-        }
-    }
-};
+}
 
 // Adds the transpose of one line's interpolation to two columns with a weight each (resample.h), z in begin..end.
 template <int taps>
@@ -268,7 +225,10 @@ bool adjoint3d_quads(const Geometry &g, int threads, const float *p, float *mu) 
     for (int64_t q0 = 0; q0 < g.quads; q0 += together) {
         const int64_t q1 = std::min(g.quads, q0 + together);
 #pragma omp parallel for num_threads(threads) schedule(static)
-        for (int64_t q = q0; q < q1; q++) detector.read(g, q - q0, q, (*leads)[q], p);
+        for (int64_t q = q0; q < q1; q++) {
+            detector.read(g, q - q0, q, p);
+            weigh((*leads)[q], q - q0, detector);
+        }
         for (int axis = 1; axis < 3; axis++) {
             const int64_t planes = g.shape[axis], others = g.shape[3 - axis];
             // Planes that take some detector columns of all quads while they are in the second-level cache.

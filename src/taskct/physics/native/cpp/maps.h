@@ -40,6 +40,7 @@ bool forward3d(const Geometry &g, int threads, const float *mu, float *p);
 bool forward3d_quads(const Geometry &g, int threads, const float *mu, float *p);
 bool adjoint3d_quads(const Geometry &g, int threads, const float *p, float *mu);
 bool adjoint3d(const Geometry &g, int threads, const float *p, float *mu);
+bool backproject3d_quads(const Geometry &g, int threads, const float *q, float *mu);
 bool backproject3d(const Geometry &g, int threads, const float *q, float *mu);
 bool backproject_adjoint3d(const Geometry &g, int threads, const float *mu, float *q);
 

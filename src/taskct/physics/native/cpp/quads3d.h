@@ -59,4 +59,62 @@ private:
     }
 };
 
+constexpr int64_t kPad = 8;  // zeros beside a line
+
+// Where four lanes of a line are read: for each of n positions an index, its first sample, and weights (quads.h).
+struct Reads {
+    alignas(64) int32_t at[kBlocks * W];
+    alignas(64) float weights[kBlocks * 8 * W];
+};
+
+// n blocks of positions start + step * k in a line of `size` samples with kPad zeros around: linear interpolation.
+inline void interpolate(double start, double step, int64_t n, int64_t size, Reads &reads) {
+    Places places;
+    const double down = std::min(0.0, step * (W - 1));
+    places.fill(start + down, step * W, n, -1e6, 1e6);
+    const F offset = lane_numbers() * float(step) - splat(float(down));
+    const I least = I{} + int32_t(kPad - 2), most = I{} + int32_t(kPad + size);
+    for (int64_t b = 0; b < n; b++) {
+        const F x = offset + splat(places.part[b]);
+        const I i = truncate(x);
+        const F f = x - to_float(i);
+        store(reads.at + b * W, min(max(i + (places.whole[b] + int32_t(kPad)), least), most) * kLanes);
+        store_weights(reads.weights + b * 2 * W, 1.0f - f, f);
+    }
+}
+
+// Detector columns -1 to cols of some quads, [quad][column][row][lane], zeros around the rows and beside the columns.
+struct QuadDetector {
+    int64_t rows, cols, stride;
+    Buffer<float> values;
+
+    QuadDetector(const Geometry &g, int64_t quads)
+        : rows(g.rows), cols(g.cols), stride((g.rows + 2 * kPad + 15) / 16 * 16 * kLanes + 16) {
+        values.assign(quads * (cols + 2) * stride, 0.0f);
+    }
+    float *at(int64_t place, int64_t col) { return &values[(place * (cols + 2) + col + 1) * stride]; }  // of its zeros
+    const float *at(int64_t place, int64_t col) const { return &values[(place * (cols + 2) + col + 1) * stride]; }
+
+    void read(const Geometry &g, int64_t place, int64_t quad, const float *p) {
+        constexpr int64_t block = 16;
+        const float *from[kLanes];
+        int64_t step[kLanes];
+        for (int l = 0; l < kLanes; l++) {
+            const int64_t view = g.quad_views[quad * kLanes + l];
+            step[l] = g.quad_backwards[quad * kLanes + l] ? -1 : 1;
+            from[l] = view < 0 ? nullptr : p + view * rows * cols + (step[l] < 0 ? cols - 1 : 0);
+        }
+        for (int64_t i0 = 0; i0 < rows; i0 += block)
+            for (int64_t j = 0; j < cols; j++) {
+                float *to = at(place, j) + kPad * kLanes;
+                for (int64_t i = i0; i < std::min(rows, i0 + block); i++) {
+                    Four four = {};
+                    for (int l = 0; l < kLanes; l++)
+                        if (from[l]) four[l] = from[l][i * cols + j * step[l]];
+                    store_four(to + i * kLanes, four);
+                }
+            }
+    }
+};
+
 }  // namespace taskct
