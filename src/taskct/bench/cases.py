@@ -83,29 +83,30 @@ def updates(case: Case, work: str) -> float:
     return float(case["batch"] * case["views"] * case["pixels"] ** dim)
 
 
-# Vector operations that the port limit counts, read off the inner loops (set-up and memory are not counted). Four views at a
-# time (physics/native/symmetry.py), for W places: so many to find indices and weights, and so many for each place's samples.
-_BY_FOURS = {
-    ("parallel", "forward"): (12.0, 2.0),
-    ("parallel", "adjoint"): (13.0, 2.0),
-    ("parallel", "backproject"): (10.0, 2.0),
-    ("fan", "forward"): (13.0, 2.0),
-    ("fan", "adjoint"): (32.0, 4.0),
-    ("fan", "backproject"): (18.0, 2.0),
-    ("cone", "forward"): (14.0, 2.0),
-    ("cone", "adjoint"): (30.0, 8.5),
+# Vector operations that the port limit counts, read off the inner loops (set-up and memory are not counted). Several results
+# at a time (physics/native/symmetry.py), for W places: so many to find indices and weights, so many for each place's samples,
+# and how many results.
+_BY_LANES = {
+    ("parallel", "forward"): (12.0, 4.0, 8),
+    ("parallel", "adjoint"): (13.0, 2.0, 4),
+    ("parallel", "backproject"): (10.0, 2.0, 4),
+    ("fan", "forward"): (13.0, 2.0, 4),
+    ("fan", "adjoint"): (32.0, 4.0, 4),
+    ("fan", "backproject"): (18.0, 2.0, 4),
+    ("cone", "forward"): (14.0, 2.0, 4),
+    ("cone", "adjoint"): (30.0, 8.5, 4),
+    ("cone", "backproject"): (10.0, 4.0, 4),
 }
 _ALONE = {  # per W updates
     ("parallel", "backproject_adjoint"): 22.0,
     ("fan", "backproject_adjoint"): 24.0,
-    ("cone", "backproject"): 14.0,
 }
 
 
 def operations(case: Case, work: str, lanes: int) -> float | None:
     """Vector operations of the inner loop per vector of `lanes` updates; None where they were not counted."""
     key = (case["kind"], work)
-    if key in _BY_FOURS:
-        places, samples = _BY_FOURS[key]
-        return (places + samples * lanes) / 4
+    if key in _BY_LANES:
+        places, samples, results = _BY_LANES[key]
+        return (places + samples * lanes) / results
     return _ALONE.get(key)

@@ -24,13 +24,30 @@ struct QuadColumns {
     const float *at(int64_t y, int64_t x) const { return values.data() + y * pitch + x * stride; }
 
     void read(const Geometry &g, const float *volume, int threads) {
-        const int64_t used = size_z * kLanes;
+        constexpr int64_t block = 16, deep = 8;
+        const int64_t plane = size_y * size_x;
+        const Turn turns[kLanes] = {
+            {g.turns[0], size_y, size_x}, {g.turns[1], size_y, size_x}, {g.turns[2], size_y, size_x}, {g.turns[3], size_y, size_x}};
 #pragma omp parallel for num_threads(threads) schedule(static)
-        for (int64_t y = 0; y < size_y; y++)
-            for (int64_t x = 0; x < size_x; x++) std::fill_n(at(y, x) + used, stride - used, 0.0f);
-#pragma omp parallel num_threads(threads)
-        for (int l = 0; l < kLanes; l++)
-            each(g, l, [&](float *column, int64_t pixel, int64_t z) { column[z * kLanes + l] = volume[z * size_y * size_x + pixel]; });
+        for (int64_t y0 = 0; y0 < size_y; y0 += block)
+            for (int64_t x0 = 0; x0 < size_x; x0 += block)
+                for (int64_t z0 = 0; z0 < stride / kLanes; z0 += deep)
+                    for (int64_t y = y0; y < std::min(size_y, y0 + block); y++)
+                        for (int64_t x = x0; x < std::min(size_x, x0 + block); x++) {
+                            const float *from[kLanes];
+                            for (int l = 0; l < kLanes; l++) {
+                                const Turn &t = turns[l];
+                                from[l] = volume + t.first + y * t.down + x * t.right;
+                            }
+                            float *column = at(y, x);
+                            const int64_t z1 = std::min(size_z, z0 + deep);
+                            for (int64_t z = z0; z < z1; z++) {
+                                const int64_t n = z * plane;
+                                const Four four = {from[0][n], from[1][n], from[2][n], from[3][n]};
+                                store_four(column + z * kLanes, four);
+                            }
+                            for (int64_t z = std::max(z0, z1); z < z0 + deep; z++) store_four(column + z * kLanes, Four{});
+                        }
     }
     // The lanes turned back and summed, one after the other: each meets every voxel once.
     void write(const Geometry &g, float *volume, int threads) {

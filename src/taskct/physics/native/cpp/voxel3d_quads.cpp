@@ -32,7 +32,8 @@ struct Lanes {
     explicit Lanes(const Geometry &g) {
         for (int j = 0; j < kLanes; j++)
             for (int m = 0; m < kLanes; m++) {
-                const auto found = std::find_if(g.turns, g.turns + kLanes, [&](int64_t l) { return after(g.turns[j], l) == g.turns[m]; });
+                const auto leads_there = [&](int64_t turn) { return after(g.turns[j], turn) == g.turns[m]; };
+                const int64_t *found = std::find_if(g.turns, g.turns + kLanes, leads_there);
                 closed = closed && found != g.turns + kLanes;
                 of[j][m] = int(found - g.turns);
             }
@@ -48,7 +49,7 @@ struct Sides {
 };
 
 // Where W places of both columns are read, and their weights (quads.h).
-struct Reads1 {
+struct BlockReads {
     alignas(64) int32_t at[W];
     alignas(64) float weights[2 * W];
 
@@ -62,7 +63,7 @@ struct Reads1 {
 };
 
 // sum[n] += weight * (mixed sample) for W places; as `add` of quads.h.
-inline void add_mixed(Pair *sum, const Sides &sides, const Reads1 &reads) {
+inline void add_mixed(Pair *sum, const Sides &sides, const BlockReads &reads) {
     const float low = sides.low_weight, high = sides.high_weight;
     const int32_t *at = reads.at;
 #pragma GCC unroll 4
@@ -88,7 +89,8 @@ struct Tile {
         for (int64_t y = 0; y < rows; y++)
             for (int64_t x = 0; x < cols; x++) {
                 const int64_t own = (y0 + y) * g.shape[2] + x0 + x;
-                mine[y][x] = std::all_of(turns.begin(), turns.end(), [&](const Turn &t) { return own <= at(t, y0 + y, x0 + x); });
+                const auto later = [&](const Turn &t) { return own <= at(t, y0 + y, x0 + x); };
+                mine[y][x] = std::all_of(turns.begin(), turns.end(), later);
                 any = any || mine[y][x];
             }
     }
@@ -98,7 +100,9 @@ struct Tile {
 class Orbit {
 public:
     Orbit(const Geometry &g, const std::vector<View> &leads, const std::vector<Turn> &turns, const QuadDetector &detector)
-        : g_(g), leads_(leads), turns_(turns), detector_(detector), lanes_(g), sums_(kLanes * kTileY * kTileX * kDeep * kLanes) {}
+        : g_(g), leads_(leads), turns_(turns), detector_(detector), lanes_(g) {
+        sums_.resize(kLanes * kTileY * kTileX * kDeep * kLanes);
+    }
 
     // Quads n0 .. n1, which the detector holds, in voxels z0 .. z0 + kDeep of the columns.
     void add(const Tile &tile, int64_t z0, int64_t n0, int64_t n1) {
@@ -168,7 +172,7 @@ private:
             next.places.fill(f.start[k] + f.step[k] * z0, f.step[k] * W, blocks, -1e6, 1e6);
         }
         const I most = I{} + int32_t(kPad + detector_.rows);
-        Reads1 reads[kTogether];
+        BlockReads reads[kTogether];
         for (int64_t b = 0; b < blocks; b++) {
             for (int m = 0; m < count; m++) reads[m].fill(sides[m], b, most);
             Pair sum[W] = {};
@@ -189,7 +193,7 @@ private:
 }  // namespace
 
 bool backproject3d_quads(const Geometry &g, int threads, const float *q, float *mu) {
-    if (!by_fours(g) || !rows_along_z(g) || !Lanes(g).closed) return false;
+    if (!g.quads || !rows_along_z(g) || !Lanes(g).closed) return false;
     FanTable table;
     std::vector<View> leads;
     leads.reserve(g.quads);
