@@ -128,7 +128,7 @@ serve(lambda work_, case: work, {})
 """
 
 
-@pytest.mark.parametrize(("turn_s", "at_least", "at_most"), [(0.0, 1, 1), (0.05, 2, 25)])
+@pytest.mark.parametrize(("turn_s", "at_least", "at_most"), [(0.0, 1, 1), (0.5, 2, 250)])
 def test_a_turn_is_one_run_or_as_many_as_fit(turn_s: float, at_least: int, at_most: int, tmp_path: Path) -> None:
     with Side([sys.executable, "-c", _COUNTS], 1) as side:
         said = side.ask("count", {}, turn_s=turn_s)

@@ -105,8 +105,10 @@ struct QuadDetector {
     int64_t rows, cols, stride;
     Buffer<float> values;
 
-    QuadDetector(const Geometry &g, int64_t quads)
-        : rows(g.rows), cols(g.cols), stride((g.rows + 2 * kPad + 15) / 16 * 16 * kLanes + 16) {
+    static int64_t column(const Geometry &g) { return (g.rows + 2 * kPad + 15) / 16 * 16 * kLanes + 16; }
+    static int64_t bytes(const Geometry &g) { return 4 * (g.cols + 2) * column(g); }  // of a quad
+
+    QuadDetector(const Geometry &g, int64_t quads) : rows(g.rows), cols(g.cols), stride(column(g)) {
         values.assign(quads * (cols + 2) * stride, 0.0f);
     }
     float *at(int64_t place, int64_t col) { return &values[(place * (cols + 2) + col + 1) * stride]; }  // of its zeros

@@ -3,6 +3,7 @@
 // A z column falls between two detector columns, which are mixed where they are read, as in voxel3d.cpp; where on them each
 // voxel falls is worked out once for four views. A place of the turned images is a voxel of its own in each lane. The places
 // that the turns take to each other share their voxels: they are done together, and their lanes summed before they are written.
+// Some turns leave a place where it is (the centre, the axes): its voxels are written once.
 #include "falls3d.h"
 #include "maps.h"
 #include "quads3d.h"
@@ -106,8 +107,11 @@ public:
 
     // Quads n0 .. n1, which the detector holds, in voxels z0 .. z0 + kDeep of the columns.
     void add(const Tile &tile, int64_t z0, int64_t n0, int64_t n1) {
-        std::fill(sums_.begin(), sums_.end(), 0.0f);
         const int64_t blocks = (std::min(g_.shape[0] - z0, kDeep) + W - 1) / W;
+        for (int j = 0; j < kLanes; j++)
+            for (int64_t y = 0; y < tile.rows; y++)
+                for (int64_t x = 0; x < tile.cols; x++)
+                    if (tile.mine[y][x]) std::fill_n(sums(j, y * kTileX + x), blocks * W * kLanes, 0.0f);
         for (int j = 0; j < kLanes; j++)
             for (int64_t n = n0; n < n1; n += kTogether)
                 for (int64_t y = 0; y < tile.rows; y++)
@@ -143,13 +147,20 @@ public:
             }
         for (int m = 0; m < kLanes; m++) {
             const Turn &t = turns_[m];
-            for (int64_t z = 0; z < deep; z++)
-                for (int64_t y = 0; y < tile.rows; y++) {
+            for (int64_t y = 0; y < tile.rows; y++) {
+                bool writes[kTileX];  // no turn before this one has led here
+                for (int64_t x = 0; x < tile.cols; x++) {
+                    const int64_t here = at(t, tile.y0 + y, tile.x0 + x);
+                    const auto same = [&](const Turn &other) { return at(other, tile.y0 + y, tile.x0 + x) == here; };
+                    writes[x] = tile.mine[y][x] && std::none_of(turns_.begin(), turns_.begin() + m, same);
+                }
+                for (int64_t z = 0; z < deep; z++) {
                     float *to = mu + (z0 + z) * plane + at(t, tile.y0 + y, tile.x0);
                     const float *from = sums(0, y * kTileX) + z * kLanes + m;
                     for (int64_t x = 0; x < tile.cols; x++)
-                        if (tile.mine[y][x]) to[x * t.right] = (more ? to[x * t.right] : 0) + from[x * kDeep * kLanes];
+                        if (writes[x]) to[x * t.right] = (more ? to[x * t.right] : 0) + from[x * kDeep * kLanes];
                 }
+            }
         }
     }
 
@@ -206,7 +217,7 @@ bool backproject3d_quads(const Geometry &g, int threads, const float *q, float *
             const Tile tile(g, turns, y, x);
             if (tile.any) tiles.push_back(tile);
         }
-    const int64_t parts = 1 + 4 * kLanes * g.rows * g.cols * g.quads / kDetectorBytes;
+    const int64_t parts = 1 + QuadDetector::bytes(g) * g.quads / kDetectorBytes;
     const int64_t most = (g.quads + parts - 1) / parts, count = tiles.size(), layers = (g.shape[0] + kDeep - 1) / kDeep;
     QuadDetector detector(g, most);
     for (int64_t n0 = 0; n0 < g.quads; n0 += most) {
