@@ -88,7 +88,8 @@ def run_bench(
     `limit` is the part of the machine's vector operations that the inner loop would need if nothing else took time.
     `only` keeps the rows whose "case/work" contains it. `keep` is given the result so far after each work; what the `earlier`
     result of a run that was stopped has is not measured again. Raises InputError when a side does not start or fails, and for
-    an earlier result of another machine, commit, number of rounds, set of cases, or with peers where this is without.
+    an earlier result of another machine, commit, number of rounds, turn length or set of cases, or with peers where this is
+    without.
     """
     rows: list[Row] = []
     facts = limits.machine()
