@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "buffer.h"
@@ -159,6 +160,13 @@ struct Turn {
         down = code & 1 ? x : y;
         right = code & 1 ? y : x;
     }
+    int64_t operator()(int64_t y, int64_t x) const { return first + y * down + x * right; }
 };
+
+// Of the lanes' images.
+inline std::array<Turn, kLanes> turns_of(const Geometry &g) {
+    const auto turn = [&](int l) { return Turn(g.turns[l], g.shape[1], g.shape[2]); };
+    return {turn(0), turn(1), turn(2), turn(3)};
+}
 
 }  // namespace taskct

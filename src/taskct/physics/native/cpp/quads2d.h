@@ -18,7 +18,7 @@ template <int lanes> struct LaneRows {
         size = transposed ? ny : nx;
         stride = ((size + 2 * pad + 16 / lanes - 1) / (16 / lanes) | 1) * 16;  // an odd number of cache lines
         p.resize(count * stride);
-        const Turn turns[kLanes] = {{g.turns[0], ny, nx}, {g.turns[1], ny, nx}, {g.turns[2], ny, nx}, {g.turns[3], ny, nx}};
+        const auto turns = turns_of(g);
         // Rows from both ends: half a turn takes the pixels of one to the other.
         const int64_t half = (count + 1) / 2;
         constexpr int64_t block = 16;
@@ -38,7 +38,7 @@ template <int lanes> struct LaneRows {
     const float *start(int64_t row) const { return p.data() + row * stride; }  // of the zeros before pixel 0
 
 private:
-    void put(const Turn *turns, const float *image, bool transposed, int64_t row, int64_t i0, int64_t i1) {
+    void put(const std::array<Turn, kLanes> &turns, const float *image, bool transposed, int64_t row, int64_t i0, int64_t i1) {
         const float *from[kLanes];
         int64_t along[kLanes];
         for (int l = 0; l < kLanes; l++) {
@@ -107,7 +107,7 @@ template <> struct Gathered<Four> {
                 for (int64_t x0 = 0; x0 < nx; x0 += block)
                     for (int64_t y = y0; y < std::min(ny, y0 + block); y++)
                         for (int64_t x = x0; x < std::min(nx, x0 + block); x++) {
-                            float &to = image[t.first + y * t.down + x * t.right];
+                            float &to = image[t(y, x)];
                             const float value = at[y * nx + x][l];
                             to = l == 0 ? value : to + value;
                         }

@@ -26,8 +26,7 @@ struct QuadColumns {
     void read(const Geometry &g, const float *volume, int threads) {
         constexpr int64_t block = 16, deep = 8;
         const int64_t plane = size_y * size_x;
-        const Turn turns[kLanes] = {
-            {g.turns[0], size_y, size_x}, {g.turns[1], size_y, size_x}, {g.turns[2], size_y, size_x}, {g.turns[3], size_y, size_x}};
+        const auto turns = turns_of(g);
 #pragma omp parallel for num_threads(threads) schedule(static)
         for (int64_t y0 = 0; y0 < size_y; y0 += block)
             for (int64_t x0 = 0; x0 < size_x; x0 += block)
@@ -35,10 +34,7 @@ struct QuadColumns {
                     for (int64_t y = y0; y < std::min(size_y, y0 + block); y++)
                         for (int64_t x = x0; x < std::min(size_x, x0 + block); x++) {
                             const float *from[kLanes];
-                            for (int l = 0; l < kLanes; l++) {
-                                const Turn &t = turns[l];
-                                from[l] = volume + t.first + y * t.down + x * t.right;
-                            }
+                            for (int l = 0; l < kLanes; l++) from[l] = volume + turns[l](y, x);
                             float *column = at(y, x);
                             const int64_t z1 = std::min(size_z, z0 + deep);
                             for (int64_t z = z0; z < z1; z++) {
@@ -70,7 +66,7 @@ private:
                     for (int64_t y = y0; y < std::min(size_y, y0 + block); y++)
                         for (int64_t x = x0; x < std::min(size_x, x0 + block); x++) {
                             float *column = at(y, x);
-                            const int64_t pixel = t.first + y * t.down + x * t.right;
+                            const int64_t pixel = t(y, x);
                             for (int64_t z = z0; z < std::min(size_z, z0 + block); z++) one(column, pixel, z);
                         }
     }

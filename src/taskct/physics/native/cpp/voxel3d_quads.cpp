@@ -23,8 +23,6 @@ int64_t after(int64_t first, int64_t then) {
     return ((first ^ then) & 1) | (signs ^ (then & 6));
 }
 
-int64_t at(const Turn &t, int64_t y, int64_t x) { return t.first + y * t.down + x * t.right; }
-
 // Which lane of a place, turned by turn j, holds the voxel turned by turn m.
 struct Lanes {
     int of[kLanes][kLanes];  // [j][m]
@@ -85,12 +83,12 @@ struct Tile {
     int64_t y0, x0, rows, cols;
     bool mine[kTileY][kTileX] = {}, any = false;
 
-    Tile(const Geometry &g, const std::vector<Turn> &turns, int64_t top, int64_t left)
+    Tile(const Geometry &g, const std::array<Turn, kLanes> &turns, int64_t top, int64_t left)
         : y0(top), x0(left), rows(std::min(kTileY, g.shape[1] - top)), cols(std::min(kTileX, g.shape[2] - left)) {
         for (int64_t y = 0; y < rows; y++)
             for (int64_t x = 0; x < cols; x++) {
                 const int64_t own = (y0 + y) * g.shape[2] + x0 + x;
-                const auto later = [&](const Turn &t) { return own <= at(t, y0 + y, x0 + x); };
+                const auto later = [&](const Turn &t) { return own <= t(y0 + y, x0 + x); };
                 mine[y][x] = std::all_of(turns.begin(), turns.end(), later);
                 any = any || mine[y][x];
             }
@@ -100,7 +98,7 @@ struct Tile {
 // The sums of a tile in all its turns, [turn][column][z][lane].
 class Orbit {
 public:
-    Orbit(const Geometry &g, const std::vector<View> &leads, const std::vector<Turn> &turns, const QuadDetector &detector)
+    Orbit(const Geometry &g, const std::vector<View> &leads, const std::array<Turn, kLanes> &turns, const QuadDetector &detector)
         : g_(g), leads_(leads), turns_(turns), detector_(detector), lanes_(g) {
         sums_.resize(kLanes * kTileY * kTileX * kDeep * kLanes);
     }
@@ -120,7 +118,7 @@ public:
                         const bool *mine = tile.mine[y] + x;
                         if (!std::any_of(mine, mine + count, [](bool m) { return m; })) continue;
                         const Turn &t = turns_[j];
-                        const int64_t here = at(t, tile.y0 + y, tile.x0 + x), size = g_.shape[2];
+                        const int64_t here = t(tile.y0 + y, tile.x0 + x), size = g_.shape[2];
                         const bool along_y = g_.turns[j] & 1;
                         falls_.clear();
                         const int64_t down = along_y ? t.right / size : 0, right = along_y ? 0 : t.right;
@@ -150,12 +148,12 @@ public:
             for (int64_t y = 0; y < tile.rows; y++) {
                 bool writes[kTileX];  // no turn before this one has led here
                 for (int64_t x = 0; x < tile.cols; x++) {
-                    const int64_t here = at(t, tile.y0 + y, tile.x0 + x);
-                    const auto same = [&](const Turn &other) { return at(other, tile.y0 + y, tile.x0 + x) == here; };
+                    const int64_t here = t(tile.y0 + y, tile.x0 + x);
+                    const auto same = [&](const Turn &other) { return other(tile.y0 + y, tile.x0 + x) == here; };
                     writes[x] = tile.mine[y][x] && std::none_of(turns_.begin(), turns_.begin() + m, same);
                 }
                 for (int64_t z = 0; z < deep; z++) {
-                    float *to = mu + (z0 + z) * plane + at(t, tile.y0 + y, tile.x0);
+                    float *to = mu + (z0 + z) * plane + t(tile.y0 + y, tile.x0);
                     const float *from = sums(0, y * kTileX) + z * kLanes + m;
                     for (int64_t x = 0; x < tile.cols; x++)
                         if (writes[x]) to[x * t.right] = (more ? to[x * t.right] : 0) + from[x * kDeep * kLanes];
@@ -194,7 +192,7 @@ private:
 
     const Geometry &g_;
     const std::vector<View> &leads_;
-    const std::vector<Turn> &turns_;
+    const std::array<Turn, kLanes> &turns_;
     const QuadDetector &detector_;
     const Lanes lanes_;
     std::vector<Falls> falls_;
@@ -209,8 +207,7 @@ bool backproject3d_quads(const Geometry &g, int threads, const float *q, float *
     std::vector<View> leads;
     leads.reserve(g.quads);
     for (int64_t n = 0; n < g.quads; n++) leads.emplace_back(g, g.quad_views[n * kLanes], table);
-    std::vector<Turn> turns;
-    for (int64_t turn : g.turns) turns.emplace_back(turn, g.shape[1], g.shape[2]);
+    const auto turns = turns_of(g);
     std::vector<Tile> tiles;
     for (int64_t y = 0; y < g.shape[1]; y += kTileY)
         for (int64_t x = 0; x < g.shape[2]; x += kTileX) {
