@@ -26,8 +26,8 @@ _ENOUGH = 0.75  # of the lanes must be filled, or four views at a time do not pa
 @dataclass(frozen=True, eq=False)
 class Quads:
     """Views by fours: `views` (Q, 4), the lead first and -1 where a lane is empty; `backwards` (Q, 4), whether the detector
-    of a view runs against its lead's; `turns` (4,), of the image in each lane; `halves`, whether half a turn takes every view
-    to itself, backwards: then the rays of half a detector are those of the other half."""
+    of a view runs against its lead's; `turns` (4,), of the image in each lane; `halves`, whether the rays of half a detector are
+    those of the other half: after half a turn, backwards, in two dimensions, mirrored in z in three."""
 
     turns: tuple[int, ...]
     views: np.ndarray
@@ -47,8 +47,11 @@ def quads(grid: Grid, poses: Poses) -> Quads | None:
     lanes = [four for four in LANES if square or set(four) <= set(_MIRRORS)]
     twins = {turn: _twins(grid, poses, turn) for turn in sorted({t for four in lanes for t in four})}
     order = _along_y_first(poses)
-    own = (twins[_HALF][0] == np.arange(poses.views)) & twins[_HALF][1]
-    halves = poses.source_mm is None and bool(own.all())
+    if grid.ndim == 3:
+        halves = _level(grid, poses)
+    else:
+        own = (twins[_HALF][0] == np.arange(poses.views)) & twins[_HALF][1]
+        halves = poses.source_mm is None and bool(own.all())
     best = min((_by_fours(four, twins, order, halves) for four in lanes), key=lambda q: len(q.views))
     return best if (best.views >= 0).mean() >= _ENOUGH else None
 
@@ -63,6 +66,13 @@ def _upright(poses: Poses) -> bool:
     """Whether columns, and parallel rays, lie in planes of constant z, and rows step along z."""
     flat = poses.col_step_mm[:, 0] if poses.direction is None else np.stack([poses.col_step_mm[:, 0], poses.direction[:, 0]])
     return not flat.any() and not poses.row_step_mm[:, 1:].any()
+
+
+def _level(grid: Grid, poses: Poses) -> bool:
+    """Whether the middle rows of all views lie in the middle plane of the grid: the other rows are mirror images in pairs."""
+    middle = grid.origin_mm[0] + (grid.shape[0] - 1) / 2 * grid.spacing_mm[0]
+    heights = poses.detector_mm[:, 0] if poses.source_mm is None else np.stack([poses.detector_mm[:, 0], poses.source_mm[:, 0]])
+    return bool((np.abs(heights - middle) <= _SAME * min(grid.spacing_mm)).all())
 
 
 def _meets_a_diagonal(poses: Poses) -> bool:

@@ -14,15 +14,13 @@ constexpr int64_t kViews = 32;     // views whose columns are transposed at a ti
 void forward_column(const Columns3d &volume, const UprightView &view, int64_t j, int64_t rows, float *buffers,
                     const float *zeros, float *sums) {
     const bool along_y = view.axis[j] == 1;
-    const int64_t planes = along_y ? volume.size_y : volume.size_x, others = along_y ? volume.size_x : volume.size_y;
-    const int64_t room = volume.stride + 2 * kMargin;
-    int64_t begin = 0, end = planes;
-    clip(view.first[j], view.step[j], others, begin, end);
-    for (int64_t r0 = begin; r0 < end; r0 += kPlanes) {
-        const int n = int(std::min<int64_t>(kPlanes, end - r0));
+    const int64_t others = along_y ? volume.size_x : volume.size_y, room = volume.stride + 2 * kMargin;
+    const Planes met(view, j, volume.size_y, volume.size_x);
+    for (int64_t r0 = met.begin; r0 < met.end; r0 += kPlanes) {
+        const int n = int(std::min<int64_t>(kPlanes, met.end - r0));
         Line lines[kPlanes];
         const float *tables[kPlanes];
-        const RowRange range(view, j, r0, r0 + n - 1, rows, volume.size_z);
+        const RowRange range(view.line(j, double(r0)), view.line(j, double(r0 + n - 1)), rows, volume.size_z);
         if (range.empty) continue;
         const int64_t b0 = range.begin, b1 = range.end, from = range.from, to = std::min(volume.stride, range.to);
         for (int m = 0; m < n; m++) {

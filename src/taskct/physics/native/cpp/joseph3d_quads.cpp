@@ -1,8 +1,9 @@
-// Joseph's method for upright scanners, float, four views at a time (quads.h): forward and exact adjoint.
+// Joseph's forward projection for upright scanners, float: four views at a time, or both halves of four (quads.h).
 //
-// The same factorisation as in joseph3d.cpp: a path meets whole z columns, which are then read or written along z.
+// The same factorisation as in joseph3d.cpp: a path meets whole z columns, which are then read along z.
 #include "maps.h"
 #include "paths3d.h"
+#include "positions.h"
 #include "quads3d.h"
 
 namespace taskct {
@@ -10,23 +11,41 @@ namespace {
 
 // A piece of work: some detector columns of a few quads. Their paths lie close together, so that a band of planes is in the
 // second-level cache for all of them; as many as their sums leave room for.
-constexpr int kMostPlanes = 8;
-constexpr int64_t kPlaneBytes = 24 << 10;  // of z columns that are interpolated at a time
+constexpr int kMostPlanes = 16;
+constexpr int64_t kPlaneBytes = 40 << 10;  // of z columns that are interpolated at a time
 constexpr int64_t kColumns = 16, kMostTogether = 8, kSumBytes = 512 << 10;
 
-// The paths of some detector columns of a few quads, whose sums are kept as [quad][column][row][lane].
-class Piece {
-public:
-    Piece(const QuadColumns &volume, int64_t rows)
-        : volume_(volume), rows_(rows), whole_rows_((rows + W - 1) / W * W), room_((volume.stride / kLanes + 2 * kPad) * kLanes),
-          column_((whole_rows_ + 4) * kLanes),  // off the powers of two, whose cache lines meet
-          buffers_(kMostPlanes * room_), zeros_(volume.stride), sums_(together(rows) * kColumns * column_), weights_(rows) {}
+// The rows of a detector that are gone through, k = 0, 1, ..., and the samples along z that they read, from `lowest` on: all of
+// them, or with eight lanes from the middle up along z; the others are the mirror images of these.
+template <int lanes> struct RowOrder {
+    static constexpr bool half = lanes > kLanes;
+    int64_t rows, lowest, first = 0, step = 1;
 
-    static int64_t together(int64_t rows) {
-        return std::clamp<int64_t>(kSumBytes / (kColumns * rows * kLanes * 4), 1, kMostTogether);
+    RowOrder(const Geometry &g, int sense) : rows(count(g)), lowest(QuadColumns<lanes>::lowest(g)) {
+        if (!half) return;
+        first = sense > 0 ? g.rows / 2 : (g.rows - 1) / 2;
+        step = sense > 0 ? 1 : -1;
+    }
+    static int64_t count(const Geometry &g) { return half ? (g.rows + 1) / 2 : g.rows; }
+    int64_t operator()(int64_t k) const { return first + step * k; }
+    Line operator()(Line line) const { return {line.start + line.step * double(first) - double(lowest), line.step * double(step)}; }
+};
+
+// The paths of some detector columns of a few quads, whose sums are kept as [quad][column][row][lane].
+template <int lanes> class Piece {
+public:
+    using Order = RowOrder<lanes>;
+
+    Piece(const Geometry &g, const QuadColumns<lanes> &volume)
+        : volume_(volume), rows_(Order::count(g)), room_(volume.stride + 2 * kPad * lanes),
+          column_(((rows_ + W - 1) / W * W) * lanes + 16),  // off the powers of two, whose cache lines meet
+          buffers_(kMostPlanes * room_), zeros_(volume.stride), sums_(together(g) * kColumns * column_), weights_(g.rows) {}
+
+    static int64_t together(const Geometry &g) {
+        return std::clamp<int64_t>(kSumBytes / (kColumns * Order::count(g) * lanes * 4), 1, kMostTogether);
     }
 
-    void add(const UprightView *leads, int64_t count, int64_t j0, int64_t j1) {
+    void add(const UprightView *leads, const Order *orders, int64_t count, int64_t j0, int64_t j1) {
         std::fill(sums_.begin(), sums_.end(), 0.0f);
         const int planes = int(std::clamp<int64_t>(kPlaneBytes / (room_ * 4), 1, kMostPlanes));
         const int64_t most = std::max(volume_.size_y, volume_.size_x);
@@ -34,67 +53,82 @@ public:
         for (int64_t r0 = 0; r0 < most; r0 += planes)
             for (int64_t q = 0; q < count; q++)
                 for (int64_t j = j0; j < j1; j++) {
-                    const UprightView &view = leads[q];
-                    const bool along_y = view.axis[j] == 1;
-                    int64_t begin = 0, end = along_y ? volume_.size_y : volume_.size_x;
-                    clip(view.first[j], view.step[j], along_y ? volume_.size_x : volume_.size_y, begin, end);
-                    begin = std::max(begin, r0);
-                    end = std::min(end, r0 + planes);
-                    if (begin < end) add_planes(view, j, begin, int(end - begin), sums(q, j - j0));
+                    const Planes met(leads[q], j, volume_.size_y, volume_.size_x);
+                    const int64_t begin = std::max(met.begin, r0), end = std::min(met.end, r0 + planes);
+                    if (begin < end) add_planes(leads[q], orders[q], j, begin, int(end - begin), sums(q, j - j0));
                 }
     }
     // Weighs the sums of a quad and hands them to its views.
-    void put(const Geometry &g, const UprightView &lead, int64_t place, int64_t quad, int64_t j0, int64_t j1, float *p) {
+    void put(const Geometry &g, const UprightView &lead, const Order &order, int64_t place, int64_t quad, int64_t j0, int64_t j1,
+             float *p) {
         const int64_t n = j1 - j0;
         for (int64_t j = 0; j < n; j++) {
             float *sum = sums(place, j);
-            lead.weights(j0 + j, rows_, weights_.data());
-            for (int64_t i = 0; i < rows_; i++) store_four(sum + i * kLanes, load_four(sum + i * kLanes) * weights_[i]);
+            lead.weights(j0 + j, g.rows, weights_.data());
+            for (int64_t k = 0; k < rows_; k++)
+                for (int l = 0; l < lanes; l += kLanes)
+                    store_four(sum + k * lanes + l, load_four(sum + k * lanes + l) * weights_[order(k)]);
         }
-        for (int64_t i = 0; i < rows_; i++) {
-            float lanes[kLanes][kColumns];
-            for (int64_t j = 0; j < n; j++) {
-                const Four four = load_four(sums(place, j) + i * kLanes);
-                for (int l = 0; l < kLanes; l++) lanes[l][j] = four[l];
+        for (int64_t k = 0; k < rows_; k++)
+            for (int half = 0; half < lanes / kLanes; half++) {
+                const int64_t i = half == 0 ? order(k) : g.rows - 1 - order(k);
+                if (half > 0 && i == order(k)) continue;  // the middle row
+                float values[kLanes][kColumns];
+                for (int64_t j = 0; j < n; j++) {
+                    const Four four = load_four(sums(place, j) + k * lanes + half * kLanes);
+                    for (int l = 0; l < kLanes; l++) values[l][j] = four[l];
+                }
+                for (int l = 0; l < kLanes; l++) {
+                    const int64_t view = g.quad_views[quad * kLanes + l];
+                    if (view < 0) continue;
+                    float *to = p + (view * g.rows + i) * g.cols;
+                    if (g.quad_backwards[quad * kLanes + l]) std::reverse_copy(values[l], values[l] + n, to + g.cols - j1);
+                    else std::copy(values[l], values[l] + n, to + j0);
+                }
             }
-            for (int l = 0; l < kLanes; l++) {
-                const int64_t view = g.quad_views[quad * kLanes + l];
-                if (view < 0) continue;
-                float *to = p + (view * g.rows + i) * g.cols;
-                if (g.quad_backwards[quad * kLanes + l]) std::reverse_copy(lanes[l], lanes[l] + n, to + g.cols - j1);
-                else std::copy(lanes[l], lanes[l] + n, to + j0);
-            }
-        }
     }
 
 private:
     float *sums(int64_t quad, int64_t column) { return &sums_[(quad * kColumns + column) * column_]; }
-    void add_planes(const UprightView &view, int64_t j, int64_t r0, int n, float *sums) {
-        const RowRange range(view, j, r0, r0 + n - 1, rows_, volume_.size_z);
+
+    // Adds what the rows of column j meet in n planes from r0 on. Rows are the outer loop: the places of one block in all planes,
+    // then their samples.
+    void add_planes(const UprightView &view, const Order &order, int64_t j, int64_t r0, int n, float *sums) {
+        const RowRange range(order(view.line(j, double(r0))), order(view.line(j, double(r0 + n - 1))), rows_, volume_.size_z);
         if (range.empty) return;
-        const int64_t from = range.from, to = std::min(range.to, volume_.stride / kLanes);
+        const int64_t from = range.from, to = std::min(range.to, volume_.stride / lanes);
+        Positions at[kMostPlanes];
         for (int m = 0; m < n; m++) {
-            const Neighbours at(view.first[j], view.step[j], r0 + m);
-            const float *a = column(view, j, r0 + m, at.low), *b = column(view, j, r0 + m, at.low + 1);
-            float *table = &buffers_[m * room_ + kPad * kLanes];
-            for (int64_t z = from * kLanes; z < to * kLanes; z += W) {
+            const Neighbours beside(view.first[j], view.step[j], r0 + m);
+            const float *a = column(view, j, r0 + m, beside.low), *b = column(view, j, r0 + m, beside.low + 1);
+            float *table = &buffers_[m * room_ + kPad * lanes];
+            for (int64_t z = from * lanes; z < to * lanes; z += W) {
                 const F low = load(a + z);
-                store(table + z, low + at.part * (load(b + z) - low));
+                store(table + z, low + beside.part * (load(b + z) - low));
             }
+            const Line line = order(view.line(j, double(r0 + m)));
+            at[m] = Positions(line.start + line.step * double(range.begin), line.step);
         }
-        for (int64_t k0 = range.begin; k0 < range.end; k0 += kBlocks * W) {
-            const int64_t blocks = (std::min(range.end, k0 + kBlocks * W) - k0) / W;
+        const I least = I{} - 2, most = I{} + int32_t(volume_.size_z);
+        for (int64_t k = range.begin; k < range.end; k += W) {
+            alignas(64) int32_t first[kMostPlanes * W];
+            alignas(64) float weights[kMostPlanes * 2 * W];
             for (int m = 0; m < n; m++) {
-                const Line line = view.line(j, double(r0 + m));
-                interpolate(line.start + line.step * k0, line.step, blocks, volume_.size_z, reads_[m]);
+                const F part = at[m].part();
+                store(first + m * W, (min(max(at[m].whole(), least), most) + int32_t(kPad)) * lanes);
+                store_weights(weights + m * 2 * W, 1.0f - part, part);
+                at[m].advance();
             }
-            for (int64_t b = 0; b < blocks; b++) {
-                Pair sum[W] = {};
-                for (int m = 0; m < n; m++)
-                    taskct::add<1>(sum, &buffers_[m * room_], reads_[m].at + b * W, reads_[m].weights + b * 2 * W);
-                float *to = sums + (k0 + b * W) * kLanes;
-                for (int l = 0; l < W; l++) store_four(to + l * kLanes, load_four(to + l * kLanes) + both(sum[l]));
+            Pair sum[W] = {};
+            for (int m = 0; m < n; m++) {
+                const float *table = &buffers_[m * room_];
+                if constexpr (lanes == kLanes) taskct::add<1>(sum, table, first + m * W, weights + m * 2 * W);
+                else add_eight(sum, table, first + m * W, weights + m * 2 * W);
             }
+            float *to = sums + k * lanes;
+            for (int l = 0; l < W; l++)
+                if constexpr (lanes == kLanes) store_four(to + l * lanes, load_four(to + l * lanes) + both(sum[l]));
+                else store_pair(to + l * lanes, load_pair(to + l * lanes) + sum[l]);
         }
     }
     const float *column(const UprightView &view, int64_t j, int64_t plane, int64_t other) const {
@@ -103,92 +137,54 @@ private:
         return along_y ? volume_.at(plane, other) : volume_.at(other, plane);
     }
 
-    const QuadColumns &volume_;
-    const int64_t rows_, whole_rows_, room_, column_;
+    const QuadColumns<lanes> &volume_;
+    const int64_t rows_, room_, column_;
     Buffer<float> buffers_, zeros_, sums_, weights_;
-    Buffer<Reads> reads_{kMostPlanes};
 };
 
-// Gives the detector columns of a quad the weights of their rays.
-void weigh(const UprightView &lead, int64_t place, QuadDetector &detector) {
-    Buffer<float> weights(detector.rows);
-    for (int64_t j = 0; j < detector.cols; j++) {
-        float *to = detector.at(place, j) + kPad * kLanes;
-        lead.weights(j, detector.rows, weights.data());
-        for (int64_t i = 0; i < detector.rows; i++) store_four(to + i * kLanes, load_four(to + i * kLanes) * weights[i]);
+template <int lanes>
+void forward_lanes(const Geometry &g, int threads, const std::vector<UprightView> &leads, const std::vector<int> &senses,
+                   const float *mu, float *p) {
+    QuadColumns<lanes> volume(g);
+    volume.read(g, mu, threads);
+    std::vector<RowOrder<lanes>> orders;
+    for (const int sense : senses) orders.emplace_back(g, sense);
+    const int64_t together = Piece<lanes>::together(g);
+    const int64_t pieces = (g.cols + kColumns - 1) / kColumns, groups = (g.quads + together - 1) / together;
+#pragma omp parallel num_threads(threads)
+    {
+        Piece<lanes> piece(g, volume);
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t n = 0; n < groups * pieces; n++) {
+            const int64_t q0 = n / pieces * together, quads = std::min(together, g.quads - q0);
+            const int64_t j0 = n % pieces * kColumns, j1 = std::min(g.cols, j0 + kColumns);
+            piece.add(&leads[q0], &orders[q0], quads, j0, j1);
+            for (int64_t q = q0; q < q0 + quads; q++) piece.put(g, leads[q], orders[q], q - q0, q, j0, j1, p);
+        }
     }
 }
 
-// Adds the transpose of one line's interpolation to two columns with a weight each (resample.h), z in begin..end.
-template <int taps>
-void spread(const float *values, int64_t count, Line line, int64_t begin, int64_t end, float *first, float first_weight,
-            float *second, float second_weight, Reads &reads) {
-    constexpr int before = taps / 2 - 1, pairs = taps / 2;
-    const double per = 1 / line.step, down = std::min(0.0, per * (W - 1));
-    const F offset = lane_numbers() * float(per) - splat(float(down));
-    const float s = float(std::fabs(line.step));
-    const I least = I{} + int32_t(kPad - taps / 2 - 1 - before), most = I{} + int32_t(kPad + count);
-    Places places;
-    for (int64_t z0 = begin; z0 < end; z0 += kBlocks * W) {
-        const int64_t blocks = (std::min(end, z0 + kBlocks * W) - z0) / W;
-        places.fill((z0 - line.start) * per + down, per * W, blocks, -1e6, 1e6);
-        for (int64_t b = 0; b < blocks; b++) {
-            const F x = offset + splat(places.part[b]);
-            const I i = truncate(x);
-            const F dist = s * (x - to_float(i));
-            store(reads.at + b * W, min(max(i + (places.whole[b] + int32_t(kPad - before)), least), most) * kLanes);
-            F weight[taps];
-            for (int k = 0; k < taps; k++)
-                weight[k] = max(F{}, k <= before ? (1 - s * (before - k)) - dist : (1 - s * (k - before)) + dist);
-            for (int pair = 0; pair < pairs; pair++)
-                store_weights(reads.weights + (b * pairs + pair) * 2 * W, weight[2 * pair], weight[2 * pair + 1]);
-        }
-        for (int64_t b = 0; b < blocks; b++) {
-            Pair sum[W] = {};
-            add<pairs>(sum, values, reads.at + b * W, reads.weights + b * pairs * 2 * W);
-            const int64_t z = (z0 + b * W) * kLanes;
-            for (int l = 0; l < W; l += 2) {  // two places are one vector
-                const Pair two = sums_of(sum[l], sum[l + 1]);
-                float *a = first + z + l * kLanes, *c = second + z + l * kLanes;
-                store_pair(a, load_pair(a) + first_weight * two);
-                store_pair(c, load_pair(c) + second_weight * two);
+// How the rows of a view run in all planes that its columns meet: 1 up along z, -1 down, 0 both. `tame`: positions there, in
+// samples, are no larger than fixed point holds.
+struct Sense {
+    int value = 0;
+    bool tame = true;
+
+    Sense(const Geometry &g, const UprightView &view) {
+        bool up = false, down = false;
+        for (int64_t j = 0; j < g.cols; j++) {
+            const Planes met(view, j, g.shape[1], g.shape[2]);
+            if (met.begin >= met.end) continue;
+            for (const int64_t plane : {met.begin, met.end - 1}) {  // everything is linear between them
+                const Line line = view.line(j, double(plane));
+                up |= line.step > 0;
+                down |= line.step < 0;
+                tame &= std::fabs(line.start) + std::fabs(line.step) * double(g.rows + W) < kMostPosition;
             }
         }
+        value = up && down ? 0 : down ? -1 : 1;
     }
-}
-
-// The same for rows closer than a quarter of a sample: value by value.
-void spread_singly(const float *values, int64_t count, Line line, int64_t size, float *first, float first_weight, float *second,
-                float second_weight) {
-    for (int64_t k = 0; k < count; k++) {
-        const double x = line.start + line.step * k, low = std::floor(x);
-        if (!(low >= -1 && low < size)) continue;
-        const int64_t i = int64_t(low);
-        const float f = float(x - low);
-        const Four value = load_four(values + (kPad + k) * kLanes);
-        const auto put = [&](int64_t z, float part) {
-            store_four(first + z * kLanes, load_four(first + z * kLanes) + first_weight * part * value);
-            store_four(second + z * kLanes, load_four(second + z * kLanes) + second_weight * part * value);
-        };
-        if (i >= 0) put(i, 1 - f);
-        if (i + 1 < size) put(i + 1, f);
-    }
-}
-
-void spread(const float *values, int64_t count, Line line, int64_t size, float *first, float first_weight, float *second,
-            float second_weight, Reads &reads) {
-    const double last = line.start + line.step * (count - 1);
-    const double low = std::min(line.start, last) - 1, high = std::max(line.start, last) + 1, s = std::fabs(line.step);
-    if (!(low < size && high > -1)) return;
-    const int64_t begin = int64_t(std::max(0.0, low)) / W * W;
-    const int64_t end = (int64_t(std::min(double(size), high + 1)) + W - 1) / W * W;
-    const auto go = [&](auto with) { with(values, count, line, begin, end, first, first_weight, second, second_weight, reads); };
-    if (s >= 1) return go(spread<2>);
-    if (s >= 0.5) return go(spread<4>);
-    if (s >= 1 / 3.0) return go(spread<6>);
-    if (s >= 0.25) return go(spread<8>);
-    spread_singly(values, count, line, size, first, first_weight, second, second_weight);
-}
+};
 
 }  // namespace
 
@@ -196,71 +192,16 @@ bool forward3d_quads(const Geometry &g, int threads, const float *mu, float *p) 
     if (!by_fours(g)) return false;
     const auto leads = upright_views(g, threads, true);
     if (!leads) return false;
-    QuadColumns volume(g);
-    volume.read(g, mu, threads);
-    const int64_t together = Piece::together(g.rows);
-    const int64_t pieces = (g.cols + kColumns - 1) / kColumns, groups = (g.quads + together - 1) / together;
-#pragma omp parallel num_threads(threads)
-    {
-        Piece piece(volume, g.rows);
-#pragma omp for schedule(dynamic, 1)
-        for (int64_t n = 0; n < groups * pieces; n++) {
-            const int64_t q0 = n / pieces * together, quads = std::min(together, g.quads - q0);
-            const int64_t j0 = n % pieces * kColumns, j1 = std::min(g.cols, j0 + kColumns);
-            piece.add(&(*leads)[q0], quads, j0, j1);
-            for (int64_t q = 0; q < quads; q++) piece.put(g, (*leads)[q0 + q], q, q0 + q, j0, j1, p);
-        }
+    std::vector<int> senses;
+    bool half = g.halves;
+    for (const UprightView &lead : *leads) {
+        const Sense sense(g, lead);
+        if (!sense.tame) return false;
+        half = half && sense.value != 0;
+        senses.push_back(sense.value);
     }
-    return true;
-}
-
-bool adjoint3d_quads(const Geometry &g, int threads, const float *p, float *mu) {
-    constexpr int64_t together = 8;  // quads whose columns are transposed at a time
-    if (!by_fours(g)) return false;
-    const auto leads = upright_views(g, threads, true);
-    if (!leads) return false;
-    QuadColumns volume(g);
-    volume.clear(threads);
-    QuadDetector detector(g, std::min(together, g.quads));
-    for (int64_t q0 = 0; q0 < g.quads; q0 += together) {
-        const int64_t q1 = std::min(g.quads, q0 + together);
-#pragma omp parallel for num_threads(threads) schedule(static)
-        for (int64_t q = q0; q < q1; q++) {
-            detector.read(g, q - q0, q, p);
-            weigh((*leads)[q], q - q0, detector);
-        }
-        for (int axis = 1; axis < 3; axis++) {
-            const int64_t planes = g.shape[axis], others = g.shape[3 - axis];
-            // Planes that take some detector columns of all quads while they are in the second-level cache.
-            const int64_t band = std::clamp<int64_t>(planes / (4 * threads), 1, 8);
-#pragma omp parallel num_threads(threads)
-            {
-                Buffer<float> beyond(volume.stride);  // takes what falls beside the grid
-                Reads reads;
-#pragma omp for schedule(dynamic, 1)
-                for (int64_t r0 = 0; r0 < planes; r0 += band)
-                    for (int64_t j0 = 0; j0 < g.cols; j0 += kColumns)
-                        for (int64_t q = q0; q < q1; q++) {
-                            const UprightView &lead = (*leads)[q];
-                            if (lead.members[axis] == 0) continue;
-                            for (int64_t j = j0; j < std::min(g.cols, j0 + kColumns); j++) {
-                                if (lead.axis[j] != axis) continue;
-                                for (int64_t r = r0; r < std::min(planes, r0 + band); r++) {
-                                    const Neighbours at(lead.first[j], lead.step[j], r);
-                                    if (at.low < -1 || at.low >= others) continue;
-                                    const auto column = [&](int64_t i) {
-                                        if (i < 0 || i >= others) return beyond.data();
-                                        return axis == 1 ? volume.at(r, i) : volume.at(i, r);
-                                    };
-                                    spread(detector.at(q - q0, j), g.rows, lead.line(j, double(r)), g.shape[0], column(at.low),
-                                           1 - at.part, column(at.low + 1), at.part, reads);
-                                }
-                            }
-                        }
-            }
-        }
-    }
-    volume.write(g, mu, threads);
+    if (half) forward_lanes<2 * kLanes>(g, threads, *leads, senses, mu, p);
+    else forward_lanes<kLanes>(g, threads, *leads, senses, mu, p);
     return true;
 }
 

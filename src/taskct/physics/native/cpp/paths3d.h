@@ -20,6 +20,16 @@ inline void clip(double first, double step, int64_t size, int64_t &begin, int64_
     end = std::min(end, int64_t(std::max(-1e9, std::min(1e9, std::ceil(b) + 1))));
 }
 
+// The planes of its main axis that the path of detector column j meets.
+struct Planes {
+    int64_t begin = 0, end;
+    Planes(const UprightView &view, int64_t j, int64_t size_y, int64_t size_x) {
+        const bool along_y = view.axis[j] == 1;
+        end = along_y ? size_y : size_x;
+        clip(view.first[j], view.step[j], along_y ? size_x : size_y, begin, end);
+    }
+};
+
 // Rows (a range, rounded outwards) whose position lies in (-1, size), widened into begin..end.
 inline void widen(Line line, int64_t size, double &begin, double &end) {
     if (std::fabs(line.step) < 1e-9) {
@@ -49,10 +59,10 @@ struct RowRange {
     bool empty;
     int64_t begin = 0, end = 0, from = 0, to = 0;
 
-    RowRange(const UprightView &view, int64_t j, int64_t first_plane, int64_t last_plane, int64_t rows, int64_t size_z) {
+    // Of the rows' lines in the first and in the last plane.
+    RowRange(Line first, Line second, int64_t rows, int64_t size_z) {
         double row0 = 1e9, row1 = -1e9, z0 = 1e9, z1 = -1e9;
-        for (int64_t plane : {first_plane, last_plane}) {  // everything is monotone between them
-            const Line line = view.line(j, double(plane));
+        for (const Line &line : {first, second}) {  // everything is monotone between them
             const double last = line.start + line.step * (rows - 1);
             widen(line, size_z, row0, row1);
             z0 = std::min({z0, line.start, last});

@@ -6,13 +6,15 @@
 
 namespace taskct {
 
-// Columns3d of four turned volumes: [y][x][z][lane].
-struct QuadColumns {
+// Columns3d of four turned volumes: [y][x][z][lane]. With eight lanes only from the middle up, the last four mirrored in z.
+template <int lanes = kLanes> struct QuadColumns {
+    static constexpr int64_t lowest(const Geometry &g) { return lanes > kLanes ? (g.shape[0] - 1) / 2 : 0; }
+
     int64_t size_y, size_x, size_z, stride, pitch;
     RawBuffer<float> values;
 
     explicit QuadColumns(const Geometry &g)
-        : size_y(g.shape[1]), size_x(g.shape[2]), size_z(g.shape[0]), stride((g.shape[0] + 15) / 16 * 16 * kLanes) {
+        : size_y(g.shape[1]), size_x(g.shape[2]), size_z(g.shape[0] - lowest(g)), stride((size_z + kDeep - 1) / kDeep * kDeep * lanes) {
         pitch = (size_x * stride / 16 + stride / 16) / 2 * 32 + 16;
         values.resize(size_y * pitch);
     }
@@ -25,24 +27,27 @@ struct QuadColumns {
 
     void read(const Geometry &g, const float *volume, int threads) {
         constexpr int64_t block = 16, deep = 8;
-        const int64_t plane = size_y * size_x;
+        const int64_t plane = size_y * size_x, least = lowest(g);
         const auto turns = turns_of(g);
 #pragma omp parallel for num_threads(threads) schedule(static)
         for (int64_t y0 = 0; y0 < size_y; y0 += block)
             for (int64_t x0 = 0; x0 < size_x; x0 += block)
-                for (int64_t z0 = 0; z0 < stride / kLanes; z0 += deep)
+                for (int64_t z0 = 0; z0 < stride / lanes; z0 += deep)
                     for (int64_t y = y0; y < std::min(size_y, y0 + block); y++)
                         for (int64_t x = x0; x < std::min(size_x, x0 + block); x++) {
                             const float *from[kLanes];
                             for (int l = 0; l < kLanes; l++) from[l] = volume + turns[l](y, x);
-                            float *column = at(y, x);
-                            const int64_t z1 = std::min(size_z, z0 + deep);
-                            for (int64_t z = z0; z < z1; z++) {
+                            const auto four = [&](int64_t z) {
                                 const int64_t n = z * plane;
-                                const Four four = {from[0][n], from[1][n], from[2][n], from[3][n]};
-                                store_four(column + z * kLanes, four);
+                                return Four{from[0][n], from[1][n], from[2][n], from[3][n]};
+                            };
+                            float *column = at(y, x);
+                            const int64_t end = std::min(stride / lanes, z0 + deep), z1 = std::min(size_z, end);
+                            for (int64_t z = z0; z < z1; z++) {
+                                store_four(column + z * lanes, four(least + z));
+                                if (lanes > kLanes) store_four(column + z * lanes + kLanes, four(g.shape[0] - 1 - least - z));
                             }
-                            for (int64_t z = std::max(z0, z1); z < z0 + deep; z++) store_four(column + z * kLanes, Four{});
+                            for (int64_t z = std::max(z0, z1); z < end; z++) std::fill_n(column + z * lanes, lanes, 0.0f);
                         }
     }
     // The lanes turned back and summed, one after the other: each meets every voxel once.
@@ -56,6 +61,8 @@ struct QuadColumns {
     }
 
 private:
+    static constexpr int64_t kDeep = lanes > kLanes ? 2 : 16;  // whole cache lines; of eight lanes an odd number is as likely as not
+
     template <class One> void each(const Geometry &g, int lane, One one) {
         constexpr int64_t block = 16;
         const Turn t(g.turns[lane], size_y, size_x);
@@ -73,28 +80,6 @@ private:
 };
 
 constexpr int64_t kPad = 8;  // zeros beside a line
-
-// Where four lanes of a line are read: for each of n positions an index, its first sample, and weights (quads.h).
-struct Reads {
-    alignas(64) int32_t at[kBlocks * W];
-    alignas(64) float weights[kBlocks * 8 * W];
-};
-
-// n blocks of positions start + step * k in a line of `size` samples with kPad zeros around: linear interpolation.
-inline void interpolate(double start, double step, int64_t n, int64_t size, Reads &reads) {
-    Places places;
-    const double down = std::min(0.0, step * (W - 1));
-    places.fill(start + down, step * W, n, -1e6, 1e6);
-    const F offset = lane_numbers() * float(step) - splat(float(down));
-    const I least = I{} + int32_t(kPad - 2), most = I{} + int32_t(kPad + size);
-    for (int64_t b = 0; b < n; b++) {
-        const F x = offset + splat(places.part[b]);
-        const I i = truncate(x);
-        const F f = x - to_float(i);
-        store(reads.at + b * W, min(max(i + (places.whole[b] + int32_t(kPad)), least), most) * kLanes);
-        store_weights(reads.weights + b * 2 * W, 1.0f - f, f);
-    }
-}
 
 // Detector columns -1 to cols of some quads, [quad][column][row][lane], zeros around the rows and beside the columns.
 struct QuadDetector {
