@@ -304,6 +304,7 @@ template <Beam beam, class Value> void adjoint(const Geometry &g, int threads, c
                 while (columns.axis[high] != axis) high--;
                 found[n] = {v, axis, low, high};
                 tents[n] = Tent(g, views[v], beam, Scan<Value>::lead(g, v), axis);
+                rows.clear(n);
                 Value *row = rows.start(n);
                 for (int64_t j = low; j <= high; j++) {
                     if (columns.axis[j] != axis) continue;

@@ -1,11 +1,10 @@
-// A std::vector whose data begin on a cache line, so that vector loads do not straddle two; a large one begins on a large page.
+// A std::vector whose data begin on a cache line, so that vector loads do not straddle two (memory.h).
 #pragma once
 
-#include <cstdlib>
 #include <new>
 #include <vector>
 
-#include "pages.h"
+#include "memory.h"
 
 namespace taskct {
 
@@ -13,13 +12,8 @@ template <class T> struct LineAllocator {
     using value_type = T;
     LineAllocator() = default;
     template <class U> LineAllocator(const LineAllocator<U> &) {}
-    T *allocate(std::size_t n) {
-        void *p = ::operator new(n * sizeof(T), alignment(n));
-        want_large_pages(p, n * sizeof(T));
-        return static_cast<T *>(p);
-    }
-    void deallocate(T *p, std::size_t n) { ::operator delete(p, alignment(n)); }
-    static std::align_val_t alignment(std::size_t n) { return std::align_val_t(n * sizeof(T) < kLargePage ? 64 : kLargePage); }
+    T *allocate(std::size_t n) { return static_cast<T *>(take_memory(n * sizeof(T))); }
+    void deallocate(T *p, std::size_t n) { give_memory(p, n * sizeof(T)); }
     template <class U> bool operator==(const LineAllocator<U> &) const { return true; }
     template <class U> bool operator!=(const LineAllocator<U> &) const { return false; }
 };

@@ -8,6 +8,7 @@
 
 #include "api.h"
 #include "buffer.h"
+#include "pages.h"
 #include "simd.h"
 
 extern "C" struct taskct_filter {

@@ -206,13 +206,18 @@ struct Looks {
 // Detector rows with zeros on both sides, and their differences row[j + 1] - row[j]. Value as in Tile.
 template <class Value> struct PaddedRows {
     int64_t stride = 0;
-    Buffer<Value> row, change;
+    RawBuffer<Value> row, change;
 
+    // Before a row is filled or read, `clear` it.
     void resize(int64_t count, int64_t cols, bool with_change) {
         stride = (cols + 2 * kEdge + 15) / 16 * 16;
-        row.resize(count * stride + 16);
-        if (with_change) change.resize(count * stride + 16);
+        for (RawBuffer<Value> *rows : {&row, &change}) {
+            if (rows == &change && !with_change) continue;
+            rows->resize(count * stride + 16);
+            std::fill_n(&(*rows)[count * stride], 16, Value{});
+        }
     }
+    void clear(int64_t n) { std::fill_n(&row[n * stride], stride, Value{}); }
     const Value *at(int64_t n) const { return row.data() + n * stride + kEdge; }
     const Value *change_at(int64_t n) const { return change.data() + n * stride + kEdge; }
     Value *start(int64_t n) { return row.data() + n * stride + kEdge; }

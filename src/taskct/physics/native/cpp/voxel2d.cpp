@@ -85,6 +85,7 @@ template <Beam beam, class Value> void backproject(const Geometry &g, int thread
     rows.resize(leads, g.cols, differences);
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t v = 0; v < leads; v++) {
+        rows.clear(v);
         Scan<Value>::row(g, q, v, rows.start(v));
         if (differences) rows.difference(v);
     }
