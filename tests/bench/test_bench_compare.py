@@ -34,6 +34,17 @@ def test_every_work_is_timed_at_every_thread_count_and_agrees_with_float64(resul
     assert result["machine"]["copy_bytes_per_s"] > 1e6
 
 
+def test_more_threads_are_timed_in_turn_with_the_first_number(result: dict[str, Any]) -> None:
+    for row in result["rows"]:
+        if row["threads"] == 1:
+            assert row["speed_up"] == 1 and "alone_wall_s" not in row
+        else:
+            assert row["alone_wall_s"] > 0 and 0.1 < row["speed_up"] / (row["alone_wall_s"] / row["wall_s"]) < 10
+    assert set(result["machine"]["speed_up"]) <= {"1", "2"}
+    text = table(result, command="taskct bench", figure="b.png")
+    assert "| work | 2 threads, s | 1, s | speed-up |" in text
+
+
 def test_a_peer_that_is_installed_is_compared_with(result: dict[str, Any]) -> None:
     pytest.importorskip("skimage")
     rows = [row for row in result["rows"] if row.get("peer") == "skimage"]

@@ -182,7 +182,9 @@ def beams() -> dict[str, tuple[Grid, Beam]]:
         "cone, tall, eight at a time": ConeBeam(**{**cone, "cols": 12, "rows": 50}),
         "cone, tall, four at a time": ConeBeam(**{**cone, "cols": 12, "rows": 50}, row_offset_mm=0.5),
         "cone, tall, fine rows, eight at a time": ConeBeam(**{**cone, "cols": 12, "rows": 500, "row_mm": 0.23}),
-        "cone, tall, fine rows, four at a time": ConeBeam(**{**cone, "cols": 12, "rows": 500, "row_mm": 0.23}, row_offset_mm=0.05),
+        "cone, tall, fine rows, four at a time": ConeBeam(
+            **{**cone, "cols": 12, "rows": 500, "row_mm": 0.23}, row_offset_mm=0.05
+        ),
     }
     beside = {
         "parallel, far beside": ParallelBeam(views=15, cols=401, pixel_mm=0.7, start_deg=90),
@@ -281,7 +283,7 @@ def test_bytes_do_not_depend_on_threads_runs_or_batch(beam: str, level: str) -> 
 
 @levels
 def test_rows_that_change_their_sense_behind_the_source_have_no_mirror_images(level: str) -> None:
-    beam = ConeBeam(**{**CONE, "views": 8, "cols": 34, "source_iso_mm": 9.35})  # within the grid: rays are lines, also behind it
+    beam = ConeBeam(**{**CONE, "views": 8, "cols": 34, "source_iso_mm": 9.35})  # within the grid
     ours, reference = NativeBackend(BLOCK, beam.poses(), load(level)), ReferenceBackend(BLOCK, beam.poses())
     assert ours.quads is not None and ours.quads.halves
     mu = inputs(ours, "forward")

@@ -58,6 +58,29 @@ def test_a_lead_sees_of_the_turned_image_what_its_twin_sees(
             assert (seen[four[0]] - twin).abs().max() <= 1e-6 * p.abs().max()
 
 
+CONE = {**FAN, "views": 8, "rows": 9}
+
+
+@pytest.mark.parametrize(
+    ("beam", "level"),
+    [
+        (ConeBeam(**CONE), True),
+        (ConeBeam(**CONE, curved=True, col_offset_mm=0.3), True),
+        (ParallelBeam(views=8, cols=24, rows=9, pixel_mm=1.1), True),
+        (ConeBeam(**CONE, row_offset_mm=1e-3), False),
+    ],
+)
+def test_rows_of_a_level_scan_are_mirror_images(beam: Beam, level: bool) -> None:
+    grid = Grid((7, 16, 16), 1.2)
+    poses = beam.poses()
+    found = quads(grid, poses)
+    assert found is not None and found.halves == level
+    mu = torch.rand((1, *grid.shape), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    reference = ReferenceBackend(grid, poses)
+    p, mirrored = reference.forward(mu), reference.forward(mu.flip(1)).flip(2)
+    assert ((mirrored - p).abs().max() <= 1e-9 * p.max()) == level
+
+
 @pytest.mark.parametrize(
     ("grid", "beam", "lanes_filled"),
     [

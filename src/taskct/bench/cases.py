@@ -93,7 +93,7 @@ _BY_LANES = {
     ("fan", "forward"): (13.0, 2.0, 4),
     ("fan", "adjoint"): (32.0, 4.0, 4),
     ("fan", "backproject"): (18.0, 2.0, 4),
-    ("cone", "forward"): (14.0, 2.0, 4),
+    ("cone", "forward"): (14.0, 4.0, 8),
     ("cone", "adjoint"): (30.0, 8.5, 4),
     ("cone", "backproject"): (10.0, 4.0, 4),
 }

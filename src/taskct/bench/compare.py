@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -24,6 +25,8 @@ from taskct.core.errors import InputError
 from taskct.core.provenance import git_commit, provenance
 
 Row = dict[str, Any]
+
+_PARTS = 3  # of a turn with several threads: two cores are seldom undisturbed for long, so shorter turns and more of them
 
 
 class Side:
@@ -86,13 +89,14 @@ def run_bench(
 
     `cpu_s` counts all threads, so a busy machine disturbs it little; `ratio` is the peer's `cpu_s` over ours, taken in turn.
     `limit` is the part of the machine's vector operations that the inner loop would need if nothing else took time.
+    With more threads than the first number, `speed_up` is the median of first over more wall seconds, run in turn as well.
     `only` keeps the rows whose "case/work" contains it. `keep` is given the result so far after each work; what the `earlier`
     result of a run that was stopped has is not measured again. Raises InputError when a side does not start or fails, and for
     an earlier result of another machine, commit, number of rounds, turn length or set of cases, or with peers where this is
     without.
     """
     rows: list[Row] = []
-    facts = limits.machine()
+    facts = limits.machine(plan.threads)
     cases = json.loads(json.dumps(plan.cases))  # as a file gives them back
     asked = {
         "rounds": plan.rounds,
@@ -105,7 +109,6 @@ def run_bench(
     hellos: list[dict[str, Any]] = []
 
     def result() -> dict[str, Any]:
-        _add_speed_up(rows)
         met = {_key(row) for row in rows}
         waiting = [row for row in measured if _key(row) not in met]  # of the earlier run: still to come, or not asked for
         versions = hellos[0].get("versions", {}) | hellos[1].get("peers", {})
@@ -118,22 +121,21 @@ def run_bench(
         }
 
     for threads in plan.threads:
-        with our_side(threads) as ours:
-            other = peer_side(peers_python, threads) if peers_python and threads == plan.threads[0] else None
-            try:
-                hellos = hellos or [ours.hello, other.hello if other else {}]
-                at = _Table(plan, threads, facts, ours, other)
-                for name, work in itertools.product(plan.cases, plan.works):
-                    if only in f"{name}/{work}":
-                        found = [row for row in measured if _key(row) == (name, work, threads)]
-                        found = found or _measure(name, work, at=at)
-                        rows += found
-                        for row in found:
-                            say(line(row))
-                        keep(result())
-            finally:
-                if other:
-                    other.__exit__(None, None, None)
+        with ExitStack() as sides:
+            ours = sides.enter_context(our_side(threads))
+            leads = threads == plan.threads[0]
+            other = sides.enter_context(peer_side(peers_python, threads)) if peers_python and leads else None
+            alone = None if leads else sides.enter_context(our_side(plan.threads[0]))
+            hellos = hellos or [ours.hello, other.hello if other else {}]
+            at = _Table(plan, threads, facts, ours, other, alone)
+            for name, work in itertools.product(plan.cases, plan.works):
+                if only in f"{name}/{work}":
+                    found = [row for row in measured if _key(row) == (name, work, threads)]
+                    found = found or _measure(name, work, at=at)
+                    rows += found
+                    for row in found:
+                        say(line(row))
+                    keep(result())
     if not rows:
         raise InputError(f"no case/work contains {only!r}; cases: {', '.join(plan.cases)}; works: {', '.join(plan.works)}")
     return result()
@@ -160,6 +162,8 @@ def _rows_of(earlier: dict[str, Any], facts: dict[str, Any], asked: dict[str, An
 def line(row: Row) -> str:
     """One row for people."""
     text = f"{row['case']}/{row['work']}, {row['threads']} thread{'s' * (row['threads'] > 1)}: {row['cpu_s']:.4f} s"
+    if row.get("alone_wall_s"):
+        text += f", wall {row['wall_s']:.4f} s, {row['speed_up']:.2f} x"
     if row.get("peer"):
         text += f", {row['peer']} {row['peer_cpu_s']:.3f} s, {row['ratio']:.1f} x"
     return text
@@ -167,17 +171,18 @@ def line(row: Row) -> str:
 
 @dataclass(frozen=True)
 class _Table:
-    """Who sits at it: both sides, with one thread count, on one machine."""
+    """Who sits at it: both sides, with one thread count, on one machine; `alone` are we with the first thread count."""
 
     plan: BenchPlan
     threads: int
     facts: dict[str, Any]
     ours: Side
     other: Side | None
+    alone: Side | None
 
     @property
     def leads(self) -> bool:
-        return self.threads == self.plan.threads[0]
+        return self.alone is None
 
 
 def _measure(name: str, work: str, *, at: _Table) -> list[Row]:
@@ -194,20 +199,30 @@ def _measure(name: str, work: str, *, at: _Table) -> list[Row]:
 def _row(name: str, work: str, *, peer: str, at: _Table, first: bool) -> Row:
     case, facts = at.plan.cases[name], at.facts
     theirs = at.other if at.other and peer in at.other.hello["peers"] else at.ours
-    asked = [(at.ours, work), *([(theirs, f"{peer} {work}")] if peer else [])]
+    asked = [(at.ours, work)]
+    if peer:
+        asked.append((theirs, f"{peer} {work}"))
+    elif at.alone:
+        asked.append((at.alone, work))
     heavy = "heavy" in case
-    for side, what in asked[:1] if heavy else asked:
+    once = heavy and bool(peer)  # what the peer does
+    for side, what in asked[:1] if once else asked:
         side.ask(what, case)  # set-up and caches
+    parts = 1 if at.leads or heavy else _PARTS
     times: list[list[dict[str, Any]]] = [[] for _ in asked]
-    for number in range(at.plan.rounds):
+    for number in range(parts * at.plan.rounds):
         for mine, (side, what) in zip(times, asked, strict=True):
-            if number == 0 or not heavy or mine is times[0]:  # ours comes first
-                mine.append(side.ask(what, case, turn_s=at.plan.turn_s))
+            if number == 0 or not once or mine is times[0]:  # ours comes first
+                mine.append(side.ask(what, case, turn_s=at.plan.turn_s / parts))
     failed = [t["error"] for mine in times for t in mine if "error" in t]
     if failed:
         raise InputError(f"{name}/{work}: {failed[0]}")
     middle = [{key: median(t[key] for t in mine) for key in mine[0]} for mine in times]
     row: Row = {"case": name, "work": work, "threads": at.threads, "updates": updates(case, work), **middle[0]}
+    row["speed_up"] = 1.0
+    if at.alone:
+        row["alone_wall_s"] = middle[1]["wall_s"]
+        row["speed_up"] = median(one["wall_s"] / max(more["wall_s"], 1e-9) for more, one in zip(*times, strict=True))
     row["updates_per_s"] = row["updates"] / max(row["cpu_s"], 1e-9)
     counted = operations(case, work, facts["lanes"])
     if facts["vector_operations_per_s"] and counted:
@@ -244,11 +259,3 @@ def _difference(one: tuple[Side, str], two: tuple[Side, str], case: Case) -> flo
         return float(np.linalg.norm(x - y)) / size
     alike = projections_alike(y) if one[1] == "forward" else images_alike(y)
     return min(float(np.linalg.norm(x - z)) for z in alike) / size
-
-
-def _add_speed_up(rows: list[Row]) -> None:
-    """`speed_up`: wall time of the first thread count over this one's."""
-    first: dict[tuple[str, str], Row] = {}
-    for row in rows:
-        first.setdefault((row["case"], row["work"]), row)
-        row["speed_up"] = first[row["case"], row["work"]]["wall_s"] / max(row["wall_s"], 1e-9)

@@ -6,6 +6,8 @@ import ctypes
 import os
 import platform
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -15,11 +17,15 @@ import numpy as np
 from taskct.physics.native.library import kernels
 
 _ROUNDS = 2_000_000  # of 32 operations: some 10 ms
+_TURN_ROUNDS = 6 * _ROUNDS
 _COPY_MIB = 256  # more than the caches of a core
 
 
-def machine() -> dict[str, Any]:
-    """Processor, load, vector width, vector operations and copied bytes per second of one core."""
+def machine(threads: Sequence[int] = ()) -> dict[str, Any]:
+    """Processor, load, vector width, vector operations and copied bytes per second of one core.
+
+    `speed_up`: how many times the operations of one thread each number of them does, what a kernel can gain at most.
+    """
     lanes, operations = _vector_operations()
     return {
         "processor": _processor(),
@@ -29,6 +35,7 @@ def machine() -> dict[str, Any]:
         "lanes": lanes,
         "vector_operations_per_s": operations,
         "copy_bytes_per_s": _copy(),
+        "speed_up": {str(n): _speed_up(n) for n in threads} if operations else {},
     }
 
 
@@ -45,6 +52,22 @@ def _vector_operations() -> tuple[int, float | None]:
         lanes = function(_ROUNDS, values.ctypes.data)
         seconds.append(time.process_time() - start)
     return lanes, 32 * _ROUNDS / max(min(seconds), 1e-9)
+
+
+def _speed_up(threads: int) -> float:
+    """Wall seconds of one thread over those of several for the same vector operations, run in turn: the median."""
+    library = kernels().library
+    assert library is not None
+    gains = []
+    with ThreadPoolExecutor(threads) as pool:
+        run = lambda rounds: library.taskct_vector_operations(rounds, np.array([0.5, 0.25], dtype=np.float32).ctypes.data)
+        for _ in range(15):
+            start = time.perf_counter()
+            run(_TURN_ROUNDS)
+            between = time.perf_counter()
+            list(pool.map(run, [_TURN_ROUNDS // threads] * threads))
+            gains.append((between - start) / max(time.perf_counter() - between, 1e-9))
+    return median(gains)
 
 
 def _copy() -> float:

@@ -14,7 +14,8 @@ from taskct.report.style import COLOURS, figure_style, new_figure
 
 SUFFIXES = (".json", ".csv", ".md", ".png")
 _COLUMNS = (
-    *("case", "work", "threads", "cpu_s", "wall_s", "memory_mib", "updates", "updates_per_s", "limit", "speed_up"),
+    *("case", "work", "threads", "cpu_s", "wall_s", "memory_mib", "updates", "updates_per_s", "limit"),
+    *("alone_wall_s", "speed_up"),
     *("float64_difference", "peer", "peer_cpu_s", "peer_wall_s", "peer_memory_mib", "ratio", "peer_difference"),
 )
 
@@ -109,19 +110,21 @@ def table(result: dict[str, Any], *, command: str, figure: str) -> str:
         lines.append("| " + " | ".join(cells) + " |")
     more = sorted({row["threads"] for row in result["rows"]} - {first})
     if more:
+        gains = machine.get("speed_up", {})
+        known = [f"{gains[str(n)]:.2f} with {n}" for n in more if str(n) in gains]
         lines += [
             "",
-            "Wall seconds and speed-up by threads:",
+            f"Wall seconds with more threads beside those with {first}, run in turn, and the median of the speed-ups.",
+            *([f"Vector operations without memory, which only the machine slows, gain {', '.join(known)}."] if known else []),
             "",
-            f"| work | {first} | " + " | ".join(f"{n}" for n in more) + " |",
+            "| work | " + " | ".join(f"{n} threads, s | {first}, s | speed-up" for n in more) + " |",
+            "|---" * (1 + 3 * len(more)) + "|",
         ]
-        lines.append("|---" * (2 + len(more)) + "|")
-        by = {(row["case"], row["work"], row["threads"]): row for row in reversed(result["rows"])}
+        by = {(row["case"], row["work"], row["threads"]): row for row in result["rows"]}
         for case, work in dict.fromkeys((row["case"], row["work"]) for row in result["rows"]):
-            one = by.get((case, work, first))
-            cells = [f"{case} / {work}", f"{one['wall_s']:.4f}" if one else ""]
-            cells += [f"{r['wall_s']:.4f} ({r['speed_up']:.2f} x)" if (r := by.get((case, work, n))) else "" for n in more]
-            lines.append("| " + " | ".join(cells) + " |")
+            found = [by.get((case, work, n)) for n in more]
+            cells = [f"{r['wall_s']:.4f} | {r['alone_wall_s']:.4f} | {r['speed_up']:.2f}" if r else " | | " for r in found]
+            lines.append("| " + " | ".join([f"{case} / {work}", *cells]) + " |")
     return "\n".join([*lines, "", f"![Updates a second of each kernel and size]({figure})"]) + "\n"
 
 

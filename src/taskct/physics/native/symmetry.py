@@ -26,8 +26,11 @@ _ENOUGH = 0.75  # of the lanes must be filled, or four views at a time do not pa
 @dataclass(frozen=True, eq=False)
 class Quads:
     """Views by fours: `views` (Q, 4), the lead first and -1 where a lane is empty; `backwards` (Q, 4), whether the detector
-    of a view runs against its lead's; `turns` (4,), of the image in each lane; `halves`, whether the rays of half a detector are
-    those of the other half: after half a turn, backwards, in two dimensions, mirrored in z in three."""
+    of a view runs against its lead's; `turns` (4,), of the image in each lane.
+
+    `halves`: the rays of half a detector are those of the other half. In two dimensions half a turn takes every view to itself,
+    backwards; in three the mirror in z does, and exchanges the rows.
+    """
 
     turns: tuple[int, ...]
     views: np.ndarray
@@ -71,8 +74,8 @@ def _upright(poses: Poses) -> bool:
 def _level(grid: Grid, poses: Poses) -> bool:
     """Whether the middle rows of all views lie in the middle plane of the grid: the other rows are mirror images in pairs."""
     middle = grid.origin_mm[0] + (grid.shape[0] - 1) / 2 * grid.spacing_mm[0]
-    heights = poses.detector_mm[:, 0] if poses.source_mm is None else np.stack([poses.detector_mm[:, 0], poses.source_mm[:, 0]])
-    return bool((np.abs(heights - middle) <= _SAME * min(grid.spacing_mm)).all())
+    heights = [a[:, 0] for a in (poses.detector_mm, poses.source_mm) if a is not None]
+    return bool((np.abs(np.stack(heights) - middle) <= _SAME * min(grid.spacing_mm)).all())
 
 
 def _meets_a_diagonal(poses: Poses) -> bool:
