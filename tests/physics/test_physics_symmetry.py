@@ -66,7 +66,7 @@ CONE = {**FAN, "views": 8, "rows": 9}
     [
         (ConeBeam(**CONE), True),
         (ConeBeam(**CONE, curved=True, col_offset_mm=0.3), True),
-        (ParallelBeam(views=8, cols=24, rows=9, pixel_mm=1.1), True),
+        (ParallelBeam(views=16, cols=24, rows=9, pixel_mm=1.1), True),
         (ConeBeam(**CONE, row_offset_mm=1e-3), False),
     ],
 )

@@ -28,8 +28,8 @@ class Quads:
     """Views by fours: `views` (Q, 4), the lead first and -1 where a lane is empty; `backwards` (Q, 4), whether the detector
     of a view runs against its lead's; `turns` (4,), of the image in each lane.
 
-    `halves`: the rays of half a detector are those of the other half. In two dimensions half a turn takes every view to itself,
-    backwards; in three the mirror in z does, and exchanges the rows.
+    `halves`: the rays of half a detector are those of the other half. In two dimensions half a turn takes every view to
+    itself, backwards; in three the mirror in z does, and exchanges the rows.
     """
 
     turns: tuple[int, ...]
