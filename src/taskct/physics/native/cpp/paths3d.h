@@ -62,7 +62,8 @@ struct RowRange {
     // Of the rows' lines in the first and in the last plane.
     RowRange(Line first, Line second, int64_t rows, int64_t size_z) {
         double row0 = 1e9, row1 = -1e9, z0 = 1e9, z1 = -1e9;
-        for (const Line &line : {first, second}) {  // everything is monotone between them
+        if (!(first.step * second.step > 0)) row0 = -1e9, row1 = 1e9;  // the source is between them, where all rows meet
+        for (const Line &line : {first, second}) {  // else everything is monotone between them
             const double last = line.start + line.step * (rows - 1);
             widen(line, size_z, row0, row1);
             z0 = std::min({z0, line.start, last});
