@@ -285,7 +285,8 @@ def test_bytes_do_not_depend_on_threads_runs_or_batch(beam: str, level: str) -> 
 @pytest.mark.parametrize("views", [24, 15])  # with and without twins
 @pytest.mark.parametrize("row_offset_mm", [0.0, 1.3])
 def test_rows_that_turn_round_at_a_source_within_the_grid(row_offset_mm: float, views: int, level: str) -> None:
-    near = {"source_iso_mm": 4.16, "source_detector_mm": 4.58, "pixel_mm": 0.41, "row_mm": 0.03}  # rays are lines, behind it too
+    # Rays are lines, behind their source too.
+    near = {"source_iso_mm": 4.16, "source_detector_mm": 4.58, "pixel_mm": 0.41, "row_mm": 0.03}
     beam = ConeBeam(views=views, cols=31, rows=16, **near, start_deg=30.0, row_offset_mm=row_offset_mm, curved=True)
     grid = Grid((3, 17, 17), (0.5, 0.7, 0.7))
     ours, reference = NativeBackend(grid, beam.poses(), load(level)), ReferenceBackend(grid, beam.poses())
