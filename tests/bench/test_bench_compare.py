@@ -50,6 +50,8 @@ def test_a_peer_that_is_installed_is_compared_with(result: dict[str, Any]) -> No
     rows = [row for row in result["rows"] if row.get("peer") == "skimage"]
     assert {row["work"] for row in rows} == {"forward", "fbp"}
     assert all(row["threads"] == 1 and row["ratio"] > 0 for row in rows)
+    turned = [row for row in result["rows"] if row.get("peer") == "grid_sample"]  # 30 views cannot be turned by a quarter
+    assert turned and all("peer_difference" not in row for row in turned)
     assert "skimage" in result["versions"]
 
 
@@ -65,7 +67,7 @@ def test_json_table_rows_and_figure_are_written_once(result: dict[str, Any], tmp
 
 
 def test_the_peers_do_a_heavy_case_once_and_results_are_not_compared() -> None:
-    case = parallel(40, 30, 61)
+    case = parallel(40, 32, 61)
     works = {"plain": case, "heavy": case | {"heavy": True}}
     plan = BenchPlan(works, rounds=3, threads=(1,), works=("forward",))
     result = run_bench(plan, peers_python=sys.executable)

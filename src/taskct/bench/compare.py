@@ -234,7 +234,8 @@ def _row(name: str, work: str, *, peer: str, at: _Table, first: bool) -> Row:
     voxels = case["batch"] * case["pixels"] ** (3 if case["kind"] == "cone" else 2)
     if at.leads and first and voxels <= at.plan.reference_voxels:
         row["float64_difference"] = _difference((at.ours, work), (at.ours, f"{work} float64"), case)
-    comparable = peer not in ("", "skimage") and not heavy  # skimage's detector has as many columns as the image
+    whole = work != "forward" or case["views"] % 4 == 0  # a peer may begin a quarter turn later
+    comparable = peer not in ("", "skimage") and not heavy and whole  # skimage's detector has as many columns as the image
     if at.leads and comparable and work in ("forward", "adjoint"):
         row["peer_difference"] = _difference((at.ours, work), (theirs, f"{peer} {work}"), case)
     return row

@@ -109,7 +109,7 @@ bool adjoint3d_quads(const Geometry &g, int threads, const float *p, float *mu) 
     QuadDetector detector(g, std::min(together, g.quads));
     for (int64_t q0 = 0; q0 < g.quads; q0 += together) {
         const int64_t q1 = std::min(g.quads, q0 + together);
-#pragma omp parallel for num_threads(threads) schedule(static)
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
         for (int64_t q = q0; q < q1; q++) {
             detector.read(g, q - q0, q, p);
             weigh((*leads)[q], q - q0, detector);
