@@ -297,6 +297,35 @@ def test_rows_that_turn_round_at_a_source_within_the_grid(row_offset_mm: float, 
 
 
 @levels
+@pytest.mark.parametrize("planes", [9, 1])
+@pytest.mark.parametrize("row_offset_mm", [0.0, 1e-3])  # eight and four lanes
+def test_many_fine_rows_keep_their_places(row_offset_mm: float, planes: int, level: str) -> None:
+    grid = Grid((planes, 8, 8), 1.0)
+    pitch = {"rows": 20_000, "row_mm": 1.4 * (planes + 0.5) / 20_000}
+    beam = ConeBeam(
+        views=4, cols=3, pixel_mm=2.0, **pitch, source_iso_mm=40, source_detector_mm=60, row_offset_mm=row_offset_mm
+    )
+    ours, reference = NativeBackend(grid, beam.poses(), load(level)), ReferenceBackend(grid, beam.poses())
+    assert ours.quads is not None and ours.quads.halves == (row_offset_mm == 0)
+    mu = torch.zeros((1, *grid.shape), dtype=torch.float64)
+    mu[:, ::2] = 1  # steep along z: places count
+    wanted = reference.forward(mu)
+    assert (ours.forward(mu.float()).double() - wanted).norm() <= 5e-7 * wanted.norm()
+
+
+@levels
+@pytest.mark.parametrize("views", [18, 7])  # with and without twins
+def test_rows_far_apart_miss_the_grid(views: int, level: str) -> None:
+    grid, beam = Grid((7, 8, 8), 1.0), ParallelBeam(views=views, cols=9, pixel_mm=1.0, rows=5, row_mm=2e8)
+    ours, reference = NativeBackend(grid, beam.poses(), load(level)), ReferenceBackend(grid, beam.poses())
+    for which in ("forward", "adjoint"):
+        x = inputs(ours, which)
+        wanted = getattr(reference, which)(x)
+        assert wanted.norm() > 0
+        assert (getattr(ours, which)(x.float()).double() - wanted).norm() <= 2e-6 * wanted.norm()
+
+
+@levels
 @pytest.mark.parametrize("shape", [(20, 20), (21, 21), (20, 21), (21, 20)])  # turns leave some columns of odd grids in place
 def test_a_detector_that_is_turned_in_parts(shape: tuple[int, int], level: str) -> None:
     grid, beam = (

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskct.geometry import Beam, ConeBeam, FanBeam, Grid, ParallelBeam
+from taskct.geometry import Beam, ConeBeam, FanBeam, Grid, ParallelBeam, VectorBeam
 from taskct.physics.backends.reference import ReferenceBackend
 from taskct.physics.native.symmetry import quads
 
@@ -79,6 +79,24 @@ def test_rows_of_a_level_scan_are_mirror_images(beam: Beam, level: bool) -> None
     reference = ReferenceBackend(grid, poses)
     p, mirrored = reference.forward(mu), reference.forward(mu.flip(1)).flip(2)
     assert ((mirrored - p).abs().max() <= 1e-9 * p.max()) == level
+
+
+@pytest.mark.parametrize(("source_detector_mm", "level"), [(60.0, True), (0.4, False)])
+def test_a_tilt_counts_as_it_is_magnified(source_detector_mm: float, level: bool) -> None:
+    grid, per = Grid((7, 8, 8), 1.0), source_detector_mm / 60
+    like = ConeBeam(views=4, cols=9, rows=5, pixel_mm=1.0, row_mm=1.0, source_iso_mm=40.0, source_detector_mm=60.0).poses()
+    assert like.source_mm is not None
+    tilt = np.array([5e-8, 0.0, 0.0])
+    beam = VectorBeam(
+        rows=5,
+        cols=9,
+        detector_mm=like.source_mm + (like.detector_mm - like.source_mm) * per + tilt,
+        col_step_mm=like.col_step_mm * per,
+        row_step_mm=like.row_step_mm * per,
+        source_mm=like.source_mm - tilt,
+    )
+    found = quads(grid, beam.poses())
+    assert found is not None and found.halves == level
 
 
 @pytest.mark.parametrize(

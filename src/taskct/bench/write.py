@@ -123,7 +123,8 @@ def table(result: dict[str, Any], *, command: str, figure: str) -> str:
         by = {(row["case"], row["work"], row["threads"]): row for row in result["rows"]}
         for case, work in dict.fromkeys((row["case"], row["work"]) for row in result["rows"]):
             found = [by.get((case, work, n)) for n in more]
-            cells = [f"{r['wall_s']:.4f} | {r['alone_wall_s']:.4f} | {r['speed_up']:.2f}" if r else " | | " for r in found]
+            forms = {"wall_s": "{:.4f}", "alone_wall_s": "{:.4f}", "speed_up": "{:.2f}"}
+            cells = [_cell(r or {}, key, form) for r in found for key, form in forms.items()]
             lines.append("| " + " | ".join([f"{case} / {work}", *cells]) + " |")
     return "\n".join([*lines, "", f"![Updates a second of each kernel and size]({figure})"]) + "\n"
 

@@ -75,7 +75,9 @@ def _level(grid: Grid, poses: Poses) -> bool:
     """Whether the middle rows of all views lie in the middle plane of the grid: the other rows are mirror images in pairs."""
     middle = grid.origin_mm[0] + (grid.shape[0] - 1) / 2 * grid.spacing_mm[0]
     heights = [a[:, 0] for a in (poses.detector_mm, poses.source_mm) if a is not None]
-    return bool((np.abs(np.stack(heights) - middle) <= _SAME * min(grid.spacing_mm)).all())
+    off = np.abs(np.stack(heights) - middle).max()
+    centre = np.array(grid.origin_mm[1:]) + (np.array(grid.shape[1:]) - 1) / 2 * np.array(grid.spacing_mm[1:])
+    return bool(off * _magnified(poses, centre) <= _SAME * min(grid.spacing_mm))
 
 
 def _meets_a_diagonal(poses: Poses) -> bool:

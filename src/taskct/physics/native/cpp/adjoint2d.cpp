@@ -291,7 +291,7 @@ template <Beam beam, class Value> void adjoint(const Geometry &g, int threads, c
     {
         Columns columns;
         Buffer<Value> values(g.cols);
-#pragma omp for schedule(dynamic, 4)
+#pragma omp for schedule(static)
         for (int64_t v = 0; v < leads; v++) {
             columns.fill(g, views[v]);
             std::fill(values.begin(), values.end(), Value{});

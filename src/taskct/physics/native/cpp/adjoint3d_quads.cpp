@@ -66,7 +66,7 @@ void spread(const float *values, int64_t count, Line line, int64_t begin, int64_
 
 // The same for rows closer than a quarter of a sample: value by value.
 void spread_singly(const float *values, int64_t count, Line line, int64_t size, float *first, float first_weight, float *second,
-                float second_weight) {
+                   float second_weight) {
     for (int64_t k = 0; k < count; k++) {
         const double x = line.start + line.step * k, low = std::floor(x);
         if (!(low >= -1 && low < size)) continue;
@@ -109,7 +109,7 @@ bool adjoint3d_quads(const Geometry &g, int threads, const float *p, float *mu) 
     QuadDetector detector(g, std::min(together, g.quads));
     for (int64_t q0 = 0; q0 < g.quads; q0 += together) {
         const int64_t q1 = std::min(g.quads, q0 + together);
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
+#pragma omp parallel for num_threads(threads) schedule(static)
         for (int64_t q = q0; q < q1; q++) {
             detector.read(g, q - q0, q, p);
             weigh((*leads)[q], q - q0, detector);

@@ -89,7 +89,7 @@ void filter(const taskct_filter &f, int threads, const float *p, float *q) {
     {
         Buffer<float> line(kRows * stride), even_in(kRows * stride), odd_in(kRows * stride);
         Buffer<float> even_out(kRows * stride), odd_out(kRows * stride);
-#pragma omp for schedule(dynamic, 8)
+#pragma omp for schedule(static)
         for (int64_t b = 0; b < blocks; b++) {
             const int64_t n0 = b * kRows, count = std::min<int64_t>(kRows, total - n0);
             for (int64_t r = 0; r < count; r++) weigh(f, n0 + r, p, &line[r * stride]);

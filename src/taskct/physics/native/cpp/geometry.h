@@ -22,7 +22,7 @@ extern "C" struct taskct_geometry {
     const int64_t *quad_views;  // (quads, 4), the lead first, -1 where there is none
     const uint8_t *quad_backwards;  // (quads, 4): its detector runs the other way
     int64_t turns[4];              // of the image in each lane
-    int64_t halves;                // whether half a turn takes each view of the quads to itself, backwards
+    int64_t halves;                // whether half a detector's rays are those of the other half (quads.h)
 };
 
 namespace taskct {

@@ -91,8 +91,7 @@ public:
 private:
     float *sums(int64_t quad, int64_t column) { return &sums_[(quad * kColumns + column) * column_]; }
 
-    // Adds what the rows of column j meet in n planes from r0 on. Rows are the outer loop: the places of one block in all planes,
-    // then their samples.
+    // Adds what the rows of column j meet in n planes from r0 on. Rows are the outer loop.
     void add_planes(const UprightView &view, const Order &order, int64_t j, int64_t r0, int n, float *sums) {
         const RowRange range(order(view.line(j, double(r0))), order(view.line(j, double(r0 + n - 1))), rows_, volume_.size_z);
         if (range.empty) return;
@@ -106,30 +105,35 @@ private:
                 const F low = load(a + z);
                 store(table + z, low + beside.part * (load(b + z) - low));
             }
-            const Line line = order(view.line(j, double(r0 + m)));
-            at[m] = Positions(line.start + line.step * double(range.begin), line.step);
         }
         const I least = I{} - 2, most = I{} + int32_t(volume_.size_z);
-        for (int64_t k = range.begin; k < range.end; k += W) {
-            alignas(64) int32_t first[kMostPlanes * W];
-            alignas(64) float weights[kMostPlanes * 2 * W];
+        for (int64_t k0 = range.begin; k0 < range.end; k0 += kMostSteps) {
             for (int m = 0; m < n; m++) {
-                const F part = at[m].part();
-                store(first + m * W, (min(max(at[m].whole(), least), most) + int32_t(kPad)) * lanes);
-                store_weights(weights + m * 2 * W, 1.0f - part, part);
-                at[m].advance();
+                const Line line = order(view.line(j, double(r0 + m)));
+                at[m] = Positions(line.start + line.step * double(k0), line.step);
             }
-            Pair sum[W] = {};
-            for (int m = 0; m < n; m++) {
-                const float *table = &buffers_[m * room_];
-                if constexpr (lanes == kLanes) taskct::add<1>(sum, table, first + m * W, weights + m * 2 * W);
-                else add_eight(sum, table, first + m * W, weights + m * 2 * W);
-            }
-            float *to = sums + k * lanes;
-            for (int l = 0; l < W; l++)
-                if constexpr (lanes == kLanes) store_four(to + l * lanes, load_four(to + l * lanes) + both(sum[l]));
-                else store_pair(to + l * lanes, load_pair(to + l * lanes) + sum[l]);
+            for (int64_t k = k0; k < std::min(range.end, k0 + kMostSteps); k += W) add_block(at, n, least, most, sums + k * lanes);
         }
+    }
+    // The places of one block of rows in n planes, then their samples.
+    void add_block(Positions *at, int n, I least, I most, float *to) const {
+        alignas(64) int32_t first[kMostPlanes * W];
+        alignas(64) float weights[kMostPlanes * 2 * W];
+        for (int m = 0; m < n; m++) {
+            const F part = at[m].part();
+            store(first + m * W, (min(max(at[m].whole(), least), most) + int32_t(kPad)) * lanes);
+            store_weights(weights + m * 2 * W, 1.0f - part, part);
+            at[m].advance();
+        }
+        Pair sum[W] = {};
+        for (int m = 0; m < n; m++) {
+            const float *table = &buffers_[m * room_];
+            if constexpr (lanes == kLanes) taskct::add<1>(sum, table, first + m * W, weights + m * 2 * W);
+            else add_eight(sum, table, first + m * W, weights + m * 2 * W);
+        }
+        for (int l = 0; l < W; l++)
+            if constexpr (lanes == kLanes) store_four(to + l * lanes, load_four(to + l * lanes) + both(sum[l]));
+            else store_pair(to + l * lanes, load_pair(to + l * lanes) + sum[l]);
     }
     const float *column(const UprightView &view, int64_t j, int64_t plane, int64_t other) const {
         const bool along_y = view.axis[j] == 1;

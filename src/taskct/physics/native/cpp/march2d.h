@@ -28,7 +28,7 @@ struct Rows {
         stride = (size + 2 * pad + 15) / 16 * 16;
         p.resize(count * stride);
         constexpr int64_t block = 16;
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
+#pragma omp parallel for num_threads(threads) schedule(static)
         for (int64_t r0 = 0; r0 < count; r0 += block) {
             const int64_t r1 = std::min(count, r0 + block);
             std::fill(&p[r0 * stride], &p[0] + r1 * stride, 0.0f);

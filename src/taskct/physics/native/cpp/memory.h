@@ -5,10 +5,11 @@
 
 namespace taskct {
 
-// At least `bytes` on a cache line, or on a large page when they fill one. Throws std::bad_alloc.
+// At least `bytes` on a cache line, or on a large page when they fill one; they hold what an earlier call left there. Throws
+// std::bad_alloc.
 void *take_memory(std::size_t bytes);
 
-// Gives them back, of the same number.
+// Gives back what `take_memory(bytes)` returned.
 void give_memory(void *start, std::size_t bytes);
 
 }  // namespace taskct

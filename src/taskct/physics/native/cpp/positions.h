@@ -1,11 +1,12 @@
-// W places at equal distances in fixed point: their sums are exact, and whole parts and fractions are had by shuffles alone.
+// W places at equal distances in fixed point: adding steps rounds nothing, and whole parts and fractions are had by shuffles alone.
 #pragma once
 
 #include "simd.h"
 
 namespace taskct {
 
-constexpr double kMostPosition = 1e9;  // that fits beside the 32 bits of a fraction
+constexpr double kMostPosition = 1e9;  // half of what fits beside the 32 bits of a fraction: `advance` goes past the last place
+constexpr int64_t kMostSteps = 1024;   // from one start: each adds the rounding of the step, 2^-33
 
 // start, start + step, ... W of them, none beyond kMostPosition, and with `advance` the next W.
 class Positions {
@@ -13,7 +14,7 @@ public:
     Positions() = default;
     Positions(double start, double step) {
         constexpr double one = 4294967296.0;
-        const int64_t first = int64_t(start * one), by = int64_t(step * one);
+        const int64_t first = std::llrint(start * one), by = std::llrint(step * one);
         for (int l = 0; l < W; l += 4)  // so that a shuffle within 128 bits brings them in order
             for (int n = 0; n < 2; n++) {
                 low_[l / 2 + n] = first + by * (l + n);

@@ -2,7 +2,8 @@
 //
 // The four are one image, turned and mirrored so that four views of the scan become one (symmetry.py finds them). Where
 // rays meet the pixels is then worked out once for four results, and a sample is one load at an index and not a permute.
-// Where half a turn takes a view to itself, its halves are two lanes: eight in all, for half of the rays.
+// Where half a turn (in 2D) or the mirror in z (in 3D) takes every view to itself, the halves of its detector are two lanes: eight
+// in all, for half of the rays.
 #pragma once
 
 #include <algorithm>

@@ -22,7 +22,7 @@ template <int lanes> struct LaneRows {
         // Rows from both ends: half a turn takes the pixels of one to the other.
         const int64_t half = (count + 1) / 2;
         constexpr int64_t block = 16;
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
+#pragma omp parallel for num_threads(threads) schedule(static)
         for (int64_t r0 = 0; r0 < half; r0 += block) {
             const int64_t r1 = std::min(half, r0 + block);
             for (int64_t r = r0; r < r1; r++)
@@ -102,7 +102,7 @@ template <> struct Gathered<Four> {
 #pragma omp parallel num_threads(threads)
         for (int l = 0; l < kLanes; l++) {  // one after the other: each meets every pixel once
             const Turn t(g.turns[l], ny, nx);
-#pragma omp for schedule(dynamic, 1)
+#pragma omp for schedule(static)
             for (int64_t y0 = 0; y0 < ny; y0 += block)
                 for (int64_t x0 = 0; x0 < nx; x0 += block)
                     for (int64_t y = y0; y < std::min(ny, y0 + block); y++)

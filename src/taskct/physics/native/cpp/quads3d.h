@@ -19,7 +19,7 @@ template <int lanes = kLanes> struct QuadColumns {
         values.resize(size_y * pitch);
     }
     void clear(int threads) {
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
+#pragma omp parallel for num_threads(threads) schedule(static)
         for (int64_t y = 0; y < size_y; y++) std::fill_n(at(y, 0), pitch, 0.0f);
     }
     float *at(int64_t y, int64_t x) { return values.data() + y * pitch + x * stride; }
@@ -29,7 +29,7 @@ template <int lanes = kLanes> struct QuadColumns {
         constexpr int64_t block = 16, deep = 8;
         const int64_t plane = size_y * size_x, least = lowest(g);
         const auto turns = turns_of(g);
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
+#pragma omp parallel for num_threads(threads) schedule(static)
         for (int64_t y0 = 0; y0 < size_y; y0 += block)
             for (int64_t x0 = 0; x0 < size_x; x0 += block)
                 for (int64_t z0 = 0; z0 < stride / lanes; z0 += deep)
@@ -66,7 +66,7 @@ private:
     template <class One> void each(const Geometry &g, int lane, One one) {
         constexpr int64_t block = 16;
         const Turn t(g.turns[lane], size_y, size_x);
-#pragma omp for schedule(dynamic, 1)
+#pragma omp for schedule(static)
         for (int64_t y0 = 0; y0 < size_y; y0 += block)
             for (int64_t x0 = 0; x0 < size_x; x0 += block)
                 for (int64_t z0 = 0; z0 < size_z; z0 += block)

@@ -34,8 +34,8 @@ std::unique_ptr<std::vector<UprightView>> upright_views(const Geometry &g, int t
     if (!rows_along_z(g)) return nullptr;
     const int64_t count = leads ? g.quads : g.views;
     auto views = std::make_unique<std::vector<UprightView>>(count);
-    int64_t steep = 0;
-#pragma omp parallel num_threads(threads) reduction(+ : steep)
+    int64_t refused = 0;
+#pragma omp parallel num_threads(threads) reduction(+ : refused)
     {
         FanTable table;
 #pragma omp for schedule(static)
@@ -59,11 +59,14 @@ std::unique_ptr<std::vector<UprightView>> upright_views(const Geometry &g, int t
                 u.rise_row[j] = way_row;
                 const double last = way0[0] + (g.rows - 1) * way_row;
                 const double most = std::max(std::fabs(way0[0]), std::fabs(last)) * per_z;
-                if (!(most < std::fabs(u.reach[j]) * (1 - 10 * kTie))) steep++;
+                const double end = u.row[j] + u.row_step[j] * double(g.shape[u.axis[j]] - 1);
+                const bool steep = !(most < std::fabs(u.reach[j]) * (1 - 10 * kTie));
+                const bool apart = !(std::max(std::fabs(u.row[j]), std::fabs(end)) < kMostApart);
+                if (steep || apart) refused++;
             }
         }
     }
-    return steep ? nullptr : std::move(views);
+    return refused ? nullptr : std::move(views);
 }
 
 void Columns3d::read(const float *volume, int threads) {

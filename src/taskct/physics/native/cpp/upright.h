@@ -1,5 +1,6 @@
 // Upright scanners: detector rows step along z and no ray has z as its main axis. Circular and helical cone beams, and most
-// bi-planar poses, are upright; then a cone beam factorises (resample.h).
+// bi-planar poses, are upright; then a cone beam factorises (resample.h). Rows that stand very far apart are not served either: a
+// vector of them would leave what its float offsets hold.
 #pragma once
 
 #include <memory>
@@ -10,6 +11,8 @@
 #include "resample.h"
 
 namespace taskct {
+
+constexpr double kMostApart = 1e4;  // samples from row to row
 
 // Detector column j of a view: its path in (y, x), and along z at plane r the rows i = 0, 1, ... stand at
 // (z[j] + z_step[j] * r) + i * (row[j] + row_step[j] * r) samples. Row i weighs sqrt(length^2 + (rise + i * rise_row)^2) / |reach|.

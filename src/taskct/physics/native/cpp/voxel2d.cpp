@@ -83,7 +83,7 @@ template <Beam beam, class Value> void backproject(const Geometry &g, int thread
     constexpr bool differences = !Scan<Value>::four;
     PaddedRows<Value> rows;
     rows.resize(leads, g.cols, differences);
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 8)
+#pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t v = 0; v < leads; v++) {
         rows.clear(v);
         Scan<Value>::row(g, q, v, rows.start(v));

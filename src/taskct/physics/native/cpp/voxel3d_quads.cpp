@@ -222,7 +222,7 @@ bool backproject3d_quads(const Geometry &g, int threads, const float *q, float *
 #pragma omp parallel num_threads(threads)
         {
             Orbit orbit(g, leads, turns, detector);
-#pragma omp for schedule(dynamic, 1)
+#pragma omp for schedule(static)
             for (int64_t n = n0; n < n1; n++) detector.read(g, n - n0, n, q);
 #pragma omp for schedule(dynamic, 1)
             for (int64_t t = 0; t < layers * count; t++) {
