@@ -73,11 +73,15 @@ def _upright(poses: Poses) -> bool:
 
 def _level(grid: Grid, poses: Poses) -> bool:
     """Whether the middle rows of all views lie in the middle plane of the grid: the other rows are mirror images in pairs."""
-    middle = grid.origin_mm[0] + (grid.shape[0] - 1) / 2 * grid.spacing_mm[0]
+    middle, *centre = _centre(grid)
     heights = [a[:, 0] for a in (poses.detector_mm, poses.source_mm) if a is not None]
     off = np.abs(np.stack(heights) - middle).max()
-    centre = np.array(grid.origin_mm[1:]) + (np.array(grid.shape[1:]) - 1) / 2 * np.array(grid.spacing_mm[1:])
-    return bool(off * _magnified(poses, centre) <= _SAME * min(grid.spacing_mm))
+    return bool(off * _magnified(poses, np.array(centre)) <= _SAME * min(grid.spacing_mm))
+
+
+def _centre(grid: Grid) -> np.ndarray:
+    """The middle of the grid, mm."""
+    return np.array(grid.origin_mm) + (np.array(grid.shape) - 1) / 2 * np.array(grid.spacing_mm)
 
 
 def _meets_a_diagonal(poses: Poses) -> bool:
@@ -100,8 +104,7 @@ def _meets_a_diagonal(poses: Poses) -> bool:
 
 def _twins(grid: Grid, poses: Poses, turn: int) -> tuple[np.ndarray, np.ndarray]:
     """For each view the one that has its rays after `turn`, or -1; and whether that one's detector runs backwards."""
-    origin, shape, spacing = (np.asarray(a[-2:]) for a in (grid.origin_mm, grid.shape, grid.spacing_mm))
-    centre = origin + (shape - 1) / 2 * spacing
+    centre = _centre(grid)[-2:]
     first = poses.direction if poses.source_mm is None else poses.source_mm
     assert first is not None
     about = 0.0 if poses.source_mm is None else centre
