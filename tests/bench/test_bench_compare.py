@@ -14,6 +14,7 @@ import pytest
 from taskct.bench import BenchPlan, full_plan, quick_plan, read_bench, run_bench, write_bench
 from taskct.bench.cases import WORKS, cone, fan, operations, parallel, updates
 from taskct.bench.compare import Side
+from taskct.bench.threads import middle
 from taskct.bench.write import table
 from taskct.core.errors import InputError, OutputExistsError
 
@@ -40,9 +41,19 @@ def test_more_threads_are_timed_in_turn_with_the_first_number(result: dict[str, 
             assert row["speed_up"] == 1 and "alone_wall_s" not in row
         else:
             assert row["alone_wall_s"] > 0 and 0.1 < row["speed_up"] / (row["alone_wall_s"] / row["wall_s"]) < 10
-    assert set(result["machine"]["speed_up"]) <= {"2"}
+            assert row["speed_up_low"] <= row["speed_up"] <= row["speed_up_high"]
+            assert ("machine_speed_up" in row) == (result["machine"]["vector_operations_per_s"] is not None)
+            assert 0.2 < row.get("machine_speed_up", 1) < 5
     text = table(result, command="taskct bench", figure="b.png")
-    assert "| work | 2 threads, s | 1, s | speed-up |" in text
+    assert "| work | 2 threads, s | 1, s | speed-up | 95 % | machine |" in text
+
+
+def test_the_interval_of_a_median_covers_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    for n in (6, 9, 24, 25):
+        ends = np.array([middle(rng.normal(size=n).tolist())[1:] for _ in range(2000)])
+        assert 0.94 < np.mean((ends[:, 0] <= 0) & (ends[:, 1] >= 0)) < 0.99
+    assert middle([3.0, 1.0, 2.0]) == (2.0, None, None)
 
 
 def test_a_peer_that_is_installed_is_compared_with(result: dict[str, Any]) -> None:

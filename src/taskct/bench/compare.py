@@ -21,12 +21,14 @@ import numpy as np
 from taskct.bench import limits, peers
 from taskct.bench.cases import BALL_PER_MM, BALL_RADIUS, BALL_SHIFT, BenchPlan, Case, operations, updates
 from taskct.bench.conventions import images_alike, projections_alike
+from taskct.bench.threads import machine_speed_up, middle
 from taskct.core.errors import InputError
 from taskct.core.provenance import git_commit, provenance
 
 Row = dict[str, Any]
 
-_PARTS = 3  # of a turn with several threads: two cores are seldom undisturbed for long, so shorter turns and more of them
+_PARTS = 8  # of a turn with several threads: two cores are seldom undisturbed for long, so shorter turns and more of them
+_HEAVY_PARTS = 3
 
 
 class Side:
@@ -89,14 +91,15 @@ def run_bench(
 
     `cpu_s` counts all threads, so a busy machine disturbs it little; `ratio` is the peer's `cpu_s` over ours, taken in turn.
     `limit` is the part of the machine's vector operations that the inner loop would need if nothing else took time.
-    With more threads than the first number, `speed_up` is the median of first over more wall seconds, run in turn as well.
+    With more threads than the first number, `speed_up` is the median of first over more wall seconds, run in turn as well,
+    between `speed_up_low` and `speed_up_high` (95 %), and `machine_speed_up` that of vector operations without memory.
     `only` keeps the rows whose "case/work" contains it. `keep` is given the result so far after each work; what the `earlier`
     result of a run that was stopped has is not measured again. Raises InputError when a side does not start or fails, and for
     an earlier result of another machine, commit, number of rounds, turn length or set of cases, or with peers where this is
     without.
     """
     rows: list[Row] = []
-    facts = limits.machine(plan.threads[1:])
+    facts = limits.machine()
     cases = json.loads(json.dumps(plan.cases))  # as a file gives them back
     asked = {
         "rounds": plan.rounds,
@@ -164,6 +167,8 @@ def line(row: Row) -> str:
     text = f"{row['case']}/{row['work']}, {row['threads']} thread{'s' * (row['threads'] > 1)}: {row['cpu_s']:.4f} s"
     if row.get("alone_wall_s"):
         text += f", wall {row['wall_s']:.4f} s, {row['speed_up']:.2f} x"
+        if "machine_speed_up" in row:
+            text += f" (the machine {row['machine_speed_up']:.2f} x)"
     if row.get("peer"):
         text += f", {row['peer']} {row['peer_cpu_s']:.3f} s, {row['ratio']:.1f} x"
     return text
@@ -208,28 +213,34 @@ def _row(name: str, work: str, *, peer: str, at: _Table, first: bool) -> Row:
     once = heavy and bool(peer)  # what the peer does
     for side, what in asked[:1] if once else asked:
         side.ask(what, case)  # set-up and caches
-    parts = 1 if at.leads or heavy else _PARTS
+    parts = 1 if at.leads else _HEAVY_PARTS if heavy else _PARTS
     times: list[list[dict[str, Any]]] = [[] for _ in asked]
+    machine_gains: list[float | None] = []
     for number in range(parts * at.plan.rounds):
         for mine, (side, what) in zip(times, asked, strict=True):
             if number == 0 or not once or mine is times[0]:  # ours comes first
                 mine.append(side.ask(what, case, turn_s=at.plan.turn_s / parts))
+        if at.alone:
+            machine_gains.append(machine_speed_up(at.threads))
     failed = [t["error"] for mine in times for t in mine if "error" in t]
     if failed:
         raise InputError(f"{name}/{work}: {failed[0]}")
-    middle = [{key: median(t[key] for t in mine) for key in mine[0]} for mine in times]
-    row: Row = {"case": name, "work": work, "threads": at.threads, "updates": updates(case, work), **middle[0]}
+    medians = [{key: median(t[key] for t in mine) for key in mine[0]} for mine in times]
+    row: Row = {"case": name, "work": work, "threads": at.threads, "updates": updates(case, work), **medians[0]}
     row["speed_up"] = 1.0
     if at.alone:
-        row["alone_wall_s"] = middle[1]["wall_s"]
-        row["speed_up"] = median(one["wall_s"] / max(more["wall_s"], 1e-9) for more, one in zip(*times, strict=True))
+        row["alone_wall_s"] = medians[1]["wall_s"]
+        gains = [one["wall_s"] / max(more["wall_s"], 1e-9) for more, one in zip(*times, strict=True)]
+        row["speed_up"], row["speed_up_low"], row["speed_up_high"] = middle(gains)
+        if known := [gain for gain in machine_gains if gain is not None]:
+            row["machine_speed_up"] = median(known)
     row["updates_per_s"] = row["updates"] / max(row["cpu_s"], 1e-9)
     counted = operations(case, work, facts["lanes"])
     if facts["vector_operations_per_s"] and counted:
         needed_s = row["updates"] / facts["lanes"] * counted / facts["vector_operations_per_s"]
         row["limit"] = needed_s / max(row["cpu_s"], 1e-9)
     if peer:
-        row |= {"peer": peer, "peer_runs": len(times[1]), **{f"peer_{key}": value for key, value in middle[1].items()}}
+        row |= {"peer": peer, "peer_runs": len(times[1]), **{f"peer_{key}": value for key, value in medians[1].items()}}
         row["ratio"] = row["peer_cpu_s"] / max(row["cpu_s"], 1e-9)
     voxels = case["batch"] * case["pixels"] ** (3 if case["kind"] == "cone" else 2)
     if at.leads and first and voxels <= at.plan.reference_voxels:

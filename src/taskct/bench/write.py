@@ -15,7 +15,7 @@ from taskct.report.style import COLOURS, figure_style, new_figure
 SUFFIXES = (".json", ".csv", ".md", ".png")
 _COLUMNS = (
     *("case", "work", "threads", "cpu_s", "wall_s", "memory_mib", "updates", "updates_per_s", "limit"),
-    *("alone_wall_s", "speed_up"),
+    *("alone_wall_s", "speed_up", "speed_up_low", "speed_up_high", "machine_speed_up"),
     *("float64_difference", "peer", "peer_cpu_s", "peer_wall_s", "peer_memory_mib", "ratio", "peer_difference"),
 )
 
@@ -110,23 +110,31 @@ def table(result: dict[str, Any], *, command: str, figure: str) -> str:
         lines.append("| " + " | ".join(cells) + " |")
     more = sorted({row["threads"] for row in result["rows"]} - {first})
     if more:
-        gains = machine.get("speed_up", {})
-        known = [f"{gains[str(n)]:.2f} with {n}" for n in more if str(n) in gains]
         lines += [
             "",
-            f"Wall seconds with more threads beside those with {first}, run in turn, and the median of the speed-ups.",
-            *([f"Vector operations without memory, which only the machine slows, gain {', '.join(known)}."] if known else []),
+            f"Wall seconds with more threads beside those with {first}, run in turn: the median of the speed-ups, its 95 %",
+            "interval, and what vector operations without memory, which only the machine slows, gained at the same time.",
             "",
-            "| work | " + " | ".join(f"{n} threads, s | {first}, s | speed-up" for n in more) + " |",
-            "|---" * (1 + 3 * len(more)) + "|",
+            "| work | " + " | ".join(f"{n} threads, s | {first}, s | speed-up | 95 % | machine" for n in more) + " |",
+            "|---" * (1 + 5 * len(more)) + "|",
         ]
         by = {(row["case"], row["work"], row["threads"]): row for row in result["rows"]}
         for case, work in dict.fromkeys((row["case"], row["work"]) for row in result["rows"]):
             found = [by.get((case, work, n)) for n in more]
-            forms = {"wall_s": "{:.4f}", "alone_wall_s": "{:.4f}", "speed_up": "{:.2f}"}
-            cells = [_cell(r or {}, key, form) for r in found for key, form in forms.items()]
+            cells = [cell for row in found for cell in _thread_cells(row or {})]
             lines.append("| " + " | ".join([f"{case} / {work}", *cells]) + " |")
     return "\n".join([*lines, "", f"![Updates a second of each kernel and size]({figure})"]) + "\n"
+
+
+def _thread_cells(row: dict[str, Any]) -> list[str]:
+    low, high = _cell(row, "speed_up_low", "{:.2f}"), _cell(row, "speed_up_high", "{:.2f}")
+    return [
+        _cell(row, "wall_s", "{:.4f}"),
+        _cell(row, "alone_wall_s", "{:.4f}"),
+        _cell(row, "speed_up", "{:.2f}"),
+        f"{low} to {high}" if low and high else "",
+        _cell(row, "machine_speed_up", "{:.2f}"),
+    ]
 
 
 def _cell(row: dict[str, Any], key: str, form: str) -> str:
