@@ -326,6 +326,43 @@ def test_rows_far_apart_miss_the_grid(views: int, level: str) -> None:
 
 
 @levels
+@pytest.mark.parametrize("views", [40, 37])  # with and without twins
+@pytest.mark.parametrize(("size", "pixel_mm"), [(64, 64.0), (64, 512.0), (512, 128.0)])
+def test_columns_far_apart_keep_their_places(size: int, pixel_mm: float, views: int, level: str) -> None:
+    cols = 3 + int(size / pixel_mm)
+    source = {"source_iso_mm": 1.3 * size, "source_detector_mm": 2.6 * size}
+    for beam in (
+        ParallelBeam(views=views, cols=cols, pixel_mm=pixel_mm),
+        FanBeam(views=views, cols=cols, pixel_mm=2 * pixel_mm, **source),
+    ):
+        grid = Grid((size, size), 1.0)
+        ours, reference = NativeBackend(grid, beam.poses(), load(level)), ReferenceBackend(grid, beam.poses())
+        assert (ours.quads is not None) == (views == 40)
+        for which in MAPS:
+            x = inputs(ours, which)
+            wanted = getattr(reference, which)(x)
+            assert (getattr(ours, which)(x.float()).double() - wanted).norm() <= 2e-6 * wanted.norm(), which
+
+
+@levels
+@pytest.mark.parametrize("views", [12, 7])  # with and without twins
+@pytest.mark.parametrize("row_mm", [1.0, 100.0])
+def test_rows_ten_to_a_thousand_samples_apart_keep_their_places(row_mm: float, views: int, level: str) -> None:
+    grid, cols = Grid((4000, 8, 8), (0.1, 1.0, 1.0)), {"cols": 9, "pixel_mm": 1.5}
+    rows = {"rows": 4, "row_mm": row_mm}
+    for beam in (
+        ParallelBeam(views=views, **cols, **rows),
+        ConeBeam(views=views, **cols, **rows, source_iso_mm=60, source_detector_mm=70, row_offset_mm=0.13),
+    ):
+        ours, reference = NativeBackend(grid, beam.poses(), load(level)), ReferenceBackend(grid, beam.poses())
+        assert (ours.quads is not None) == (views == 12)
+        for which in ("forward", "adjoint"):
+            x = inputs(ours, which)
+            wanted = getattr(reference, which)(x)
+            assert (getattr(ours, which)(x.float()).double() - wanted).norm() <= 6e-7 * wanted.norm(), which
+
+
+@levels
 @pytest.mark.parametrize("shape", [(20, 20), (21, 21), (20, 21), (21, 20)])  # turns leave some columns of odd grids in place
 def test_a_detector_that_is_turned_in_parts(shape: tuple[int, int], level: str) -> None:
     grid, beam = (

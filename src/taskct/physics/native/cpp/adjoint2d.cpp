@@ -32,6 +32,8 @@ struct Bundle {
     int64_t first_col, last_col;
 };
 
+constexpr double kSteepest = 16;  // S of rays that the tables serve: steeper weights are not placed to 2e-6 in single precision
+
 // What S and k of a bundle need. Coordinates are samples; `plane` runs along the main axis, `other` across it.
 struct Tent {
     double scale;  // parallel: S. flat: |C| / focal^2. curved: gamma_step * spacing(main) / spacing(other)
@@ -269,7 +271,7 @@ Need needed(const View &view, const Tent &tent, const Sight &sight, int axis, in
     if (!tent.bounds(view, beam, axis, row, col, s, k)) return {0, 0};
     const double covered = 2 / std::max(s - k, 1e-9) + 1e-4;  // a tent falls to 0 at delta = 1 / (S -+ k)
     const int taps = covered < 2 ? 2 : covered < 6 ? int(std::ceil(covered)) : covered < 8 ? 8 : 0;
-    if (taps == 0 || k * taps / 2 > 0.5) return {0, 0};
+    if (taps == 0 || k * taps / 2 > 0.5 || s > kSteepest) return {0, 0};
     if (beam == Beam::curved && sight.gamma_step * taps / 2 > 0.05) return {0, 0};
     const int width = sight.width();
     return {width < kWidths ? taps : 0, width};

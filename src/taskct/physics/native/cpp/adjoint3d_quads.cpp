@@ -64,7 +64,7 @@ void spread(const float *values, int64_t count, Line line, int64_t begin, int64_
     }
 }
 
-// The same for rows closer than a quarter of a sample: value by value.
+// The same for rows closer than a quarter of a sample, or kCoarse apart: value by value.
 void spread_singly(const float *values, int64_t count, Line line, int64_t size, float *first, float first_weight, float *second,
                    float second_weight) {
     for (int64_t k = 0; k < count; k++) {
@@ -90,6 +90,7 @@ void spread(const float *values, int64_t count, Line line, int64_t size, float *
     const int64_t begin = int64_t(std::max(0.0, low)) / W * W;
     const int64_t end = (int64_t(std::min(double(size), high + 1)) + W - 1) / W * W;
     const auto go = [&](auto with) { with(values, count, line, begin, end, first, first_weight, second, second_weight, reads); };
+    if (s >= kCoarse) return spread_singly(values, count, line, size, first, first_weight, second, second_weight);
     if (s >= 1) return go(spread<2>);
     if (s >= 0.5) return go(spread<4>);
     if (s >= 1 / 3.0) return go(spread<6>);

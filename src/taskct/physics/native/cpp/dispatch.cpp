@@ -1,5 +1,6 @@
 // Which kernel serves: the fast ones for common scanners in float, the general ones for everything else.
 #include <algorithm>
+#include <cmath>
 
 #include "maps.h"
 #include "quads.h"
@@ -10,6 +11,15 @@ namespace {
 // Images that share the set-up of views: as many as stay in the second-level cache together.
 int64_t together(const Geometry &g) {
     return std::clamp<int64_t>((1 << 18) / ((g.shape[1] + 128) * (g.shape[2] + 128)), 1, 8);
+}
+
+// Whether neighbouring rays stand so far apart that vectors of them would leave what float offsets hold.
+bool far_apart(const Geometry &g) {
+    constexpr double most = 128;  // pixels, on the detector
+    const double finest = std::min(g.spacing[1], g.spacing[2]);
+    for (int64_t v = 0; v < g.views; v++)
+        if (std::hypot(g.col_step[3 * v + 1], g.col_step[3 * v + 2]) > most * finest) return true;
+    return false;
 }
 
 // Calls `one` for each image.
@@ -26,6 +36,9 @@ void few(int64_t images, int64_t most, const T *from, int64_t from_size, T *to, 
 }  // namespace
 
 void forward(const Geometry &g, int threads, int64_t images, const float *mu, float *p) {
+    if (g.dim == 2 && far_apart(g))
+        return each(images, mu, voxels(g), p, pixels(g),
+                    [&](const float *from, float *to) { forward_general(g, threads, from, to); });
     if (g.dim == 2 && by_fours(g))
         return each(images, mu, voxels(g), p, pixels(g),
                     [&](const float *from, float *to) { forward2d_quads(g, threads, from, to); });

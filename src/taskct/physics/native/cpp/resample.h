@@ -137,6 +137,9 @@ inline void resample_mix_add(const Line *lines, const Mix *mixes, int n, int64_t
 // vectors straddle cache lines at every load and move the index instead.
 constexpr bool kShift = W == 8;
 
+// Samples from one position to the next, from which on a gather in single precision no longer weighs samples to 2e-6.
+constexpr double kCoarse = 8;
+
 // The transpose of one line's resampling, added to two columns with a weight each: s[z] is the sum over k of values[k] times
 // the tent 1 - |start + step * k - z|, and first[z] += first_weight * s[z], likewise second. `values` has zeros around.
 template <int taps, int width>
@@ -200,6 +203,7 @@ inline void spread(const float *values, int64_t count, Line line, int64_t size, 
     const auto go = [&](auto with) { with(values, count, line, begin, end, first, first_weight, second, second_weight); };
     // The widest table's reach, (W - 1) / s + taps - 1, against the entries of each width; no divisions.
     const auto fits = [&](int taps, double entries) { return W - 1 < s * (entries - (kShift ? 1 : taps) - 0.02); };
+    if (s >= kCoarse) return spread_far(values, count, line, size, first, first_weight, second, second_weight);
     if (s >= 1) return fits(2, W) ? go(spread<2, 0>) : go(spread<2, 1>);
     if (s >= 0.5 && fits(4, W)) return go(spread<4, 0>);
     if (s >= 0.5 && fits(4, 2 * W)) return go(spread<4, 1>);

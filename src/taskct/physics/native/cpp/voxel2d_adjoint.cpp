@@ -202,7 +202,7 @@ template <Beam beam> bool straight(const Geometry &g, const View &view) {
 }
 
 // One view by scattering, for detectors and sources that the tents do not serve. Places and weights of a tile's pixels are
-// computed in vectors, then added to the detector one by one. The two columns that a pixel falls between are kept in two
+// computed in vectors, then added to the detector one by one, in double precision: there may be thousands under a column. The two columns that a pixel falls between are kept in two
 // rows, so that neighbouring pixels do not wait for one another.
 struct Pixels {
     alignas(64) float part[kTile2d], value[kTile2d];
@@ -231,12 +231,12 @@ void place(const Sight &s, int line, bool turned, const float *mu, int64_t strid
 }
 
 template <Beam beam>
-void scatter(const Geometry &g, const View &view, const float *mu, Buffer<float> &left, Buffer<float> &right, float *q) {
+void scatter(const Geometry &g, const View &view, const float *mu, Buffer<double> &left, Buffer<double> &right, float *q) {
     const int64_t across = (g.shape[2] + kTile2d - 1) / kTile2d, tiles = across * ((g.shape[1] + kTile2d - 1) / kTile2d);
     Pixels pixels;
-    left.assign(g.cols + 3, 0.0f);
-    right.assign(g.cols + 3, 0.0f);
-    float *l = left.data() + 2, *h = right.data() + 2;
+    left.assign(g.cols + 3, 0.0);
+    right.assign(g.cols + 3, 0.0);
+    double *l = left.data() + 2, *h = right.data() + 2;
     for (int64_t t = 0; t < tiles; t++) {
         const int row = int(t / across * kTile2d), col = int(t % across * kTile2d);
         const int rows = int(std::min<int64_t>(kTile2d, g.shape[1] - row));
@@ -268,7 +268,7 @@ void scatter(const Geometry &g, const View &view, const float *mu, Buffer<float>
             }
         }
     }
-    for (int64_t j = 0; j < g.cols; j++) q[j] = l[j] + h[j - 1];
+    for (int64_t j = 0; j < g.cols; j++) q[j] = float(l[j] + h[j - 1]);
 }
 
 template <Beam beam> void transpose(const Geometry &g, int threads, int64_t images, const float *mu, float *q) {
@@ -287,7 +287,8 @@ template <Beam beam> void transpose(const Geometry &g, int threads, int64_t imag
         FanTable table, wide_table;
         Edges edges[3];
         Buffer<Tents> made[3];
-        Buffer<float> left, right, sums(blocks * W);
+        Buffer<float> sums(blocks * W);
+        Buffer<double> left, right;
         Divided divided(beam == Beam::parallel ? 1 : longest);
         std::vector<double> point[2], way[2];
         for (auto *a : {&point[0], &point[1], &way[0], &way[1]}) a->resize(wide.cols);
