@@ -345,6 +345,22 @@ def test_columns_far_apart_keep_their_places(size: int, pixel_mm: float, views: 
 
 
 @levels
+def test_columns_far_apart_for_fine_pixels_keep_their_places(level: str) -> None:
+    for grid, beam, which in (
+        (Grid((256, 256), (1.0, 0.25)), ParallelBeam(views=7, cols=27, pixel_mm=15.0, col_offset_mm=1.95), "forward"),
+        (
+            Grid((64, 64), (1.0, 0.25)),
+            FanBeam(views=7, cols=14, pixel_mm=15.0, source_iso_mm=70.4, source_detector_mm=140.8),
+            "adjoint",
+        ),
+    ):
+        ours, reference = NativeBackend(grid, beam.poses(), load(level)), ReferenceBackend(grid, beam.poses())
+        x = inputs(ours, which)
+        wanted = getattr(reference, which)(x)
+        assert (getattr(ours, which)(x.float()).double() - wanted).norm() <= 2e-6 * wanted.norm()
+
+
+@levels
 @pytest.mark.parametrize("views", [12, 7])  # with and without twins
 @pytest.mark.parametrize("row_mm", [1.0, 100.0])
 def test_rows_ten_to_a_thousand_samples_apart_keep_their_places(row_mm: float, views: int, level: str) -> None:

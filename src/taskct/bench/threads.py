@@ -1,7 +1,8 @@
 """What several threads gain: the median of pairs that were run in turn, its interval, and what the machine itself gives.
 
 Two cores of a shared machine are seldom undisturbed, and seldom twice as fast as one. Beside each pair the same number of
-threads therefore does vector operations without memory: no kernel can be expected to gain more than they do.
+threads therefore does vector operations without memory: what they gain, a kernel can be expected to gain (and more where the
+caches of two cores hold what that of one does not).
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ def machine_speed_up(threads: int) -> float | None:
 def middle(gains: Sequence[float], *, level: float = 0.95) -> tuple[float, float | None, float | None]:
     """The median and the interval between two of the values that covers the true one with this probability or more.
 
-    Order statistics, whatever the distribution (Conover, Practical Nonparametric Statistics, 1999, section 3.2). None for both
-    ends with fewer than 6 values: no two of them are that far apart.
+    Order statistics, for independent values of any distribution (Conover, Practical Nonparametric Statistics, 1999, section
+    3.2). None for both ends with fewer than 6 values: no two of them are that far apart.
 
     >>> middle([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
     (3.5, 1.0, 6.0)

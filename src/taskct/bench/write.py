@@ -112,8 +112,9 @@ def table(result: dict[str, Any], *, command: str, figure: str) -> str:
     if more:
         lines += [
             "",
-            f"Wall seconds with more threads beside those with {first}, run in turn: the median of the speed-ups, its 95 %",
-            "interval, and what vector operations without memory, which only the machine slows, gained at the same time.",
+            f"Wall seconds with more threads beside those with {first}, run in turn, in more and shorter turns than above:",
+            "the median of the speed-ups, its 95 % interval, and what vector operations without memory, which only the",
+            "machine slows, gained at the same time.",
             "",
             "| work | " + " | ".join(f"{n} threads, s | {first}, s | speed-up | 95 % | machine" for n in more) + " |",
             "|---" * (1 + 5 * len(more)) + "|",

@@ -32,7 +32,8 @@ struct Bundle {
     int64_t first_col, last_col;
 };
 
-constexpr double kSteepest = 16;  // S of rays that the tables serve: steeper weights are not placed to 2e-6 in single precision
+// Bound of S (Tent) of rays that the tables serve: steeper weights are not placed to 2e-6 in single precision.
+constexpr double kSteepest = 12;
 
 // What S and k of a bundle need. Coordinates are samples; `plane` runs along the main axis, `other` across it.
 struct Tent {

@@ -13,12 +13,20 @@ int64_t together(const Geometry &g) {
     return std::clamp<int64_t>((1 << 18) / ((g.shape[1] + 128) * (g.shape[2] + 128)), 1, 8);
 }
 
-// Whether neighbouring rays stand so far apart that vectors of them would leave what float offsets hold.
+// Whether neighbouring rays of some view pass the middle of a slice so far apart that vectors of them would leave what float offsets
+// hold.
 bool far_apart(const Geometry &g) {
-    constexpr double most = 128;  // pixels, on the detector
+    constexpr double most = 32;  // pixels
     const double finest = std::min(g.spacing[1], g.spacing[2]);
-    for (int64_t v = 0; v < g.views; v++)
-        if (std::hypot(g.col_step[3 * v + 1], g.col_step[3 * v + 2]) > most * finest) return true;
+    const double y = g.origin[1] + g.spacing[1] * (g.shape[1] - 1) / 2, x = g.origin[2] + g.spacing[2] * (g.shape[2] - 1) / 2;
+    for (int64_t v = 0; v < g.views; v++) {
+        double apart = std::hypot(g.col_step[3 * v + 1], g.col_step[3 * v + 2]);
+        if (g.source) {
+            const double *from = g.source + 3 * v, *to = g.detector + 3 * v;
+            apart *= std::hypot(y - from[1], x - from[2]) / std::hypot(to[1] - from[1], to[2] - from[2]);
+        }
+        if (apart > most * finest) return true;
+    }
     return false;
 }
 

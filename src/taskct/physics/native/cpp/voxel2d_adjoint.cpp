@@ -202,8 +202,8 @@ template <Beam beam> bool straight(const Geometry &g, const View &view) {
 }
 
 // One view by scattering, for detectors and sources that the tents do not serve. Places and weights of a tile's pixels are
-// computed in vectors, then added to the detector one by one, in double precision: there may be thousands under a column. The two columns that a pixel falls between are kept in two
-// rows, so that neighbouring pixels do not wait for one another.
+// computed in vectors, then added to the detector one by one, in double precision: there may be thousands under a
+// column. The two columns that a pixel falls between are kept in two rows, so that neighbouring pixels do not wait for one another.
 struct Pixels {
     alignas(64) float part[kTile2d], value[kTile2d];
     alignas(64) int32_t col[kTile2d];
