@@ -25,8 +25,8 @@ from taskct.physics.projector import Projector
 from taskct.recon.learned import ItNet, LearnedPrimalDual, fbp_redcnn, fbp_unet
 from taskct.task.readers import ReaderSpec, as_task, make_reader
 from taskct.training import CleanScans, DoseRange, FeaturePenalty, ImageError, ImageSet, LabelPenalty, Objective, convex
-from taskct.training.fit import Learner
-from taskct.training.loop import ScanSource, to_channels_last
+from taskct.training.loop import Learner
+from taskct.training.reconstructors import ScanSource, to_channels_last
 from taskct.training.settings import TrainSettings
 
 FAST: dict[str, Any] = {"widths": (32, 64, 96), "norm": "none", "unshuffle": 2, "skip_channels": None}

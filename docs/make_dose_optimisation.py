@@ -16,13 +16,13 @@ import numpy as np
 import torch
 
 from taskct.core.config import read_toml
-from taskct.evaluation.dose.calibration import calibration
-from taskct.evaluation.dose.comparison import Comparison, Outcome, saved_over_seeds, spread_over_seeds
-from taskct.evaluation.dose.oracles import ORACLE_MEAN, ORACLE_VIEWS
 from taskct.evaluation.statistics import Interval, bootstrap_mean
-from taskct.experiments.dose.comparing import LEARNED, read_comparisons
 from taskct.report.style import GREY, figure_style, method_looks, new_figure
 from taskct.simulate.differentiable import twin_counts
+from taskct.systems.alara.experiment.comparing import LEARNED, read_comparisons
+from taskct.systems.alara.rivals.calibration import calibration
+from taskct.systems.alara.rivals.comparison import Comparison, Outcome, saved_over_seeds, spread_over_seeds
+from taskct.systems.alara.rivals.oracles import ORACLE_MEAN, ORACLE_VIEWS
 
 PAGE = Path(__file__).with_name("dose-optimisation.md")
 FIGURE = Path(__file__).parent / "figures" / "dose_strategies.png"

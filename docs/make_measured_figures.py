@@ -16,7 +16,7 @@ import matplotlib
 import numpy as np
 from torch import Tensor
 
-from taskct.data.measured import MeasuredScan, read_dxchange, read_htc2022
+from taskct.data.sets.measured import MeasuredScan, read_dxchange, read_htc2022
 from taskct.geometry import Grid
 from taskct.physics.projector import Projector
 from taskct.recon.fbp import fbp

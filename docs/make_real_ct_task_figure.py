@@ -24,10 +24,10 @@ from torch import Tensor
 from taskct.core.files import write_text
 from taskct.core.units import to_hu
 from taskct.data.case import Case
+from taskct.evaluation.reading import audit_lesions, count, find_lesions, match, read_images
+from taskct.evaluation.reading.audit import FULL_DOSE, Audit
+from taskct.evaluation.reading.segmentation import winner
 from taskct.evaluation.studies import ProjectCase
-from taskct.evaluation.task import audit_lesions, count, find_lesions, match, read_images
-from taskct.evaluation.task.audit import FULL_DOSE, Audit
-from taskct.evaluation.task.segmentation import winner
 from taskct.physics.dose import Dose
 from taskct.simulate.scan import add_noise
 from taskct.task.frozen import FrozenTask

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from taskct.data.phantoms.ellipses import Ellipse, Ellipsoid, Phantom, ellipses
 from taskct.geometry import Beam, ConeBeam, FanBeam, Grid, ParallelBeam
+from taskct.phantoms.exact.ellipses import Ellipse, Ellipsoid, Phantom, ellipses
 from taskct.physics.projector import Projector
 from taskct.recon import fbp, tv_steps
 

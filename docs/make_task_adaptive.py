@@ -14,14 +14,14 @@ from typing import Any
 from taskct.core.config import from_dict
 from taskct.core.runs import load_run
 from taskct.core.words import photon_count
-from taskct.evaluation.task import dose_curve
+from taskct.evaluation.reading import dose_curve
 from taskct.evaluation.windows import WINDOWS
 from taskct.experiments import Records
 from taskct.experiments.engine import do_last
-from taskct.experiments.task_adaptive import LOSSES, MODELS, Arm, TaskAdaptive, task_adaptive_steps
-from taskct.experiments.task_adaptive.gather import gathered
 from taskct.report.style import GREY, figure_style, method_looks, new_figure
-from taskct.report.task_story import TaskStory
+from taskct.systems.adaptive.experiment import LOSSES, MODELS, Arm, TaskAdaptive, task_adaptive_steps
+from taskct.systems.adaptive.experiment.gather import gathered
+from taskct.systems.adaptive.pages.story import TaskStory
 
 PAGE = Path(__file__).with_name("task-adaptive.md")
 FIGURES = Path(__file__).with_name("figures")

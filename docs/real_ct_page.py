@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from real_ct_runs import Trained
 
-from taskct.evaluation.task.audit import FULL_DOSE, Audit
+from taskct.evaluation.reading.audit import FULL_DOSE, Audit
 from taskct.physics.dose import Dose
 
 HEAD = """

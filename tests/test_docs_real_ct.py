@@ -10,18 +10,19 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from places import ROOT
 
 from taskct.core.config import to_dict
 from taskct.core.errors import InputError
 from taskct.core.runs import Run
 from taskct.data.case import Case
-from taskct.data.cohort import CohortSettings, make_patient
 from taskct.geometry import Grid, ParallelBeam
 from taskct.geometry.config import beam_to_config
+from taskct.phantoms.abdomen import CohortSettings, make_patient
 from taskct.recon.learned import make_model
 from taskct.task.readers import ReaderSpec, make_reader
 
-SCRIPT = Path(__file__).resolve().parents[1] / "docs" / "make_real_ct_task_figure.py"
+SCRIPT = ROOT / "docs" / "make_real_ct_task_figure.py"
 GRID = Grid((48, 48), 8.0)
 MODEL = {"kind": "fbp_unet", "widths": [4, 8]}
 

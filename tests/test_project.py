@@ -6,13 +6,11 @@ import importlib.util
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
 import taskct
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_every_public_name_can_be_imported_and_every_importable_name_is_public():

@@ -8,13 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskct.core.errors import ConfigError, InputError
-from taskct.physics.modulation import (
-    ScannerLimits,
-    harmonic_modulation,
-    longest_paths,
-    paths_from_scout,
-    tube_current,
-)
+from taskct.physics.modulation import ScannerLimits, harmonic_modulation, longest_paths, paths_from_scout, tube_current
 
 PATHS = st.lists(st.floats(0.5, 9.0), min_size=3, max_size=40)
 

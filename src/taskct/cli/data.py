@@ -16,7 +16,7 @@ def run(
     Nothing is downloaded: most of them ask for a registration or an agreement that only you can give.
     """
     from taskct.core.errors import InputError, unknown_name
-    from taskct.data.catalogue import find_data, list_data
+    from taskct.data.sets.catalogue import find_data, list_data
 
     if action == "list" and name is None:
         sets = list_data()

@@ -68,7 +68,7 @@ def run(
 
 def task_demo(out: Path, *, seed: int = 0, overwrite: bool = False, say: Callable[[str], None] = typer.echo) -> None:
     """The task-adaptive experiment in small; its first lines, and where its page is."""
-    from taskct.experiments.catalogue import reproduce
+    from taskct.systems.catalogue import reproduce
 
     page = reproduce("task-adaptive", out, preset="small", changes={"seed": seed}, overwrite=overwrite, say=say)
     say("\n" + (page.parent / "report" / "summary.txt").read_text(encoding="utf-8"))

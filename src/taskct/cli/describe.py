@@ -58,7 +58,7 @@ def path(found: Path, *, labels: Path | None = None) -> Iterator[str]:
 
 def folder_of_cases(folder: Path) -> Iterator[str]:
     """The cases of a folder with volume files among them: a line each, nothing of their voxels is read."""
-    from taskct.data.layouts import find_cases
+    from taskct.data.sets.layouts import find_cases
 
     cases = find_cases(folder)
     labelled = sum(case.labels is not None for case in cases)

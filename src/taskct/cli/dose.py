@@ -117,7 +117,7 @@ def _search(
     from taskct.core.files import atomic_folder
     from taskct.core.runs import Run
     from taskct.evaluation.dose import optimise_dose, parse_keep
-    from taskct.report.dose_page import write_dose_answer
+    from taskct.report.dose_answer import write_dose_answer
     from taskct.task.readers import load_reader
 
     targets = parse_keep(keep)  # refused before the work
@@ -159,7 +159,7 @@ def _train(config: Path, out: Path, change: list[str], *, given: bool) -> None:
     from taskct.core.config import parse_assignments
     from taskct.core.errors import InputError
     from taskct.core.runs import load_run
-    from taskct.training.dose.plan import read_dose_plan, run_dose_plan
+    from taskct.systems.alara.learned.config import read_dose_plan, run_dose_plan
     from taskct.training.processes import processes_of_torchrun
 
     if given:

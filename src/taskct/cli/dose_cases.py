@@ -83,7 +83,7 @@ def _of_run(run: Run) -> tuple[Callable[..., Any], Beam, float]:
         raise InputError(f"{run.folder}: is no run of a reconstruction (its config has no [beam])")
     own = beam_from_config(run.config["beam"])
     if "dose_module" in run.config:
-        from taskct.training.dose import load_dose
+        from taskct.systems.alara.learned import load_dose
 
         return load_dose(run).reconstruct, own, float(run.config["dose_module"]["highest_photons"])
     dose = run.config.get("dose", {})
@@ -96,7 +96,7 @@ def _cases(
     """The CTs, and the slices of each that are scanned."""
     from taskct.cli.experiment import open_inputs
     from taskct.cli.words import parse_label_names, parse_slices
-    from taskct.evaluation.plan import slice_numbers
+    from taskct.evaluation.slices import slice_numbers
 
     if labels and len(labels) != len(ct):
         raise InputError(f"--labels: expected one for each of {len(ct)} CTs in the same order, got {len(labels)}")
@@ -114,7 +114,7 @@ def _cases(
 
 def _built_in(run: Run | None, patients: int, slices: int) -> list[Case]:
     """Test patients of the built-in cohort, whom no training on it has seen."""
-    from taskct.data.cohort import Cohort
+    from taskct.phantoms.cohort import Cohort
 
     shape, spacing = (128, 128), None
     if run is not None and "grid" in run.config:

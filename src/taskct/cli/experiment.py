@@ -143,7 +143,7 @@ def save_run(table: Table, out: Path, config: Mapping[str, Any], *, overwrite: b
 
 
 def _phantom(text: str) -> Case:
-    from taskct.data.phantoms import phantom_case
+    from taskct.phantoms import phantom_case
 
     _, name, *seed = text.split(":")
     if len(seed) > 1 or not all(s.isdigit() for s in seed):

@@ -36,7 +36,7 @@ class Patients:
 
 def phantom_patients(seed: int, *, shape: tuple[int, int, int] = (8, 256, 256)) -> Patients:
     """Three built-in abdomens, 358 mm across: two are scored, the third one tunes."""
-    from taskct.data.phantoms import phantom_case
+    from taskct.phantoms import phantom_case
 
     spacing_mm = (5.0, 358.4 / shape[1], 358.4 / shape[2])
     first, second, third = (phantom_case("abdomen", seed=3 * seed + k, shape=shape, spacing_mm=spacing_mm) for k in range(3))

@@ -34,7 +34,7 @@ def run(
     """
     from taskct.core.config import parse_assignments
     from taskct.core.errors import InputError
-    from taskct.experiments.catalogue import check_name, describe, parse_changes, reproduce
+    from taskct.systems.catalogue import check_name, describe, parse_changes, reproduce
 
     if show_list:
         typer.echo(describe())

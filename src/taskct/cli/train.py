@@ -29,8 +29,8 @@ def run(
     from taskct.cli.user_code import load_part
     from taskct.core.config import parse_assignments
     from taskct.core.errors import InputError
-    from taskct.training.fit import Trained
-    from taskct.training.plan import read_plan, run_plan
+    from taskct.training.config import read_plan, run_plan
+    from taskct.training.loop import Trained
     from taskct.training.processes import processes_of_torchrun, rank
 
     plan = read_plan(config, parse_assignments(change))

@@ -13,8 +13,8 @@ from torch import Tensor
 from taskct.core.errors import FileFormatError, GeometryError, InputError, UnsupportedDataError
 from taskct.core.files import MAX_VOLUME_BYTES, existing_path
 from taskct.data.case import Case
-from taskct.data.chaos import CHAOS_LABELS, read_chaos_masks
 from taskct.data.formats import kind_of, read_volume, volume_files
+from taskct.data.sets.chaos import CHAOS_LABELS, read_chaos_masks
 from taskct.data.volume import Volume, stem
 
 SAME_GRID_VOXELS = 0.05  # corners may differ by 5 % of a voxel: DICOM rounds to text, NIfTI to float32; both stay below 1 %

@@ -13,10 +13,10 @@ from taskct.core.files import MAX_VOLUME_BYTES, existing_path
 from taskct.core.units import MU_WATER_70KEV_PER_MM
 from taskct.data.case import Case
 from taskct.data.formats import VOLUME_READERS, format_name, kind_of, volume_files
-from taskct.data.label_files import SkippedCaseWarning as SkippedCaseWarning  # noqa: PLC0414  (its public place)
-from taskct.data.label_files import is_label_map
-from taskct.data.layouts import CasePlace, cases_of, find_cases
-from taskct.data.lodopab import is_lodopab_image_file, read_lodopab_cases
+from taskct.data.sets.label_files import SkippedCaseWarning as SkippedCaseWarning  # noqa: PLC0414  (its public place)
+from taskct.data.sets.label_files import is_label_map
+from taskct.data.sets.layouts import CasePlace, cases_of, find_cases
+from taskct.data.sets.lodopab import is_lodopab_image_file, read_lodopab_cases
 from taskct.data.volume import case_from_volume
 
 PathLike = str | os.PathLike[str]
@@ -143,7 +143,7 @@ def _open_hdf5(path: Path) -> Case:
     if not is_lodopab_image_file(path):
         raise UnsupportedDataError(
             f"{path}: an HDF5 file without images in LoDoPaB layout ('data' of n x 362 x 362); a scan opens with read_scan, "
-            "measured projections with taskct.data.measured"
+            "measured projections with taskct.data.sets.measured"
         )
     cases = read_lodopab_cases(path)
     first = next(cases)

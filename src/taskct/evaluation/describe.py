@@ -10,7 +10,7 @@ import torch
 
 from taskct.core.provenance import fingerprint
 from taskct.data.case import Case
-from taskct.evaluation.plan import Slices
+from taskct.evaluation.slices import Slices
 from taskct.geometry.config import beam_to_config, grid_to_config
 from taskct.physics.projector import Projector
 

@@ -19,8 +19,8 @@ from taskct.core.units import check_mu, to_hu
 from taskct.data.case import Case
 from taskct.evaluation.describe import describe_case, describe_method, describe_slices, note_geometry
 from taskct.evaluation.masks import evaluation_mask, label_regions
-from taskct.evaluation.plan import Slices, choose_kept, slice_numbers
 from taskct.evaluation.protocol import Images, Measure, Protocol, chosen_measures
+from taskct.evaluation.slices import Slices, choose_kept, slice_numbers
 from taskct.evaluation.storage import refuse_table
 from taskct.evaluation.studies import Prepare, ProjectCase, Study
 from taskct.evaluation.table import ALL, SECONDS, DoseLevel, Example, Row, Table

@@ -12,9 +12,9 @@ from torch import Tensor
 from taskct.core.errors import InputError
 from taskct.data.case import Case
 from taskct.evaluation.describe import describe_method, describe_slices
-from taskct.evaluation.plan import Slices
 from taskct.evaluation.protocol import Protocol
 from taskct.evaluation.run import evaluate
+from taskct.evaluation.slices import Slices
 from taskct.evaluation.table import Table, merge_tables
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector

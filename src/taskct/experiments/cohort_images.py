@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from taskct.core.runs import Run, load_run
-from taskct.data.cohort import Cohort
 from taskct.geometry import Grid, ParallelBeam
+from taskct.phantoms.cohort import Cohort
 from taskct.physics.projector import Projector
 from taskct.training import CleanScans, ImageSet
 

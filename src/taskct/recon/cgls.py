@@ -7,7 +7,7 @@ from torch import Tensor
 
 from taskct.core.progress import track
 from taskct.physics.projector import Projector
-from taskct.recon.scan import check_count, check_image, check_number, check_scan
+from taskct.recon.checks import check_count, check_image, check_number, check_scan
 from taskct.recon.stopping import Callback, Stopping, inner
 
 

@@ -6,8 +6,8 @@ from torch import Tensor
 
 from taskct.physics.filters import ramp_filter
 from taskct.physics.projector import Projector
+from taskct.recon.checks import check_scan
 from taskct.recon.fbp_plan import fbp_plan
-from taskct.recon.scan import check_scan
 
 
 def fbp(p: Tensor, A: Projector, *, window: str = "ram-lak", frequency_scale: float = 1.0) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from taskct.core.errors import ConfigError
 from taskct.core.progress import track
 from taskct.physics.projector import Projector
-from taskct.recon.scan import check_count, check_image, check_number, check_scan
+from taskct.recon.checks import check_count, check_image, check_number, check_scan
 from taskct.recon.stopping import Callback, Stopping, keep_resting, one_over
 
 

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from taskct.core.errors import GeometryError, InputError, TaskctError, UnitsError
 from taskct.physics.projector import Projector
+from taskct.recon.checks import check_count, check_image, check_number, check_scan
 from taskct.recon.fbp import fbp
 from taskct.recon.gradient import gradient, gradient_adjoint, gradient_norm_squared, total_variation
 from taskct.recon.noise_level import noise_level
-from taskct.recon.scan import check_count, check_image, check_number, check_scan
 from taskct.recon.stopping import inner, norm
 
 CHECK_EVERY = 10

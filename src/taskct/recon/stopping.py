@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from taskct.recon.scan import check_number
+from taskct.recon.checks import check_number
 
 Callback = Callable[[int, Tensor], bool | None]
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from taskct.core.errors import InputError
 from taskct.core.progress import track
 from taskct.physics.projector import Projector
+from taskct.recon.checks import check_number
 from taskct.recon.primal_dual import CHECK_EVERY, tv_steps
-from taskct.recon.scan import check_number
 from taskct.recon.stopping import Callback
 
 

@@ -7,7 +7,7 @@ from html import escape
 from torch import Tensor
 
 from taskct.core.words import photon_count
-from taskct.evaluation.dose.shown import ShownSlice
+from taskct.evaluation.dose.example import ShownSlice
 from taskct.evaluation.windows import WINDOWS
 from taskct.report.pictures import Encoder, to_grey
 from taskct.report.words import MINUS

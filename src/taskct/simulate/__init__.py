@@ -2,8 +2,8 @@
 
 from taskct.simulate.case import scan_case
 from taskct.simulate.differentiable import simulate_scan_differentiable
-from taskct.simulate.insertion import lower_dose
 from taskct.simulate.lodopab import lodopab_scan
+from taskct.simulate.lower_dose import lower_dose
 from taskct.simulate.resample import onto_grid, resize_linear
 from taskct.simulate.scan import add_noise, simulate_scan
 

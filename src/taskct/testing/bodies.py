@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from taskct.geometry import Grid, Poses
-from taskct.physics.backends.rays import Frames
+from taskct.physics.rays import Frames
 
 WATER_PER_MM = 0.02
 _SUBSAMPLES = 8  # per axis: the edge pixels are then right to about 1 %

@@ -4,12 +4,12 @@ from taskct.training.augment import Augmentation
 from taskct.training.baselines import train_in_sequence, train_jointly
 from taskct.training.batch import Batch
 from taskct.training.doses import DoseRange
-from taskct.training.fit import Trained
 from taskct.training.images import CleanScans, ImageSet
-from taskct.training.loop import train
+from taskct.training.loop import Trained
 from taskct.training.objective import Balanced, Constrained, Objective, additive, convex
 from taskct.training.processes import processes_of_torchrun
 from taskct.training.readers import train_reader
+from taskct.training.reconstructors import train
 from taskct.training.schedules import WarmUp
 from taskct.training.settings import TrainSettings
 from taskct.training.shaken import ShakenPenalty

@@ -17,12 +17,12 @@ from taskct.physics.projector import Projector
 from taskct.task import DiceCE, FrozenTask
 from taskct.task.readers import ReaderSpec, as_task, make_reader, reader_weights, reader_window
 from taskct.training.doses import DoseRange
-from taskct.training.fit import WEIGHTS
 from taskct.training.images import ImageSet
-from taskct.training.loop import train
+from taskct.training.loop import WEIGHTS
 from taskct.training.objective import convex
 from taskct.training.processes import rank
 from taskct.training.readers import train_reader
+from taskct.training.reconstructors import train
 from taskct.training.schedules import Weight
 from taskct.training.terms import ImageError, JointPenalty
 

@@ -12,8 +12,8 @@ from taskct.core.errors import GeometryError, InputError, ResourceError, UnitsEr
 from taskct.core.progress import track
 from taskct.core.units import check_mu, to_mu
 from taskct.data.case import Case
-from taskct.data.cohort import CohortSlices
 from taskct.data.splits import check_split
+from taskct.phantoms.cohort import CohortSlices
 from taskct.physics.projector import Projector
 from taskct.simulate.scan import finer_projection
 

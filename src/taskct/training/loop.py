@@ -1,261 +1,232 @@
-"""`train`: a reconstruction learns from simulated low-dose scans of full-dose images."""
+"""The training loop: one function that can be read and copied. `train` and `train_reader` say what it is fed.
+
+Everything random in step k is drawn from (seed, k), so a run that goes on after a kill needs no state of generators, and
+two processes draw what one would.
+"""
 
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from taskct.core.config import from_dict
-from taskct.core.errors import ConfigError, InputError
-from taskct.core.provenance import fingerprint
-from taskct.core.runs import Run, is_run, load_run
-from taskct.core.seeds import generator
-from taskct.core.units import to_hu
-from taskct.geometry.config import beam_to_config
+from taskct.core.errors import ConfigError, DataError
+from taskct.core.precision import autocast
+from taskct.core.progress import track
+from taskct.core.runs import Run
+from taskct.core.seeds import derive_seed
 from taskct.nets.weights import load_weights
-from taskct.physics.dose import Dose
-from taskct.physics.projector import Projector
-from taskct.training.batch import Batch, Term
-from taskct.training.doses import DoseRange, as_dose_range, noisy_scans
-from taskct.training.fit import WEIGHTS, Learner, Trained, fit
-from taskct.training.images import CACHE_GIB, CleanScans, ImageSet, refuse_leaks
-from taskct.training.objective import Objective, as_objective
-from taskct.training.processes import rank, wait_for_all, world
-from taskct.training.schedules import Weight
+from taskct.training.batch import Batch
+from taskct.training.metrics_log import MetricsLog
+from taskct.training.objective import Objective
+from taskct.training.processes import any_rank, rank, world
+from taskct.training.schedules import learning_rate_share
 from taskct.training.settings import TrainSettings
+from taskct.training.state import State
+from taskct.training.stopping import StopRequest
 
-Augmentation = Callable[[Tensor, Tensor | None, torch.Generator], tuple[Tensor, Tensor | None]]
-
-
-def train(  # noqa: PLR0917  (the six nouns of a training, in the order of the data)
-    model: nn.Module,
-    objective: Objective | Mapping[str, tuple[Weight, Term]],
-    data: ImageSet | CleanScans,
-    A: Projector,
-    dose: Dose | DoseRange,
-    run: Run | str | os.PathLike[str],
-    *,
-    validation: ImageSet | CleanScans | None = None,
-    held_out: Sequence[str] = (),
-    warm_start: Run | str | os.PathLike[str] | None = None,
-    augment: Augmentation | None = None,
-    refine: int = 2,
-    cache_gib: float = CACHE_GIB,
-    config: Mapping[str, Any] | None = None,
-    channels_last: bool = True,
-    show: bool | None = None,
-    tensorboard: bool = False,
-    **settings: Any,
-) -> Trained:
-    """Train `model`, a module `(p, A) -> mu`, to make low-dose scans of `data` good by `objective`.
-
-    Each step draws images, gives each a dose from `dose` (one, or a `DoseRange`) and fresh noise, reconstructs and descends.
-    `settings` are those of `TrainSettings`; `steps` must be given. Model and data may be on a GPU: batches follow the model.
-
-    model                a network that sees neighbouring slices says so by `neighbours`, and gets p with 2 neighbours + 1
-                         channels: images of a patient stand together, in the order of their slices
-    data, validation     images with labels if a term needs them, or their `CleanScans`, which several trainings can share;
-                         `refine` and `cache_gib` say how clean scans are made
-    held_out             patients of the test set: training refuses to see them
-    run                  a folder: a new one, or one that was stopped and goes on. The end is bit-equal on a CPU
-    warm_start           a run whose weights the model begins with
-    augment              (mu, labels, generator) -> the same, other images; they are then projected in every step
-    config               more to be written into the run's config, such as how the model was made
-
-    Under `torchrun` the processes share each batch. The model ends with its best (or last) weights, in evaluation mode.
-
-    Raises InputError for patients in two parts and for missing labels, GeometryError for images on another grid than A's,
-    ConfigError for unknown settings and for a run that began with others, DataError when losses stay infinite.
-    """
-    chosen = from_dict(TrainSettings, settings)
-    objective = as_objective(objective)
-    doses = as_dose_range(dose)
-    images = data.images if isinstance(data, CleanScans) else data
-    seen = validation.images if isinstance(validation, CleanScans) else validation
-    refuse_leaks(images, seen, held_out)
-    for part, name in ((images, "training"), (seen, "validation")):
-        if part is not None and objective.needs_labels:
-            _check_labels(part, name)
-    if chosen.batch % world():
-        raise ConfigError(f"{world()} processes share a batch evenly, got batch={chosen.batch}; take a multiple of {world()}")
-    as_scans = lambda part: part if isinstance(part, CleanScans) else CleanScans(
-        part, A, refine=refine, cache_gib=0 if augment and part is images else cache_gib, show=show
-    )  # fmt: skip
-    facts = {
-        "training": chosen,
-        "dose": {"photons": doses.full.photons, "lowest": doses.lowest, "highest": doses.highest,
-                 "electronic_std": doses.full.electronic_std},
-        "beam": beam_to_config(A.beam),
-        "grid": {"shape": list(A.grid.shape), "spacing_mm": list(A.grid.spacing_mm)},
-        "data": {"images": len(images), "patients": len(set(images.patient_ids)), "fingerprint": fingerprint(images.mu),
-                 "validation_images": len(seen) if seen is not None else 0, "refine": refine},
-        **(config or {}),
-    }  # fmt: skip
-    folder = open_training(run, facts)
-    if warm_start is not None:
-        begin_with(model, warm_start)
-    if channels_last:
-        to_channels_last(model)
-        to_channels_last(objective)
-    device = next(model.parameters()).device
-    objective.to(device)
-    source = ScanSource(
-        as_scans(data),
-        as_scans(validation) if validation is not None else None,
-        doses,
-        chosen,
-        device,
-        augment=augment,
-        neighbours=int(getattr(model, "neighbours", 0)),
-    )
-    answer = lambda module, batch: batch.with_image(module(batch.p, A))
-    return fit(Learner(model, objective, answer), source, folder, chosen, measure=_measure, show=show, tensorboard=tensorboard)
+WEIGHTS = "weights.safetensors"
 
 
-class ScanSource:
-    """Low-dose scans, made when they are asked for: the same ones for the same step, whichever process asks."""
-
-    def __init__(
-        self,
-        scans: CleanScans,
-        validation: CleanScans | None,
-        doses: DoseRange,
-        settings: TrainSettings,
-        device: torch.device,
-        *,
-        augment: Augmentation | None = None,
-        neighbours: int = 0,
-    ) -> None:
-        self.scans, self.checks, self.doses = scans, validation, doses
-        self.settings, self.device, self.augment, self.neighbours = settings, device, augment, neighbours
-        self.order = Order(len(scans), settings.batch, settings.seed)
+class Source(Protocol):
+    """Where batches come from: a function of the step, never of what came before."""
 
     def batch(self, step: int) -> Batch:
-        """This process's share of the batch of a step."""
-        seed, size = self.settings.seed, self.settings.batch
-        share = size // world()
-        places = range(rank() * share, (rank() + 1) * share)
-        numbers = self.order.take(step)[places.start : places.stop]
-        images = self.scans.images
-        mu = images.mu[numbers].to(self.device)
-        labels = images.labels[numbers].to(self.device) if images.labels is not None else None
-        if self.augment is not None:
-            k = self.neighbours
-            stack = images.mu[images.beside(numbers, k), 0].to(self.device)  # (B, 2k + 1, ...)
-            stack, labels = augmented(self.augment, stack, labels, [generator(seed, "augment", step, i) for i in places])
-            p, mu = self.scans.project(stack), stack[:, k : k + 1]
-        else:
-            p = self.scans.take(numbers, self.device, neighbours=self.neighbours)
-        photons = self.doses.draw_photons(size, generator(seed, "dose", step))[places.start : places.stop]
-        streams = [generator(seed, "noise", step, k, device=self.device) for k in places]
-        noisy = noisy_scans(p, photons, streams, electronic_std=self.doses.full.electronic_std)
-        ids = tuple(images.ids[i] for i in numbers.tolist())
-        return Batch(mu=mu, labels=labels, p=noisy, ids=ids, step=step)
+        """This process's part of the batch of a step."""
 
-    def validation(self) -> Iterator[Batch]:
-        """Validation images in order, in the middle of the dose range, with noise that stays the same."""
-        if self.checks is None:
-            return
-        images, size = self.checks.images, self.settings.batch
-        photons = self.doses.middle.used_photons
-        for first in range(0, len(images), size):
-            numbers = torch.arange(first, min(first + size, len(images)))
-            ids = tuple(images.ids[i] for i in numbers.tolist())
-            streams = [generator(self.settings.seed, "validation", i, device=self.device) for i in ids]
-            clean = self.checks.take(numbers, self.device, neighbours=self.neighbours)
-            p = noisy_scans(
-                clean, torch.full((len(numbers),), photons), streams, electronic_std=self.doses.full.electronic_std
+    def validation(self) -> Iterable[Batch]:
+        """The validation images, the same at every call; none without validation."""
+
+
+class Learner(nn.Module):
+    """A model and its objective as one module, so that several processes share the gradients of both."""
+
+    def __init__(self, model: nn.Module, objective: Objective, answer: Callable[[nn.Module, Batch], Batch]) -> None:
+        super().__init__()
+        self.model, self.objective, self.answer = model, objective, answer
+
+    def forward(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss and parts of a batch."""
+        return self.objective(self.answer(self.model, batch))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training left: the model with its final weights, in evaluation mode, and how it went."""
+
+    model: nn.Module
+    run: Run
+    steps: int
+    stopped: str
+    best_step: int
+    best: float
+    skipped: int
+
+
+def fit(
+    learner: Learner,
+    source: Source,
+    run: Run,
+    settings: TrainSettings,
+    *,
+    measure: Callable[[Batch], dict[str, float]] | None = None,
+    show: bool | None = None,
+    tensorboard: bool = False,
+) -> Trained:
+    """Train `learner` on what `source` gives, for `settings.steps` steps or to the plateau; goes on where `run` stopped.
+
+    `measure(batch with mu_hat)` adds scores to validation. The run receives metrics.jsonl and .csv, weights.safetensors, and
+    state.safetensors while it lasts. Raises DataError after several steps without a finite loss, naming the images;
+    KeyboardInterrupt or SystemExit when it is stopped, with its state saved.
+    """
+    model, objective = learner.model, learner.objective
+    device = next(model.parameters()).device
+    optimiser = _optimiser(learner, settings)
+    state = State(learner.model, objective, optimiser, settings)
+    state.restore(run)
+    done, plateau = state.done, state.plateau
+    shared: nn.Module = learner
+    if world() > 1:  # a reader that learns along may rest while its weight is 0
+        shared = nn.parallel.DistributedDataParallel(learner, find_unused_parameters=bool(objective.trained_terms()))
+    lead = rank() == 0
+    log = MetricsLog(run, lead=lead, tensorboard=tensorboard, from_step=done.step)
+
+    with ExitStack() as stack:
+        request = stack.enter_context(StopRequest())
+        stack.enter_context(torch.random.fork_rng(enabled=True))
+        steps = range(done.step, settings.steps) if not done.finished else range(0)
+        for step in track(steps, "training", total=len(steps), show=show if lead else False):
+            learner.train()
+            torch.manual_seed(derive_seed(settings.seed, "layers", step, rank()))  # dropout and the like
+            share = learning_rate_share(
+                step,
+                steps=settings.steps,
+                warmup_steps=settings.warmup_steps,
+                final_share=settings.final_lr_share,
+                schedule=settings.schedule,
             )
-            labels = images.labels[numbers].to(self.device) if images.labels is not None else None
-            yield Batch(mu=images.mu[numbers].to(self.device), labels=labels, p=p, ids=ids)
+            for group in optimiser.param_groups:
+                group["lr"] = group["full_lr"] * share
+            batch = source.batch(step)
+            buffers = [b.clone() for b in learner.buffers()]
+            with autocast(device, settings.precision):
+                loss, parts = shared(batch)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            size = _gradient_norm(learner, settings.clip_norm)
+            if any_rank(not (math.isfinite(loss.item()) and math.isfinite(size))):
+                optimiser.zero_grad(set_to_none=True)
+                for now, before in zip(learner.buffers(), buffers, strict=True):
+                    now.copy_(before)  # statistics of normalisation have seen the bad batch
+                done.skipped, done.bad_in_a_row = done.skipped + 1, done.bad_in_a_row + 1
+                log.skip(step, batch.ids)
+                if done.bad_in_a_row >= settings.most_bad_steps:
+                    raise DataError(_say_bad(learner, batch, parts, settings))
+            else:
+                optimiser.step()
+                objective.commit(parts)
+                if state.average:
+                    state.average.update(model, done.taken)
+                done.taken, done.bad_in_a_row = done.taken + 1, 0
+                log.add(loss, parts, size)
+            done.step = step + 1
+            last = done.step == settings.steps
+            if done.step % settings.log_every == 0 or last:
+                log.write(
+                    done.step,
+                    images=len(batch.mu),
+                    learning_rate=settings.lr * share,
+                    skipped=done.skipped,
+                    **objective.logged(step),
+                )
+            if done.step % settings.validate_every == 0 or last:
+                scores = _validate(learner, source, state, measure=measure)
+                if scores:
+                    if plateau.improves(scores["total"], done.step) and settings.keep == "best":
+                        state.remember_best()
+                    log.validation(done.step, scores)
+                    if plateau.reached:
+                        done.finished = f"plateau: no gain in {settings.patience} validations since step {plateau.best_step}"
+            if last and not done.finished:
+                done.finished = "all steps done"
+            stop = request.came
+            if lead and (done.step % settings.checkpoint_every == 0 or done.finished or stop):
+                state.save(run)
+                run.write_metrics_csv()
+            if done.finished or stop:
+                break
+    request.obey()
+    state.load_kept(str(run.folder))
+    model.eval()
+    if lead:
+        run.save_tensors(WEIGHTS, model.state_dict(), overwrite=True)
+        for name, term in objective.trained_terms().items():
+            run.save_tensors(f"joint_{name}.safetensors", term.state_dict(), overwrite=True)
+    log.close()
+    return Trained(model, run, done.step, done.finished, plateau.best_step, plateau.best, done.skipped)
 
 
-class Order:
-    """Which images a step takes: each once in a random order, then again in another."""
-
-    def __init__(self, count: int, batch: int, seed: int) -> None:
-        self.count, self.batch, self.seed = count, batch, seed
-        self._epoch, self._order = -1, torch.empty(0)
-
-    def take(self, step: int) -> Tensor:
-        """(batch,) numbers of images.
-
-        >>> order = Order(3, 2, seed=0)
-        >>> sorted(torch.cat([order.take(0), order.take(1), order.take(2)]).tolist())
-        [0, 0, 1, 1, 2, 2]
-        """
-        numbers = []
-        for place in range(step * self.batch, (step + 1) * self.batch):
-            epoch, rest = divmod(place, self.count)
-            if epoch != self._epoch:
-                self._epoch, self._order = epoch, torch.randperm(self.count, generator=generator(self.seed, "order", epoch))
-            numbers.append(self._order[rest])
-        return torch.stack(numbers)
+def _optimiser(learner: Learner, settings: TrainSettings) -> torch.optim.Optimizer:
+    readers = [p for m in learner.objective.trained_terms().values() for p in m.parameters() if p.requires_grad]
+    weights = [p for p in learner.model.parameters() if p.requires_grad]
+    if not weights and not readers:
+        raise ConfigError("nothing to train: no weight of the model asks for a gradient")
+    groups: list[dict[str, Any]] = [{"params": weights, "full_lr": settings.lr}] if weights else []
+    if readers:
+        groups.append({"params": readers, "full_lr": settings.reader_lr or settings.lr})
+    return torch.optim.AdamW(groups, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay)
 
 
-def augmented(
-    augment: Augmentation, mu: Tensor, labels: Tensor | None, streams: Sequence[torch.Generator]
-) -> tuple[Tensor, Tensor | None]:
-    """Each image of a batch augmented with a generator of its own."""
-    pairs = [
-        augment(mu[k : k + 1], labels[k : k + 1] if labels is not None else None, stream) for k, stream in enumerate(streams)
-    ]
-    found = [one for _, one in pairs if one is not None]
-    return torch.cat([image for image, _ in pairs]), torch.cat(found) if found else None
+def _gradient_norm(learner: Learner, clip_norm: float) -> float:
+    """Norm of the model's gradient, which is then clipped; a reader that learns along is clipped apart from it."""
+    sizes = []
+    for part in (learner.model, learner.objective):
+        weights = [p for p in part.parameters() if p.grad is not None]
+        if weights:
+            size = nn.utils.clip_grad_norm_(weights, clip_norm or math.inf)
+            sizes.append(float(size))
+    return max(sizes, key=lambda s: math.inf if math.isnan(s) else s, default=0.0)
 
 
-def open_training(run: Run | str | os.PathLike[str], config: Mapping[str, Any]) -> Run:
-    """The run to write: one that is given or exists, else a new folder with `config`."""
-    if isinstance(run, Run):
-        return run
-    if rank() == 0 and not is_run(run):
-        Run.create(run, _plain(config))
-    wait_for_all()
-    return load_run(run)
+def _validate(
+    learner: Learner, source: Source, state: State, *, measure: Callable[[Batch], dict[str, float]] | None
+) -> dict[str, float]:
+    """Mean scores over the validation images, of the weights that would be kept."""
+    settings, device = state.settings, next(learner.model.parameters()).device
+    raw = {n: t.detach().clone() for n, t in learner.model.state_dict().items()}
+    load_weights(learner.model, state.kept, what="running mean")
+    learner.eval()
+    sums: dict[str, float] = {}
+    count = 0
+    for batch in source.validation():
+        with torch.no_grad(), autocast(device, settings.precision):
+            answered = learner.answer(learner.model, batch)
+            scores = learner.objective.measure(answered, final_step=settings.steps)
+        scores |= measure(answered) if measure else {}
+        for name, value in scores.items():
+            sums[name] = sums.get(name, 0.0) + value * len(batch.mu)
+        count += len(batch.mu)
+    load_weights(learner.model, raw, what="training")
+    return {name: value / count for name, value in sums.items()}
 
 
-def begin_with(model: nn.Module, warm_start: Run | str | os.PathLike[str]) -> None:
-    """Give a model the weights of a finished run."""
-    run = warm_start if isinstance(warm_start, Run) else load_run(warm_start)
-    if not run.path(WEIGHTS).exists():
-        raise InputError(f"{run.folder}: holds no weights yet ({WEIGHTS}); let its training end first")
-    load_weights(model, run.load_tensors(WEIGHTS)[0], what=str(Path(run.folder)))
-
-
-def to_channels_last(module: nn.Module) -> None:
-    """2D convolutions in the memory order that CPUs and GPUs are fastest with; 3D networks are left as they are."""
-    if all(p.ndim < 5 for p in module.parameters()):
-        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-def _check_labels(part: ImageSet, name: str) -> None:
-    if part.labels is None:
-        raise InputError(f"the objective needs labels, the {name} images have none; use FeaturePenalty or TeacherPenalty")
-    if not bool((part.labels > 0).any()):
-        raise InputError(
-            f"the objective needs labels, but those of the {name} images are all background; are they the right ones?"
-        )
-
-
-def _measure(batch: Batch) -> dict[str, float]:
-    """RMS error in HU and PSNR of a window of 2000 HU, mean over images, clipped to it."""
-    truth, image = (to_hu(x.float()).clamp(-1000, 1000) for x in (batch.mu, batch.image))
-    square = (image - truth).square().flatten(1).mean(1)
-    psnr = 10 * (2 * math.log10(2000.0) - square.clamp_min(1e-12).log10())
-    return {"rmse_hu": float(square.sqrt().mean()), "psnr_2000hu": float(psnr.mean())}
-
-
-def _plain(values: Any) -> Any:
-    from dataclasses import asdict, is_dataclass
-
-    if is_dataclass(values) and not isinstance(values, type):
-        values = asdict(values)
-    if isinstance(values, Mapping):
-        return {k: _plain(v) for k, v in values.items() if v is not None}
-    return [_plain(v) for v in values] if isinstance(values, list | tuple) else values
+def _say_bad(learner: Learner, batch: Batch, parts: Mapping[str, Tensor], settings: TrainSettings) -> str:
+    """Which images made the loss infinite, or which part of it, as far as can be told."""
+    learner.eval()
+    with torch.no_grad():
+        answered = learner.answer(learner.model, batch)
+    image = answered.image if answered.mu_hat is not None else batch.mu
+    broken = [name for name, one in zip(batch.ids, image, strict=True) if not bool(torch.isfinite(one).all())]
+    terms = [name for name, value in parts.items() if not bool(torch.isfinite(value))]
+    names = broken or list(batch.ids)
+    listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return (
+        f"{listed}: {settings.most_bad_steps} steps in a row gave no finite loss (in {', '.join(terms) or 'the gradient'}); "
+        + ("the reconstruction of these images is not finite" if broken else "these images were in the last of them")
+        + "; look at them, lower lr, or train in precision='float32'"
+    )

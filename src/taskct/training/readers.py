@@ -23,11 +23,11 @@ from taskct.task.sliding import SlidingWindow
 from taskct.training.augment import Augmentation
 from taskct.training.batch import Batch
 from taskct.training.doses import DoseRange, as_dose_range
-from taskct.training.fit import Learner, fit
 from taskct.training.images import CACHE_GIB, CleanScans, ImageSet, refuse_leaks
-from taskct.training.loop import Order, ScanSource, augmented, begin_with, open_training, to_channels_last
+from taskct.training.loop import Learner, fit
 from taskct.training.objective import Objective
 from taskct.training.processes import rank, world
+from taskct.training.reconstructors import Order, ScanSource, augmented, begin_with, open_training, to_channels_last
 from taskct.training.settings import TrainSettings
 from taskct.training.terms import checked_labels
 

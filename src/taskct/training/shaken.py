@@ -8,7 +8,7 @@ from taskct.core.seeds import generator
 from taskct.task import FrozenTask
 from taskct.training.augment import Augmentation
 from taskct.training.batch import Batch
-from taskct.training.loop import augmented
+from taskct.training.reconstructors import augmented
 from taskct.training.terms import LabelPenalty, checked_labels
 
 GENTLE = Augmentation(shift_share=0.03, scale=0.05, rotate_deg=5.0, offset_hu=6.0, noise_hu=10.0, blur_pixels=0.7)

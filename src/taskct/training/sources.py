@@ -13,10 +13,10 @@ from taskct.core.errors import ConfigError, GeometryError, InputError
 from taskct.core.progress import track
 from taskct.data.case import Case
 from taskct.data.classes import with_classes
-from taskct.data.cohort import Cohort
 from taskct.data.open import iter_cases
 from taskct.data.splits import split_by_patient
 from taskct.geometry import Grid
+from taskct.phantoms.cohort import Cohort
 from taskct.training.images import ImageSet
 
 

@@ -12,13 +12,7 @@ from torch import Tensor, nn
 from taskct.core.runs import Run
 from taskct.nets.weights import load_weights
 from taskct.training.average import WeightAverage
-from taskct.training.checkpoint import (
-    load_optimiser,
-    load_state,
-    optimiser_tensors,
-    require_same_settings,
-    save_state,
-)
+from taskct.training.checkpoint import load_optimiser, load_state, optimiser_tensors, require_same_settings, save_state
 from taskct.training.objective import Objective
 from taskct.training.settings import TrainSettings
 from taskct.training.stopping import Plateau

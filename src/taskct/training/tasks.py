@@ -16,11 +16,11 @@ from taskct.task import FrozenTask, freeze
 from taskct.task.sliding import SlidingWindow
 from taskct.training.augment import Augmentation
 from taskct.training.batch import Batch
-from taskct.training.fit import Learner, fit
 from taskct.training.images import ImageSet, refuse_leaks
-from taskct.training.loop import open_training, to_channels_last
+from taskct.training.loop import Learner, fit
 from taskct.training.objective import Objective
 from taskct.training.readers import ReaderSource, Reading
+from taskct.training.reconstructors import open_training, to_channels_last
 from taskct.training.settings import TrainSettings
 
 

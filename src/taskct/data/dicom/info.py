@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from taskct.core.errors import TaskctError, UnsupportedDataError
+from taskct.data.dicom.find import Scan, Series, scan
 from taskct.data.dicom.frames import Frame, frame_count
 from taskct.data.dicom.pixels import frame_hu, stored_values
-from taskct.data.dicom.scan import Scan, Series, scan
 from taskct.data.dicom.series import header_notes, optional_number, slice_frames
 from taskct.data.dicom.stack import Stack, arrange
 from taskct.data.dicom.syntaxes import syntax_name

@@ -14,11 +14,11 @@ from taskct.core.errors import DataError, UnsupportedDataError
 from taskct.core.files import MAX_VOLUME_BYTES, check_array_size
 from taskct.core.provenance import fingerprint
 from taskct.data.case import Case
+from taskct.data.dicom.find import Scan, Series, choose, scan
 from taskct.data.dicom.frames import Frame, frame_count, frames_of
 from taskct.data.dicom.identity import patient_pseudonym
 from taskct.data.dicom.parse import DicomFile
 from taskct.data.dicom.pixels import LOSSY, frame_hu, stored_values
-from taskct.data.dicom.scan import Scan, Series, choose, scan
 from taskct.data.dicom.stack import Stack, arrange, describe_twins
 from taskct.data.dicom.syntaxes import syntax_name
 from taskct.data.dicom.values import number, text

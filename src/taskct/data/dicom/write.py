@@ -18,6 +18,7 @@ from taskct.core.errors import InputError, OutputExistsError, UnitsError
 from taskct.core.files import atomic_folder, refuse_existing
 from taskct.core.provenance import fingerprint
 from taskct.data.case import Case
+from taskct.data.dicom.find import Scan, Series, choose, scan
 from taskct.data.dicom.frames import CT, Frame
 from taskct.data.dicom.identity import (
     EMPTY_WHEN_UNKNOWN,
@@ -34,7 +35,6 @@ from taskct.data.dicom.identity import (
     replaced_uid,
 )
 from taskct.data.dicom.parse import EXPLICIT_LITTLE
-from taskct.data.dicom.scan import Scan, Series, choose, scan
 from taskct.data.dicom.series import slice_frames
 from taskct.data.dicom.values import integer, text
 

@@ -15,10 +15,10 @@ from pydicom.dataset import Dataset
 from taskct.core.errors import GeometryError, InputError, TaskctError, UnsupportedDataError
 from taskct.core.files import atomic_path
 from taskct.data.case import Case
+from taskct.data.dicom.find import choose, scan
 from taskct.data.dicom.frames import CT, Frame
 from taskct.data.dicom.identity import new_uid
 from taskct.data.dicom.parse import reason
-from taskct.data.dicom.scan import choose, scan
 from taskct.data.dicom.seg import Place, samples
 from taskct.data.dicom.series import slice_frames
 from taskct.data.dicom.values import text

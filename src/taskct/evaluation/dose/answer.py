@@ -16,7 +16,7 @@ import numpy as np
 
 from taskct.core.files import write_text
 from taskct.core.words import photon_count
-from taskct.evaluation.dose.shown import ShownSlice
+from taskct.evaluation.dose.example import ShownSlice
 from taskct.evaluation.dose.target import Target
 from taskct.evaluation.statistics import FEW_PATIENTS, Interval, bootstrap_mean
 from taskct.physics.dose import Dose

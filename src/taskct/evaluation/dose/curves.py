@@ -14,7 +14,7 @@ from taskct.core.progress import track
 from taskct.evaluation.dose.quality import Quality
 from taskct.evaluation.dose.subject import Reconstruct, Subject
 from taskct.evaluation.dose.target import Target
-from taskct.evaluation.task.curves import crossing, monotone
+from taskct.evaluation.reading.curves import crossing, monotone
 from taskct.physics.modulation import ScannerLimits
 
 EVERY_MEAN = "mean"

@@ -15,7 +15,7 @@ from taskct.evaluation.dose.subject import Subject
 from taskct.evaluation.dose.target import Target
 from taskct.evaluation.masks import evaluation_mask, label_regions
 from taskct.evaluation.protocol import Images, Protocol
-from taskct.evaluation.task.segmentation import count
+from taskct.evaluation.reading.segmentation import count
 from taskct.task import FrozenTask
 
 Quality = Callable[[Subject, Tensor], float]

@@ -13,15 +13,15 @@ from taskct.core.seeds import derive_seed
 from taskct.data.case import Case
 from taskct.evaluation.dose.answer import Certificate, DoseAnswer, TargetAnswer
 from taskct.evaluation.dose.curves import EVERY_MEAN, contrast, held, measure_curves, reached_at
+from taskct.evaluation.dose.example import show_slice
 from taskct.evaluation.dose.quality import quality_of
-from taskct.evaluation.dose.shown import show_slice
 from taskct.evaluation.dose.subject import Reconstruct, Subject, subjects_from_cases
 from taskct.evaluation.dose.target import CONVENTIONS, Target, parse_keep
-from taskct.evaluation.plan import Slices
 from taskct.evaluation.protocol import Protocol
+from taskct.evaluation.reading.panel import same_weights
+from taskct.evaluation.slices import Slices
 from taskct.evaluation.statistics import Interval, bootstrap_mean
 from taskct.evaluation.studies import Prepare
-from taskct.evaluation.task.panel import same_weights
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.task import FrozenTask

@@ -13,7 +13,7 @@ from taskct.core.errors import GeometryError, InputError
 from taskct.core.progress import track
 from taskct.core.units import MU_AIR_PER_MM, MU_WATER_70KEV_PER_MM, check_mu, to_hu
 from taskct.data.case import Case
-from taskct.evaluation.plan import Slices, slice_numbers
+from taskct.evaluation.slices import Slices, slice_numbers
 from taskct.evaluation.studies import Prepare, ProjectCase
 from taskct.physics.dose import Dose
 from taskct.physics.modulation import ScannerLimits

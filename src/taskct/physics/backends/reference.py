@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from taskct.geometry import Grid, Poses
-from taskct.physics.backends.rays import Frames
+from taskct.physics.rays import Frames
 
 _CHUNK_BYTES = 192 * 2**20
 _TIE = 1e-9

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from taskct.geometry import Grid, Poses
-from taskct.physics.backends.rays import Frames
 from taskct.physics.cuda.job import FRACTION
+from taskct.physics.rays import Frames
 
 _TIE = 1e-9
 _FAR = 3e4  # samples beside the grid beyond which a ray is as good as nowhere

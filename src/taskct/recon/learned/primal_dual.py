@@ -11,9 +11,9 @@ from torch.utils.checkpoint import checkpoint
 from taskct.core.errors import ConfigError
 from taskct.nets.blocks import conv_layer
 from taskct.physics.projector import Projector
+from taskct.recon.checks import check_scan
 from taskct.recon.fbp import fbp
 from taskct.recon.learned.scaling import MuScale
-from taskct.recon.scan import check_scan
 
 
 class LearnedPrimalDual(nn.Module):

@@ -1,0 +1,1 @@
+"""Public data sets: their folder layouts, their recipes, and a catalogue with licences."""

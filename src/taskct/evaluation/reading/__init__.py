@@ -1,0 +1,62 @@
+"""Whether a gain in a task is real: unseen and retrained readers, thresholds removed, lesions followed, artefacts searched."""
+
+from taskct.evaluation.reading.artefacts import ArtefactReport, find_checkerboards, spectrum_ratio
+from taskct.evaluation.reading.audit import Audit, LesionPair, Response, audit_lesions
+from taskct.evaluation.reading.controls import random_reader, shuffled_labels
+from taskct.evaluation.reading.curves import DoseCurve, NeededDose, dose_curve, needed_dose
+from taskct.evaluation.reading.lesions import Bins, Froc, LesionSet, MatchRule, TrueLesion, find_lesions, froc, match
+from taskct.evaluation.reading.null_space import data_conflict, null_component, null_share
+from taskct.evaluation.reading.panel import ReaderPanel, read_images
+from taskct.evaluation.reading.readings import UNTRAINED, ImageSet
+from taskct.evaluation.reading.seeded import SeededInterval, seeded_bootstrap
+from taskct.evaluation.reading.segmentation import average_precision, best_bias, count, log_odds, margin, predict_with_bias
+from taskct.evaluation.reading.sharpness import EdgeResponse, disk_edge, region_contrast
+from taskct.evaluation.reading.task_table import TaskRow, TaskTable
+from taskct.evaluation.reading.verdict import Finding, TaskVerdict, task_verdict
+
+__all__ = [
+    "UNTRAINED",
+    "ArtefactReport",
+    "Audit",
+    "Bins",
+    "DoseCurve",
+    "EdgeResponse",
+    "Finding",
+    "Froc",
+    "ImageSet",
+    "LesionPair",
+    "LesionSet",
+    "MatchRule",
+    "NeededDose",
+    "ReaderPanel",
+    "Response",
+    "SeededInterval",
+    "TaskRow",
+    "TaskTable",
+    "TaskVerdict",
+    "TrueLesion",
+    "audit_lesions",
+    "average_precision",
+    "best_bias",
+    "count",
+    "data_conflict",
+    "disk_edge",
+    "dose_curve",
+    "find_checkerboards",
+    "find_lesions",
+    "froc",
+    "log_odds",
+    "margin",
+    "match",
+    "needed_dose",
+    "null_component",
+    "null_share",
+    "predict_with_bias",
+    "random_reader",
+    "read_images",
+    "region_contrast",
+    "seeded_bootstrap",
+    "shuffled_labels",
+    "spectrum_ratio",
+    "task_verdict",
+]

@@ -1,0 +1,344 @@
+"""What a reader panel proves of one method against a baseline, in plain words that follow from intervals by literal rules.
+
+`docs/task-evaluation.md` lists the rules. An effect is *seen* when its paired interval over seeds and patients lies on one
+side of 0 and enough patients stand behind it (`Interval.separated`); everything else is "not separated from 0".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from taskct.core.errors import InputError
+from taskct.evaluation.reading.artefacts import ArtefactReport
+from taskct.evaluation.reading.audit import Audit
+from taskct.evaluation.reading.measures import describe_metric
+from taskct.evaluation.reading.panel import SHUFFLED
+from taskct.evaluation.reading.seeded import FEW_SEEDS
+from taskct.evaluation.reading.task_table import IMAGE, UNSEEN, TaskTable
+from taskct.evaluation.statistics import Interval
+from taskct.evaluation.table import DoseLevel
+
+SHIFT_SHARE = 0.4  # this much of a gain closed by re-tuning one bias is worth saying,
+SHIFT_ALL = 0.75  # and this much explains it
+FITTED_SHARE = 0.75  # more than this of a gain in one reader alone is a gain of that reader
+PSNR_LOSS_DB = 0.5
+SAME_COMPUTE = 1.1
+HEADLINES = {
+    "confirmed": "gain confirmed under unseen readers",
+    "threshold": "explained by a threshold shift",
+    "hidden": "gain only after the readers' bias is re-tuned",
+    "one reader": "gain not confirmed under unseen readers",
+    "harm": "worse under unseen readers",
+    "none": "no gain shown",
+    "control": "gain not specific: a negative control gains as much",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sentence, the rule that gave it, and whether it limits the headline."""
+
+    rule: str
+    text: str
+    caution: bool = False
+
+
+@dataclass(frozen=True)
+class TaskVerdict:
+    """`headline` is one of HEADLINES (by its key `outcome`); `findings` give the numbers behind it and what limits it."""
+
+    method: str
+    baseline: str
+    outcome: str
+    findings: tuple[Finding, ...]
+    numbers: dict[str, Interval] = field(default_factory=dict)
+
+    @property
+    def headline(self) -> str:
+        """The outcome in words."""
+        return HEADLINES[self.outcome]
+
+    @property
+    def cautions(self) -> tuple[Finding, ...]:
+        """Findings that limit the headline."""
+        return tuple(f for f in self.findings if f.caution)
+
+    def __str__(self) -> str:
+        lines = [f"{self.method} against {self.baseline}: {self.headline}."]
+        return "\n".join(lines + [f"  {'! ' if f.caution else ''}{f.text}" for f in self.findings])
+
+
+def task_verdict(
+    table: TaskTable,
+    method: str,
+    baseline: str,
+    *,
+    dose: DoseLevel,
+    metric: str = "dice_pooled",
+    region: str | None = None,
+    artefacts: Mapping[str, ArtefactReport] | None = None,
+    audit: Audit | None = None,
+    compute: Mapping[str, float] | None = None,
+    seed: int = 0,
+) -> TaskVerdict:
+    """Judge `method` against `baseline` at one dose by `metric` of the lesion's region.
+
+    `artefacts` and `audit` are those of the same methods, where they were made; `compute` is the cost of training each (steps
+    times the cost of a step, seconds). The training's reader is never enough: without unseen readers nothing is confirmed.
+    """
+    judge = _Judge(table, method, baseline, dose, metric, region or str(table.notes.get("lesion_class", "tumour")), seed)
+    trained = table.of_role("training")
+    if not trained:
+        raise InputError("this table has no reader with the role 'training'; a verdict needs to know which one that was")
+    numbers = {"training": judge.gain(metric, trained)}
+    unseen = table.of_role(UNSEEN)
+    if unseen:
+        numbers["unseen"] = judge.gain(metric, unseen)
+        for reader in unseen:
+            numbers[reader] = judge.gain(metric, reader)
+        numbers["excess"] = table.contrast(
+            metric,
+            [(w * v, m, dose, r) for w, m in ((1.0, method), (-1.0, baseline)) for v, r in ((1.0, trained), (-1.0, unseen))],
+            region=judge.region,
+            seed=seed,
+        )
+    for name, other in (("retuned", "dice_pooled_retuned"), ("ap", "ap")):
+        found = judge.try_gain(other, unseen or trained)
+        if found is not None:
+            numbers[name] = found
+    for reader in table.of_role("control"):
+        found = judge.try_gain(metric, reader)
+        if found is not None:
+            numbers[f"control {reader}"] = found
+    findings = [
+        *_readers(judge, numbers, unseen),
+        *_threshold(numbers),
+        *_bound(judge, unseen or trained),
+        *_lesions(judge, unseen or trained),
+        *_image(judge),
+        *_controls(numbers),
+        *_evidence(method, baseline, artefacts or {}, audit),
+        *_limits(table, numbers, unseen, judge, compute or {}),
+    ]
+    return TaskVerdict(method, baseline, _outcome(numbers), tuple(findings), numbers)
+
+
+def _outcome(n: Mapping[str, Interval]) -> str:
+    """The headline: the first rule that holds."""
+    unseen, trained, retuned = n.get("unseen"), n["training"], n.get("retuned")
+    if unseen is None:
+        return "one reader" if _above(trained) else "none"
+    if not _above(unseen):
+        if _hidden(n):
+            return "hidden"
+        return "harm" if _below(unseen) else "one reader" if _above(trained) else "none"
+    if _is_shift(unseen, retuned, n.get("ap")):
+        return "threshold"
+    if _fitted(n):
+        return "one reader"
+    return "control" if any(_as_large(i, n, name) for name, i in n.items()) else "confirmed"
+
+
+def _is_shift(raw: Interval, retuned: Interval | None, ap: Interval | None) -> bool:
+    """Whether re-tuning one bias closes a gain; where none was re-tuned, whether pixel AP has none."""
+    if retuned is not None:
+        return not _above(retuned) or 1 - retuned.mean / raw.mean >= SHIFT_ALL
+    return ap is not None and not _above(ap)
+
+
+def _hidden(n: Mapping[str, Interval]) -> bool:
+    """Whether a gain is there in what has no threshold, though the readers' own thresholds do not show it."""
+    return "retuned" in n and _above(n["retuned"]) and _above(n.get("ap", n["retuned"]))
+
+
+def _fitted(n: Mapping[str, Interval]) -> bool:
+    """Whether most of the gain is seen by the training's reader alone."""
+    return "excess" in n and _above(n["excess"]) and n["excess"].mean > FITTED_SHARE * n["training"].mean
+
+
+def _as_large(interval: Interval, n: Mapping[str, Interval], name: str) -> bool:
+    """Whether a control gains half as much as what it controls: the training's reader for shuffled labels, else the unseen."""
+    if not name.startswith("control "):
+        return False
+    real = n["training"] if name == f"control {SHUFFLED}" else n.get("unseen", n["training"])
+    return _above(interval) and interval.mean >= 0.5 * real.mean
+
+
+@dataclass(frozen=True)
+class _Judge:
+    table: TaskTable
+    method: str
+    baseline: str
+    dose: DoseLevel
+    metric: str
+    region: str
+    seed: int
+
+    def gain(self, metric: str, reader: Any, *, region: str | None = None) -> Interval:
+        return self.table.difference(
+            metric, self.method, self.baseline, dose=self.dose, region=region or self.region, reader=reader, seed=self.seed
+        )
+
+    def try_gain(self, metric: str, reader: Any, *, region: str | None = None) -> Interval | None:
+        """None where it was not measured."""
+        try:
+            found = self.gain(metric, reader, region=region)
+        except InputError:
+            return None
+        return found if math.isfinite(found.mean) else None
+
+
+def _readers(judge: _Judge, n: Mapping[str, Interval], unseen: list[str]) -> Iterator[Finding]:
+    what = describe_metric(judge.metric)["label"]
+    yield Finding("training", f"{what} of the {judge.region} under the training's reader: {_signed(n['training'])}.")
+    if not unseen:
+        yield Finding("no unseen reader", "No unseen reader was asked: a gain may be fitted to the one of training.", True)
+        return
+    yield Finding("unseen", f"Mean of {len(unseen)} unseen reader(s): {_signed(n['unseen'])}.")
+    if _above(n["training"]) and not _above(n["unseen"]) and not _hidden(n):
+        yield Finding(
+            "one reader", "The training's reader sees a gain that unseen readers do not confirm: fitted to that reader.", True
+        )
+    elif _above(n["training"]) and _above(n["excess"]):
+        only = min(1.0, n["excess"].mean / n["training"].mean)
+        yield Finding("fitted", f"{only:.0%} of the gain of the training's reader is seen by that reader alone.", only >= 0.5)
+    for reader in unseen:
+        if len(unseen) > 1 and _below(n[reader]):
+            yield Finding("harmed reader", f"The unseen reader {reader} reads worse: {_signed(n[reader])}.", True)
+
+
+def _threshold(n: Mapping[str, Interval]) -> Iterator[Finding]:
+    raw = n.get("unseen", n["training"])
+    retuned = n.get("retuned")
+    if retuned is None:
+        yield Finding("not re-tuned", "No bias was re-tuned: a threshold shift cannot be told from a gain.", True)
+    else:
+        yield Finding("re-tuned", f"After one bias per method is re-tuned on validation: {_signed(retuned)}.")
+        if _above(raw):
+            share = 1 - retuned.mean / raw.mean
+            if not _above(retuned):
+                yield Finding("threshold shift", "After re-tuning the gain is not separated from 0: a threshold shift.", True)
+            elif share >= SHIFT_SHARE:
+                yield Finding("threshold share", f"A threshold shift explains {min(share, 1):.0%} of the gain.", True)
+        elif _above(retuned):
+            yield Finding(
+                "hidden gain", "The gain appears only after re-tuning: the readers' thresholds do not suit the images.", True
+            )
+    if "ap" in n:
+        yield Finding("ap", f"Pixel AP, which has no threshold: {_signed(n['ap'])}.", _above(raw) and not _above(n["ap"]))
+
+
+def _bound(judge: _Judge, readers: list[str]) -> Iterator[Finding]:
+    if "retrained" not in judge.table.of_role("retrained"):
+        return
+    where = {"dose": judge.dose, "region": judge.region, "seed": judge.seed}
+    try:
+        share = judge.table.share_recovered(
+            judge.metric,
+            judge.method,
+            judge.baseline,
+            reader=readers,
+            gap_reader=judge.table.of_role("training"),
+            **where,  # type: ignore[arg-type]
+        )
+        bound = judge.gain(judge.metric, "retrained")
+    except InputError:
+        return
+    if math.isnan(share.low):
+        yield Finding("no gap", "A reader retrained on the baseline's images gains nothing sure: no gap to recover.")
+    else:
+        yield Finding(
+            "share", f"Share of what retraining the reader regains: {share.mean:.0%} [{share.low:.0%}, {share.high:.0%}]."
+        )
+    words = "the bound rises" if _above(bound) else "the bound falls" if _below(bound) else "the bound does not move surely"
+    yield Finding("bound", f"Under readers retrained on each method's images: {_signed(bound)}; {words}.")
+
+
+def _lesions(judge: _Judge, readers: list[str]) -> Iterator[Finding]:
+    for rule, metric, text in (
+        ("sensitivity", "sensitivity", "Lesion sensitivity"),
+        ("equal alarms", "froc@1", "At one false alarm per image, whatever the threshold, sensitivity"),
+    ):
+        found = judge.try_gain(metric, readers)
+        if found is not None:
+            yield Finding(rule, f"{text}: {_signed(found)}.", _below(found))
+    for metric, text in (
+        ("false_pixels", "False pixels on images without a lesion"),
+        ("false_alarms", "False alarms per image"),
+    ):
+        alarms = judge.try_gain(metric, readers)
+        if alarms is not None:
+            yield Finding(metric, f"{text}: {_signed(alarms)}{', more' if _above(alarms) else ''}.", _above(alarms))
+
+
+def _image(judge: _Judge) -> Iterator[Finding]:
+    found = judge.try_gain("psnr", IMAGE, region="all")
+    if found is not None:
+        lost = found.mean < -PSNR_LOSS_DB
+        end = f": more than {PSNR_LOSS_DB} dB are paid" if lost else ""
+        yield Finding("psnr", f"PSNR: {_signed(found)} dB{end}.", lost)
+
+
+def _controls(n: Mapping[str, Interval]) -> Iterator[Finding]:
+    for name, interval in n.items():
+        if not name.startswith("control "):
+            continue
+        if _as_large(interval, n, name):
+            yield Finding(
+                "control", f"The negative {name} gains as well: {_signed(interval)}; the gain is not specific.", True
+            )
+        elif _above(interval):
+            yield Finding("control", f"More is marked: the negative {name} gains {_signed(interval)} by chance.")
+
+
+def _evidence(method: str, baseline: str, artefacts: Mapping[str, ArtefactReport], audit: Audit | None) -> Iterator[Finding]:
+    if method in artefacts:
+        yield Finding("artefact", f"Spectrum: {artefacts[method]}.", bool(artefacts[method].found))
+    if audit is None or not {method, baseline} <= set(audit.methods):
+        return
+    ours, theirs = audit.response(method), audit.response(baseline)
+    yield Finding(
+        "audit",
+        f"Lesions put in or taken out: the answer follows in {ours.follows.mean:.0%} (baseline {theirs.follows.mean:.0%}).",
+    )
+    if ours.invented.low > max(theirs.invented.mean, 0.0):
+        yield Finding("invented", f"Lesions that are not there are invented in {ours.invented.mean:.0%} of places.", True)
+    if ours.lost.low > max(theirs.lost.mean, 0.0):
+        yield Finding("lost", f"Lesions are lost in {ours.lost.mean:.0%} of places, more than by the baseline.", True)
+
+
+def _limits(
+    table: TaskTable, n: Mapping[str, Interval], unseen: list[str], judge: _Judge, compute: Mapping[str, float]
+) -> Iterator[Finding]:
+    if len(unseen) == 1:
+        yield Finding("one unseen reader", "Only one unseen reader: its own oddities are not averaged.", True)
+    alike = [r for r in unseen if r in table.notes.get("unseen_of_the_same_architecture", [])]
+    if unseen and len(alike) == len(unseen):
+        yield Finding("same architecture", "All unseen readers have the architecture of the training's reader.", True)
+    interval = n.get("unseen", n["training"])
+    if interval.note:
+        yield Finding("few", f"Evidence: {interval.note}.", True)
+    elif getattr(interval, "n_seeds", 1) < FEW_SEEDS:
+        yield Finding("few", "Fewer than 3 training seeds.", True)
+    ours, theirs = compute.get(judge.method), compute.get(judge.baseline)
+    if ours is not None and theirs is not None and ours > SAME_COMPUTE * theirs:
+        yield Finding(
+            "compute", f"The method was trained {ours / theirs:.1f} times as long as the baseline: train that as long.", True
+        )
+
+
+def _above(interval: Interval) -> bool:
+    return interval.separated and interval.low > 0
+
+
+def _below(interval: Interval) -> bool:
+    return interval.separated and interval.high < 0
+
+
+def _signed(interval: Interval) -> str:
+    if math.isnan(interval.low):
+        return f"{interval.mean:+.3g} (no interval)"
+    return f"{interval.mean:+.3g} [{interval.low:+.3g}, {interval.high:+.3g}]"

@@ -1,0 +1,1 @@
+"""Bodies of ellipses and ellipsoids, whose line integrals are known in closed form."""

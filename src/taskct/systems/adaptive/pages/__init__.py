@@ -1,0 +1,1 @@
+"""The report page of the task-adaptive experiment."""

@@ -1,0 +1,131 @@
+"""Images at one fixed window with the outlines of what is there and of what readers saw."""
+
+from __future__ import annotations
+
+from html import escape
+
+import numpy as np
+from torch import Tensor
+
+from taskct.core.words import photon_count
+from taskct.evaluation.table import DoseLevel
+from taskct.evaluation.windows import WINDOWS, Window
+from taskct.report.pictures import Encoder, Region, to_grey
+from taskct.systems.adaptive.pages.story import TaskExample, TaskStory
+
+OUTLINES = {"truth": "#ffd000", "training": "#4db8ff", "unseen": "#ff5fa2"}
+_MARGIN_PX = 6
+_ACROSS = 4
+
+
+def picture_section(story: TaskStory, example: TaskExample, encoder: Encoder, *, window: Window | None = None) -> str:
+    """One slice: the full-dose image and every shown method at every dose, with outlines of the lesion."""
+    window = window or WINDOWS["liver"]
+    part = _part(example)
+    lesion = _lesion_index(story)
+    training = story.table.of_role("training")[:1]
+    unseen = story.table.of_role("unseen")[:1]
+    low, high = window.bounds_hu
+    names = {"truth": "the lesion", "training": f"reader of the training ({', '.join(training)})"}
+    names |= {"unseen": f"an unseen reader ({', '.join(unseen)})"} if unseen else {}
+    legend = " · ".join(f"<span style='color:{_dark(OUTLINES[k])}'>■</span> {escape(v)}" for k, v in names.items())
+    shown = f"Window {escape(str(window))}: black at {low:g} HU, white at {high:g} HU, the same for all images."
+    head = f"<h3>{escape(example.name)}</h3><p class='key'>{shown} Outlines: {legend}.</p>"
+    rows = []
+    for dose in story.doses:
+        figures = []
+        for method in story.drawn:
+            at = _dose_of(example, method, dose)
+            hu = example.images_hu.get((method, at))
+            if hu is None:
+                continue
+            masks = {"truth": example.labels == lesion}
+            for role, readers in (("training", training), ("unseen", unseen)):
+                for reader in readers:
+                    marks = example.marks.get((method, at, reader))
+                    if marks is not None:
+                        masks[role] = marks == lesion
+            picture = _picture(hu, masks, part, window=window, encoder=encoder, spacing_mm=example.spacing_mm)
+            figures.append(f"<figure>{picture}<figcaption>{escape(method)}</figcaption></figure>")
+        if figures:
+            lines = [figures[k : k + _ACROSS] for k in range(0, len(figures), _ACROSS)]
+            cells = "".join("<tr>" + "".join(f"<td>{f}</td>" for f in _filled(line)) + "</tr>" for line in lines)
+            rows.append(
+                f"<h4>{escape(photon_count(dose.used_photons))} photons per pixel</h4>"
+                f"<table class='pictures'><tbody>{cells}</tbody></table>"
+            )
+    return f"<section class='slice'>{head}{''.join(rows)}</section>" if rows else ""
+
+
+def outline(mask: np.ndarray) -> str:
+    """The border of a mask (Y, X) as an SVG path along the edges of its pixels.
+
+    >>> outline(np.array([[True]]))
+    'M0 0h1M0 1h1M0 0v1M1 0v1'
+    """
+    padded = np.pad(mask.astype(bool), 1)
+    parts = []
+    across = padded[:-1, 1:-1] != padded[1:, 1:-1]  # (Y + 1, X): edges between rows
+    for y, row in enumerate(across):
+        parts += [f"M{a} {y}h{b - a}" for a, b in _runs(row)]
+    down = padded[1:-1, :-1] != padded[1:-1, 1:]  # (Y, X + 1): edges between columns
+    for x, column in enumerate(down.T):
+        parts += [f"M{x} {a}v{b - a}" for a, b in _runs(column)]
+    return "".join(parts)
+
+
+def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
+    """Beginning and end of each run of True."""
+    steps = np.diff(np.concatenate([[0], flags.astype(np.int8), [0]]))
+    return list(zip(np.flatnonzero(steps > 0).tolist(), np.flatnonzero(steps < 0).tolist(), strict=True))
+
+
+def _picture(
+    hu: Tensor, masks: dict[str, Tensor], part: Region, *, window: Window, encoder: Encoder, spacing_mm: tuple[float, float]
+) -> str:
+    key = encoder.add(to_grey(part.of(hu).float(), window))
+    rows, cols = part.shape
+    paths = "".join(
+        f"<path d='{outline(part.of(mask).numpy())}' fill='none' stroke='{OUTLINES[role]}' stroke-width='{width}' "
+        f"vector-effect='non-scaling-stroke'/>"
+        for (role, mask), width in zip(masks.items(), (2.2, 1.5, 1.5), strict=False)
+    )
+    aspect = cols * spacing_mm[1] / (rows * spacing_mm[0])
+    return (
+        f"<div class='marked'><img class='near' alt='' style='aspect-ratio:{aspect:.4g}' src=\"{key}\">"
+        f"<svg aria-hidden='true' viewBox='0 0 {cols} {rows}' preserveAspectRatio='none'>{paths}</svg></div>"
+    )
+
+
+def _part(example: TaskExample) -> Region:
+    """The labelled organs and a margin, at least half of the image wide."""
+    labelled = (example.labels > 0).nonzero()
+    height, width = example.labels.shape
+    if len(labelled) == 0:
+        return Region(0, height, 0, width)
+    low, high = labelled.min(0).values.tolist(), labelled.max(0).values.tolist()
+    ends = []
+    for a, b, n in zip(low, high, (height, width), strict=True):
+        side = min(n, max(b - a + 1 + 2 * _MARGIN_PX, n // 2))
+        start = min(max(0, (a + b + 1 - side) // 2), n - side)
+        ends.append((start, start + side))
+    return Region(*ends[0], *ends[1])
+
+
+def _lesion_index(story: TaskStory) -> int:
+    return int(story.table.notes.get("lesion_index", 2))
+
+
+def _dose_of(example: TaskExample, method: str, dose: DoseLevel) -> DoseLevel:
+    if (method, dose) in example.images_hu:
+        return dose
+    return next((d for m, d in example.images_hu if m == method and d.fraction == 1.0 and d.photons == dose.photons), dose)
+
+
+def _filled(cells: list[str]) -> list[str]:
+    return cells + [""] * (_ACROSS - len(cells))
+
+
+def _dark(colour: str) -> str:
+    """Readable on white."""
+    return {"#ffd000": "#b89600"}.get(colour, colour)

@@ -1,0 +1,73 @@
+"""What a report on a task experiment is made of: the readers' table, verdicts, examples, and what was looked for beside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from taskct.evaluation.reading import ArtefactReport, Audit, SeededInterval, TaskTable, TaskVerdict
+from taskct.evaluation.table import DoseLevel
+
+
+@dataclass(frozen=True, eq=False)
+class TaskExample:
+    """One slice: `truth_hu` (Y, X) with its labels, and what methods made of it, {(method, dose): hu}.
+
+    `marks` {(method, dose, reader): labels (Y, X)} is what readers said. The dose of full-dose images is that of the table.
+    """
+
+    name: str
+    spacing_mm: tuple[float, float]
+    truth_hu: Tensor
+    labels: Tensor
+    images_hu: Mapping[tuple[str, DoseLevel], Tensor]
+    marks: Mapping[tuple[str, DoseLevel, str], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class TaskStory:
+    """A task experiment as its report tells it.
+
+    `baselines` names for each method the one that it is compared with; methods without one stand for themselves.
+    `verdicts` are by (method, baseline, dose). `compute` is the training time of each method in seconds of one core, `notes`
+    are lines about how it was made, `shown` the methods in the pictures and curves (all of them when empty). The first lines
+    of the page speak of the methods in `task_adaptive` (all with a verdict when empty) and of the negative `controls`.
+    """
+
+    table: TaskTable
+    baselines: Mapping[str, str]
+    verdicts: Mapping[tuple[str, str, DoseLevel], TaskVerdict]
+    examples: Sequence[TaskExample] = ()
+    audit: Audit | None = None
+    artefacts: Mapping[tuple[str, DoseLevel], ArtefactReport] = field(default_factory=dict)
+    compute: Mapping[str, float] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+    full_dose: str = "full dose"
+    shown: Sequence[str] = ()
+    task_adaptive: Sequence[str] = ()
+    controls: Sequence[str] = ()
+    margin: float = 0.05
+
+    @property
+    def doses(self) -> list[DoseLevel]:
+        """Doses at which methods were scored, the highest first; not that of the full-dose images."""
+        found = {r.dose for r in self.table.rows if r.method != self.full_dose}
+        return sorted(found, key=lambda d: -d.used_photons)
+
+    def share(self, method: str, baseline: str, dose: DoseLevel) -> SeededInterval:
+        """The share of the recoverable gap in Dice that unseen readers confirm; InputError where it was not measured."""
+        first = self.table.of_role("training")
+        return self.table.share_recovered("dice_pooled", method, baseline, dose=dose, region=self.lesion, gap_reader=first)
+
+    @property
+    def lesion(self) -> str:
+        """The region of the lesions."""
+        return str(self.table.notes.get("lesion_class", "tumour"))
+
+    @property
+    def drawn(self) -> list[str]:
+        """Methods in the pictures and curves, full dose first."""
+        wanted = self.shown or [m for m in self.table.methods if m != self.full_dose]
+        return [m for m in wanted if m in self.table.methods]

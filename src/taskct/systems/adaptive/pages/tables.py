@@ -1,0 +1,210 @@
+"""The readers' scores as HTML tables: every method under unseen readers, the training's reader, and retrained ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from html import escape
+
+from taskct.core.errors import InputError
+from taskct.core.words import photon_count
+from taskct.evaluation.reading import SeededInterval
+from taskct.evaluation.reading.measures import better_side
+from taskct.evaluation.reading.task_table import IMAGE, UNSEEN
+from taskct.evaluation.statistics import Interval
+from taskct.evaluation.table import DoseLevel
+from taskct.report.words import MINUS, number
+from taskct.systems.adaptive.pages.story import TaskStory
+
+Column = tuple[str, str, str | None]  # heading, metric, reader or role
+
+COLUMNS: tuple[Column, ...] = (
+    ("unseen readers", "dice_pooled", UNSEEN),
+    ("re-tuned", "dice_pooled_retuned", UNSEEN),
+    ("pixel AP", "ap", UNSEEN),
+    ("training's reader", "dice_pooled", "training"),
+    ("reader retrained on its images", "dice_pooled", "retrained"),
+    ("its own reader", "dice_pooled", "own"),
+    ("lesions found", "sensitivity", UNSEEN),
+    ("at 1 false alarm", "froc@1", UNSEEN),
+    ("false pixels", "false_pixels", UNSEEN),
+    ("PSNR / dB", "psnr", IMAGE),
+)
+
+
+def score_table(story: TaskStory, dose: DoseLevel) -> str:
+    """Methods x scores at one dose, means with 95 % intervals over patients and training seeds."""
+    columns = [c for c in COLUMNS if any(score(story, m, dose, c) is not None for m in story.table.methods)]
+    body = []
+    for method in story.table.methods:
+        cells = [score(story, method, dose, c) for c in columns]
+        if all(c is None for c in cells):
+            continue
+        row = "".join(_cell(c, "dB" if column[1] == "psnr" else "") for c, column in zip(cells, columns, strict=True))
+        body.append(f"<tr><th scope='row' class='method'>{escape(method)}</th>{row}</tr>")
+    heads = "".join(f"<th scope='col'>{escape(name)}</th>" for name, *_ in columns)
+    caption = (
+        f"<b>At {escape(photon_count(dose.used_photons))} photons per pixel.</b> Dice of the {escape(story.lesion)}, pooled, "
+        "under each kind of reader; then lesions found, as the reader decides and at one false alarm per image, false pixels "
+        "per image without a lesion, and PSNR"
+    )
+    return (
+        f"<div class='wide'><table class='numbers dense'><caption>{caption}</caption><thead><tr><th></th>{heads}</tr></thead>"
+        f"<tbody>{''.join(body)}</tbody></table></div>"
+    )
+
+
+def gain_table(story: TaskStory) -> str:
+    """What each method gains over its baseline under unseen readers, at every dose, with the share of the recoverable gap."""
+    doses = story.doses
+    body = []
+    for method, baseline in story.baselines.items():
+        cells = []
+        for dose in doses:
+            gain = _try(lambda m=method, b=baseline, d=dose: story.table.difference(  # type: ignore[misc]
+                "dice_pooled", m, b, dose=d, region=story.lesion
+            ))  # fmt: skip
+            share = _try(lambda m=method, b=baseline, d=dose: story.share(m, b, d))  # type: ignore[misc]
+            verdict = story.verdicts.get((method, baseline, dose))
+            cells.append(_cell(gain, "", signed=True, first=True))
+            cells.append(_share(share))
+            cells.append(f"<td class='text'>{escape(verdict.headline) if verdict else '–'}</td>")
+        if any("<td>–" not in c for c in cells):
+            name = f"{escape(method)}<small>against {escape(baseline)}</small>"
+            body.append(f"<tr><th scope='row' class='method'>{name}</th>{''.join(cells)}</tr>")
+    top = "".join(f"<th colspan='3' class='first'>{escape(photon_count(d.used_photons))} photons</th>" for d in doses)
+    second = "<th class='first'>gain</th><th>share</th><th class='text'>verdict</th>" * len(doses)
+    caption = (
+        f"<b>Gain in Dice of the {escape(story.lesion)} under unseen readers</b>, paired, 95 % interval; bold: separated from "
+        "zero. Share: of the gap that a reader retrained on the baseline's images would close"
+    )
+    return (
+        f"<div class='wide'><table class='numbers dense'><caption>{caption}</caption>"
+        f"<thead><tr><th></th>{top}</tr><tr><th></th>{second}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
+    )
+
+
+def reader_table(story: TaskStory, dose: DoseLevel) -> str:
+    """Dice of the lesion and of the organ under each reader by name: no unseen reader hides behind a mean."""
+    table = story.table
+    named = [r for r, role in table.readers.items() if role in ("training", UNSEEN)]
+    regions = [story.lesion, *sorted({r.region for r in table.rows if r.metric == "fn_px"} - {story.lesion})]
+    columns = [(region, reader) for region in regions[:2] for reader in named]
+    body = []
+    for method in table.methods:
+        cells = [
+            _try(lambda m=method, g=region, r=reader: table.mean(  # type: ignore[misc]
+                "dice_pooled", m, dose=_dose_of(story, m, dose), region=g, reader=r
+            ))
+            for region, reader in columns
+        ]  # fmt: skip
+        if any(c is not None for c in cells):
+            shown = "".join(f"<td>{number(c.mean) if c else '–'}</td>" for c in cells)
+            body.append(f"<tr><th scope='row' class='method'>{escape(method)}</th>{shown}</tr>")
+    heads = "".join(
+        f"<th>{escape(region)}<br>{escape(reader)}{' (training)' if table.readers[reader] == 'training' else ''}</th>"
+        for region, reader in columns
+    )
+    caption = f"<b>Pooled Dice under each reader</b> at {escape(photon_count(dose.used_photons))} photons"
+    return (
+        f"<div class='wide'><table class='numbers dense'><caption>{caption}</caption><thead><tr><th></th>{heads}</tr></thead>"
+        f"<tbody>{''.join(body)}</tbody></table></div>"
+    )
+
+
+def lesion_table(story: TaskStory, dose: DoseLevel) -> str:
+    """Sensitivity at one false alarm an image by size and contrast, where readers were asked about regions."""
+    regions = sorted({r.region for r in story.table.rows if r.region.startswith(f"{story.lesion}, ")})
+    if not regions:
+        return ""
+    body = []
+    for method in story.table.methods:
+        cells = [
+            _try(lambda m=method, g=region: story.table.mean(  # type: ignore[misc]
+                "sensitivity", m, dose=_dose_of(story, m, dose), region=g
+            ))
+            for region in regions
+        ]  # fmt: skip
+        if any(c is not None for c in cells):
+            body.append(f"<tr><th scope='row' class='method'>{escape(method)}</th>{''.join(_cell(c, '') for c in cells)}</tr>")
+    heads = "".join(f"<th>{escape(region.removeprefix(story.lesion + ', '))}</th>" for region in regions)
+    caption = f"<b>Lesions found by size and contrast</b> at {escape(photon_count(dose.used_photons))} photons, unseen readers"
+    return (
+        f"<div class='wide'><table class='numbers dense'><caption>{caption}</caption><thead><tr><th></th>{heads}</tr></thead>"
+        f"<tbody>{''.join(body)}</tbody></table></div>"
+    )
+
+
+def audit_table(story: TaskStory) -> str:
+    """Lesions put in or taken out: what the readers answered, and what they would not have answered at full dose."""
+    if story.audit is None or not story.audit.answers:
+        return ""
+    body = []
+    for method in story.audit.methods:
+        r = story.audit.response(method)
+        cells = "".join(_cell(one, "") for one in (r.found, r.false, r.follows, r.invented, r.lost))
+        body.append(f"<tr><th scope='row' class='method'>{escape(method)}</th>{cells}</tr>")
+    heads = "".join(f"<th>{h}</th>" for h in ("found", "false", "follows", "invented", "lost"))
+    return (
+        "<div class='wide'><table class='numbers dense'><caption><b>Lesions put in and taken out</b> at the lowest dose, all "
+        "readers: share of places called lesion with and without one, their difference, and answers that full dose does not "
+        f"give</caption><thead><tr><th></th>{heads}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
+    )
+
+
+def score(story: TaskStory, method: str, dose: DoseLevel, column: Column) -> SeededInterval | None:
+    """One cell: mean and interval, or None where it was not measured."""
+    _, metric, reader = column
+    region = "all" if reader == IMAGE else story.lesion
+    readers = story.table.of_role("training") if reader == "training" else reader
+    return _try(
+        lambda: story.table.mean(metric, method, dose=_dose_of(story, method, dose), region=region, reader=readers or UNSEEN)
+    )
+
+
+def _dose_of(story: TaskStory, method: str, dose: DoseLevel) -> DoseLevel:
+    """The dose asked for, or the only one of the full-dose images."""
+    if method != story.full_dose:
+        return dose
+    return next((r.dose for r in story.table.rows if r.method == method), dose)
+
+
+def _try(compute: Callable[[], SeededInterval]) -> SeededInterval | None:
+    """None where nothing was measured."""
+    try:
+        found = compute()
+    except InputError:
+        return None
+    return found if math.isfinite(found.mean) else None
+
+
+def _cell(interval: Interval | None, unit: str, *, signed: bool = False, first: bool = False) -> str:
+    kind = " class='first'" if first else ""
+    if interval is None:
+        return f"<td{kind}>–</td>"
+    mean = _signed(interval.mean) if signed else number(interval.mean, unit)
+    if signed and interval.separated:
+        mean = f"<b>{mean}</b>"
+    ends = ""
+    if math.isfinite(interval.low):
+        show = _signed if signed else lambda v: number(v, unit)
+        ends = f"<small>{show(interval.low)} to {show(interval.high)}</small>"
+    return f"<td{kind}>{mean}{ends}</td>"
+
+
+def _share(share: SeededInterval | None) -> str:
+    if share is None:
+        return "<td>–</td>"
+    if math.isnan(share.low):
+        return "<td>no gap</td>"
+    text = lambda v: f"{100 * v:.0f} %".replace("-", MINUS)
+    return f"<td>{text(share.mean)}<small>{text(share.low)} to {text(share.high)}</small></td>"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", MINUS)
+
+
+def is_better(metric: str, interval: Interval) -> bool:
+    """Whether a difference is surely for the better."""
+    return interval.separated and (interval.low > 0) == (better_side(metric) == "higher")

@@ -1,0 +1,136 @@
+"""The first lines of a task report: what the intervals allow to be said, in plain words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from taskct.core.errors import InputError
+from taskct.core.words import photon_count
+from taskct.evaluation.reading import TaskVerdict
+from taskct.evaluation.statistics import Interval
+from taskct.evaluation.table import DoseLevel
+from taskct.report.words import MINUS
+from taskct.systems.adaptive.pages.story import TaskStory
+
+# Cautions in the order in which they are said; those of other rules follow.
+_CAUTIONS = ("few", "one unseen reader", "harmed reader", "control", "artefact", "invented", "lost", "sensitivity")
+
+
+def summary_lines(story: TaskStory) -> list[tuple[str, bool]]:
+    """Sentences, and whether each is a caution: gains at each dose, controls, what else would help, what limits it."""
+    lines: list[tuple[str, bool]] = []
+    for dose in story.doses:
+        lines += [(text, False) for text in (_gains(story, dose), _controls(story, dose)) if text]
+    for dose in story.doses:
+        lines += [(text, False) for text in (_retrained(story, dose), _other_models(story, dose)) if text]
+    cautions: dict[str, dict[str, None]] = {}
+    for verdict in _of(story, _main(story), None):
+        for finding in verdict.cautions:
+            cautions.setdefault(finding.rule, {})[f"{verdict.method}: {finding.text}"] = None
+    for rule in [*(r for r in _CAUTIONS if r in cautions), *(r for r in cautions if r not in _CAUTIONS)]:
+        first, *rest = cautions[rule]
+        lines.append((first + (f" ({len(rest)} more like it below.)" if rest else ""), True))
+    return lines
+
+
+def _gains(story: TaskStory, dose: DoseLevel) -> str:
+    """Which task-adaptive methods surely gain over their baselines; the largest gain where none does."""
+    found = _of(story, _main(story), dose)
+    if not found:
+        return ""
+    where = f"At {photon_count(dose.used_photons)} photons per pixel"
+    what = f"Dice of the {story.lesion} under unseen readers"
+    sure = sorted((v for v in found if v.outcome == "confirmed"), key=lambda v: -v.numbers["unseen"].mean)
+    if sure:
+        best = sure[0]
+        text = (
+            f"{where} the largest gain that is confirmed in {what} is that of {best.method}: "
+            f"{_interval(best.numbers['unseen'])} over {best.baseline}{_share(story, best, dose)}."
+        )
+        rest = [f"{v.method} ({_interval(v.numbers['unseen'])})" for v in sure[1:]]
+        unsure = [f"{v.method} ({v.headline})" for v in found if v.outcome != "confirmed"]
+        text += f" Confirmed too: {'; '.join(rest)}." if rest else ""
+        return text + (f" Not: {'; '.join(unsure)}." if unsure else "")
+    best = max(found, key=lambda v: v.numbers["unseen"].mean)
+    return (
+        f"{where} no gain in {what} is confirmed. The largest is that of {best.method}, "
+        f"{_interval(best.numbers['unseen'])} over {best.baseline}: {best.headline}."
+    )
+
+
+def _share(story: TaskStory, verdict: TaskVerdict, dose: DoseLevel) -> str:
+    try:
+        share = story.share(verdict.method, verdict.baseline, dose)
+    except InputError:
+        return ""
+    if math.isnan(share.low):
+        return ""
+    ends = f"[{share.low:.0%}, {share.high:.0%}]".replace("-", MINUS)
+    return f", {share.mean:.0%} {ends} of what a reader retrained on the baseline's images would close"
+
+
+def _controls(story: TaskStory, dose: DoseLevel) -> str:
+    found = _of(story, story.controls, dose)
+    if not found:
+        return ""
+    parts = [f"{v.method} {_interval(v.numbers['unseen'])}" for v in found]
+    return f"Negative controls at this dose, where nothing should be gained: {'; '.join(parts)}."
+
+
+def _retrained(story: TaskStory, dose: DoseLevel) -> str:
+    """What retraining the reader on the images of each baseline gives."""
+    parts = []
+    for baseline in dict.fromkeys(story.baselines[m] for m in _main(story) if m in story.baselines):
+        try:
+            gap = story.table.difference(
+                "dice_pooled",
+                baseline,
+                baseline,
+                dose=dose,
+                region=story.lesion,
+                reader="retrained",
+                baseline_reader=story.table.of_role("training"),
+            )
+        except InputError:
+            continue
+        if math.isfinite(gap.mean):
+            parts.append(f"{_interval(gap)} on {baseline}")
+    if not parts:
+        return ""
+    return (
+        f"At {photon_count(dose.used_photons)} photons the reader itself, retrained on the low-dose images, gains "
+        f"{'; '.join(parts)}: what changing the reader would give without any task loss."
+    )
+
+
+def _other_models(story: TaskStory, dose: DoseLevel) -> str:
+    """What other reconstructors gain for a reader that was retrained on their images."""
+    parts = []
+    for verdict in _of(story, [m for m in story.baselines if m not in (*_main(story), *story.controls)], dose):
+        try:
+            bound = story.table.difference(
+                "dice_pooled", verdict.method, verdict.baseline, dose=dose, region=story.lesion, reader="retrained"
+            )
+        except InputError:
+            continue
+        if math.isfinite(bound.mean):
+            parts.append(f"{verdict.method} {_interval(bound)} over {verdict.baseline}")
+    return f"What retrained readers find in the images at this dose: {'; '.join(parts)}." if parts else ""
+
+
+def _main(story: TaskStory) -> list[str]:
+    return [m for m in (story.task_adaptive or story.baselines) if m not in story.controls]
+
+
+def _of(story: TaskStory, methods: Iterable[str], dose: DoseLevel | None) -> list[TaskVerdict]:
+    """Verdicts of some methods at a dose (None: at any) that asked unseen readers."""
+    wanted = list(methods)
+    return [v for (m, _, d), v in story.verdicts.items() if m in wanted and d == (dose or d) and "unseen" in v.numbers]
+
+
+def _interval(interval: Interval) -> str:
+    text = lambda v: f"{v:+.3f}".replace("-", MINUS)
+    if math.isnan(interval.low):
+        return f"{text(interval.mean)}, no interval"
+    return f"{text(interval.mean)} [{text(interval.low)}, {text(interval.high)}]"

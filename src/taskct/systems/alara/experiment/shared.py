@@ -1,0 +1,86 @@
+"""What all steps share: patients, projector, reconstructions, readers. Read once a process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache, partial
+from pathlib import Path
+
+import torch
+
+from taskct.core.runs import Run, is_run, load_run
+from taskct.core.units import MU_WATER_70KEV_PER_MM
+from taskct.evaluation.dose.quality import Quality, quality_of
+from taskct.evaluation.dose.subject import Reconstruct, Subject
+from taskct.evaluation.dose.target import Target
+from taskct.evaluation.protocol import Protocol
+from taskct.experiments.cohort_images import REFINE, cohort_of, images_of, keep_images, projector_of, scans_of
+from taskct.recon.fbp import fbp
+from taskct.recon.learned import load_reconstructor
+from taskct.systems.alara.experiment.settings import DoseExperiment
+from taskct.task.readers import load_reader
+from taskct.training import CleanScans, ImageSet
+
+PARTS = ("train", "validation", "test")
+CLASSES = {"liver": 1, "tumour": 2}
+PROTOCOL = Protocol(mask="body")
+MODEL = {"kind": "fbp_unet", "widths": [32, 64, 96], "norm": "none", "unshuffle": 2}
+smooth_fbp = partial(fbp, window="hann")
+
+
+def save_images(folder: Path, needed: Mapping[str, Path], *, settings: DoseExperiment) -> None:
+    """Draw the patients and keep them."""
+    run = load_run(folder) if is_run(folder) else Run.create(folder, {"patients": settings.patients})
+    cohort = cohort_of(settings)
+    for part in PARTS:
+        keep_images(run, part, ImageSet.from_slices(cohort.slices(part), show=False))
+
+
+def reader_images(folder: Path, settings: DoseExperiment) -> ImageSet:
+    """The training patients of the readers."""
+    images = images_of(folder, "train")
+    return images[: settings.reader_patients * settings.slices] if settings.reader_patients else images
+
+
+@lru_cache(maxsize=2)
+def dose_scans(folder: Path, settings: DoseExperiment) -> CleanScans:
+    """Noise-free scans of the training patients of doses and reconstructions."""
+    images = images_of(folder, "train")[settings.reader_patients * settings.slices :]
+    return CleanScans(images, projector_of(settings), refine=REFINE, show=False)
+
+
+@lru_cache(maxsize=6)
+def subjects_of(folder: Path, part: str, settings: DoseExperiment) -> tuple[Subject, ...]:
+    """The patients of a part, ready to be scanned at any dose."""
+    scans = scans_of(folder, part, settings)
+    images = scans.images
+    assert images.labels is not None
+    groups: dict[str, list[int]] = {}
+    for number, patient in enumerate(images.patient_ids):
+        groups.setdefault(patient, []).append(number)
+    return tuple(
+        Subject(
+            patient,
+            images.mu[numbers],
+            scans.take(torch.tensor(numbers), torch.device("cpu")).reshape(len(numbers), 1, *scans.A.p_shape),
+            scans.A,
+            tuple(images.ids[i] for i in numbers),
+            images.labels[numbers].long(),
+            {number: name for name, number in CLASSES.items()},
+            MU_WATER_70KEV_PER_MM,
+        )
+        for patient, numbers in groups.items()
+    )
+
+
+def reconstruct_of(model: str, needed: Mapping[str, Path]) -> Reconstruct:
+    """FBP, or the network that was trained for a range of doses."""
+    return smooth_fbp if model == "fbp" else load_reconstructor(needed["base"])
+
+
+def measure_of(target: Target, needed: Mapping[str, Path], settings: DoseExperiment, *, reader: str = "") -> Quality:
+    """How a target is measured; task scores by a reader of the experiment, the one of the training by default."""
+    if not target.class_name:
+        return quality_of(target, protocol=PROTOCOL)
+    name = reader or settings.readers[0]
+    return quality_of(target, readers={name: load_reader(needed[f"reader-{name}"])})

@@ -1,0 +1,162 @@
+"""The steps that train: readers, the reconstruction for a range of doses, bounds, and the dose modules."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from taskct.core.files import make_folder, write_text
+from taskct.core.seeds import derive_seed
+from taskct.evaluation.dose.curves import measure_curves
+from taskct.evaluation.dose.target import Target, parse_target
+from taskct.experiments.cohort_images import images_of, projector_of, scans_of
+from taskct.physics.dose import Dose
+from taskct.recon.learned import make_model
+from taskct.systems.alara.experiment.arms import QUALITIES, TASKS, arm_named
+from taskct.systems.alara.experiment.settings import DoseExperiment
+from taskct.systems.alara.experiment.shared import (
+    CLASSES,
+    MODEL,
+    PROTOCOL,
+    dose_scans,
+    measure_of,
+    reader_images,
+    reconstruct_of,
+    smooth_fbp,
+    subjects_of,
+)
+from taskct.systems.alara.learned import Classical, DoseSpec, PriorInfo, train_dose
+from taskct.systems.alara.learned.system import Noise
+from taskct.task.readers import ReaderSpec, load_reader
+from taskct.training import DoseRange, ImageError, train, train_reader
+
+_BOUND = "bound.json"
+
+
+def train_one_reader(folder: Path, needed: Mapping[str, Path], *, settings: DoseExperiment, net: str) -> None:
+    """A reader of images as FBP makes them of full-dose scans, with fresh noise in every step."""
+    train_reader(
+        ReaderSpec(net=net, class_weights=(1.0, 1.0, 2.0)),
+        reader_images(needed["images"], settings),
+        folder,
+        validation=images_of(needed["images"], "validation"),
+        held_out=images_of(needed["images"], "test").patient_ids,
+        through=(smooth_fbp, projector_of(settings), Dose(settings.full_photons)),
+        steps=settings.reader_steps,
+        lr=2e-3,
+        weight_decay=1e-3,
+        seed=derive_seed(settings.seed, "reader", net) % 2**31,
+        show=False,
+    )
+
+
+def train_base(folder: Path, needed: Mapping[str, Path], *, settings: DoseExperiment) -> None:
+    """FBP + U-Net for every dose between the lowest and the highest."""
+    low, _, high = settings.photons
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)
+        model = make_model(MODEL)
+    train(
+        model,
+        {"image": (1.0, ImageError())},
+        dose_scans(needed["images"], settings),
+        projector_of(settings),
+        DoseRange(Dose(high), lowest=low / high),
+        folder,
+        validation=scans_of(needed["images"], "validation", settings),
+        held_out=images_of(needed["images"], "test").patient_ids,
+        steps=settings.base_steps,
+        lr=2e-3,
+        seed=settings.seed,
+        config={"model": MODEL},
+        show=False,
+    )
+
+
+def find_bound(folder: Path, needed: Mapping[str, Path], *, settings: DoseExperiment, quality: str, model: str) -> None:
+    """The bound of a quality: what the fallback dose gives on validation patients, or a share of full dose."""
+    name = QUALITIES[quality]
+    if quality in TASKS:
+        target = parse_target(f"{name}>={settings.dice_share}*full")
+    else:
+        sign = ">=" if quality == "psnr" else "<="
+        probe = parse_target(f"{name}{sign}30")
+        found = measure_curves(
+            subjects_of(needed["images"], "validation", settings),
+            reconstruct_of(model, needed),
+            {"q": measure_of(probe, needed, settings)},
+            [settings.photons[1]],
+            seed=settings.seed,
+            show=False,
+        )
+        target = parse_target(f"{name}{sign}{float(np.nanmean(found.values['q'])):.4g}")
+    make_folder(folder)
+    write_text(folder / _BOUND, json.dumps({"target": str(target)}) + "\n", overwrite=True)
+
+
+def bound_of(needed: Mapping[str, Path], quality: str, model: str) -> Target:
+    """The target that `find_bound` wrote."""
+    path = needed[bound_name(quality, model)] / _BOUND
+    return parse_target(json.loads(path.read_text(encoding="utf-8"))["target"])
+
+
+def bound_name(quality: str, model: str) -> str:
+    """Name of its step."""
+    return f"bound-{model}-{quality}"
+
+
+def train_arm(folder: Path, needed: Mapping[str, Path], *, settings: DoseExperiment, arm: str, seed: int) -> None:
+    """One dose module, with its reconstruction."""
+    about = arm_named(arm)
+    low, fallback, high = settings.photons
+    target = bound_of(needed, about.quality, about.model)
+    learned = about.model == "unet"
+    reconstruct: nn.Module = make_model(MODEL) if learned else Classical(smooth_fbp)
+    noise: Noise = "post-log" if about.noise == "post-log" else "pre-log"
+    steps = settings.unet_steps if learned else settings.fbp_steps
+    prior = PriorInfo(kind="preshot", photons=low / 4) if about.prior == "preshot" else PriorInfo()
+    train_dose(
+        DoseSpec(
+            prior=prior,
+            lowest_photons=low,
+            fallback_photons=fallback,
+            highest_photons=high,
+            harmonics=2 if about.modulate else 0,
+            per="slice" if about.modulate else "patient",
+            rule="modulation" if about.modulate else "fixed",
+            profile=about.profile,
+            width=settings.width,
+        ),
+        reconstruct,
+        target,
+        dose_scans(needed["images"], settings),
+        projector_of(settings),
+        folder,
+        constraint=about.constraint(settings.promised),
+        validation=scans_of(needed["images"], "validation", settings),
+        held_out=images_of(needed["images"], "test").patient_ids,
+        warm_start=needed["base"] if learned else None,
+        reader=load_reader(needed[f"reader-{settings.readers[0]}"]) if target.class_name else None,
+        classes=CLASSES,
+        protocol=PROTOCOL,
+        noise=noise,
+        image_weight=0.02 if learned else 0.0,
+        config={"model": MODEL} if learned else {"classical": "fbp, Hann window"},
+        steps=steps,
+        batch=settings.batch,
+        lr=1e-3,
+        warmup_steps=20,
+        clip_norm=20.0,
+        ema=0.98,
+        keep="last" if about.of_task else "best",  # few validation patients' Dice says little of the level
+        validate_every=max(steps // 10, 1),
+        checkpoint_every=100,
+        log_every=25,
+        seed=derive_seed(settings.seed, "arm", seed) % 2**31,
+        show=False,
+    )

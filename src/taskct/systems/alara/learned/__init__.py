@@ -1,0 +1,29 @@
+"""Dose that is learnt: how many photons a patient needs, from what is known of him before the scan."""
+
+from taskct.systems.alara.learned.constraints import CONSTRAINTS, Constraint, Hinge, MeanQuality, ShareOfPatients
+from taskct.systems.alara.learned.load import load_dose, load_strategy
+from taskct.systems.alara.learned.module import Decision, DoseModule, DoseSpec
+from taskct.systems.alara.learned.prior import PriorInfo
+from taskct.systems.alara.learned.strategy import Advice, LearnedDose
+from taskct.systems.alara.learned.system import Classical, DoseSystem
+from taskct.systems.alara.learned.train_dose import TrainedDose, train_dose
+
+__all__ = [
+    "CONSTRAINTS",
+    "Advice",
+    "Classical",
+    "Constraint",
+    "Decision",
+    "DoseModule",
+    "DoseSpec",
+    "DoseSystem",
+    "Hinge",
+    "LearnedDose",
+    "MeanQuality",
+    "PriorInfo",
+    "ShareOfPatients",
+    "TrainedDose",
+    "load_dose",
+    "load_strategy",
+    "train_dose",
+]

@@ -1,0 +1,205 @@
+"""A dose training as a config: data, beam, reconstruction, dose module, and what is held. No config names code.
+
+schema = 1
+[data]
+lodopab = "LoDoPaB/"          or the keys of taskct train's [data]: patients, folder, shape, ...
+[beam]
+preset = "lodopab"
+[model]                       left out: filtered back-projection
+kind = "fbp_unet"
+[held]
+target = "psnr[image range]>=38.57"
+constraint = "hinge"          or mean, share
+[dose_module]
+lowest_photons = 256.0
+[training]
+steps = 20000
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from taskct.core.config import check_settings, from_dict, read_toml, to_dict
+from taskct.core.errors import ConfigError, InputError, unknown_name
+from taskct.data.sets.lodopab import LodopabFiles
+from taskct.evaluation import PROTOCOLS
+from taskct.evaluation.dose.target import parse_target
+from taskct.evaluation.protocol import Protocol
+from taskct.geometry import Grid
+from taskct.geometry.config import beam_from_config
+from taskct.physics.projector import Projector
+from taskct.recon.fbp import fbp
+from taskct.recon.learned import make_model
+from taskct.systems.alara.learned.constraints import CONSTRAINTS, Constraint
+from taskct.systems.alara.learned.module import DoseSpec
+from taskct.systems.alara.learned.system import Classical, Noise
+from taskct.systems.alara.learned.train_dose import TrainedDose, train_dose
+from taskct.task.readers import load_reader
+from taskct.training.images import ImageSet
+from taskct.training.settings import TrainSettings
+from taskct.training.sources import DataPlan, read_parts
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoseData(DataPlan):
+    """As the data of other trainings, or LoDoPaB-CT.
+
+    lodopab                       folder of the data set; each slice gets a dose of its own
+    most_train, most_validation   slices of it at most, evenly over the part; 0: all (18 GB of memory)
+    """
+
+    lodopab: str = ""
+    most_train: int = 4000
+    most_validation: int = 400
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldPlan:
+    """What is held and how; see `train_dose`.
+
+    constraint    hinge, mean or share, with its `settings`: weight; rho, rate, largest; share, softness
+    reader        run folder of the reader for CLASS.dice; `classes` names its labels
+    protocol      default or lodopab: mask and fixed range of image qualities
+    """
+
+    target: str
+    constraint: str = "mean"
+    settings: Mapping[str, float] = field(default_factory=dict)
+    reader: str = ""
+    classes: Mapping[str, int] = field(default_factory=lambda: {"liver": 1, "tumour": 2})
+    protocol: str = "default"
+    reference_photons: float | None = None
+    full_photons: float | None = None
+    spend: Literal["photons", "log"] = "photons"
+    image_weight: float = 0.1
+    noise: Noise = "pre-log"
+    electronic_std: float = 0.0
+    per_image: bool = False
+    learn_reconstruction: bool = True
+
+    def __post_init__(self) -> None:
+        parse_target(self.target)
+        if self.constraint not in CONSTRAINTS:
+            raise unknown_name("constraint", self.constraint, CONSTRAINTS)
+        if self.protocol not in PROTOCOLS:
+            raise unknown_name("protocol", self.protocol, PROTOCOLS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoseTrainingPlan:
+    """A dose training as plain values. Without [model] the reconstruction is filtered back-projection."""
+
+    held: HeldPlan
+    training: TrainSettings
+    beam: Mapping[str, Any]
+    data: DoseData = field(default_factory=DoseData)
+    dose_module: DoseSpec = field(default_factory=DoseSpec)
+    model: Mapping[str, Any] | None = None
+    warm_start: str = ""
+    refine: int = 2
+    cache_gib: float = 4.0
+
+
+def read_dose_plan(path: str | Path, changes: Mapping[str, Any] | None = None) -> DoseTrainingPlan:
+    """The plan of a TOML file; `changes` replace values. Errors begin with the path."""
+    values = _merged(read_toml(path), changes or {})
+    try:
+        return from_dict(DoseTrainingPlan, values)
+    except InputError as error:
+        raise type(error)(f"{path}: {error}") from error
+
+
+def run_dose_plan(
+    plan: DoseTrainingPlan, run: str | Path, *, model: nn.Module | None = None, show: bool | None = None
+) -> TrainedDose:
+    """Do it, or go on with it where it was stopped; `model` is your own module in place of [model]."""
+    held = plan.held
+    train, validation, test, grid = _images(plan, show)
+    settings = {k: v for k, v in to_dict(plan.training).items() if v is not None}
+    if model is not None and plan.model is not None:
+        raise ConfigError("a dose is trained with one reconstruction: [model] with its kind, or --model FILE.py:NAME")
+    if model is None:
+        model = Classical(fbp) if plan.model is None else _seeded(plan.model, plan.training.seed)
+    config: dict[str, Any] = {} if plan.model is None else {"model": dict(plan.model)}
+    return train_dose(
+        plan.dose_module,
+        model,
+        held.target,
+        train,
+        Projector(grid, beam_from_config(plan.beam)),
+        run,
+        constraint=constraint_of(held),
+        validation=validation,
+        held_out=test,
+        warm_start=plan.warm_start or None,
+        learn_reconstruction=held.learn_reconstruction,
+        reader=load_reader(held.reader) if held.reader else None,
+        classes=held.classes,
+        protocol=protocol_of(held.protocol),
+        reference_photons=held.reference_photons,
+        full_photons=held.full_photons,
+        spend=held.spend,
+        image_weight=held.image_weight,
+        noise=held.noise,
+        electronic_std=held.electronic_std,
+        per_image=held.per_image or bool(plan.data.lodopab),
+        refine=plan.refine,
+        cache_gib=plan.cache_gib,
+        config=config,
+        show=show,
+        **settings,
+    )
+
+
+def constraint_of(held: HeldPlan) -> Constraint:
+    """The constraint with its settings, checked."""
+    kind = CONSTRAINTS[held.constraint]
+    made: Constraint = kind(**check_settings(kind, dict(held.settings), where="held.settings"))
+    return made
+
+
+def protocol_of(name: str) -> Protocol:
+    """A protocol by name."""
+    return PROTOCOLS[name]
+
+
+def lodopab_images(folder: str | Path, part: str, *, most: int = 0) -> ImageSet:
+    """Images of a part of LoDoPaB-CT, at most `most` of them, evenly; each slice under its patient if the table is there."""
+    files = LodopabFiles(folder, part)
+    count = len(files) if not most else min(most, len(files))
+    numbers = [round(k * (len(files) - 1) / max(count - 1, 1)) for k in range(count)]
+    ids = [f"{part}-{n:05d}" for n in numbers]
+    patients = ids if files.patient_ids is None else [f"{part}-{files.patient_ids[n]}" for n in numbers]
+    return ImageSet(torch.stack([files.ground_truth(n) for n in numbers]), tuple(patients), None, tuple(ids))
+
+
+def _images(plan: DoseTrainingPlan, show: bool | None) -> tuple[ImageSet, ImageSet | None, tuple[str, ...], Grid]:
+    data = plan.data
+    if not data.lodopab:
+        parts = read_parts(data, show=show)
+        return parts.train, parts.validation, parts.test_patients, Grid(tuple(parts.train.mu.shape[2:]), parts.spacing_mm)
+    from taskct.geometry.presets import lodopab
+
+    train = lodopab_images(data.lodopab, "train", most=data.most_train)
+    return train, lodopab_images(data.lodopab, "validation", most=data.most_validation), (), lodopab()[0]
+
+
+def _seeded(config: Mapping[str, Any], seed: int) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return make_model(config)
+
+
+def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    out = dict(values)
+    for key, value in changes.items():
+        old = out.get(key)
+        out[key] = _merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return out

@@ -1,0 +1,226 @@
+"""`train_dose`: dose module and reconstruction learn together to spend the least dose for a quality."""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from taskct.core.config import from_dict
+from taskct.core.errors import ConfigError, InputError
+from taskct.core.provenance import fingerprint
+from taskct.core.runs import Run, is_run, load_run
+from taskct.evaluation.dose.target import Target, parse_target
+from taskct.evaluation.protocol import Protocol
+from taskct.geometry.config import beam_to_config
+from taskct.physics.projector import Projector
+from taskct.simulate.scout import view_angles_rad
+from taskct.systems.alara.learned.constraints import Constraint
+from taskct.systems.alara.learned.module import DoseModule, DoseSpec
+from taskct.systems.alara.learned.objective import DoseBatch, DoseObjective
+from taskct.systems.alara.learned.source import DoseSource, PatientScans
+from taskct.systems.alara.learned.surrogate import Surrogate
+from taskct.systems.alara.learned.system import DoseSystem, Noise, exact_scans
+from taskct.task import FrozenTask
+from taskct.training.batch import Batch
+from taskct.training.images import CACHE_GIB, CleanScans, ImageSet, refuse_leaks
+from taskct.training.loop import Learner, Trained, fit
+from taskct.training.processes import world
+from taskct.training.reconstructors import begin_with, open_training, to_channels_last
+from taskct.training.settings import TrainSettings
+
+
+@dataclass(frozen=True)
+class TrainedDose:
+    """The trained system and how its training went."""
+
+    system: DoseSystem
+    trained: Trained
+    target: Target
+    unit: float
+
+    @property
+    def run(self) -> Run:
+        """The run folder."""
+        return self.trained.run
+
+
+def train_dose(  # noqa: PLR0917  (the nouns of a dose training)
+    spec: DoseSpec,
+    reconstruct: nn.Module,
+    target: Target | str,
+    data: ImageSet | CleanScans,
+    A: Projector,
+    run: Run | str | os.PathLike[str],
+    *,
+    constraint: Constraint,
+    validation: ImageSet | CleanScans | None = None,
+    held_out: Sequence[str] = (),
+    warm_start: Run | str | os.PathLike[str] | None = None,
+    learn_reconstruction: bool = True,
+    reader: FrozenTask | None = None,
+    classes: Mapping[str, int] | None = None,
+    protocol: Protocol | None = None,
+    reference_photons: float | None = None,
+    full_photons: float | None = None,
+    spend: Literal["photons", "log"] = "photons",
+    image_weight: float = 0.1,
+    noise: Noise = "pre-log",
+    electronic_std: float = 0.0,
+    per_image: bool = False,
+    refine: int = 2,
+    cache_gib: float = CACHE_GIB,
+    config: Mapping[str, Any] | None = None,
+    show: bool | None = None,
+    **settings: Any,
+) -> TrainedDose:
+    """Learn how many photons each patient needs for `target`, and a reconstruction that needs few.
+
+    spec, constraint   the module's build, and how the quality is held (`Hinge`, `MeanQuality`, `ShareOfPatients`)
+    reconstruct        a module (p, A) -> mu, such as `fbp_unet()`, or `Classical(fbp)`; `warm_start`: a run with its weights,
+                       best of a training over a range of doses; `learn_reconstruction` False leaves it as it is
+    target             such as "psnr[image range]>=38.57" or "tumour.dice>=0.95*full" with its `reader` and `classes`
+                       {"tumour": 2}; full dose is `full_photons` (the module's highest)
+    data, validation   images; those of a patient stand together, equally many of each. `per_image`: each is a patient
+    reference_photons  dose 1 of the objective; the module's fallback
+    settings           of `TrainSettings`; `batch` counts patients
+
+    Scans of training are made by the differentiable twin, those of validation have exact Poisson counts. The loop is `fit`: it
+    resumes bit-equal on a CPU after a kill, writes the same files, and keeps the best weights by validation.
+
+    Raises InputError for patients in two parts, missing labels or reader; ConfigError for a run that was begun with others.
+    """
+    if world() > 1:  # constraints are of the whole batch: gaps of one process would move its multiplier alone
+        raise ConfigError(f"a dose is trained in one process, got {world()}; start it without torchrun")
+    chosen = from_dict(TrainSettings, settings)
+    held = parse_target(target) if isinstance(target, str) else target
+    known = dict(classes or {})
+    surrogate = Surrogate(
+        held,
+        A,
+        reader=reader,
+        class_index=known.get(held.class_name),
+        region_class=known.get(held.region),
+        protocol=protocol,
+    )
+    images = data.images if isinstance(data, CleanScans) else data
+    seen = validation.images if isinstance(validation, CleanScans) else validation
+    refuse_leaks(images, seen, held_out)
+    if surrogate.needs_labels and (images.labels is None or (seen is not None and seen.labels is None)):
+        raise InputError(f"{held}: needs labels of all training and validation images")
+    reference = reference_photons or spec.fallback_photons
+    full = full_photons or spec.highest_photons
+    facts = {
+        "training": chosen,
+        "dose_module": asdict(spec),
+        "held": {"target": str(held), "constraint": _words(constraint), "reference_photons": reference, "full_photons": full,
+                 "spend": spend, "image_weight": image_weight, "noise": noise, "electronic_std": electronic_std,
+                 "learn_reconstruction": learn_reconstruction, "per_image": per_image, "unit": surrogate.unit,
+                 "reader": reader.name if reader is not None else ""},
+        "beam": beam_to_config(A.beam),
+        "grid": {"shape": list(A.grid.shape), "spacing_mm": list(A.grid.spacing_mm)},
+        "data": {"images": len(images), "patients": len(set(images.patient_ids)), "fingerprint": fingerprint(images.mu),
+                 "validation_images": len(seen) if seen is not None else 0, "refine": refine},
+        **(config or {}),
+    }  # fmt: skip
+    _refuse_another_training(run, facts)
+    folder = open_training(run, facts)
+    constraint = copy.deepcopy(constraint)  # the caller's may serve other trainings
+    constraint.start()
+    if warm_start is not None:
+        begin_with(reconstruct, warm_start)
+    if not learn_reconstruction:
+        reconstruct.requires_grad_(False)
+    as_scans = lambda part: part if isinstance(part, CleanScans) else CleanScans(
+        part, A, refine=refine, cache_gib=cache_gib, show=show
+    )  # fmt: skip
+    patients = PatientScans(as_scans(data), spec.prior, per_image=per_image)
+    checks = None if validation is None else PatientScans(as_scans(validation), spec.prior, per_image=per_image)
+    with torch.random.fork_rng():
+        torch.manual_seed(chosen.seed)
+        module = DoseModule(spec)
+    module.learn(patients.prior, view_angles_rad(A))
+    system = DoseSystem(module, reconstruct, noise=noise, electronic_std=electronic_std)
+    device = next(reconstruct.parameters(), torch.zeros(0)).device
+    system.to(device)
+    to_channels_last(system.reconstruct)
+    objective = DoseObjective(surrogate, constraint, reference_photons=reference, spend=spend, image_weight=image_weight)
+    if held.of_full:
+        for part in (patients, checks):
+            if part is not None:
+                part.full = _full_quality(
+                    part, system, surrogate, A, device=device, photons=full, electronic_std=electronic_std
+                )
+                _refuse_blind(held, part.full, reader)
+    answer = lambda module, batch: module(batch, A)
+    trained = fit(Learner(system, objective, answer), DoseSource(patients, checks, chosen, device), folder, chosen, show=show)
+    return TrainedDose(system, trained, held, surrogate.unit)
+
+
+def _full_quality(
+    part: PatientScans,
+    system: DoseSystem,
+    surrogate: Surrogate,
+    A: Projector,
+    *,
+    device: torch.device,
+    photons: float,
+    electronic_std: float,
+) -> Tensor:
+    """Quality of each patient at full dose through the reconstruction as it stands before training, (patients,)."""
+    system.eval()
+    found = []
+    with torch.no_grad():
+        for k in range(len(part)):
+            batch: Batch = part.take(torch.tensor([k]), device, noise=0)
+            assert isinstance(batch, DoseBatch) and batch.clean is not None
+            level = torch.full((len(batch.mu),), photons, device=device).log()
+            p = exact_scans(batch.clean, level, seed=0, items=batch.ids, electronic_std=electronic_std)
+            found.append(surrogate(system.reconstruct(p, A), batch.mu, batch.labels, batch.slices))
+    return torch.cat(found)
+
+
+def _refuse_another_training(run: Run | str | os.PathLike[str], facts: Mapping[str, Any]) -> None:
+    """A run goes on with what it was begun for; ConfigError naming the first fact that differs."""
+    if not isinstance(run, Run) and not is_run(run):
+        return
+    begun = run if isinstance(run, Run) else load_run(run)
+    for part in ("held", "dose_module", "beam", "grid", "data"):
+        if part not in begun.config and isinstance(run, Run):  # with a config of the caller's own
+            continue
+        old, new = (_flat(part, side.get(part)) for side in (begun.config, facts))
+        for name in dict.fromkeys([*old, *new]):
+            if old.get(name) != new.get(name):
+                raise ConfigError(
+                    f"{begun.folder}: was begun with {name} = {old.get(name)!r}, got {new.get(name)!r}; go on with the "
+                    "same, or take a new folder"
+                )
+
+
+def _flat(name: str, value: Any) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        return {k: v for key, part in value.items() for k, v in _flat(f"{name}.{key}", part).items()}
+    if isinstance(value, list | tuple):
+        value = [_flat("", v).get("", v) for v in value]
+    return {} if value is None else {name: value}
+
+
+def _refuse_blind(held: Target, full: Tensor, reader: FrozenTask | None) -> None:
+    seen = full[torch.isfinite(full)]
+    if not (len(seen) and abs(float(seen.mean())) > 1e-6):
+        who = f"reader {reader.name!r}" if reader is not None and held.class_name else "the reconstruction"
+        raise InputError(
+            f"{held}: {who} reaches a quality of {float(seen.mean()) if len(seen) else math.nan:g} at full dose, so any dose "
+            "would keep a share of it; take a reader that finds the class in such images, or an absolute bound"
+        )
+
+
+def _words(constraint: Constraint) -> dict[str, Any]:
+    plain = {k: v for k, v in vars(constraint).items() if isinstance(v, int | float) and k not in ("multiplier", "smoothed")}
+    return {"kind": type(constraint).__name__, **plain}

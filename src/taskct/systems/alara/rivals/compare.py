@@ -1,0 +1,94 @@
+"""Strategies beside one another at one quality: what each of them spends, and how evenly it serves the patients."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from taskct.core.errors import InputError
+from taskct.core.progress import track
+from taskct.core.seeds import derive_seed
+from taskct.evaluation.dose.curves import EVERY_MEAN, Curves, held, reached_at
+from taskct.evaluation.dose.quality import Quality
+from taskct.evaluation.dose.subject import Reconstruct, Subject
+from taskct.evaluation.dose.target import Target
+from taskct.physics.modulation import ScannerLimits
+from taskct.systems.alara.rivals.comparison import Comparison, Outcome
+from taskct.systems.alara.rivals.measuring import Job
+from taskct.systems.alara.rivals.oracles import ORACLE_VIEWS, oracle_by_view, oracles_by_patient
+from taskct.systems.alara.rivals.strategies import Strategy
+
+
+def compare_strategies(  # noqa: PLR0917  (the nouns of a comparison)
+    strategies: Mapping[str, Strategy],
+    subjects: Sequence[Subject],
+    model: Reconstruct | Mapping[str, Reconstruct],
+    quality: Quality,
+    target: Target,
+    levels: Sequence[float],
+    *,
+    held_by: str | float = EVERY_MEAN,
+    full_photons: float | None = None,
+    limits: ScannerLimits | None = None,
+    electronic_std: float = 0.0,
+    seed: int = 0,
+    draws: int = 1,
+    oracles: bool = True,
+    known_shape: Strategy | None = None,
+    as_deployed: Sequence[str] = (),
+    curves: dict[str, Curves] | None = None,
+    show: bool | None = None,
+) -> Comparison:
+    """Scale every strategy by one number until the criterion holds on these patients, then scan again with fresh noise.
+
+    levels       mean photons over which curves are measured, exact Poisson throughout; each strategy's courses are scaled to a
+                 mean of 1 over all patients first. The level is found between them, then on the scans themselves
+    held_by      "mean" over patients, or the share of patients that must reach the bound
+    model        one reconstructor for all, or one for each strategy by name; the oracles take the first strategy's
+    known_shape  course within each patient that sees the truth (`RegionRays`), for an oracle that also modulates
+    as_deployed  strategies that are also shown at their own level, as they would be used
+    curves       filled with the curves by strategy, and used where it holds them: other targets need no second measuring
+    """
+    if not strategies:
+        raise InputError("compare_strategies expects at least one strategy")
+    known = curves if curves is not None else {}
+    job = Job(tuple(subjects), quality, target, held_by, limits, electronic_std, draws)
+    own_model = lambda name: model[name] if isinstance(model, Mapping) else model
+    full = None
+    if target.of_full:
+        if full_photons is None:
+            raise InputError(f"{target}: a share of full dose needs full_photons")
+        level = [torch.tensor(full_photons, dtype=torch.float64)] * len(subjects)
+        full = job.values(own_model(next(iter(strategies))), level, seed)
+    outcomes: list[Outcome] = []
+    unreached: list[str] = []
+    fresh = derive_seed(seed, "fresh noise")
+    for name, strategy in track(list(strategies.items()), "strategies", show=show):
+        courses = [strategy(s).double() for s in subjects]
+        mean = float(np.mean([float(c.mean()) for c in courses]))
+        unit = [c / mean for c in courses]
+        own = own_model(name)
+        if name not in known or target.key not in known[name].values:
+            known[name] = job.curves(own, unit, levels, seed)
+        level_found = reached_at(known[name].levels, held(job.gaps(known[name].values[target.key], full), held_by))
+        forecast = getattr(strategy, "forecast", None)
+        said = None if forecast is None else np.array([forecast(s) for s in subjects])
+        if name in as_deployed:
+            outcomes.append(job.outcome(f"{name}, as deployed", mean, own, unit, fresh, said))
+        if math.isnan(level_found):
+            unreached.append(name)
+            continue
+        level_found = job.found(level_found, known[name], own, unit, full, seed)
+        outcomes.append(replace(job.outcome(name, level_found, own, unit, fresh, said), curves=known[name]))
+    if oracles and "fixed" in known:
+        outcomes += oracles_by_patient(job, known["fixed"], own_model("fixed"), full, seed=seed, fresh=fresh)
+    if oracles and known_shape is not None:
+        shapes = [c / c.mean() for c in (known_shape(s).double() for s in subjects)]
+        if ORACLE_VIEWS not in known or target.key not in known[ORACLE_VIEWS].values:
+            known[ORACLE_VIEWS] = job.curves(own_model("fixed"), shapes, levels, seed)
+        outcomes += oracle_by_view(job, known[ORACLE_VIEWS], shapes, own_model("fixed"), full, seed=seed, fresh=fresh)
+    return Comparison(target, held_by, tuple(s.patient_id for s in subjects), tuple(outcomes), full, tuple(unreached))

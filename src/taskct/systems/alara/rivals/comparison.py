@@ -1,0 +1,204 @@
+"""What a comparison of strategies found: outcomes at one quality, savings with their intervals, spread, misses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from taskct.core.errors import InputError
+from taskct.core.seeds import derive_seed
+from taskct.evaluation.dose.curves import Curves, contrast
+from taskct.evaluation.dose.target import Target
+from taskct.evaluation.statistics import Interval, paired_difference
+from taskct.systems.alara.rivals.savings import LevelCurve, dose_saved
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """One strategy at the level where the criterion holds: photons and quality of each patient, measured with fresh noise.
+
+    `level` multiplies its courses; `forecast` is the quality that was predicted before the scan, where the strategy predicts.
+    `curves` are those by which the level was found, under `quality`'s key; None where none was searched.
+    """
+
+    strategy: str
+    level: float
+    photons: np.ndarray
+    values: np.ndarray
+    forecast: np.ndarray | None = None
+    curves: Curves | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Strategies at one target and criterion. The first outcome is what others are compared with."""
+
+    target: Target
+    held_by: str | float
+    patients: tuple[str, ...]
+    outcomes: tuple[Outcome, ...]
+    full: np.ndarray | None = None
+    unreached: tuple[str, ...] = ()
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def outcome(self, strategy: str) -> Outcome:
+        """One strategy's outcome; InputError when it has none."""
+        for one in self.outcomes:
+            if one.strategy == strategy:
+                return one
+        raise InputError(f"no outcome of {strategy!r}: it is not among those compared, or did not reach {self.target}")
+
+    def gaps(self, one: Outcome) -> np.ndarray:
+        """Distance to the bound of each patient."""
+        return contrast(self.target, one.values, self.full)
+
+    def spread(self, one: Outcome) -> float:
+        """SD of the gaps over patients: of the quality itself, or of what it falls short of a share of full dose's."""
+        gaps = self.gaps(one)
+        return float(np.nanstd(gaps, ddof=1)) if np.isfinite(gaps).sum() > 1 else math.nan
+
+    def share(self, one: Outcome) -> float:
+        """Share of patients that reach the bound."""
+        gaps = self.gaps(one)
+        return float((gaps[np.isfinite(gaps)] >= 0).mean())
+
+    def saved(self, strategy: str, than: str) -> Interval:
+        """Photons that `strategy` spends beyond `than`, in per cent of the latter's mean; negative: saved.
+
+        Where both have a level that was searched, it is found anew in each resample of patients (`dose_saved`); a strategy
+        at its own level, as deployed, has the paired interval of its photons.
+        """
+        return saved_over_seeds([self], strategy, than)
+
+    def level_curve(self, one: Outcome) -> LevelCurve | None:
+        """How a strategy's photons and gaps go with its level; None where no level was searched."""
+        if one.curves is None:
+            return None
+        values = one.curves.values[self.target.key]
+        gaps = contrast(self.target, values, None if self.full is None else self.full[:, None])
+        return LevelCurve(one.curves.levels, one.curves.photons, gaps, float(one.photons.mean()))
+
+    def spread_difference(self, strategy: str, than: str, *, resamples: int = 4000, seed: int = 0) -> Interval:
+        """`spread` of `strategy` minus that of `than`, with a percentile interval over resampled patients."""
+        return spread_over_seeds([self], strategy, than, resamples=resamples, seed=seed)
+
+    def missed(self, one: Outcome) -> list[tuple[str, float]]:
+        """Patients below the bound, the worst first."""
+        found = [(p, float(g)) for p, g in zip(self.patients, self.gaps(one), strict=True) if g < 0]
+        return sorted(found, key=lambda pair: pair[1])
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row per strategy: level, mean photons, mean quality, its spread, share that reach the bound."""
+        return [
+            {
+                "strategy": o.strategy,
+                "level": o.level,
+                "photons": float(o.photons.mean()),
+                "quality": float(np.nanmean(o.values)),
+                "spread": self.spread(o),
+                "share": self.share(o),
+            }
+            for o in self.outcomes
+        ]
+
+    def plain(self) -> dict[str, Any]:
+        """Everything as plain values; `from_plain` reads it."""
+        return {
+            "target": {k: getattr(self.target, k) for k in ("name", "bound", "of_full", "convention", "region")},
+            "held_by": self.held_by,
+            "patients": list(self.patients),
+            "full": None if self.full is None else self.full.tolist(),
+            "unreached": list(self.unreached),
+            "notes": dict(self.notes),
+            "outcomes": [
+                {"strategy": o.strategy, "level": o.level, "photons": o.photons.tolist(), "values": o.values.tolist(),
+                 "forecast": None if o.forecast is None else o.forecast.tolist(),
+                 "curves": None if o.curves is None else _plain_curves(o.curves, self.target.key)}
+                for o in self.outcomes
+            ],
+        }  # fmt: skip
+
+    @classmethod
+    def from_plain(cls, values: Mapping[str, Any]) -> Comparison:
+        """What `plain` gave; numbers that were not defined come back as NaN."""
+        number = lambda v: np.array([math.nan if x is None else x for x in v], dtype=np.float64)
+        outcomes = tuple(
+            Outcome(
+                o["strategy"],
+                float(o["level"]),
+                number(o["photons"]),
+                number(o["values"]),
+                None if o.get("forecast") is None else number(o["forecast"]),
+                None
+                if o.get("curves") is None
+                else _curves_from(o["curves"], values["patients"], Target(**values["target"]).key),
+            )
+            for o in values["outcomes"]
+        )
+        full = None if values.get("full") is None else number(values["full"])
+        return cls(
+            Target(**values["target"]),
+            values["held_by"],
+            tuple(values["patients"]),
+            outcomes,
+            full,
+            tuple(values.get("unreached", ())),
+            dict(values.get("notes", {})),
+        )
+
+
+def saved_over_seeds(comparisons: Sequence[Comparison], strategy: str, than: str) -> Interval:
+    """`Comparison.saved` over comparisons of one thing that was trained from several seeds: patients and seeds drawn again."""
+    first = _same_patients(comparisons, "saved_over_seeds")
+    rival = first.outcome(than)
+    theirs = first.level_curve(rival)
+    ours = [c.level_curve(c.outcome(strategy)) for c in comparisons]
+    known = [c for c in ours if c is not None]
+    if theirs is not None and len(known) == len(ours):
+        return dose_saved(known, theirs, first.patients, held_by=first.held_by)
+    scale = 100 / float(rival.photons.mean())
+    spent = np.mean([c.outcome(strategy).photons for c in comparisons], axis=0)
+    return paired_difference(spent * scale, rival.photons * scale, first.patients)
+
+
+def spread_over_seeds(
+    comparisons: Sequence[Comparison], strategy: str, than: str, *, resamples: int = 4000, seed: int = 0
+) -> Interval:
+    """`Comparison.spread_difference` over comparisons of one thing that was trained from several seeds: their mean.
+
+    Patients are drawn again, and as many seeds.
+    """
+    first = _same_patients(comparisons, "spread_over_seeds")
+    rival = first.gaps(first.outcome(than))
+    ours = np.stack([c.gaps(c.outcome(strategy)) for c in comparisons])
+    keep = np.isfinite(rival) & np.isfinite(ours).all(0)
+    ours, rival = ours[:, keep], rival[keep]
+    count = len(rival)
+    rng = np.random.default_rng(derive_seed(seed, "spread", count))
+    draws = rng.integers(0, count, (resamples, count))
+    apart = np.stack([one[draws].std(1, ddof=1) for one in ours]) - rival[draws].std(1, ddof=1)  # (seeds, resamples)
+    which = rng.integers(0, len(ours), apart.shape)
+    found = np.take_along_axis(apart, which, axis=0).mean(0)
+    low, high = np.quantile(found, [0.025, 0.975])
+    centre = float(ours.std(1, ddof=1).mean() - rival.std(ddof=1))
+    return Interval(centre, float(low), float(high), count, count * len(ours), method="percentile")
+
+
+def _same_patients(comparisons: Sequence[Comparison], who: str) -> Comparison:
+    first = comparisons[0]
+    if any(c.patients != first.patients or c.target != first.target or c.held_by != first.held_by for c in comparisons):
+        raise InputError(f"{who} expects comparisons of the same patients, target and criterion")
+    return first
+
+
+def _plain_curves(curves: Curves, key: str) -> dict[str, Any]:
+    return {"levels": curves.levels.tolist(), "photons": curves.photons.tolist(), "values": curves.values[key].tolist()}
+
+
+def _curves_from(plain: Mapping[str, Any], patients: Sequence[str], key: str) -> Curves:
+    table = lambda rows: np.array([[math.nan if x is None else x for x in row] for row in rows], dtype=np.float64)
+    return Curves(np.array(plain["levels"]), table(plain["photons"]), {key: table(plain["values"])}, tuple(patients))

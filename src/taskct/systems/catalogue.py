@@ -1,0 +1,148 @@
+"""The experiments that `taskct reproduce` knows, and doing one: settings checked, steps done, a page at the end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from taskct.core.config import from_dict, to_dict
+from taskct.core.errors import ConfigError, InputError, OutputExistsError, unknown_name
+from taskct.core.files import atomic_path
+from taskct.core.runs import Run, is_run, load_run
+from taskct.experiments.engine import do_last, run_steps
+from taskct.experiments.records import Records
+from taskct.experiments.steps import Step
+
+
+class Experiment(NamedTuple):
+    """An experiment: the dataclass of its settings, named sets of them, and the function that makes its steps.
+
+    The last step writes report.html.
+    """
+
+    settings: Callable[..., Any]
+    presets: Mapping[str, Mapping[str, Any]]
+    steps: Callable[[Any], Sequence[Step]]
+
+
+def _task_adaptive() -> Experiment:
+    from taskct.systems.adaptive.experiment import PRESETS, TaskAdaptive, task_adaptive_steps
+
+    return Experiment(TaskAdaptive, PRESETS, task_adaptive_steps)
+
+
+def _dose() -> Experiment:
+    from taskct.systems.alara.experiment import DoseExperiment, dose_steps
+    from taskct.systems.alara.experiment.presets import PRESETS
+
+    return Experiment(DoseExperiment, PRESETS, dose_steps)
+
+
+EXPERIMENTS: dict[str, tuple[str, Callable[[], Experiment]]] = {
+    "task-adaptive": (
+        "reconstructions trained for a frozen reader, judged by readers that no training saw",
+        _task_adaptive,
+    ),
+    "dose": ("a dose for each patient: learned, fixed, tube-current modulation and an oracle at one quality", _dose),
+}
+
+
+def reproduce(
+    name: str,
+    folder: str | os.PathLike[str],
+    *,
+    preset: str = "full",
+    changes: Mapping[str, Any] | None = None,
+    workers: int = 0,
+    overwrite: bool = False,
+    only_report: bool = False,
+    say: Callable[[str], None] = print,
+) -> Path:
+    """Do an experiment of EXPERIMENTS in `folder`, or go on with it -> its page.
+
+    `preset` is one of the experiment's sets of settings, `changes` replaces some of them. More arms or seeds in the same
+    folder add to what is there; other values of what a finished step depends on are refused. `overwrite` begins anew.
+    `workers` processes of one thread each (0: one for each core that this process may use). `only_report` makes the page
+    of what is done already, and does nothing else.
+    """
+    if name not in EXPERIMENTS:
+        raise unknown_name("experiment", name, EXPERIMENTS)
+    experiment = EXPERIMENTS[name][1]()
+    if preset not in experiment.presets:
+        raise unknown_name("preset", preset, experiment.presets)
+    settings = from_dict(experiment.settings, {**experiment.presets[preset], **(changes or {})})
+    target = Path(folder)
+    if only_report and not is_run(target):
+        raise InputError(f"{target}: is no experiment's folder, and there is nothing to report; leave out --only-report")
+    _open_folder(target, name, to_dict(settings), overwrite=overwrite and not only_report)
+    if only_report:
+        made = do_last(experiment.steps(settings), target) / "report.html"
+    else:
+        folders = run_steps(experiment.steps, settings, target, workers=workers or cores(), say=say)
+        made = folders[list(folders)[-1]] / "report.html"
+    with atomic_path(target / "report.html", overwrite=True) as part:
+        shutil.copyfile(made, part)
+    return target / "report.html"
+
+
+def cores() -> int:
+    """How many cores this process may use, at most 16."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(16, count)
+
+
+def _open_folder(folder: Path, name: str, settings: Mapping[str, Any], *, overwrite: bool) -> None:
+    """A new folder, or one that this experiment began; its config.toml states the settings of the first call."""
+    facts = {"experiment": {"name": name, **settings}}
+    if is_run(folder) and not overwrite:
+        begun = load_run(folder).config.get("experiment", {}).get("name")
+        if begun != name:
+            raise OutputExistsError(
+                f"{folder}: is a run of {begun or 'another kind'}, not of {name}; choose another name, or --overwrite it"
+            )
+        return
+    if folder.exists() and not folder.is_dir():
+        raise OutputExistsError(f"{folder}: is a file, and a folder is to be written; choose another name")
+    if not is_run(folder) and folder.is_dir() and any(folder.iterdir()):
+        raise OutputExistsError(f"{folder}: exists already and is no run folder; choose another name")
+    Run.create(folder, facts, overwrite=overwrite)
+    Records(folder)
+
+
+def parse_changes(text: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as the command line gives them: a single value where a list is wanted stands for a list of one.
+
+    >>> parse_changes({"models": "unet", "seeds": 3})
+    {'models': ['unet'], 'seeds': 3}
+    """
+    lists = {
+        "models",
+        "losses",
+        "other_losses",
+        "main_losses",
+        "readers",
+        "photons",
+        "bounds",
+        "tv_strengths",
+        "arms",
+        "seeds_for",
+    }
+    return {k: [v] if k in lists and not isinstance(v, list | tuple) else v for k, v in text.items()}
+
+
+def describe(names: Mapping[str, tuple[str, Any]] = EXPERIMENTS) -> str:
+    """The experiments, a line each."""
+    if not names:
+        raise ConfigError("there is no experiment")
+    width = max(map(len, names))
+    return "\n".join(f"{name:<{width}}  {about}" for name, (about, _) in names.items())
+
+
+def check_name(name: str | None) -> str:
+    """The name that was given; InputError, with those there are, when none was."""
+    if name is None:
+        raise InputError(f"which experiment? one of {', '.join(EXPERIMENTS)} (taskct reproduce --list)")
+    return name

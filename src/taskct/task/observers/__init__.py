@@ -1,0 +1,1 @@
+"""Model observers of signals in noise."""

@@ -1,0 +1,36 @@
+"""`taskct data` lists public sets and says where to get one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from taskct.data.sets.catalogue import list_data
+
+Says = Callable[..., tuple[int, str, str]]
+
+
+def test_every_set_is_listed_with_its_licence_and_what_loads_it(taskct_says: Says) -> None:
+    for words in (("data",), ("data", "list")):
+        code, out, _ = taskct_says(*words)
+        assert code == 0
+        assert all(s.name in out and s.licence in out and f"loaded by {s.loads}" in out for s in list_data())
+
+
+def test_one_set_is_shown_in_full(taskct_says: Says) -> None:
+    found = list_data()[0]
+    code, out, _ = taskct_says("data", "show", found.name)
+    assert code == 0
+    assert all(text in out for text in (found.where, found.loads, found.cite, found.access, found.size))
+
+
+def test_getting_says_where_to_get_it_since_nothing_is_downloaded(taskct_says: Says) -> None:
+    found = list_data()[0]
+    code, _, err = taskct_says("data", "get", found.name)
+    assert code == 2 and f"get it from {found.where}" in err
+
+
+def test_unknown_words_are_refused_with_a_guess(taskct_says: Says) -> None:
+    assert "did you mean 'lodopab'" in taskct_says("data", "show", "lodopap")[2]
+    assert "did you mean 'show'" in taskct_says("data", "shw", "lodopab")[2]
+    code, _, err = taskct_says("data", "show")
+    assert code == 2 and "expects a name" in err

@@ -1,0 +1,57 @@
+"""`taskct reproduce` and the demo: whole experiments from the command line, at a size of seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from small_task_adaptive import SIZES
+
+from taskct.cli.demo import task_demo
+from taskct.core.runs import is_run
+from taskct.systems import catalogue
+from taskct.systems.adaptive.experiment import PRESETS
+
+Says = Callable[..., tuple[int, str, str]]
+
+
+def test_the_experiments_are_listed(taskct_says: Says) -> None:
+    code, out, _ = taskct_says("reproduce", "--list")
+    assert code == 0 and out.startswith("task-adaptive  reconstructions trained for a frozen reader")
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("task-adaptve",), "did you mean 'task-adaptive'"),
+        (("task-adaptive", "--small", "--full"), "small and full are two sizes"),
+        (("--small",), "which experiment?"),
+        (("dose", "--preset", "fpb"), "did you mean 'fbp'"),
+        (("task-adaptive", "--only-report"), "is no experiment's folder"),
+        (("task-adaptive", "--set", "losses=plainn"), "did you mean 'plain'"),
+        (("task-adaptive", "--set", "seds=2"), "did you mean 'seeds'"),
+    ],
+)
+def test_a_request_that_cannot_be_met_is_refused_before_any_work(
+    taskct_says: Says, tmp_path: Path, words: tuple[str, ...], text: str
+) -> None:
+    code, _, err = taskct_says("reproduce", *words, "--out", tmp_path / "new")
+    assert code == 2 and text in err and not (tmp_path / "new").exists()
+
+
+def test_the_demo_is_the_experiment_in_small_and_a_second_call_finds_it_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = {**SIZES, "losses": ("plain", "label-0.5"), "bounds": ("plain",), "audit": 1}
+    monkeypatch.setitem(PRESETS, "small", small)
+    monkeypatch.setattr(catalogue, "cores", lambda: 1)
+    lines: list[str] = []
+    task_demo(tmp_path / "demo", say=lines.append)
+    assert is_run(tmp_path / "demo")
+    said = "\n".join(lines)
+    assert "under unseen readers is confirmed" in said and "report.html: tables beside it" in said
+    assert (tmp_path / "demo" / "report.html").stat().st_size > 50_000
+    again: list[str] = []
+    task_demo(tmp_path / "demo", say=again.append)
+    assert sum(": done in" in line for line in again) == 1  # only the page is made anew

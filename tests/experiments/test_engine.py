@@ -1,0 +1,116 @@
+"""Experiments: every step once, in order, across kills, processes and growth."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from experiment_steps import Sums, sums
+from places import child_env
+
+from taskct.core.errors import ConfigError, DataError
+from taskct.experiments import Records, Step, run_steps
+from taskct.experiments.steps import checked_steps, only_for, step_keys
+
+
+def _visits(folder: Path) -> list[int]:
+    return [len((folder / f"number-{k}" / "visits").read_text()) for k in range(3)]
+
+
+def test_steps_are_done_once_and_what_gathers_them_every_time(tmp_path: Path) -> None:
+    lines: list[str] = []
+    for _ in range(2):
+        folders = run_steps(sums, Sums(), tmp_path, say=lines.append)
+        assert (folders["total"] / "value").read_text() == "6"
+    assert _visits(tmp_path) == [1, 1, 1]
+    assert sum("total: done" in line for line in lines) == 2 and sum("number-1: done" in line for line in lines) == 1
+    assert "[1/4] number-0" in lines[0]
+
+
+def test_an_experiment_grows(tmp_path: Path) -> None:
+    run_steps(sums, Sums(count=3), tmp_path, say=str)
+    folders = run_steps(sums, Sums(count=5), tmp_path, say=str)
+    assert (folders["total"] / "value").read_text() == "15" and _visits(tmp_path) == [1, 1, 1]
+
+
+def test_other_settings_in_the_same_folder_are_refused_before_any_work(tmp_path: Path) -> None:
+    run_steps(sums, Sums(), tmp_path, say=str)
+    with pytest.raises(ConfigError, match=r"number-0: was made with value = 1, now 2; give another folder"):
+        run_steps(sums, Sums(first=2), tmp_path, say=str)
+    assert (tmp_path / "number-0" / "value").read_text() == "1"
+
+
+def test_two_processes_share_the_steps_and_do_each_once(tmp_path: Path) -> None:
+    lines: list[str] = []
+    folders = run_steps(sums, Sums(count=3, slow_s=0.05), tmp_path, workers=2, say=lines.append)
+    assert (folders["total"] / "value").read_text() == "6" and _visits(tmp_path) == [1, 1, 1]
+    assert sum(": done in" in line for line in lines) == 4
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_step_that_fails_raises_its_own_error_and_is_tried_again(tmp_path: Path, workers: int) -> None:
+    with pytest.raises(DataError, match="number-1: is meant to fail"):
+        run_steps(sums, Sums(fails="number-1"), tmp_path, workers=workers, say=str)
+    assert not (tmp_path / "total").exists()
+    assert (run_steps(sums, Sums(), tmp_path, say=str)["total"] / "value").read_text() == "6"
+
+
+def test_a_killed_experiment_goes_on(tmp_path: Path) -> None:
+    code = (
+        "from experiment_steps import Sums, sums\nfrom taskct.experiments import run_steps\n"
+        f"run_steps(sums, Sums(slow_s=0.4), {str(tmp_path)!r})"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], env=child_env())
+    deadline = time.time() + 60
+    while not Records(tmp_path).read("number-1") and time.time() < deadline:  # it has begun, and sleeps first
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert Records(tmp_path).done("number-0") and not Records(tmp_path).done("number-2")
+    lines: list[str] = []
+    folders = run_steps(sums, Sums(), tmp_path, say=lines.append)  # the lock of the dead process holds nobody up
+    assert (folders["total"] / "value").read_text() == "6" and _visits(tmp_path) == [1, 1, 1]
+    assert any("number-1: goes on" in line for line in lines)
+
+
+def test_a_step_that_another_process_works_at_is_left_to_it(tmp_path: Path) -> None:
+    one, other = Records(tmp_path), Records(tmp_path)
+    with one.claim("a") as mine, other.claim("a") as theirs, other.claim("b") as free:
+        assert mine and not theirs and free
+    with other.claim("a") as mine:
+        assert mine
+
+
+def test_a_key_changes_with_whatever_the_step_stands_on() -> None:
+    def keys(value: int) -> dict[str, str]:
+        steps = [Step("a", print, config={"value": value}), Step("b", print, needs=("a",)), Step("c", print)]
+        return step_keys(checked_steps(steps))
+
+    one, other = keys(1), keys(2)
+    assert one["a"] != other["a"] and one["b"] != other["b"] and one["c"] == other["c"]
+
+
+def test_only_for_keeps_what_the_wanted_stand_on() -> None:
+    steps = checked_steps([Step("a", print), Step("b", print, needs=("a",)), Step("c", print), Step("d", print, needs=("b",))])
+    assert list(only_for(steps, ["d"])) == ["a", "b", "d"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "text"),
+    [
+        ([Step("a", print), Step("a", print)], "two steps are called 'a'"),
+        ([Step("b", print, needs=("a",))], "step 'b' needs 'a', which is not among the steps before it"),
+    ],
+)
+def test_impossible_graphs_are_refused(steps: list[Step], text: str) -> None:
+    with pytest.raises(ConfigError, match=text):
+        checked_steps(steps)
+
+
+def test_a_step_is_named_like_a_folder() -> None:
+    with pytest.raises(ConfigError, match="letters, digits"):
+        Step("../outside", print)

@@ -1,0 +1,53 @@
+"""Small things to train, as fixtures; `small_training` makes them, for subprocesses too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from small_training import make_images, make_model, make_projector, make_task
+
+from taskct.physics.dose import Dose
+from taskct.physics.projector import Projector
+from taskct.recon.learned import FBPNet
+from taskct.task import FrozenTask
+from taskct.task.readers import ReaderSpec
+from taskct.training import ImageSet, train_reader
+
+
+@pytest.fixture(scope="session")
+def images() -> ImageSet:
+    return make_images(12, seed=0)
+
+
+@pytest.fixture(scope="session")
+def checks() -> ImageSet:
+    return make_images(6, seed=1, prefix="check")
+
+
+@pytest.fixture(scope="session")
+def projector() -> Projector:
+    return make_projector()
+
+
+@pytest.fixture(scope="session")
+def reader_run(images: ImageSet, checks: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A reader trained for a few seconds on full dose."""
+    folder = tmp_path_factory.mktemp("runs") / "reader"
+    train_reader(ReaderSpec(net="unet_fast"), images, folder, validation=checks, steps=60, batch=6, lr=5e-3, validate_every=20)
+    return folder
+
+
+@pytest.fixture
+def dose() -> Dose:
+    return Dose(2e4)
+
+
+@pytest.fixture
+def model() -> FBPNet:
+    return make_model()
+
+
+@pytest.fixture
+def task() -> FrozenTask:
+    return make_task()

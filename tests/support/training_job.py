@@ -1,0 +1,64 @@
+"""A small training as a process of its own, to be killed or to be run twice: FOLDER RESULT [kill-at-step] [norm]."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Any
+
+import torch
+from small_training import make_images, make_model, make_projector, make_task
+
+from taskct.physics.dose import Dose
+from taskct.training import DoseRange, ImageError, JointPenalty, LabelPenalty, Objective, WarmUp, processes_of_torchrun, train
+from taskct.training.processes import rank
+from taskct.training.reconstructors import ScanSource
+
+
+def job(folder: str, *, norm: str = "batch", joint: bool = True, **settings: Any) -> Any:
+    model = make_model(norm=norm)
+    torch.manual_seed(9)
+    net = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3, padding=1), torch.nn.Dropout(0.2), torch.nn.Conv2d(4, 3, 1))
+    task = make_task()
+    terms: dict[str, Any] = {"image": (1.0, ImageError())}
+    if joint:
+        terms["task"] = (WarmUp(0.5, steps=5), LabelPenalty(task))
+        terms["joint"] = (0.1, JointPenalty(net, task.prepare, task.penalty))
+    plan = {"steps": 12, "batch": 4, "validate_every": 4, "checkpoint_every": 3, "log_every": 3, "lr": 5e-3} | settings
+    return train(
+        model,
+        Objective(terms),
+        make_images(12, seed=0),
+        make_projector(),
+        DoseRange(Dose(2e4, electronic_std=3.0), 0.2, 1.0),
+        folder,
+        validation=make_images(4, seed=1, prefix="check"),
+        refine=1,
+        **plan,
+    )
+
+
+def kill_at(step: int) -> None:
+    """Make this process kill itself without warning when it asks for the batch of `step`."""
+    own = ScanSource.batch
+
+    def batch(self: ScanSource, number: int) -> Any:
+        if number == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return own(self, number)
+
+    ScanSource.batch = batch  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    folder, kill, precision = sys.argv[1:4]
+    if int(kill) >= 0:
+        kill_at(int(kill))
+    with processes_of_torchrun():
+        if precision == "ranks":
+            job(folder, norm="none", joint=False, precision="float32", ema=0.9)
+        else:
+            job(folder, precision=precision)
+        sys.stdout.write(f"done {rank()}\n")

@@ -1,0 +1,152 @@
+"""The task-adaptive experiment: whole, resumable to the bit, and able to grow."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from places import SUPPORT, child_env
+from small_task_adaptive import settings
+
+from taskct.core.errors import ConfigError, InputError, OutputExistsError
+from taskct.core.runs import load_run
+from taskct.evaluation.reading import TaskTable
+from taskct.experiments import Records, run_steps
+from taskct.experiments.engine import do_last
+from taskct.systems.adaptive.experiment import LOSSES, PRESETS, Arm, TaskAdaptive, task_adaptive_steps
+from taskct.systems.adaptive.experiment.scoring import lesion_pairs
+from taskct.systems.catalogue import reproduce
+
+LABEL, PLAIN = Arm("unet", "label-0.5"), Arm("unet", "plain")
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished experiment."""
+    folder = tmp_path_factory.mktemp("experiment")
+    run_steps(task_adaptive_steps, settings(), folder, say=str)
+    return folder
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with open(path, newline="", encoding="utf-8") as f:
+        return list(csv.DictReader(f))
+
+
+def test_every_method_is_scored_at_every_dose_under_every_kind_of_reader(done: Path) -> None:
+    rows = _rows(done / "report" / "summary.csv")
+    methods = {r["method"] for r in rows}
+    assert methods == {
+        "full dose", "FBP", "TV, tuned", PLAIN.method, LABEL.method, "FBP + U-Net, joint", "FBP + U-Net, sequential"
+    }  # fmt: skip
+    of = lambda method, reader: {r["photons"] for r in rows if r["method"] == method and r["reader"] == reader}
+    for method in methods - {"full dose"}:
+        assert of(method, "unseen") == of(method, "training") == {"65536", "16384"}
+    assert of(PLAIN.method, "retrained") and of("FBP", "retrained")
+    assert of("FBP + U-Net, joint", "own") and of("FBP + U-Net, sequential", "own") and not of(LABEL.method, "own")
+
+
+def test_sequential_training_is_the_plain_image_under_the_reader_retrained_on_it(done: Path) -> None:
+    rows = _rows(done / "report" / "summary.csv")
+    value = lambda method, reader: [
+        r["mean"] for r in rows if (r["method"], r["reader"], r["metric"]) == (method, reader, "dice_pooled")
+    ]
+    assert value("FBP + U-Net, sequential", "own") == value(PLAIN.method, "retrained")
+    assert value("FBP + U-Net, sequential", "unseen") == value(PLAIN.method, "unseen")
+
+
+def test_the_page_shows_numbers_images_with_outlines_curves_and_a_verdict_in_words(done: Path) -> None:
+    html = (done / "report" / "report.html").read_text(encoding="utf-8")
+    for part in ("Negative controls", "Lesions put in and taken out", "vector-effect='non-scaling-stroke'", "data:image/svg"):
+        assert (part in html) == (part != "Negative controls")  # this one was trained without controls
+    words = (done / "report" / "summary.txt").read_text(encoding="utf-8")
+    assert "no gain in Dice of the tumour under unseen readers is confirmed" in words
+    assert "! FBP + U-Net, label loss .5: Only one unseen reader" in words and "training seed" in words
+    assert _rows(done / "report" / "gains.csv")[0]["baseline"] == PLAIN.method
+
+
+def test_a_killed_experiment_ends_with_the_same_bytes(done: Path, tmp_path: Path) -> None:
+    words = [sys.executable, str(SUPPORT / "small_task_adaptive.py"), str(tmp_path)]
+    process = subprocess.Popen(words, env=child_env(), start_new_session=True, stdout=subprocess.DEVNULL)
+    deadline = time.time() + 120
+    while not (tmp_path / PLAIN.base / "metrics.jsonl").exists() and time.time() < deadline:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)  # both processes at once, in the middle of a training
+    process.wait()
+    assert not Records(tmp_path).done(PLAIN.name)
+    run_steps(task_adaptive_steps, settings(), tmp_path, say=str)
+    for name in (PLAIN.base, PLAIN.name, LABEL.name, "reader-unet_thin", f"bound-{PLAIN.name}"):
+        ours, theirs = (load_run(folder / name).load_tensors("weights.safetensors")[0] for folder in (tmp_path, done))
+        assert all(bool((ours[k] == theirs[k]).all()) for k in theirs), name
+    for name in ("summary.csv", "gains.csv"):
+        assert (tmp_path / "report" / name).read_bytes() == (done / "report" / name).read_bytes()
+
+
+def test_more_arms_add_to_the_table_and_leave_the_rest_alone(done: Path) -> None:
+    before = (done / f"scores-{PLAIN.name}" / "task.csv").stat().st_mtime_ns
+    lines: list[str] = []
+    run_steps(task_adaptive_steps, settings(losses=("plain", "label-0.5", "joint", "random-network")), done, say=lines.append)
+    assert (done / f"scores-{PLAIN.name}" / "task.csv").stat().st_mtime_ns == before
+    assert {line.split()[1].rstrip(":") for line in lines} == {
+        "unet-random-network-s0", "scores-unet-random-network-s0", "report"
+    }  # fmt: skip
+    assert "Negative controls at this dose" in (done / "report" / "summary.txt").read_text(encoding="utf-8")
+    with pytest.raises(ConfigError, match="task_steps = 8, now 9"):
+        run_steps(task_adaptive_steps, settings(task_steps=9), done, say=str)
+
+
+def test_what_is_done_can_be_shown_before_the_rest_is(done: Path, tmp_path: Path) -> None:
+    more = settings(losses=("plain", "label-0.5", "joint", "label-0.9"))  # the last is not done
+    made = do_last(task_adaptive_steps(more), done)
+    methods = {r["method"] for r in _rows(made / "summary.csv")}
+    assert LABEL.method in methods and Arm("unet", "label-0.9").method not in methods
+    assert not Records(done).done(Arm("unet", "label-0.9").name)
+    with pytest.raises(InputError, match="no step is done"):
+        do_last(task_adaptive_steps(more), tmp_path)
+
+
+def test_bounds_are_those_of_the_method_itself(done: Path) -> None:
+    table = TaskTable.read(done / f"scores-bound-{PLAIN.name}")
+    assert {r.method for r in table.rows} == {PLAIN.method} and {r.reader for r in table.rows} == {"retrained"}
+    assert not (done / f"scores-bound-{LABEL.name}").exists()
+
+
+def test_lesions_of_the_audit_are_in_test_patients_and_differ_by_one_lesion() -> None:
+    pairs = lesion_pairs(settings(size=64, audit=4))
+    assert {pair.kind for pair in pairs} == {"inserted", "removed"}
+    for pair in pairs:
+        assert pair.without.case_id[-1] in "89" and 0 < int(pair.region.sum()) < 200
+
+
+def test_arms_that_decide_come_first_and_seeds_are_added_for_the_main_ones() -> None:
+    arms = TaskAdaptive(models=("unet", "unrolled"), seeds=2, main_losses=("plain",)).arms
+    assert [a.name for a in arms[:4]] == ["unet-plain-s0", "unrolled-plain-s0", "unet-label-0.5-s0", "unrolled-label-0.5-s0"]
+    assert [a.name for a in arms if a.seed] == ["unet-plain-s1", "unrolled-plain-s1"]
+    assert {a.loss for a in arms} == set(LOSSES)
+
+
+def test_presets_are_settings_and_their_graphs_are_whole() -> None:
+    for changes in PRESETS.values():
+        steps = task_adaptive_steps(TaskAdaptive(**changes))
+        assert steps[-1].name == "report" and all(f"scores-{a.name}" in steps[-1].needs for a in TaskAdaptive(**changes).arms)
+
+
+def test_impossible_settings_are_refused_with_their_reason() -> None:
+    with pytest.raises(ConfigError, match="did you mean"):
+        settings(losses=("plain", "labels"))
+    with pytest.raises(ConfigError, match="two different readers"):
+        settings(readers=("unet_fast",))
+    with pytest.raises(ConfigError, match="from the highest to the lowest"):
+        settings(photons=(100.0, 200.0))
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(OutputExistsError, match="exists already"):
+        reproduce("task-adaptive", tmp_path, preset="small")

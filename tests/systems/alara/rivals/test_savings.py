@@ -1,0 +1,77 @@
+"""Dose saved at equal quality: its interval holds the truth as often as it says."""
+
+import numpy as np
+import pytest
+
+from taskct.core.errors import InputError
+from taskct.evaluation.statistics import paired_difference
+from taskct.systems.alara.rivals.savings import LevelCurve, dose_saved
+
+LEVELS = np.geomspace(1, 4096, 13)
+BOUND = 40.0
+
+
+def strategy(noise: np.ndarray, blur: np.ndarray, exponent: float, scale: float) -> LevelCurve:
+    """Noise SD = sqrt(blur^2 + noise / photons), photons = level * noise^exponent."""
+    course = noise**exponent / scale
+    spent = course[:, None] * LEVELS
+    gaps = BOUND - np.sqrt(blur[:, None] ** 2 + noise[:, None] / spent)
+    found = LevelCurve(LEVELS, spent, gaps, 1.0)
+    photons = float(found.needed(np.ones((1, len(noise))), "mean")[0])
+    return LevelCurve(LEVELS, spent, gaps, photons)
+
+
+def patients(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Noise power at one photon, what is left without noise, and the error by which a module judges the first."""
+    return np.exp(rng.normal(11.5, 1.0, count)), rng.uniform(15, 30, count), np.exp(rng.normal(0, 0.3, count))
+
+
+def pair(count: int, rng: np.random.Generator) -> tuple[LevelCurve, LevelCurve]:
+    noise, blur, error = patients(count, rng)
+    ours = strategy(noise, blur, 0.5, 400.0)
+    course = np.sqrt(noise * error) / 400  # another judgement of the same patients
+    spent = course[:, None] * LEVELS
+    gaps = BOUND - np.sqrt(blur[:, None] ** 2 + noise[:, None] / spent)
+    theirs = LevelCurve(LEVELS, spent, gaps, 1.0)
+    return ours, LevelCurve(LEVELS, spent, gaps, float(theirs.needed(np.ones((1, count)), "mean")[0]))
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    one, other = pair(200_000, rng)
+    truth = 100 * (one.photons / other.photons - 1)
+    held, widths, naive_held, naive_widths = [], [], [], []
+    for k in range(200):
+        ours, theirs = pair(40, rng)
+        names = [str(i) for i in range(40)]
+        found = dose_saved([ours], theirs, names, resamples=400, seed=k)
+        held.append(found.low <= truth <= found.high)
+        widths.append(found.high - found.low)
+        mine, his = (100 * c.spent[:, 0] / c.spent[:, 0].mean() * c.photons / theirs.photons for c in (ours, theirs))
+        naive = paired_difference(mine, his, names, resamples=400, seed=k)
+        naive_held.append(naive.low <= truth <= naive.high)
+        naive_widths.append(naive.high - naive.low)
+    assert 0.89 <= np.mean(held) <= 0.99  # 0.95 within 4 binomial SD of 200, a percentile interval being a little narrow
+    assert np.mean(naive_held) > 0.98 and np.mean(naive_widths) > 1.5 * np.mean(widths)  # levels taken as known
+
+
+def test_seeds_are_drawn_as_patients_are() -> None:
+    rng = np.random.default_rng(1)
+    noise, blur, _ = patients(30, rng)
+    names = [str(i) for i in range(30)]
+    rival = strategy(noise, blur, 0.0, 1.0)
+    trained = [strategy(noise, blur, e, 400.0) for e in (0.2, 0.5, 0.9)]
+    alone = dose_saved(trained[1:2], rival, names)
+    pooled = dose_saved(trained, rival, names)
+    assert alone.low < alone.mean < alone.high < 0
+    assert pooled.high - pooled.low > alone.high - alone.low
+    with pytest.raises(InputError, match="same 30 patients"):
+        dose_saved([strategy(noise[:5], blur[:5], 0.5, 1.0)], rival, names)
+
+
+def test_a_share_of_patients_asks_for_more_than_the_mean() -> None:
+    noise, blur, _ = patients(50, np.random.default_rng(2))
+    fixed = strategy(noise, blur, 0.0, 1.0)
+    once = np.ones((1, 50))
+    assert fixed.needed(once, 0.9)[0] > fixed.needed(once, "mean")[0]
+    assert np.isnan(LevelCurve(LEVELS, fixed.spent, fixed.gaps - 100, 1.0).needed(once, "mean")[0])

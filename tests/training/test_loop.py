@@ -1,0 +1,100 @@
+"""A training that is killed, stopped or shared by processes ends with the weights of one that was not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from places import SUPPORT, child_env
+from training_job import job
+
+from taskct.core.errors import ConfigError
+from taskct.core.runs import load_run
+from taskct.training.reconstructors import ScanSource
+
+
+def start(folder: Path, *, kill: int = -1, precision: str = "auto", launcher: tuple[str, ...] = ()) -> int:
+    words = [sys.executable, *launcher, str(SUPPORT / "training_job.py"), str(folder), str(kill), precision]
+    return subprocess.run(words, env=child_env(), check=False, timeout=120, capture_output=True).returncode
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    run = load_run(folder)
+    return {**run.load_tensors("weights.safetensors")[0], **{
+        f"joint.{k}": v for k, v in (run.load_tensors("joint_joint.safetensors")[0].items()
+                                     if run.path("joint_joint.safetensors").exists() else ())
+    }}  # fmt: skip
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_a_run_killed_without_warning_ends_bit_equal_to_one_that_was_not(precision: str, tmp_path: Path) -> None:
+    # dose range, read-out noise, dropout, BatchNorm, running mean, warm-up and a joint reader at once
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    job(str(tmp_path / "whole"), precision=precision)
+    torch.set_num_threads(threads)
+    step = int.from_bytes(os.urandom(1), "big") % 8 + 3  # any step after the first state
+    assert start(tmp_path / "killed", kill=step, precision=precision) == -signal.SIGKILL
+    assert not load_run(tmp_path / "killed").path("weights.safetensors").exists()
+    assert start(tmp_path / "killed", precision=precision) == 0
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "killed")), f"killed at step {step}"
+    lines = [[m["step"] for m in load_run(tmp_path / n).metrics() if m["kind"] == "validation"] for n in ("whole", "killed")]
+    assert lines[0] == lines[1] == [4, 8, 12]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_polite_stop_ends_the_step_saves_and_goes_on_later(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job(str(tmp_path / "whole"))
+    own = ScanSource.batch
+
+    def batch(self: ScanSource, step: int) -> object:
+        if step == 4:
+            os.kill(os.getpid(), number)
+        return own(self, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ScanSource, "batch", batch)
+        with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else SystemExit):
+            job(str(tmp_path / "stopped"))
+    assert job(str(tmp_path / "stopped")).steps == 12
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "stopped"))
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
+    first = job(str(tmp_path / "run"))
+    before = load_run(tmp_path / "run").metrics()
+    again = job(str(tmp_path / "run"))
+    assert again.steps == first.steps and again.stopped == first.stopped == "all steps done"
+    assert load_run(tmp_path / "run").metrics() == before
+
+
+def test_a_run_goes_on_only_with_the_settings_it_began_with(tmp_path: Path) -> None:
+    job(str(tmp_path / "run"))
+    with pytest.raises(ConfigError, match=r"began with lr = 0.005, now it is 0.01.*warm_start"):
+        job(str(tmp_path / "run"), lr=0.01)
+
+
+def test_two_ranks_end_where_one_process_ends(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    two = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1", "--master-port", str(port))
+    assert start(tmp_path / "two", precision="ranks", launcher=two) == 0
+    assert start(tmp_path / "one", precision="ranks") == 0
+    one, both = weights(tmp_path / "one"), weights(tmp_path / "two")
+    apart = max(float((one[k] - both[k]).abs().max()) for k in one)
+    assert apart < 1e-6  # sums over a batch in another order, over 12 steps of Adam
+    moved = max(float((one[k] - torch.zeros(())).abs().max()) for k in one)
+    assert moved > 1e-2
