@@ -120,7 +120,7 @@ def _built_in(run: Run | None, patients: int, slices: int) -> list[Case]:
     if run is not None and "grid" in run.config:
         rows, cols = run.config["grid"]["shape"][-2:]
         shape, spacing = (int(rows), int(cols)), tuple(run.config["grid"]["spacing_mm"][-2:])
-    cohort = Cohort({"test": patients}, shape=shape, spacing_mm=spacing, slices_per_patient=slices)
+    cohort = Cohort("abdomen", {"test": patients}, shape=shape, spacing_mm=spacing, slices_per_patient=slices)
     return [cohort.patient(number).case for number in cohort.numbers("test")]
 
 

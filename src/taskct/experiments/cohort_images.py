@@ -19,6 +19,7 @@ REFINE = 2  # the truth is projected on a grid twice as fine: measured data know
 def cohort_of(settings: Any) -> Cohort:
     """The patients of settings with `patients`, `anatomy`, `seed`, `size` and `slices`."""
     return Cohort(
+        "abdomen",
         settings.patients,
         seed=settings.seed,
         shape=(settings.size, settings.size),

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count, islice
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from taskct.core.errors import InputError, ResourceError, unknown_name
-from taskct.phantoms.abdomen.patient import (
-    Patient,
-    anatomy,
-    labels_from_organs,
-    make_patient,
-    patient_id,
-    pixel_spacing,
-    slice_heights_mm,
-)
-from taskct.phantoms.abdomen.settings import CohortSettings
+from taskct.phantoms.body import Site
 from taskct.phantoms.painting.fields import Axes
+from taskct.phantoms.patient import Patient, anatomy, make_patient, patient_id, pixel_spacing, slice_heights_mm
+from taskct.phantoms.sites import site_named
 
 PARTS = ("train", "validation", "test")
 _PART_OF_DIGIT = ("train",) * 7 + ("validation",) + ("test",) * 2
@@ -39,25 +33,31 @@ def part_of(number: int) -> str:
 
 @dataclass(frozen=True)
 class Cohort:
-    """Patients `numbers(part)` of one `seed` on one grid.
+    """Built-in patients of a `site` (SITES): those of `numbers(part)` of one `seed` on one grid.
 
     `patients` is how many there are in all (divided 7 : 1 : 2 by their number), or how many in each part:
-    `Cohort({"train": 300, "validation": 20, "test": 50})`. A number belongs to one part for ever, so cohorts of
-    different sizes never share a patient across parts. `shape`, `spacing_mm`, `slices`: see `make_patient`.
+    `Cohort("abdomen", {"train": 300, "validation": 20, "test": 50})`. A number belongs to one part for ever, so cohorts of
+    different sizes never share a patient across parts. `shape`, `spacing_mm`, `slices`: see `make_patient`. `settings` are the
+    ranges that patients are drawn from: the dataclass of the site, `CohortSettings` for the abdomen.
 
-    >>> cohort = Cohort(10, shape=(32, 32))
+    >>> cohort = Cohort("abdomen", 10, shape=(32, 32))
     >>> [len(cohort.numbers(part)) for part in PARTS]
     [7, 1, 2]
     """
 
+    site: str = "abdomen"
     patients: int | Mapping[str, int] = 100
     seed: int = 0
     shape: tuple[int, ...] = (128, 128)
     spacing_mm: float | tuple[float, ...] | None = None
     slices_per_patient: int = 8
-    settings: CohortSettings = field(default_factory=CohortSettings)
+    settings: Any = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.site, str):
+            raise InputError(f'Cohort expects a site first, such as Cohort("abdomen", 100), got {self.site!r}')
+        if self.settings is None:
+            object.__setattr__(self, "settings", self.home.settings())
         wanted = self.patients
         if isinstance(wanted, Mapping):
             for part in wanted:
@@ -70,12 +70,17 @@ class Cohort:
             raise InputError(f"Cohort expects patients as a number >= 1 or a number per part, got {wanted!r}")
         if self.slices_per_patient < 1:
             raise InputError(f"Cohort expects slices_per_patient >= 1, got {self.slices_per_patient}")
-        pixel_spacing(self.shape, self.spacing_mm, self.settings)
+        pixel_spacing(self.home, self.shape, self.spacing_mm, self.settings)
+
+    @property
+    def home(self) -> Site:
+        """What the patients are made of."""
+        return site_named(self.site)
 
     @property
     def pixel_mm(self) -> tuple[float, float]:
         """Pixel size (y, x) of every slice."""
-        spacing = pixel_spacing(self.shape, self.spacing_mm, self.settings)
+        spacing = pixel_spacing(self.home, self.shape, self.spacing_mm, self.settings)
         return spacing[-2], spacing[-1]
 
     def numbers(self, part: str) -> tuple[int, ...]:
@@ -91,6 +96,7 @@ class Cohort:
         return make_patient(
             self.seed,
             number,
+            site=self.site,
             shape=self.shape,
             spacing_mm=self.spacing_mm,
             slices=self.slices_per_patient,
@@ -121,7 +127,7 @@ class CohortSlices(Dataset[tuple[Tensor, Tensor, str]]):
             )
         self.cohort, self.part, self.cache = cohort, part, cache
         self.items = [(number, k) for number in cohort.numbers(part) for k in range(cohort.slices_per_patient)]
-        self.patient_ids = [patient_id(number) for number, _ in self.items]
+        self.patient_ids = [patient_id(number, cohort.site) for number, _ in self.items]
         self.axes = Axes.centred((cohort.shape[0], cohort.shape[1]), cohort.pixel_mm)
         self._kept: dict[int, tuple[Tensor, Tensor]] = {}
         if cache and self.memory_bytes > CACHE_LIMIT_BYTES:
@@ -147,7 +153,7 @@ class CohortSlices(Dataset[tuple[Tensor, Tensor, str]]):
             hu, labels = self._paint(number, k)
             if self.cache:
                 self._kept[index] = hu, labels
-        return hu[None].clone(), labels.long(), f"{patient_id(number)}-s{k:02d}"
+        return hu[None].clone(), labels.long(), f"{patient_id(number, self.cohort.site)}-s{k:02d}"
 
     def fill(self) -> CohortSlices:
         """Compute everything now; returns itself."""
@@ -156,7 +162,7 @@ class CohortSlices(Dataset[tuple[Tensor, Tensor, str]]):
         return self
 
     def _paint(self, number: int, k: int) -> tuple[Tensor, Tensor]:
-        model = anatomy(self.cohort.seed, number, self.cohort.settings)
+        model = anatomy(self.cohort.home, self.cohort.seed, number, self.cohort.settings)
         height = slice_heights_mm(model, self.cohort.slices_per_patient)[k]
         canvas = model.paint(float(height), self.axes)
-        return torch.from_numpy(canvas.hu), torch.from_numpy(labels_from_organs(canvas.organ))
+        return torch.from_numpy(canvas.hu), torch.from_numpy(self.cohort.home.labels_of(canvas.organ))

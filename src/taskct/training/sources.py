@@ -94,6 +94,7 @@ def onto_common_grid(case: Case, grid: Grid, numbers: Iterable[int]) -> tuple[Te
 
 def _cohort_parts(plan: DataPlan, show: bool | None) -> Parts:
     cohort = Cohort(
+        "abdomen",
         dict(plan.patients),
         seed=plan.seed,
         shape=plan.shape,

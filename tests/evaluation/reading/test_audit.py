@@ -13,8 +13,8 @@ from taskct.core.errors import InputError
 from taskct.data.case import Case
 from taskct.evaluation.reading import Audit, LesionPair, audit_lesions, data_conflict, null_component, null_share
 from taskct.geometry import Grid, ParallelBeam
-from taskct.phantoms.abdomen import Patient, make_patient
 from taskct.phantoms.lesions import insert_lesion, remove_lesion
+from taskct.phantoms.patient import Patient, make_patient
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.fbp import fbp

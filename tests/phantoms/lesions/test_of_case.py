@@ -75,7 +75,7 @@ def test_an_inserted_lesion_comes_back_as_it_was_recorded_beside_the_measured_on
 
 
 def test_the_cohorts_lesions_and_their_labels_agree_piece_by_piece():
-    cohort = Cohort({"test": 4}, shape=(80, 80), settings=CohortSettings(healthy_share=0.0, noise_hu=0.0))
+    cohort = Cohort("abdomen", {"test": 4}, shape=(80, 80), settings=CohortSettings(healthy_share=0.0, noise_hu=0.0))
     slices = cohort.slices("test")
     seen = seen_in_cohort(slices)
     labels = np.stack([slices[i][1].numpy() for i in range(len(slices))])

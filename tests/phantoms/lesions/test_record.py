@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from taskct.phantoms.abdomen import CohortSettings, Organ, make_patient
-from taskct.phantoms.abdomen.anatomy import Anatomy
-from taskct.phantoms.abdomen.patient import labels_from_organs
+from taskct.phantoms.abdomen import CohortSettings, Organ
+from taskct.phantoms.abdomen.anatomy import AbdomenAnatomy
+from taskct.phantoms.abdomen.site import labels_from_organs
 from taskct.phantoms.lesions import Lesion
 from taskct.phantoms.lesions.record import CORE, draw_shape, lesion_distance, profile_hu
 from taskct.phantoms.painting.draws import Draws
 from taskct.phantoms.painting.fields import Axes
+from taskct.phantoms.patient import make_patient
 
 CLEAN = CohortSettings(noise_hu=0.0, healthy_share=0.0, distractors=False, width_mm=(300, 360))
 
@@ -85,7 +86,7 @@ def test_the_contrast_in_the_noise_free_image_is_the_record() -> None:
             core = torch.from_numpy(share < 0.4) & (patient.organs == int(Organ.TUMOUR))
             if core.sum() < 5:
                 continue
-            contrast = float(case.hu[core].median()) - patient.liver_hu
+            contrast = float(case.hu[core].median()) - patient.facts["liver_hu"]
             assert contrast == pytest.approx(one.contrast_hu, abs=0.5)  # nothing but rounding and a soft edge's tail
             measured += 1
     assert measured >= 3
@@ -93,8 +94,8 @@ def test_the_contrast_in_the_noise_free_image_is_the_record() -> None:
 
 def test_no_tumour_lies_outside_the_liver_even_when_planted_across_its_surface() -> None:
     axes = Axes.centred((128, 128), (4.0, 4.0))
-    model = Anatomy(13, 0, CLEAN)
-    low, high = model.liver_extent_mm
+    model = AbdomenAnatomy(13, 0, CLEAN)
+    low, high = model.extent_mm
     z_mm = 0.5 * low + 0.5 * high
     model.lesions = ()
     without = labels_from_organs(model.paint(z_mm, axes).organ) == 1

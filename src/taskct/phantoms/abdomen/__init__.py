@@ -1,7 +1,6 @@
 """Built-in abdominal patients with liver tumours: computed, labelled, seeded."""
 
 from taskct.phantoms.abdomen.intensities import LABEL_NAMES, Organ
-from taskct.phantoms.abdomen.patient import Patient, make_patient, patient_id
 from taskct.phantoms.abdomen.settings import CohortSettings
 
-__all__ = ["LABEL_NAMES", "CohortSettings", "Organ", "Patient", "make_patient", "patient_id"]
+__all__ = ["LABEL_NAMES", "CohortSettings", "Organ"]

@@ -42,11 +42,11 @@ _SEARCH_MM = 8.0  # grid on which places for lesions are sought
 _SEARCH_Z_MM = np.arange(-124.0, 117.0, _SEARCH_MM)
 
 
-class Anatomy:
+class AbdomenAnatomy:
     """The patient `number` of a cohort with `seed`, ready to be painted at any height and on any grid.
 
     `lesions` are the tumours (labelled), `distractors` everything that only resembles one (not labelled).
-    `liver_extent_mm` is the range of z in which the liver fills more than a seventh of its largest section.
+    `extent_mm` is the range of z in which the liver fills more than a seventh of its largest section.
     """
 
     def __init__(self, seed: int, number: int, settings: CohortSettings) -> None:
@@ -179,7 +179,7 @@ class Anatomy:
         depth = np.maximum(depth, -self._overpainted(u, v, w))
         area = (depth < 0).sum((1, 2))
         shown = np.where(area > area.max() / 7)[0]
-        self.liver_extent_mm = (float(_SEARCH_Z_MM[shown[0]]), float(_SEARCH_Z_MM[shown[-1]]))
+        self.extent_mm = (float(_SEARCH_Z_MM[shown[0]]), float(_SEARCH_Z_MM[shown[-1]]))
         self.liver_volume_ml = float(area.sum() * _SEARCH_MM**3 / 1000)
         place = np.argwhere(depth < -4)
         where_mm = np.stack([_SEARCH_Z_MM[place[:, 0]], axes.y_mm[place[:, 1]], axes.x_mm[place[:, 2]]], 1)

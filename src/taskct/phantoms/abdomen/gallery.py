@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from taskct.core.files import atomic_path
+from taskct.phantoms.abdomen.anatomy import AbdomenAnatomy
 from taskct.phantoms.abdomen.intensities import Organ
-from taskct.phantoms.abdomen.patient import anatomy, labels_from_organs
 from taskct.phantoms.abdomen.settings import CohortSettings
+from taskct.phantoms.abdomen.site import labels_from_organs
 from taskct.phantoms.painting.fields import Axes
 
 WINDOWS = {"soft tissue 40/400": (-160.0, 240.0), "liver 60/160": (-20.0, 140.0)}
@@ -24,8 +25,8 @@ def draw_patients(path: Path, *, first: int = 0, count: int = 15, noise_hu: floa
     figure, panels = _sheet(count)
     axes = Axes.centred((240, 330), (1.25, 1.25))
     for i in range(count):
-        model = anatomy(_SEED, first + i, CohortSettings(noise_hu=noise_hu))
-        low, high = model.liver_extent_mm
+        model = AbdomenAnatomy(_SEED, first + i, CohortSettings(noise_hu=noise_hu))
+        low, high = model.extent_mm
         canvas = model.paint(low + (high - low) * (0.12 + 0.8 * (i * 0.382 % 1)), axes)
         _show(panels, i, canvas.hu, f"abdomen-{first + i:04d}, {model.habitus.width_mm:.0f} mm wide")
         labels = labels_from_organs(canvas.organ)
@@ -44,8 +45,8 @@ def draw_beside(
     figure, panels = _sheet(15)
     axes = Axes.centred((232, 320), (1.25, 1.25))
     for i in range(15 - len(images)):
-        model = anatomy(_SEED, first + i, CohortSettings(noise_hu=noise_hu))
-        low, high = model.liver_extent_mm
+        model = AbdomenAnatomy(_SEED, first + i, CohortSettings(noise_hu=noise_hu))
+        low, high = model.extent_mm
         canvas = model.paint(low + (high - low) * (0.15, 0.35, 0.5, 0.65, 0.8)[i % 5], axes)
         images.append((canvas.hu, f"built in: {first + i}"))
     for i, (hu, title) in enumerate(images):
@@ -59,7 +60,7 @@ def draw_histograms(path: Path, *, patients: int = 40, overwrite: bool = False) 
 
     figure = Figure(figsize=(11, 3.4), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
-    models = [anatomy(_SEED, n, CohortSettings()) for n in range(patients)]
+    models = [AbdomenAnatomy(_SEED, n, CohortSettings()) for n in range(patients)]
     shown = (Organ.LIVER, Organ.SPLEEN, Organ.KIDNEY, Organ.AORTA, Organ.LIVER_VESSEL, Organ.PANCREAS, Organ.MUSCLE)
     left.boxplot([[m.tones[organ] for m in models] for organ in shown], orientation="horizontal")
     left.set_yticks(range(1, len(shown) + 1), [organ.name.lower().replace("_", " ") for organ in shown])

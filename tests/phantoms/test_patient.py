@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from taskct.core.errors import ConfigError, GeometryError, InputError
-from taskct.phantoms.abdomen import CohortSettings, Organ, Patient, make_patient
-from taskct.phantoms.abdomen.patient import anatomy
+from taskct.phantoms.abdomen import CohortSettings, Organ
+from taskct.phantoms.abdomen.site import ABDOMEN
 from taskct.phantoms.painting.fields import Axes
+from taskct.phantoms.patient import Patient, anatomy, make_patient
 
 CLEAN = CohortSettings(noise_hu=0.0)
 SHAPE, SPACING_MM = (40, 72, 96), (4.5, 5.5, 5.5)
@@ -35,7 +36,7 @@ def test_the_same_seed_and_number_give_the_same_bytes() -> None:
 
 
 def test_the_order_in_which_slices_are_painted_changes_nothing() -> None:
-    model = anatomy(0, 4, CohortSettings())
+    model = anatomy(ABDOMEN, 0, 4, CohortSettings())
     axes = Axes.centred((48, 64), (7.0, 7.0))
     forwards = [model.paint(z, axes).hu for z in (-40.0, 0.0, 30.0)]
     backwards = [model.paint(z, axes).hu for z in (30.0, 0.0, -40.0)]
@@ -50,7 +51,7 @@ def test_different_patients_and_different_seeds_differ() -> None:
 
 def test_a_slice_is_that_height_of_the_volume_to_the_last_bit() -> None:
     volume = make_patient(0, 9, shape=(5, 64, 96), spacing_mm=(7.0, 5.5, 5.5))
-    model = anatomy(0, 9, CohortSettings())
+    model = anatomy(ABDOMEN, 0, 9, CohortSettings())
     axes = Axes.centred((64, 96), (5.5, 5.5))
     assert volume.case.affine_mm is not None
     for k in (0, 3):
@@ -59,7 +60,7 @@ def test_a_slice_is_that_height_of_the_volume_to_the_last_bit() -> None:
 
 
 def test_a_patient_is_continuous_in_z() -> None:
-    model = anatomy(0, 3, CLEAN)
+    model = anatomy(ABDOMEN, 0, 3, CLEAN)
     axes = Axes.centred((64, 96), (5.5, 5.5))
     here, near, far = (model.paint(z, axes).hu for z in (0.0, 0.05, 12.0))
     assert np.abs(here - near).mean() < 0.06 * np.abs(here - far).mean()  # 0.4 % of the way changes a few percent at most
@@ -81,10 +82,10 @@ def test_the_body_is_as_wide_as_its_record_and_within_the_settings() -> None:
     narrow = CohortSettings(width_mm=(260.0, 480.0), noise_hu=0)
     for number in range(4):
         patient = make_patient(3, number, shape=(128, 128), slices=3, settings=narrow)
-        assert 260 <= patient.width_mm <= 480
+        assert 260 <= patient.facts["width_mm"] <= 480
         shown = (patient.case.hu > -500).any(0).any(0).nonzero()
         seen_mm = float(shown.max() - shown.min() + 1) * patient.case.spacing_mm[2]
-        assert seen_mm == pytest.approx(patient.width_mm, abs=22)  # deformation of 3.5 mm sd on either side, pixels of 4 mm
+        assert seen_mm == pytest.approx(patient.facts["width_mm"], abs=22)  # deformation of 3.5 mm SD a side, 4 mm pixels
         assert float(patient.case.hu[:, 0].max()) < -900  # the default field of view holds the whole body
         assert float(patient.case.hu[:, -1].max()) < -900
 
@@ -92,14 +93,14 @@ def test_the_body_is_as_wide_as_its_record_and_within_the_settings() -> None:
 def test_the_liver_has_the_recorded_brightness_and_a_human_size(volume: Patient) -> None:
     assert volume.organs is not None
     liver = volume.case.hu[volume.organs == int(Organ.LIVER)]
-    assert float(liver.median()) == pytest.approx(volume.liver_hu, abs=0.01)  # no texture, no noise: flat
+    assert float(liver.median()) == pytest.approx(volume.facts["liver_hu"], abs=0.01)  # no texture, no noise: flat
     litres = float((volume.case.labels > 0).sum()) * np.prod(SPACING_MM) / 1e6  # type: ignore[union-attr, operator]
     assert 0.7 < litres < 3.0
 
 
 def test_tissue_values_keep_their_clinical_order() -> None:
     for number in range(8):
-        hu = anatomy(2, number, CLEAN).tones
+        hu = anatomy(ABDOMEN, 2, number, CLEAN).tones
         assert hu[Organ.AIR] < hu[Organ.LUNG] < hu[Organ.FAT] < hu[Organ.CYST] < hu[Organ.MUSCLE] < hu[Organ.KIDNEY]
         assert hu[Organ.MUSCLE] < hu[Organ.AORTA] < hu[Organ.CORTEX]
         assert 60 <= hu[Organ.LIVER] <= 150
@@ -127,7 +128,7 @@ def test_a_case_carries_its_identity_and_frame(volume: Patient) -> None:
     assert case.case_id == "abdomen-0001" == case.patient_id
     assert dict(case.label_names) == {0: "background", 1: "liver", 2: "tumour"}
     assert case.provenance["patient"] == 1
-    middle = sum(volume.liver_extent_mm) / 2
+    middle = sum(volume.extent_mm) / 2
     assert case.affine_mm is not None
     assert case.affine_mm[0, 3] == pytest.approx(middle - (SHAPE[0] - 1) / 2 * SPACING_MM[0])
     assert volume.organ_names[int(Organ.LIVER_VESSEL)] == "liver vessel"
@@ -150,8 +151,8 @@ def test_impossible_requests_are_refused_with_advice() -> None:
 
 def test_a_patient_is_the_same_to_the_byte_however_many_threads_linear_algebra_takes() -> None:
     draw = (
-        "import hashlib, torch; from taskct.phantoms.abdomen import Cohort; torch.set_num_threads(1); "
-        "hu = Cohort({'train': 1}, shape=(96, 96), slices_per_patient=1).slices('train')[0][0]; "
+        "import hashlib, torch; from taskct import Cohort; torch.set_num_threads(1); "
+        "hu = Cohort('abdomen', {'train': 1}, shape=(96, 96), slices_per_patient=1).slices('train')[0][0]; "
         "print(hashlib.sha256(hu.numpy().tobytes()).hexdigest())"
     )
     found = {
