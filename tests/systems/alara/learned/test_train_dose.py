@@ -1,6 +1,7 @@
 """Learning a dose: constraints, domain, exact resume, strategies; LoDoPaB-CT's layout from a config."""
 
 import math
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -223,7 +224,7 @@ def test_every_quality_has_a_gradient_to_the_image(text: str) -> None:
 
 
 def test_several_processes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("taskct.systems.alara.learned.train_dose.world", lambda: 2)
+    monkeypatch.setattr(sys.modules[train_dose.__module__], "world", lambda: 2)
     with pytest.raises(ConfigError, match="trained in one process, got 2; start it without torchrun"):
         run(tmp_path / "run")
     assert not (tmp_path / "run").exists()
