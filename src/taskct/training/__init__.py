@@ -1,27 +1,40 @@
 """Whatever has an optimiser: reconstructions, readers, and the objectives in which both meet."""
 
 from taskct.training.augment import Augmentation
+from taskct.training.balanced import Balanced, Uncertain
 from taskct.training.baselines import train_in_sequence, train_jointly
 from taskct.training.batch import Batch
 from taskct.training.doses import DoseRange
 from taskct.training.images import CleanScans, ImageSet
-from taskct.training.loop import Trained
-from taskct.training.objective import Balanced, Constrained, Objective, additive, convex
+from taskct.training.loop import Trained, fit
+from taskct.training.objective import Constrained, Objective, additive, convex
+from taskct.training.players import Player
 from taskct.training.processes import processes_of_torchrun
 from taskct.training.readers import train_reader
 from taskct.training.reconstructors import train
 from taskct.training.schedules import WarmUp
-from taskct.training.settings import TrainSettings
+from taskct.training.settings import DescentSettings, TrainSettings
 from taskct.training.shaken import ShakenPenalty
 from taskct.training.tasks import train_task
-from taskct.training.terms import FeaturePenalty, ImageError, JointPenalty, LabelPenalty, MeanOf, TeacherPenalty, TurnsOf
+from taskct.training.terms import (
+    AnswerPenalty,
+    FeaturePenalty,
+    ImageError,
+    JointPenalty,
+    LabelPenalty,
+    MeanOf,
+    TeacherPenalty,
+    TurnsOf,
+)
 
 __all__ = [
+    "AnswerPenalty",
     "Augmentation",
     "Balanced",
     "Batch",
     "CleanScans",
     "Constrained",
+    "DescentSettings",
     "DoseRange",
     "FeaturePenalty",
     "ImageError",
@@ -30,14 +43,17 @@ __all__ = [
     "LabelPenalty",
     "MeanOf",
     "Objective",
+    "Player",
     "ShakenPenalty",
     "TeacherPenalty",
     "TrainSettings",
     "Trained",
     "TurnsOf",
+    "Uncertain",
     "WarmUp",
     "additive",
     "convex",
+    "fit",
     "processes_of_torchrun",
     "train",
     "train_in_sequence",

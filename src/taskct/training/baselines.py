@@ -18,8 +18,8 @@ from taskct.task import DiceCE, FrozenTask
 from taskct.task.readers import ReaderSpec, as_task, make_reader, reader_weights, reader_window
 from taskct.training.doses import DoseRange
 from taskct.training.images import ImageSet
-from taskct.training.loop import WEIGHTS
 from taskct.training.objective import convex
+from taskct.training.players import WEIGHTS
 from taskct.training.processes import rank
 from taskct.training.readers import train_reader
 from taskct.training.reconstructors import train

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 from torch import Tensor
+
+from taskct.core.errors import InputError
+
+LABELS = "labels"
+"""The name under which `Batch.labelled` says which images of a batch have a label map."""
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """One batch: full-dose `mu` (B, 1, ...) in 1/mm, its `labels` (B, ...), the noisy scan `p`, the reconstruction `mu_hat`.
+    """One batch of B images: what is true of them, what was measured, and what networks have said.
 
-    `ids` name the images, `step` is the training step. What a term does not need may be None.
+    mu        full-dose images (B, 1, ...) in 1/mm
+    ids       their names, B of them
+    labels    label maps (B, ...), the target of every task that has none of its own in `targets`
+    p         noisy scans (B, C, V, ...)
+    mu_hat    reconstructions (B, 1, ...) in 1/mm
+    step      the training step
+    answers   what networks said, by task: anything with an entry for each image (tensors, lists, nested tables of these)
+    targets   what they should have said, by task, with an entry for each image
+    labelled  by task, or "labels" for the label maps: bool (B,), which images are labelled. A task that is not named is
+              labelled in every image
+
+    What a term does not need may be absent. In a batch without any labelled image for a term the term returns None.
     """
 
     mu: Tensor
@@ -21,10 +38,12 @@ class Batch:
     p: Tensor | None = None
     mu_hat: Tensor | None = None
     step: int = 0
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    targets: Mapping[str, Any] = field(default_factory=dict)
+    labelled: Mapping[str, Tensor] = field(default_factory=dict)
 
-    def with_image(self, mu_hat: Tensor) -> Batch:
-        """The same batch with its reconstruction."""
-        return replace(self, mu_hat=mu_hat)
+    def __len__(self) -> int:
+        return len(self.ids)
 
     @property
     def image(self) -> Tensor:
@@ -32,6 +51,61 @@ class Batch:
         assert self.mu_hat is not None
         return self.mu_hat
 
+    def with_image(self, mu_hat: Tensor) -> Self:
+        """The same batch with its reconstruction."""
+        return replace(self, mu_hat=mu_hat)
 
-Term = Callable[[Batch], Tensor]
-"""A part of an objective: a batch with its reconstruction -> a scalar, smaller for better."""
+    def with_answers(self, answers: Mapping[str, Any]) -> Self:
+        """The same batch with more answers, by task."""
+        return replace(self, answers={**self.answers, **answers})
+
+    def target(self, task: str) -> Any:
+        """What the task should have said: its own target, or the label maps as int64; InputError when there are neither."""
+        if task in self.targets:
+            return self.targets[task]
+        if self.labels is None:
+            raise InputError("this term needs labels, these images have none; use FeaturePenalty or TeacherPenalty")
+        return self.labels.long()
+
+    def mask(self, task: str) -> Tensor | None:
+        """Which images are labelled for a task, bool (B,); None for all of them."""
+        return self.labelled.get(task if task in self.targets or task in self.labelled else LABELS)
+
+    def count(self, task: str) -> int:
+        """How many images are labelled for a task."""
+        mask = self.mask(task)
+        return len(self) if mask is None else int(mask.sum())
+
+    def rows(self, task: str, value: Any) -> Any:
+        """The entries of `value` (one for each image) that belong to images labelled for a task."""
+        mask = self.mask(task)
+        return value if mask is None or bool(mask.all()) else _taken(value, mask.nonzero().flatten().tolist())
+
+    def detached(self) -> Self:
+        """The same batch, its image and answers without their gradients: what the next player is given."""
+        image = None if self.mu_hat is None else self.mu_hat.detach()
+        return replace(self, mu_hat=image, answers=_detached(self.answers))
+
+
+Term = Callable[[Batch], Tensor | None]
+"""A part of an objective: a batch -> a scalar, smaller for better; None where nothing of the batch is labelled for it."""
+
+
+def _taken(value: Any, rows: list[int]) -> Any:
+    if isinstance(value, Tensor):
+        return value[rows]
+    if isinstance(value, Mapping):
+        return {name: _taken(part, rows) for name, part in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):  # a named tuple of tensors
+        return type(value)(*(_taken(part, rows) for part in value))
+    return [value[i] for i in rows]
+
+
+def _detached(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.detach()
+    if isinstance(value, Mapping):
+        return {name: _detached(part) for name, part in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*map(_detached, value))
+    return type(value)(map(_detached, value)) if isinstance(value, list | tuple) else value

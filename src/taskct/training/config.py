@@ -40,11 +40,12 @@ from taskct.task import DiceCE, FrozenTask
 from taskct.task.penalties import check_class_weights
 from taskct.task.readers import ReaderSpec, load_reader
 from taskct.training.augment import Augmentation
+from taskct.training.balanced import Balanced
 from taskct.training.baselines import joint_penalty, joint_reader_folder, save_reader
 from taskct.training.batch import Term
 from taskct.training.doses import DoseRange
 from taskct.training.loop import Trained
-from taskct.training.objective import Balanced, Constrained, Objective, additive, convex
+from taskct.training.objective import Constrained, Objective, additive, convex
 from taskct.training.processes import rank
 from taskct.training.readers import train_reader
 from taskct.training.reconstructors import train

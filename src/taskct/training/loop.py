@@ -7,30 +7,27 @@ two processes draw what one would.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from taskct.core.errors import ConfigError, DataError
+from taskct.core.errors import DataError
 from taskct.core.precision import autocast
 from taskct.core.progress import track
 from taskct.core.runs import Run
 from taskct.core.seeds import derive_seed
-from taskct.nets.weights import load_weights
 from taskct.training.batch import Batch
 from taskct.training.metrics_log import MetricsLog
-from taskct.training.objective import Objective
+from taskct.training.players import Player, check_players, clip_gradients, set_learning_rate
 from taskct.training.processes import any_rank, rank, world
-from taskct.training.schedules import learning_rate_share
 from taskct.training.settings import TrainSettings
-from taskct.training.state import State
+from taskct.training.state import PlayerState, State
 from taskct.training.stopping import StopRequest
-
-WEIGHTS = "weights.safetensors"
+from taskct.training.validation import Measure, validate
 
 
 class Source(Protocol):
@@ -43,21 +40,9 @@ class Source(Protocol):
         """The validation images, the same at every call; none without validation."""
 
 
-class Learner(nn.Module):
-    """A model and its objective as one module, so that several processes share the gradients of both."""
-
-    def __init__(self, model: nn.Module, objective: Objective, answer: Callable[[nn.Module, Batch], Batch]) -> None:
-        super().__init__()
-        self.model, self.objective, self.answer = model, objective, answer
-
-    def forward(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss and parts of a batch."""
-        return self.objective(self.answer(self.model, batch))
-
-
 @dataclass(frozen=True)
 class Trained:
-    """What a training left: the model with its final weights, in evaluation mode, and how it went."""
+    """What a training left: the main player's model with its final weights, in evaluation mode, and how it went."""
 
     model: nn.Module
     run: Run
@@ -69,30 +54,28 @@ class Trained:
 
 
 def fit(
-    learner: Learner,
+    players: Player | Sequence[Player],
     source: Source,
     run: Run,
     settings: TrainSettings,
     *,
-    measure: Callable[[Batch], dict[str, float]] | None = None,
-    show: bool | None = None,
+    measure: Measure | None = None,
+    progress: bool | None = None,
     tensorboard: bool = False,
 ) -> Trained:
-    """Train `learner` on what `source` gives, for `settings.steps` steps or to the plateau; goes on where `run` stopped.
+    """Train one or more players on what `source` gives, for `settings.steps` steps or to the plateau; resumes a stopped `run`.
 
-    `measure(batch with mu_hat)` adds scores to validation. The run receives metrics.jsonl and .csv, weights.safetensors, and
-    state.safetensors while it lasts. Raises DataError after several steps without a finite loss, naming the images;
+    The first player is the main one: validation judges it, and its weights are the run's. `measure(answered batch)` adds
+    scores to validation. The run receives metrics.jsonl and .csv, weights.safetensors (NAME.safetensors of other players),
+    and state.safetensors while it lasts. Raises DataError after several steps without a finite loss, naming the images;
     KeyboardInterrupt or SystemExit when it is stopped, with its state saved.
     """
-    model, objective = learner.model, learner.objective
-    device = next(model.parameters()).device
-    optimiser = _optimiser(learner, settings)
-    state = State(learner.model, objective, optimiser, settings)
+    players = [players] if isinstance(players, Player) else list(players)
+    check_players(players)
+    state = State(players, settings)
     state.restore(run)
-    done, plateau = state.done, state.plateau
-    shared: nn.Module = learner
-    if world() > 1:  # a reader that learns along may rest while its weight is 0
-        shared = nn.parallel.DistributedDataParallel(learner, find_unused_parameters=bool(objective.trained_terms()))
+    done, plateau, main = state.done, state.plateau, state.players[0]
+    shared = [_shared(player) for player in players]
     lead = rank() == 0
     log = MetricsLog(run, lead=lead, tensorboard=tensorboard, from_step=done.step)
 
@@ -100,55 +83,25 @@ def fit(
         request = stack.enter_context(StopRequest())
         stack.enter_context(torch.random.fork_rng(enabled=True))
         steps = range(done.step, settings.steps) if not done.finished else range(0)
-        for step in track(steps, "training", total=len(steps), show=show if lead else False):
-            learner.train()
+        for step in track(steps, "training", total=len(steps), show=progress if lead else False):
             torch.manual_seed(derive_seed(settings.seed, "layers", step, rank()))  # dropout and the like
-            share = learning_rate_share(
-                step,
-                steps=settings.steps,
-                warmup_steps=settings.warmup_steps,
-                final_share=settings.final_lr_share,
-                schedule=settings.schedule,
-            )
-            for group in optimiser.param_groups:
-                group["lr"] = group["full_lr"] * share
             batch = source.batch(step)
-            buffers = [b.clone() for b in learner.buffers()]
-            with autocast(device, settings.precision):
-                loss, parts = shared(batch)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            size = _gradient_norm(learner, settings.clip_norm)
-            if any_rank(not (math.isfinite(loss.item()) and math.isfinite(size))):
-                optimiser.zero_grad(set_to_none=True)
-                for now, before in zip(learner.buffers(), buffers, strict=True):
-                    now.copy_(before)  # statistics of normalisation have seen the bad batch
-                done.skipped, done.bad_in_a_row = done.skipped + 1, done.bad_in_a_row + 1
-                log.skip(step, batch.ids)
-                if done.bad_in_a_row >= settings.most_bad_steps:
-                    raise DataError(_say_bad(learner, batch, parts, settings))
-            else:
-                optimiser.step()
-                objective.commit(parts)
-                if state.average:
-                    state.average.update(model, done.taken)
-                done.taken, done.bad_in_a_row = done.taken + 1, 0
-                log.add(loss, parts, size)
+            turns = [k for k, player in enumerate(players) if player.learns_in(step)]
+            for k, (own, module) in enumerate(zip(state.players, shared, strict=True)):
+                if k in turns:
+                    batch = take_step(own, module, batch, settings, log)
+                elif turns and k < turns[-1]:  # somebody after it learns from what it answers
+                    batch = _answer_only(own.player, batch, settings)
             done.step = step + 1
             last = done.step == settings.steps
             if done.step % settings.log_every == 0 or last:
-                log.write(
-                    done.step,
-                    images=len(batch.mu),
-                    learning_rate=settings.lr * share,
-                    skipped=done.skipped,
-                    **objective.logged(step),
-                )
+                log.write(done.step, images=len(batch), **_facts(state, step))
             if done.step % settings.validate_every == 0 or last:
-                scores = _validate(learner, source, state, measure=measure)
-                if scores:
+                scores = validate(state, source.validation(), measure=measure)
+                if "total" in scores:
                     if plateau.improves(scores["total"], done.step) and settings.keep == "best":
-                        state.remember_best()
+                        for one in state.players:
+                            one.remember_best()
                     log.validation(done.step, scores)
                     if plateau.reached:
                         done.finished = f"plateau: no gain in {settings.patience} validations since step {plateau.best_step}"
@@ -161,65 +114,87 @@ def fit(
             if done.finished or stop:
                 break
     request.obey()
-    state.load_kept(str(run.folder))
-    model.eval()
-    if lead:
-        run.save_tensors(WEIGHTS, model.state_dict(), overwrite=True)
-        for name, term in objective.trained_terms().items():
-            run.save_tensors(f"joint_{name}.safetensors", term.state_dict(), overwrite=True)
+    for own in state.players:
+        own.load_kept(str(run.folder))
+        own.player.model.eval()
+        if lead:
+            _write_weights(own.player, run)
     log.close()
-    return Trained(model, run, done.step, done.finished, plateau.best_step, plateau.best, done.skipped)
+    skipped = sum(own.steps.skipped for own in state.players)
+    return Trained(main.player.model, run, done.step, done.finished, plateau.best_step, plateau.best, skipped)
 
 
-def _optimiser(learner: Learner, settings: TrainSettings) -> torch.optim.Optimizer:
-    readers = [p for m in learner.objective.trained_terms().values() for p in m.parameters() if p.requires_grad]
-    weights = [p for p in learner.model.parameters() if p.requires_grad]
-    if not weights and not readers:
-        raise ConfigError("nothing to train: no weight of the model asks for a gradient")
-    groups: list[dict[str, Any]] = [{"params": weights, "full_lr": settings.lr}] if weights else []
-    if readers:
-        groups.append({"params": readers, "full_lr": settings.reader_lr or settings.lr})
-    return torch.optim.AdamW(groups, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay)
+def take_step(own: PlayerState, module: nn.Module, batch: Batch, settings: TrainSettings, log: MetricsLog) -> Batch:
+    """One player descends on a batch; a step without a finite loss is skipped and leaves no trace.
+
+    `module` is the player, or the player shared by several processes. Returns the batch as the player answered it, without
+    gradients. A batch of which nothing is labelled for the player moves nothing and is not counted.
+    """
+    player, optimiser, counted = own.player, own.optimiser, own.steps
+    player.train()
+    set_learning_rate(optimiser, own.descent, step=batch.step, steps=settings.steps)
+    buffers = [b.clone() for b in player.buffers()]
+    with autocast(player.device, settings.precision):
+        loss, parts, answered = module(batch)
+    if not any_rank(bool(parts)):
+        return answered.detached()
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    size = clip_gradients(player, own.descent.clip_norm)
+    if any_rank(not (math.isfinite(loss.item()) and math.isfinite(size))):
+        optimiser.zero_grad(set_to_none=True)
+        for now, before in zip(player.buffers(), buffers, strict=True):
+            now.copy_(before)  # statistics of normalisation have seen the bad batch
+        counted.skipped, counted.bad_in_a_row = counted.skipped + 1, counted.bad_in_a_row + 1
+        log.skip(batch.step, batch.ids)
+        if counted.bad_in_a_row >= settings.most_bad_steps:
+            raise DataError(_say_bad(player, batch, parts, settings))
+        return answered.detached()
+    optimiser.step()
+    player.objective.commit(parts)
+    if own.average:
+        own.average.update(player.model, counted.taken)
+    counted.taken, counted.bad_in_a_row = counted.taken + 1, 0
+    log.add({player.labelled_as(n): v for n, v in {"total": loss, **parts, "gradient_norm": torch.tensor(size)}.items()})
+    return answered.detached()
 
 
-def _gradient_norm(learner: Learner, clip_norm: float) -> float:
-    """Norm of the model's gradient, which is then clipped; a reader that learns along is clipped apart from it."""
-    sizes = []
-    for part in (learner.model, learner.objective):
-        weights = [p for p in part.parameters() if p.grad is not None]
-        if weights:
-            size = nn.utils.clip_grad_norm_(weights, clip_norm or math.inf)
-            sizes.append(float(size))
-    return max(sizes, key=lambda s: math.inf if math.isnan(s) else s, default=0.0)
+def _answer_only(player: Player, batch: Batch, settings: TrainSettings) -> Batch:
+    player.train()
+    with torch.no_grad(), autocast(player.device, settings.precision):
+        return player.answer(player.model, batch).detached()
 
 
-def _validate(
-    learner: Learner, source: Source, state: State, *, measure: Callable[[Batch], dict[str, float]] | None
-) -> dict[str, float]:
-    """Mean scores over the validation images, of the weights that would be kept."""
-    settings, device = state.settings, next(learner.model.parameters()).device
-    raw = {n: t.detach().clone() for n, t in learner.model.state_dict().items()}
-    load_weights(learner.model, state.kept, what="running mean")
-    learner.eval()
-    sums: dict[str, float] = {}
-    count = 0
-    for batch in source.validation():
-        with torch.no_grad(), autocast(device, settings.precision):
-            answered = learner.answer(learner.model, batch)
-            scores = learner.objective.measure(answered, final_step=settings.steps)
-        scores |= measure(answered) if measure else {}
-        for name, value in scores.items():
-            sums[name] = sums.get(name, 0.0) + value * len(batch.mu)
-        count += len(batch.mu)
-    load_weights(learner.model, raw, what="training")
-    return {name: value / count for name, value in sums.items()}
+def _shared(player: Player) -> nn.Module:
+    """The player, its gradients shared by all processes of the training."""
+    if world() == 1:
+        return player
+    resting = bool(player.objective.trained_terms())  # a reader that learns along may rest while its weight is 0
+    return nn.parallel.DistributedDataParallel(player, find_unused_parameters=resting)
 
 
-def _say_bad(learner: Learner, batch: Batch, parts: Mapping[str, Tensor], settings: TrainSettings) -> str:
+def _facts(state: State, step: int) -> dict[str, float]:
+    """Learning rates, steps without a finite loss, and weights that change, for the metrics."""
+    found: dict[str, float] = {}
+    for own in state.players:
+        rate = set_learning_rate(own.optimiser, own.descent, step=step, steps=state.settings.steps)
+        facts = {"learning_rate": rate, "skipped": own.steps.skipped, **own.player.objective.logged(step)}
+        found |= {own.player.labelled_as(name): value for name, value in facts.items()}
+    return found
+
+
+def _write_weights(player: Player, run: Run) -> None:
+    run.save_tensors(player.weights_file, player.model.state_dict(), overwrite=True)
+    for name, term in player.objective.trained_terms().items():
+        own = f"{player.name}_{name}" if player.name else name
+        run.save_tensors(f"joint_{own}.safetensors", term.state_dict(), overwrite=True)
+
+
+def _say_bad(player: Player, batch: Batch, parts: Mapping[str, Tensor], settings: TrainSettings) -> str:
     """Which images made the loss infinite, or which part of it, as far as can be told."""
-    learner.eval()
+    player.eval()
     with torch.no_grad():
-        answered = learner.answer(learner.model, batch)
+        answered = player.answer(player.model, batch)
     image = answered.image if answered.mu_hat is not None else batch.mu
     broken = [name for name, one in zip(batch.ids, image, strict=True) if not bool(torch.isfinite(one).all())]
     terms = [name for name, value in parts.items() if not bool(torch.isfinite(value))]

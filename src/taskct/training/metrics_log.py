@@ -12,7 +12,7 @@ from torch import Tensor
 
 from taskct.core.errors import ConfigError
 from taskct.core.runs import Run
-from taskct.training.processes import mean_over_ranks, world
+from taskct.training.processes import mean_where_known, names_of_all, world
 
 
 class MetricsLog:
@@ -37,13 +37,11 @@ class MetricsLog:
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, int] = {}
         self.began = time.perf_counter()
-        self.steps = 0
 
-    def add(self, loss: Tensor, parts: Mapping[str, Tensor], size: float) -> None:
-        """One step that was taken."""
-        self.steps += 1
-        for name, value in {"total": loss.detach(), **parts, "gradient_norm": torch.tensor(size)}.items():
-            self.sums[name] = self.sums.get(name, torch.zeros(())) + value.float().cpu()
+    def add(self, values: Mapping[str, Tensor]) -> None:
+        """Values of a step that was taken; what a step does not tell is left out of the mean."""
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, torch.zeros(())) + value.detach().float().cpu()
             self.counts[name] = self.counts.get(name, 0) + 1
 
     def skip(self, step: int, images: Sequence[str]) -> None:
@@ -53,12 +51,11 @@ class MetricsLog:
 
     def write(self, step: int, *, images: int, **more: float) -> None:
         """A line of means over the steps since the last one; `images` is the size of this process's batches."""
-        if not self.sums:
+        names = names_of_all(self.sums)
+        if not names:
             return self._start()
-        names = list(self.sums)
-        means = mean_over_ranks(torch.stack([self.sums[n] / self.counts[n] for n in names])).tolist()
-        rate = self.steps * images * world() / (time.perf_counter() - self.began)
-        values = dict(zip(names, means, strict=True))
+        values = mean_where_known({n: total / self.counts[n] for n, total in self.sums.items()}, names)
+        rate = self.counts.get("total", 0) * images * world() / (time.perf_counter() - self.began)
         self._append("train", step, {**values, **more, "images_per_s": round(rate, 2)})
         return self._start()
 

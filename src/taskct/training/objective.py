@@ -11,13 +11,15 @@ from torch import Tensor, nn
 
 from taskct.core.errors import ConfigError
 from taskct.training.batch import Batch, Term
+from taskct.training.processes import mean_where_known
 from taskct.training.schedules import Complement, Weight, weight_at
 
 
 class Objective(nn.Module):
     """`objective(batch)` -> (sum of weight * term, {name: value}). `terms` is {name: (weight, term)}.
 
-    A weight is a number or a function of the step (`WarmUp`). A term whose weight is 0 in a step is not computed then.
+    A weight is a number or a function of the step (`WarmUp`). A term whose weight is 0 in a step is not computed then. A term
+    that returns None, because nothing of the batch is labelled for it, counts 0 and is left out of the values.
 
     >>> objective = Objective({"image": (0.5, lambda batch: batch.image.square().mean())})
     >>> total, parts = objective(Batch(mu=torch.ones(1, 1, 2, 2), ids=("a",), mu_hat=torch.full((1, 1, 2, 2), 2.0)))
@@ -50,19 +52,26 @@ class Objective(nn.Module):
         return any(getattr(t, "needs_labels", False) for t in self.terms.values())
 
     def forward(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Sum and detached parts of a batch."""
+        """Sum and detached parts of a batch; 0 and no parts where nothing of it is labelled."""
         values = self._values(batch, batch.step)
-        total = self._total(values, batch)
+        total = self._total(values, batch) if values else batch.mu.new_zeros(())
         return total, {name: value.detach() for name, value in values.items()}
 
     def measure(self, batch: Batch, *, final_step: int) -> dict[str, float]:
-        """Parts and "total" as numbers, with the weights of `final_step`, so that values of different steps compare."""
+        """Parts and "total" as numbers, with the weights of `final_step`, so that values of different steps compare.
+
+        Empty where nothing of the batch is labelled.
+        """
         with torch.no_grad():
             values = {name: float(value) for name, value in self._values(batch, final_step).items()}
-        return {**values, "total": self.merit(values, final_step)}
+        return {**values, "total": self.merit(values, final_step)} if values else {}
+
+    def sizes(self, batch: Batch) -> dict[str, int]:
+        """How many images of a batch each term speaks of: by these the means of validation are weighted."""
+        return {name: count(batch) for name, term in self.terms.items() if (count := getattr(term, "count", None)) is not None}
 
     def merit(self, values: Mapping[str, float], step: int) -> float:
-        """One number for a set of parts: what validation compares."""
+        """One number for a set of parts: what validation compares. Parts that are not known count 0."""
         return sum(weight_at(self.weights[name], step) * value for name, value in values.items())
 
     def commit(self, parts: Mapping[str, Tensor]) -> None:
@@ -89,6 +98,8 @@ class Objective(nn.Module):
             if callable(self.weights[name]) and weight_at(self.weights[name], step) == 0:
                 continue
             value = term(batch)
+            if value is None:
+                continue
             if value.ndim:
                 raise ConfigError(
                     f"objective: term {name!r} gave shape {tuple(value.shape)}, expected a scalar; take its mean"
@@ -99,67 +110,6 @@ class Objective(nn.Module):
     def _total(self, values: Mapping[str, Tensor], batch: Batch) -> Tensor:
         parts = [weight_at(self.weights[name], batch.step) * value for name, value in values.items()]
         return torch.stack(parts).sum()
-
-
-class Balanced(Objective):
-    """Gradient-norm balancing: {name: term}, the first one is the reference, the others share `share` of the pull.
-
-    The weights w_i of the others hold |w_i grad term_i| = share / (1 - share) / count * |grad reference|, gradients with
-    respect to the reconstruction. They are measured every `every` steps and smoothed by `momentum`.
-    """
-
-    def __init__(self, terms: Mapping[str, Term], *, share: float = 0.5, every: int = 10, momentum: float = 0.8) -> None:
-        super().__init__({name: (1.0, term) for name, term in terms.items()})
-        if len(terms) < 2 or not 0 < share < 1 or every < 1 or not 0 <= momentum < 1:
-            raise ConfigError(
-                f"Balanced expects two terms or more, 0 < share < 1, every >= 1 and 0 <= momentum < 1, got {list(terms)}, "
-                f"{share}, {every}, {momentum}"
-            )
-        self.share, self.every, self.momentum = share, every, momentum
-        self.reference, *self.others = terms
-        self._found: dict[str, float] = {}
-        self._pending: dict[str, float] = {}
-
-    def commit(self, parts: Mapping[str, Tensor]) -> None:
-        """Smooth the weights that the step has measured into those that hold."""
-        for name, value in self._pending.items():
-            old = self._found.get(name, value)
-            self._found[name] = self.momentum * old + (1 - self.momentum) * value
-        self._pending = {}
-
-    def logged(self, step: int) -> dict[str, float]:
-        """The weights found."""
-        return {f"weight/{name}": value for name, value in self._found.items()}
-
-    def memory(self) -> dict[str, Any]:
-        """The weights found."""
-        return dict(self._found)
-
-    def recall(self, memory: Mapping[str, Any]) -> None:
-        """Take them back."""
-        self._found = {name: float(value) for name, value in memory.items()}
-
-    def merit(self, values: Mapping[str, float], step: int) -> float:
-        """With the weights found so far."""
-        return values[self.reference] + sum(self._found.get(n, 1.0) * values[n] for n in self.others)
-
-    def _total(self, values: Mapping[str, Tensor], batch: Batch) -> Tensor:
-        if batch.step % self.every == 0 and batch.image.requires_grad:
-            self._pending = self._measure(values, batch.image)
-        weights = {**self._pending, **self._found}
-        return values[self.reference] + torch.stack([weights.get(n, 1.0) * values[n] for n in self.others]).sum()
-
-    def _measure(self, values: Mapping[str, Tensor], image: Tensor) -> dict[str, float]:
-        from taskct.training.processes import mean_over_ranks
-
-        norms = [
-            torch.autograd.grad(values[name], image, retain_graph=True)[0].float().norm()
-            for name in (self.reference, *self.others)
-        ]
-        sizes = mean_over_ranks(torch.stack(norms)).tolist()
-        wanted = self.share / (1 - self.share) / len(self.others) * sizes[0]
-        found = {n: wanted / size for n, size in zip(self.others, sizes[1:], strict=True) if size > 0}
-        return {n: w for n, w in found.items() if math.isfinite(w)}
 
 
 class Constrained(Objective):
@@ -195,11 +145,8 @@ class Constrained(Objective):
 
     def commit(self, parts: Mapping[str, Tensor]) -> None:
         """Move the multipliers by the smoothed excess over the bounds."""
-        from taskct.training.processes import mean_over_ranks
-
-        values = mean_over_ranks(torch.stack([parts[n] for n in self.bounds])).tolist()
-        for (name, bound), value in zip(self.bounds.items(), values, strict=True):
-            now = value - bound
+        for name, value in mean_where_known(parts, list(self.bounds)).items():
+            now = value - self.bounds[name]
             self._excess[name] = 0.95 * self._excess.get(name, now) + 0.05 * now
             moved = self._multiplier[name] + self.rate * self._excess[name]
             self._multiplier[name] = min(self.largest, max(0.0, moved))
@@ -219,11 +166,13 @@ class Constrained(Objective):
 
     def merit(self, values: Mapping[str, float], step: int) -> float:
         """The least term plus ten times what exceeds the bounds: comparable while the multipliers move."""
-        return values[self.least] + 10 * sum(max(0.0, values[n] - b) for n, b in self.bounds.items())
+        return values.get(self.least, 0.0) + 10 * sum(max(0.0, values[n] - b) for n, b in self.bounds.items() if n in values)
 
     def _total(self, values: Mapping[str, Tensor], batch: Batch) -> Tensor:
-        total = values[self.least]
+        total = values.get(self.least, batch.mu.new_zeros(()))
         for name, bound in self.bounds.items():
+            if name not in values:
+                continue
             multiplier = self._multiplier[name]
             pull = (multiplier + self.rho * (values[name] - bound)).clamp_min(0)
             total = total + (pull.square() - multiplier**2) / (2 * self.rho)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -34,6 +34,37 @@ def mean_over_ranks(value: Tensor) -> Tensor:
     total = value.detach().clone()
     dist.all_reduce(total)
     return total / world()
+
+
+def mean_where_known(values: Mapping[str, Tensor], names: Sequence[str]) -> dict[str, float]:
+    """Mean of scalars over the processes that know them, by name; a name that no process knows is left out."""
+    if world() == 1:
+        return {name: float(values[name]) for name in names if name in values}
+    zero = torch.zeros((), device=_device())
+    known = torch.tensor([float(name in values) for name in names], device=_device())
+    sums = torch.stack([values.get(name, zero).to(zero) for name in names])
+    dist.all_reduce(sums)
+    dist.all_reduce(known)
+    means = (sums / known.clamp_min(1)).tolist()
+    return {name: mean for name, mean, count in zip(names, means, known.tolist(), strict=True) if count}
+
+
+def fair_share(count: int) -> float:
+    """What a mean over `count` of this process's images weighs, so that the mean over processes is the mean over images."""
+    if world() == 1:
+        return float(count > 0)
+    total = torch.tensor(float(count), device=_device())
+    dist.all_reduce(total)
+    return count * world() / max(float(total), 1.0)
+
+
+def names_of_all(names: Iterable[str]) -> list[str]:
+    """The names that any process knows, in one order for all."""
+    if world() == 1:
+        return list(names)
+    gathered: list[list[str]] = [[] for _ in range(world())]
+    dist.all_gather_object(gathered, list(names))
+    return list(dict.fromkeys(name for part in gathered for name in part))
 
 
 def any_rank(flag: bool) -> bool:

@@ -24,14 +24,16 @@ from taskct.training.augment import Augmentation
 from taskct.training.batch import Batch
 from taskct.training.doses import DoseRange, as_dose_range
 from taskct.training.images import CACHE_GIB, CleanScans, ImageSet, refuse_leaks
-from taskct.training.loop import Learner, fit
+from taskct.training.loop import fit
 from taskct.training.objective import Objective
+from taskct.training.players import Player
 from taskct.training.processes import rank, world
 from taskct.training.reconstructors import Order, ScanSource, augmented, begin_with, open_training, to_channels_last
 from taskct.training.settings import TrainSettings
-from taskct.training.terms import checked_labels
+from taskct.training.terms import AnswerPenalty
 
 Reconstructor = Callable[[Tensor, Projector], Tensor]
+READER = "reader"  # the task that a reader answers
 
 
 def train_reader(
@@ -99,15 +101,15 @@ def train_reader(
 
     def answer(module: nn.Module, batch: Batch) -> Batch:
         whole = module if spec.patch is None else SlidingWindow(module, spec.patch)
-        return batch.with_image(whole(window(batch.mu)))  # the record's image slot holds the logits here
+        return batch.with_answers({READER: whole(window(batch.mu))})
 
     def dice(batch: Batch) -> dict[str, float]:
-        answers = nn.functional.one_hot(batch.image.argmax(1), len(names)).movedim(-1, 1).float()
-        scores, occurs = soft_dice(answers, checked_labels(batch))
+        answers = nn.functional.one_hot(batch.answers[READER].argmax(1), len(names)).movedim(-1, 1).float()
+        scores, occurs = soft_dice(answers, batch.target(READER))
         return {f"dice_{n}": float(scores[k]) for k, n in enumerate(names) if k and bool(occurs[k])}
 
-    objective = Objective({"dice_ce": (1.0, Reading(DiceCE(weights=spec.class_weights)))}).to(device)
-    fit(Learner(net, objective, answer), images, folder, chosen, measure=dice, show=show, tensorboard=tensorboard)
+    objective = Objective({"dice_ce": (1.0, AnswerPenalty(DiceCE(weights=spec.class_weights), task=READER))}).to(device)
+    fit(Player(net, objective, answer), images, folder, chosen, measure=dice, progress=show, tensorboard=tensorboard)
     return as_task(net, spec, folder.folder.name)
 
 
@@ -190,22 +192,6 @@ def cut_patch(mu: Tensor, labels: Tensor, patch: Sequence[int], stream: torch.Ge
         size = min(wanted, labels.shape[axis])
         mu, labels = mu.narrow(axis + 1, first, size), labels.narrow(axis, first, size)
     return mu, labels
-
-
-class Reading(nn.Module):
-    """The penalty of a reader's answer, which the batch carries in place of a reconstruction, in float32."""
-
-    needs_labels = True
-
-    def __init__(self, penalty: Callable[[Tensor, Any], Tensor]) -> None:
-        super().__init__()
-        self.penalty = penalty
-
-    def forward(self, batch: Batch) -> Tensor:
-        """Scalar."""
-        logits = batch.image.float()
-        with torch.autocast(logits.device.type, enabled=False):
-            return self.penalty(logits, checked_labels(batch))
 
 
 def retrained(

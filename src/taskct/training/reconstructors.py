@@ -24,8 +24,9 @@ from taskct.physics.projector import Projector
 from taskct.training.batch import Batch, Term
 from taskct.training.doses import DoseRange, as_dose_range, noisy_scans
 from taskct.training.images import CACHE_GIB, CleanScans, ImageSet, refuse_leaks
-from taskct.training.loop import WEIGHTS, Learner, Trained, fit
+from taskct.training.loop import Trained, fit
 from taskct.training.objective import Objective, as_objective
+from taskct.training.players import WEIGHTS, Player
 from taskct.training.processes import rank, wait_for_all, world
 from taskct.training.schedules import Weight
 from taskct.training.settings import TrainSettings
@@ -115,7 +116,9 @@ def train(  # noqa: PLR0917  (the six nouns of a training, in the order of the d
         neighbours=int(getattr(model, "neighbours", 0)),
     )
     answer = lambda module, batch: batch.with_image(module(batch.p, A))
-    return fit(Learner(model, objective, answer), source, folder, chosen, measure=_measure, show=show, tensorboard=tensorboard)
+    return fit(
+        Player(model, objective, answer), source, folder, chosen, measure=_measure, progress=show, tensorboard=tensorboard
+    )
 
 
 class ScanSource:

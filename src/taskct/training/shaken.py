@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import Tensor, nn
 
 from taskct.core.seeds import generator
 from taskct.task import FrozenTask
 from taskct.training.augment import Augmentation
-from taskct.training.batch import Batch
+from taskct.training.batch import LABELS, Batch
 from taskct.training.reconstructors import augmented
-from taskct.training.terms import LabelPenalty, checked_labels
+from taskct.training.terms import LabelPenalty
 
 GENTLE = Augmentation(shift_share=0.03, scale=0.05, rotate_deg=5.0, offset_hu=6.0, noise_hu=10.0, blur_pixels=0.7)
 
@@ -27,10 +29,13 @@ class ShakenPenalty(nn.Module):
         super().__init__()
         self.penalty, self.augment, self.seed = LabelPenalty(task), augment, seed
 
-    def forward(self, batch: Batch) -> Tensor:
+    def count(self, batch: Batch) -> int:
+        """How many images are labelled."""
+        return batch.count(LABELS)
+
+    def forward(self, batch: Batch) -> Tensor | None:
         """Scalar; the gradient reaches the image through the changes."""
         image = batch.image.float()
         streams = [generator(self.seed, "shaken", batch.step, name) for name in batch.ids]
-        mu_hat, labels = augmented(self.augment, image, checked_labels(batch), streams)
-        moved = Batch(mu=batch.mu, labels=labels, ids=batch.ids, mu_hat=mu_hat, step=batch.step)
-        return self.penalty(moved)
+        mu_hat, labels = augmented(self.augment, image, batch.target(LABELS), streams)
+        return self.penalty(replace(batch, labels=labels, mu_hat=mu_hat, targets={}))

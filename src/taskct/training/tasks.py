@@ -17,11 +17,13 @@ from taskct.task.sliding import SlidingWindow
 from taskct.training.augment import Augmentation
 from taskct.training.batch import Batch
 from taskct.training.images import ImageSet, refuse_leaks
-from taskct.training.loop import Learner, fit
+from taskct.training.loop import fit
 from taskct.training.objective import Objective
-from taskct.training.readers import ReaderSource, Reading
+from taskct.training.players import Player
+from taskct.training.readers import ReaderSource
 from taskct.training.reconstructors import open_training, to_channels_last
 from taskct.training.settings import TrainSettings
+from taskct.training.terms import AnswerPenalty
 
 
 def train_task(
@@ -70,10 +72,10 @@ def train_task(
 
     def answer(module: nn.Module, batch: Batch) -> Batch:
         whole = module if sizes is None else SlidingWindow(module, sizes)
-        return batch.with_image(whole(prepare(batch.mu)))
+        return batch.with_answers({"task": whole(prepare(batch.mu))})
 
     images = ReaderSource(data, validation, chosen, weights.device, augment=augment or Augmentation(), patch=sizes)
-    objective = Objective({"task": (1.0, Reading(penalty))}).to(weights.device)
-    fit(Learner(net, objective, answer), images, folder, chosen, show=show, tensorboard=tensorboard)
+    objective = Objective({"task": (1.0, AnswerPenalty(penalty, task="task"))}).to(weights.device)
+    fit(Player(net, objective, answer), images, folder, chosen, progress=show, tensorboard=tensorboard)
     whole = net if sizes is None else SlidingWindow(net, sizes)
     return FrozenTask(freeze(whole), prepare, penalty, name or folder.folder.name)

@@ -30,7 +30,8 @@ from taskct.systems.alara.learned.system import DoseSystem, Noise, exact_scans
 from taskct.task import FrozenTask
 from taskct.training.batch import Batch
 from taskct.training.images import CACHE_GIB, CleanScans, ImageSet, refuse_leaks
-from taskct.training.loop import Learner, Trained, fit
+from taskct.training.loop import Trained, fit
+from taskct.training.players import Player
 from taskct.training.processes import world
 from taskct.training.reconstructors import begin_with, open_training, to_channels_last
 from taskct.training.settings import TrainSettings
@@ -159,7 +160,9 @@ def train_dose(  # noqa: PLR0917  (the nouns of a dose training)
                 )
                 _refuse_blind(held, part.full, reader)
     answer = lambda module, batch: module(batch, A)
-    trained = fit(Learner(system, objective, answer), DoseSource(patients, checks, chosen, device), folder, chosen, show=show)
+    trained = fit(
+        Player(system, objective, answer), DoseSource(patients, checks, chosen, device), folder, chosen, progress=show
+    )
     return TrainedDose(system, trained, held, surrogate.unit)
 
 
