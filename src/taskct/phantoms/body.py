@@ -23,13 +23,17 @@ class Painted(Protocol):
 class Anatomy(Protocol):
     """One patient as a continuous model: a slice at any height, on any grid, shows the same patient.
 
-    `extent_mm` is the range of heights z over which single slices are spread, and whose middle centres a volume.
+    `extent_mm` is the range of heights z over which single slices are spread; `middle_mm` is the height that centres a volume.
     `lesions` are labelled; `distractors` only resemble lesions.
     """
 
     lesions: tuple[Lesion, ...]
     distractors: tuple[Lesion, ...]
     extent_mm: tuple[float, float]
+
+    @property
+    def middle_mm(self) -> float:
+        """The height z at the middle of a volume."""
 
     def paint(self, z_mm: float, axes: Axes, *, texture: bool = True) -> Painted:
         """The slice at height `z_mm` in LPS."""
@@ -44,7 +48,7 @@ class Site:
     label_names   name by label number; labels_of: map of tissues (any shape) -> labels
     organ_names   name by tissue number
     pixel_mm      (shape, settings) -> pixel size at which the largest patient fits into slices of that shape
-    slice_mm      default distance of the slices of a volume
+    slice_mm      default distance of the slices of a volume; None: that of the pixels
     facts         what is worth knowing of a patient, by name, such as width_mm
     """
 
@@ -57,4 +61,4 @@ class Site:
     organ_names: Mapping[int, str]
     pixel_mm: Callable[[tuple[int, ...], Any], float]
     facts: Callable[[Any], dict[str, Any]]
-    slice_mm: float = 3.0
+    slice_mm: float | None = 3.0

@@ -130,7 +130,7 @@ def pixel_spacing(
     check_shape(shape)
     if spacing_mm is None:
         pixel = site.pixel_mm(shape, settings)
-        return (site.slice_mm, pixel, pixel)[3 - len(shape) :]
+        return (site.slice_mm or pixel, pixel, pixel)[3 - len(shape) :]
     spacing = (float(spacing_mm),) * len(shape) if isinstance(spacing_mm, int | float) else tuple(float(s) for s in spacing_mm)
     if len(spacing) != len(shape) or not all(np.isfinite(s) and 0.1 <= s <= 20 for s in spacing):
         raise GeometryError(
@@ -154,8 +154,7 @@ def _sampling(  # noqa: PLR0917
             raise InputError(f"cohort expects slices >= 1 for a shape (Y, X), got {slices}")
         low, high = model.extent_mm
         return slice_heights_mm(model, slices), (high - low) / slices, axes
-    middle = sum(model.extent_mm) / 2
-    return middle + (np.arange(shape[0]) - (shape[0] - 1) / 2) * spacing[0], spacing[0], axes
+    return model.middle_mm + (np.arange(shape[0]) - (shape[0] - 1) / 2) * spacing[0], spacing[0], axes
 
 
 def _seen(lesion: Lesion, mask: np.ndarray, voxel_mm3: float) -> Lesion:

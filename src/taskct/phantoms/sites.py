@@ -14,7 +14,13 @@ def _abdomen() -> Site:
     return ABDOMEN
 
 
-SITES: dict[str, Callable[[], Site]] = {"abdomen": _abdomen}
+def _skull() -> Site:
+    from taskct.phantoms.skull.site import SKULL
+
+    return SKULL
+
+
+SITES: dict[str, Callable[[], Site]] = {"abdomen": _abdomen, "skull": _skull}
 
 
 def site_named(name: str) -> Site:

@@ -8,7 +8,7 @@ import numpy as np
 
 from taskct.core.seeds import derive_seed
 from taskct.phantoms.abdomen.bowel import draw_bowel, paint_bowel, paint_mesentery
-from taskct.phantoms.abdomen.canvas import ALL, Canvas
+from taskct.phantoms.abdomen.canvas import Canvas
 from taskct.phantoms.abdomen.frame import (
     cavity_distance,
     draw_frame,
@@ -20,7 +20,7 @@ from taskct.phantoms.abdomen.frame import (
     paint_trunk,
 )
 from taskct.phantoms.abdomen.habitus import draw_habitus
-from taskct.phantoms.abdomen.intensities import Organ, draw_intensities
+from taskct.phantoms.abdomen.intensities import TEXTURE_HU, Organ, draw_intensities
 from taskct.phantoms.abdomen.liver import draw_liver, liver_distance
 from taskct.phantoms.abdomen.organs import (
     draw_organs,
@@ -31,13 +31,15 @@ from taskct.phantoms.abdomen.organs import (
     paint_stomach,
 )
 from taskct.phantoms.abdomen.settings import CohortSettings
-from taskct.phantoms.abdomen.texture import scanner_noise_hu, texture_fields, texture_hu
 from taskct.phantoms.abdomen.vessels import draw_vessels, paint_great_vessels, paint_rods
 from taskct.phantoms.lesions.record import Lesion, draw_distractors, draw_tumour, lesion_distance, profile_hu
 from taskct.phantoms.painting import shapes
+from taskct.phantoms.painting.canvas import ALL
 from taskct.phantoms.painting.draws import Draws
 from taskct.phantoms.painting.fields import Axes, LatticeField
+from taskct.phantoms.painting.texture import scanner_noise_hu, texture_fields, texture_hu, texture_tables
 
+_TEXTURE = texture_tables({int(organ): TEXTURE_HU.get(organ, (0.0, 0.0, 0.0)) for organ in Organ})
 _SEARCH_MM = 8.0  # grid on which places for lesions are sought
 _SEARCH_Z_MM = np.arange(-124.0, 117.0, _SEARCH_MM)
 
@@ -69,6 +71,11 @@ class AbdomenAnatomy:
         self._texture = texture_fields(s)
         self._seek_places()
 
+    @property
+    def middle_mm(self) -> float:
+        """The height that centres a volume: the middle of the liver."""
+        return sum(self.extent_mm) / 2
+
     def paint(self, z_mm: float, axes: Axes, *, texture: bool = True, noise_hu: float | None = None) -> Canvas:
         """The slice at `z_mm` with its organ map; noise as the settings say unless `noise_hu` is given."""
         canvas, tones, habitus = self._canvas(z_mm, axes), self.tones, self.habitus
@@ -96,7 +103,7 @@ class AbdomenAnatomy:
         paint_ribs(canvas, habitus, self.frame, tones)
         np.multiply(canvas.lesion, canvas.organ == Organ.TUMOUR, out=canvas.lesion)  # what was overpainted is not shown
         if texture:
-            canvas.hu += texture_hu(self._texture, canvas.organ, z_mm, axes)
+            canvas.hu += texture_hu(self._texture, _TEXTURE, canvas.organ, z_mm, axes)
         std = self.settings.noise_hu if noise_hu is None else noise_hu
         if std > 0:
             std *= (habitus.width_mm / 340) ** 1.2  # tube-current control gives wide patients more, but not enough

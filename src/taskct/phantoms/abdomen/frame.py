@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from taskct.phantoms.abdomen.canvas import ALL, Canvas
+from taskct.phantoms.abdomen.canvas import Canvas
 from taskct.phantoms.abdomen.habitus import Habitus
 from taskct.phantoms.abdomen.intensities import Organ
 from taskct.phantoms.painting import shapes
+from taskct.phantoms.painting.canvas import ALL
 from taskct.phantoms.painting.draws import Draws
 
 Intensities = dict[Organ, float]

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from taskct.phantoms.abdomen.canvas import Box, Canvas
+from taskct.phantoms.abdomen.canvas import Canvas
 from taskct.phantoms.abdomen.intensities import Organ
 from taskct.phantoms.abdomen.liver import Ball
 from taskct.phantoms.painting import shapes
+from taskct.phantoms.painting.canvas import Box
 from taskct.phantoms.painting.draws import Draws
 
 Tones = dict[Organ, float]

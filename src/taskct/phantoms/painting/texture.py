@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 
 from taskct.core.seeds import generator
-from taskct.phantoms.abdomen.intensities import TEXTURE_HU, Organ
 from taskct.phantoms.painting.fields import Axes, LatticeField
 
 STEPS_MM = (2.5, 7.0, 22.0)
@@ -19,10 +20,20 @@ def texture_fields(seed: int) -> tuple[LatticeField, ...]:
     return tuple(LatticeField(seed, f"texture-{step}", step_mm=step, pixel_average=True) for step in STEPS_MM)
 
 
-def texture_hu(fields: tuple[LatticeField, ...], organ: np.ndarray, z_mm: float, axes: Axes) -> np.ndarray:
+def texture_tables(amounts_hu: Mapping[int, tuple[float, float, float]]) -> tuple[np.ndarray, ...]:
+    """SD in HU of the three fields by tissue number, as arrays that a map of tissues indexes."""
+    made = np.zeros((3, max(amounts_hu) + 1), np.float32)
+    for organ, amounts in amounts_hu.items():
+        made[:, organ] = amounts
+    return tuple(made)
+
+
+def texture_hu(
+    fields: tuple[LatticeField, ...], tables: tuple[np.ndarray, ...], organ: np.ndarray, z_mm: float, axes: Axes
+) -> np.ndarray:
     """Texture of a slice in HU (Y, X), by the tissue that each pixel belongs to."""
     total = np.zeros(organ.shape, np.float32)
-    for field, table in zip(fields, _TABLES, strict=True):
+    for field, table in zip(fields, tables, strict=True):
         total += table[organ] * field.sample(z_mm, axes)
     return total
 
@@ -39,9 +50,7 @@ def scanner_noise_hu(seed: int, z_mm: float, axes: Axes, *, std_hu: float, organ
     pixel = sum(axes.pixel_mm) / 2
     shaped = gaussian_filter(drawn, _RESOLUTION_MM / pixel, truncate=3) if pixel < 2 * _RESOLUTION_MM else drawn
     shaped = shaped - 0.8 * gaussian_filter(drawn, max(_SLOW_MM / pixel, 0.6), truncate=2.5)
-    return np.asarray(
-        shaped * np.float32(std_hu / _shaped_std(pixel)) * np.where(organ == Organ.AIR, np.float32(0.6), np.float32(1))
-    )
+    return np.asarray(shaped * np.float32(std_hu / _shaped_std(pixel)) * np.where(organ == 0, np.float32(0.6), np.float32(1)))
 
 
 def _shaped_std(pixel_mm: float) -> float:
@@ -52,13 +61,3 @@ def _shaped_std(pixel_mm: float) -> float:
     impulse[16, 16] = 1
     fast = gaussian_filter(impulse, _RESOLUTION_MM / pixel_mm, truncate=3) if pixel_mm < 2 * _RESOLUTION_MM else impulse
     return float(np.sqrt(((fast - 0.8 * gaussian_filter(impulse, max(_SLOW_MM / pixel_mm, 0.6), truncate=2.5)) ** 2).sum()))
-
-
-def _tables() -> tuple[np.ndarray, ...]:
-    made = np.zeros((3, max(Organ) + 1), np.float32)
-    for organ, amounts in TEXTURE_HU.items():
-        made[:, organ] = amounts
-    return tuple(made)
-
-
-_TABLES = _tables()
