@@ -112,23 +112,23 @@ def test_what_is_no_run_is_refused_with_the_reason(tmp_path):
     with pytest.raises(ConfigError, match="schema 99, this taskct reads schema 1"):
         load_run(tmp_path)
     (tmp_path / "config.toml").write_bytes(b"\xff\xfe = ")
-    with pytest.raises(FileFormatError, match="not UTF-8"):
+    with pytest.raises(FileFormatError, match="cannot be read as UTF-8"):
         load_run(tmp_path)
     (tmp_path / "config.toml").write_text("schema = [[[")
-    with pytest.raises(FileFormatError, match="not readable as TOML"):
+    with pytest.raises(FileFormatError, match="cannot be read as TOML"):
         load_run(tmp_path)
 
 
 def test_damaged_files_of_a_run_are_named(tmp_path):
     run = Run.create(tmp_path / "r", {})
     run.write_text("table.json", "[" * 100_000)
-    with pytest.raises(FileFormatError, match=r"table.json: not readable as JSON"):
+    with pytest.raises(FileFormatError, match=r"table.json: cannot be read as JSON"):
         run.read_json("table.json")
     run.write_text("metrics.jsonl", json.dumps({"a": 1}) + "\nrubbish\n")
     with pytest.raises(FileFormatError, match=r"metrics.jsonl, line 2"):
         run.metrics()
     run.write_text("weights.safetensors", "rubbish of some length")
-    with pytest.raises(FileFormatError, match=r"weights.safetensors: not a readable"):
+    with pytest.raises(FileFormatError, match=r"weights.safetensors: cannot be read as safetensors"):
         run.load_tensors("weights.safetensors")
 
 

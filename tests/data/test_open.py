@@ -135,7 +135,7 @@ def test_chaos_masks_follow_the_positions_of_their_slices(tmp_path, upwards):
     assert found.case_id == "chaos-7" and found.label_names == {1: "liver"}
     assert torch.equal(found.hu, case.hu) and torch.equal(found.labels == 1, case.labels == 1)
     (place / "Ground" / "liver_GT_000.png").write_bytes(b"\x89PNG no")
-    with pytest.raises(FileFormatError, match=r"liver_GT_000.png: this PNG"):
+    with pytest.raises(FileFormatError, match=r"liver_GT_000.png: cannot be read as PNG"):
         open_cases(tmp_path)
 
 

@@ -112,14 +112,14 @@ def test_damaged_tables_are_refused_with_the_place(tmp_path):
         ("a,b\n", "expected the columns case, patient"),
         (good + "c0,p0,x,fbp,1,1e5,rmse_hu,all,3\n", "line 10: not a row of a table"),
         (good + "c0,p0\n", "line 10"),
-        (good.replace("c0", '"c0', 1), "not readable as CSV"),
+        (good.replace("c0", '"c0', 1), "cannot be read as CSV"),
     ]:
         run.write_text("table.csv", text, overwrite=True)
         with pytest.raises(FileFormatError, match=message):
             Table.read(run.folder)
     run.write_text("table.csv", good, overwrite=True)
     run.save_tensors("images.safetensors", {"0/truth": torch.zeros(3)}, metadata={"index": "[{}]"}, overwrite=True)
-    with pytest.raises(FileFormatError, match="index does not describe its images"):
+    with pytest.raises(FileFormatError, match="cannot be read as example images with an index"):
         Table.read(run.folder)
 
 

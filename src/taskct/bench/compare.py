@@ -23,6 +23,7 @@ from taskct.bench.cases import BALL_PER_MM, BALL_RADIUS, BALL_SHIFT, BenchPlan, 
 from taskct.bench.conventions import images_alike, projections_alike
 from taskct.bench.threads import machine_speed_up, middle
 from taskct.core.errors import InputError
+from taskct.core.open_files import open_binary, parsing
 from taskct.core.provenance import git_commit, provenance
 
 Row = dict[str, Any]
@@ -261,7 +262,8 @@ def _difference(one: tuple[Side, str], two: tuple[Side, str], case: Case) -> flo
             answer = side.ask(work, case, save=path)
             if "error" in answer:
                 raise InputError(f"{work}: {answer['error']}")
-            loaded.append(np.load(path).astype(np.float64))
+            with open_binary(path) as stream, parsing(path, "an array"):
+                loaded.append(np.load(stream, allow_pickle=False).astype(np.float64))
     y = loaded[1].squeeze()
     x = loaded[0].reshape(y.shape)
     size = float(np.linalg.norm(y))

@@ -10,6 +10,7 @@ from typing import Any
 
 from taskct.core.errors import InputError
 from taskct.core.files import atomic_path, refuse_existing, write_text
+from taskct.core.open_files import read_json
 from taskct.report.style import COLOURS, figure_style, new_figure
 
 SUFFIXES = (".json", ".csv", ".md", ".png")
@@ -37,7 +38,7 @@ def read_bench(out: str | Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        result: dict[str, Any] = json.loads(path.read_text())
+        result: dict[str, Any] = read_json(path)
         if not {"machine", "rounds", "rows", "cases", "commit"} <= result.keys() or not isinstance(result["rows"], list):
             raise ValueError
         if not {"processor", "cpus", "kernels"} <= result["machine"].keys():

@@ -68,10 +68,11 @@ def run(
 
 def task_demo(out: Path, *, seed: int = 0, overwrite: bool = False, say: Callable[[str], None] = typer.echo) -> None:
     """The task-adaptive experiment in small; its first lines, and where its page is."""
+    from taskct.core.open_files import read_text
     from taskct.systems.catalogue import reproduce
 
     page = reproduce("task-adaptive", out, preset="small", changes={"seed": seed}, overwrite=overwrite, say=say)
-    say("\n" + (page.parent / "report" / "summary.txt").read_text(encoding="utf-8"))
+    say("\n" + read_text(page.parent / "report" / "summary.txt"))
     say(f"{page}: tables beside it in {page.parent / 'report'}")
 
 

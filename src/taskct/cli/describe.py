@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskct.cli.scanning import is_scan_file
 from taskct.core.errors import FileFormatError, InputError
+from taskct.core.open_files import regular_file
 from taskct.core.runs import is_run, load_run
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ def path(found: Path, *, labels: Path | None = None) -> Iterator[str]:
 
     Raises FileFormatError after the last line when there are series but none that can be read.
     """
-    if found.is_dir() and is_run(found):
+    if not found.is_dir():
+        regular_file(found)
+    elif is_run(found):
         yield from run_folder(found)
         return
     from taskct.data.dicom.info import inspect_series

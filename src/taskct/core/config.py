@@ -18,10 +18,12 @@ import os
 import tomllib
 import types
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from taskct.core.errors import ConfigError, unknown_name
-from taskct.core.files import existing_path, write_text
+from taskct.core.files import write_text
+from taskct.core.open_files import read_toml_tables
 from taskct.core.toml import to_toml
 
 SCHEMA = 1
@@ -35,17 +37,8 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Raises ConfigError, the message beginning with the path.
     """
-    found = existing_path(path, what="config")
-    if not found.is_file():
-        raise ConfigError(f"{found}: is no file; name a TOML file")
-    if found.stat().st_size > MAX_CONFIG_BYTES:
-        raise ConfigError(
-            f"{found}: has {found.stat().st_size} bytes, a config at most {MAX_CONFIG_BYTES}; is it the right file?"
-        )
-    try:
-        values = tomllib.loads(found.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{found}: is no TOML ({_first_line(error)}); see https://toml.io") from error
+    found = Path(path)
+    values = read_toml_tables(found, limit_bytes=MAX_CONFIG_BYTES, what="config", error=ConfigError)
     schema = values.pop("schema", None)
     if schema is None:
         raise ConfigError(f"{found}: begins without its schema; put 'schema = {SCHEMA}' in its first line")
@@ -252,7 +245,7 @@ def _plain(value: Any, name: str) -> Any:
 def _parse_value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"] if "\n" not in text else text
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # not TOML, or a number of thousands of digits
         return text
 
 
@@ -262,7 +255,3 @@ def _join(where: str, name: str) -> str:
 
 def _in(where: str, what: str) -> str:
     return f"{what} in [{where}]" if where else what
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -8,7 +8,6 @@ import json
 import math
 import os
 import time
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,12 @@ from torch import Tensor
 from taskct.core.config import SCHEMA
 from taskct.core.errors import ConfigError, FileFormatError, InputError, OutputExistsError
 from taskct.core.files import atomic_folder, atomic_path, existing_path, write_text
+from taskct.core.open_files import parse_json, read_json, read_text, read_toml_tables
 from taskct.core.provenance import provenance as facts
+from taskct.core.safetensors_files import read_safetensors
 from taskct.core.toml import to_toml
 
 LEFTOVER_AGE_S = 3600.0  # a younger `.part-*` file may belong to a process that is writing right now
-_MAX_TEXT_BYTES = 64 * 2**20
 
 
 class Run:
@@ -89,9 +89,9 @@ class Run:
         path = self.path("metrics.jsonl")
         if not path.exists():
             return []
-        complete = _read_text(path).rpartition("\n")[0]
+        complete = read_text(path).rpartition("\n")[0]
         lines = complete.split("\n") if complete else []
-        return [_parse_json(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+        return [parse_json(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
 
     def write_metrics_csv(self) -> Path:
         """metrics.csv: the same lines as a table, one column per name that ever occurs."""
@@ -120,8 +120,7 @@ class Run:
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Plain values of a JSON file of the run."""
-        path = existing_path(self.path(name), what=f"run's {name}")
-        return _parse_json(_read_text(path), str(path))
+        return read_json(self.path(name), what=f"run's {name}")
 
     def save_tensors(
         self,
@@ -141,14 +140,7 @@ class Run:
 
     def load_tensors(self, name: str) -> tuple[dict[str, Tensor], dict[str, str]]:
         """Tensors and metadata of a safetensors file of the run."""
-        from safetensors import SafetensorError, safe_open
-
-        path = existing_path(self.path(name), what=f"run's {name}")
-        try:
-            with safe_open(path, framework="pt") as f:
-                return {key: f.get_tensor(key) for key in f.keys()}, dict(f.metadata() or {})  # noqa: SIM118
-        except SafetensorError as error:
-            raise FileFormatError(f"{path}: not a readable safetensors file ({error})") from error
+        return read_safetensors(self.path(name), what=f"run's {name}")
 
     def sweep(self, *, older_than_s: float = LEFTOVER_AGE_S) -> list[Path]:
         """Remove `.part-*` files that a killed process left behind; returns what was removed."""
@@ -192,10 +184,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.toml"
     if not folder.is_dir() or not path.is_file():
         raise InputError(f"{folder}: no run folder (it has no config.toml); give the folder that a taskct command wrote")
-    try:
-        config = tomllib.loads(_read_text(path))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise FileFormatError(f"{path}: not readable as TOML ({error})") from error
+    config = read_toml_tables(path, what="run's config")
     schema = config.get("schema")
     if isinstance(schema, bool) or not isinstance(schema, int):
         raise InputError(f"{folder}: no run folder (its config.toml states no schema)")
@@ -206,25 +195,6 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 def _is_empty_folder(path: Path) -> bool:
     return path.is_dir() and not any(path.iterdir())
-
-
-def _read_text(path: Path) -> str:
-    if path.stat().st_size > _MAX_TEXT_BYTES:
-        raise FileFormatError(f"{path}: {path.stat().st_size / 2**20:.0f} MiB, above the limit of {_MAX_TEXT_BYTES >> 20} MiB")
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise FileFormatError(f"{path}: not UTF-8 text ({error})") from error
-
-
-def _parse_json(text: str, where: str) -> dict[str, Any]:
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise FileFormatError(f"{where}: not readable as JSON ({error})") from error
-    if not isinstance(values, dict):
-        raise FileFormatError(f"{where}: expected a JSON object, got {type(values).__name__}")
-    return values
 
 
 def _json(values: Any, indent: int | None = None) -> str:

@@ -11,6 +11,7 @@ from typing import IO
 import numpy as np
 
 from taskct.core.errors import FileFormatError, UnsupportedDataError
+from taskct.core.open_files import file_size, open_binary, parsing, read_start
 
 GZIP_MAGIC = b"\x1f\x8b"
 _DEFLATE_MOST = 1032  # the largest ratio deflate can reach, so a size that cannot be there is known before unpacking
@@ -20,25 +21,17 @@ _STEP = 2**24
 
 def open_maybe_gzip(path: str | os.PathLike[str]) -> IO[bytes] | gzip.GzipFile:
     """A byte stream of the file, unpacked on the fly if it is gzipped."""
-    try:
-        stream = open(path, "rb")  # noqa: SIM115  (handed to the caller)
+    stream = open_binary(path)
+    with parsing(path, "a file"):
         magic = stream.read(2)
         stream.seek(0)
-    except OSError as error:
-        raise FileFormatError(f"{path}: cannot be read ({error.strerror})") from error
-    if magic == GZIP_MAGIC:
-        stream.close()
-        return gzip.open(path, "rb")
-    return stream
+    return _OwningGzip(stream) if magic == GZIP_MAGIC else stream
 
 
 def read_head(path: str | os.PathLike[str], size: int) -> bytes:
     """The first `size` bytes (unpacked), or fewer if the file is shorter."""
-    with open_maybe_gzip(path) as stream:
-        try:
-            return stream.read(size)
-        except (OSError, EOFError, zlib.error) as error:
-            raise FileFormatError(f"{path}: the gzip stream is damaged ({error})") from error
+    with open_maybe_gzip(path) as stream, parsing(path, "a gzip stream"):
+        return stream.read(size)
 
 
 def read_exactly(
@@ -56,7 +49,7 @@ def read_exactly(
     zlib, `plain` that the file is not packed whatever its first bytes. FileFormatError when the bytes are not all there,
     when more than 1 MiB follows, or a check sum is wrong.
     """
-    length = Path(path).stat().st_size
+    length = file_size(path)
     packed = packed_from is not None or (not plain and read_magic(path) == GZIP_MAGIC)
     most = length * _DEFLATE_MOST if packed else length
     if offset + size > most:
@@ -64,7 +57,7 @@ def read_exactly(
             f"{path}: its header declares {offset + size} bytes, but its {length} bytes cannot hold more than {most}; "
             "the file is truncated or damaged"
         )
-    with open(path, "rb") as raw:
+    with open_binary(path) as raw:
         if packed_from is not None:
             raw.seek(packed_from)
         if zlib_stream:
@@ -105,8 +98,7 @@ def sibling(path: str | os.PathLike[str], name: str) -> Path:
 
 def read_magic(path: str | os.PathLike[str]) -> bytes:
     """The first two bytes as they are."""
-    with open(path, "rb") as stream:
-        return stream.read(2)
+    return read_start(path, 2)
 
 
 def _skip(stream: IO[bytes], size: int, path: str | os.PathLike[str]) -> None:
@@ -115,6 +107,20 @@ def _skip(stream: IO[bytes], size: int, path: str | os.PathLike[str]) -> None:
         if not part:
             raise FileFormatError(f"{path}: truncated before its values begin")
         size -= len(part)
+
+
+class _OwningGzip(gzip.GzipFile):
+    """A gzip stream that closes the file below it."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        super().__init__(fileobj=raw, mode="rb")
+        self._raw_file = raw
+
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            self._raw_file.close()
 
 
 class _ZlibReader:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from taskct.core.errors import FileFormatError, UnsupportedDataError
 from taskct.core.files import MAX_VOLUME_BYTES
+from taskct.core.open_files import read_start
 from taskct.data.bounded import GZIP_MAGIC, read_head
 from taskct.data.dicom.parse import looks_like_dicom
 from taskct.data.hdf5_guard import HDF5_MAGIC
@@ -92,9 +93,5 @@ def format_name(kind: str) -> str:
 
 def _head(path: Path) -> bytes:
     """The first bytes; unpacked only if the file is gzipped."""
-    try:
-        with open(path, "rb") as stream:
-            head = stream.read(_HEAD_BYTES)
-    except OSError as error:
-        raise FileFormatError(f"{path}: cannot be read ({error.strerror})") from error
+    head = read_start(path, _HEAD_BYTES)
     return read_head(path, _HEAD_BYTES) if head.startswith(GZIP_MAGIC) else head

@@ -12,17 +12,21 @@ import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from taskct.core.errors import FileFormatError, UnsupportedDataError
-from taskct.core.files import MAX_VOLUME_BYTES, check_array_size, existing_path
+from taskct.core.files import MAX_VOLUME_BYTES, check_array_size
+from taskct.core.memory import require_memory
+from taskct.core.open_files import parsing, read_start
 
 if TYPE_CHECKING:
     import h5py
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+_MATLAB_TEXT_BYTES = 512  # that MATLAB 7.3 writes before the HDF5 signature
 _MAX_OBJECTS = 20_000
 _MAX_DEPTH = 16
 _MAX_CHUNK_BYTES = 2**30
@@ -38,27 +42,17 @@ def open_hdf5(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
     """Open an HDF5 file for reading, after looking at every link and data set in it; nothing is followed or read.
 
     Raises FileFormatError when it is no HDF5 file or damaged, UnsupportedDataError when anything in it points outside.
-    Read data sets with `read_array` and `read_text` only: they check what one data set declares.
+    Whatever HDF5 raises on a damaged file inside the block becomes a FileFormatError that names the file. Read data sets
+    with `read_array` and `read_text` only: they check what one data set declares.
     """
     import h5py
 
-    found = existing_path(path)
-    try:
-        with open(found, "rb") as stream:
-            magic = stream.read(8)
-    except OSError as error:
-        raise FileFormatError(f"{found}: cannot be read ({error.strerror})") from error
-    if magic != HDF5_MAGIC and not _matlab_hdf5(found):
+    found = Path(path)
+    head = read_start(found, _MATLAB_TEXT_BYTES + len(HDF5_MAGIC))
+    if not (head.startswith(HDF5_MAGIC) or (head[:10] == b"MATLAB 7.3" and head[_MATLAB_TEXT_BYTES:] == HDF5_MAGIC)):
         raise FileFormatError(f"{found}: expected an HDF5 file, but the content is not HDF5")
-    try:
-        file = h5py.File(found, "r", locking=False)
-    except OSError as error:
-        raise FileFormatError(f"{found}: this HDF5 file is damaged or truncated ({_short(error)})") from error
-    with file:
-        try:
-            _check_group(file, found, depth=0, count=[0])
-        except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-            raise FileFormatError(f"{found}: this HDF5 file is damaged ({_short(error)})") from error
+    with parsing(found, "HDF5"), h5py.File(found, "r", locking=False) as file:
+        _check_group(file, found, depth=0, count=[0])
         yield file
 
 
@@ -78,14 +72,13 @@ def read_array(file: h5py.File, name: str, *, index: int | None = None, limit_by
     if index is not None and not 0 <= index < shape[0]:
         raise FileFormatError(f"{path}: data set {name!r} has entries 0 to {shape[0] - 1}, asked for {index}")
     wanted = shape if index is None else shape[1:]
-    check_array_size(path, wanted, dataset.dtype.itemsize, limit_bytes=limit_bytes)
-    _check_storage(dataset, path, name, limit_bytes)
-    try:
+    size = check_array_size(path, wanted, dataset.dtype.itemsize, limit_bytes=limit_bytes)
+    with parsing(path, f"data set {name!r}"):
+        _check_storage(dataset, path, name, limit_bytes)
+        require_memory(path, size)
         _check_inflation(dataset, path, name, index)
         values = dataset[()] if index is None else dataset[index]
-    except (OSError, RuntimeError, zlib.error) as error:
-        raise FileFormatError(f"{path}: data set {name!r} is damaged ({_short(error)})") from error
-    return np.asarray(values, dtype=dataset.dtype.newbyteorder("="))
+        return np.asarray(values, dtype=dataset.dtype.newbyteorder("="))
 
 
 def read_text(file: h5py.File, name: str) -> str:
@@ -185,19 +178,9 @@ def _check_inflation(dataset: Any, path: str, name: str, index: int | None) -> N
                 raise FileFormatError(f"{path}: a chunk of data set {name!r} inflates beyond its {most} bytes; hostile")
 
 
-def _matlab_hdf5(path: os.PathLike[str]) -> bool:
-    """MATLAB 7.3 files carry 512 bytes of text before the HDF5 signature."""
-    with open(path, "rb") as stream:
-        return stream.read(10) == b"MATLAB 7.3" and stream.seek(512) == 512 and stream.read(8) == HDF5_MAGIC
-
-
 def _names(file: h5py.File) -> str:
     return ", ".join(list(file)[:12]) or "none"
 
 
 def _product(shape: tuple[int, ...]) -> int:
     return math.prod(int(n) for n in shape)
-
-
-def _short(error: BaseException) -> str:
-    return str(error).splitlines()[0][:120] if str(error) else type(error).__name__

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from taskct.core.errors import FileFormatError, UnsupportedDataError
-from taskct.core.files import MAX_VOLUME_BYTES, check_array_size, existing_path
+from taskct.core.files import MAX_VOLUME_BYTES, check_array_size
+from taskct.core.open_files import file_size, read_start, regular_file
 from taskct.core.units import MU_WATER_70KEV_PER_MM
 from taskct.data.bounded import read_exactly, sibling
 from taskct.data.case import Case
@@ -40,7 +41,7 @@ def read_metaimage(
 
 def read_metaimage_volume(path: str | os.PathLike[str], *, limit_bytes: int = MAX_VOLUME_BYTES) -> Volume:
     """The values of a MetaImage in our orientation."""
-    path = existing_path(path)
+    path = regular_file(path)
     header, header_bytes = _read_header(path)
     _refuse_unsupported(header, path)
     shape = tuple(int(n) for n in _numbers(header, "DimSize", 3, path))
@@ -65,8 +66,7 @@ def is_metaimage_head(head: bytes) -> bool:
 
 def _read_header(path: Path) -> tuple[dict[str, str], int]:
     """The keys of the header, and where it ends."""
-    with open(path, "rb") as stream:
-        head = stream.read(_MOST_HEADER_BYTES)
+    head = read_start(path, _MOST_HEADER_BYTES)
     if not is_metaimage_head(head):
         raise FileFormatError(f"{path}: expected a MetaImage file, but the content is not MetaImage")
     header: dict[str, str] = {}
@@ -108,7 +108,7 @@ def _values(header: dict[str, str], path: Path, header_bytes: int, size: int) ->
     if packed:
         return read_exactly(beside, offset=0, size=size, packed_from=max(skip, 0), zlib_stream=True)
     if skip == -1:  # the values are the end of the file
-        skip = max(beside.stat().st_size - size, 0)
+        skip = max(file_size(beside) - size, 0)
     if skip < 0:
         raise FileFormatError(f"{path}: HeaderSize {skip}; expected 0, more, or -1")
     return read_exactly(beside, offset=skip, size=size, plain=True)

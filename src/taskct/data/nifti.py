@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from taskct.core.errors import FileFormatError, InputError, UnsupportedDataError
-from taskct.core.files import MAX_VOLUME_BYTES, atomic_path, check_array_size, existing_path
+from taskct.core.files import MAX_VOLUME_BYTES, atomic_path, check_array_size
+from taskct.core.open_files import parsing, regular_file
 from taskct.core.units import MU_WATER_70KEV_PER_MM
 from taskct.data.bounded import read_exactly, read_head
 from taskct.data.case import Case
@@ -47,7 +48,7 @@ def read_nifti(
 
 def read_nifti_volume(path: str | os.PathLike[str], *, limit_bytes: int = MAX_VOLUME_BYTES) -> Volume:
     """The values of a NIfTI file in our orientation: its own type if it is not scaled, else float32."""
-    path = existing_path(path)
+    path = regular_file(path)
     header = _read_header(path)
     shape = _shape(header, path)
     dtype = _dtype(header, path)
@@ -126,10 +127,8 @@ def _read_header(path: os.PathLike[str]) -> Any:
     order = {int.from_bytes(head[:4], "little"): "<", int.from_bytes(head[:4], "big"): ">"}.get(size)
     if order is None:
         raise FileFormatError(f"{path}: declares a header of {int.from_bytes(head[:4], 'little')} bytes, expected {size}")
-    try:
+    with parsing(path, "a NIfTI header"):
         return kind.from_fileobj(io.BytesIO(head[:size]), endianness=order, check=False)
-    except Exception as error:  # nibabel raises many kinds on a damaged header
-        raise FileFormatError(f"{path}: the NIfTI header is damaged ({error})") from error
 
 
 def _shape(header: Any, path: os.PathLike[str]) -> tuple[int, int, int]:
@@ -195,10 +194,8 @@ def _affine(header: Any, shape: tuple[int, int, int], path: os.PathLike[str]) ->
 
 def _qform(header: Any, path: os.PathLike[str]) -> np.ndarray:
     numbers = [float(header[n]) for n in ("quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z")]
-    try:
+    with parsing(path, "a NIfTI header with a qform"):
         qform = header.get_qform()
-    except Exception as error:  # nibabel raises several kinds for an impossible quaternion
-        raise FileFormatError(f"{path}: the qform is impossible ({error}); the header is damaged") from error
     if not np.isfinite(numbers).all() or not np.isfinite(qform).all():
         raise FileFormatError(f"{path}: the qform holds NaN or infinite numbers; the header is damaged")
     return qform

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from taskct.core.errors import FileFormatError, UnsupportedDataError
-from taskct.core.files import MAX_VOLUME_BYTES, check_array_size, existing_path
+from taskct.core.files import MAX_VOLUME_BYTES, check_array_size
+from taskct.core.open_files import file_size, parsing, read_start, regular_file
 from taskct.core.units import MU_WATER_70KEV_PER_MM
 from taskct.data.bounded import read_exactly, sibling
 from taskct.data.case import Case
@@ -50,7 +51,7 @@ def read_nrrd(
 
 def read_nrrd_volume(path: str | os.PathLike[str], *, limit_bytes: int = MAX_VOLUME_BYTES) -> Volume:
     """The values of an NRRD file in our orientation."""
-    path = existing_path(path)
+    path = regular_file(path)
     header, header_bytes = _read_header(path)
     sizes = [int(n) for n in header["sizes"]]
     if int(header["dimension"]) != 3 or len(sizes) != 3:
@@ -75,16 +76,12 @@ def read_nrrd_volume(path: str | os.PathLike[str], *, limit_bytes: int = MAX_VOL
 def _read_header(path: Path) -> tuple[dict[str, Any], int]:
     import nrrd
 
-    with open(path, "rb") as stream:
-        head = io.BytesIO(stream.read(_MOST_HEADER_BYTES))
+    head = io.BytesIO(read_start(path, _MOST_HEADER_BYTES))
     if head.getvalue()[:7] != b"NRRD000":
         raise FileFormatError(f"{path}: expected an NRRD file, but the content is not NRRD")
-    try:
+    with parsing(path, "an NRRD header"):
         header = dict(nrrd.read_header(head))
-        missing = [key for key in ("dimension", "type", "sizes", "encoding") if key not in header]
-    except Exception as error:  # pynrrd raises many kinds on a damaged header
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise FileFormatError(f"{path}: the NRRD header is damaged ({first[:120]})") from error
+    missing = [key for key in ("dimension", "type", "sizes", "encoding") if key not in header]
     if missing:
         raise FileFormatError(f"{path}: the NRRD header has no {missing[0]!r}")
     return header, head.tell()
@@ -107,7 +104,7 @@ def _values(header: dict[str, Any], path: Path, header_bytes: int, size: int) ->
     if encoding != "raw":
         return read_exactly(where, offset=0, size=size, packed_from=start)
     if skip == -1:  # the values are the end of the file
-        start, skip = max(where.stat().st_size - size, start), 0
+        start, skip = max(file_size(where) - size, start), 0
     return read_exactly(where, offset=start + skip, size=size, plain=True)
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from taskct.core.errors import FileFormatError, InputError, OutputExistsError
 from taskct.core.files import atomic_folder, refuse_existing
+from taskct.core.open_files import parsing
 from taskct.core.runs import Run, is_run, load_run
 from taskct.evaluation.table import DoseLevel, Example, Table, read_rows
 
@@ -99,11 +100,9 @@ def _pack(images: list[Example]) -> tuple[dict[str, Tensor], list[dict[str, Any]
 def _read_images(run: Run) -> list[Example]:
     tensors, metadata = run.load_tensors("images.safetensors")
     path = run.path("images.safetensors")
-    try:
+    with parsing(path, "example images with an index"):
         index = json.loads(metadata.get("index", "[]"))
         return [_example(number, entry, tensors) for number, entry in enumerate(index)]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise FileFormatError(f"{path}: its index does not describe its images ({type(error).__name__}: {error})") from error
 
 
 def _example(number: int, entry: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Example:

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from taskct.core.errors import FileFormatError, InputError, unknown_name
-from taskct.core.files import existing_path, write_text
+from taskct.core.files import write_text
+from taskct.core.open_files import parsing, read_text
 from taskct.evaluation.statistics import Interval, bootstrap_mean, paired_difference
 
 SECONDS = "seconds"  # reconstruction time per slice (or volume), kept beside the metrics
@@ -259,18 +260,13 @@ class Table:
 
 def read_rows(path: str | os.PathLike[str]) -> list[Row]:
     """The rows of a table.csv; FileFormatError, with the line, for a file that is none."""
-    found = existing_path(path, what="table")
-    if found.stat().st_size > _MAX_CSV_BYTES:
-        raise FileFormatError(f"{found}: {found.stat().st_size / 2**30:.1f} GiB, no table is that large")
-    try:
-        with open(found, newline="", encoding="utf-8") as f:
-            reader = csv.reader(f, strict=True)
-            header = next(reader, [])
-            if tuple(header) != Row._fields:
-                raise FileFormatError(f"{found}: expected the columns {', '.join(Row._fields)}, got {', '.join(header)[:200]}")
-            return [_row(cells, found, reader.line_num) for cells in reader]
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise FileFormatError(f"{found}: not readable as CSV ({error})") from error
+    found = Path(path)
+    with parsing(found, "CSV"):
+        reader = csv.reader(io.StringIO(read_text(found, limit_bytes=_MAX_CSV_BYTES, what="table"), newline=""), strict=True)
+        header = next(reader, [])
+        if tuple(header) != Row._fields:
+            raise FileFormatError(f"{found}: expected the columns {', '.join(Row._fields)}, got {', '.join(header)[:200]}")
+        return [_row(cells, found, reader.line_num) for cells in reader]
 
 
 def _row(cells: Sequence[str], path: Path, line: int) -> Row:

@@ -12,6 +12,7 @@ from typing import Any
 
 from taskct.core.errors import ConfigError, FileFormatError
 from taskct.core.files import make_folder, write_text
+from taskct.core.open_files import read_json
 from taskct.experiments.steps import Step
 
 RECORDS = ".steps"
@@ -31,15 +32,12 @@ class Records:
     def read(self, name: str) -> dict[str, Any]:
         """The record of a step; empty when it was never begun."""
         path = self.path(name, "json")
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        if not path.exists():
             return {}
-        except ValueError as error:
-            raise FileFormatError(f"{path}: not a step's record ({error}); delete it to do the step again") from error
-        if not isinstance(found, dict):
-            raise FileFormatError(f"{path}: not a step's record; delete it to do the step again")
-        return found
+        try:
+            return read_json(path)
+        except FileFormatError as error:
+            raise FileFormatError(f"{error}; delete it to do the step again") from error
 
     def done(self, name: str) -> bool:
         """Whether the step's folder is whole."""

@@ -8,7 +8,6 @@ written anew in torch: clipping and normalisation of HU, resampling, windows. So
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +21,7 @@ from torch import Tensor, nn
 
 from taskct.core.errors import ConfigError, FileFormatError, InputError, UnsupportedDataError, unknown_name
 from taskct.core.files import existing_path
+from taskct.core.open_files import read_json
 from taskct.core.units import MU_WATER_70KEV_PER_MM, to_hu
 from taskct.nets.weights import load_weights
 from taskct.task.answers import MergedClasses
@@ -278,15 +278,7 @@ def _classes(data: Mapping[str, Any], path: Path) -> tuple[str, ...]:
 def _read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"{path}: no such file; an nnU-Net model folder holds plans.json, dataset.json and fold_0")
-    if path.stat().st_size > _MOST_JSON_BYTES:
-        raise FileFormatError(f"{path}: {path.stat().st_size} bytes, too large for a plan")
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise FileFormatError(f"{path}: is not JSON ({error})") from error
-    if not isinstance(found, dict):
-        raise FileFormatError(f"{path}: expected a table, got {type(found).__name__}")
-    return found
+    return read_json(path, limit_bytes=_MOST_JSON_BYTES)
 
 
 _NETWORKS = ("PlainConvUNet", "ResidualEncoderUNet")

@@ -7,13 +7,15 @@ import pickle
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor, nn
 
 from taskct.core.errors import FileFormatError, UnsupportedDataError
-from taskct.core.files import existing_path
+from taskct.core.memory import require_memory
+from taskct.core.open_files import open_binary, parsing, regular_file
+from taskct.core.safetensors_files import read_safetensors
 from taskct.nets.weights import load_weights
 
 LIMIT_BYTES = 8 * 2**30
@@ -39,21 +41,20 @@ def read_weights(path: str | os.PathLike[str], *, limit_bytes: int = LIMIT_BYTES
     Raises UnsupportedDataError when the file would run code, FileFormatError when it is damaged, holds no weights or would
     grow beyond `limit_bytes`; the message begins with the path.
     """
-    found = existing_path(path, what="weights")
+    found = regular_file(path, what="weights")
     if found.suffix == ".safetensors":
         return _read_safetensors(found, limit_bytes)
-    _refuse_growth(found, limit_bytes)
-    try:
-        with torch.serialization.safe_globals(_plain_numbers()):
-            content = torch.load(found, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise UnsupportedDataError(
-            f"{found}: holds more than tensors and plain values, and is not read, since that could run code "
-            f"({_first_line(error)}); where you trust it, save its weights alone: torch.save(net.state_dict(), ...)"
-        ) from error
-    except (RuntimeError, EOFError, ValueError, OSError, zipfile.BadZipFile, KeyError) as error:
-        raise FileFormatError(f"{found}: cannot be read as weights ({_first_line(error)})") from error
-    tensors = _tensors(content)
+    with open_binary(found) as stream, parsing(found, "weights"):
+        _refuse_growth(found, stream, limit_bytes)
+        try:
+            with torch.serialization.safe_globals(_plain_numbers()):
+                content = torch.load(stream, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            raise UnsupportedDataError(
+                f"{found}: holds more than tensors and plain values, and is not read, since that could run code "
+                f"({_first_line(error)}); where you trust it, save its weights alone: torch.save(net.state_dict(), ...)"
+            ) from error
+        tensors = _tensors(content)
     if not tensors:
         inside = ", ".join(map(str, list(content)[:8])) if isinstance(content, Mapping) else type(content).__name__
         raise FileFormatError(
@@ -63,25 +64,19 @@ def read_weights(path: str | os.PathLike[str], *, limit_bytes: int = LIMIT_BYTES
 
 
 def _read_safetensors(path: Path, limit_bytes: int) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    if path.stat().st_size > limit_bytes:
-        raise FileFormatError(f"{path}: {path.stat().st_size} bytes, above the limit of {limit_bytes}")
-    try:
-        return _stripped(load_file(path))
-    except (SafetensorError, ValueError) as error:
-        raise FileFormatError(f"{path}: cannot be read as weights ({_first_line(error)})") from error
+    return _stripped(read_safetensors(path, limit_bytes=limit_bytes, what="weights")[0])
 
 
-def _refuse_growth(path: Path, limit_bytes: int) -> None:
+def _refuse_growth(path: Path, stream: BinaryIO, limit_bytes: int) -> None:
     """The members of a zipped checkpoint say how large they are unpacked."""
-    size = path.stat().st_size
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
+    size = stream.seek(0, os.SEEK_END)
+    if zipfile.is_zipfile(stream):
+        with zipfile.ZipFile(stream) as archive:
             size = max(size, sum(member.file_size for member in archive.infolist()))
+    stream.seek(0)
     if size > limit_bytes:
         raise FileFormatError(f"{path}: {size} bytes of weights, above the limit of {limit_bytes}")
+    require_memory(path, size)
 
 
 def _tensors(content: Any) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from taskct.core.errors import DataError, FileFormatError, InputError, UnsupportedDataError
 from taskct.core.files import existing_path
+from taskct.core.open_files import regular_file
 from taskct.data.dicom.frames import file_image_type, is_ct, is_localizer
 from taskct.data.dicom.parse import DicomFile, looks_like_dicom, open_header
 from taskct.data.dicom.values import text
@@ -122,7 +123,7 @@ def _paths(path: PathLike | Iterable[PathLike]) -> tuple[str, list[Path], bool]:
         same = len({p.parent for p in listed}) == 1
         return str(listed[0].parent if same else listed[0]), sorted(dict.fromkeys(listed)), True
     root = existing_path(path, what="DICOM series")
-    if root.is_file():
-        return str(root), [root], True
+    if not root.is_dir():
+        return str(root), [regular_file(root, what="DICOM file")], True
     files = [Path(folder, name) for folder, _, names in os.walk(root) for name in names]
     return str(root), sorted(f for f in files if f.is_file() and f.stat().st_size > 0), False

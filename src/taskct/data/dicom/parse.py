@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from taskct.core.errors import FileFormatError, ResourceError, TaskctError
+from taskct.core.errors import FileFormatError
 from taskct.core.files import MAX_VOLUME_BYTES
+from taskct.core.open_files import file_size, open_binary, parsing, read_start
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -46,11 +47,7 @@ class DicomFile:
 
 def looks_like_dicom(path: Path) -> bool:
     """True when the first bytes are those of DICOM, with or without its preamble; the name does not matter."""
-    try:
-        with open(path, "rb") as stream:
-            start = stream.read(132)
-    except OSError as error:
-        raise FileFormatError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+    start = read_start(path, 132)
     if start[128:] == b"DICM":
         return True
     return start[:2] in _FIRST_GROUPS and start[2:4] in {b"\x00\x00", b"\x01\x00", b"\x05\x00", b"\x08\x00", b"\x00\x08"}
@@ -92,34 +89,25 @@ def reason(error: BaseException) -> str:
 def _parse(path: Path, guard: _Guard, *, limit_bytes: int) -> tuple[Dataset, str, dict[int, str], tuple[str, ...]]:
     from pydicom.filereader import read_dataset
 
-    try:
-        with open(path, "rb") as file, warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            size = path.stat().st_size
-            if size > limit_bytes:
-                raise FileFormatError(
-                    f"{path}: the file has {size / 2**20:.0f} MiB, its header allows at most {limit_bytes / 2**20:.0f} MiB; "
-                    "it is damaged or hostile"
-                )
-            syntax, meta, notes = _read_meta(path, file)
-            stream: BinaryIO = file
-            if syntax == DEFLATED:
-                stream = io.BytesIO(_inflate(path, file.read(), MAX_VOLUME_BYTES))
-            dataset = read_dataset(
-                stream,
-                is_implicit_VR=syntax == IMPLICIT_LITTLE,
-                is_little_endian=syntax != EXPLICIT_BIG,
-                stop_when=guard,
-                defer_size=MAX_HEADER_VALUE_BYTES if guard.stop_at_pixels else None,
+    with open_binary(path) as file, parsing(path, "DICOM"), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        size = file_size(path)
+        if size > limit_bytes:
+            raise FileFormatError(
+                f"{path}: the file has {size / 2**20:.0f} MiB, its header allows at most {limit_bytes / 2**20:.0f} MiB; "
+                "it is damaged or hostile"
             )
-    except TaskctError:
-        raise
-    except MemoryError as error:
-        raise ResourceError(f"{path}: not enough memory to read this file") from error
-    except RecursionError as error:
-        raise FileFormatError(f"{path}: sequences are nested too deeply; the file is damaged or hostile") from error
-    except Exception as error:  # pydicom raises almost anything on a damaged file
-        raise FileFormatError(f"{path}: cannot be read as DICOM ({reason(error)}); the file is damaged") from error
+        syntax, meta, notes = _read_meta(path, file)
+        stream: BinaryIO = file
+        if syntax == DEFLATED:
+            stream = io.BytesIO(_inflate(path, file.read(), MAX_VOLUME_BYTES))
+        dataset = read_dataset(
+            stream,
+            is_implicit_VR=syntax == IMPLICIT_LITTLE,
+            is_little_endian=syntax != EXPLICIT_BIG,
+            stop_when=guard,
+            defer_size=MAX_HEADER_VALUE_BYTES if guard.stop_at_pixels else None,
+        )
     messages = [str(w.message) for w in caught]
     if any("End of file" in m or "EOF" in m for m in messages):
         raise FileFormatError(f"{path}: the file is truncated (it ends inside an element); copy it again")

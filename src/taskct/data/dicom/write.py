@@ -9,7 +9,6 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
-from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID
 from pydicom.valuerep import format_number_as_ds
@@ -34,7 +33,7 @@ from taskct.data.dicom.identity import (
     new_uid,
     replaced_uid,
 )
-from taskct.data.dicom.parse import EXPLICIT_LITTLE
+from taskct.data.dicom.parse import EXPLICIT_LITTLE, open_header
 from taskct.data.dicom.series import slice_frames
 from taskct.data.dicom.values import integer, text
 
@@ -302,7 +301,7 @@ def _is_ours(entry: Path) -> bool:
     if entry.is_symlink() or not entry.is_file():
         return False
     try:
-        found = dcmread(entry, stop_before_pixels=True, specific_tags=["SOPClassUID", "ImageType", "Manufacturer"])
+        found = open_header(entry).header
         kind = [str(word) for word in found.get("ImageType") or ()]
         return found.get("SOPClassUID") == CT and kind[:1] == ["DERIVED"] and found.get("Manufacturer") == "taskct"
     except Exception:  # whatever is wrong with it, it is not ours

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from taskct.core.errors import FileFormatError, UnsupportedDataError
+from taskct.core.open_files import open_binary, parsing
 from taskct.data.volume import Volume, canonical_volume
 
 CHAOS_LABELS = {1: "liver"}
@@ -45,10 +46,7 @@ def read_chaos_masks(folder: Path, dicom_folder: Path) -> Volume:
 def _mask(path: Path, shape: tuple[int, int]) -> np.ndarray:
     from PIL import Image
 
-    try:
-        with Image.open(path, formats=["PNG"]) as image:
-            if (image.height, image.width) != shape or shape[0] * shape[1] > _MOST_PIXELS:
-                raise FileFormatError(f"{path}: {image.height} x {image.width} pixels for a slice of {shape[0]} x {shape[1]}")
-            return (np.asarray(image.convert("L")) > 0).astype(np.uint8)
-    except (OSError, ValueError, SyntaxError) as error:
-        raise FileFormatError(f"{path}: this PNG file is damaged ({error})") from error
+    with open_binary(path) as stream, parsing(path, "PNG"), Image.open(stream, formats=["PNG"]) as image:
+        if (image.height, image.width) != shape or shape[0] * shape[1] > _MOST_PIXELS:
+            raise FileFormatError(f"{path}: {image.height} x {image.width} pixels for a slice of {shape[0]} x {shape[1]}")
+        return (np.asarray(image.convert("L")) > 0).astype(np.uint8)

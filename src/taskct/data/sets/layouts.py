@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from taskct.core.errors import FileFormatError
+from taskct.core.open_files import parsing, read_json
 from taskct.data.dicom.parse import looks_like_dicom
 from taskct.data.formats import promised_kind, volume_files
 from taskct.data.sets.chaos import CHAOS_LABELS
@@ -66,13 +65,9 @@ def _msd(folder: Path) -> list[CasePlace]:
 def _msd_names(path: Path) -> dict[int, str]:
     if not path.is_file():
         return {}
-    if path.stat().st_size > _MOST_JSON_BYTES:
-        raise FileFormatError(f"{path}: {path.stat().st_size} bytes, too large for a description")
-    try:
-        labels = json.loads(path.read_text(encoding="utf-8"))["labels"]
-        return {int(number): str(name) for number, name in labels.items() if int(number) != 0}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise FileFormatError(f"{path}: expected a table of labels as in the Medical Segmentation Decathlon") from error
+    about = read_json(path, limit_bytes=_MOST_JSON_BYTES)
+    with parsing(path, "a description with a table of labels, as in the Medical Segmentation Decathlon"):
+        return {int(number): str(name) for number, name in about["labels"].items() if int(number) != 0}
 
 
 def _lits(folder: Path) -> list[CasePlace]:

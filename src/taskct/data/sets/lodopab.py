@@ -19,6 +19,7 @@ from torch import Tensor
 
 from taskct.core.errors import FileFormatError, InputError, UnsupportedDataError, unknown_name
 from taskct.core.files import atomic_path, existing_path, make_folder, write_text
+from taskct.core.open_files import read_text
 from taskct.core.units import MU_AIR_LODOPAB_PER_MM, MU_WATER_LODOPAB_PER_MM, to_hu
 from taskct.data.case import Case
 from taskct.data.hdf5_guard import open_hdf5, read_array
@@ -198,9 +199,8 @@ def _finite(values: np.ndarray, path: Path) -> np.ndarray:
 def _patient_ids(path: Path, count: int) -> tuple[str, ...] | None:
     if not path.is_file():
         return None
-    if path.stat().st_size > _MOST_TEXT_BYTES:
-        raise FileFormatError(f"{path}: {path.stat().st_size} bytes, too large for a table of patients")
-    ids = tuple(line.strip() for line in path.read_text(encoding="ascii", errors="replace").splitlines() if line.strip())
+    text = read_text(path, limit_bytes=_MOST_TEXT_BYTES, what="table of patients")
+    ids = tuple(line.strip() for line in text.splitlines() if line.strip())
     if len(ids) < count or not all(i.isdigit() for i in ids):
         raise FileFormatError(f"{path}: expected one number for each of {count} slices, got {len(ids)} lines")
     return ids[:count]

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from taskct.core.errors import FileFormatError, InputError, UnsupportedDataError
-from taskct.core.files import MAX_VOLUME_BYTES, check_array_size, existing_path
+from taskct.core.files import MAX_VOLUME_BYTES, existing_path
+from taskct.core.open_files import parsing, read_bytes, read_start
 from taskct.data.hdf5_guard import HDF5_MAGIC, open_hdf5, read_array
 from taskct.data.sets.rotation_axis import find_rotation_axis
 from taskct.geometry import Beam, FanBeam, Grid, ParallelBeam, VectorBeam
@@ -172,8 +173,7 @@ def _even_step(angles_deg: np.ndarray, path: str | os.PathLike[str]) -> tuple[fl
 
 def _matlab_fields(path: Path) -> Mapping[str, Any]:
     """The sinogram and the parameters of the one struct in a MATLAB file, as a flat table."""
-    with open(path, "rb") as stream:
-        head = stream.read(520)
+    head = read_start(path, 520)
     if head[:10] == b"MATLAB 7.3" and head[512:] == HDF5_MAGIC:
         return _matlab_7_fields(path)
     if head[:10] != b"MATLAB 5.0" or len(head) < 128:
@@ -181,11 +181,8 @@ def _matlab_fields(path: Path) -> Mapping[str, Any]:
     import scipy.io
 
     plain = _inflated(path)
-    try:
+    with parsing(path, "MATLAB"):
         content = scipy.io.loadmat(io.BytesIO(plain), struct_as_record=False, squeeze_me=True)
-    except Exception as error:  # scipy raises many kinds on a damaged file
-        short = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
-        raise FileFormatError(f"{path}: this MATLAB file is damaged ({short})") from error
     for top in content.values():
         parameters: Any = getattr(top, "parameters", None)
         if hasattr(top, "sinogram") and hasattr(parameters, "_fieldnames"):
@@ -208,9 +205,7 @@ def _matlab_7_fields(path: Path) -> Mapping[str, Any]:
 
 def _inflated(path: Path) -> bytes:
     """A MATLAB 5 file with every compressed element unpacked, so that its true size is known before it is parsed."""
-    size = path.stat().st_size
-    check_array_size(path, (max(size, 1),), 1, limit_bytes=_MAT_LIMIT_BYTES)
-    raw = path.read_bytes()
+    raw = read_bytes(path, limit_bytes=_MAT_LIMIT_BYTES)
     order = {b"IM": "<", b"MI": ">"}.get(raw[126:128])
     if order is None:
         raise FileFormatError(f"{path}: the MATLAB header names no byte order")

@@ -16,6 +16,7 @@ import numpy as np
 
 from taskct.core.errors import FileFormatError, InputError, unknown_name
 from taskct.core.files import existing_path, write_text
+from taskct.core.open_files import parsing, read_json, read_text
 from taskct.evaluation.reading.matrices import Matrix, aligned, mean_of_readers
 from taskct.evaluation.reading.measures import RATIOS, describe_metric, is_metric
 from taskct.evaluation.reading.seeded import SeededInterval, mean_of, ratio_of, seeded_bootstrap
@@ -260,7 +261,7 @@ class TaskTable:
         """The table that `save` wrote; FileFormatError, with the place, for files that are none."""
         path = existing_path(Path(folder) / "task.json", what="task table")
         try:
-            about = json.loads(path.read_text(encoding="utf-8"))
+            about = read_json(path)
             return cls(read_task_rows(Path(folder) / "task.csv"), dict(about["readers"]), dict(about["notes"]))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise FileFormatError(f"{path}: does not describe a task table ({type(error).__name__}: {error})") from error
@@ -297,17 +298,14 @@ class TaskTable:
 
 def read_task_rows(path: str | os.PathLike[str]) -> list[TaskRow]:
     """The rows of a task.csv; FileFormatError, with the line, for a file that is none."""
-    found = existing_path(path, what="task table")
-    if found.stat().st_size > _MAX_CSV_BYTES:
-        raise FileFormatError(f"{found}: {found.stat().st_size / 2**30:.1f} GiB, no task table is that large")
-    try:
-        with open(found, newline="", encoding="utf-8") as f:
-            reader = csv.reader(f, strict=True)
-            if tuple(next(reader, [])) != TaskRow._fields:
-                raise FileFormatError(f"{found}: expected the columns {', '.join(TaskRow._fields)}")
-            return [_row(cells, found, reader.line_num) for cells in reader]
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise FileFormatError(f"{found}: not readable as CSV ({error})") from error
+    found = Path(path)
+    with parsing(found, "CSV"):
+        reader = csv.reader(
+            io.StringIO(read_text(found, limit_bytes=_MAX_CSV_BYTES, what="task table"), newline=""), strict=True
+        )
+        if tuple(next(reader, [])) != TaskRow._fields:
+            raise FileFormatError(f"{found}: expected the columns {', '.join(TaskRow._fields)}")
+        return [_row(cells, found, reader.line_num) for cells in reader]
 
 
 def _row(cells: Sequence[str], path: Path, line: int) -> TaskRow:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from taskct.core.open_files import read_json
 from taskct.core.runs import Run
 from taskct.evaluation.reading import count, read_images
 from taskct.experiments.cohort_images import images_of, projector_of, scans_of
@@ -53,7 +53,7 @@ def tune_tv(folder: Path, needed: Mapping[str, Path], *, settings: TaskAdaptive)
 
 def tuned_tv(needed: Mapping[str, Path]) -> Callable[[Tensor, Projector], Tensor]:
     """TV with the strength of the dose that the scan's own noise says it has."""
-    tuned = json.loads((needed["tv-tuning"] / "tuned.json").read_text(encoding="utf-8"))
+    tuned = read_json(needed["tv-tuning"] / "tuned.json")
     strengths, noise = tuned["strengths"], torch.tensor(tuned["noise"])
 
     def strength(p: Tensor) -> float:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from taskct.core.errors import InputError
 from taskct.core.files import make_folder, write_text
+from taskct.core.open_files import read_json
 from taskct.core.runs import load_run
 from taskct.core.units import to_hu
 from taskct.evaluation.reading import ArtefactReport, Audit, TaskTable, TaskVerdict, needed_dose, task_verdict
@@ -62,7 +63,7 @@ def gathered(needed: Mapping[str, Path], settings: TaskAdaptive) -> tuple[TaskSt
     table = TaskTable.merged(tables)
     table.notes.setdefault("lesion_class", "tumour")
     scored = {name: path for name, path in scored.items() if not name.startswith("bound-")}
-    about = {name: json.loads((path / "about.json").read_text(encoding="utf-8")) for name, path in scored.items()}
+    about = {name: read_json(path / "about.json") for name, path in scored.items()}
     audit = _audit(about.values())
     artefacts, spectra = _spectra(about, settings)
     compute = _compute(needed, arms)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from taskct.core.files import make_folder, write_text
+from taskct.core.open_files import read_json
 from taskct.evaluation.dose.curves import Curves
 from taskct.evaluation.dose.subject import Reconstruct
 from taskct.evaluation.dose.target import Target
@@ -79,7 +80,7 @@ def rivals_name(quality: str, reader: str) -> str:
 
 def read_comparisons(folder: Path) -> tuple[dict[str, Any], list[Comparison]]:
     """What `compare_arm` wrote."""
-    values = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+    values = read_json(folder / _FILE)
     return values, [Comparison.from_plain(c) for c in values["comparisons"]]
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from taskct.core.files import make_folder, write_text
+from taskct.core.open_files import read_json
 from taskct.core.seeds import derive_seed
 from taskct.evaluation.dose.curves import measure_curves
 from taskct.evaluation.dose.target import Target, parse_target
@@ -102,7 +103,7 @@ def find_bound(folder: Path, needed: Mapping[str, Path], *, settings: DoseExperi
 def bound_of(needed: Mapping[str, Path], quality: str, model: str) -> Target:
     """The target that `find_bound` wrote."""
     path = needed[bound_name(quality, model)] / _BOUND
-    return parse_target(json.loads(path.read_text(encoding="utf-8"))["target"])
+    return parse_target(read_json(path)["target"])
 
 
 def bound_name(quality: str, model: str) -> str:
