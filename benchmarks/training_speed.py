@@ -18,13 +18,15 @@ import torch
 from torch import nn
 
 from taskct.core.precision import autocast, computes_bf16
+from taskct.data.images import ImageSet
 from taskct.geometry import Grid, ParallelBeam
 from taskct.geometry.presets import lodopab
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.learned import ItNet, LearnedPrimalDual, fbp_redcnn, fbp_unet
+from taskct.simulate.clean_scans import CleanScans
 from taskct.task.readers import ReaderSpec, as_task, make_reader
-from taskct.training import CleanScans, DoseRange, FeaturePenalty, ImageError, ImageSet, LabelPenalty, Objective, convex
+from taskct.training import DoseRange, FeaturePenalty, ImageError, LabelPenalty, Objective, convex
 from taskct.training.loop import Learner
 from taskct.training.reconstructors import ScanSource, to_channels_last
 from taskct.training.settings import TrainSettings

@@ -54,7 +54,7 @@ _HOMES = {
     "evaluate": "taskct.evaluation",
     "tune": "taskct.evaluation",
     # learning
-    "ImageSet": "taskct.training",
+    "ImageSet": "taskct.data.images",
     "DoseRange": "taskct.training",
     "ImageError": "taskct.training",
     "LabelPenalty": "taskct.training",

@@ -6,7 +6,6 @@ import hashlib
 
 import pytest
 import torch
-from torch.utils.data import DataLoader
 
 from taskct.core.errors import InputError, ResourceError
 from taskct.phantoms.cohort import PARTS, Cohort, part_of
@@ -24,34 +23,23 @@ def test_no_patient_is_in_two_parts_whatever_the_cohort_sizes() -> None:
     assert all(part_of(n) == "validation" for n in large.numbers("validation"))
 
 
-def test_slices_equal_the_patient_s_case() -> None:
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_images_equal_the_patient_s_case(in_memory: bool) -> None:
     cohort = Cohort("abdomen", 8, shape=(48, 64), slices_per_patient=3, seed=4)
-    slices = cohort.slices("validation")
-    patient = cohort.patient(7)
-    assert len(slices) == 3 and slices.patient_ids == ["abdomen-0007"] * 3
-    for k in range(3):
-        hu, labels, name = slices[k]
-        assert hu.shape == (1, 48, 64) and hu.dtype == torch.float32
-        assert labels.shape == (48, 64) and labels.dtype == torch.int64
-        assert name == f"abdomen-0007-s0{k}"
-        assert torch.equal(hu[0], patient.case.hu[k])
-        assert patient.case.labels is not None and torch.equal(labels, patient.case.labels[k].long())
+    images = cohort.images("validation", in_memory=in_memory, show=False)
+    case = cohort.patient(7).case
+    assert len(images) == 3 and images.patient_ids == ("abdomen-0007",) * 3 == cohort.patient_ids("validation") * 3
+    assert images.spacing_mm == cohort.pixel_mm and images.label_names == case.label_names
+    for k, sample in enumerate(images):
+        assert sample.id == f"abdomen-0007-s0{k}" and sample.labels is not None and case.labels is not None
+        assert torch.equal(sample.mu, case.mu[k]) and torch.equal(sample.labels, case.labels[k])
 
 
-def test_the_cache_gives_copies_and_the_same_values_as_none() -> None:
-    cohort = Cohort("abdomen", {"test": 1}, shape=(32, 32), slices_per_patient=2)
-    kept, fresh = cohort.slices("test").fill(), cohort.slices("test", cache=False)
-    kept[0][0].zero_()  # a user's in-place step must not reach the cache
-    assert torch.equal(kept[0][0], fresh[0][0])
-    assert torch.equal(kept[-1][0], fresh[1][0])
-    assert kept.memory_bytes == 2 * 32 * 32 * 5
-
-
-def test_slices_feed_a_data_loader() -> None:
-    hu, labels, names = next(
-        iter(DataLoader(Cohort("abdomen", {"train": 2}, shape=(32, 32), slices_per_patient=2).slices("train"), 4))
-    )
-    assert hu.shape == (4, 1, 32, 32) and labels.shape == (4, 32, 32) and len(set(names)) == 4
+def test_a_cohort_of_volumes_gives_volumes() -> None:
+    cohort = Cohort("abdomen", {"test": 2}, shape=(4, 32, 32), spacing_mm=(5.0, 12.0, 12.0))
+    images = cohort.images("test", in_memory=False)
+    assert images.shape == (4, 32, 32) and images.ids == ("abdomen-0008", "abdomen-0009")
+    assert torch.equal(images[1].mu, cohort.patient(9).case.mu_volume[0])
 
 
 def test_impossible_cohorts_are_refused_with_advice() -> None:
@@ -61,10 +49,10 @@ def test_impossible_cohorts_are_refused_with_advice() -> None:
         Cohort("abdomen", {"val": 3})
     with pytest.raises(InputError, match="patients as a number >= 1"):
         Cohort("abdomen", 0)
-    with pytest.raises(InputError, match=r"use cohort\.patient"):
-        Cohort("abdomen", 10, shape=(8, 64, 64)).slices("train")
-    with pytest.raises(ResourceError, match=r"cache of .* GiB.*cache=False"):
-        Cohort("abdomen", 100_000, shape=(512, 512)).slices("train")
+    with pytest.raises(InputError, match="no patient in 'test'"):
+        Cohort("abdomen", {"train": 1}).images("test")
+    with pytest.raises(ResourceError, match=r"images of .* GiB.*in_memory=False"):
+        Cohort("abdomen", 100_000, shape=(512, 512)).images("train")
 
 
 def test_a_site_that_does_not_exist_is_refused_with_the_names_there_are() -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from taskct.data.images import ImageSet
 from taskct.geometry import Grid, ParallelBeam
 from taskct.physics.projector import Projector
 from taskct.recon.learned import FBPNet, fbp_unet
 from taskct.task import DiceCE, FrozenTask, HuWindow, freeze
-from taskct.training import ImageSet
 
 SIZE = 32
 GRID = Grid((SIZE, SIZE), 8.0)

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from small_training import make_images, make_model, make_projector, make_task
 
+from taskct.data.images import ImageSet
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.learned import FBPNet
 from taskct.task import FrozenTask
 from taskct.task.readers import ReaderSpec
-from taskct.training import ImageSet, train_reader
+from taskct.training import train_reader
 
 
 @pytest.fixture(scope="session")

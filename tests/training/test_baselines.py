@@ -7,10 +7,11 @@ from pathlib import Path
 import torch
 from small_training import make_model, weights_of
 
+from taskct.data.images import ImageSet
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.task.readers import ReaderSpec, load_reader
-from taskct.training import ImageError, ImageSet, Objective, train, train_in_sequence, train_jointly
+from taskct.training import ImageError, Objective, train, train_in_sequence, train_jointly
 from taskct.training.baselines import joint_penalty
 
 SPEC = ReaderSpec(net="unet_fast")

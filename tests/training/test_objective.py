@@ -8,6 +8,7 @@ from small_training import make_images, make_task
 from torch import Tensor, nn
 
 from taskct.core.errors import ConfigError, InputError
+from taskct.data.images import ImageSet
 from taskct.task import DiceCE, FrozenTask
 from taskct.training import (
     Balanced,
@@ -15,7 +16,6 @@ from taskct.training import (
     Constrained,
     FeaturePenalty,
     ImageError,
-    ImageSet,
     JointPenalty,
     LabelPenalty,
     MeanOf,

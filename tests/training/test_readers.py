@@ -11,12 +11,13 @@ from torch import Tensor
 
 from taskct.core.errors import ConfigError, GeometryError, InputError
 from taskct.core.runs import load_run
+from taskct.data.images import ImageSet
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon import fbp
 from taskct.task import freeze
 from taskct.task.readers import ReaderSpec, load_reader, make_reader, reader_weights
-from taskct.training import Augmentation, ImageSet, train_reader
+from taskct.training import Augmentation, train_reader
 from taskct.training.readers import cut_patch, retrained
 
 SHORT = {"steps": 3, "batch": 4, "validate_every": 3}

@@ -12,23 +12,15 @@ from torch import Tensor, nn
 
 from taskct.core.errors import ConfigError, DataError, GeometryError, InputError, UnitsError
 from taskct.core.runs import load_run
+from taskct.data.images import ImageSet
 from taskct.geometry import Grid, ParallelBeam
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.learned import FBPNet, fbp_unet, load_reconstructor
+from taskct.simulate.clean_scans import CleanScans
 from taskct.task import FrozenTask
 from taskct.task.readers import load_reader
-from taskct.training import (
-    Augmentation,
-    CleanScans,
-    DoseRange,
-    FeaturePenalty,
-    ImageError,
-    ImageSet,
-    LabelPenalty,
-    convex,
-    train,
-)
+from taskct.training import Augmentation, DoseRange, FeaturePenalty, ImageError, LabelPenalty, convex, train
 from taskct.training.average import WeightAverage
 from taskct.training.reconstructors import ScanSource
 from taskct.training.settings import TrainSettings

@@ -11,6 +11,7 @@ from torch import nn
 
 from taskct.core.errors import ConfigError, InputError
 from taskct.core.runs import load_run
+from taskct.data.images import ImageSet
 from taskct.nets import UNet
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
@@ -20,7 +21,7 @@ from taskct.task.classification import PresenceBCE, presence
 from taskct.task.detection import CentreFocal, find_peaks, hits
 from taskct.task.saved_weights import load_network
 from taskct.testing import check_task
-from taskct.training import ImageError, ImageSet, LabelPenalty, convex, train, train_task
+from taskct.training import ImageError, LabelPenalty, convex, train, train_task
 
 WINDOW = HuWindow(20, 320)
 SETTINGS = {"batch": 6, "lr": 5e-3, "validate_every": 30, "precision": "float32", "show": False}

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from taskct.core.runs import Run, load_run
+from taskct.data.images import ImageSet
 from taskct.geometry import Grid, ParallelBeam
 from taskct.phantoms.cohort import Cohort
 from taskct.physics.projector import Projector
-from taskct.training import CleanScans, ImageSet
+from taskct.simulate.clean_scans import CleanScans
 
 REFINE = 2  # the truth is projected on a grid twice as fine: measured data know no pixels
 

@@ -1,25 +1,25 @@
-"""A cohort of built-in patients, divided by patient, as cases or as a data set of slices."""
+"""A cohort of built-in patients, divided by patient, as cases or as image sets."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count, islice
 from typing import Any
 
-import torch
-from torch import Tensor
-from torch.utils.data import Dataset
-
 from taskct.core.errors import InputError, ResourceError, unknown_name
+from taskct.core.progress import track
+from taskct.data.image_storage import ImageStorage, InMemory
+from taskct.data.images import ImageSet
 from taskct.phantoms.body import Site
-from taskct.phantoms.painting.fields import Axes
-from taskct.phantoms.patient import Patient, anatomy, make_patient, patient_id, pixel_spacing, slice_heights_mm
+from taskct.phantoms.painted import PaintedImages
+from taskct.phantoms.patient import Patient, make_patient, patient_id, pixel_spacing
 from taskct.phantoms.sites import site_named
 
 PARTS = ("train", "validation", "test")
 _PART_OF_DIGIT = ("train",) * 7 + ("validation",) + ("test",) * 2
-CACHE_LIMIT_BYTES = 4 * 2**30
+MOST_GIB = 4  # of images in memory
 
 
 def part_of(number: int) -> str:
@@ -105,64 +105,44 @@ class Cohort:
             settings=self.settings,
         )
 
-    def slices(self, part: str, *, cache: bool = True) -> CohortSlices:
-        """The slices of one part as a data set; with `cache` each is computed once and kept in memory."""
-        return CohortSlices(self, part, cache=cache)
+    def patient_ids(self, part: str) -> tuple[str, ...]:
+        """Identifiers of the patients of one part."""
+        return tuple(patient_id(number, self.site) for number in self.numbers(part))
 
+    def images(self, part: str, *, in_memory: bool = True, show: bool | None = None) -> ImageSet:
+        """The slices of one part as an image set (its volumes for a cohort of volumes): painted now and kept, or streamed.
 
-class CohortSlices(Dataset[tuple[Tensor, Tensor, str]]):
-    """Item i: hu (1, Y, X) float32, labels (Y, X) int64, and an id such as 'abdomen-0012-s03' (patient, slice).
+        With `in_memory` False each is painted whenever it is asked for, faster than most networks take their step: a cohort of
+        any size then needs no memory. Image names are such as 'abdomen-0012-s03' (patient, slice). Raises InputError for a
+        part without patients, ResourceError for more than 4 GiB in memory.
+        """
+        rows = self.rows(part)
+        if not rows:
+            raise InputError(f"the cohort has no patient in {part!r}, patients are {self.patients!r}; ask for more")
+        painted = PaintedImages(
+            self.site, self.seed, self.settings, rows, self.shape, self.spacing_mm, self.slices_per_patient
+        )
+        storage: ImageStorage = painted
+        if in_memory:
+            gib = len(rows) * math.prod(self.shape) * 5 / 2**30  # float32 and uint8
+            if gib > MOST_GIB:
+                raise ResourceError(
+                    f"the {len(rows)} images of {part!r} would take {gib:.1f} GiB, above {MOST_GIB} GiB; "
+                    f"ask for fewer patients, or for cohort.images({part!r}, in_memory=False)"
+                )
+            numbers = track(range(len(rows)), f"making {part} patients", show=show)
+            storage = InMemory.joined([painted.read([k]) for k in numbers])
+        patients = [patient_id(number, self.site) for number, _ in rows]
+        flat = len(self.shape) == 2
+        return ImageSet(
+            storage,
+            patients,
+            ids=[f"{patient}-s{k:02d}" if flat else patient for patient, (_, k) in zip(patients, rows, strict=True)],
+            spacing_mm=pixel_spacing(self.home, self.shape, self.spacing_mm, self.settings),
+            label_names=self.home.label_names,
+        )
 
-    `patient_ids[i]` says whose slice it is: resample and split by it, never by slice. Kept in memory as float32 and
-    uint8, 5 bytes a pixel: `memory_bytes` in all (128 x 128: 82 kB a slice). The cache belongs to one process; fill it
-    with `fill()` before forking workers, or use none: a slice is computed faster than most networks take their step.
-
-    Raises ResourceError when the cache would be larger than 4 GiB.
-    """
-
-    def __init__(self, cohort: Cohort, part: str, *, cache: bool = True) -> None:
-        if len(cohort.shape) != 2:
-            raise InputError(
-                f"Cohort.slices expects a cohort of slices, shape (Y, X), got {cohort.shape}; use cohort.patient(number)"
-            )
-        self.cohort, self.part, self.cache = cohort, part, cache
-        self.items = [(number, k) for number in cohort.numbers(part) for k in range(cohort.slices_per_patient)]
-        self.patient_ids = [patient_id(number, cohort.site) for number, _ in self.items]
-        self.axes = Axes.centred((cohort.shape[0], cohort.shape[1]), cohort.pixel_mm)
-        self._kept: dict[int, tuple[Tensor, Tensor]] = {}
-        if cache and self.memory_bytes > CACHE_LIMIT_BYTES:
-            raise ResourceError(
-                f"the cache of {len(self)} slices would take {self.memory_bytes / 2**30:.1f} GiB, above "
-                f"{CACHE_LIMIT_BYTES / 2**30:.0f} GiB; ask for fewer patients, or cohort.slices({part!r}, cache=False)"
-            )
-
-    @property
-    def memory_bytes(self) -> int:
-        """What the full cache holds."""
-        return len(self.items) * self.cohort.shape[0] * self.cohort.shape[1] * 5
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, str]:
-        number, k = self.items[index]
-        index = index % len(self.items)
-        if index in self._kept:
-            hu, labels = self._kept[index]
-        else:
-            hu, labels = self._paint(number, k)
-            if self.cache:
-                self._kept[index] = hu, labels
-        return hu[None].clone(), labels.long(), f"{patient_id(number, self.cohort.site)}-s{k:02d}"
-
-    def fill(self) -> CohortSlices:
-        """Compute everything now; returns itself."""
-        for index in range(len(self)):
-            self[index]
-        return self
-
-    def _paint(self, number: int, k: int) -> tuple[Tensor, Tensor]:
-        model = anatomy(self.cohort.home, self.cohort.seed, number, self.cohort.settings)
-        height = slice_heights_mm(model, self.cohort.slices_per_patient)[k]
-        canvas = model.paint(float(height), self.axes)
-        return torch.from_numpy(canvas.hu), torch.from_numpy(self.cohort.home.labels_of(canvas.organ))
+    def rows(self, part: str) -> list[tuple[int, int]]:
+        """Patient and slice (0 for a volume) of each image of a part, in order."""
+        each = self.slices_per_patient if len(self.shape) == 2 else 1
+        return [(number, k) for number in self.numbers(part) for k in range(each)]

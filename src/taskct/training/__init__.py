@@ -5,7 +5,6 @@ from taskct.training.balanced import Balanced, Uncertain
 from taskct.training.baselines import train_in_sequence, train_jointly
 from taskct.training.batch import Batch
 from taskct.training.doses import DoseRange
-from taskct.training.images import CleanScans, ImageSet
 from taskct.training.loop import Trained, fit
 from taskct.training.objective import Constrained, Objective, additive, convex
 from taskct.training.players import Player
@@ -32,13 +31,11 @@ __all__ = [
     "Augmentation",
     "Balanced",
     "Batch",
-    "CleanScans",
     "Constrained",
     "DescentSettings",
     "DoseRange",
     "FeaturePenalty",
     "ImageError",
-    "ImageSet",
     "JointPenalty",
     "LabelPenalty",
     "MeanOf",

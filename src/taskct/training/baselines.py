@@ -12,12 +12,12 @@ from torch import nn
 
 from taskct.core.config import to_dict
 from taskct.core.runs import Run, is_run
+from taskct.data.images import ImageSet
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.task import DiceCE, FrozenTask
 from taskct.task.readers import ReaderSpec, as_task, make_reader, reader_weights, reader_window
 from taskct.training.doses import DoseRange
-from taskct.training.images import ImageSet
 from taskct.training.objective import convex
 from taskct.training.players import WEIGHTS
 from taskct.training.processes import rank

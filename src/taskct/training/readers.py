@@ -14,8 +14,11 @@ from taskct.core.errors import GeometryError
 from taskct.core.provenance import fingerprint
 from taskct.core.runs import Run
 from taskct.core.seeds import generator
+from taskct.data.images import ImageSet
+from taskct.data.leaks import refuse_leaks
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
+from taskct.simulate.clean_scans import CACHE_GIB, CleanScans
 from taskct.task import DiceCE, FrozenTask
 from taskct.task.penalties import soft_dice
 from taskct.task.readers import ReaderSpec, as_task, make_reader, reader_weights, reader_window
@@ -23,7 +26,6 @@ from taskct.task.sliding import SlidingWindow
 from taskct.training.augment import Augmentation
 from taskct.training.batch import Batch
 from taskct.training.doses import DoseRange, as_dose_range
-from taskct.training.images import CACHE_GIB, CleanScans, ImageSet, refuse_leaks
 from taskct.training.loop import fit
 from taskct.training.objective import Objective
 from taskct.training.players import Player

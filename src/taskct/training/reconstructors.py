@@ -17,13 +17,15 @@ from taskct.core.provenance import fingerprint
 from taskct.core.runs import Run, is_run, load_run
 from taskct.core.seeds import generator
 from taskct.core.units import to_hu
+from taskct.data.images import ImageSet
+from taskct.data.leaks import refuse_leaks
 from taskct.geometry.config import beam_to_config
 from taskct.nets.weights import load_weights
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
+from taskct.simulate.clean_scans import CACHE_GIB, CleanScans
 from taskct.training.batch import Batch, Term
 from taskct.training.doses import DoseRange, as_dose_range, noisy_scans
-from taskct.training.images import CACHE_GIB, CleanScans, ImageSet, refuse_leaks
 from taskct.training.loop import Trained, fit
 from taskct.training.objective import Objective, as_objective
 from taskct.training.players import WEIGHTS, Player

@@ -13,11 +13,11 @@ from taskct.core.errors import ConfigError, GeometryError, InputError
 from taskct.core.progress import track
 from taskct.data.case import Case
 from taskct.data.classes import with_classes
+from taskct.data.images import ImageSet
 from taskct.data.open import iter_cases
 from taskct.data.splits import split_by_patient
 from taskct.geometry import Grid
 from taskct.phantoms.cohort import Cohort
-from taskct.training.images import ImageSet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,12 +103,11 @@ def _cohort_parts(plan: DataPlan, show: bool | None) -> Parts:
     )
     if not cohort.numbers("train"):
         raise InputError(f"data.patients has none to train on: {dict(plan.patients)}")
-    make = lambda part: ImageSet.from_slices(cohort.slices(part, cache=False), show=show)
-    test = cohort.slices("test", cache=False).patient_ids if cohort.numbers("test") else []
+    make = lambda part: cohort.images(part, show=show)
     return Parts(
         make("train"),
         make("validation") if cohort.numbers("validation") else None,
-        tuple(dict.fromkeys(test)),
+        cohort.patient_ids("test"),
         cohort.pixel_mm,
     )
 

@@ -12,11 +12,12 @@ from taskct.core.config import from_dict
 from taskct.core.errors import ConfigError, InputError
 from taskct.core.provenance import fingerprint
 from taskct.core.runs import Run
+from taskct.data.images import ImageSet
+from taskct.data.leaks import refuse_leaks
 from taskct.task import FrozenTask, freeze
 from taskct.task.sliding import SlidingWindow
 from taskct.training.augment import Augmentation
 from taskct.training.batch import Batch
-from taskct.training.images import ImageSet, refuse_leaks
 from taskct.training.loop import fit
 from taskct.training.objective import Objective
 from taskct.training.players import Player

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from taskct.core.errors import InputError
+from taskct.core.units import to_hu
 from taskct.data.case import Case
 from taskct.data.classes import liver_classes, with_classes
 from taskct.evaluation.reading.lesions import find_lesions
@@ -76,17 +77,16 @@ def test_an_inserted_lesion_comes_back_as_it_was_recorded_beside_the_measured_on
 
 def test_the_cohorts_lesions_and_their_labels_agree_piece_by_piece():
     cohort = Cohort("abdomen", {"test": 4}, shape=(80, 80), settings=CohortSettings(healthy_share=0.0, noise_hu=0.0))
-    slices = cohort.slices("test")
-    seen = seen_in_cohort(slices)
-    labels = np.stack([slices[i][1].numpy() for i in range(len(slices))])
-    hu = np.stack([slices[i][0][0].numpy() for i in range(len(slices))])
+    images, rows = cohort.images("test", show=False), cohort.rows("test")
+    seen = seen_in_cohort(cohort, "test")
+    assert images.labels is not None
+    labels, hu = images.labels.numpy(), to_hu(images.mu)[:, 0].numpy()
     facts = recorded_facts(seen)
     asked = find_lesions(labels, 2, spacing_mm=cohort.pixel_mm, facts=facts)
     measured = find_lesions(labels, 2, spacing_mm=cohort.pixel_mm, truth_hu=hu, organ_index=1)
-    assert len(asked.lesions) > 10 and [s.image_id for s in seen] == [slices[i][2] for i in range(len(slices))]
+    assert len(asked.lesions) > 10 and tuple(s.image_id for s in seen) == images.ids
     patients = {number: cohort.patient(number) for number in cohort.numbers("test")}
-    for number, k in slices.items:  # a piece is that lesion which the patient's own record puts into this slice
-        item = slices.items.index((number, k))
+    for item, (number, k) in enumerate(rows):  # a piece is that lesion which the patient's own record puts into this slice
         here = {(one.radius_mm, one.contrast_hu) for one in patients[number].lesions if k in one.slices}
         assert {(t.radius_mm, t.contrast_hu) for t in asked.lesions if t.item == item} <= here
     large = [(a, m) for a, m in zip(asked.lesions, measured.lesions, strict=True) if m.pixels > 30]

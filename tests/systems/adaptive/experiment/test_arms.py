@@ -9,11 +9,11 @@ from typing import cast
 import torch
 from small_task_adaptive import settings
 
+from taskct.data.images import ImageSet
 from taskct.evaluation.reading import TaskTable
 from taskct.experiments.cohort_images import images_of
 from taskct.systems.adaptive.experiment.gather import _baselines
 from taskct.systems.adaptive.experiment.shared import PARTS, save_images, shuffled
-from taskct.training import ImageSet
 
 PLAIN, LABEL, UNROLLED = "FBP + U-Net, image loss", "FBP + U-Net, label loss .5", "ItNet, image loss"
 

@@ -15,6 +15,7 @@ from taskct.evaluation.dose import Subject, parse_target
 from taskct.physics.modulation import ScannerLimits
 from taskct.physics.projector import Projector
 from taskct.recon.fbp import fbp
+from taskct.simulate.clean_scans import CleanScans
 from taskct.systems.alara.learned import (
     Classical,
     DoseModule,
@@ -31,7 +32,6 @@ from taskct.systems.alara.learned.config import read_dose_plan, run_dose_plan
 from taskct.systems.alara.learned.domain import Domain
 from taskct.systems.alara.learned.source import PatientScans
 from taskct.systems.alara.learned.surrogate import Surrogate
-from taskct.training import CleanScans
 
 SMALL = DoseSpec(lowest_photons=256, fallback_photons=4096, highest_photons=65536, width=4)
 QUICK = {"batch": 3, "precision": "float32", "warmup_steps": 0, "checkpoint_every": 1, "validate_every": 3, "show": False}

@@ -8,11 +8,12 @@ from pathlib import Path
 import torch
 
 from taskct.core.runs import Run, is_run, load_run
+from taskct.data.images import ImageSet
 from taskct.evaluation.reading.controls import images_of_others
 from taskct.experiments.cohort_images import cohort_of, keep_images
 from taskct.physics.dose import Dose
 from taskct.systems.adaptive.experiment.settings import TaskAdaptive
-from taskct.training import DoseRange, ImageSet
+from taskct.training import DoseRange
 
 PARTS = ("readers", "train", "validation", "test")
 
@@ -37,11 +38,11 @@ def save_images(folder: Path, needed: Mapping[str, Path], *, settings: TaskAdapt
     run = load_run(folder) if is_run(folder) else Run.create(folder, {"patients": settings.patients})
     cohort = cohort_of(settings)
     known = settings.reader_patients * settings.slices
-    drawn = ImageSet.from_slices(cohort.slices("train"), show=False)
+    drawn = cohort.images("train", show=False)
     keep_images(run, "readers", drawn[:known])
     keep_images(run, "train", drawn[known:])
     for part in ("validation", "test"):
-        keep_images(run, part, ImageSet.from_slices(cohort.slices(part), show=False))
+        keep_images(run, part, cohort.images(part, show=False))
 
 
 def shuffled(images: ImageSet, *, seed: int) -> ImageSet:

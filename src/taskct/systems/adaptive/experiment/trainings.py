@@ -16,11 +16,12 @@ from taskct.experiments.cohort_images import REFINE, images_of, projector_of, sc
 from taskct.physics.projector import Projector
 from taskct.recon import fbp
 from taskct.recon.learned import load_reconstructor, make_model
+from taskct.simulate.clean_scans import CleanScans
 from taskct.systems.adaptive.experiment.arms import LOSSES, MODELS, Arm, objective_of
 from taskct.systems.adaptive.experiment.settings import TaskAdaptive
 from taskct.systems.adaptive.experiment.shared import device, dose_range, shuffled
 from taskct.task.readers import ReaderSpec, load_reader, make_reader
-from taskct.training import CleanScans, ImageError, Objective, train, train_jointly, train_reader
+from taskct.training import ImageError, Objective, train, train_jointly, train_reader
 
 LR, LATER_LR, READER_LR = 2e-3, 1e-3, 2e-3
 _WEIGHTS = (1.0, 1.0, 2.0)  # of background, liver, tumour in the readers' penalty

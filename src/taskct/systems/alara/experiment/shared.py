@@ -10,6 +10,7 @@ import torch
 
 from taskct.core.runs import Run, is_run, load_run
 from taskct.core.units import MU_WATER_70KEV_PER_MM
+from taskct.data.images import ImageSet
 from taskct.evaluation.dose.quality import Quality, quality_of
 from taskct.evaluation.dose.subject import Reconstruct, Subject
 from taskct.evaluation.dose.target import Target
@@ -17,9 +18,9 @@ from taskct.evaluation.protocol import Protocol
 from taskct.experiments.cohort_images import REFINE, cohort_of, images_of, keep_images, projector_of, scans_of
 from taskct.recon.fbp import fbp
 from taskct.recon.learned import load_reconstructor
+from taskct.simulate.clean_scans import CleanScans
 from taskct.systems.alara.experiment.settings import DoseExperiment
 from taskct.task.readers import load_reader
-from taskct.training import CleanScans, ImageSet
 
 PARTS = ("train", "validation", "test")
 CLASSES = {"liver": 1, "tumour": 2}
@@ -33,7 +34,7 @@ def save_images(folder: Path, needed: Mapping[str, Path], *, settings: DoseExper
     run = load_run(folder) if is_run(folder) else Run.create(folder, {"patients": settings.patients})
     cohort = cohort_of(settings)
     for part in PARTS:
-        keep_images(run, part, ImageSet.from_slices(cohort.slices(part), show=False))
+        keep_images(run, part, cohort.images(part, show=False))
 
 
 def reader_images(folder: Path, settings: DoseExperiment) -> ImageSet:

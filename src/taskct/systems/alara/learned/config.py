@@ -28,6 +28,7 @@ from torch import nn
 
 from taskct.core.config import check_settings, from_dict, read_toml, to_dict
 from taskct.core.errors import ConfigError, InputError, unknown_name
+from taskct.data.images import ImageSet
 from taskct.data.sets.lodopab import LodopabFiles
 from taskct.evaluation import PROTOCOLS
 from taskct.evaluation.dose.target import parse_target
@@ -42,7 +43,6 @@ from taskct.systems.alara.learned.module import DoseSpec
 from taskct.systems.alara.learned.system import Classical, Noise
 from taskct.systems.alara.learned.train_dose import TrainedDose, train_dose
 from taskct.task.readers import load_reader
-from taskct.training.images import ImageSet
 from taskct.training.settings import TrainSettings
 from taskct.training.sources import DataPlan, read_parts
 

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from taskct.core.errors import InputError
 from taskct.core.seeds import derive_seed
+from taskct.simulate.clean_scans import CleanScans
 from taskct.systems.alara.learned.objective import DoseBatch
 from taskct.systems.alara.learned.prior import PriorInfo
-from taskct.training.images import CleanScans
 from taskct.training.reconstructors import Order
 from taskct.training.settings import TrainSettings
 

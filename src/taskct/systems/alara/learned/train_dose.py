@@ -16,10 +16,13 @@ from taskct.core.config import from_dict
 from taskct.core.errors import ConfigError, InputError
 from taskct.core.provenance import fingerprint
 from taskct.core.runs import Run, is_run, load_run
+from taskct.data.images import ImageSet
+from taskct.data.leaks import refuse_leaks
 from taskct.evaluation.dose.target import Target, parse_target
 from taskct.evaluation.protocol import Protocol
 from taskct.geometry.config import beam_to_config
 from taskct.physics.projector import Projector
+from taskct.simulate.clean_scans import CACHE_GIB, CleanScans
 from taskct.simulate.scout import view_angles_rad
 from taskct.systems.alara.learned.constraints import Constraint
 from taskct.systems.alara.learned.module import DoseModule, DoseSpec
@@ -29,7 +32,6 @@ from taskct.systems.alara.learned.surrogate import Surrogate
 from taskct.systems.alara.learned.system import DoseSystem, Noise, exact_scans
 from taskct.task import FrozenTask
 from taskct.training.batch import Batch
-from taskct.training.images import CACHE_GIB, CleanScans, ImageSet, refuse_leaks
 from taskct.training.loop import Trained, fit
 from taskct.training.players import Player
 from taskct.training.processes import world

@@ -1,0 +1,69 @@
+"""Images of built-in patients that are painted when they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from taskct.core.units import to_mu
+from taskct.data.image_storage import Pixels
+from taskct.phantoms.painting.fields import Axes
+from taskct.phantoms.patient import anatomy, make_patient, pixel_spacing, slice_heights_mm
+from taskct.phantoms.sites import site_named
+
+
+@dataclass(frozen=True)
+class PaintedImages:
+    """A storage of slices or volumes: `rows` holds patient number and slice of each; mu, and labels in uint8.
+
+    The patient's own slice or volume (`make_patient`), to the last bit.
+    """
+
+    site: str
+    seed: int
+    settings: Any
+    rows: Sequence[tuple[int, int]]
+    shape: tuple[int, ...]
+    spacing_mm: float | tuple[float, ...] | None
+    slices: int
+
+    has_labels = True
+    target_names: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def read(self, rows: Sequence[int]) -> Pixels:
+        """Paint some of them."""
+        painted = [self._paint(*self.rows[i]) for i in rows]
+        mu = torch.stack([to_mu(hu).clamp_min(0) for hu, _ in painted])[:, None]
+        return Pixels(mu, torch.stack([labels for _, labels in painted]))
+
+    def known_hashes(self) -> Sequence[str] | None:
+        """Not known before all are painted."""
+        return None
+
+    def remember_hashes(self, hashes: Sequence[str]) -> None:
+        """They are not kept."""
+
+    def known_label_values(self) -> Sequence[int] | None:
+        """Not known before all are painted."""
+        return None
+
+    def _paint(self, number: int, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """HU and labels of one image."""
+        home = site_named(self.site)
+        if len(self.shape) == 3:
+            made = make_patient(
+                self.seed, number, site=self.site, shape=self.shape, spacing_mm=self.spacing_mm, settings=self.settings
+            )
+            assert made.case.labels is not None
+            return made.case.hu, made.case.labels.to(torch.uint8)
+        spacing = pixel_spacing(home, self.shape, self.spacing_mm, self.settings)
+        axes = Axes.centred((self.shape[0], self.shape[1]), (spacing[0], spacing[1]))
+        model = anatomy(home, self.seed, number, self.settings)
+        canvas = model.paint(float(slice_heights_mm(model, self.slices)[k]), axes)
+        return torch.from_numpy(canvas.hu), torch.from_numpy(home.labels_of(canvas.organ)).to(torch.uint8)

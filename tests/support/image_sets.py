@@ -1,0 +1,62 @@
+"""All kinds of image sets, each of the same few patients where it can be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from taskct.data.images import ImageSet
+from taskct.phantoms.cohort import Cohort
+
+COHORT = Cohort("abdomen", {"train": 3}, shape=(24, 32), slices_per_patient=3)
+
+
+def in_memory(folder: Path) -> ImageSet:
+    """Two scans of one patient and one of another, with label maps and targets that are known in part."""
+    mu = torch.rand((7, 1, 24, 32), generator=torch.Generator().manual_seed(3)) * 0.02
+    labels = (mu[:, 0] > 0.01).to(torch.uint8)
+    maps = [None if k == 4 else labels[k] for k in range(7)]
+    return ImageSet(
+        mu,
+        ("anna",) * 5 + ("ben",) * 2,
+        maps,
+        [f"s{k}" for k in range(7)],
+        case_ids=("anna-1",) * 3 + ("anna-2",) * 2 + ("ben-1",) * 2,
+        targets={
+            "age": [61, 61, 61, 62, 62, None, None],
+            "boxes": [torch.zeros(k, 4) if k < 5 else None for k in range(7)],
+        },
+        spacing_mm=(1.5, 1.0),
+        label_names={1: "dense"},
+    )
+
+
+def part_of_memory(folder: Path) -> ImageSet:
+    """Some images of a larger set, out of order."""
+    return in_memory(folder)[[5, 6, 0, 1, 4, 3]]
+
+
+def cohort_in_memory(folder: Path) -> ImageSet:
+    """The built-in patients, painted once."""
+    return COHORT.images("train", show=False)
+
+
+def cohort_painted(folder: Path) -> ImageSet:
+    """The built-in patients, painted whenever they are asked for."""
+    return COHORT.images("train", in_memory=False)
+
+
+def part_of_cohort(folder: Path) -> ImageSet:
+    """Some of them."""
+    return cohort_painted(folder)[2:8]
+
+
+KINDS: dict[str, Callable[[Path], ImageSet]] = {
+    "in memory": in_memory,
+    "part of a set in memory": part_of_memory,
+    "cohort in memory": cohort_in_memory,
+    "cohort, painted when asked": cohort_painted,
+    "part of a cohort": part_of_cohort,
+}
