@@ -3,7 +3,86 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what editors and type checkers read; a test holds it equal to the tables below
+    from taskct import bench as bench
+    from taskct import core as core
+    from taskct import data as data
+    from taskct import evaluation as evaluation
+    from taskct import experiments as experiments
+    from taskct import geometry as geometry
+    from taskct import nets as nets
+    from taskct import phantoms as phantoms
+    from taskct import physics as physics
+    from taskct import recon as recon
+    from taskct import report as report
+    from taskct import simulate as simulate
+    from taskct import systems as systems
+    from taskct import task as task
+    from taskct import testing as testing
+    from taskct import training as training
+    from taskct.core.runs import Run as Run
+    from taskct.core.runs import load_run as load_run
+    from taskct.core.units import to_hu as to_hu
+    from taskct.core.units import to_mu as to_mu
+    from taskct.data.case import Case as Case
+    from taskct.data.classes import liver_classes as liver_classes
+    from taskct.data.dicom.write import write_series as write_series
+    from taskct.data.images import ImageSet as ImageSet
+    from taskct.data.nifti import write_nifti as write_nifti
+    from taskct.data.open import open_case as open_case
+    from taskct.data.open import open_cases as open_cases
+    from taskct.data.scan import Scan as Scan
+    from taskct.data.scan import read_scan as read_scan
+    from taskct.data.scan import write_scan as write_scan
+    from taskct.data.splits import split_by_patient as split_by_patient
+    from taskct.evaluation import Table as Table
+    from taskct.evaluation import evaluate as evaluate
+    from taskct.evaluation import tune as tune
+    from taskct.evaluation.dose import optimise_dose as optimise_dose
+    from taskct.geometry import ConeBeam as ConeBeam
+    from taskct.geometry import FanBeam as FanBeam
+    from taskct.geometry import Grid as Grid
+    from taskct.geometry import ParallelBeam as ParallelBeam
+    from taskct.geometry import VectorBeam as VectorBeam
+    from taskct.phantoms import phantom_case as phantom_case
+    from taskct.phantoms.cohort import Cohort as Cohort
+    from taskct.phantoms.lesions import insert_lesion as insert_lesion
+    from taskct.phantoms.lesions import remove_lesion as remove_lesion
+    from taskct.phantoms.lesions.of_case import case_lesions as case_lesions
+    from taskct.physics.dose import Dose as Dose
+    from taskct.physics.projector import Projector as Projector
+    from taskct.recon import cgls as cgls
+    from taskct.recon import fbp as fbp
+    from taskct.recon import fdk as fdk
+    from taskct.recon import os_sart as os_sart
+    from taskct.recon import sirt as sirt
+    from taskct.recon import tv_min as tv_min
+    from taskct.recon.learned import LearnedPrimalDual as LearnedPrimalDual
+    from taskct.recon.learned import fbp_redcnn as fbp_redcnn
+    from taskct.recon.learned import fbp_unet as fbp_unet
+    from taskct.recon.learned import load_reconstructor as load_reconstructor
+    from taskct.report import draw_geometry as draw_geometry
+    from taskct.report import write_report as write_report
+    from taskct.simulate import lodopab_scan as lodopab_scan
+    from taskct.simulate import lower_dose as lower_dose
+    from taskct.simulate import scan_case as scan_case
+    from taskct.simulate import simulate_scan as simulate_scan
+    from taskct.simulate import simulate_scan_differentiable as simulate_scan_differentiable
+    from taskct.systems.alara.learned import train_dose as train_dose
+    from taskct.task import FrozenTask as FrozenTask
+    from taskct.task import freeze as freeze
+    from taskct.task.readers import load_reader as load_reader
+    from taskct.training import DoseRange as DoseRange
+    from taskct.training import FeaturePenalty as FeaturePenalty
+    from taskct.training import ImageError as ImageError
+    from taskct.training import LabelPenalty as LabelPenalty
+    from taskct.training import TrainSettings as TrainSettings
+    from taskct.training import convex as convex
+    from taskct.training import train as train
+    from taskct.training import train_reader as train_reader
+    from taskct.training import train_task as train_task
 
 __version__ = "0.1.0"
 
@@ -19,6 +98,7 @@ _HOMES = {
     "Case": "taskct.data.case",
     "Scan": "taskct.data.scan",
     "FrozenTask": "taskct.task",
+    "freeze": "taskct.task",
     "Run": "taskct.core.runs",
     # from files to attenuation and back
     "open_case": "taskct.data.open",
@@ -65,22 +145,57 @@ _HOMES = {
     "train_task": "taskct.training",
     "load_reconstructor": "taskct.recon.learned",
     "load_reader": "taskct.task.readers",
+    "TrainSettings": "taskct.training",
+    "fbp_unet": "taskct.recon.learned",
+    "fbp_redcnn": "taskct.recon.learned",
+    "LearnedPrimalDual": "taskct.recon.learned",
     "optimise_dose": "taskct.evaluation.dose",
+    "train_dose": "taskct.systems.alara.learned",
     "load_run": "taskct.core.runs",
     "write_report": "taskct.report",
     "draw_geometry": "taskct.report",
 }
 
+_SUBMODULES = (
+    "bench",
+    "core",
+    "data",
+    "evaluation",
+    "experiments",
+    "geometry",
+    "nets",
+    "phantoms",
+    "physics",
+    "recon",
+    "report",
+    "simulate",
+    "systems",
+    "task",
+    "testing",
+    "training",
+)
+
 __all__ = [*_HOMES, "__version__"]  # noqa: PLE0604  (the names are the keys above, so the list cannot drift)
 
+if not TYPE_CHECKING:  # a type checker that saw this function would accept every name
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'taskct' has no attribute {name!r}; public names: {', '.join(sorted(_HOMES))}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> Any:
+        if name in _SUBMODULES:
+            return importlib.import_module(f"taskct.{name}")
+        if name not in _HOMES:
+            raise AttributeError(_no_such_name(name))
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted({*__all__, *_SUBMODULES})
+
+
+def _no_such_name(name: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name, __dir__(), n=1)
+    hint = f"; did you mean {near[0]!r}" if near else ""
+    return f"module 'taskct' has no attribute {name!r}{hint}; public names: {', '.join(sorted(_HOMES))}"

@@ -17,7 +17,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -29,7 +29,8 @@ from taskct.physics.kept import made_to_keep
 from taskct.physics.native.filter import convolve_rows
 from taskct.physics.operators import is_plain
 
-WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
+FilterWindow = Literal["ram-lak", "shepp-logan", "cosine", "hamming", "hann"]
+WINDOWS: tuple[FilterWindow, ...] = get_args(FilterWindow)
 _CHUNK_VALUES = 2**24  # rows are transformed this many padded values at a time
 _MATRIX_COLS = 900  # up to here one matrix product on a CPU is quicker than two transforms (measured: 1000 to 1100)
 
@@ -39,7 +40,7 @@ def ramp_filter(
     *,
     pixel_mm: float | None = None,
     pixel_rad: float | None = None,
-    window: str = "ram-lak",
+    window: FilterWindow = "ram-lak",
     frequency_scale: float = 1.0,
     factors: Sequence[Tensor] = (),
     pad: tuple[int, int] = (0, 0),
@@ -89,7 +90,7 @@ def ramp_response(
     *,
     pixel_mm: float | None = None,
     pixel_rad: float | None = None,
-    window: str = "ram-lak",
+    window: FilterWindow = "ram-lak",
     frequency_scale: float = 1.0,
 ) -> Tensor:
     """What `ramp_filter` multiplies the real FFT of a padded row with, float64 (L // 2 + 1,), in 1/mm (or 1/rad)."""
@@ -109,7 +110,7 @@ def ramp_response(
     return torch.fft.rfft(kernel).real * step * window_response(nyquist_fraction, window, frequency_scale)
 
 
-def window_response(nyquist_fraction: Tensor, window: str = "ram-lak", frequency_scale: float = 1.0) -> Tensor:
+def window_response(nyquist_fraction: Tensor, window: FilterWindow = "ram-lak", frequency_scale: float = 1.0) -> Tensor:
     """The window at frequencies given as fractions of Nyquist, same shape: 1 at zero, 0 beyond `frequency_scale`.
 
     >>> window_response(torch.tensor([0.0, 0.5, 1.0]), "hann")
@@ -132,7 +133,13 @@ def window_response(nyquist_fraction: Tensor, window: str = "ram-lak", frequency
 
 @functools.lru_cache(maxsize=8)
 def _ramp_taps(
-    cols: int, *, pixel_mm: float | None, pixel_rad: float | None, window: str, frequency_scale: float, dtype: torch.dtype
+    cols: int,
+    *,
+    pixel_mm: float | None,
+    pixel_rad: float | None,
+    window: FilterWindow,
+    frequency_scale: float,
+    dtype: torch.dtype,
 ) -> tuple[Tensor, bool]:
     """The filter from its middle on, (C,), and whether its taps 2, 4, ... are 0, as those of the plain ramp are (eq. 3.61)."""
     response = ramp_response(cols, pixel_mm=pixel_mm, pixel_rad=pixel_rad, window=window, frequency_scale=frequency_scale)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from taskct.physics.filters import ramp_filter
+from taskct.physics.filters import FilterWindow, ramp_filter
 from taskct.physics.projector import Projector
 from taskct.recon.checks import check_scan
 from taskct.recon.fbp_plan import fbp_plan
 
 
-def fbp(p: Tensor, A: Projector, *, window: str = "ram-lak", frequency_scale: float = 1.0) -> Tensor:
+def fbp(p: Tensor, A: Projector, *, window: FilterWindow = "ram-lak", frequency_scale: float = 1.0) -> Tensor:
     """Filtered back-projection: p (B, 1, *A.p_shape) -> mu (B, 1, *A.mu_shape) in 1/mm.
 
     With views `db` apart, w the redundancy weights (`recon/redundancy`), R and D the distances of the source from the
@@ -25,8 +25,10 @@ def fbp(p: Tensor, A: Projector, *, window: str = "ram-lak", frequency_scale: fl
     offset detectors are weighed as they need; a scan that is too short is reconstructed with an IncompleteScanWarning.
     `A` may be a subset of evenly spaced views. Linear in p, differentiable to any order.
 
-    `window` is one of physics.filters.WINDOWS, cut off at `frequency_scale` times Nyquist.
-    Raises GeometryError for a helix, a VectorBeam and unevenly spaced views: sirt, cgls and tv_min take them all.
+    `window` is "ram-lak" (the plain ramp), "shepp-logan", "cosine", "hamming" or "hann", from sharp to smooth;
+    it is cut off at `frequency_scale` times Nyquist, a number in (0, 1].
+    Raises ConfigError for another window or frequency scale; GeometryError for a helix, a VectorBeam and unevenly spaced
+    views: sirt, cgls and tv_min take them all.
 
     >>> import torch
     >>> from taskct.geometry import Grid, ParallelBeam

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from taskct.core.errors import ConfigError, GeometryError
 from taskct.nets import REDCNN, UNet
+from taskct.physics.filters import FilterWindow
 from taskct.physics.projector import Projector
 from taskct.recon.fbp import fbp
 from taskct.recon.learned.scaling import MuScale
@@ -41,7 +42,7 @@ class FBPNet(nn.Module):
         self,
         net: nn.Module,
         *,
-        window: str = "hann",
+        window: FilterWindow = "hann",
         frequency_scale: float = 1.0,
         residual: bool = True,
         neighbours: int = 0,
@@ -76,7 +77,7 @@ def fbp_unet(
     dims: int = 2,
     neighbours: int = 0,
     unshuffle: int = 1,
-    window: str = "hann",
+    window: FilterWindow = "hann",
     frequency_scale: float = 1.0,
 ) -> FBPNet:
     """FBP + residual U-Net in 2D, 2.5D (`neighbours`) or 3D (`dims`). It starts as plain FBP: its last layer is zero."""
@@ -86,7 +87,7 @@ def fbp_unet(
     return FBPNet(net, window=window, frequency_scale=frequency_scale, neighbours=neighbours)
 
 
-def fbp_redcnn(*, filters: int = 96, window: str = "hann", frequency_scale: float = 1.0) -> FBPNet:
+def fbp_redcnn(*, filters: int = 96, window: FilterWindow = "hann", frequency_scale: float = 1.0) -> FBPNet:
     """FBP + RED-CNN. It has shortcuts and a last ReLU of its own, so it sees mu / mu_water: nothing of a body is below 0."""
     scale = MuScale(centre_per_mm=0.0, scale_per_mm=2 * MuScale().scale_per_mm)
     return FBPNet(REDCNN(filters=filters), window=window, frequency_scale=frequency_scale, residual=False, scale=scale)

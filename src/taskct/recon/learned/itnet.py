@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from taskct.core.errors import ConfigError
 from taskct.nets import UNet
+from taskct.physics.filters import FilterWindow
 from taskct.physics.projector import Projector
 from taskct.recon.fbp import fbp
 from taskct.recon.learned.scaling import MuScale
@@ -40,7 +41,7 @@ class ItNet(nn.Module):
         skip_channels: int | None = 4,
         norm: str = "group",
         unshuffle: int = 1,
-        window: str = "hann",
+        window: FilterWindow = "hann",
         frequency_scale: float = 1.0,
         memory_saving: bool = False,
         scale: MuScale | None = None,

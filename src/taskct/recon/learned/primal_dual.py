@@ -10,6 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 from taskct.core.errors import ConfigError
 from taskct.nets.blocks import conv_layer
+from taskct.physics.filters import FilterWindow
 from taskct.physics.projector import Projector
 from taskct.recon.checks import check_scan
 from taskct.recon.fbp import fbp
@@ -40,7 +41,7 @@ class LearnedPrimalDual(nn.Module):
         dual: int = 5,
         width: int = 64,
         start: str = "fbp",
-        window: str = "hann",
+        window: FilterWindow = "hann",
         frequency_scale: float = 0.7,
         memory_saving: bool = False,
         dims: int = 2,
