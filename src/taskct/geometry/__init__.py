@@ -4,6 +4,7 @@ from taskct.geometry.beams import Beam, ConeBeam, FanBeam, ParallelBeam, VectorB
 from taskct.geometry.coverage import TruncationWarning, check_pair, field_of_view_mm, truncation_mm
 from taskct.geometry.grid import Grid
 from taskct.geometry.poses import Poses
+from taskct.geometry.radiographs import RadiographPose, bi_planar, radiograph_beam
 
 __all__ = [
     "Beam",
@@ -12,9 +13,12 @@ __all__ = [
     "Grid",
     "ParallelBeam",
     "Poses",
+    "RadiographPose",
     "TruncationWarning",
     "VectorBeam",
+    "bi_planar",
     "check_pair",
     "field_of_view_mm",
+    "radiograph_beam",
     "truncation_mm",
 ]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from taskct.core.errors import GeometryError
 from taskct.geometry import Beam, Grid, Poses, check_pair
+from taskct.geometry.radiographs import coarser, moved_poses, vector_beam
 from taskct.physics import operators
 from taskct.physics.backends import Backend
 from taskct.physics.scanner import pack
@@ -85,6 +86,36 @@ class Projector:
         part._stand(self.poses.take(views))
         return part
 
+    def coarser(self, factor: int) -> Projector:
+        """The same region with `factor` voxels and detector pixels in one along every axis: exact geometry at that level.
+
+        GeometryError where `factor` does not divide the sizes, and for curved detectors.
+        """
+        grid, beam = coarser(self.grid, self._own_beam(), factor)
+        return Projector(grid, beam, backend=self.backend)
+
+    def moved(
+        self, *, turn_deg: np.ndarray | Sequence[Sequence[float]], shift_mm: np.ndarray | Sequence[Sequence[float]]
+    ) -> Projector:
+        """The same detector, with source and detector of each view turned about the origin by `turn_deg` and then shifted.
+
+        `turn_deg` (V, 3) are angles about z, y, x; `shift_mm` (V, 3) lengths along z, y, x. Flat detectors of 3D scans.
+        """
+        poses = moved_poses(self.poses, turn_deg=turn_deg, shift_mm=shift_mm)
+        return Projector(self.grid, vector_beam(poses), backend=self.backend)
+
+    @cached_property
+    def row_sums(self) -> Tensor:
+        """A applied to ones: the length in mm of each ray inside the grid, (1, 1, *p_shape) float32 on the CPU."""
+        with torch.no_grad():
+            return self(torch.ones((1, 1, *self.mu_shape)))
+
+    @cached_property
+    def column_sums(self) -> Tensor:
+        """The adjoint applied to ones: how much all rays see of each voxel in mm, (1, 1, *mu_shape) float32 on the CPU."""
+        with torch.no_grad():
+            return self.adjoint(torch.ones((1, 1, *self.p_shape)))
+
     @cached_property
     def norm(self) -> float:
         """The largest singular value of A in mm, by 30 power iterations from a positive start (within 0.1 % from below)."""
@@ -105,6 +136,11 @@ class Projector:
 
     def __repr__(self) -> str:
         return f"Projector({self.grid.shape} <-> {self.p_shape}, {type(self.beam).__name__})"
+
+    def _own_beam(self) -> Beam:
+        """The beam of the views that this projector holds."""
+        whole = len(self.views) == self.beam.views and (self.views == np.arange(self.beam.views)).all()
+        return self.beam if whole else vector_beam(self.poses)
 
     def _stand(self, poses: Poses) -> None:
         """Take the poses, and what every call needs of them."""
