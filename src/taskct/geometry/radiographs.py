@@ -1,4 +1,4 @@
-"""Beams of single radiographs: the pose of a C-arm for each view, several of them as one `VectorBeam`; beams moved or coarser."""
+"""Beams of single radiographs: the pose of a C-arm for each view, several of them as one beam; beams moved and coarser."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class RadiographPose:
 def radiograph_beam(
     poses: Sequence[RadiographPose], *, cols: int, rows: int, pixel_mm: float, row_mm: float | None = None
 ) -> VectorBeam:
-    """One `VectorBeam` of all poses, with the same detector of `rows` x `cols` pixels in each view; `pixel_mm` on the detector.
+    """One `VectorBeam` of all poses, with the same detector of `rows` x `cols` pixels in each view, `pixel_mm` apart.
 
     >>> beam = radiograph_beam(
     ...     [RadiographPose(source_iso_mm=1000, source_detector_mm=1500)], cols=8, rows=6, pixel_mm=30.0

@@ -24,7 +24,7 @@ from taskct.simulate.resample import onto_grid
 
 @dataclass(frozen=True)
 class Scatter:
-    """Scattered photons: `share` of the mean primary count behind the object, spread by a Gaussian of `width_mm` on the detector.
+    """Scattered photons: `share` of the primary count, spread by a Gaussian of `width_mm` on the detector.
 
     A plain model (a constant scatter-to-primary ratio): it makes p too small where the object is thick, as scatter does.
     """
@@ -137,8 +137,8 @@ def _finer(A: Projector, mu_grid: Grid | None, oversample: int) -> Projector:
         apart = max(abs(a - b) for a, b in zip(mu_grid.centre_mm, A.grid.centre_mm, strict=True))
         if max(gap, apart) > 0.5 * max(A.grid.spacing_mm):
             raise GeometryError(
-                f"take_radiographs expects mu_grid to cover the region of A.grid, {A.grid.size_mm} mm about {A.grid.centre_mm}, "
-                f"got {mu_grid.size_mm} mm about {mu_grid.centre_mm}"
+                f"take_radiographs expects mu_grid to cover the region of A.grid, {A.grid.size_mm} mm about "
+                f"{A.grid.centre_mm}, got {mu_grid.size_mm} mm about {mu_grid.centre_mm}"
             )
     return Projector(grid, beam, backend=A.backend)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from itertools import pairwise
 
 import pytest
 import torch
@@ -50,7 +51,7 @@ def error(mu: torch.Tensor) -> float:
 
 def test_agreement_lowers_the_misfit_in_each_step_and_rests_at_the_truth() -> None:
     misfits = [float((A(agree(torch.zeros_like(OTHERS), P, A, steps=n)) - P).norm()) for n in (0, 1, 3, 10)]
-    assert all(b < a for a, b in zip(misfits[:-1], misfits[1:], strict=True))
+    assert all(b < a for a, b in pairwise(misfits))
     assert torch.allclose(agree(OTHERS, P, A, steps=5), OTHERS, atol=1e-6)
 
 
