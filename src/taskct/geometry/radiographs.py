@@ -131,7 +131,9 @@ def vector_beam(poses: Poses) -> VectorBeam:
     )
 
 
-def moved_poses(poses: Poses, *, turn_deg: np.ndarray | Sequence, shift_mm: np.ndarray | Sequence) -> Poses:
+def moved_poses(
+    poses: Poses, *, turn_deg: np.ndarray | Sequence[Sequence[float]], shift_mm: np.ndarray | Sequence[Sequence[float]]
+) -> Poses:
     """Source and detector of each view turned about the origin and then shifted.
 
     `turn_deg` (V, 3): angles about z, y and x, applied in the order x, y, z; `shift_mm` (V, 3) in z, y, x.
