@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tomllib
 
 import numpy as np
@@ -11,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskct.core.errors import ConfigError, FileFormatError, InputError, OutputExistsError
+from taskct.core.files import atomic_path
+from taskct.core.leftovers import LeftoverWarning
 from taskct.core.runs import Run, is_run, load_run
 from taskct.core.toml import to_toml
 
@@ -67,15 +68,15 @@ def test_numbers_of_numpy_and_torch_become_plain(tmp_path):
     assert run.metrics() == [{"a": 0.5, "b": 2, "c": [3], "d": None}]
 
 
-def test_old_leftovers_are_swept_and_fresh_ones_are_left_to_their_writer(tmp_path):
+def test_leftovers_are_swept_and_what_is_being_written_is_left_to_its_writer(tmp_path):
     run = Run.create(tmp_path / "r", {})
-    for name in (".part-old-weights", ".part-new-weights"):
-        (run.folder / name).write_bytes(b"x")
-    os.utime(run.folder / ".part-old-weights", (0, 0))
-    load_run(run.folder)
-    assert sorted(p.name for p in run.folder.glob(".part-*")) == [".part-new-weights"]
-    run.sweep(older_than_s=0)
-    assert not list(run.folder.glob(".part-*"))
+    with atomic_path(run.path("weights")) as part:
+        (run.folder / ".part-abcd1234-weights").write_bytes(b"x")
+        with pytest.warns(LeftoverWarning, match="removed the unfinished weights"):
+            load_run(run.folder)
+        assert list(run.folder.glob(".part-*")) == [part]
+        part.write_bytes(b"whole")
+    assert run.path("weights").read_bytes() == b"whole"
 
 
 def test_an_existing_run_is_replaced_only_when_asked(tmp_path):

@@ -119,6 +119,9 @@ def test_damaged_tables_are_refused_with_the_place(tmp_path):
             Table.read(run.folder)
     run.write_text("table.csv", good, overwrite=True)
     run.save_tensors("images.safetensors", {"0/truth": torch.zeros(3)}, metadata={"index": "[{}]"}, overwrite=True)
+    with pytest.raises(FileFormatError, match=r"images\.safetensors: was not written together with table\.json"):
+        Table.read(run.folder)
+    run.write_json("table.json", {k: v for k, v in run.read_json("table.json").items() if k != "belongs"}, overwrite=True)
     with pytest.raises(FileFormatError, match="cannot be read as example images with an index"):
         Table.read(run.folder)
 

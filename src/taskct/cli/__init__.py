@@ -27,6 +27,7 @@ def _main(words: list[str]) -> None:
 
     from taskct.cli.exits import exit_code, explain, explain_words, raise_on_terminate, warn_in_one_line
     from taskct.cli.verbs import app
+    from taskct.core.writers import release_claims
 
     debug = "--debug" in words
     words = [w for w in words if w != "--debug"]
@@ -40,6 +41,8 @@ def _main(words: list[str]) -> None:
                 sys.exit(2)
             explain(error, debug=debug)
             sys.exit(exit_code(error))
+        finally:
+            release_claims()
         if code == exit_code(KeyboardInterrupt()):
             explain(KeyboardInterrupt(), debug=False)
         sys.exit(code)

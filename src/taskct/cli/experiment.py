@@ -29,6 +29,7 @@ from taskct.core.config import from_dict, read_toml, to_dict
 from taskct.core.errors import ConfigError, InputError, OutputExistsError
 from taskct.core.files import atomic_folder, refuse_existing
 from taskct.core.runs import Run, is_run, load_run
+from taskct.core.writers import claim
 
 if TYPE_CHECKING:
     from taskct.data.case import Case
@@ -130,6 +131,7 @@ def open_inputs(inputs: Sequence[str], labels: Sequence[str] = (), label_names: 
 
 def refuse_run(out: Path, *, overwrite: bool) -> None:
     """Refuse, before the work, a folder that exists; only a run is ever replaced."""
+    claim(out)
     if out.exists() and overwrite and not is_run(out) and not (out.is_dir() and not any(out.iterdir())):
         raise OutputExistsError(f"{out}: exists and is no run folder, so it is not overwritten; choose another name")
     refuse_existing(out, overwrite=overwrite, folder=True)

@@ -19,10 +19,12 @@ def run(
     """Write the report of a run: one self-contained HTML file with tables, curves, images and the protocol."""
     from taskct.core.files import refuse_existing
     from taskct.core.runs import load_run
+    from taskct.core.writers import claim
     from taskct.report import write_report
 
     run_folder = load_run(folder)
     page = out or folder / "report.html"
+    claim(page)
     refuse_existing(page, overwrite=overwrite)
     write_report(run_folder, page, overwrite=overwrite)
     typer.echo(f"{page}: {page.stat().st_size / 2**20:.1f} MiB")

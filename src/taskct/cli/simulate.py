@@ -35,11 +35,13 @@ def run(
     from taskct.cli.writing import refuse_input
     from taskct.core.errors import InputError
     from taskct.core.files import refuse_existing
+    from taskct.core.writers import claim
     from taskct.data.scan import write_scan
 
     check_h5(out)
     check_fraction(dose, option="--dose")
     refuse_input(out, ct)
+    claim(out)
     refuse_existing(out, overwrite=overwrite)
     if is_scan_file(ct):
         raise InputError(

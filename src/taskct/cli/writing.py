@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskct.core.errors import InputError
 from taskct.core.files import refuse_existing
+from taskct.core.writers import claim
 
 if TYPE_CHECKING:
     from taskct.data.case import Case
@@ -42,10 +43,14 @@ def describe(reconstruct: Callable[..., Any]) -> dict[str, Any]:
 
 
 def refuse_output(out: Path, *sources: Path | None, overwrite: bool) -> None:
-    """Refuse a volume's name before the work: neither NIfTI nor folder, existing, one of the inputs, or out of reach."""
+    """Claim a volume's name before the work, or refuse it.
+
+    It is refused when it is neither NIfTI nor a folder, exists, is one of the inputs, is out of reach, or is being written.
+    """
     if not is_file_name(out) and out.suffix:
         raise InputError(f"{out}: expected a name that ends in .nii.gz or .nii, or a folder (no suffix) for a DICOM series")
     refuse_input(out, *sources)
+    claim(out)
     if is_file_name(out):
         refuse_existing(out, overwrite=overwrite)
         return

@@ -5,7 +5,8 @@
     │   ├── GeometryError                 an impossible grid, beam or shape
     │   ├── UnitsError                    a number in the wrong unit
     │   ├── ConfigError                   an unknown or impossible setting
-    │   └── OutputExistsError             refusing to overwrite
+    │   ├── OutputExistsError             refusing to overwrite
+    │   └── BusyError                     another process is writing there
     ├── DataError                         a file is bad, odd or hostile         exit code 3
     │   ├── FileFormatError               truncated, oversized, inconsistent
     │   └── UnsupportedDataError          well-formed, but not what taskct reads (the message says why)
@@ -46,6 +47,10 @@ class ConfigError(InputError):
 
 class OutputExistsError(InputError):
     """An output file exists and overwriting was not asked for."""
+
+
+class BusyError(InputError):
+    """An output or a run is being written by another process."""
 
 
 class DataError(TaskctError):

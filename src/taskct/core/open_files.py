@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from taskct.core.errors import FileFormatError, InputError, ResourceError, TaskctError, UnsupportedDataError
+from taskct.core.leftovers import restore
 from taskct.core.memory import says_out_of_memory
 
 PathLike = str | os.PathLike[str]
 MAX_TEXT_BYTES = 64 * 2**20
 _MAX_REASON = 160
-_OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EFBIG)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EFBIG)
 _KINDS = (
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISCHR, "a device"),
@@ -47,6 +48,7 @@ def open_binary(path: PathLike, *, what: str = "input") -> BinaryIO:
     """A regular file, opened to be read as bytes; raises as `regular_file` does and never waits for a writer."""
     found = Path(path)
     try:
+        restore(found)
         _refuse_kind(found, os.stat(found).st_mode)
         stream = open(found, "rb", opener=_without_waiting)  # noqa: SIM115  (handed to the caller)
     except TaskctError:
@@ -54,7 +56,7 @@ def open_binary(path: PathLike, *, what: str = "input") -> BinaryIO:
     except (FileNotFoundError, NotADirectoryError, ValueError) as error:
         raise InputError(f"{found}: no such file or folder; check the path of the {what}") from error
     except OSError as error:
-        if error.errno in _OUT_OF_SPACE:
+        if error.errno in FULL:
             raise
         raise FileFormatError(f"{found}: cannot be read ({error.strerror}); check the path and its permissions") from error
     try:
@@ -142,7 +144,7 @@ def parsing(path: PathLike, what: str, *, error: type[TaskctError] = FileFormatE
     except BaseException as raised:  # a panic of safetensors' Rust code is not an Exception
         if says_out_of_memory(raised):
             raise ResourceError(f"{path}: the memory of this machine ran out while the file was read; {_LESS}") from raised
-        if isinstance(raised, OSError) and raised.errno in _OUT_OF_SPACE:
+        if isinstance(raised, OSError) and raised.errno in FULL:
             raised.filename = raised.filename or os.fspath(path)
             raise
         raise error(f"{path}: cannot be read as {what} ({one_line(raised)}); the file is damaged") from raised

@@ -7,7 +7,6 @@ import io
 import json
 import math
 import os
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,11 @@ from torch import Tensor
 
 from taskct.core.config import SCHEMA
 from taskct.core.errors import ConfigError, FileFormatError, InputError, OutputExistsError
-from taskct.core.files import atomic_folder, atomic_path, existing_path, write_text
+from taskct.core.files import atomic_folder, atomic_path, encoded, existing_path, write_text
 from taskct.core.open_files import parse_json, read_json, read_text, read_toml_tables
 from taskct.core.provenance import provenance as facts
-from taskct.core.safetensors_files import read_safetensors
+from taskct.core.safetensors_files import pack_tensors, read_safetensors
 from taskct.core.toml import to_toml
-
-LEFTOVER_AGE_S = 3600.0  # a younger `.part-*` file may belong to a process that is writing right now
 
 
 class Run:
@@ -60,8 +57,8 @@ class Run:
         if "schema" in config and config["schema"] != SCHEMA:
             raise ConfigError(f"schema is set by taskct ({SCHEMA}), got {config['schema']!r}; leave it out")
         with atomic_folder(target, overwrite=overwrite) as part:
-            (part / "config.toml").write_text(to_toml({"schema": SCHEMA, **config}), encoding="utf-8")
-            (part / "provenance.json").write_text(_json(facts(**(provenance or {})), indent=2) + "\n", encoding="utf-8")
+            (part / "config.toml").write_bytes(encoded(to_toml({"schema": SCHEMA, **config})))
+            (part / "provenance.json").write_bytes(encoded(_json(facts(**(provenance or {})), indent=2) + "\n"))
         return cls(target)
 
     @property
@@ -116,7 +113,7 @@ class Run:
 
     def write_json(self, name: str, values: Mapping[str, Any], *, overwrite: bool = False) -> None:
         """Write plain values as JSON; NaN and infinite numbers become null."""
-        write_text(self.path(name), _json(_finite(values), indent=2) + "\n", overwrite=overwrite)
+        write_text(self.path(name), json_text(values), overwrite=overwrite)
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Plain values of a JSON file of the run."""
@@ -131,10 +128,7 @@ class Run:
         overwrite: bool = False,
     ) -> None:
         """Write tensors as safetensors (weights, example images), with text as metadata."""
-        from safetensors.torch import save
-
-        own = {k: t.detach().cpu().contiguous().clone() for k, t in tensors.items()}  # shared memory is refused by safetensors
-        packed = save(own, dict(metadata or {}) or None)
+        packed = pack_tensors(tensors, metadata=metadata)
         with atomic_path(self.path(name), overwrite=overwrite) as part:
             part.write_bytes(packed)
 
@@ -142,30 +136,16 @@ class Run:
         """Tensors and metadata of a safetensors file of the run."""
         return read_safetensors(self.path(name), what=f"run's {name}")
 
-    def sweep(self, *, older_than_s: float = LEFTOVER_AGE_S) -> list[Path]:
-        """Remove `.part-*` files that a killed process left behind; returns what was removed."""
-        removed = []
-        for part in self.folder.glob(".part-*"):
-            try:
-                if part.is_file() and not part.is_symlink() and time.time() - part.stat().st_mtime >= older_than_s:
-                    part.unlink()
-                    removed.append(part)
-            except OSError:  # its owner finished in this moment, or the folder is read-only
-                continue
-        return removed
-
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
 
 
 def load_run(path: str | os.PathLike[str]) -> Run:
-    """Open a run folder and sweep what killed processes left in it.
+    """Open a run folder, after putting right what killed processes left in it.
 
     Raises InputError for a folder that is no run, FileFormatError for a damaged one, ConfigError for a newer schema.
     """
-    run = Run(path)
-    run.sweep()
-    return run
+    return Run(path)
 
 
 def is_run(path: str | os.PathLike[str]) -> bool:
@@ -195,6 +175,11 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 def _is_empty_folder(path: Path) -> bool:
     return path.is_dir() and not any(path.iterdir())
+
+
+def json_text(values: Mapping[str, Any]) -> str:
+    """Plain values as a JSON file holds them; NaN and infinite numbers become null."""
+    return _json(_finite(values), indent=2) + "\n"
 
 
 def _json(values: Any, indent: int | None = None) -> str:

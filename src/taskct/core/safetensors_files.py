@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from torch import Tensor
 
@@ -29,3 +30,11 @@ def read_safetensors(
     require_memory(path, size)
     with parsing(path, "safetensors"), safe_open(path, framework="pt") as f:
         return {key: f.get_tensor(key) for key in f.keys()}, dict(f.metadata() or {})  # noqa: SIM118
+
+
+def pack_tensors(tensors: Mapping[str, Tensor], *, metadata: Mapping[str, str] | None = None) -> bytes:
+    """The bytes of a safetensors file of these tensors, with text as metadata."""
+    from safetensors.torch import save
+
+    own = {k: t.detach().cpu().contiguous().clone() for k, t in tensors.items()}  # shared memory is refused by safetensors
+    return save(own, dict(metadata or {}) or None)

@@ -58,4 +58,5 @@ def _value(value: Any, name: str) -> str:
 
 
 def _text(value: str) -> str:
+    value = value.encode("utf-8", "backslashreplace").decode()  # a byte of a file's name that is not UTF-8
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # TOML refuses a bare DEL, JSON does not

@@ -29,11 +29,12 @@ from taskct.core.errors import (
     UnitsError,
     UnsupportedDataError,
 )
-from taskct.core.files import MAX_VOLUME_BYTES, atomic_path, check_array_size
+from taskct.core.files import MAX_VOLUME_BYTES, check_array_size
 from taskct.core.provenance import fingerprint
 from taskct.core.units import MU_WATER_70KEV_PER_MM, to_hu
 from taskct.data.case import Case
 from taskct.data.hdf5_guard import open_hdf5, read_array, read_text
+from taskct.data.hdf5_write import create_hdf5
 from taskct.geometry import Beam, ConeBeam, FanBeam, Grid, ParallelBeam, VectorBeam
 from taskct.physics.dose import Dose
 from taskct.physics.noise import relative_air
@@ -134,12 +135,10 @@ class Scan:
 
 def write_scan(scan: Scan, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
     """Write a scan as one HDF5 file; `read_scan` gives an equal one back. Raises OutputExistsError, InputError."""
-    import h5py
-
     header = json.dumps(_header(scan), default=_plain, allow_nan=False)
     if len(header) > _MAX_HEADER_BYTES:
         raise InputError(f"{path}: the provenance of this scan takes {len(header)} bytes, more than 1 MiB; shorten it")
-    with atomic_path(path, overwrite=overwrite) as part, h5py.File(part, "w") as file:
+    with create_hdf5(path, overwrite=overwrite) as file:
         file.create_dataset("header", data=np.bytes_(header.encode("ascii")))
         file.create_dataset("p", data=scan.p.detach().cpu().numpy())
         file.create_dataset("affine_mm", data=np.asarray(scan.affine_mm, dtype=np.float64))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -12,15 +13,17 @@ import torch
 from torch import Tensor
 
 from taskct.core.errors import FileFormatError, InputError, OutputExistsError
-from taskct.core.files import atomic_folder, refuse_existing
-from taskct.core.open_files import parsing
-from taskct.core.runs import Run, is_run, load_run
+from taskct.core.files import atomic_files, atomic_folder, encoded, refuse_existing
+from taskct.core.open_files import parsing, read_bytes
+from taskct.core.runs import Run, is_run, json_text, load_run
+from taskct.core.safetensors_files import pack_tensors
 from taskct.evaluation.table import DoseLevel, Example, Table, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_FILES = ("table.json", "images.safetensors", "table.csv")  # the CSV last: when it is there, the others are
+_FILES = ("table.json", "images.safetensors", "table.csv")
+_MAX_BYTES = 2**31
 
 
 def refuse_table(folder: str | os.PathLike[str], *, overwrite: bool) -> None:
@@ -51,6 +54,8 @@ def read_table(folder: str | os.PathLike[str]) -> Table:
         raise InputError(f"{run.folder}: this run has no table.csv; evaluate it first")
     rows = read_rows(run.path("table.csv"))
     about = run.read_json("table.json") if run.path("table.json").exists() else {}
+    if "belongs" in about:
+        _check_belongs(run, about["belongs"])
     parts: dict[str, Any] = {}
     for name, kind in (("settings", dict), ("cases", list), ("notes", dict), ("provenance", dict)):
         parts[name] = about.get(name, kind())
@@ -61,14 +66,45 @@ def read_table(folder: str | os.PathLike[str]) -> Table:
 
 
 def _write(table: Table, run: Run, *, overwrite: bool) -> None:
-    about = {"settings": table.settings, "cases": table.cases, "notes": table.notes, "provenance": table.provenance}
-    run.write_json("table.json", about, overwrite=overwrite)
+    """All files of the table in one step; `belongs` in table.json holds the digests of the others."""
+    about: dict[str, Any] = {
+        "settings": table.settings,
+        "cases": table.cases,
+        "notes": table.notes,
+        "provenance": table.provenance,
+    }
     tensors, index = _pack(table.images)
-    if tensors:
-        run.save_tensors("images.safetensors", tensors, metadata={"index": json.dumps(index)}, overwrite=overwrite)
-    else:
-        run.path("images.safetensors").unlink(missing_ok=True)  # those of the table that is being replaced
-    table.to_csv(run.path("table.csv"), overwrite=overwrite)
+    images = pack_tensors(tensors, metadata={"index": json.dumps(index)}) if tensors else None
+    files = {"table.csv": encoded(table.csv_text()), **({"images.safetensors": images} if images is not None else {})}
+    about["belongs"] = {name: _digest(content) for name, content in files.items()}
+    files["table.json"] = encoded(json_text(about))
+    with atomic_files(
+        run.folder, files, removed=() if images is not None else ("images.safetensors",), overwrite=overwrite
+    ) as part:
+        for name, content in files.items():
+            (part / name).write_bytes(content)
+
+
+def _check_belongs(run: Run, belongs: Any) -> None:
+    """FileFormatError unless the files beside table.json are those that were written with it."""
+    place = run.path("table.json")
+    if not isinstance(belongs, dict) or not all(isinstance(name, str) for name in belongs):
+        raise FileFormatError(f"{place}: expected belongs as a table of file names and digests")
+    for name, digest in belongs.items():
+        if name not in _FILES[1:]:
+            raise FileFormatError(f"{place}: names a file {name!r} that is not part of a table")
+        content = read_bytes(run.path(name), limit_bytes=_MAX_BYTES, what="table")
+        if _digest(content) != digest:
+            raise FileFormatError(
+                f"{run.path(name)}: was not written together with {place.name} (its digest differs), or was changed since; "
+                "evaluate again, or restore the file"
+            )
+    if "images.safetensors" not in belongs and run.path("images.safetensors").exists():
+        raise FileFormatError(f"{run.path('images.safetensors')}: does not belong to this table; remove it")
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]
 
 
 def _pack(images: list[Example]) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:

@@ -20,6 +20,7 @@ from taskct.core.precision import autocast
 from taskct.core.progress import track
 from taskct.core.runs import Run
 from taskct.core.seeds import derive_seed
+from taskct.training.alone import alone_in_its_run
 from taskct.training.batch import Batch
 from taskct.training.metrics_log import MetricsLog
 from taskct.training.players import Player, check_players, clip_gradients, set_learning_rate
@@ -53,6 +54,7 @@ class Trained:
     skipped: int
 
 
+@alone_in_its_run
 def fit(
     players: Player | Sequence[Player],
     source: Source,
@@ -68,7 +70,7 @@ def fit(
     The first player is the main one: validation judges it, and its weights are the run's. `measure(answered batch)` adds
     scores to validation. The run receives metrics.jsonl and .csv, weights.safetensors (NAME.safetensors of other players),
     and state.safetensors while it lasts. Raises DataError after several steps without a finite loss, naming the images;
-    KeyboardInterrupt or SystemExit when it is stopped, with its state saved.
+    BusyError when another process trains in the run; KeyboardInterrupt or SystemExit when it is stopped, with its state saved.
     """
     players = [players] if isinstance(players, Player) else list(players)
     check_players(players)

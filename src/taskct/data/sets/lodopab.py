@@ -18,11 +18,12 @@ import torch
 from torch import Tensor
 
 from taskct.core.errors import FileFormatError, InputError, UnsupportedDataError, unknown_name
-from taskct.core.files import atomic_path, existing_path, make_folder, write_text
+from taskct.core.files import existing_path, make_folder, write_text
 from taskct.core.open_files import read_text
 from taskct.core.units import MU_AIR_LODOPAB_PER_MM, MU_WATER_LODOPAB_PER_MM, to_hu
 from taskct.data.case import Case
 from taskct.data.hdf5_guard import open_hdf5, read_array
+from taskct.data.hdf5_write import create_hdf5
 from taskct.geometry.presets import lodopab
 
 if TYPE_CHECKING:
@@ -141,8 +142,6 @@ def write_lodopab(
     overwrite: bool = False,
 ) -> None:
     """Write pairs (p, mu) as `LodopabFiles` gives them, in the same layout: other simulations in a known form."""
-    import h5py
-
     if part not in PARTS:
         raise unknown_name("part of LoDoPaB-CT", part, PARTS)
     make_folder(folder)
@@ -152,7 +151,7 @@ def write_lodopab(
         x = np.stack([(mu.reshape(_IMAGE) / MU_MAX_PER_MM).numpy().astype(np.float32).T for _, mu in chunk])
         for kind, values in (("observation", p), ("ground_truth", x)):
             target = Path(folder) / f"{kind}_{part}_{number:03d}.hdf5"
-            with atomic_path(target, overwrite=overwrite) as temporary, h5py.File(temporary, "w") as file:
+            with create_hdf5(target, overwrite=overwrite) as file:
                 file.create_dataset("data", data=values, chunks=(1, *values.shape[1:]))
     if patient_ids is not None:
         text = "".join(f"{int(i)}\n" for i in patient_ids)

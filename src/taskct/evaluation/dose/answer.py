@@ -9,12 +9,11 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from taskct.core.files import write_text
+from taskct.core.files import write_texts
 from taskct.core.words import photon_count
 from taskct.evaluation.dose.example import ShownSlice
 from taskct.evaluation.dose.target import Target
@@ -223,8 +222,8 @@ class DoseAnswer:
     def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write dose.csv and dose.json into a folder."""
         values = _finite(self.summary())
-        write_text(Path(folder) / "dose.json", json.dumps(values, indent=1, default=str) + "\n", overwrite=overwrite)
-        write_text(Path(folder) / "dose.csv", self.csv_text(), overwrite=overwrite)
+        texts = {"dose.json": json.dumps(values, indent=1, default=str) + "\n", "dose.csv": self.csv_text()}
+        write_texts(folder, texts, overwrite=overwrite)
 
 
 def _finite(value: Any) -> Any:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from taskct.core.errors import FileFormatError, InputError, unknown_name
-from taskct.core.files import existing_path, write_text
+from taskct.core.files import existing_path, write_texts
 from taskct.core.open_files import parsing, read_json, read_text
 from taskct.evaluation.reading.matrices import Matrix, aligned, mean_of_readers
 from taskct.evaluation.reading.measures import RATIOS, describe_metric, is_metric
@@ -253,8 +253,8 @@ class TaskTable:
     def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write task.csv and task.json into a folder."""
         about = {"readers": self.readers, "notes": self.notes, "metrics": {m: describe_metric(m) for m in self.metrics}}
-        write_text(Path(folder) / "task.json", json.dumps(about, indent=1, default=str) + "\n", overwrite=overwrite)
-        write_text(Path(folder) / "task.csv", self.csv_text(), overwrite=overwrite)
+        texts = {"task.json": json.dumps(about, indent=1, default=str) + "\n", "task.csv": self.csv_text()}
+        write_texts(folder, texts, overwrite=overwrite)
 
     @classmethod
     def read(cls, folder: str | os.PathLike[str]) -> TaskTable:
