@@ -62,8 +62,10 @@ def path(found: Path, *, labels: Path | None = None) -> Iterator[str]:
 def folder_of_cases(folder: Path) -> Iterator[str]:
     """The cases of a folder with volume files among them: a line each, nothing of their voxels is read."""
     from taskct.data.sets.layouts import find_cases
+    from taskct.data.sets.one_case import choice_words
 
     cases = find_cases(folder)
+    choice = choice_words(folder, cases)
     labelled = sum(case.labels is not None for case in cases)
     yield f"{len(cases)} case{'s'[: len(cases) != 1]}, {labelled} with labels; `taskct info FILE` says more about one"
     for case in cases[:_MOST_LINES]:
@@ -71,6 +73,7 @@ def folder_of_cases(folder: Path) -> Iterator[str]:
         yield f"  {case.case_id}: {case.name.relative_to(folder)}{labels}"
     if len(cases) > _MOST_LINES:
         yield f"  and {len(cases) - _MOST_LINES} more"
+    yield from _notes(choice)
 
 
 def _holds_volumes(folder: Path) -> bool:

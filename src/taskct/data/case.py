@@ -16,6 +16,7 @@ from taskct.core.units import MU_WATER_70KEV_PER_MM, to_mu
 from taskct.geometry import Grid
 
 AIR_HU = -1000.0
+_SAME_SPACING = 1e-3  # part; NIfTI keeps float32, DICOM text, and both are far closer
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +58,7 @@ class Case:
             affine = np.diag([*self.spacing_mm, 1.0])
             affine[:3, 3] = self.grid.origin_mm
             object.__setattr__(self, "affine_mm", affine)
+        _check_affine(self.affine_mm, self.spacing_mm)
         object.__setattr__(self, "patient_id", self.patient_id or self.case_id)
 
     @cached_property
@@ -101,8 +103,29 @@ class Case:
         )
 
     def with_hu(self, hu: Tensor, **provenance: Any) -> Case:
-        """The same study with other values (a reconstruction), and what made them added to its provenance."""
+        """The same study with other values on the same samples (a reconstruction); `provenance` says what made them.
+
+        Raises GeometryError for another shape: where such values lie is not known here. `take` gives a part of a case with its
+        place, `Case(...)` makes one of values on another grid.
+        """
+        if hu.shape != self.hu.shape:
+            raise GeometryError(
+                f"with_hu expects values on the samples of case {self.case_id}, {tuple(self.hu.shape)}, got "
+                f"{tuple(hu.shape)}; "
+                "take the same slices of the case first, as in case.take(slice(4, 6)).with_hu(hu), or make a Case "
+                "with its own spacing_mm and affine_mm"
+            )
         return replace(self, hu=hu.detach().float().cpu(), provenance={**self.provenance, **provenance})
+
+
+def _check_affine(affine_mm: np.ndarray | None, spacing_mm: tuple[float, float, float]) -> None:
+    """The affine must be finite and tell the sample distances that `spacing_mm` tells."""
+    affine = np.asarray(affine_mm, dtype=np.float64)
+    if affine.shape != (4, 4) or not np.isfinite(affine).all():
+        raise GeometryError(f"Case expects a finite affine_mm of shape (4, 4), got {affine.tolist()}")
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    if not np.allclose(lengths, spacing_mm, rtol=_SAME_SPACING, atol=0):
+        raise GeometryError(f"Case expects an affine_mm with steps of spacing_mm {spacing_mm}, got {lengths.tolist()}")
 
 
 def _words(slices: slice) -> str:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from taskct.core.errors import FileFormatError, InputError, TaskctError, UnsupportedDataError
 from taskct.core.files import MAX_VOLUME_BYTES, existing_path
 from taskct.core.units import MU_WATER_70KEV_PER_MM
 from taskct.data.case import Case
-from taskct.data.formats import VOLUME_READERS, format_name, kind_of, volume_files
+from taskct.data.formats import VOLUME_READERS, format_name, kind_of
 from taskct.data.sets.label_files import SkippedCaseWarning as SkippedCaseWarning  # noqa: PLC0414  (its public place)
-from taskct.data.sets.label_files import is_label_map
-from taskct.data.sets.layouts import CasePlace, cases_of, find_cases
+from taskct.data.sets.layouts import CasePlace, find_cases
 from taskct.data.sets.lodopab import is_lodopab_image_file, read_lodopab_cases
+from taskct.data.sets.one_case import one_case, two_forms_words
 from taskct.data.volume import case_from_volume
 
 PathLike = str | os.PathLike[str]
@@ -30,25 +31,32 @@ def open_case(
     label_names: Mapping[int, str] | None = None,
     resample_labels: bool = False,
     series_uid: str | None = None,
+    untilt: bool = False,
     mu_water_per_mm: float = MU_WATER_70KEV_PER_MM,
     limit_bytes: int = MAX_VOLUME_BYTES,
 ) -> Case:
     """One CT with its labels: a DICOM series (folder or file), .nii(.gz), .mha/.mhd, .nrrd/.nhdr, or one LoDoPaB slice.
 
-    `labels` is a label map in a volume format, a DICOM SEG, or a folder of masks; it must lie on the CT's samples unless
-    `resample_labels` takes the nearest. `label_names` names its numbers. `series_uid` chooses among several DICOM series.
-    `mu_water_per_mm` is the attenuation that HU 0 stands for.
+    `labels` is a label map in a volume format, a DICOM SEG or RTSTRUCT, a series of mask images, or a folder of any of these;
+    it must lie on the CT's samples unless `resample_labels` takes the nearest. `label_names` names its numbers, each of which
+    must occur. `series_uid` chooses among several DICOM series. `untilt` shifts the slices of a tilted gantry back, at a loss
+    that the notes state. `mu_water_per_mm` is the attenuation that HU 0 stands for.
 
     Raises InputError (nothing there, several cases), FileFormatError (damaged or hostile), UnsupportedDataError
     (well-formed, but not what is read), GeometryError (labels on other samples); each message begins with the path.
     """
     found = existing_path(path, what="CT")
+    how = _How(mu_water_per_mm, limit_bytes, untilt)
+    names: Mapping[int, str] = {}
     if found.is_dir():
-        case, own_labels = _open_folder(found, series_uid, mu_water_per_mm, limit_bytes, warn=labels is None)
+        place = one_case(found, series_uid=series_uid, warn=labels is None)
+        case, own_labels, names = _open_place(place, how), place.labels, place.label_names
         labels = own_labels if labels is None else labels
     else:
-        case = _open_file(found, series_uid, mu_water_per_mm, limit_bytes)
-    return _labelled(case, labels, label_names, resample_labels, limit_bytes)
+        case = _open_file(found, series_uid, how)
+    case = _labelled(case, labels, {**names, **(label_names or {})}, resample_labels, limit_bytes)
+    refuse_unused_names(case, label_names or {}, labels)
+    return case
 
 
 def open_cases(
@@ -57,19 +65,32 @@ def open_cases(
     labels: PathLike | None = None,
     label_names: Mapping[int, str] | None = None,
     resample_labels: bool = False,
+    untilt: bool = False,
     mu_water_per_mm: float = MU_WATER_70KEV_PER_MM,
     limit_bytes: int = MAX_VOLUME_BYTES,
     skip_bad: bool = False,
 ) -> list[Case]:
     """All cases of a folder in memory; `iter_cases` gives the same one at a time.
 
-    A folder may be laid out as LiTS, the Medical Segmentation Decathlon, CHAOS, TotalSegmentator or LoDoPaB-CT, or hold any
-    mixture of volume files and DICOM series, at any depth. One file gives one case (LoDoPaB: one per slice). `labels` is a
+    A folder may be laid out as LiTS, the Medical Segmentation Decathlon, CHAOS, 3D-IRCADb, TotalSegmentator or LoDoPaB-CT, or
+    hold any mixture of volume files and DICOM series, at any depth; but a CT volume beside the files of a series may be the
+    same CT, and neither is read. One file gives one case (LoDoPaB: one per slice). `labels` is a
     folder with label maps of the same file names, for layouts that have none of their own; a label file serves one case.
+    A name of `label_names` must occur in one case at least. A warning names a CT that comes twice, as DICOM and as a volume.
     Cases that cannot be read are named together in one error at the end; with `skip_bad` each is warned of instead.
     """
-    options = {"labels": labels, "label_names": label_names, "resample_labels": resample_labels, "skip_bad": skip_bad}
-    return list(iter_cases(path, mu_water_per_mm=mu_water_per_mm, limit_bytes=limit_bytes, **options))  # type: ignore[arg-type]
+    return list(
+        iter_cases(
+            path,
+            labels=labels,
+            label_names=label_names,
+            resample_labels=resample_labels,
+            untilt=untilt,
+            mu_water_per_mm=mu_water_per_mm,
+            limit_bytes=limit_bytes,
+            skip_bad=skip_bad,
+        )
+    )
 
 
 def iter_cases(
@@ -78,6 +99,7 @@ def iter_cases(
     labels: PathLike | None = None,
     label_names: Mapping[int, str] | None = None,
     resample_labels: bool = False,
+    untilt: bool = False,
     mu_water_per_mm: float = MU_WATER_70KEV_PER_MM,
     limit_bytes: int = MAX_VOLUME_BYTES,
     skip_bad: bool = False,
@@ -91,14 +113,21 @@ def iter_cases(
     places = find_cases(found, warn=labels is None) if found.is_dir() else [CasePlace(found, "")]
     if not places:
         raise InputError(f"{found}: holds no CT (DICOM, NIfTI, MetaImage, NRRD or LoDoPaB images); give a scan's folder")
+    how = _How(mu_water_per_mm, limit_bytes, untilt)
     bad: list[str] = []
+    seen: dict[str, tuple[str, str]] = {}
+    unused = dict(label_names or {})
     for place in places:
         own = place.labels
         if labels is not None:
             own = Path(labels) if found.is_file() else _labels_of(Path(labels), place, count=len(places))
         try:
-            case = _open_place(place, mu_water_per_mm, limit_bytes)
-            yield _labelled(case, own, {**place.label_names, **(label_names or {})}, resample_labels, limit_bytes)
+            case = _open_place(place, how)
+            case = _labelled(case, own, {**place.label_names, **(label_names or {})}, resample_labels, limit_bytes)
+            if unused:
+                unused = {number: name for number, name in unused.items() if number not in numbers_of(case)}
+            _warn_of_repetition(place, case, seen)
+            yield case
         except TaskctError as error:
             if len(places) == 1 and not skip_bad:
                 raise
@@ -111,32 +140,51 @@ def iter_cases(
         raise FileFormatError(
             f"{found}: {len(bad)} of {len(places)} cases cannot be read (skip_bad=True leaves them out): {listed}{more}"
         )
+    if unused and not bad:
+        raise InputError(f"{found}: no voxel of any case has {_named(unused)}; check label_names")
 
 
-def _open_place(place: CasePlace, mu_water_per_mm: float, limit_bytes: int) -> Case:
+class _How(NamedTuple):
+    """How every case of one call is read."""
+
+    mu_water_per_mm: float
+    limit_bytes: int
+    untilt: bool
+
+
+def _open_place(place: CasePlace, how: _How) -> Case:
+    if place.error is not None:
+        raise place.error
+    if place.other_form is not None:
+        raise InputError(f"{two_forms_words(place)}; move one of the two elsewhere")
     if isinstance(place.image, Path) and place.image.is_file():
-        case = _open_file(place.image, place.series_uid, mu_water_per_mm, limit_bytes)
+        case = _open_file(place.image, place.series_uid, how)
     else:
-        from taskct.data.dicom.series import read_series
-
-        case = read_series(place.image, series_uid=place.series_uid, limit_bytes=limit_bytes)
-        case = replace(case, mu_water_per_mm=mu_water_per_mm)
+        case = _open_series(place.image, place.series_uid, how)
+    if place.notes:
+        case = replace(case, provenance=with_notes(case, place.notes))
     if not place.case_id:
         return case
     return replace(case, case_id=place.case_id, patient_id=case.patient_id if case.patient_id != case.case_id else "")
 
 
-def _open_file(path: Path, series_uid: str | None, mu_water_per_mm: float, limit_bytes: int) -> Case:
+def _open_file(path: Path, series_uid: str | None, how: _How) -> Case:
     kind = kind_of(path)
     if kind == "dicom":
-        from taskct.data.dicom.series import read_series
-
-        case = read_series(path, series_uid=series_uid, limit_bytes=limit_bytes)
-        return replace(case, mu_water_per_mm=mu_water_per_mm)
+        return _open_series(path, series_uid, how)
     if kind == "hdf5":
         return _open_hdf5(path)
-    volume = VOLUME_READERS[kind](path, limit_bytes=limit_bytes)
-    return case_from_volume(path, volume, format_name=format_name(kind), mu_water_per_mm=mu_water_per_mm)
+    volume = VOLUME_READERS[kind](path, limit_bytes=how.limit_bytes)
+    return case_from_volume(
+        path, volume, format_name=format_name(kind), mu_water_per_mm=how.mu_water_per_mm, untilt=how.untilt
+    )
+
+
+def _open_series(path: Path | tuple[Path, ...], series_uid: str | None, how: _How) -> Case:
+    from taskct.data.dicom.series import read_series
+
+    case = read_series(path, series_uid=series_uid, untilt=how.untilt, limit_bytes=how.limit_bytes)
+    return replace(case, mu_water_per_mm=how.mu_water_per_mm)
 
 
 def _open_hdf5(path: Path) -> Case:
@@ -152,40 +200,51 @@ def _open_hdf5(path: Path) -> Case:
     return first
 
 
-def _open_folder(
-    folder: Path, series_uid: str | None, mu_water_per_mm: float, limit_bytes: int, *, warn: bool
-) -> tuple[Case, Path | None]:
-    """A folder that is one case: a DICOM series, or one volume, with its label map or its folder of masks."""
-    masks = folder / "segmentations"
-    volumes = volume_files(folder)
-    if not volumes:
-        from taskct.data.dicom.series import read_series
-
-        case = read_series(folder, series_uid=series_uid, limit_bytes=limit_bytes)
-        return replace(case, mu_water_per_mm=mu_water_per_mm), None
-    if any(is_label_map(v) for v in volumes):
-        places = cases_of([folder], warn=warn)
-        if len(places) == 1:
-            case = _open_place(replace(places[0], case_id=""), mu_water_per_mm, limit_bytes)
-            if isinstance(places[0].image, Path):
-                case = replace(case, case_id=folder.resolve().name, patient_id="")
-            return case, places[0].labels or (masks if masks.is_dir() else None)
-    if len(volumes) > 1:
-        names = ", ".join(v.name for v in volumes[:4]) + (", ..." if len(volumes) > 4 else "")
-        raise InputError(f"{folder}: holds {len(volumes)} volumes ({names}); name one of them, or use open_cases for all")
-    case = _open_file(volumes[0], None, mu_water_per_mm, limit_bytes)
-    return replace(case, case_id=folder.resolve().name, patient_id=""), masks if masks.is_dir() else None
-
-
-def _labelled(case: Case, labels: PathLike | None, names: Mapping[int, str] | None, resample: bool, limit_bytes: int) -> Case:
+def _labelled(case: Case, labels: PathLike | None, names: Mapping[int, str], resample: bool, limit_bytes: int) -> Case:
     if labels is None:
         return case
     from taskct.data.labels import read_labels
 
     values, found_names, notes = read_labels(labels, case, names=names, resample=resample, limit_bytes=limit_bytes)
-    provenance = {**case.provenance, "labels": Path(labels).name}
-    provenance["notes"] = [*case.provenance.get("notes", []), *notes]
+    provenance = {**with_notes(case, notes), "labels": Path(labels).name}
     return replace(case, labels=values, label_names=found_names, provenance=provenance)
+
+
+def with_notes(case: Case, notes: Sequence[str]) -> dict[str, Any]:
+    """The provenance of a case with further notes."""
+    return {**case.provenance, "notes": list(dict.fromkeys([*case.provenance.get("notes", []), *notes]))}
+
+
+def refuse_unused_names(case: Case, names: Mapping[int, str], labels: PathLike | None) -> None:
+    """InputError when a label name that the caller gave stands for no voxel: it is a wrong number, or the wrong file."""
+    if names and case.labels is None:
+        raise InputError(f"{case.case_id}: label names are given ({_named(names)}), but no labels; give labels=... (--labels)")
+    there = numbers_of(case)
+    unused = {number: name for number, name in names.items() if number not in there}
+    if unused:
+        listed = ", ".join(map(str, sorted(there))) or "no label at all"
+        raise InputError(f"{labels or case.case_id}: no voxel has {_named(unused)}; the labels hold {listed}")
+
+
+def numbers_of(case: Case) -> set[int]:
+    """The labels of a case that have voxels; without 0."""
+    return set() if case.labels is None else set(case.labels.unique().tolist()) - {0}
+
+
+def _named(names: Mapping[int, str]) -> str:
+    return ", ".join(f"label {number} ({name})" for number, name in names.items())
+
+
+def _warn_of_repetition(place: CasePlace, case: Case, seen: dict[str, tuple[str, str]]) -> None:
+    """The same values as DICOM and as a volume are one CT that was converted; counted twice it would spoil a split."""
+    key, form = str(case.provenance.get("fingerprint") or ""), str(case.provenance.get("format"))
+    other, where = seen.setdefault(key, (form, str(place.name)))
+    if key and (form == "DICOM") != (other == "DICOM"):
+        warnings.warn(
+            f"{place.name}: has the same values as {where}: one CT in two formats; leave one out before averages and splits",
+            SkippedCaseWarning,
+            stacklevel=3,
+        )
 
 
 def _labels_of(labels: Path, place: CasePlace, *, count: int) -> Path:
@@ -195,9 +254,13 @@ def _labels_of(labels: Path, place: CasePlace, *, count: int) -> Path:
         if count > 1:
             raise InputError(f"{folder}: one label file for {count} cases; give a folder with label maps of the same names")
         return folder
-    for name in (place.name.name, place.case_id, f"{place.case_id}.nii.gz"):
-        if (folder / name).exists():
-            return folder / name
+    names = dict.fromkeys((place.name.name, place.case_id, f"{place.case_id}.nii.gz"))
+    there = [folder / name for name in names if (folder / name).exists()]
+    if len(there) > 1:
+        listed = ", ".join(p.name for p in there)
+        raise InputError(f"{folder}: several labels for case {place.case_id} ({listed}); keep one of them")
+    if there:
+        return there[0]
     raise InputError(f"{folder}: has no labels for case {place.case_id} (looked for {place.name.name})")
 
 

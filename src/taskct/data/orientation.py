@@ -15,20 +15,36 @@ def canonical(volume: np.ndarray, affine_mm: np.ndarray, *, name: str) -> tuple[
     `affine_mm` (4, 4) maps array index (a, b, c, 1) to LPS position (z, y, x, 1). Returns the volume and its new affine.
     Raises UnsupportedDataError (beginning with `name`) for an affine that is singular or sheared (a tilted gantry).
     """
+    affine = checked_affine(affine_mm, name=name)
+    tilt_deg = shear_deg(affine)
+    if tilt_deg:
+        raise UnsupportedDataError(
+            f"{name}: the axes are sheared by {tilt_deg:.1f} deg (a tilted gantry?); untilt=True (--untilt) shifts the slices "
+            "back by linear interpolation in the slices, which costs sharpness along one axis"
+        )
+    return reordered(volume, affine)
+
+
+def checked_affine(affine_mm: np.ndarray, *, name: str) -> np.ndarray:
+    """The affine in float64; UnsupportedDataError when it is not finite or singular."""
     affine = np.asarray(affine_mm, dtype=np.float64)
     axes = affine[:3, :3]
-    lengths = np.linalg.norm(axes, axis=0)
-    if affine.shape != (4, 4) or not np.isfinite(affine).all() or not (lengths > 0).all():
+    if affine.shape != (4, 4) or not np.isfinite(affine).all() or not (np.linalg.norm(axes, axis=0) > 0).all():
         raise UnsupportedDataError(f"{name}: the affine {np.round(axes, 3).tolist()} is not finite or singular")
-    cosines = (axes / lengths).T @ (axes / lengths)
-    worst = np.abs(cosines - np.eye(3)).max()
-    if worst > _ORTHOGONAL_TOLERANCE:
-        tilt_deg = np.rad2deg(np.arcsin(min(worst, 1.0)))
-        raise UnsupportedDataError(
-            f"{name}: the axes are sheared by {tilt_deg:.1f} deg (a tilted gantry?); "
-            "resample the volume to orthogonal axes first"
-        )
-    order = _best_order(np.abs(axes / lengths))
+    return affine
+
+
+def shear_deg(affine_mm: np.ndarray) -> float:
+    """The largest angle by which two axes miss the right angle; 0 when that is no more than rounding makes."""
+    axes = affine_mm[:3, :3] / np.linalg.norm(affine_mm[:3, :3], axis=0)
+    worst = float(np.abs(axes.T @ axes - np.eye(3)).max())
+    return float(np.rad2deg(np.arcsin(min(worst, 1.0)))) if worst > _ORTHOGONAL_TOLERANCE else 0.0
+
+
+def reordered(volume: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The flips and swaps of `canonical`, whether the axes are at right angles or not."""
+    axes = affine[:3, :3]
+    order = _best_order(np.abs(axes / np.linalg.norm(axes, axis=0)))
     volume = volume.transpose(order)
     affine = affine.copy()
     affine[:3, :3] = axes[:, order]

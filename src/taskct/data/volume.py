@@ -14,32 +14,41 @@ from taskct.core.errors import FileFormatError
 from taskct.core.provenance import fingerprint
 from taskct.core.units import MU_WATER_70KEV_PER_MM
 from taskct.data.case import Case
-from taskct.data.orientation import canonical, contiguous, spacing_mm
+from taskct.data.orientation import canonical, checked_affine, contiguous, reordered, spacing_mm
 from taskct.data.padding import odd_hu_range, refuse_impossible_hu, replace_padding
+from taskct.data.untilt import untilted
 
 
 @dataclass(frozen=True, eq=False)
 class Volume:
     """`values` (Z, Y, X) with axes to the head, back and left; `affine_mm` as in Case; `notes` say what was odd.
 
-    `may_be_padded` is False for files that taskct wrote: their deepest values are noise, not padding.
+    `may_be_padded` is False for files that taskct wrote: their deepest values are noise, not padding. The axes of a tilted
+    gantry are not at right angles; `slice_axis` is then the one from slice to slice.
     """
 
     values: np.ndarray
     affine_mm: np.ndarray
     notes: tuple[str, ...] = ()
     may_be_padded: bool = True
+    slice_axis: int = 0
 
 
 def canonical_volume(
     path: str | os.PathLike[str], values: np.ndarray, affine_lps_zyx_mm: np.ndarray, notes: list[str]
 ) -> Volume:
-    """A volume as a file stores it (any axis order) -> our orientation; values that are not finite are refused."""
+    """A volume as a file stores it (any axis order, slices first) -> our orientation; values that are not finite are refused.
+
+    A sheared volume passes here, since labels may be looked up in it; `case_from_volume` refuses it, or shifts it back.
+    """
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         bad = int((~np.isfinite(values)).sum())
         raise FileFormatError(f"{path}: holds {bad} NaN or infinite values; mend them first (air is -1000 HU)")
-    values, affine = canonical(values, affine_lps_zyx_mm, name=str(path))
-    return Volume(values, affine, tuple(notes))
+    stored = checked_affine(affine_lps_zyx_mm, name=str(path))
+    values, affine = reordered(values, stored)
+    along = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    slice_axis = int(np.abs(along.T @ stored[:3, 0] / np.linalg.norm(stored[:3, 0])).argmax())
+    return Volume(values, affine, tuple(notes), slice_axis=slice_axis)
 
 
 def case_from_volume(
@@ -50,8 +59,12 @@ def case_from_volume(
     case_id: str | None = None,
     patient_id: str = "",
     mu_water_per_mm: float = MU_WATER_70KEV_PER_MM,
+    untilt: bool = False,
 ) -> Case:
-    """The Case of a volume of HU: padding replaced, everything odd written to `provenance["notes"]`."""
+    """The Case of a volume of HU: padding replaced, everything odd written to `provenance["notes"]`.
+
+    Raises UnsupportedDataError for axes that are not at right angles, unless `untilt` shifts the slices back.
+    """
     with np.errstate(over="ignore"):
         hu = np.asarray(volume.values, dtype=np.float32)
     if not np.isfinite(hu).all():
@@ -60,6 +73,11 @@ def case_from_volume(
         refuse_impossible_hu(path, hu)
     hu, padding_note = replace_padding(hu) if volume.may_be_padded else (hu, None)
     notes = [*volume.notes, *(n for n in (padding_note, odd_hu_range(hu)) if n)]
+    affine_mm = volume.affine_mm
+    if untilt:
+        hu, affine_mm, more = untilted(hu, affine_mm, name=str(path), slice_axis=volume.slice_axis)
+        notes += more
+    hu, affine_mm = canonical(hu, affine_mm, name=str(path))
     tensor = torch.from_numpy(contiguous(hu))
     provenance: dict[str, Any] = {
         "format": format_name,
@@ -69,10 +87,10 @@ def case_from_volume(
     }
     return Case(
         hu=tensor,
-        spacing_mm=spacing_mm(volume.affine_mm),
+        spacing_mm=spacing_mm(affine_mm),
         case_id=case_id or stem(path),
         patient_id=patient_id,
-        affine_mm=volume.affine_mm,
+        affine_mm=affine_mm,
         mu_water_per_mm=mu_water_per_mm,
         provenance=provenance,
     )

@@ -87,7 +87,10 @@ def test_a_real_series_is_described(real_data):
     (info,) = inspect_series(real_data / "dicom_totalseg_siemens_j2k")
     assert info.readable and info.shape == (20, 512, 512) and info.spacing_mm == (2.0, 0.9765625, 0.9765625)
     assert info.hu_range == (-1024.0, 1839.0) and info.kernel == "Br38f / 3"
-    assert info.oddities == ("SeriesInstanceUID is missing or empty",)
+    assert info.oddities == (
+        "beside the slices, not read since not DICOM: SOURCE.md",
+        "SeriesInstanceUID is missing or empty",
+    )
 
 
 @pytest.mark.parametrize("deidentify", [True, False])

@@ -234,7 +234,8 @@ def test_two_different_images_at_one_place_are_refused(tmp_path):
         ({"RescaleIntercept": None}, "RescaleIntercept is missing"),
         ({"RescaleSlope": 0}, "RescaleSlope is 0"),
         ({"RescaleSlope": 500}, "are no HU"),
-        ({"RescaleType": "US"}, "RescaleType is 'US'"),
+        ({"RescaleType": "OD"}, "RescaleType is 'OD'"),
+        ({"RescaleType": "US", "ImageType": ["DERIVED", "SECONDARY", "PERFUSION"]}, "PERFUSION"),
         ({"PhotometricInterpretation": "MONOCHROME1"}, "MONOCHROME1"),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "PALETTE COLOR"),
         ({"SamplesPerPixel": 3}, "colour"),
@@ -307,3 +308,60 @@ def test_a_path_without_dicom_says_so(tmp_path):
         read_series(tmp_path / "missing")
     with pytest.raises(InputError, match="empty list"):
         read_series([])
+
+
+# --- stacks that are even behind what their headers say
+
+
+def _rounded(folder, step_mm: float, *, digits: int = 1, slices: int = 8, bend: dict[int, float] | None = None, **changes):
+    def place(number: int, made: Dataset) -> None:
+        z = round(step_mm * number + (bend or {}).get(number, 0.0), digits)
+        made.ImagePositionPatient = [-100.5, -90.25, z]
+
+    save_stack(folder, slices=slices, change=place, **changes)
+    return read_series(folder)
+
+
+@pytest.mark.parametrize("step_mm", [0.625, 0.6, 1.25, 0.75, 1.33])
+@pytest.mark.parametrize("slices", [8, 40])
+def test_positions_rounded_to_a_tenth_are_judged_by_the_best_even_stack(tmp_path, step_mm, slices):
+    case = _rounded(tmp_path, step_mm, slices=slices, SliceThickness=step_mm)
+    assert case.spacing_mm[0] == pytest.approx(step_mm, rel=1e-9)
+    places = case.affine_mm[0, 3] + case.spacing_mm[0] * np.arange(slices)
+    assert np.abs(places - step_mm * np.arange(slices)).max() <= 0.05 + 1e-9
+    noted = [n for n in case.provenance["notes"] if "rounded to 0.1 mm" in n]
+    assert bool(noted) == (np.ptp(np.diff(np.round(step_mm * np.arange(slices), 1))) > 0.06)
+
+
+def test_without_a_stated_step_the_best_one_is_found(tmp_path):
+    case = _rounded(tmp_path, 0.625, slices=40, SliceThickness=None)
+    assert case.spacing_mm[0] == pytest.approx(0.625, abs=0.002)
+
+
+@pytest.mark.parametrize("bend", [{4: 0.2}, {7: 0.2}, {k: 0.05 * k for k in range(4, 8)}, {k: 0.625 for k in range(5, 8)}])
+def test_rounding_does_not_excuse_what_is_uneven(tmp_path, bend):
+    with pytest.raises(UnsupportedDataError, match=r"uneven|missing|beside an even stack"):
+        _rounded(tmp_path, 0.625, bend=bend)
+
+
+@pytest.mark.parametrize("unit", ["US", "us", "UNSPECIFIED"])
+def test_ct_of_an_unspecified_unit_is_hu_and_noted(tmp_path, unit):
+    hu = save_stack(tmp_path, RescaleType=unit)
+    case = read_series(tmp_path)
+    assert np.array_equal(case.hu.numpy(), hu)
+    assert case.provenance["notes"] == [f"RescaleType is {unit} (unspecified): CT values were taken as HU"]
+
+
+def test_frames_of_one_file_are_told_apart(tmp_path):
+    made, _ = enhanced(4)
+    made.PerFrameFunctionalGroupsSequence[3].PlanePositionSequence[0].ImagePositionPatient = [-100.5, -90.25, -40.0]
+    path = save(made, tmp_path / "e.dcm")
+    with pytest.raises(UnsupportedDataError, match=r"between e\.dcm frame 3 and e\.dcm frame 4"):
+        read_series(path)
+
+
+@pytest.mark.parametrize(("thickness_mm", "noted"), [(1.0, True), (1.97, True), (1.99, False), (2.0, False), (4.0, False)])
+def test_tissue_between_thin_slices_is_noted_as_unseen(tmp_path, thickness_mm, noted):
+    save_stack(tmp_path, step_mm=2.0, SliceThickness=thickness_mm)
+    wanted = [f"slices of {thickness_mm:g} mm every 2 mm: there is unseen tissue between them"] if noted else []
+    assert read_series(tmp_path).provenance["notes"] == wanted

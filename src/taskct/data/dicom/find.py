@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from taskct.core.files import existing_path
 from taskct.core.open_files import regular_file
 from taskct.data.dicom.frames import file_image_type, is_ct, is_localizer
 from taskct.data.dicom.parse import DicomFile, looks_like_dicom, open_header
+from taskct.data.dicom.strangers import is_file_or_lost, lost_slices
 from taskct.data.dicom.values import text
 
 PathLike = str | os.PathLike[str]
@@ -45,28 +46,44 @@ class Series:
 
 @dataclass(eq=False)
 class Scan:
-    """What was found under a path: series in order of UID, damaged files with their error, the number of other files."""
+    """What was found under a path: series in order of UID, damaged files with their error, and what is not DICOM."""
 
     name: str
     series: list[Series]
     damaged: list[tuple[Path, DataError]]
-    other_files: int
+    companions: list[Path] = field(default_factory=list)
+    masks: list[Series] = field(default_factory=list)  # what `choose` took for masks, and not for CT
+
+    @property
+    def paths(self) -> list[Path]:
+        """Every DICOM file, damaged ones included."""
+        return [*(f.path for s in self.series for f in s.files), *(p for p, _ in self.damaged)]
 
 
 def scan(path: PathLike | Iterable[PathLike]) -> Scan:
     """Open the headers of a file, a list of files, or everything below a folder.
 
-    A named file that is no DICOM is an error; in a folder it is passed over.
+    A named file that is not DICOM is an error. In a folder it is a companion of the series, unless it is called or sized like
+    the slices beside it: then it is a damaged one.
     """
-    name, paths, named = _paths(path)
+    return _scan(*_paths(path))
+
+
+def scan_folder(folder: Path) -> Scan:
+    """The same for the files right in one folder, without those below it."""
+    return _scan(str(folder), sorted(f for f in folder.iterdir() if is_file_or_lost(f)), False)
+
+
+def _scan(name: str, paths: list[Path], named: bool) -> Scan:
     found: dict[str, Series] = {}
     damaged: list[tuple[Path, DataError]] = []
-    others = 0
+    others: list[Path] = []
+    strangers: list[Path] = []
     for each in paths:
-        if not looks_like_dicom(each):
+        if not each.exists() or not looks_like_dicom(each):
             if named:
                 raise FileFormatError(f"{each}: is not a DICOM file; give a DICOM file or a folder of them")
-            others += 1
+            strangers.append(each)
             continue
         try:
             file = open_header(each)
@@ -79,16 +96,20 @@ def scan(path: PathLike | Iterable[PathLike]) -> Scan:
         if file.sop_class == DICOMDIR or "DirectoryRecordSequence" in file.header:
             if named:
                 raise UnsupportedDataError(f"{each}: is a DICOMDIR, an index of other files; give the folder it lies in")
-            others += 1
+            others.append(each)
             continue
         modality = text(each, file.header, "Modality") or ("CT" if is_ct(file) else "?")
         series = found.setdefault(uid, Series(uid, text(each, file.header, "SeriesDescription"), modality))
         series.files.append(file)
+    images = [f.path for s in found.values() for f in s.files if f.has_pixels] + [p for p, _ in damaged]
+    lost = lost_slices(strangers, images)
+    damaged += lost.items()
+    others += [p for p in strangers if p not in lost]
     return Scan(name, sorted(found.values(), key=lambda s: s.uid), damaged, others)
 
 
-def choose(found: Scan, series_uid: str | None) -> Series:
-    """The one CT series to read; a refusal lists what there is."""
+def choose(found: Scan, series_uid: str | None, *, is_mask: Callable[[Series], bool] = lambda _: False) -> Series:
+    """The one CT series to read; a refusal lists what there is. `is_mask` says which of several are masks, not CT."""
     name = found.name
     if found.damaged:
         raise found.damaged[0][1]
@@ -99,12 +120,15 @@ def choose(found: Scan, series_uid: str | None) -> Series:
         listed = "; ".join(s.line for s in found.series) or "none"
         raise InputError(f"{name}: no series {series_uid!r}; found: {listed}")
     if not found.series:
-        raise InputError(f"{name}: holds no DICOM file ({found.other_files} other file(s)); check the path")
+        raise InputError(f"{name}: holds no DICOM file ({len(found.companions)} other file(s)); check the path")
     candidates = [s for s in found.series if s.ct_files]
     if not candidates:
         listed = "; ".join(s.line for s in found.series)
         raise UnsupportedDataError(f"{name}: holds no CT images, but {listed}; give the folder of a CT series")
     candidates = [s for s in candidates if s.slice_files] or candidates
+    if len(candidates) > 1:  # masks stored as images are labels, not CT
+        found.masks = [s for s in candidates if is_mask(s)]
+        candidates = [s for s in candidates if s not in found.masks] or candidates
     if len(candidates) > 1:
         listed = "; ".join(s.line for s in candidates)
         raise UnsupportedDataError(
@@ -126,4 +150,4 @@ def _paths(path: PathLike | Iterable[PathLike]) -> tuple[str, list[Path], bool]:
     if not root.is_dir():
         return str(root), [regular_file(root, what="DICOM file")], True
     files = [Path(folder, name) for folder, _, names in os.walk(root) for name in names]
-    return str(root), sorted(f for f in files if f.is_file() and f.stat().st_size > 0), False
+    return str(root), sorted(f for f in files if is_file_or_lost(f)), False

@@ -18,6 +18,12 @@ LEGACY_ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2.2"
 CT_CLASSES = (CT, ENHANCED_CT, LEGACY_ENHANCED_CT)
 
 MAX_SIDE = 8192  # pixels; clinical CT slices have at most 2048, and a decoder allocates what the header says
+_HU_NAMES = {"HU", "HOUNSFIELD", "HOUNSFIELD UNITS", "[HNSF'U]"}
+_UNSPECIFIED = {"US", "UNSPECIFIED", "NONE", "UNKNOWN"}
+_NOT_HU_TYPES = {
+    "ELECTRON_DENSITY", "EFF_ATOMIC_NUM", "EFFECTIVE_Z", "PERFUSION", "CBF", "CBV", "MTT", "TTP", "TMAX", "MASK",
+    "SEGMENTATION",    "MATERIAL_FRACTION", "VALUE_MAP", "IODINE", "PARAMETRIC", "ERROR", "DENSITY_MAP", "CONCENTRATION",
+}  # fmt: skip
 _UNIT_TOLERANCE = 1e-2  # on the length and the right angle of direction cosines, which some files round to 2 decimals
 
 
@@ -39,6 +45,12 @@ class Frame:
     intercept: float
     thickness_mm: float | None
     image_type: tuple[str, ...]
+    unit_note: str = ""
+
+    @property
+    def name(self) -> str:
+        """The file, and which of its frames where it has several, for messages."""
+        return self.file.path.name + (f" frame {self.index + 1}" if frame_count(self.file) > 1 else "")
 
     @property
     def localizer(self) -> bool:
@@ -76,8 +88,8 @@ def frame_count(file: DicomFile) -> int:
     return integer(file.path, file.header, "NumberOfFrames") or 1
 
 
-def frames_of(file: DicomFile) -> list[Frame]:
-    """The image planes of a CT file, in stored order.
+def frames_of(file: DicomFile, *, need_scale: bool = True) -> list[Frame]:
+    """The image planes of a CT file, in stored order. `need_scale=False` is for masks, whose numbers need not be HU.
 
     Raises UnsupportedDataError for what is no CT slice in HU, FileFormatError for what is damaged.
     """
@@ -86,16 +98,16 @@ def frames_of(file: DicomFile) -> list[Frame]:
     shape = _shape(file)
     _check_pixel_kind(file)
     if file.sop_class in (ENHANCED_CT, LEGACY_ENHANCED_CT):
-        return _enhanced(file, shape, count)
+        return _enhanced(file, shape, count, need_scale)
     if count != 1:
         raise UnsupportedDataError(
             f"{path}: {count} frames in a plain CT file, which has no place for their positions; "
             "export the series as single slices or as Enhanced CT"
         )
-    return [_frame(file, 0, shape, [header], file_image_type(file))]
+    return [_frame(file, 0, shape, [header], file_image_type(file), need_scale=need_scale)]
 
 
-def _enhanced(file: DicomFile, shape: tuple[int, int], count: int) -> list[Frame]:
+def _enhanced(file: DicomFile, shape: tuple[int, int], count: int, need_scale: bool) -> list[Frame]:
     path = file.path
     shared = (items(path, file.header, "SharedFunctionalGroupsSequence") or [Dataset()])[0]
     per_frame = items(path, file.header, "PerFrameFunctionalGroupsSequence")
@@ -116,13 +128,21 @@ def _enhanced(file: DicomFile, shape: tuple[int, int], count: int) -> list[Frame
         kind: tuple[str, ...] = ()
         for place in places:
             kind = kind or words(path, place, "FrameType")
-        frames.append(_frame(file, index, shape, places, kind or file_image_type(file)))
+        frames.append(_frame(file, index, shape, places, kind or file_image_type(file), need_scale=need_scale))
     return frames
 
 
-def _frame(file: DicomFile, index: int, shape: tuple[int, int], places: list[Dataset], kind: tuple[str, ...]) -> Frame:
+def _frame(
+    file: DicomFile,
+    index: int,
+    shape: tuple[int, int],
+    places: list[Dataset],
+    kind: tuple[str, ...],
+    *,
+    need_scale: bool,
+) -> Frame:
     path = file.path
-    slope, intercept = _rescale(path, places)
+    slope, intercept, unit_note = _rescale(file, places) if need_scale else _any_scale(path, places)
     pixel_mm = _first_numbers(path, places, "PixelSpacing", 2)
     if pixel_mm is None:
         raise UnsupportedDataError(f"{path}: PixelSpacing is missing, so nothing has a size in mm; export the series again")
@@ -144,6 +164,7 @@ def _frame(file: DicomFile, index: int, shape: tuple[int, int], places: list[Dat
         intercept=intercept,
         thickness_mm=None if thickness is None else thickness[0],
         image_type=kind,
+        unit_note=unit_note,
     )
 
 
@@ -175,8 +196,20 @@ def _check_pixel_kind(file: DicomFile) -> None:
         raise UnsupportedDataError(f"{path}: PhotometricInterpretation is {short(photometric)}; CT in HU is MONOCHROME2")
 
 
-def _rescale(path: Path, places: list[Dataset]) -> tuple[float, float]:
-    """Slope and intercept to HU, and only to HU."""
+def _any_scale(path: Path, places: list[Dataset]) -> tuple[float, float, str]:
+    """Slope and intercept as far as a file has them."""
+    slope, intercept = _first_numbers(path, places, "RescaleSlope", 1), _first_numbers(path, places, "RescaleIntercept", 1)
+    return (slope[0] if slope and slope[0] else 1.0), (intercept[0] if intercept else 0.0), ""
+
+
+def _rescale(file: DicomFile, places: list[Dataset]) -> tuple[float, float, str]:
+    """Slope and intercept to HU, and only to HU, with a note where HU had to be assumed.
+
+    RescaleType US says "unspecified"; ITK, GDCM and others write it for CT. CT with slope and intercept is then in HU, as the
+    CT image of DICOM is by default, unless its ImageType says that it shows something else. Enhanced CT files write US for
+    perfusion maps, and HU for CT: there it is refused.
+    """
+    path = file.path
     for place in places:
         for mapping in items(path, place, "RealWorldValueMappingSequence") or [place]:
             for unit in items(path, mapping, "MeasurementUnitsCodeSequence"):
@@ -197,11 +230,19 @@ def _rescale(path: Path, places: list[Dataset]) -> tuple[float, float]:
     if slope[0] <= 0:
         raise UnsupportedDataError(f"{path}: RescaleSlope is {slope[0]:g}; for CT in HU it is positive")
     unit_name = next((t for t in (text(path, place, "RescaleType") for place in places) if t), "HU")
-    if unit_name.upper() != "HU":
+    if unit_name.upper() in _HU_NAMES:
+        return slope[0], intercept[0], ""
+    if unit_name.upper() not in _UNSPECIFIED or file.sop_class in (ENHANCED_CT, LEGACY_ENHANCED_CT):
         raise UnsupportedDataError(
             f"{path}: RescaleType is {short(unit_name)}, not HU; choose the CT series in Hounsfield units"
         )
-    return slope[0], intercept[0]
+    other = [word for word in file_image_type(file) if word.upper() in _NOT_HU_TYPES]
+    if other:
+        raise UnsupportedDataError(
+            f"{path}: RescaleType {short(unit_name)} leaves the unit open, and ImageType says {short(other[0])}, which is not "
+            "in Hounsfield units; choose the CT series"
+        )
+    return slope[0], intercept[0], f"RescaleType is {unit_name} (unspecified): CT values were taken as HU"
 
 
 def _first_numbers(path: Path, places: list[Dataset], keyword: str, count: int) -> tuple[float, ...] | None:

@@ -12,7 +12,7 @@ from taskct.core.errors import TaskctError, UnsupportedDataError
 from taskct.data.dicom.find import Scan, Series, scan
 from taskct.data.dicom.frames import Frame, frame_count
 from taskct.data.dicom.pixels import frame_hu, stored_values
-from taskct.data.dicom.series import header_notes, optional_number, slice_frames
+from taskct.data.dicom.series import around_notes, header_notes, optional_number, slice_frames
 from taskct.data.dicom.stack import Stack, arrange
 from taskct.data.dicom.syntaxes import syntax_name
 from taskct.data.dicom.values import text
@@ -71,7 +71,7 @@ def _describe(found: Scan, series: Series) -> SeriesInfo:
         frames, notes = slice_frames(found, series)
         oddities += notes
         stack = arrange(frames, name=found.name)
-        oddities += stack.notes
+        oddities += [*stack.notes, *around_notes(found, series, stack)]
         if stack.twins:
             oddities.append(f"{len(stack.twins)} slice(s) lie where another one is")
     except TaskctError as error:

@@ -16,12 +16,11 @@ from taskct.core.errors import FileFormatError, GeometryError, InputError, Taskc
 from taskct.core.files import check_array_size, existing_path
 from taskct.data.case import Case
 from taskct.data.dicom.frames import frame_count
+from taskct.data.dicom.label_objects import LABEL_MAP, SEG
 from taskct.data.dicom.parse import EXPLICIT_BIG, DicomFile, looks_like_dicom, open_header, open_whole, reason, short
 from taskct.data.dicom.syntaxes import readable_syntax
 from taskct.data.dicom.values import integer, items, numbers, text, value
 
-SEG = "1.2.840.10008.5.1.4.1.1.66.4"
-LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
 SAME_PLACE_VOXELS = 0.05  # how far a SEG pixel may lie from the sample it labels; texts in DICOM are rounded to far less
 
 _MOST_LABEL = 32767

@@ -14,39 +14,54 @@ from taskct.core.errors import DataError, UnsupportedDataError
 from taskct.core.files import MAX_VOLUME_BYTES, check_array_size
 from taskct.core.provenance import fingerprint
 from taskct.data.case import Case
+from taskct.data.dicom.ends import missing_at_ends, refuse_missing_parts
 from taskct.data.dicom.find import Scan, Series, choose, scan
 from taskct.data.dicom.frames import Frame, frame_count, frames_of
 from taskct.data.dicom.identity import patient_pseudonym
+from taskct.data.dicom.label_objects import label_objects, not_read_note
+from taskct.data.dicom.mask_series import is_mask_series
 from taskct.data.dicom.parse import DicomFile
 from taskct.data.dicom.pixels import LOSSY, frame_hu, stored_values
 from taskct.data.dicom.stack import Stack, arrange, describe_twins
+from taskct.data.dicom.strangers import companions_note
 from taskct.data.dicom.syntaxes import syntax_name
 from taskct.data.dicom.values import number, text
 from taskct.data.orientation import canonical, spacing_mm
 from taskct.data.padding import odd_hu_range, refuse_impossible_hu
+from taskct.data.untilt import untilted
 
 PathLike = str | os.PathLike[str]
 
 
 def read_series(
-    path: PathLike | Iterable[PathLike], *, series_uid: str | None = None, limit_bytes: int = MAX_VOLUME_BYTES
+    path: PathLike | Iterable[PathLike],
+    *,
+    series_uid: str | None = None,
+    untilt: bool = False,
+    limit_bytes: int = MAX_VOLUME_BYTES,
 ) -> Case:
     """Read a CT series from a folder (searched to the bottom, by content), a file or a list of files -> hu (Z, Y, X).
 
     Slices are ordered and spaced by ImagePositionPatient along the slice normal, so the order of files means nothing.
     RescaleSlope and RescaleIntercept are applied per slice. Pixels outside the scanned circle become air (see padding.py).
+    `untilt` shifts the slices of a tilted gantry back (see data/untilt.py); without it they are refused.
     What was odd, dropped or filled stands in `provenance["notes"]` as sentences; docs/dicom.md lists what is refused.
 
     Raises FileFormatError (damaged, hostile) or UnsupportedDataError (well-formed, but no even CT stack in HU), each one
     line that begins with the path; InputError when the path or `series_uid` is not there.
     """
     found = scan(path)
-    series = choose(found, series_uid)
+    series = choose(found, series_uid, is_mask=is_mask_series)
     frames, notes = slice_frames(found, series)
-    stack = arrange(frames, name=found.name)
+    stack = arrange(frames, name=found.name, untilt=untilt)
+    notes += around_notes(found, series, stack)
     check_array_size(found.name, (len(stack.frames), *stack.frames[0].shape), 4, limit_bytes=limit_bytes)
     volume, filled, pixel_notes = _decode(stack)
-    volume, affine_mm = canonical(volume, stack.affine_mm, name=found.name)
+    affine_mm = stack.affine_mm
+    if untilt:
+        volume, affine_mm, more = untilted(volume, affine_mm, name=found.name, limit_bytes=limit_bytes)
+        notes += more
+    volume, affine_mm = canonical(volume, affine_mm, name=found.name)
     refuse_impossible_hu(found.name, volume)
     if filled:
         notes.append(f"{filled} pixels ({filled / volume.size:.1%}) outside the scanned circle were set to air, -1000 HU")
@@ -70,9 +85,29 @@ def read_series(
     )
 
 
+def around_notes(found: Scan, series: Series, stack: Stack) -> list[str]:
+    """What lies beside the slices without being read, and what may be missing at an end of them."""
+    folders = {f.path.parent for f in series.files}
+    beside = {p for folder in folders for p in (folder, *folder.parents)} & {Path(found.name), *folders}
+    return [
+        *companions_note(found.companions, beside),
+        *not_read_note(label_objects(found), series.uid),
+        *_masks_note(found.masks),
+        *missing_at_ends(series, stack),
+    ]
+
+
+def _masks_note(masks: list[Series]) -> list[str]:
+    if not masks:
+        return []
+    folder = masks[0].files[0].path.parent.name
+    return [f"{len(masks)} series of masks, such as {folder}, were not read; give their folder as labels"]
+
+
 def slice_frames(found: Scan, series: Series) -> tuple[list[Frame], list[str]]:
     """The slices of a series without its scouts, and notes on what was left out."""
     notes = []
+    refuse_missing_parts(found, series)
     strangers = len(series.files) - len(series.ct_files)
     if not series.ct_files:
         raise UnsupportedDataError(f"{found.name}: series {series.line} holds no CT images; choose a CT series")
@@ -85,6 +120,7 @@ def slice_frames(found: Scan, series: Series) -> tuple[list[Frame], list[str]]:
         raise UnsupportedDataError(
             f"{found.name}: only localizers (scout views, {scouts}): radiographs, no slices; choose an axial series"
         )
+    notes += dict.fromkeys(f.unit_note for f in frames if f.unit_note)
     if scouts:
         notes.append(f"{scouts} localizer(s) (scout views) were left out")
     return frames, notes
@@ -114,8 +150,8 @@ def _decode(stack: Stack) -> tuple[np.ndarray, int, list[str]]:
         kept = kept_of[id(frame)]
         if not np.array_equal(volume[wanted[id(kept)]], hu):
             raise UnsupportedDataError(
-                f"{frame.file.path}: another image at the place of {kept.file.path.name} ({describe_twins(kept, frame)}); "
-                "two acquisitions in one series: give a list of files of one"
+                f"{frame.file.path.with_name(frame.name)}: another image at the place of {kept.name} "
+                f"({describe_twins(kept, frame)}); two acquisitions in one series: give a list of files of one"
             )
         dropped += 1
     if dropped:

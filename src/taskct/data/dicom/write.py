@@ -138,7 +138,7 @@ def _source_frames(source: PathLike | Sequence[Dataset], series_uid: str | None)
             raise InputError("source: expected a path or a list of pydicom datasets of the original series")
         files = [as_source(d) for d in source]
         series = Series("", "", "CT", files)
-        found = Scan("source", [series], [], 0)
+        found = Scan("source", [series], [])
     return slice_frames(found, series)[0]
 
 

@@ -49,20 +49,21 @@ def warn_of_label_files(loose: Sequence[Path], doubtful: Mapping[str, Sequence[P
     """One warning each for label maps that label nothing, and for cases that several label maps could belong to."""
     if loose:
         warnings.warn(
-            f"left out: {_listed(loose)}, named like label maps, but of no one CT that lies with them; name each as its CT "
+            f"left out: {listed(loose)}, named like label maps, but of no one CT that lies with them; name each as its CT "
             "(p1.nii.gz, p1_labels.nii.gz) or give labels=..., and open a file by its own path if it is a CT",
             SkippedCaseWarning,
             stacklevel=5,
         )
     for name, maps in doubtful.items():
         warnings.warn(
-            f"{name}: read without labels, as several files may be its map ({_listed(maps)}); choose one with labels=...",
+            f"{name}: read without labels, as several files may be its map ({listed(maps)}); choose one with labels=...",
             SkippedCaseWarning,
             stacklevel=5,
         )
 
 
-def _listed(paths: Sequence[Path]) -> str:
+def listed(paths: Sequence[Path]) -> str:
+    """The first few paths for a message, and how many more there are."""
     more = f" and {len(paths) - _MOST_NAMED} more" if len(paths) > _MOST_NAMED else ""
     return ", ".join(str(p) for p in paths[:_MOST_NAMED]) + more
 
