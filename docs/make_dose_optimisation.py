@@ -60,12 +60,12 @@ def gradients() -> str:
 def found_in(*folders: Path) -> list[tuple[str, dict[str, Any], Comparison]]:
     """Name, about and comparison of all that is done."""
     return [
-        (path.name.removeprefix("compared-"), values["about"], c)
+        (path.name.removeprefix("compared-"), one.values["about"], c)
         for folder in folders
         for path in sorted(folder.glob("compared-*"))
         if (path / "comparison.json").is_file()
-        for values, comparisons in [read_comparisons(path)]
-        for c in comparisons
+        for one in [read_comparisons(path)]
+        for c in one.comparisons
     ]
 
 
@@ -180,9 +180,9 @@ def table(folder: Path) -> str:
     for path in [folder / "compared-fbp-noise-views-0"]:
         if not (path / "comparison.json").is_file():
             continue
-        values, comparisons = read_comparisons(path)
-        about = values["about"]
-        for c in comparisons:
+        found = read_comparisons(path)
+        about = found.values["about"]
+        for c in found.comparisons:
             by = "equal mean" if c.held_by == "mean" else f"{100 * float(c.held_by):g} % of patients"
             reader = f"; read by {about['reader']}" if about["reader"] else ""
             lines += [
@@ -218,7 +218,7 @@ def forecasts(*folders: Path) -> str:
 
 def draw(folder: Path) -> None:
     """One point per patient and strategy for the first comparison, by mean and by share."""
-    _, comparisons = read_comparisons(folder / "compared-fbp-noise-views-0")
+    comparisons = read_comparisons(folder / "compared-fbp-noise-views-0").comparisons
     with figure_style():
         figure, axes = new_figure(10.5, 4.2, cols=2, sharey=True)
         for axis, c in zip(axes[0], comparisons, strict=True):

@@ -16,7 +16,6 @@ from taskct.core.runs import load_run
 from taskct.core.words import photon_count
 from taskct.evaluation.reading import dose_curve
 from taskct.evaluation.windows import WINDOWS
-from taskct.experiments import Records
 from taskct.experiments.engine import do_last
 from taskct.report.style import GREY, figure_style, method_looks, new_figure
 from taskct.systems.adaptive.experiment import LOSSES, MODELS, Arm, TaskAdaptive, task_adaptive_steps
@@ -50,10 +49,9 @@ def main(folder: Path) -> None:
     values = {k: v for k, v in load_run(folder).config["experiment"].items() if k != "name"}
     everything = {"models": list(MODELS), "losses": list(LOSSES), "other_losses": [], "bounds": list(LOSSES)}
     settings = from_dict(TaskAdaptive, {**values, **everything, "main_losses": list(LOSSES), "seeds": MOST_SEEDS})
-    steps, records = task_adaptive_steps(settings), Records(folder)
-    needed = {name: folder / name for name in steps[-1].needs if records.done(name)}
+    steps = task_adaptive_steps(settings)
     do_last(steps, folder)
-    story, _ = gathered(needed, settings)
+    story, _ = gathered(**steps[-1].work.options_at(folder))
     for name in ("summary", "gains", "needed_dose"):
         shutil.copyfile(folder / "report" / f"{name}.csv", RESULTS / f"task_adaptive_{name}.csv")
     with open(folder / "report" / "summary.csv", newline="", encoding="utf-8") as f:

@@ -13,8 +13,7 @@ from experiment_steps import Sums, sums
 from places import child_env
 
 from taskct.core.errors import ConfigError, DataError
-from taskct.experiments import Records, Step, run_steps
-from taskct.experiments.steps import checked_steps, only_for, step_keys
+from taskct.experiments import Records, run_steps
 
 
 def _visits(folder: Path) -> list[int]:
@@ -83,34 +82,3 @@ def test_a_step_that_another_process_works_at_is_left_to_it(tmp_path: Path) -> N
         assert mine and not theirs and free
     with other.claim("a") as mine:
         assert mine
-
-
-def test_a_key_changes_with_whatever_the_step_stands_on() -> None:
-    def keys(value: int) -> dict[str, str]:
-        steps = [Step("a", print, config={"value": value}), Step("b", print, needs=("a",)), Step("c", print)]
-        return step_keys(checked_steps(steps))
-
-    one, other = keys(1), keys(2)
-    assert one["a"] != other["a"] and one["b"] != other["b"] and one["c"] == other["c"]
-
-
-def test_only_for_keeps_what_the_wanted_stand_on() -> None:
-    steps = checked_steps([Step("a", print), Step("b", print, needs=("a",)), Step("c", print), Step("d", print, needs=("b",))])
-    assert list(only_for(steps, ["d"])) == ["a", "b", "d"]
-
-
-@pytest.mark.parametrize(
-    ("steps", "text"),
-    [
-        ([Step("a", print), Step("a", print)], "two steps are called 'a'"),
-        ([Step("b", print, needs=("a",))], "step 'b' needs 'a', which is not among the steps before it"),
-    ],
-)
-def test_impossible_graphs_are_refused(steps: list[Step], text: str) -> None:
-    with pytest.raises(ConfigError, match=text):
-        checked_steps(steps)
-
-
-def test_a_step_is_named_like_a_folder() -> None:
-    with pytest.raises(ConfigError, match="letters, digits"):
-        Step("../outside", print)

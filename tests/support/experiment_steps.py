@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from taskct.core.errors import DataError
-from taskct.experiments import Step
+from taskct.experiments import Made, Step, call
 
 
 class Sums(NamedTuple):
@@ -21,7 +20,7 @@ class Sums(NamedTuple):
     slow_s: float = 0.0
 
 
-def number(folder: Path, needed: Mapping[str, Path], *, value: int, settings: Sums) -> None:
+def number(folder: Path, *, value: int, settings: Sums) -> None:
     time.sleep(settings.slow_s)
     if folder.name == settings.fails:
         raise DataError(f"{folder.name}: is meant to fail")
@@ -31,15 +30,21 @@ def number(folder: Path, needed: Mapping[str, Path], *, value: int, settings: Su
     (folder / "value").write_text(str(value))
 
 
-def total(folder: Path, needed: Mapping[str, Path]) -> None:
+def read_number(folder: Path) -> int:
+    return int((folder / "value").read_text())
+
+
+def total(folder: Path, *, numbers: Sequence[Made[int]]) -> None:
     folder.mkdir(exist_ok=True)
-    (folder / "value").write_text(str(sum(int((path / "value").read_text()) for path in needed.values())))
+    (folder / "value").write_text(str(sum(number.load() for number in numbers)))
 
 
 def sums(settings: Sums) -> list[Step]:
     """number-0 ... number-n, then their sum, which is always added up anew."""
+    values = [settings.first + k for k in range(settings.count)]
     numbers = [
-        Step(f"number-{k}", partial(number, value=settings.first + k, settings=settings), config={"value": settings.first + k})
-        for k in range(settings.count)
+        Step(f"number-{k}", call(number, value=value, settings=settings), config={"value": value})
+        for k, value in enumerate(values)
     ]
-    return [*numbers, Step("total", total, needs=tuple(s.name for s in numbers), always=True)]
+    handles = [Made(step.name, read_number) for step in numbers]
+    return [*numbers, Step("total", call(total, numbers=handles), always=True)]

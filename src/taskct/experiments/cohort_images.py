@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,21 @@ def keep_images(run: Run, part: str, images: ImageSet) -> None:
     assert images.labels is not None
     names = {"ids": json.dumps(images.ids), "patients": json.dumps(images.patient_ids)}
     run.save_tensors(f"{part}.safetensors", {"mu": images.mu, "labels": images.labels}, metadata=names, overwrite=True)
+
+
+@dataclass(frozen=True)
+class DrawnPatients:
+    """The folder in which a step keeps the patients of an experiment, by parts."""
+
+    folder: Path
+
+    def images(self, part: str) -> ImageSet:
+        """The images of a part, read once a process."""
+        return images_of(self.folder, part)
+
+    def scans(self, part: str, settings: Any) -> CleanScans:
+        """Their noise-free scans, made once a process."""
+        return scans_of(self.folder, part, settings)
 
 
 @lru_cache(maxsize=6)

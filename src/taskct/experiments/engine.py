@@ -64,10 +64,9 @@ def do_last(steps: Sequence[Step], folder: str | os.PathLike[str]) -> Path:
     It is not recorded as done. Raises InputError when none of its needs is.
     """
     last, records = steps[-1], Records(folder)
-    done = {name: records.folder / name for name in last.needs if records.done(name)}
-    if not done:
-        raise errors.InputError(f"{folder}: no step is done that {last.name!r} could show; let the experiment go on first")
-    last.work(records.folder / last.name, done)
+    if not any(records.done(name) for name in last.needs):
+        raise errors.InputError(f"{folder}: no step is done that {last.name!r} could show; resume the experiment first")
+    last.work.run(records.folder, last.name)
     return records.folder / last.name
 
 

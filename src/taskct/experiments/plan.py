@@ -2,49 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
 
+from taskct.core.errors import ConfigError, unknown_name
+from taskct.experiments.made import Call, Made
 from taskct.experiments.steps import Step
 
 
-class Plan:
-    """Steps in the order in which they were added, from frozen settings with a `size` in pixels."""
+class Sized(Protocol):
+    """Settings of an experiment on images of `size` x `size` pixels."""
 
-    def __init__(self, settings: Any) -> None:
+    @property
+    def size(self) -> int:
+        """Pixels."""
+
+
+S = TypeVar("S", bound=Sized)
+T = TypeVar("T")
+
+
+class Plan(Generic[S]):
+    """Steps in the order in which they were added, from frozen settings."""
+
+    def __init__(self, settings: S) -> None:
         self.settings = settings
         self.steps: dict[str, Step] = {}
 
     def step(
         self,
         name: str,
-        work: Callable[..., object],
+        work: Call,
+        read: Callable[[Path], T],
         *,
-        needs: tuple[str, ...] = (),
-        what: str = "",
+        uses: Sequence[str] = (),
         about: str,
         cost: float,
         always: bool = False,
-        **more: Any,
-    ) -> str:
-        """One step, unless it is there already -> its name.
+    ) -> Made[T]:
+        """One step, unless it is there already -> the handle of what it makes, which `read` loads from its folder.
 
-        `work` gets the folders, the settings and `more`; `what` names the settings that the result depends on; `cost` is in
-        seconds of a core at 128 x 128 pixels.
+        `uses` names the settings that the result depends on beside those of the steps it needs; `cost` is in seconds of a
+        core at 128 x 128 pixels. Raises ConfigError for a setting that does not exist, and for two steps of one name.
         """
-        if name not in self.steps:
-            self.steps[name] = Step(
-                name,
-                partial(_with_settings, work=work, settings=self.settings, more=more),
-                needs=tuple(dict.fromkeys(needs)),
-                config={k: getattr(self.settings, k) for k in what.split()},
-                about=about,
-                cost=cost * (self.settings.size / 128) ** 2,
-                always=always,
-            )
-        return name
+        step = Step(
+            name,
+            work,
+            config={k: self._setting(k) for k in uses},
+            about=about,
+            cost=cost * (self.settings.size / 128) ** 2,
+            always=always,
+        )
+        there = self.steps.setdefault(name, step)
+        if (there.work.work, there.needs, there.config) != (work.work, step.needs, step.config):
+            raise ConfigError(f"two different steps are called {name!r}; a step is a folder, so each needs its own name")
+        return Made(name, read)
 
-
-def _with_settings(folder: Any, needed: Any, *, work: Callable[..., object], settings: Any, more: Any) -> None:
-    work(folder, needed, settings=settings, **more)
+    def _setting(self, name: str) -> Any:
+        known = [k for k in dir(type(self.settings)) if not k.startswith("_")] + list(vars(self.settings))
+        if name not in known:
+            raise unknown_name("setting", name, known)
+        return getattr(self.settings, name)

@@ -10,12 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from taskct.core.errors import ConfigError, FileFormatError
+from taskct.core.errors import ConfigError
 from taskct.core.files import make_folder, write_text
-from taskct.core.open_files import read_json
+from taskct.experiments.record import RECORDS, read_record, record_path
 from taskct.experiments.steps import Step
-
-RECORDS = ".steps"
 
 
 class Records:
@@ -25,19 +23,13 @@ class Records:
         self.folder = Path(folder)
         make_folder(self.folder / RECORDS)
 
-    def path(self, name: str, kind: str) -> Path:
+    def path(self, name: str, kind: str = "json") -> Path:
         """A record's file."""
-        return self.folder / RECORDS / f"{name}.{kind}"
+        return record_path(self.folder, name, kind)
 
     def read(self, name: str) -> dict[str, Any]:
         """The record of a step; empty when it was never begun."""
-        path = self.path(name, "json")
-        if not path.exists():
-            return {}
-        try:
-            return read_json(path)
-        except FileFormatError as error:
-            raise FileFormatError(f"{error}; delete it to do the step again") from error
+        return read_record(self.folder, name)
 
     def done(self, name: str) -> bool:
         """Whether the step's folder is whole."""
@@ -61,10 +53,6 @@ class Records:
         about = {"key": key, "config": dict(step.config), "needs": list(step.needs), "done": True, **facts}
         self._write(step.name, about)
 
-    def seconds(self, name: str) -> float:
-        """CPU seconds that the step took, as far as its last start goes; 0 when it is not done."""
-        return float(self.read(name).get("cpu_s", 0.0))
-
     @contextmanager
     def claim(self, name: str) -> Iterator[bool]:
         """Whether this process may work at a step: others see it as taken until the block ends or the process dies."""
@@ -83,8 +71,8 @@ class Records:
         what = f"{names[0]} = {then.get(names[0])!r}, now {now.get(names[0])!r}" if names else "other steps before it"
         return (
             f"{self.folder / step.name}: was made with {what}; give another folder, or delete this one and "
-            f"{self.path(step.name, 'json')} to make it anew"
+            f"{self.path(step.name)} to make it anew"
         )
 
     def _write(self, name: str, values: dict[str, Any]) -> None:
-        write_text(self.path(name, "json"), json.dumps(values, indent=1, default=str) + "\n", overwrite=True)
+        write_text(self.path(name), json.dumps(values, indent=1, default=str) + "\n", overwrite=True)

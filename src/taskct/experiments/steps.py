@@ -5,15 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from taskct.core.errors import ConfigError
-
-Work = Callable[[Path, Mapping[str, Path]], object]
-"""`work(folder, needed)` fills `folder`, reading `needed[name]`, the folders of the steps it needs."""
+from taskct.experiments.made import Call
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -22,18 +19,19 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 class Step:
     """`work` fills the folder `name`; with the same `config` and needs it is done once and for all.
 
+    The needs are the steps whose handles are among the arguments of `work`.
+
     config   plain values that the result depends on, beside those of the needs: another value is another experiment
     about    what the progress line says
     cost     about how many seconds of one core it takes: for the time that is left, and nothing else
     always   done anew every time: tables and pages that gather what there is
 
-    A step that was killed is started again on the folder that it left: `work` goes on with what it finds there (as
+    A step that was killed is started again on the folder that it left: `work` resumes from what it finds there (as
     trainings do), or writes it anew.
     """
 
     name: str
-    work: Work
-    needs: tuple[str, ...] = ()
+    work: Call
     config: Mapping[str, Any] = field(default_factory=dict)
     about: str = ""
     cost: float = 1.0
@@ -43,11 +41,18 @@ class Step:
         if not _NAME.fullmatch(self.name) or len(self.name) > 100:
             raise ConfigError(f"a step is named by letters, digits, dots, dashes and underscores, got {self.name!r}")
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names of the steps that must be done before."""
+        return self.work.needs
+
 
 def checked_steps(steps: Sequence[Step]) -> dict[str, Step]:
     """Steps by name, each after those it needs; ConfigError for a name given twice or a need that does not come before.
 
-    >>> list(checked_steps([Step("a", print), Step("b", print, needs=("a",))]))
+    >>> from taskct.experiments.made import Made, call
+    >>> def write(folder, *handles): ...
+    >>> list(checked_steps([Step("a", call(write)), Step("b", call(write, Made("a", str)))]))
     ['a', 'b']
     """
     found: dict[str, Step] = {}
@@ -74,7 +79,9 @@ def step_keys(steps: Mapping[str, Step]) -> dict[str, str]:
 def only_for(steps: Mapping[str, Step], wanted: Sequence[str]) -> dict[str, Step]:
     """The wanted steps and whatever they stand on, in their order.
 
-    >>> steps = checked_steps([Step("a", print), Step("b", print), Step("c", print, needs=("a",))])
+    >>> from taskct.experiments.made import Made, call
+    >>> def write(folder, *handles): ...
+    >>> steps = checked_steps([Step("a", call(write)), Step("b", call(write)), Step("c", call(write, Made("a", str)))])
     >>> list(only_for(steps, ["c"]))
     ['a', 'c']
     """

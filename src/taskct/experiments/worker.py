@@ -61,7 +61,7 @@ class Worker:
         self.records.begin(step, key)
         wall, cpu = time.perf_counter(), time.process_time()
         try:
-            step.work(self.records.folder / step.name, {n: self.records.folder / n for n in step.needs})
+            step.work.run(self.records.folder, step.name)
         except Exception as error:
             self.records.path(step.name, "error").write_text(f"{type(error).__name__}: {error}\n", encoding="utf-8")
             raise

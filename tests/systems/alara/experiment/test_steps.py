@@ -82,11 +82,12 @@ def test_a_task_is_compared_by_the_reader_of_the_training_and_by_another(tmp_pat
     folders = run_steps(dose_steps, task, tmp_path, say=lambda text: None)
     seen = {name: read_comparisons(folders[name]) for name in folders if name.startswith("compared-")}
     assert list(seen) == ["compared-fbp-tumour-views-0", "compared-fbp-tumour-views-0-residual_fast"]
-    for values, comparisons in seen.values():
-        (found,) = comparisons  # by the mean alone
+    for one in seen.values():
+        values = one.values
+        (found,) = one.comparisons  # by the mean alone
         assert str(found.target) == "tumour.dice>=0.5*full" and values["about"]["hold"] == "mean"
         names = [*(o.strategy for o in found.outcomes), *found.unreached]
         assert {"learned, as deployed", "fixed, learned course", "modulation a=0.5, learned course"} <= set(names)
-    rivals = read_comparisons(folders["rivals-dice"])[1][0]
+    rivals = read_comparisons(folders["rivals-dice"]).comparisons[0]
     assert "fixed" in [*(o.strategy for o in rivals.outcomes), *rivals.unreached]
     assert len(reader_images(folders["images"], task)) == 8 and len(dose_scans(folders["images"], task)) == 12

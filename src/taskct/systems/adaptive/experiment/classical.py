@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +13,24 @@ from torch import Tensor
 from taskct.core.open_files import read_json
 from taskct.core.runs import Run
 from taskct.evaluation.reading import count, read_images
-from taskct.experiments.cohort_images import images_of, projector_of, scans_of
+from taskct.experiments.cohort_images import DrawnPatients, projector_of
+from taskct.experiments.made import Made
 from taskct.physics.projector import Projector
 from taskct.recon.noise_level import noise_level
 from taskct.recon.tv_min import ConvergenceWarning, tv_min
 from taskct.systems.adaptive.experiment.scoring import reconstruct_all
 from taskct.systems.adaptive.experiment.settings import TaskAdaptive
 from taskct.systems.adaptive.experiment.shared import doses_of
-from taskct.task.readers import load_reader
+from taskct.task import FrozenTask
 
 TV_ITERATIONS = 40  # images change by less than 1 HU afterwards
 
 
-def tune_tv(folder: Path, needed: Mapping[str, Path], *, settings: TaskAdaptive) -> None:
+def tune_tv(folder: Path, *, settings: TaskAdaptive, images: Made[DrawnPatients], reader: Made[FrozenTask]) -> None:
     """Try the strengths at each dose; the best has the highest pooled tumour Dice under the reader of the losses."""
-    reader = load_reader(needed[f"reader-{settings.reader}"])
-    scans, A = scans_of(needed["images"], "validation", settings), projector_of(settings)
-    labels = images_of(needed["images"], "validation").labels
+    frozen = reader.load()
+    scans, A = images.load().scans("validation", settings), projector_of(settings)
+    labels = images.load().images("validation").labels
     assert labels is not None
     tried: list[dict[str, float]] = []
     noise: list[float] = []
@@ -38,7 +39,7 @@ def tune_tv(folder: Path, needed: Mapping[str, Path], *, settings: TaskAdaptive)
         for strength in settings.tv_strengths:
             make = _watching(_tv(lambda p, s=strength: s), levels)  # type: ignore[misc]
             mu = torch.cat(list(reconstruct_all(make, scans, dose, A, seed=settings.seed)))
-            marked = read_images(reader, mu).argmax(1)
+            marked = read_images(frozen, mu).argmax(1)
             found = count(marked, labels.long(), 2)
             tp, fp, fn = (float(n.sum()) for n in (found.tp, found.fp, found.fn))
             tried.append({"photons": dose.used_photons, "strength": strength, "dice": 2 * tp / max(2 * tp + fp + fn, 1.0)})
@@ -51,9 +52,9 @@ def tune_tv(folder: Path, needed: Mapping[str, Path], *, settings: TaskAdaptive)
     made.write_json("tuned.json", {"strengths": best, "noise": noise, "tried": tried}, overwrite=True)
 
 
-def tuned_tv(needed: Mapping[str, Path]) -> Callable[[Tensor, Projector], Tensor]:
+def tuned_tv(folder: Path) -> Callable[[Tensor, Projector], Tensor]:
     """TV with the strength of the dose that the scan's own noise says it has."""
-    tuned = read_json(needed["tv-tuning"] / "tuned.json")
+    tuned = read_json(folder / "tuned.json")
     strengths, noise = tuned["strengths"], torch.tensor(tuned["noise"])
 
     def strength(p: Tensor) -> float:

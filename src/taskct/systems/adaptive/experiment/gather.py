@@ -6,15 +6,14 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from taskct.core.errors import InputError
 from taskct.core.files import make_folder, write_text
-from taskct.core.open_files import read_json
 from taskct.core.runs import load_run
 from taskct.core.units import to_hu
 from taskct.evaluation.reading import ArtefactReport, Audit, TaskTable, TaskVerdict, needed_dose, task_verdict
@@ -22,9 +21,10 @@ from taskct.evaluation.reading.audit import FULL_DOSE, Answer
 from taskct.evaluation.reading.task_table import IMAGE, UNSEEN
 from taskct.evaluation.statistics import Interval
 from taskct.evaluation.table import DoseLevel
-from taskct.experiments.cohort_images import cohort_of, images_of
-from taskct.experiments.records import Records
+from taskct.experiments.cohort_images import DrawnPatients, cohort_of
+from taskct.experiments.made import Made
 from taskct.systems.adaptive.experiment.arms import LOSSES, MODELS, Arm
+from taskct.systems.adaptive.experiment.scoring import Reconstruct, Scores
 from taskct.systems.adaptive.experiment.settings import TaskAdaptive
 from taskct.systems.adaptive.experiment.shared import doses_of
 from taskct.systems.adaptive.pages.page import write_task_report
@@ -39,9 +39,25 @@ _METRICS = (
 _SHOWN_LOSSES = ("plain", "label-0.5", "feature")
 
 
-def gather(folder: Path, needed: Mapping[str, Path], *, settings: TaskAdaptive) -> None:
+class Training(NamedTuple):
+    """Handles of an arm's training and of the one that it begins from."""
+
+    base: Made[Reconstruct]
+    made: Made[Reconstruct]
+    arm: Arm
+
+
+def gather(
+    folder: Path,
+    *,
+    settings: TaskAdaptive,
+    images: Made[DrawnPatients],
+    trained: Sequence[Training],
+    scores: Sequence[Made[Scores]],
+    bounds: Sequence[Made[TaskTable]],
+) -> None:
     """Write report.html, summary.csv, gains.csv, needed_dose.csv and verdicts.md from the scores that are there."""
-    story, spectra = gathered(needed, settings)
+    story, spectra = gathered(settings=settings, images=images, trained=trained, scores=scores, bounds=bounds)
     make_folder(folder)
     write_text(folder / "summary.csv", summary_csv(story), overwrite=True)
     write_text(folder / "gains.csv", gains_csv(story), overwrite=True)
@@ -54,19 +70,23 @@ def gather(folder: Path, needed: Mapping[str, Path], *, settings: TaskAdaptive) 
     write_task_report(story, folder / "report.html", title="Task-adaptive reconstruction", spectra=spectra, overwrite=True)
 
 
-def gathered(needed: Mapping[str, Path], settings: TaskAdaptive) -> tuple[TaskStory, dict[str, Any]]:
+def gathered(
+    *,
+    settings: TaskAdaptive,
+    images: Made[DrawnPatients],
+    trained: Sequence[Training],
+    scores: Sequence[Made[Scores]],
+    bounds: Sequence[Made[TaskTable]],
+) -> tuple[TaskStory, dict[str, Any]]:
     """Everything that was scored, as its report tells it, and the spectra of the shown methods at the lowest dose."""
-    scored = {n.removeprefix("scores-"): p for n, p in needed.items() if n.startswith("scores-")}
-    arms = {a.name: a for a in settings.arms}
-    tables = [TaskTable.read(path) for path in scored.values()]
+    scored = [one.load() for one in scores if one.done]
+    tables = [*(one.table for one in scored), *(one.load() for one in bounds if one.done)]
     tables += [_sequential(t, m) for m in settings.models for t in tables if _plain(m) in t.methods]
     table = TaskTable.merged(tables)
     table.notes.setdefault("lesion_class", "tumour")
-    scored = {name: path for name, path in scored.items() if not name.startswith("bound-")}
-    about = {name: read_json(path / "about.json") for name, path in scored.items()}
-    audit = _audit(about.values())
-    artefacts, spectra = _spectra(about, settings)
-    compute = _compute(needed, arms)
+    audit = _audit(one.about for one in scored)
+    artefacts, spectra = _spectra(scored, settings)
+    compute = {t.arm.method: t.made.cpu_s + t.base.cpu_s for t in trained if t.arm.seed == 0 and t.made.done}
     baselines = _baselines(table, settings)
     verdicts: dict[tuple[str, str, DoseLevel], TaskVerdict] = {}
     for method, baseline in baselines.items():
@@ -83,7 +103,7 @@ def gathered(needed: Mapping[str, Path], settings: TaskAdaptive) -> tuple[TaskSt
         table=table,
         baselines=baselines,
         verdicts=verdicts,
-        examples=_examples(needed, scored, about, settings),
+        examples=_examples(images.load(), scored, settings),
         audit=audit,
         artefacts=artefacts,
         compute=compute,
@@ -200,11 +220,11 @@ def _audit(about: Iterable[Mapping[str, Any]]) -> Audit | None:
 
 
 def _spectra(
-    about: Mapping[str, Mapping[str, Any]], settings: TaskAdaptive
+    scored: Sequence[Scores], settings: TaskAdaptive
 ) -> tuple[dict[tuple[str, DoseLevel], ArtefactReport], dict[str, Any]]:
     reports: dict[tuple[str, DoseLevel], ArtefactReport] = {}
     spectra: dict[str, Any] = {}
-    for one in about.values():
+    for one in (scores.about for scores in scored):
         for dose in doses_of(settings):
             found = one.get(f"artefacts@{dose.used_photons:g}")
             if found is None or one["seed"] > 0:
@@ -215,28 +235,16 @@ def _spectra(
     return reports, spectra
 
 
-def _compute(needed: Mapping[str, Path], arms: Mapping[str, Arm]) -> dict[str, float]:
-    """Seconds of one core that each method's first training took, its base included."""
-    found: dict[str, float] = {}
-    for name, arm in arms.items():
-        if name in needed and arm.seed == 0:
-            records = Records(needed[name].parent)
-            found[arm.method] = records.seconds(name) + records.seconds(arm.base)
-    return found
-
-
-def _examples(
-    needed: Mapping[str, Path], scored: Mapping[str, Path], about: Mapping[str, Mapping[str, Any]], settings: TaskAdaptive
-) -> list[TaskExample]:
-    images = images_of(needed["images"], "test")
+def _examples(drawn: DrawnPatients, scored: Sequence[Scores], settings: TaskAdaptive) -> list[TaskExample]:
+    images = drawn.images("test")
     assert images.labels is not None
     pictures: dict[int, dict[tuple[str, DoseLevel], Tensor]] = {}
     marks: dict[int, dict[tuple[str, DoseLevel, str], Tensor]] = {}
-    for name, path in scored.items():
-        if about[name]["seed"] > 0:
+    for one in scored:
+        if one.about["seed"] > 0:
             continue
-        method = about[name]["method"]
-        tensors, facts = load_run(path).load_tensors("examples.safetensors")
+        method = one.about["method"]
+        tensors, facts = load_run(one.folder).load_tensors("examples.safetensors")
         for key, values in tensors.items():
             what, photons = key.split("@")
             dose = next(d for d in doses_of(settings) if f"{d.used_photons:g}" == photons)

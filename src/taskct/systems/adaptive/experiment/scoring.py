@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from taskct.core.open_files import read_json
 from taskct.core.runs import Run
 from taskct.core.units import to_hu
 from taskct.data.case import Case
+from taskct.data.images import ImageSet as PatientImages
 from taskct.evaluation.reading import (
     UNTRAINED,
     ImageSet,
@@ -26,10 +29,12 @@ from taskct.evaluation.reading import (
     spectrum_ratio,
 )
 from taskct.evaluation.studies import ProjectCase
-from taskct.experiments.cohort_images import REFINE, cohort_of, images_of, projector_of, scans_of
+from taskct.experiments.cohort_images import REFINE, DrawnPatients, cohort_of, projector_of
+from taskct.experiments.made import Made
 from taskct.phantoms.cohort import part_of
 from taskct.phantoms.lesions import insert_lesion, remove_lesion
 from taskct.physics.dose import Dose
+from taskct.physics.projector import Projector
 from taskct.simulate.scan import add_noise
 from taskct.systems.adaptive.experiment.settings import TaskAdaptive
 from taskct.systems.adaptive.experiment.shared import device, doses_of
@@ -37,93 +42,114 @@ from taskct.task import FrozenTask
 from taskct.task.readers import load_reader
 
 FULL_DOSE, RETRAINED = "full dose", "retrained"
-Reconstruct = Callable[[Tensor, Any], Tensor]
+Reconstruct = Callable[[Tensor, Projector], Tensor]
+Method = Made[Reconstruct] | Reconstruct | None
+"""A reconstruction that a step makes, one that needs no training, or None: the full-dose images themselves."""
+_ABOUT = "about.json"
 _ARTEFACT_IMAGES = 64
 _INSERTED_RADIUS_MM, _INSERTED_CONTRAST_HU = 9.0, -45.0
 
 
+@dataclass(frozen=True)
+class Scores:
+    """What `score` writes: the table of one method, facts about it, and `folder`, which holds its examples."""
+
+    table: TaskTable
+    about: Mapping[str, Any]
+    folder: Path
+
+    @classmethod
+    def read(cls, folder: Path) -> Scores:
+        """The scores in the folder of a step."""
+        return cls(TaskTable.read(folder), read_json(folder / _ABOUT), folder)
+
+
+def reconstruct_of(method: Method) -> Reconstruct | None:
+    """The reconstruction of a method; None for the full-dose images."""
+    return method.load() if isinstance(method, Made) else method
+
+
 def score(
     folder: Path,
-    needed: Mapping[str, Path],
     *,
     settings: TaskAdaptive,
+    images: Made[DrawnPatients],
+    readers: Mapping[str, Made[FrozenTask]],
     method: str,
-    of: Callable[[Mapping[str, Path]], Reconstruct] | None,
+    of: Method,
+    own: Made[FrozenTask] | None = None,
     seed: int = UNTRAINED,
-    own: str = "",
 ) -> None:
-    """Write task.csv, about.json and examples.safetensors of one method. `of` None: the full-dose images themselves.
-
-    `own` is the step of a reader that learned along.
-    """
+    """Write task.csv, about.json and examples.safetensors of one method; `own` is a reader that learned along."""
     made = Run.create(folder, {"method": method, "seed": seed}, overwrite=folder.exists())
-    reconstruct = of(needed) if of is not None else None
+    reconstruct = reconstruct_of(of)
+    drawn = images.load()
     at = device()
-    readers = {name: load_reader(needed[f"reader-{name}"], name=name).to(at) for name in settings.readers}
-    beside = load_reader(_reader_folder(needed, own)).to(at) if own else None
+    panel_readers = {name: one.read_as(partial(load_reader, name=name)).load().to(at) for name, one in readers.items()}
+    beside = own.load().to(at) if own else None
     panel = ReaderPanel(
-        training=readers[settings.reader],
-        unseen=[reader for name, reader in readers.items() if name != settings.reader],
+        training=panel_readers[settings.reader],
+        unseen=[reader for name, reader in panel_readers.items() if name != settings.reader],
         own=lambda images: beside,
     )
     kept: dict[str, Tensor] = {}
 
     def sets(part: str) -> Iterator[ImageSet]:
         for dose in doses_of(settings):
-            images = _images(needed, settings, part, dose, reconstruct, method=method, seed=seed)
+            made_of = _images(drawn, settings, part, dose, reconstruct, method=method, seed=seed)
             if part == "test":
-                kept[f"{dose.used_photons:g}"] = images.mu
-            yield images
+                kept[f"{dose.used_photons:g}"] = made_of.mu
+            yield made_of
             if reconstruct is None:
                 return
 
     table = panel.evaluate(sets("test"), validation=sets("validation"), progress=False)
     table.save(made.folder, overwrite=True)
-    shown = example_slices(needed, settings)
+    shown = example_slices(drawn.images("test"))
     examples: dict[str, Tensor] = {}
     about: dict[str, Any] = {"method": method, "seed": seed}
-    truth = to_hu(images_of(needed["images"], "test").mu)
+    truth = to_hu(drawn.images("test").mu)
     for photons, mu in kept.items():
         examples[f"hu@{photons}"] = to_hu(mu[shown]).half()
-        for name, reader in readers.items():
+        for name, reader in panel_readers.items():
             examples[f"{name}@{photons}"] = read_images(reader, mu[shown]).argmax(1).to(torch.uint8)
         if reconstruct is not None:
             about[f"artefacts@{photons}"] = _artefacts(to_hu(mu), truth, settings)
     made.save_tensors("examples.safetensors", examples, metadata={"slices": json.dumps(shown)}, overwrite=True)
     if reconstruct is not None and settings.audit:
-        about["audit"] = _audit(method, reconstruct, settings, list(readers.values()))
-    made.write_json("about.json", about, overwrite=True)
+        about["audit"] = _audit(method, reconstruct, settings, list(panel_readers.values()))
+    made.write_json(_ABOUT, about, overwrite=True)
 
 
 def score_bound(
     folder: Path,
-    needed: Mapping[str, Path],
     *,
     settings: TaskAdaptive,
+    images: Made[DrawnPatients],
     method: str,
-    of: Callable[[Mapping[str, Path]], Reconstruct] | None,
-    bound: str,
+    of: Method,
+    bound: Made[FrozenTask],
     seed: int = UNTRAINED,
 ) -> None:
-    """Write task.csv of one method under the reader that was retrained on its images, the step `bound`."""
-    made = Run.create(folder, {"method": method, "seed": seed, "reader": bound}, overwrite=folder.exists())
-    reconstruct = of(needed) if of is not None else None
-    panel = ReaderPanel(training=load_reader(needed[bound], name=bound).to(device()), unseen=[], controls=False)
+    """Write task.csv of one method under `bound`, the reader that was retrained on its images."""
+    made = Run.create(folder, {"method": method, "seed": seed, "reader": bound.name}, overwrite=folder.exists())
+    reconstruct = reconstruct_of(of)
+    retrained = bound.read_as(partial(load_reader, name=bound.name)).load().to(device())
+    panel = ReaderPanel(training=retrained, unseen=[], controls=False)
 
     def sets(part: str) -> Iterator[ImageSet]:
         for dose in doses_of(settings):
-            yield _images(needed, settings, part, dose, reconstruct, method=method, seed=seed)
+            yield _images(images.load(), settings, part, dose, reconstruct, method=method, seed=seed)
             if reconstruct is None:
                 return
 
     table = panel.evaluate(sets("test"), validation=sets("validation"), progress=False)
-    rows = [r._replace(reader=RETRAINED) for r in table.rows if r.reader == bound]
+    rows = [r._replace(reader=RETRAINED) for r in table.rows if r.reader == bound.name]
     TaskTable(rows, {RETRAINED: RETRAINED}).save(made.folder, overwrite=True)
 
 
-def example_slices(needed: Mapping[str, Path], settings: TaskAdaptive, count: int = 3) -> list[int]:
+def example_slices(images: PatientImages, count: int = 3) -> list[int]:
     """Test slices to look at: of different patients, with as much tumour as the middle of those that show one."""
-    images = images_of(needed["images"], "test")
     assert images.labels is not None
     area = (images.labels == 2).flatten(1).sum(1)
     order = [int(i) for i in torch.argsort(area, descending=True, stable=True) if area[i] > 0]
@@ -150,7 +176,7 @@ def reconstruct_all(
 
 
 def _images(
-    needed: Mapping[str, Path],
+    drawn: DrawnPatients,
     settings: TaskAdaptive,
     part: str,
     dose: Dose,
@@ -159,12 +185,12 @@ def _images(
     method: str,
     seed: int,
 ) -> ImageSet:
-    images = images_of(needed["images"], part)
+    images = drawn.images(part)
     assert images.labels is not None
     if reconstruct is None:
         mu, dose = images.mu, Dose(dose.photons)
     else:
-        scans = scans_of(needed["images"], part, settings)
+        scans = drawn.scans(part, settings)
         mu = torch.cat(list(reconstruct_all(reconstruct, scans, dose, projector_of(settings), seed=settings.seed)))
     return ImageSet(
         method=method,
@@ -281,10 +307,3 @@ def _place_mm(case: Case, where: tuple[Any, ...]) -> tuple[float, float, float]:
     assert case.affine_mm is not None
     z, y, x = (float(case.affine_mm[axis, 3] + case.affine_mm[axis, axis] * i) for axis, i in enumerate(where))
     return z, y, x
-
-
-def _reader_folder(needed: Mapping[str, Path], name: str) -> Path:
-    """The folder of a reader's step, or the one beside a joint training."""
-    path = needed[name]
-    beside = path.with_name(path.name + "-reader")
-    return beside if beside.exists() else path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -33,7 +32,7 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def save_images(folder: Path, needed: Mapping[str, Path], *, settings: TaskAdaptive) -> None:
+def save_images(folder: Path, *, settings: TaskAdaptive) -> None:
     """Draw the patients and keep them: those of the readers, of the reconstructions, of validation and test."""
     run = load_run(folder) if is_run(folder) else Run.create(folder, {"patients": settings.patients})
     cohort = cohort_of(settings)

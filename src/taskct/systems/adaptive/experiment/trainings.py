@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +10,22 @@ from torch import Tensor, nn
 
 from taskct.core.precision import autocast
 from taskct.core.seeds import derive_seed
-from taskct.experiments.cohort_images import REFINE, images_of, projector_of, scans_of
+from taskct.experiments.cohort_images import REFINE, DrawnPatients, projector_of
+from taskct.experiments.made import Made
 from taskct.physics.projector import Projector
 from taskct.recon import fbp
 from taskct.recon.learned import load_reconstructor, make_model
 from taskct.simulate.clean_scans import CleanScans
 from taskct.systems.adaptive.experiment.arms import LOSSES, MODELS, Arm, objective_of
+from taskct.systems.adaptive.experiment.scoring import Method, Reconstruct, reconstruct_of
 from taskct.systems.adaptive.experiment.settings import TaskAdaptive
 from taskct.systems.adaptive.experiment.shared import device, dose_range, shuffled
-from taskct.task.readers import ReaderSpec, load_reader, make_reader
+from taskct.task import FrozenTask
+from taskct.task.readers import ReaderSpec, make_reader
 from taskct.training import ImageError, Objective, train, train_jointly, train_reader
 
 LR, LATER_LR, READER_LR = 2e-3, 1e-3, 2e-3
 _WEIGHTS = (1.0, 1.0, 2.0)  # of background, liver, tumour in the readers' penalty
-Reconstruct = Callable[[Tensor, Projector], Tensor]
 
 
 def reader_spec(net: str) -> ReaderSpec:
@@ -33,14 +33,14 @@ def reader_spec(net: str) -> ReaderSpec:
     return ReaderSpec(net=net, class_weights=_WEIGHTS)
 
 
-def train_full_dose_reader(folder: Path, needed: Mapping[str, Path], *, settings: TaskAdaptive, net: str) -> None:
+def train_full_dose_reader(folder: Path, *, settings: TaskAdaptive, images: Made[DrawnPatients], net: str) -> None:
     """A reader that learns from full-dose images."""
     train_reader(
         reader_spec(net),
-        images_of(needed["images"], "readers"),
+        images.load().images("readers"),
         folder,
-        validation=images_of(needed["images"], "validation"),
-        held_out=images_of(needed["images"], "test").patient_ids,
+        validation=images.load().images("validation"),
+        held_out=images.load().images("test").patient_ids,
         net=_untrained(net, settings),
         steps=settings.reader_steps,
         batch=settings.batch,
@@ -53,51 +53,64 @@ def train_full_dose_reader(folder: Path, needed: Mapping[str, Path], *, settings
     )
 
 
-def train_base(folder: Path, needed: Mapping[str, Path], *, settings: TaskAdaptive, arm: Arm) -> None:
+def train_base(folder: Path, *, settings: TaskAdaptive, images: Made[DrawnPatients], arm: Arm) -> None:
     """A reconstruction for the image error alone: where all arms of its model and seed begin."""
     with torch.random.fork_rng():
         torch.manual_seed(derive_seed(settings.seed, "model", arm.seed))
         model = make_model(MODELS[arm.model].build(settings.widths)).to(device())
     image_loss = Objective({"image": (1.0, ImageError())})
-    train(model, image_loss, *_what(needed, settings), folder, **_how(needed, settings, arm, settings.base_steps, lr=LR))
+    drawn = images.load()
+    train(model, image_loss, *_what(drawn, settings), folder, **_how(drawn, settings, arm, settings.base_steps, lr=LR))
 
 
-def train_arm(folder: Path, needed: Mapping[str, Path], *, settings: TaskAdaptive, arm: Arm, steps: int) -> None:
+def train_arm(
+    folder: Path,
+    *,
+    settings: TaskAdaptive,
+    images: Made[DrawnPatients],
+    reader: Made[FrozenTask],
+    base: Made[Reconstruct],
+    arm: Arm,
+    steps: int,
+) -> None:
     """The base, trained on for the arm's objective."""
     model = make_model(MODELS[arm.model].build(settings.widths)).to(device())
-    reader = load_reader(needed[f"reader-{settings.reader}"])
-    data, A, doses = _what(needed, settings, known=LOSSES[arm.loss].known)
-    how = _how(needed, settings, arm, steps, lr=LATER_LR, warm_start=needed[arm.base])
+    frozen = reader.load()
+    data, A, doses = _what(images.load(), settings, known=LOSSES[arm.loss].known)
+    how = _how(images.load(), settings, arm, steps, lr=LATER_LR, warm_start=base.folder)
     if arm.loss == "joint":
         spec = reader_spec(settings.reader)
-        train_jointly(model, spec, data, A, doses, folder, alpha=0.5, reader=reader, **how)
+        train_jointly(model, spec, data, A, doses, folder, alpha=0.5, reader=frozen, **how)
         return
     if arm.loss == "shuffled-labels":
         data = CleanScans(shuffled(data.images, seed=arm.seed), A, refine=REFINE, show=False)
-    train(model, objective_of(arm, reader), data, A, doses, folder, **how)
+    train(model, objective_of(arm, frozen), data, A, doses, folder, **how)
 
 
 def retrain_reader(
     folder: Path,
-    needed: Mapping[str, Path],
     *,
     settings: TaskAdaptive,
-    of: Callable[[Mapping[str, Path]], Reconstruct] | None,
+    images: Made[DrawnPatients],
+    reader: Made[FrozenTask],
+    of: Method,
 ) -> None:
     """The reader of the losses, trained on with what a method makes of low-dose scans: the bound of what it shows.
 
     It learns from patients whom it does not know by heart: on the others it would learn nothing. `of` None: their
     full-dose images, which says what more patients alone are worth.
     """
-    through = None if of is None else (_fast(of(needed)), projector_of(settings), dose_range(settings))
+    reconstruct = reconstruct_of(of)
+    through = None if reconstruct is None else (_fast(reconstruct), projector_of(settings), dose_range(settings))
+    drawn = images.load()
     train_reader(
         reader_spec(settings.reader),
-        images_of(needed["images"], "train"),
+        drawn.images("train"),
         folder,
-        validation=images_of(needed["images"], "validation"),
-        held_out=images_of(needed["images"], "test").patient_ids,
+        validation=drawn.images("validation"),
+        held_out=drawn.images("test").patient_ids,
         through=through,
-        warm_start=needed[f"reader-{settings.reader}"],
+        warm_start=reader.folder,
         net=_untrained(settings.reader, settings),
         refine=REFINE,
         steps=settings.retrain_steps,
@@ -110,17 +123,17 @@ def retrain_reader(
     )
 
 
-def learned(needed: Mapping[str, Path], *, name: str) -> Reconstruct:
+def learned(folder: Path) -> Reconstruct:
     """The reconstruction of a step that trained one: on a GPU if there is one, whatever its scan lies on."""
-    model = load_reconstructor(needed[name]).to(device())
+    model = load_reconstructor(folder).to(device())
     if device().type == "cpu":
         return model
     return lambda p, A: model(p.to(device()), A).to(p.device)
 
 
-def smooth_fbp(needed: Mapping[str, Path]) -> Reconstruct:
+def smooth_fbp(p: Tensor, A: Projector) -> Tensor:
     """FBP with a Hann window."""
-    return partial(fbp, window="hann")
+    return fbp(p, A, window="hann")
 
 
 def _untrained(net: str, settings: TaskAdaptive) -> nn.Module | None:
@@ -132,15 +145,15 @@ def _untrained(net: str, settings: TaskAdaptive) -> nn.Module | None:
         return make_reader(reader_spec(net)).to(device())
 
 
-def _what(needed: Mapping[str, Path], settings: TaskAdaptive, *, known: bool = False) -> tuple[Any, Projector, Any]:
+def _what(drawn: DrawnPatients, settings: TaskAdaptive, *, known: bool = False) -> tuple[Any, Projector, Any]:
     part = "readers" if known else "train"
-    return scans_of(needed["images"], part, settings), projector_of(settings), dose_range(settings)
+    return drawn.scans(part, settings), projector_of(settings), dose_range(settings)
 
 
-def _how(needed: Mapping[str, Path], settings: TaskAdaptive, arm: Arm, steps: int, **more: Any) -> dict[str, Any]:
+def _how(drawn: DrawnPatients, settings: TaskAdaptive, arm: Arm, steps: int, **more: Any) -> dict[str, Any]:
     return {
-        "validation": scans_of(needed["images"], "validation", settings),
-        "held_out": images_of(needed["images"], "test").patient_ids,
+        "validation": drawn.scans("validation", settings),
+        "held_out": drawn.images("test").patient_ids,
         "config": {"model": MODELS[arm.model].build(settings.widths)},
         "steps": steps,
         "batch": settings.batch,

@@ -9,58 +9,104 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from taskct.core.files import make_folder, write_text
 from taskct.core.open_files import read_json
 from taskct.evaluation.dose.curves import Curves
-from taskct.evaluation.dose.subject import Reconstruct
+from taskct.evaluation.dose.quality import Quality
+from taskct.evaluation.dose.subject import Reconstruct, Subject
 from taskct.evaluation.dose.target import Target
+from taskct.experiments.cohort_images import DrawnPatients
+from taskct.experiments.made import Made
 from taskct.systems.alara.experiment.arms import arm_named, criteria
 from taskct.systems.alara.experiment.settings import DoseExperiment
 from taskct.systems.alara.experiment.shared import measure_of, reconstruct_of, smooth_fbp, subjects_of
-from taskct.systems.alara.experiment.trainings import bound_of
 from taskct.systems.alara.learned import LearnedDose, load_dose, load_strategy
 from taskct.systems.alara.rivals.compare import compare_strategies
 from taskct.systems.alara.rivals.comparison import Comparison
 from taskct.systems.alara.rivals.rays import RegionRays
 from taskct.systems.alara.rivals.strategies import STRATEGIES, AlongScan, Strategy
+from taskct.task import FrozenTask
 
 LEARNED, BASE = "learned", "fixed, reconstruction not learned along"
 _GIVEN = ("fixed", "modulation a=0.5")
 _FILE = "comparison.json"
 
 
+@dataclass(frozen=True)
+class Compared:
+    """What `compare_rivals` and `compare_arm` write: facts about the arm, and a comparison by each criterion."""
+
+    values: Mapping[str, Any]
+    comparisons: list[Comparison]
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a comparison is made on: patients, quality and its bound, and who reads the images of a task.
+
+    With `certify` the reader was not part of the training; it certifies, and needs no oracles of its own.
+    """
+
+    settings: DoseExperiment
+    quality: str
+    subjects: Sequence[Subject]
+    target: Target
+    measure: Quality
+    certify: bool
+
+
 def compare_rivals(
-    folder: Path, needed: Mapping[str, Path], *, settings: DoseExperiment, quality: str, reader: str = ""
+    folder: Path,
+    *,
+    settings: DoseExperiment,
+    images: Made[DrawnPatients],
+    bound: Made[Target],
+    readers: Sequence[Made[FrozenTask]],
+    quality: str,
+    by: int = 0,
 ) -> None:
-    """Compare the strategies that do not learn, and under the first reader the oracles, through FBP."""
-    target = bound_of(needed, quality, "fbp")
-    found = _compared(STRATEGIES, dict.fromkeys(STRATEGIES, smooth_fbp), target, needed, settings, quality, reader)
+    """Compare the strategies that do not learn through FBP, read by `readers[by]`; the first reader has the oracles too."""
+    ground = _ground(settings, images, bound, readers, quality=quality, by=by)
+    found = _compared(STRATEGIES, dict.fromkeys(STRATEGIES, smooth_fbp), ground)
     _write(folder, {"comparisons": [c.plain() for c in found]})
 
 
 def compare_arm(
-    folder: Path, needed: Mapping[str, Path], *, settings: DoseExperiment, arm: str, seed: int, reader: str = ""
+    folder: Path,
+    *,
+    settings: DoseExperiment,
+    images: Made[DrawnPatients],
+    bound: Made[Target],
+    readers: Sequence[Made[FrozenTask]],
+    trained: Made[TrainedDose],
+    base: Made[Reconstruct] | None,
+    rivals: Made[Compared] | None,
+    arm: str,
+    seed: int,
+    by: int = 0,
 ) -> None:
-    """Compare the learned dose of an arm with the others, by the mean and, unless it serves a task, by share of patients."""
+    """Compare the learned dose of an arm with the others, by the mean and, unless it serves a task, by share of patients.
+
+    `rivals` holds what was measured through FBP; without it the reconstruction was learned along, and everything is measured
+    through that one, and the fixed dose through `base` too.
+    """
     about = arm_named(arm)
-    name = f"dose-{arm}-{seed}"
-    target = bound_of(needed, about.quality, about.model)
-    strategy: LearnedDose = load_strategy(needed[name])
-    if about.model == "unet":
-        own: Reconstruct = load_dose(needed[name]).reconstruct
+    ground = _ground(settings, images, bound, readers, quality=about.quality, by=by)
+    strategy = trained.load().strategy
+    if rivals is None:
+        own = trained.load().reconstruct()
         strategies: dict[str, Strategy] = {**STRATEGIES, LEARNED: strategy, BASE: STRATEGIES["fixed"]}
-        models = dict.fromkeys(strategies, own) | {BASE: reconstruct_of("unet", needed)}
-        found = _compared(strategies, models, target, needed, settings, about.quality, reader)
+        models = dict.fromkeys(strategies, own) | {BASE: reconstruct_of(base)}
+        found = _compared(strategies, models, ground)
     else:
         learnt: dict[str, Strategy] = {LEARNED: strategy, **_along(strategy)}
-        alone = _compared(learnt, dict.fromkeys(learnt, smooth_fbp), target, needed, settings, about.quality, reader)
-        rivals = read_comparisons(needed[rivals_name(about.quality, reader)])[1]
-        found = [_beside(r, c) for r, c in zip(rivals, alone, strict=True)]
-    subjects = subjects_of(needed["images"], "test", settings)
+        alone = _compared(learnt, dict.fromkeys(learnt, smooth_fbp), ground)
+        found = [_beside(r, c) for r, c in zip(rivals.load().comparisons, alone, strict=True)]
+    subjects, reader = ground.subjects, settings.readers[by] if by else ""
     about_arm = {"arm": arm, "seed": seed, "about": about.about, "reader": reader, "hold": about.hold}
     _write(
         folder,
@@ -73,38 +119,55 @@ def compare_arm(
     )
 
 
-def rivals_name(quality: str, reader: str) -> str:
-    """Name of the step that `compare_arm` finds the others in."""
-    return f"rivals-{quality}" + (f"-{reader}" if reader else "")
-
-
-def read_comparisons(folder: Path) -> tuple[dict[str, Any], list[Comparison]]:
-    """What `compare_arm` wrote."""
+def read_comparisons(folder: Path) -> Compared:
+    """What `compare_arm` or `compare_rivals` wrote."""
     values = read_json(folder / _FILE)
-    return values, [Comparison.from_plain(c) for c in values["comparisons"]]
+    return Compared(values, [Comparison.from_plain(c) for c in values["comparisons"]])
 
 
-def _compared(  # noqa: PLR0917  (what a comparison is of)
-    strategies: Mapping[str, Strategy],
-    models: Mapping[str, Reconstruct],
-    target: Target,
-    needed: Mapping[str, Path],
+@dataclass(frozen=True)
+class TrainedDose:
+    """The folder of a dose module: how it chooses doses, and the reconstruction that was learned along."""
+
+    folder: Path
+
+    @property
+    def strategy(self) -> LearnedDose:
+        """The dose that it chooses from a scout."""
+        return load_strategy(self.folder)
+
+    def reconstruct(self) -> Reconstruct:
+        """Its reconstruction."""
+        return load_dose(self.folder).reconstruct
+
+
+def _ground(
     settings: DoseExperiment,
+    images: Made[DrawnPatients],
+    bound: Made[Target],
+    readers: Sequence[Made[FrozenTask]],
+    *,
     quality: str,
-    reader: str,
-) -> list[Comparison]:
+    by: int,
+) -> Ground:
+    target = bound.load()
+    measure = measure_of(target, readers[by] if readers else None)
+    return Ground(settings, quality, subjects_of(images.folder, "test", settings), target, measure, by > 0)
+
+
+def _compared(strategies: Mapping[str, Strategy], models: Mapping[str, Reconstruct], ground: Ground) -> list[Comparison]:
     """Some strategies under each criterion of a quality, with oracles where the fixed dose is among them."""
-    subjects = subjects_of(needed["images"], "test", settings)
+    settings, target = ground.settings, ground.target
     curves: dict[str, Curves] = {}
-    oracles = "fixed" in strategies and not reader  # a second reader certifies, and needs no bounds of its own
+    oracles = "fixed" in strategies and not ground.certify
     region = target.region or target.class_name
     shape = RegionRays(region, by_size=bool(target.class_name)) if region and oracles else None
     return [
         compare_strategies(
             strategies,
-            subjects,
+            ground.subjects,
             models,
-            measure_of(target, needed, settings, reader=reader),
+            ground.measure,
             target,
             settings.levels,
             held_by=held_by,
@@ -117,7 +180,7 @@ def _compared(  # noqa: PLR0917  (what a comparison is of)
             curves=curves,
             show=False,
         )
-        for held_by in criteria(quality, settings.promised)
+        for held_by in criteria(ground.quality, settings.promised)
     ]
 
 

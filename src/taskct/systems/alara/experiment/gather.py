@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 from taskct.core.files import make_folder, write_text
 from taskct.evaluation.statistics import Interval
-from taskct.systems.alara.experiment.comparing import LEARNED, read_comparisons
-from taskct.systems.alara.experiment.settings import DoseExperiment
+from taskct.experiments.made import Made
+from taskct.systems.alara.experiment.comparing import LEARNED, Compared
 from taskct.systems.alara.rivals.comparison import Comparison
 
 
-def gather(folder: Path, needed: Mapping[str, Path], *, settings: DoseExperiment) -> None:
+def gather(folder: Path, *, compared: Sequence[Made[Compared]]) -> None:
     """Write summary.csv and report.html from the comparisons that are there."""
     from taskct.systems.alara.pages.page import DoseSection, write_dose_page
 
     sections = []
     rows = []
-    for name, path in needed.items():
-        values, found = read_comparisons(path)
+    for one in compared:
+        if not one.done:
+            continue
+        loaded = one.load()
+        values, found = loaded.values, loaded.comparisons
         about = values["about"]
         for comparison in found:
-            rows += _rows(name, comparison)
+            rows += _rows(one.name, comparison)
         title = f"{about['about']}; seed {about['seed']}" + (f"; read by {about['reader']}" if about["reader"] else "")
         sections.append(DoseSection(title, found, LEARNED, tuple(f"{p}: {text}" for p, text in values["advice"].items())))
     make_folder(folder)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache, partial
 from pathlib import Path
 
 import torch
 
+from taskct.core.errors import InputError
 from taskct.core.runs import Run, is_run, load_run
 from taskct.core.units import MU_WATER_70KEV_PER_MM
 from taskct.data.images import ImageSet
@@ -16,11 +16,11 @@ from taskct.evaluation.dose.subject import Reconstruct, Subject
 from taskct.evaluation.dose.target import Target
 from taskct.evaluation.protocol import Protocol
 from taskct.experiments.cohort_images import REFINE, cohort_of, images_of, keep_images, projector_of, scans_of
+from taskct.experiments.made import Made
 from taskct.recon.fbp import fbp
-from taskct.recon.learned import load_reconstructor
 from taskct.simulate.clean_scans import CleanScans
 from taskct.systems.alara.experiment.settings import DoseExperiment
-from taskct.task.readers import load_reader
+from taskct.task import FrozenTask
 
 PARTS = ("train", "validation", "test")
 CLASSES = {"liver": 1, "tumour": 2}
@@ -29,7 +29,7 @@ MODEL = {"kind": "fbp_unet", "widths": [32, 64, 96], "norm": "none", "unshuffle"
 smooth_fbp = partial(fbp, window="hann")
 
 
-def save_images(folder: Path, needed: Mapping[str, Path], *, settings: DoseExperiment) -> None:
+def save_images(folder: Path, *, settings: DoseExperiment) -> None:
     """Draw the patients and keep them."""
     run = load_run(folder) if is_run(folder) else Run.create(folder, {"patients": settings.patients})
     cohort = cohort_of(settings)
@@ -74,14 +74,15 @@ def subjects_of(folder: Path, part: str, settings: DoseExperiment) -> tuple[Subj
     )
 
 
-def reconstruct_of(model: str, needed: Mapping[str, Path]) -> Reconstruct:
-    """FBP, or the network that was trained for a range of doses."""
-    return smooth_fbp if model == "fbp" else load_reconstructor(needed["base"])
-
-
-def measure_of(target: Target, needed: Mapping[str, Path], settings: DoseExperiment, *, reader: str = "") -> Quality:
-    """How a target is measured; task scores by a reader of the experiment, the one of the training by default."""
+def measure_of(target: Target, reader: Made[FrozenTask] | None) -> Quality:
+    """How a target is measured; the score of a task by a reader."""
     if not target.class_name:
         return quality_of(target, protocol=PROTOCOL)
-    name = reader or settings.readers[0]
-    return quality_of(target, readers={name: load_reader(needed[f"reader-{name}"])})
+    if reader is None:
+        raise InputError(f"{target}: the score of a task expects a reader, got none")
+    return quality_of(target, readers={reader.name.removeprefix("reader-"): reader.load()})
+
+
+def reconstruct_of(base: Made[Reconstruct] | None) -> Reconstruct:
+    """The network that was trained for a range of doses, or FBP."""
+    return smooth_fbp if base is None else base.load()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,10 @@ from taskct.core.files import make_folder, write_text
 from taskct.core.open_files import read_json
 from taskct.core.seeds import derive_seed
 from taskct.evaluation.dose.curves import measure_curves
+from taskct.evaluation.dose.subject import Reconstruct
 from taskct.evaluation.dose.target import Target, parse_target
-from taskct.experiments.cohort_images import images_of, projector_of, scans_of
+from taskct.experiments.cohort_images import DrawnPatients, projector_of
+from taskct.experiments.made import Made
 from taskct.physics.dose import Dose
 from taskct.recon.learned import make_model
 from taskct.systems.alara.experiment.arms import QUALITIES, TASKS, arm_named
@@ -33,20 +34,21 @@ from taskct.systems.alara.experiment.shared import (
 )
 from taskct.systems.alara.learned import Classical, DoseSpec, PriorInfo, train_dose
 from taskct.systems.alara.learned.system import Noise
-from taskct.task.readers import ReaderSpec, load_reader
+from taskct.task import FrozenTask
+from taskct.task.readers import ReaderSpec
 from taskct.training import DoseRange, ImageError, train, train_reader
 
 _BOUND = "bound.json"
 
 
-def train_one_reader(folder: Path, needed: Mapping[str, Path], *, settings: DoseExperiment, net: str) -> None:
+def train_one_reader(folder: Path, *, settings: DoseExperiment, images: Made[DrawnPatients], net: str) -> None:
     """A reader of images as FBP makes them of full-dose scans, with fresh noise in every step."""
     train_reader(
         ReaderSpec(net=net, class_weights=(1.0, 1.0, 2.0)),
-        reader_images(needed["images"], settings),
+        reader_images(images.folder, settings),
         folder,
-        validation=images_of(needed["images"], "validation"),
-        held_out=images_of(needed["images"], "test").patient_ids,
+        validation=images.load().images("validation"),
+        held_out=images.load().images("test").patient_ids,
         through=(smooth_fbp, projector_of(settings), Dose(settings.full_photons)),
         steps=settings.reader_steps,
         lr=2e-3,
@@ -56,7 +58,7 @@ def train_one_reader(folder: Path, needed: Mapping[str, Path], *, settings: Dose
     )
 
 
-def train_base(folder: Path, needed: Mapping[str, Path], *, settings: DoseExperiment) -> None:
+def train_base(folder: Path, *, settings: DoseExperiment, images: Made[DrawnPatients]) -> None:
     """FBP + U-Net for every dose between the lowest and the highest."""
     low, _, high = settings.photons
     with torch.random.fork_rng():
@@ -65,12 +67,12 @@ def train_base(folder: Path, needed: Mapping[str, Path], *, settings: DoseExperi
     train(
         model,
         {"image": (1.0, ImageError())},
-        dose_scans(needed["images"], settings),
+        dose_scans(images.folder, settings),
         projector_of(settings),
         DoseRange(Dose(high), lowest=low / high),
         folder,
-        validation=scans_of(needed["images"], "validation", settings),
-        held_out=images_of(needed["images"], "test").patient_ids,
+        validation=images.load().scans("validation", settings),
+        held_out=images.load().images("test").patient_ids,
         steps=settings.base_steps,
         lr=2e-3,
         seed=settings.seed,
@@ -79,7 +81,14 @@ def train_base(folder: Path, needed: Mapping[str, Path], *, settings: DoseExperi
     )
 
 
-def find_bound(folder: Path, needed: Mapping[str, Path], *, settings: DoseExperiment, quality: str, model: str) -> None:
+def find_bound(
+    folder: Path,
+    *,
+    settings: DoseExperiment,
+    images: Made[DrawnPatients],
+    quality: str,
+    base: Made[Reconstruct] | None,
+) -> None:
     """The bound of a quality: what the fallback dose gives on validation patients, or a share of full dose."""
     name = QUALITIES[quality]
     if quality in TASKS:
@@ -88,9 +97,9 @@ def find_bound(folder: Path, needed: Mapping[str, Path], *, settings: DoseExperi
         sign = ">=" if quality == "psnr" else "<="
         probe = parse_target(f"{name}{sign}30")
         found = measure_curves(
-            subjects_of(needed["images"], "validation", settings),
-            reconstruct_of(model, needed),
-            {"q": measure_of(probe, needed, settings)},
+            subjects_of(images.folder, "validation", settings),
+            reconstruct_of(base),
+            {"q": measure_of(probe, None)},
             [settings.photons[1]],
             seed=settings.seed,
             show=False,
@@ -100,23 +109,27 @@ def find_bound(folder: Path, needed: Mapping[str, Path], *, settings: DoseExperi
     write_text(folder / _BOUND, json.dumps({"target": str(target)}) + "\n", overwrite=True)
 
 
-def bound_of(needed: Mapping[str, Path], quality: str, model: str) -> Target:
+def read_bound(folder: Path) -> Target:
     """The target that `find_bound` wrote."""
-    path = needed[bound_name(quality, model)] / _BOUND
-    return parse_target(read_json(path)["target"])
+    return parse_target(read_json(folder / _BOUND)["target"])
 
 
-def bound_name(quality: str, model: str) -> str:
-    """Name of its step."""
-    return f"bound-{model}-{quality}"
-
-
-def train_arm(folder: Path, needed: Mapping[str, Path], *, settings: DoseExperiment, arm: str, seed: int) -> None:
-    """One dose module, with its reconstruction."""
+def train_arm(
+    folder: Path,
+    *,
+    settings: DoseExperiment,
+    images: Made[DrawnPatients],
+    bound: Made[Target],
+    base: Made[Reconstruct] | None,
+    reader: Made[FrozenTask] | None,
+    arm: str,
+    seed: int,
+) -> None:
+    """One dose module, with its reconstruction: FBP, or a network that begins from `base`."""
     about = arm_named(arm)
     low, fallback, high = settings.photons
-    target = bound_of(needed, about.quality, about.model)
-    learned = about.model == "unet"
+    target = bound.load()
+    learned = base is not None
     reconstruct: nn.Module = make_model(MODEL) if learned else Classical(smooth_fbp)
     noise: Noise = "post-log" if about.noise == "post-log" else "pre-log"
     steps = settings.unet_steps if learned else settings.fbp_steps
@@ -135,14 +148,14 @@ def train_arm(folder: Path, needed: Mapping[str, Path], *, settings: DoseExperim
         ),
         reconstruct,
         target,
-        dose_scans(needed["images"], settings),
+        dose_scans(images.folder, settings),
         projector_of(settings),
         folder,
         constraint=about.constraint(settings.promised),
-        validation=scans_of(needed["images"], "validation", settings),
-        held_out=images_of(needed["images"], "test").patient_ids,
-        warm_start=needed["base"] if learned else None,
-        reader=load_reader(needed[f"reader-{settings.readers[0]}"]) if target.class_name else None,
+        validation=images.load().scans("validation", settings),
+        held_out=images.load().images("test").patient_ids,
+        warm_start=base.folder if base is not None else None,
+        reader=reader.load() if reader is not None else None,
         classes=CLASSES,
         protocol=PROTOCOL,
         noise=noise,
