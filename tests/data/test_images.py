@@ -44,8 +44,10 @@ def test_samples_batches_and_names_agree(images: ImageSet) -> None:
         assert torch.equal(batch.mu[k], samples[number].mu) and batch.ids[k] == samples[number].id
         known = bool(batch.labelled["labels"][k])
         assert known == (samples[number].labels is not None)
-        assert batch.labels is not None
-        assert torch.equal(batch.labels[k], samples[number].labels if known else torch.zeros_like(batch.labels[k]))
+        assert batch.labels is not None or not known
+        assert batch.labels is None or torch.equal(
+            batch.labels[k], samples[number].labels if known else torch.zeros_like(batch.labels[k])
+        )
     together = [image for part in images.batches(2) for image in part.mu]
     assert torch.equal(torch.stack(together), torch.stack([s.mu for s in samples]))
 
@@ -120,8 +122,12 @@ def test_neighbours_are_slices_of_the_same_scan(images: ImageSet) -> None:
     assert beside.shape == (len(images), 5) and beside[:, 2].tolist() == list(range(len(images)))
     for row in beside.tolist():
         assert {images.case_ids[i] for i in row} == {images.case_ids[row[2]]} and row == sorted(row)
-    stacks = images.stacks([1, 0], 1)
-    assert torch.equal(stacks[0, 0], images[int(beside[1, 1])].mu[0]) and torch.equal(stacks[1, 1], images[0].mu[0])
+    batch = images.take([1, 0, 1], neighbours=1)
+    assert batch.stack is not None and batch.stack.shape == (3, 3, *images.shape)
+    for row, stack, mu in zip(images.beside([1, 0, 1], 1).tolist(), batch.stack, batch.mu, strict=True):
+        assert all(torch.equal(stack[c], images[i].mu[0]) for c, i in enumerate(row)) and torch.equal(stack[1:2], mu)
+    alone = images.take([1, 0, 1])
+    assert equal(batch, alone) and torch.equal(batch.mu, alone.mu)
 
 
 def test_numbers_that_no_image_has_are_refused(images: ImageSet) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from taskct.data.images import ImageSet
+from taskct.data.sets.lodopab import LodopabFiles, write_lodopab
 from taskct.phantoms.cohort import Cohort
 
 COHORT = Cohort("abdomen", {"train": 3}, shape=(24, 32), slices_per_patient=3)
@@ -53,10 +54,19 @@ def part_of_cohort(folder: Path) -> ImageSet:
     return cohort_painted(folder)[2:8]
 
 
+def lodopab_files(folder: Path) -> ImageSet:
+    """LoDoPaB-CT in two files, as published: slices of two patients in random order, without labels."""
+    mu = torch.rand((3, 1, 362, 362), generator=torch.Generator().manual_seed(5)) * 0.02
+    p = torch.zeros((1, 1000, 513))
+    write_lodopab(folder, "train", [(p, one) for one in mu], per_file=2, patient_ids=[7, 9, 7])
+    return LodopabFiles(folder, "train").images()
+
+
 KINDS: dict[str, Callable[[Path], ImageSet]] = {
     "in memory": in_memory,
     "part of a set in memory": part_of_memory,
     "cohort in memory": cohort_in_memory,
     "cohort, painted when asked": cohort_painted,
     "part of a cohort": part_of_cohort,
+    "files of LoDoPaB-CT": lodopab_files,
 }

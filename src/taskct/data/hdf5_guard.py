@@ -81,6 +81,20 @@ def read_array(file: h5py.File, name: str, *, index: int | None = None, limit_by
         return np.asarray(values, dtype=dataset.dtype.newbyteorder("="))
 
 
+def plain_dataset(file: h5py.File, name: str) -> h5py.Dataset:
+    """A numeric data set of one axis or more whose values are all stored, without reading them.
+
+    Raises as `read_array` does.
+    """
+    dataset = _dataset(file, name)
+    if dataset.dtype.kind not in "iufb" or dataset.dtype.itemsize > 8:
+        raise UnsupportedDataError(f"{file.filename}: data set {name!r} holds {dataset.dtype}, not plain numbers")
+    if not dataset.shape or min(dataset.shape) < 1:
+        raise FileFormatError(f"{file.filename}: data set {name!r} has no rows")
+    _check_storage(dataset, file.filename, name, MAX_VOLUME_BYTES)
+    return dataset
+
+
 def read_text(file: h5py.File, name: str) -> str:
     """A text data set of at most 1 MiB."""
     dataset = _dataset(file, name)

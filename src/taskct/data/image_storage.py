@@ -59,8 +59,11 @@ class ImageStorage(Protocol):
     def remember_hashes(self, hashes: Sequence[str]) -> None:
         """Called with the hashes once they were computed; whether they are kept is for the storage to decide."""
 
-    def known_label_values(self) -> Sequence[int] | None:
-        """The labels that occur, rising."""
+    def known_label_values(self) -> Sequence[Sequence[int]] | None:
+        """The labels that occur in each image; images without a map have none."""
+
+    def identity(self) -> str:
+        """Names what is stored at little cost: files with their sizes, or the seed that all of it is drawn from."""
 
 
 @dataclass(eq=False)
@@ -178,13 +181,13 @@ class InMemory:
         """Keep them."""
         self._hashes = hashes
 
-    def known_label_values(self) -> Sequence[int] | None:
-        """Those of the maps; images without one do not count."""
-        if self.labels is None:
-            return ()
-        maps = self.labels if self.labelled is None else self.labels[self.labelled]
-        values: list[int] = maps.unique().tolist()
-        return values
+    def known_label_values(self) -> Sequence[Sequence[int]] | None:
+        """They are read from the maps."""
+        return None
+
+    def identity(self) -> str:
+        """It has no other name than its content."""
+        return "memory"
 
 
 class PartOf:
@@ -219,9 +222,15 @@ class PartOf:
     def remember_hashes(self, hashes: Sequence[str]) -> None:
         """Nothing is kept of a part."""
 
-    def known_label_values(self) -> Sequence[int] | None:
-        """Not known: a part need not hold all that occur in the whole."""
-        return None
+    def known_label_values(self) -> Sequence[Sequence[int]] | None:
+        """Those of these rows."""
+        known = self.whole.known_label_values()
+        return None if known is None else [known[i] for i in self.rows]
+
+    def identity(self) -> str:
+        """Which rows of what."""
+        rows = hashlib.sha256(",".join(map(str, self.rows)).encode()).hexdigest()[:16]
+        return f"{self.whole.identity()}, {len(self.rows)} of its images ({rows})"
 
 
 def slice_hash(mu: Tensor) -> str:

@@ -106,20 +106,27 @@ class ImageSet(Dataset[Sample]):
     def __iter__(self) -> Iterator[Sample]:
         return (self[i] for i in range(len(self)))
 
-    def take(self, numbers: Sequence[int] | Tensor) -> ImageBatch:
-        """The images of these numbers, in this order, as one batch."""
+    def take(self, numbers: Sequence[int] | Tensor, *, neighbours: int = 0) -> ImageBatch:
+        """The images of these numbers, in this order, as one batch; its `stack` holds their neighbours (`beside`) as channels.
+
+        Each image is read once, however many it is a neighbour of.
+        """
         rows = rows_of(numbers, len(self))
-        pixels = self.storage.read(rows)
+        beside = self.beside(rows, neighbours)
+        unique, place = beside.unique(return_inverse=True) if neighbours else (beside, torch.arange(len(rows))[:, None])
+        pixels = self.storage.read(unique.flatten().tolist())
+        stack = pixels.mu[place, 0]  # (B, 2 neighbours + 1, ...)
+        middle = place[:, neighbours]
         targets, labelled = {}, {}
         for name, values in pixels.targets.items():
-            targets[name], labelled[name] = stacked(values)
+            targets[name], labelled[name] = stacked([values[k] for k in middle.tolist()])
         labels, mask = pixels.labels, torch.full((len(rows),), pixels.labels is not None)
         if pixels.labelled is not None:
-            mask = pixels.labelled
-            labels = labels if bool(mask.any()) else None
+            mask = pixels.labelled[middle]
+        labels = labels[middle] if labels is not None and bool(mask.any()) else None
         labelled[LABELS] = mask
-        names = (tuple(self.patient_ids[i] for i in rows), tuple(self.ids[i] for i in rows))
-        return ImageBatch(pixels.mu, labels, *names, targets, labelled)
+        patients, ids = (tuple(names[i] for i in rows) for names in (self.patient_ids, self.ids))
+        return ImageBatch(stack[:, neighbours : neighbours + 1], labels, patients, ids, targets, labelled, stack)
 
     def batches(self, size: int = _CHUNK) -> Iterator[ImageBatch]:
         """All images in order, `size` at a time."""
@@ -149,12 +156,6 @@ class ImageSet(Dataset[Sample]):
                     row.insert(0, at) if step < 0 else row.append(at)
             found.append(row)
         return torch.tensor(found)
-
-    def stacks(self, numbers: Sequence[int] | Tensor, neighbours: int) -> Tensor:
-        """mu of the images with their neighbours as channels: (B,) -> (B, 2 neighbours + 1, ...); each is read once."""
-        beside = self.beside(numbers, neighbours)
-        unique, place = beside.unique(return_inverse=True)
-        return self.storage.read(unique.tolist()).mu[place, 0]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -200,15 +201,26 @@ class ImageSet(Dataset[Sample]):
             self.storage.remember_hashes(known)
         return known
 
+    def facts(self) -> dict[str, Any]:
+        """What a run says about its images: how many, of how many patients, and their fingerprint.
+
+        Where a fingerprint would need all images of a streamed set to be read, `streamed_from` says what they are.
+        """
+        about: dict[str, Any] = {"images": len(self), "patients": len(set(self.patient_ids))}
+        if self.in_memory or self.storage.known_hashes() is not None:
+            return about | {"fingerprint": self.fingerprint}
+        return about | {"streamed_from": self.storage.identity()}
+
     def label_values(self) -> tuple[int, ...]:
         """The labels that occur, rising; read from the maps where the storage does not know them."""
+        if not self.has_labels:
+            return ()
         known = self.storage.known_label_values()
-        if known is not None or not self.has_labels:
-            return tuple(known or ())
-        values: set[int] = set()
-        for batch in self.batches():
-            if batch.labels is not None:
-                values |= set(batch.labels[batch.labelled[LABELS]].unique().tolist())
+        values = {value for image in known for value in image} if known is not None else set()
+        if known is None:
+            for batch in self.batches():
+                if batch.labels is not None:
+                    values |= set(batch.labels[batch.labelled[LABELS]].unique().tolist())
         return tuple(sorted(values))
 
     def check_classes(self, classes: int, *, who: str) -> None:

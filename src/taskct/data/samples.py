@@ -36,7 +36,7 @@ class ImageBatch:
     `labels` is None where no image of the batch has a map.
     A target is a tensor (B, ...) where all that are known have one shape, else a list of B values; entries that are not known
     are zeros in a tensor and None in a list. `labelled` says by target, and for "labels", which images it is known of,
-    bool (B,).
+    bool (B,). `stack` (B, 2 neighbours + 1, ...) holds the neighbouring slices as channels, mu in their middle.
     """
 
     mu: Tensor
@@ -45,6 +45,7 @@ class ImageBatch:
     ids: tuple[str, ...]
     targets: Mapping[str, Any]
     labelled: Mapping[str, Tensor]
+    stack: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -49,9 +49,14 @@ class PaintedImages:
     def remember_hashes(self, hashes: Sequence[str]) -> None:
         """They are not kept."""
 
-    def known_label_values(self) -> Sequence[int] | None:
+    def known_label_values(self) -> Sequence[Sequence[int]] | None:
         """Not known before all are painted."""
         return None
+
+    def identity(self) -> str:
+        """Site, seed and patients."""
+        first, last = self.rows[0][0], self.rows[-1][0]
+        return f"built-in {self.site}, seed {self.seed}, patients {first} to {last}, {self.settings!r}"
 
     def _paint(self, number: int, k: int) -> tuple[torch.Tensor, torch.Tensor]:
         """HU and labels of one image."""

@@ -56,11 +56,18 @@ class CleanScans:
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def kept(self) -> bool:
+        """Whether all projections lie in memory; then `take` reads no image."""
+        return self._kept is not None
+
     def take(self, numbers: Tensor, device: torch.device, *, neighbours: int = 0) -> Tensor:
         """Clean p of some images and their neighbours: (B,) -> (B, 2 neighbours + 1, *A.p_shape) on `device`."""
         if self._kept is not None:
             return self._kept[self.images.beside(numbers, neighbours), 0].to(device)
-        return self.project(self.images.stacks(numbers, neighbours).to(device))
+        stack = self.images.take(numbers, neighbours=neighbours).stack
+        assert stack is not None
+        return self.project(stack.to(device))
 
     def project(self, mu: Tensor) -> Tensor:
         """Clean p of other images, such as augmented ones, through the same projection."""

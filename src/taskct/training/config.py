@@ -241,7 +241,7 @@ def _seeded(plan: TrainPlan) -> nn.Module:
 
 
 def _grid(parts: Parts) -> Grid:
-    return Grid(tuple(parts.train.mu.shape[2:]), parts.spacing_mm)
+    return Grid(parts.train.shape, parts.spacing_mm)
 
 
 def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,11 +12,11 @@ from torch import Tensor, nn
 
 from taskct.core.config import from_dict
 from taskct.core.errors import GeometryError
-from taskct.core.provenance import fingerprint
 from taskct.core.runs import Run
 from taskct.core.seeds import generator
 from taskct.data.images import ImageSet
 from taskct.data.leaks import refuse_leaks
+from taskct.data.samples import ImageBatch
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.simulate.clean_scans import CACHE_GIB, CleanScans
@@ -30,7 +31,8 @@ from taskct.training.loop import fit
 from taskct.training.objective import Objective
 from taskct.training.players import Player
 from taskct.training.processes import rank, world
-from taskct.training.reconstructors import Order, ScanSource, augmented, begin_with, open_training, to_channels_last
+from taskct.training.read_ahead import ReadAhead
+from taskct.training.reconstructors import Order, ScanSource, augmented, begin_with, open_training, to_channels_last, truths_of
 from taskct.training.settings import TrainSettings
 from taskct.training.terms import AnswerPenalty
 
@@ -70,10 +72,8 @@ def train_reader(
     chosen = from_dict(TrainSettings, {"batch": 16, **settings})
     refuse_leaks(data, validation, held_out)
     who = f"reader {spec.net!r}"
-    if data.mu.ndim != 2 + spec.dims:
-        raise GeometryError(
-            f"{who} of {spec.dims} dimensions expects images with as many axes, got {tuple(data.mu.shape[1:])}"
-        )
+    if len(data.shape) != spec.dims:
+        raise GeometryError(f"{who} of {spec.dims} dimensions expects images with as many axes, got {data.shape}")
     data.check_classes(len(spec.classes), who=who)
     if validation is not None:
         validation.check_classes(len(spec.classes), who=f"{who}, validation")
@@ -81,7 +81,7 @@ def train_reader(
         "reader": spec,
         "training": chosen,
         "augmentation": augment or Augmentation(),
-        "data": {"images": len(data), "patients": len(set(data.patient_ids)), "fingerprint": fingerprint(data.mu)},
+        "data": data.facts(),
         "reads": "full dose" if through is None else "reconstructions",
     }
     folder = open_training(run, config)
@@ -128,33 +128,26 @@ class ReaderSource:
         augment: Augmentation,
         scans: tuple[ScanSource, Reconstructor, Projector] | None = None,
         patch: tuple[int, ...] | None = None,
+        workers: int = 0,
     ) -> None:
         self.data, self.checks, self.settings, self.device = data, validation, settings, device
         self.augment, self.scans, self.patch = augment, scans, patch
         self.order = Order(len(data), settings.batch, settings.seed)
+        self.ahead = ReadAhead(data, self._numbers, workers=workers)
 
     def batch(self, step: int) -> Batch:
         """This process's share of the batch of a step."""
-        share = self.settings.batch // world()
-        places = range(rank() * share, (rank() + 1) * share)
-        numbers = self.order.take(step)[places.start : places.stop]
         if self.scans is None:
-            assert self.data.labels is not None
-            batch = Batch(
-                mu=self.data.mu[numbers].to(self.device),
-                labels=self.data.labels[numbers].to(self.device),
-                ids=tuple(self.data.ids[i] for i in numbers.tolist()),
-                step=step,
-            )
+            batch = self._full_dose(self.ahead.take(step), step, moved=True)
         else:
             batch = self._reconstructed(self.scans[0].batch(step))
-        streams = [generator(self.settings.seed, "augment", step, k) for k in places]
+        streams = [generator(self.settings.seed, "augment", step, k) for k in self._places()]
         mu, labels = augmented(self.augment, batch.mu, batch.labels, streams)
         if self.patch is not None:
             assert labels is not None
             pieces = [cut_patch(mu[k], labels[k], self.patch, stream) for k, stream in enumerate(streams)]
             mu, labels = torch.stack([piece for piece, _ in pieces]), torch.stack([piece for _, piece in pieces])
-        return Batch(mu=mu, labels=labels, ids=batch.ids, step=step)
+        return replace(batch, mu=mu, labels=labels)
 
     def validation(self) -> Iterator[Batch]:
         """Validation images as they are."""
@@ -163,17 +156,27 @@ class ReaderSource:
         if self.scans is not None:
             yield from (self._reconstructed(batch) for batch in self.scans[0].validation())
             return
-        assert self.checks.labels is not None
-        for first in range(0, len(self.checks), self.settings.batch):
-            part = slice(first, first + self.settings.batch)
-            mu, labels = self.checks.mu[part].to(self.device), self.checks.labels[part].to(self.device)
-            yield Batch(mu=mu, labels=labels, ids=self.checks.ids[part])
+        yield from (self._full_dose(read) for read in self.checks.batches(self.settings.batch))
 
     def _reconstructed(self, batch: Batch) -> Batch:
         assert self.scans is not None and batch.p is not None
         _, reconstruct, A = self.scans
         with torch.no_grad():
-            return Batch(mu=reconstruct(batch.p, A), labels=batch.labels, ids=batch.ids, step=batch.step)
+            return replace(batch, mu=reconstruct(batch.p, A), p=None)
+
+    def _full_dose(self, read: ImageBatch, step: int = 0, *, moved: bool = False) -> Batch:
+        labels = read.labels if read.labels is not None else torch.zeros_like(read.mu[:, 0], dtype=torch.uint8)
+        truths = truths_of(read, self.device, moved=moved)
+        return Batch(mu=read.mu.to(self.device), labels=labels.to(self.device), ids=read.ids, step=step, **truths)
+
+    def _places(self) -> range:
+        """This process's places in a batch."""
+        share = self.settings.batch // world()
+        return range(rank() * share, (rank() + 1) * share)
+
+    def _numbers(self, step: int) -> Tensor:
+        places = self._places()
+        return self.order.take(step)[places.start : places.stop]
 
 
 def cut_patch(mu: Tensor, labels: Tensor, patch: Sequence[int], stream: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from taskct.core.config import from_dict
 from taskct.core.errors import ConfigError, InputError
-from taskct.core.provenance import fingerprint
 from taskct.core.runs import Run, is_run, load_run
 from taskct.core.seeds import generator
 from taskct.core.units import to_hu
 from taskct.data.images import ImageSet
 from taskct.data.leaks import refuse_leaks
+from taskct.data.samples import ImageBatch
 from taskct.geometry.config import beam_to_config
 from taskct.nets.weights import load_weights
 from taskct.physics.dose import Dose
@@ -30,6 +30,7 @@ from taskct.training.loop import Trained, fit
 from taskct.training.objective import Objective, as_objective
 from taskct.training.players import WEIGHTS, Player
 from taskct.training.processes import rank, wait_for_all, world
+from taskct.training.read_ahead import ReadAhead
 from taskct.training.schedules import Weight
 from taskct.training.settings import TrainSettings
 
@@ -50,6 +51,7 @@ def train(  # noqa: PLR0917  (the six nouns of a training, in the order of the d
     augment: Augmentation | None = None,
     refine: int = 2,
     cache_gib: float = CACHE_GIB,
+    workers: int = 0,
     config: Mapping[str, Any] | None = None,
     channels_last: bool = True,
     show: bool | None = None,
@@ -65,6 +67,7 @@ def train(  # noqa: PLR0917  (the six nouns of a training, in the order of the d
                          channels: images of a patient stand together, in the order of their slices
     data, validation     images with labels if a term needs them, or their `CleanScans`, which several trainings can share;
                          `refine` and `cache_gib` say how clean scans are made
+    workers              processes that read the images of a streamed set ahead; 0: two threads of this process
     held_out             patients of the test set: training refuses to see them
     run                  a folder: a new one, or one that was stopped and goes on. The end is bit-equal on a CPU
     warm_start           a run whose weights the model begins with
@@ -96,8 +99,7 @@ def train(  # noqa: PLR0917  (the six nouns of a training, in the order of the d
                  "electronic_std": doses.full.electronic_std},
         "beam": beam_to_config(A.beam),
         "grid": {"shape": list(A.grid.shape), "spacing_mm": list(A.grid.spacing_mm)},
-        "data": {"images": len(images), "patients": len(set(images.patient_ids)), "fingerprint": fingerprint(images.mu),
-                 "validation_images": len(seen) if seen is not None else 0, "refine": refine},
+        "data": {**images.facts(), "validation_images": len(seen) if seen is not None else 0, "refine": refine},
         **(config or {}),
     }  # fmt: skip
     folder = open_training(run, facts)
@@ -116,6 +118,7 @@ def train(  # noqa: PLR0917  (the six nouns of a training, in the order of the d
         device,
         augment=augment,
         neighbours=int(getattr(model, "neighbours", 0)),
+        workers=workers,
     )
     answer = lambda module, batch: batch.with_image(module(batch.p, A))
     return fit(
@@ -136,49 +139,64 @@ class ScanSource:
         *,
         augment: Augmentation | None = None,
         neighbours: int = 0,
+        workers: int = 0,
     ) -> None:
         self.scans, self.checks, self.doses = scans, validation, doses
         self.settings, self.device, self.augment, self.neighbours = settings, device, augment, neighbours
         self.order = Order(len(scans), settings.batch, settings.seed)
+        whole = neighbours if augment is not None or not scans.kept else 0  # kept scans need no neighbours
+        self.ahead = ReadAhead(scans.images, self._numbers, neighbours=whole, workers=workers)
 
     def batch(self, step: int) -> Batch:
         """This process's share of the batch of a step."""
-        seed, size = self.settings.seed, self.settings.batch
-        share = size // world()
-        places = range(rank() * share, (rank() + 1) * share)
-        numbers = self.order.take(step)[places.start : places.stop]
-        images = self.scans.images
-        mu = images.mu[numbers].to(self.device)
-        labels = images.labels[numbers].to(self.device) if images.labels is not None else None
-        if self.augment is not None:
-            k = self.neighbours
-            stack = images.mu[images.beside(numbers, k), 0].to(self.device)  # (B, 2k + 1, ...)
-            stack, labels = augmented(self.augment, stack, labels, [generator(seed, "augment", step, i) for i in places])
-            p, mu = self.scans.project(stack), stack[:, k : k + 1]
+        seed, k = self.settings.seed, self.neighbours
+        places = self._places()
+        read = self.ahead.take(step)
+        mu, labels = read.mu.to(self.device), read.labels.to(self.device) if read.labels is not None else None
+        if self.augment is not None or not self.scans.kept:
+            assert read.stack is not None
+            stack = read.stack.to(self.device)  # (B, 2k + 1, ...)
+            if self.augment is not None:
+                stack, labels = augmented(self.augment, stack, labels, [generator(seed, "augment", step, i) for i in places])
+                mu = stack[:, k : k + 1]
+            p = self.scans.project(stack)
         else:
-            p = self.scans.take(numbers, self.device, neighbours=self.neighbours)
-        photons = self.doses.draw_photons(size, generator(seed, "dose", step))[places.start : places.stop]
-        streams = [generator(seed, "noise", step, k, device=self.device) for k in places]
+            p = self.scans.take(self._numbers(step), self.device, neighbours=k)
+        photons = self.doses.draw_photons(self.settings.batch, generator(seed, "dose", step))[places.start : places.stop]
+        streams = [generator(seed, "noise", step, i, device=self.device) for i in places]
         noisy = noisy_scans(p, photons, streams, electronic_std=self.doses.full.electronic_std)
-        ids = tuple(images.ids[i] for i in numbers.tolist())
-        return Batch(mu=mu, labels=labels, p=noisy, ids=ids, step=step)
+        truths = truths_of(read, self.device, moved=self.augment is not None)
+        return Batch(mu=mu, labels=labels, p=noisy, ids=read.ids, step=step, **truths)
 
     def validation(self) -> Iterator[Batch]:
         """Validation images in order, in the middle of the dose range, with noise that stays the same."""
         if self.checks is None:
             return
-        images, size = self.checks.images, self.settings.batch
+        images, size, k = self.checks.images, self.settings.batch, self.neighbours
         photons = self.doses.middle.used_photons
         for first in range(0, len(images), size):
             numbers = torch.arange(first, min(first + size, len(images)))
-            ids = tuple(images.ids[i] for i in numbers.tolist())
-            streams = [generator(self.settings.seed, "validation", i, device=self.device) for i in ids]
-            clean = self.checks.take(numbers, self.device, neighbours=self.neighbours)
+            read = images.take(numbers, neighbours=0 if self.checks.kept else k)
+            streams = [generator(self.settings.seed, "validation", i, device=self.device) for i in read.ids]
+            if self.checks.kept:
+                clean = self.checks.take(numbers, self.device, neighbours=k)
+            else:
+                assert read.stack is not None
+                clean = self.checks.project(read.stack.to(self.device))
             p = noisy_scans(
                 clean, torch.full((len(numbers),), photons), streams, electronic_std=self.doses.full.electronic_std
             )
-            labels = images.labels[numbers].to(self.device) if images.labels is not None else None
-            yield Batch(mu=images.mu[numbers].to(self.device), labels=labels, p=p, ids=ids)
+            labels = read.labels.to(self.device) if read.labels is not None else None
+            yield Batch(mu=read.mu.to(self.device), labels=labels, p=p, ids=read.ids, **truths_of(read, self.device))
+
+    def _places(self) -> range:
+        """This process's places in a batch."""
+        share = self.settings.batch // world()
+        return range(rank() * share, (rank() + 1) * share)
+
+    def _numbers(self, step: int) -> Tensor:
+        places = self._places()
+        return self.order.take(step)[places.start : places.stop]
 
 
 class Order:
@@ -215,6 +233,22 @@ def augmented(
     return torch.cat([image for image, _ in pairs]), torch.cat(found) if found else None
 
 
+def truths_of(read: ImageBatch, device: torch.device, *, moved: bool = False) -> dict[str, Any]:
+    """Targets and masks of a batch for `Batch(...)`. With `moved` images, InputError for targets that would have to move too.
+
+    A number or a finding of an image stays what it is when the image moves; anything larger may be a place in it.
+    """
+    for name, values in read.targets.items():
+        if moved and not (isinstance(values, Tensor) and values.ndim == 1) and bool(read.labelled[name].any()):
+            raise InputError(
+                f"target {name!r} may be a place in the image, which augmentation would move without it; train with images as "
+                "they are, or derive the target from the label map in a term"
+            )
+    to_device = lambda value: value.to(device) if isinstance(value, Tensor) else value
+    masks = {name: mask.to(device) for name, mask in read.labelled.items() if not bool(mask.all())}
+    return {"targets": {name: to_device(values) for name, values in read.targets.items()}, "labelled": masks}
+
+
 def open_training(run: Run | str | os.PathLike[str], config: Mapping[str, Any]) -> Run:
     """The run to write: one that is given or exists, else a new folder with `config`."""
     if isinstance(run, Run):
@@ -240,9 +274,9 @@ def to_channels_last(module: nn.Module) -> None:
 
 
 def _check_labels(part: ImageSet, name: str) -> None:
-    if part.labels is None:
+    if not part.has_labels:
         raise InputError(f"the objective needs labels, the {name} images have none; use FeaturePenalty or TeacherPenalty")
-    if not bool((part.labels > 0).any()):
+    if not any(value > 0 for value in part.label_values()):
         raise InputError(
             f"the objective needs labels, but those of the {name} images are all background; are they the right ones?"
         )

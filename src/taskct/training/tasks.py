@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from taskct.core.config import from_dict
 from taskct.core.errors import ConfigError, InputError
-from taskct.core.provenance import fingerprint
 from taskct.core.runs import Run
 from taskct.data.images import ImageSet
 from taskct.data.leaks import refuse_leaks
@@ -55,8 +54,8 @@ def train_task(
     chosen = from_dict(TrainSettings, {"batch": 16, **settings})
     refuse_leaks(data, validation, held_out)
     for part, what in ((data, "training"), (validation, "validation")):
-        if part is not None and (part.labels is None or not bool((part.labels > 0).any())):
-            found = "have none" if part.labels is None else "have none but background"
+        if part is not None and not any(value > 0 for value in part.label_values()):
+            found = "have none but background" if part.has_labels else "have none"
             raise InputError(f"train_task expects {what} images with labels, these {found}")
     weights = next((p for p in net.parameters() if p.requires_grad), None)
     if weights is None:
@@ -65,7 +64,7 @@ def train_task(
         "task": {"name": name or os.fspath(run.folder if isinstance(run, Run) else run), "net": type(net).__name__},
         "training": chosen,
         "augmentation": augment or Augmentation(),
-        "data": {"images": len(data), "patients": len(set(data.patient_ids)), "fingerprint": fingerprint(data.mu)},
+        "data": data.facts(),
     }
     folder = open_training(run, config)
     to_channels_last(net)

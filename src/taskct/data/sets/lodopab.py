@@ -7,6 +7,7 @@ image is x and a view at angle t measures along x cos t + y sin t, as ours does:
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -22,8 +23,11 @@ from taskct.core.files import existing_path, make_folder, write_text
 from taskct.core.open_files import read_text
 from taskct.core.units import MU_AIR_LODOPAB_PER_MM, MU_WATER_LODOPAB_PER_MM, to_hu
 from taskct.data.case import Case
-from taskct.data.hdf5_guard import open_hdf5, read_array
+from taskct.data.hdf5_guard import open_hdf5
+from taskct.data.hdf5_rows import Hdf5Rows
 from taskct.data.hdf5_write import create_hdf5
+from taskct.data.image_storage import Pixels
+from taskct.data.images import ImageSet
 from taskct.geometry.presets import lodopab
 
 if TYPE_CHECKING:
@@ -49,17 +53,23 @@ class LodopabFiles:
         if part not in PARTS:
             raise unknown_name("part of LoDoPaB-CT", part, PARTS)
         self.folder, self.part = existing_path(folder, what="LoDoPaB-CT folder"), part
-        self._observations = _numbered(self.folder, "observation", part)
-        self._images = _numbered(self.folder, "ground_truth", part)
-        if not self._observations:
+        observations, images = (_numbered(self.folder, kind, part) for kind in ("observation", "ground_truth"))
+        if not observations:
             raise InputError(f"{self.folder}: holds no observation_{part}_000.hdf5; unpack the archives there first")
-        self._counts = [_count(path, _SINOGRAM) for path in self._observations]
-        if part != "challenge":
-            self._check_images()
+        self._observations = _Rows([_rows(path, _SINOGRAM) for path in observations])
+        if part != "challenge" and [_tail(f) for f in images] != [_tail(f) for f in observations]:
+            raise InputError(
+                f"{self.folder}: has {len(observations)} observation and {len(images)} ground-truth files of {part}; "
+                "they must come in pairs"
+            )
+        self._images = _Rows([_rows(path, _IMAGE) for path in images])
+        for one, other in zip(self._images.files, self._observations.files, strict=False):
+            if len(one) != len(other):
+                raise FileFormatError(f"{one.path}: holds another number of slices than its observations ({len(other)})")
         self.patient_ids = _patient_ids(self.folder / f"patient_ids_rand_{part}.csv", len(self))
 
     def __len__(self) -> int:
-        return sum(self._counts)
+        return len(self._observations)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         return self.observation(index), self.ground_truth(index)
@@ -69,35 +79,99 @@ class LodopabFiles:
 
     def observation(self, index: int) -> Tensor:
         """p of slice `index`: (1, 1000, 513)."""
-        stored = self._read(self._observations, index)
-        return torch.from_numpy(stored * np.float32(_MU_MAX_PER_M))[None]
+        return torch.from_numpy(self._observations.read([self._row(index)])[0] * np.float32(_MU_MAX_PER_M))[None]
 
     def ground_truth(self, index: int) -> Tensor:
         """mu of slice `index`: (1, 362, 362) in 1/mm."""
-        if not self._images:
-            raise UnsupportedDataError(f"{self.folder}: the {self.part} part has no images on disk; use observation(i)")
-        return torch.from_numpy(_image(self._read(self._images, index)))[None]
+        self._refuse_without_images()
+        return torch.from_numpy(_image(self._images.read([self._row(index)])[0]))[None]
 
-    def _read(self, files: list[Path], index: int) -> np.ndarray:
+    def images(self) -> ImageSet:
+        """The images as a set that is streamed from the files as they are; without labels.
+
+        Each slice belongs to its patient if the patient table is there, else it is a patient of its own, and neighbouring
+        slices are not known. Raises UnsupportedDataError for the challenge part, which has no images.
+        """
+        self._refuse_without_images()
+        ids = [f"{self.part}-{n:05d}" for n in range(len(self))]
+        patients = ids if self.patient_ids is None else [f"{self.part}-{patient}" for patient in self.patient_ids]
+        grid, _ = lodopab()
+        return ImageSet(
+            LodopabImages(self._images),
+            patients,
+            ids=ids,
+            case_ids=ids,  # slices come in random order, so none has neighbours
+            spacing_mm=grid.spacing_mm,
+            mu_water_per_mm=MU_WATER_LODOPAB_PER_MM,
+            mu_air_per_mm=MU_AIR_LODOPAB_PER_MM,
+        )
+
+    def _row(self, index: int) -> int:
         if not -len(self) <= index < len(self):
             raise IndexError(f"LoDoPaB-CT {self.part} has slices 0 to {len(self) - 1}, asked for {index}")  # ends a for loop
-        index %= len(self)
-        number = 0
-        while index >= self._counts[number]:
-            index -= self._counts[number]
-            number += 1
-        with open_hdf5(files[number]) as file:
-            return _finite(read_array(file, "data", index=index).astype(np.float32), files[number])
+        return index % len(self)
 
-    def _check_images(self) -> None:
-        if [_tail(f) for f in self._images] != [_tail(f) for f in self._observations]:
-            raise InputError(
-                f"{self.folder}: has {len(self._observations)} observation and {len(self._images)} ground-truth files of "
-                f"{self.part}; they must come in pairs"
-            )
-        for path, count in zip(self._images, self._counts, strict=True):
-            if _count(path, _IMAGE) != count:
-                raise FileFormatError(f"{path}: holds another number of slices than its observations ({count})")
+    def _refuse_without_images(self) -> None:
+        if not self._images.files:
+            raise UnsupportedDataError(f"{self.folder}: the {self.part} part has no images on disk; use observation(i)")
+
+
+class LodopabImages:
+    """The stored images as an `ImageStorage`."""
+
+    shape, has_labels = _IMAGE, False
+    target_names: tuple[str, ...] = ()
+
+    def __init__(self, rows: _Rows) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def read(self, rows: Sequence[int]) -> Pixels:
+        """mu of some slices."""
+        stored = self.rows.read(rows)  # (B, x, y), shares of mu_max
+        mu = np.empty((len(rows), 1, *_IMAGE), np.float32)
+        np.multiply(stored.transpose(0, 2, 1), np.float32(MU_MAX_PER_MM), out=mu[:, 0])
+        return Pixels(torch.from_numpy(mu))
+
+    def known_hashes(self) -> Sequence[str] | None:
+        """Not known before all are read."""
+        return None
+
+    def remember_hashes(self, hashes: Sequence[str]) -> None:
+        """They are not kept."""
+
+    def known_label_values(self) -> Sequence[Sequence[int]] | None:
+        """There are no labels."""
+        return ()
+
+    def identity(self) -> str:
+        """The files and their sizes."""
+        sizes = " ".join(f"{f.path.name}:{f.path.stat().st_size}" for f in self.rows.files)
+        return f"LoDoPaB-CT, {len(self.rows.files)} files ({hashlib.sha256(sizes.encode()).hexdigest()[:16]})"
+
+
+class _Rows:
+    """The rows of several files, one after the other, as finite float32."""
+
+    def __init__(self, files: list[Hdf5Rows]) -> None:
+        self.files = files
+        self.ends = np.cumsum([len(f) for f in files]) if files else np.zeros(0, int)
+
+    def __len__(self) -> int:
+        return int(self.ends[-1]) if self.files else 0
+
+    def read(self, rows: Sequence[int]) -> np.ndarray:
+        """Some rows, in this order; each file is opened once."""
+        out = np.empty((len(rows), *self.files[0].shape[1:]), np.float32)
+        where = np.searchsorted(self.ends, rows, side="right")
+        for number in np.unique(where):
+            file, places = self.files[number], np.flatnonzero(where == number)
+            start = int(self.ends[number]) - len(file)
+            stored = file.read([int(rows[k]) - start for k in places.tolist()])
+            out[places] = _finite(stored.astype(np.float32, copy=False), file.path)
+        return out
 
 
 def read_lodopab_cases(path: str | os.PathLike[str]) -> Iterator[Case]:
@@ -107,11 +181,10 @@ def read_lodopab_cases(path: str | os.PathLike[str]) -> Iterator[Case]:
     Distances between slices are unknown (they come in random order), so the z spacing of 1 mm means nothing.
     """
     found = existing_path(path)
-    count = _count(found, _IMAGE)
+    rows = _Rows([_rows(found, _IMAGE)])
     grid, _ = lodopab()
-    for index in range(count):
-        with open_hdf5(found) as file:
-            mu = torch.from_numpy(_image(_finite(read_array(file, "data", index=index).astype(np.float32), found)))
+    for index in range(len(rows)):
+        mu = torch.from_numpy(_image(rows.read([index])[0]))
         yield Case(
             hu=to_hu(mu, mu_water_per_mm=MU_WATER_LODOPAB_PER_MM)[None].contiguous(),
             spacing_mm=(1.0, grid.spacing_mm[0], grid.spacing_mm[1]),
@@ -172,12 +245,12 @@ def _tail(path: Path) -> str:
     return path.stem.rsplit("_", 1)[1]
 
 
-def _count(path: Path, shape: tuple[int, int]) -> int:
+def _rows(path: Path, shape: tuple[int, int]) -> Hdf5Rows:
     with open_hdf5(path) as file:
         data = _data(file, path)
         if len(data.shape) != 3 or data.shape[1:] != shape or data.shape[0] < 1:
             raise FileFormatError(f"{path}: expected a data set 'data' of (n, {shape[0]}, {shape[1]}), got {data.shape}")
-        return int(data.shape[0])
+    return Hdf5Rows(path)
 
 
 def _data(file: h5py.File, path: Path) -> h5py.Dataset:

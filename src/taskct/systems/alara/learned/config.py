@@ -171,20 +171,18 @@ def protocol_of(name: str) -> Protocol:
 
 
 def lodopab_images(folder: str | Path, part: str, *, most: int = 0) -> ImageSet:
-    """Images of a part of LoDoPaB-CT, at most `most` of them, evenly; each slice under its patient if the table is there."""
-    files = LodopabFiles(folder, part)
-    count = len(files) if not most else min(most, len(files))
-    numbers = [round(k * (len(files) - 1) / max(count - 1, 1)) for k in range(count)]
-    ids = [f"{part}-{n:05d}" for n in numbers]
-    patients = ids if files.patient_ids is None else [f"{part}-{files.patient_ids[n]}" for n in numbers]
-    return ImageSet(torch.stack([files.ground_truth(n) for n in numbers]), tuple(patients), None, tuple(ids))
+    """Images of a part of LoDoPaB-CT: all of them streamed from the files, or at most `most`, evenly, in memory."""
+    images = LodopabFiles(folder, part).images()
+    if not most or most >= len(images):
+        return images
+    return images[[round(k * (len(images) - 1) / max(most - 1, 1)) for k in range(most)]].to_memory()
 
 
 def _images(plan: DoseTrainingPlan, show: bool | None) -> tuple[ImageSet, ImageSet | None, tuple[str, ...], Grid]:
     data = plan.data
     if not data.lodopab:
         parts = read_parts(data, show=show)
-        return parts.train, parts.validation, parts.test_patients, Grid(tuple(parts.train.mu.shape[2:]), parts.spacing_mm)
+        return parts.train, parts.validation, parts.test_patients, Grid(parts.train.shape, parts.spacing_mm)
     from taskct.geometry.presets import lodopab
 
     train = lodopab_images(data.lodopab, "train", most=data.most_train)

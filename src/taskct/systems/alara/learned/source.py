@@ -39,7 +39,7 @@ class PatientScans:
         self.prior = torch.stack([
             prior.take(
                 scans.take(torch.tensor(group), cpu).flatten(0, 1)[:, None],
-                images.mu[group],
+                images.take(group).mu,
                 scans.A,
                 patient_id=name,
                 items=[images.ids[i] for i in group],
@@ -55,10 +55,11 @@ class PatientScans:
         """The batch of some patients."""
         images = self.scans.images
         numbers = torch.tensor([i for p in patients.tolist() for i in self.groups[p]])
+        read = images.take(numbers)
         return DoseBatch(
-            mu=images.mu[numbers].to(device),
-            ids=tuple(images.ids[i] for i in numbers.tolist()),
-            labels=images.labels[numbers].long().to(device) if images.labels is not None else None,
+            mu=read.mu.to(device),
+            ids=read.ids,
+            labels=read.labels.long().to(device) if read.labels is not None else None,
             step=step,
             clean=self.scans.take(numbers, device)[:, :1].reshape(len(numbers), 1, *self.scans.A.p_shape),
             prior=self.prior[patients].to(device),

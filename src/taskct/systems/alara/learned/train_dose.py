@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from taskct.core.config import from_dict
 from taskct.core.errors import ConfigError, InputError
-from taskct.core.provenance import fingerprint
 from taskct.core.runs import Run, is_run, load_run
 from taskct.data.images import ImageSet
 from taskct.data.leaks import refuse_leaks
@@ -115,7 +114,7 @@ def train_dose(  # noqa: PLR0917  (the nouns of a dose training)
     images = data.images if isinstance(data, CleanScans) else data
     seen = validation.images if isinstance(validation, CleanScans) else validation
     refuse_leaks(images, seen, held_out)
-    if surrogate.needs_labels and (images.labels is None or (seen is not None and seen.labels is None)):
+    if surrogate.needs_labels and not (images.has_labels and (seen is None or seen.has_labels)):
         raise InputError(f"{held}: needs labels of all training and validation images")
     reference = reference_photons or spec.fallback_photons
     full = full_photons or spec.highest_photons
@@ -128,7 +127,7 @@ def train_dose(  # noqa: PLR0917  (the nouns of a dose training)
                  "reader": reader.name if reader is not None else ""},
         "beam": beam_to_config(A.beam),
         "grid": {"shape": list(A.grid.shape), "spacing_mm": list(A.grid.spacing_mm)},
-        "data": {"images": len(images), "patients": len(set(images.patient_ids)), "fingerprint": fingerprint(images.mu),
+        "data": {**images.facts(),
                  "validation_images": len(seen) if seen is not None else 0, "refine": refine},
         **(config or {}),
     }  # fmt: skip
