@@ -2,6 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
+JOBS   ?= auto
 READY  := $(VENV)/.ready
 
 .PHONY: setup demo test check bench docs clean
@@ -21,11 +22,11 @@ demo: $(READY)
 check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 	$(BIN)/lint-imports
 
-test: check
-	$(BIN)/python -m pytest -q
+test: check  ## a file of tests stays in one process; JOBS=1 is one process for all
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 docs: $(READY)  ## the pages and figures that need no data of yours; the others say in their first lines what they want
 	$(BIN)/python docs/make_dose_table.py

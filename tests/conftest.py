@@ -13,6 +13,9 @@ REAL_DATA = Path(os.environ.get("TASKCT_REAL_DATA", Path(__file__).resolve().par
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Files that take long come first: with several processes (pytest -n 2 --dist loadfile) these then end at the same time.
+    slow = {item.path for item in items if "slow" in item.keywords}
+    items.sort(key=lambda item: item.path not in slow)
     if REAL_DATA.is_dir():
         return
     skip = pytest.mark.skip(reason=f"real CT not found at {REAL_DATA}; set TASKCT_REAL_DATA")

@@ -5,18 +5,30 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from taskct.bench import BenchPlan, full_plan, quick_plan, read_bench, run_bench, write_bench
+from taskct.bench import BenchPlan, full_plan, limits, quick_plan, read_bench, run_bench, threads, write_bench
 from taskct.bench.cases import WORKS, cone, fan, operations, parallel, updates
 from taskct.bench.compare import Side
 from taskct.bench.threads import middle
 from taskct.bench.write import table
 from taskct.core.errors import InputError, OutputExistsError
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_measurement_of_the_machine() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "_COPY_MIB", 8)
+        patch.setattr(limits, "_ROUNDS", 100_000)
+        patch.setattr(threads, "_ROUNDS", 400_000)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,8 @@ from taskct.geometry import field_of_view_mm
 from taskct.geometry.presets import clinical_fan
 from taskct.phantoms import phantom_case
 
+pytestmark = pytest.mark.slow
+
 Says = Callable[..., tuple[int, str, str]]
 
 

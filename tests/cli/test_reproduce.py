@@ -13,6 +13,8 @@ from taskct.core.runs import is_run
 from taskct.systems import catalogue
 from taskct.systems.adaptive.experiment import PRESETS
 
+pytestmark = pytest.mark.slow
+
 Says = Callable[..., tuple[int, str, str]]
 
 

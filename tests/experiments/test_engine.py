@@ -15,6 +15,8 @@ from places import child_env
 from taskct.core.errors import ConfigError, DataError
 from taskct.experiments import Records, run_steps
 
+pytestmark = pytest.mark.slow
+
 
 def _visits(folder: Path) -> list[int]:
     return [len((folder / f"number-{k}" / "visits").read_text()) for k in range(3)]

@@ -21,6 +21,8 @@ from taskct.task.detection import CentreFocal, Peak, centre_map, find_peaks, hit
 from taskct.task.observers.hotelling import ContrastPenalty, ObserverPenalty, difference_of_gaussians
 from taskct.testing import check_task
 
+pytestmark = pytest.mark.slow
+
 SIZE = 32
 
 

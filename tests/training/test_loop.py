@@ -18,6 +18,8 @@ from taskct.core.errors import ConfigError
 from taskct.core.runs import load_run
 from taskct.training.reconstructors import ScanSource
 
+pytestmark = pytest.mark.slow
+
 
 def start(folder: Path, *, kill: int = -1, precision: str = "auto", launcher: tuple[str, ...] = ()) -> int:
     words = [sys.executable, *launcher, str(SUPPORT / "training_job.py"), str(folder), str(kill), precision]

@@ -20,6 +20,8 @@ from taskct.task.readers import ReaderSpec, load_reader, make_reader, reader_wei
 from taskct.training import Augmentation, train_reader
 from taskct.training.readers import cut_patch, retrained
 
+pytestmark = pytest.mark.slow
+
 SHORT = {"steps": 3, "batch": 4, "validate_every": 3}
 
 

@@ -23,6 +23,8 @@ from taskct.task.saved_weights import load_network
 from taskct.testing import check_task
 from taskct.training import ImageError, LabelPenalty, convex, train, train_task
 
+pytestmark = pytest.mark.slow
+
 WINDOW = HuWindow(20, 320)
 SETTINGS = {"batch": 6, "lr": 5e-3, "validate_every": 30, "precision": "float32", "show": False}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import os
@@ -44,11 +45,16 @@ class Side:
             )
         except OSError as error:
             raise InputError(f"{command[0]}: cannot be run ({error.strerror}); give the python of an environment") from error
-        self.hello = self._read()
+
+    @functools.cached_property
+    def hello(self) -> dict[str, Any]:
+        """What the process says first; sides that are started together load their libraries at the same time."""
+        return self._read()
 
     def ask(self, work: str, case: Case, *, turn_s: float = 0.0, **more: str) -> dict[str, Any]:
         """Seconds and memory of a run, the mean of one turn, or {"error": why}."""
         assert self._process.stdin is not None
+        _ = self.hello
         whole = case | {"ball_radius": BALL_RADIUS, "ball_per_mm": BALL_PER_MM, "ball_shift": BALL_SHIFT}
         print(json.dumps({"run": work, "case": whole, "turn_s": turn_s, **more}), file=self._process.stdin, flush=True)
         return self._read()
@@ -99,6 +105,9 @@ def run_bench(
     an earlier result of another machine, commit, number of rounds, turn length or set of cases, or with peers where this is
     without.
     """
+    wanted = [(name, work) for name, work in itertools.product(plan.cases, plan.works) if only in f"{name}/{work}"]
+    if not wanted:
+        raise InputError(f"no case/work contains {only!r}; cases: {', '.join(plan.cases)}; works: {', '.join(plan.works)}")
     rows: list[Row] = []
     facts = limits.machine()
     cases = json.loads(json.dumps(plan.cases))  # as a file gives them back
@@ -132,16 +141,13 @@ def run_bench(
             alone = None if leads else sides.enter_context(our_side(plan.threads[0]))
             hellos = hellos or [ours.hello, other.hello if other else {}]
             at = _Table(plan, threads, facts, ours, other, alone)
-            for name, work in itertools.product(plan.cases, plan.works):
-                if only in f"{name}/{work}":
-                    found = [row for row in measured if _key(row) == (name, work, threads)]
-                    found = found or _measure(name, work, at=at)
-                    rows += found
-                    for row in found:
-                        say(line(row))
-                    keep(result())
-    if not rows:
-        raise InputError(f"no case/work contains {only!r}; cases: {', '.join(plan.cases)}; works: {', '.join(plan.works)}")
+            for name, work in wanted:
+                found = [row for row in measured if _key(row) == (name, work, threads)]
+                found = found or _measure(name, work, at=at)
+                rows += found
+                for row in found:
+                    say(line(row))
+                keep(result())
     return result()
 
 

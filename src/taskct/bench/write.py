@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from taskct.core.errors import InputError
+from taskct.core.errors import FileFormatError, InputError
 from taskct.core.files import atomic_path, refuse_existing, write_text
 from taskct.core.open_files import read_json
 from taskct.report.style import COLOURS, figure_style, new_figure
@@ -43,7 +43,7 @@ def read_bench(out: str | Path) -> dict[str, Any] | None:
             raise ValueError
         if not {"processor", "cpus", "kernels"} <= result["machine"].keys():
             raise ValueError
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, FileFormatError) as error:
         raise InputError(f"{path}: expected what `taskct bench` writes; give another name") from error
     return result
 

@@ -23,6 +23,8 @@ from taskct.systems.adaptive.experiment import LOSSES, PRESETS, Arm, TaskAdaptiv
 from taskct.systems.adaptive.experiment.scoring import lesion_pairs
 from taskct.systems.catalogue import reproduce
 
+pytestmark = pytest.mark.slow
+
 LABEL, PLAIN = Arm("unet", "label-0.5"), Arm("unet", "plain")
 
 

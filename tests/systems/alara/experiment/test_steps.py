@@ -16,6 +16,8 @@ from taskct.systems.alara.experiment.comparing import read_comparisons
 from taskct.systems.alara.experiment.shared import dose_scans, reader_images
 from taskct.systems.catalogue import EXPERIMENTS
 
+pytestmark = pytest.mark.slow
+
 TINY = DoseExperiment(
     train_patients=8,
     reader_patients=0,
