@@ -26,13 +26,12 @@ from taskct.evaluation.studies import Prepare, ProjectCase, Study
 from taskct.evaluation.table import ALL, SECONDS, DoseLevel, Example, Row, Table
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
+from taskct.recon.reconstructor import Reconstructor
 from taskct.simulate.scan import add_noise
-
-Reconstruct = Callable[[Tensor, Projector], Tensor]
 
 
 def evaluate(
-    methods: Mapping[str, Reconstruct],
+    methods: Mapping[str, Reconstructor],
     cases: Sequence[Case],
     A: Projector | Callable[[Case], Projector],
     dose: Dose | Sequence[Dose],
@@ -109,7 +108,7 @@ def evaluate(
 
 @dataclass(frozen=True)
 class _Job:
-    methods: dict[str, Reconstruct]
+    methods: dict[str, Reconstructor]
     doses: list[Dose]
     seed: int
     protocol: Protocol
@@ -261,7 +260,7 @@ def _plane(images: Tensor, place: tuple[int, ...]) -> Tensor:
     return images[place].clone()
 
 
-def _check_arguments(methods: Mapping[str, Reconstruct], cases: Sequence[Case], doses: Sequence[Dose], batch: int) -> None:
+def _check_arguments(methods: Mapping[str, Reconstructor], cases: Sequence[Case], doses: Sequence[Dose], batch: int) -> None:
     if not methods or not cases or not doses:
         raise InputError(f"evaluate expects methods, cases and doses, got {len(methods)}, {len(cases)} and {len(doses)}")
     for name, method in methods.items():

@@ -5,6 +5,7 @@ from taskct.recon.fbp import fbp
 from taskct.recon.fdk import fdk
 from taskct.recon.os_sart import os_sart
 from taskct.recon.primal_dual import TvStep, tv_steps
+from taskct.recon.reconstructor import Reconstructor
 from taskct.recon.redundancy import IncompleteScanWarning
 from taskct.recon.sirt import sirt
 from taskct.recon.tv_min import ConvergenceWarning, tv_min
@@ -13,6 +14,7 @@ __all__ = [
     "RECONSTRUCTORS",
     "ConvergenceWarning",
     "IncompleteScanWarning",
+    "Reconstructor",
     "TvStep",
     "cgls",
     "fbp",

@@ -12,10 +12,11 @@ from torch import Tensor
 from taskct.core.errors import InputError
 from taskct.core.progress import track
 from taskct.evaluation.dose.quality import Quality
-from taskct.evaluation.dose.subject import Reconstruct, Subject
+from taskct.evaluation.dose.subject import Subject
 from taskct.evaluation.dose.target import Target
 from taskct.evaluation.reading.curves import crossing, monotone
 from taskct.physics.modulation import ScannerLimits
+from taskct.recon.reconstructor import Reconstructor
 
 EVERY_MEAN = "mean"
 Course = Tensor | float
@@ -34,7 +35,7 @@ class Curves:
 
 def measure_curves(
     subjects: Sequence[Subject],
-    model: Reconstruct,
+    model: Reconstructor,
     qualities: Mapping[str, Quality],
     levels: Sequence[float],
     *,

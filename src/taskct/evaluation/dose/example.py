@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from taskct.evaluation.dose.quality import region_of
-from taskct.evaluation.dose.subject import Reconstruct, Subject
+from taskct.evaluation.dose.subject import Subject
 from taskct.evaluation.dose.target import Target
+from taskct.recon.reconstructor import Reconstructor
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +28,7 @@ class ShownSlice:
 
 
 def show_slice(
-    model: Reconstruct,
+    model: Reconstructor,
     subjects: Sequence[Subject],
     targets: Sequence[Target],
     *,

@@ -15,7 +15,7 @@ from taskct.evaluation.dose.answer import Certificate, DoseAnswer, TargetAnswer
 from taskct.evaluation.dose.curves import EVERY_MEAN, contrast, held, measure_curves, reached_at
 from taskct.evaluation.dose.example import show_slice
 from taskct.evaluation.dose.quality import quality_of
-from taskct.evaluation.dose.subject import Reconstruct, Subject, subjects_from_cases
+from taskct.evaluation.dose.subject import Subject, subjects_from_cases
 from taskct.evaluation.dose.target import CONVENTIONS, Target, parse_keep
 from taskct.evaluation.protocol import Protocol
 from taskct.evaluation.reading.panel import same_weights
@@ -24,13 +24,14 @@ from taskct.evaluation.statistics import Interval, bootstrap_mean
 from taskct.evaluation.studies import Prepare
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
+from taskct.recon.reconstructor import Reconstructor
 from taskct.task import FrozenTask
 
 RESAMPLES = 2000
 
 
 def optimise_dose(
-    model: Reconstruct,
+    model: Reconstructor,
     cases: Sequence[Case] | Sequence[Subject],
     A: Projector | Callable[[Case], Projector] | None,
     dose: Dose,
@@ -162,7 +163,7 @@ def optimise_dose(
 
 
 def _certify(
-    model: Reconstruct,
+    model: Reconstructor,
     subjects: Sequence[Subject],
     targets: Sequence[Target],
     *,

@@ -18,10 +18,9 @@ from taskct.evaluation.studies import Prepare, ProjectCase
 from taskct.physics.dose import Dose
 from taskct.physics.modulation import ScannerLimits
 from taskct.physics.projector import Projector
+from taskct.recon.reconstructor import Reconstructor
 from taskct.simulate.scan import add_noise
 from taskct.simulate.scout import SCOUT_PHOTONS, take_scout
-
-Reconstruct = Callable[[Tensor, Projector], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +87,7 @@ class Subject:
             )
         return torch.cat(scans)
 
-    def reconstruct(self, model: Reconstruct, p: Tensor, *, batch: int = 8) -> Tensor:
+    def reconstruct(self, model: Reconstructor, p: Tensor, *, batch: int = 8) -> Tensor:
         """What `model` makes of a scan, without autograd: mu like `self.mu`; InputError for NaN or another shape."""
         with torch.no_grad():
             mu = torch.cat([model(p[k : k + batch], self.A) for k in range(0, len(p), batch)])

@@ -24,11 +24,11 @@ from taskct.core.errors import InputError, unknown_name
 from taskct.data.case import Case
 from taskct.evaluation.reading.panel import read_images
 from taskct.evaluation.reading.segmentation import winner
-from taskct.evaluation.run import Reconstruct
 from taskct.evaluation.statistics import Interval, bootstrap_mean
 from taskct.evaluation.studies import Prepare, ProjectCase
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
+from taskct.recon.reconstructor import Reconstructor
 from taskct.simulate.scan import add_noise
 from taskct.task.frozen import FrozenTask
 
@@ -156,7 +156,7 @@ class Audit:
 
 def audit_lesions(
     pairs: Iterable[LesionPair],
-    methods: Mapping[str, Reconstruct],
+    methods: Mapping[str, Reconstructor],
     A: Projector | Callable[[Case], Projector],
     dose: Dose,
     readers: Sequence[FrozenTask],

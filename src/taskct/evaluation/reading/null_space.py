@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from taskct.physics.projector import Projector
 from taskct.recon.fbp import fbp
+from taskct.recon.reconstructor import Reconstructor
 
-Invert = Callable[[Tensor, Projector], Tensor]
 
-
-def null_component(mu_hat: Tensor, A: Projector, *, invert: Invert = fbp) -> Tensor:
+def null_component(mu_hat: Tensor, A: Projector, *, invert: Reconstructor = fbp) -> Tensor:
     """mu_hat - invert(A mu_hat), same shape: detail of the image that its own projections do not carry back.
 
     A linear reconstruction of mu_hat's own noise-free projections keeps what such a scan can show; what is left over came from
@@ -24,7 +21,7 @@ def null_component(mu_hat: Tensor, A: Projector, *, invert: Invert = fbp) -> Ten
         return mu_hat - invert(A(mu_hat), A)
 
 
-def data_conflict(mu_hat: Tensor, p: Tensor, A: Projector, *, invert: Invert = fbp) -> Tensor:
+def data_conflict(mu_hat: Tensor, p: Tensor, A: Projector, *, invert: Reconstructor = fbp) -> Tensor:
     """invert(A mu_hat - p), same shape as mu_hat: detail of the image that the measured projections speak against.
 
     Its noise is that of the scan; what stands out of the noise was painted over the data.
@@ -33,7 +30,7 @@ def data_conflict(mu_hat: Tensor, p: Tensor, A: Projector, *, invert: Invert = f
         return invert(A(mu_hat) - p, A)
 
 
-def null_share(mu_hat: Tensor, A: Projector, *, invert: Invert = fbp) -> Tensor:
+def null_share(mu_hat: Tensor, A: Projector, *, invert: Reconstructor = fbp) -> Tensor:
     """Energy of the null component over that of the image, (B,): 0 for an image that its projections determine."""
     part = null_component(mu_hat, A, invert=invert).flatten(1).square().sum(1)
     return part / mu_hat.flatten(1).square().sum(1).clamp_min(torch.finfo(mu_hat.dtype).tiny)

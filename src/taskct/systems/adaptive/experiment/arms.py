@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from torch import Tensor
-
 from taskct.evaluation.reading import random_reader
 from taskct.task import DiceCE, FrozenTask
 from taskct.training import FeaturePenalty, ImageError, LabelPenalty, Objective, ShakenPenalty, convex
@@ -158,9 +156,6 @@ class Arm:
     def method(self) -> str:
         """In tables."""
         return f"{MODELS[self.model].label}, {LOSSES[self.loss].label}"
-
-
-Reconstruct = Callable[[Tensor, Any], Tensor]
 
 
 def objective_of(arm: Arm, reader: FrozenTask) -> Objective:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from taskct.core.errors import ConfigError
 from taskct.core.seeds import generator
 from taskct.physics.projector import Projector
+from taskct.recon.reconstructor import Reconstructor
 from taskct.simulate.differentiable import simulate_scan_differentiable
 from taskct.simulate.post_log import simulate_scan_post_log
 from taskct.simulate.scout import view_angles_rad
@@ -26,7 +27,7 @@ Noise = Literal["pre-log", "post-log"]
 class Classical(nn.Module):
     """A reconstructor without weights, any callable (p, A) -> mu that gradients pass through (`fbp`), as a module."""
 
-    def __init__(self, reconstruct: Callable[[Tensor, Projector], Tensor]) -> None:
+    def __init__(self, reconstruct: Reconstructor) -> None:
         super().__init__()
         self.reconstruct = reconstruct
 

@@ -14,9 +14,10 @@ from taskct.core.progress import track
 from taskct.core.seeds import derive_seed
 from taskct.evaluation.dose.curves import EVERY_MEAN, Curves, held, reached_at
 from taskct.evaluation.dose.quality import Quality
-from taskct.evaluation.dose.subject import Reconstruct, Subject
+from taskct.evaluation.dose.subject import Subject
 from taskct.evaluation.dose.target import Target
 from taskct.physics.modulation import ScannerLimits
+from taskct.recon.reconstructor import Reconstructor
 from taskct.systems.alara.rivals.comparison import Comparison, Outcome
 from taskct.systems.alara.rivals.measuring import Job
 from taskct.systems.alara.rivals.oracles import ORACLE_VIEWS, oracle_by_view, oracles_by_patient
@@ -26,7 +27,7 @@ from taskct.systems.alara.rivals.strategies import Strategy
 def compare_strategies(  # noqa: PLR0917  (the nouns of a comparison)
     strategies: Mapping[str, Strategy],
     subjects: Sequence[Subject],
-    model: Reconstruct | Mapping[str, Reconstruct],
+    model: Reconstructor | Mapping[str, Reconstructor],
     quality: Quality,
     target: Target,
     levels: Sequence[float],

@@ -11,9 +11,10 @@ import torch
 
 from taskct.evaluation.dose.curves import Curves, contrast, held, measure_curves
 from taskct.evaluation.dose.quality import Quality
-from taskct.evaluation.dose.subject import Reconstruct, Subject
+from taskct.evaluation.dose.subject import Subject
 from taskct.evaluation.dose.target import Target
 from taskct.physics.modulation import ScannerLimits
+from taskct.recon.reconstructor import Reconstructor
 from taskct.systems.alara.rivals.comparison import Outcome
 
 CLOSE = 0.002  # in the logarithm of a level
@@ -32,7 +33,7 @@ class Job:
     electronic_std: float
     draws: int
 
-    def curves(self, model: Reconstruct, courses: Sequence[torch.Tensor], levels: Sequence[float], seed: int) -> Curves:
+    def curves(self, model: Reconstructor, courses: Sequence[torch.Tensor], levels: Sequence[float], seed: int) -> Curves:
         """Quality of everybody at all levels."""
         return measure_curves(
             self.subjects,
@@ -47,7 +48,7 @@ class Job:
             show=False,
         )
 
-    def values(self, model: Reconstruct, courses: Sequence[torch.Tensor], seed: int) -> np.ndarray:
+    def values(self, model: Reconstructor, courses: Sequence[torch.Tensor], seed: int) -> np.ndarray:
         """Quality of everybody, (N,)."""
         return self.curves(model, courses, [1.0], seed).values[self.target.key][:, 0]
 
@@ -59,7 +60,7 @@ class Job:
         self,
         name: str,
         level: float,
-        model: Reconstruct,
+        model: Reconstructor,
         courses: Sequence[torch.Tensor],
         seed: int,
         forecast: np.ndarray | None = None,
@@ -73,7 +74,7 @@ class Job:
         self,
         level: float,
         curves: Curves,
-        model: Reconstruct,
+        model: Reconstructor,
         courses: Sequence[torch.Tensor],
         full: np.ndarray | None,
         seed: int,

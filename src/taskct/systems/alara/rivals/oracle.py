@@ -9,13 +9,14 @@ import numpy as np
 
 from taskct.evaluation.dose.curves import contrast, value_at
 from taskct.evaluation.dose.quality import Quality
-from taskct.evaluation.dose.subject import Reconstruct, Subject
+from taskct.evaluation.dose.subject import Subject
 from taskct.evaluation.dose.target import Target
+from taskct.recon.reconstructor import Reconstructor
 
 
 def oracle_photons(
     subject: Subject,
-    model: Reconstruct,
+    model: Reconstructor,
     quality: Quality,
     target: Target,
     *,

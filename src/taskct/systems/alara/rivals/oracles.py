@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from taskct.evaluation.dose.curves import Curves, held, reached_at
-from taskct.evaluation.dose.subject import Reconstruct
+from taskct.recon.reconstructor import Reconstructor
 from taskct.systems.alara.rivals.comparison import Outcome
 from taskct.systems.alara.rivals.measuring import Job
 from taskct.systems.alara.rivals.oracle import oracle_of_mean, oracle_photons
@@ -23,7 +23,7 @@ _BISECTIONS = 7
 
 
 def oracles_by_patient(
-    job: Job, found: Curves, model: Reconstruct, full: np.ndarray | None, *, seed: int, fresh: int
+    job: Job, found: Curves, model: Reconstructor, full: np.ndarray | None, *, seed: int, fresh: int
 ) -> list[Outcome]:
     """Each patient's own least dose by bisection, and the least total for the mean; scanned again with fresh noise.
 
@@ -56,7 +56,7 @@ def oracles_by_patient(
 
 
 def _each(  # noqa: PLR0917
-    job: Job, levels: np.ndarray, gaps: np.ndarray, model: Reconstruct, full: np.ndarray | None, seed: int
+    job: Job, levels: np.ndarray, gaps: np.ndarray, model: Reconstructor, full: np.ndarray | None, seed: int
 ) -> np.ndarray:
     """Photons that each patient needs, (N,): NaN where his quality is not defined, infinite where none are enough."""
     each = np.full(len(gaps), math.nan)
@@ -88,7 +88,7 @@ def oracle_by_view(
     job: Job,
     found: Curves,
     shapes: Sequence[torch.Tensor],
-    model: Reconstruct,
+    model: Reconstructor,
     full: np.ndarray | None,
     *,
     seed: int,
