@@ -45,7 +45,7 @@ def test_methods_and_doses_become_a_table_in_a_run_folder(folder: Path, taskct_s
     assert (run / "report.html").exists()
     table = Table.read(run)
     assert table.methods == ["fbp", "smooth"] and [d.fraction for d in table.doses] == [1.0, 0.1]
-    assert len({r.case for r in table.rows}) == 2 and {r.slice for r in table.rows} == {1}
+    assert len({r.case for r in table.rows}) == 2 and {r.item for r in table.rows} == {1}
     assert table.regions == ["all", "box"]
 
 

@@ -10,7 +10,7 @@ from taskct.core.errors import ConfigError, GeometryError, InputError, OutputExi
 from taskct.core.units import to_hu
 from taskct.data.case import Case
 from taskct.evaluation import METRICS, PROTOCOLS, Measure, PrepareLodopab, Protocol, Table, evaluate, psnr, rmse
-from taskct.evaluation.table import SECONDS
+from taskct.evaluation.rows import SECONDS
 from taskct.geometry import ConeBeam, Grid, ParallelBeam
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
@@ -30,7 +30,7 @@ def test_a_value_is_the_metric_of_the_method_on_the_simulated_scan(patient, A, m
     p = simulate_scan(case.mu[2:3], A, DOSE, seed=5, case_id=case.case_id, items=[2])
     mu = methods["landweber"](p, A)
     row = table.select("psnr", "landweber", 1.0)[0]
-    assert (row.case, row.patient, row.slice) == ("patient-1", "patient-1", 2)
+    assert (row.case, row.patient, row.item) == ("patient-1", "patient-1", 2)
     mask = torch.ones(32, 32, dtype=torch.bool)  # the detector sees the whole grid
     assert row.value == pytest.approx(float(psnr(mu, case.mu[2:3], mask=mask)), rel=1e-6)
     hu = to_hu(mu, mu_water_per_mm=0.02)
@@ -43,7 +43,7 @@ def test_numbers_depend_neither_on_the_batch_nor_on_the_other_cases(patient, A, 
     cases = [patient(1), patient(2)]
     together = evaluate(methods, cases, A, DOSE, batch=3, keep=0)
     alone = evaluate(methods, cases[1:], A, DOSE, batch=1, keep=0)
-    expected = [v for v in values(together) if v[0] == "patient-2"]
+    expected = [v for v in values(together) if v[1] == "patient-2"]
     for one, other in zip(values(alone), expected, strict=True):
         assert one[:8] == other[:8] and one[8] == pytest.approx(other[8], rel=1e-4, abs=1e-4)  # float32 sums by batch
 
@@ -90,7 +90,7 @@ def test_a_3d_projector_takes_volumes(patient):
     beam = ConeBeam(views=8, cols=24, rows=8, pixel_mm=16.0, source_iso_mm=400.0, source_detector_mm=600.0)
     A = Projector(case.grid, beam)
     table = evaluate({"steps": functools.partial(_descend, iterations=3)}, [case], A, DOSE, keep=1)
-    assert {r.slice for r in table.rows} == {None} and table.images[0].truth_hu.shape == (16, 16)
+    assert {r.item for r in table.rows} == {None} and table.images[0].truth_hu.shape == (16, 16)
     assert table.select("rmse_hu", "steps", 1.0, region="liver")
     with pytest.raises(InputError, match="3D projector takes whole volumes"):
         evaluate({"steps": functools.partial(_descend, iterations=3)}, [case], A, DOSE, slices=[1])
@@ -103,7 +103,7 @@ def test_methods_cannot_disturb_one_another(patient, A, methods):
 
     alone = evaluate({"landweber": methods["landweber"]}, [patient(1)], A, DOSE, slices=[0], keep=0)
     after = evaluate({"vandal": vandal, "landweber": methods["landweber"]}, [patient(1)], A, DOSE, slices=[0], keep=0)
-    assert values(alone) == [v for v in values(after) if v[3] == "landweber"]
+    assert values(alone) == [v for v in values(after) if v[0] == "landweber"]
 
 
 @pytest.mark.parametrize(

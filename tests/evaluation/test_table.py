@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import pytest
 import torch
@@ -8,7 +9,8 @@ import torch
 from taskct.core.errors import ConfigError, FileFormatError, InputError, OutputExistsError
 from taskct.core.runs import Run, load_run
 from taskct.evaluation import DoseLevel, Example, Row, Table, evaluate
-from taskct.evaluation.table import merge_tables, read_rows
+from taskct.evaluation.rows import read_rows
+from taskct.evaluation.table import merge_tables
 from taskct.physics.dose import Dose
 
 HALF, FULL = DoseLevel(0.5, 1e5), DoseLevel(1.0, 1e5)
@@ -22,7 +24,7 @@ def table_of(patients: int = 6, **arguments) -> Table:
             for z in range(2):
                 base = 20.0 + 10 * n + z + (5 if dose is HALF else 0)
                 for method, value in (("fbp", base), ("tv", base - gain)):
-                    rows.append(Row(f"c{n}", f"p{n}", z, method, *dose, "rmse_hu", "all", value))
+                    rows.append(Row(method, f"c{n}", f"p{n}", z, *dose, "rmse_hu", "all", value))
     settings = {"metrics": {"rmse_hu": {"label": "RMSE", "unit": "HU", "better": "lower", "definition": "over all"}}}
     return Table(rows, settings | arguments.pop("settings", {}), **arguments)
 
@@ -48,7 +50,7 @@ def test_a_dose_is_found_by_its_fraction_when_that_is_unique():
     assert table.dose_level(0.5) == HALF
     with pytest.raises(InputError, match=r"names 0 doses of this table; it has 1 of 100000 photons, 0\.5 of"):
         table.dose_level(0.3)
-    two = Table([*table.rows, Row("c0", "p0", 0, "fbp", 1.0, 1e4, "rmse_hu", "all", 1.0)])
+    two = Table([*table.rows, Row("fbp", "c0", "p0", 0, 1.0, 1e4, "rmse_hu", "all", 1.0)])
     with pytest.raises(InputError, match="names 2 doses"):
         two.dose_level(1.0)
 
@@ -61,11 +63,11 @@ def test_unknown_metrics_and_methods_get_a_guess():
 
 
 def test_csv_reads_back_as_the_same_rows(tmp_path):
-    odd = Row('a "case", with\nall', "=1+1", None, "m,ethod", 0.1, 4096.0, "psnr", "région", math.inf)
-    nan = Row("a", "b", -0, "m", 0.1, 4096.0, "psnr", "all", math.nan)
+    odd = Row("m,ethod", 'a "case", with\nall', "=1+1", None, 0.1, 4096.0, "psnr", "région", math.inf)
+    nan = Row("m", "a", "b", -0, 0.1, 4096.0, "psnr", "all", math.nan)
     Table([odd, nan]).to_csv(tmp_path / "t.csv")
     back = read_rows(tmp_path / "t.csv")
-    assert back[0] == odd and back[1][:8] == nan[:8] and math.isnan(back[1].value)
+    assert back[0] == odd and back[1].key == nan.key and math.isnan(back[1].value)
     with pytest.raises(OutputExistsError):
         Table([odd]).to_csv(tmp_path / "t.csv")
 
@@ -77,7 +79,7 @@ def test_an_evaluation_saved_to_a_run_folder_reads_back(patient, A, methods, tmp
     assert run.config["evaluate"]["seed"] == 0 and run.config["evaluate"]["doses"][1]["fraction"] == 0.1
     back = Table.read(tmp_path / "run")
     for one, other in zip(back.rows, table.rows, strict=True):
-        assert one[:8] == other[:8] and one.value == pytest.approx(other.value, rel=1e-8, nan_ok=True)  # 9 digits
+        assert one.key == other.key and one.value == pytest.approx(other.value, rel=1e-8, nan_ok=True)  # 9 digits
     assert back.notes == {"why": "a test"} and back.settings["metrics"] == table.settings["metrics"]
     example, original = back.images[0], table.images[0]
     assert (example.case, example.slice, example.spacing_mm) == ("patient-1", original.slice, (10.0, 10.0))
@@ -109,8 +111,8 @@ def test_damaged_tables_are_refused_with_the_place(tmp_path):
     table_of(1, images=[Example("c0", 0, (1.0, 1.0), torch.zeros(4, 4))]).save(run.folder)
     good = run.path("table.csv").read_text()
     for text, message in [
-        ("a,b\n", "expected the columns case, patient"),
-        (good + "c0,p0,x,fbp,1,1e5,rmse_hu,all,3\n", "line 10: not a row of a table"),
+        ("a,b\n", "expected the columns method, case"),
+        (good + "fbp,c0,p0,x,1,1e5,rmse_hu,all,3,,\n", "line 10: not a row of a table"),
         (good + "c0,p0\n", "line 10"),
         (good.replace("c0", '"c0', 1), "cannot be read as CSV"),
     ]:
@@ -135,3 +137,104 @@ def test_tables_of_one_protocol_merge_and_others_do_not():
         merge_tables([first, first])
     with pytest.raises(InputError, match="different protocols"):
         merge_tables([first, table_of(3, settings={"metrics": {}})])
+
+
+def seeded_table(seeds: int = 3, patients: int = 8) -> Table:
+    """A net of several trainings, 0.1 above untrained FBP under readers S1 and S2; pooled counts beside the Dice."""
+    rows = []
+    for n in range(patients):
+        for method, own in (("fbp", [None]), ("net", list(range(seeds)))):
+            for seed in own:
+                for reader, shift in (("S0", 0.3), ("S1", 0.0), ("S2", 0.02)):
+                    value = 0.5 + 0.02 * n + (0.1 + 0.001 * (seed or 0) if method == "net" else 0.0) + shift
+                    for metric, v in (("dice", value), ("tp", 10 * n + 1.0), ("all_px", 20.0 * n + 4)):
+                        rows.append(Row(method, f"c{n}", f"p{n}", None, *HALF, metric, "tumour", v, reader, seed))
+    about = {"share": {"label": "Share", "unit": "", "better": "higher", "definition": "pooled",
+                       "above": {"tp": 2.0}, "below": {"all_px": 1.0}}}  # fmt: skip
+    roles = {"S0": "training", "S1": "unseen", "S2": "unseen"}
+    return Table(rows, {"metrics": about}, notes={"why": "a test", "list": [1]}, readers=roles)
+
+
+def test_scores_of_readers_are_summarised_over_seeds_and_patients():
+    table = seeded_table()
+    gain = table.paired("dice", "net", "fbp", dose=HALF, region="tumour")
+    assert gain.mean == pytest.approx(0.101) and gain.n_seeds == 3 and gain.separated  # seeds 0 to 2 add .000 to .002
+    assert table.paired("dice", "net", "fbp", dose=HALF, region="tumour", reader="S0").mean == pytest.approx(0.101)
+    across = table.paired("dice", "net", "net", dose=HALF, region="tumour", reader="S0", baseline_reader=["S1", "S2"])
+    assert across.mean == pytest.approx(0.29)
+    lines = table.summary("dice", region="tumour")
+    assert [(s.method, s.interval.n_seeds) for s in lines] == [("fbp", None), ("net", 3)]
+    assert lines[0].interval.mean == pytest.approx(0.58) and "training seed" not in lines[0].interval.note  # 0.5+.07+.01
+    assert "n=2 training seeds" in seeded_table(2).mean("dice", "net", dose=HALF, region="tumour").note
+
+
+def test_a_metric_with_sums_above_and_below_is_their_ratio():
+    table = seeded_table()
+    assert table.mean("share", "net", dose=HALF, region="tumour").mean == pytest.approx(2 * 288 / 592)  # sums over n < 8
+    with pytest.raises(ConfigError, match="unknown metric 'shares'; did you mean 'share'"):
+        table.mean("shares", "net", dose=HALF, region="tumour")
+
+
+def test_seeds_without_readers_widen_the_interval():
+    rows = [r._replace(reader="") for r in seeded_table().rows if r.reader == "S1" and r.metric == "dice"]
+    shaken = [r._replace(value=r.value + 0.1 * ((r.seed or 0) - 1)) if r.method == "net" else r for r in rows]
+    calm, wide = (Table(r).paired("dice", "net", "fbp", dose=HALF, region="tumour") for r in (rows, shaken))
+    assert calm.n_seeds == wide.n_seeds == 3
+    assert wide.high - wide.low > 10 * (calm.high - calm.low)
+
+
+def test_a_method_with_and_without_seeds_is_refused():
+    rows = [r for r in seeded_table().rows if r.reader == "S1"]
+    with pytest.raises(InputError, match="'net' stands in this table both with and without training seeds"):
+        Table([*rows, rows[-1]._replace(seed=None)]).mean("all_px", "net", dose=HALF, region="tumour", reader="S1")
+
+
+def test_the_unseen_readers_are_the_default_and_must_be_there():
+    only = [r for r in seeded_table().rows if r.reader == "S0"]
+    with pytest.raises(InputError, match="no unseen reader; name one of its readers: S0"):
+        Table(only, readers={"S0": "training"}).mean("dice", "net", dose=HALF, region="tumour")
+    with pytest.raises(ConfigError, match="unknown reader 'S9'"):
+        seeded_table().mean("dice", "net", dose=HALF, region="tumour", reader="S9")
+
+
+def test_tables_of_readers_are_saved_read_and_merged(tmp_path):
+    table = seeded_table()
+    table.save(tmp_path / "run")
+    back = Table.read(tmp_path / "run")
+    assert (
+        back.readers == table.readers
+        and back.notes == table.notes
+        and [r.key for r in back.rows] == [r.key for r in table.rows]
+    )
+    assert back.mean("share", "net", dose=HALF, region="tumour") == table.mean("share", "net", dose=HALF, region="tumour")
+    other = table.renamed("net", "other", readers={"S0": "own"})
+    other.readers, other.notes = {"own": "own"}, {"why": "another", "list": [1, 2]}
+    merged = merge_tables([table, other])
+    assert merged.methods == ["fbp", "net", "other"] and list(merged.readers) == ["S0", "S1", "S2", "own"]
+    assert merged.notes == {"why": "a test", "list": [1, 2]}
+    with pytest.raises(InputError, match="twice"):
+        merge_tables([table, table])
+
+
+def test_readers_scores_of_an_earlier_version_are_refused_by_what_changed(tmp_path):
+    run = Run.create(tmp_path / "r", {})
+    run.write_text("task.csv", "case,patient\n")
+    with pytest.raises(InputError, match=r"holds task\.csv of an earlier version; readers' scores are now in table\.csv"):
+        Table.read(run.folder)
+
+
+def test_a_table_becomes_a_data_frame_with_nullable_item_and_seed():
+    pandas = pytest.importorskip("pandas")
+    table = seeded_table()
+    frame = table.to_pandas()
+    assert list(frame.columns) == list(Row._fields) and len(frame) == len(table.rows)
+    assert str(frame["seed"].dtype) == str(frame["item"].dtype) == "Int64" and frame["item"].isna().all()
+    means = frame[frame.metric == "dice"].groupby(["method", "reader"])["value"].mean()
+    assert means["net", "S1"] == pytest.approx(0.5 + 0.07 + 0.101)
+    assert isinstance(Table([]).to_pandas(), pandas.DataFrame)
+
+
+def test_without_pandas_the_message_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(InputError, match=r"pip install 'taskct\[pandas\]'"):
+        seeded_table().to_pandas()

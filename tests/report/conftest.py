@@ -35,7 +35,7 @@ def make_table(
                 for dose, error in zip((FULL, LOW), pair, strict=True):
                     value = error + common + jitter * rng.normal()
                     for metric, found in (("rmse_hu", value), ("bias_hu", 0.1 * jitter), ("ssim", 1 - value / 100)):
-                        rows.append(Row(f"case-{n}", f"patient-{n}", z, method, *dose, metric, "all", found))
+                        rows.append(Row(method, f"case-{n}", f"patient-{n}", z, *dose, metric, "all", found))
     protocol = Protocol()
     geometry = {
         "beam": beam_to_config(ParallelBeam(views=20, cols=100, pixel_mm=1.0)),

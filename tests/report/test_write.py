@@ -104,7 +104,7 @@ def test_noisy_images_are_compressed_into_the_budget_and_the_page_says_so(table_
     [
         lambda t: Table([r for r in t.rows if r.dose_fraction == 1.0], t.settings),
         lambda t: Table(t.rows),
-        lambda t: Table([r._replace(slice=None) for r in t.rows if r.case == "case-0" and r.slice == 0]),
+        lambda t: Table([r._replace(item=None) for r in t.rows if r.case == "case-0" and r.item == 0]),
         lambda t: Table([r._replace(value=float("nan")) for r in t.rows]),
         lambda t: Table([r for r in t.rows if r.metric == "bias_hu"]),
         lambda t: Table([r for r in t.rows if r.method == "FBP"], t.settings | {"geometry": [{"beam": 1}]}),

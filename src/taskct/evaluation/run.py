@@ -20,10 +20,11 @@ from taskct.data.case import Case
 from taskct.evaluation.describe import describe_case, describe_method, describe_slices, note_geometry
 from taskct.evaluation.masks import evaluation_mask, label_regions
 from taskct.evaluation.protocol import Images, Measure, Protocol, chosen_measures
+from taskct.evaluation.rows import ALL, SECONDS, DoseLevel, Example, Row
 from taskct.evaluation.slices import Slices, choose_kept, slice_numbers
 from taskct.evaluation.storage import refuse_table
 from taskct.evaluation.studies import Prepare, ProjectCase, Study
-from taskct.evaluation.table import ALL, SECONDS, DoseLevel, Example, Row, Table
+from taskct.evaluation.table import Table
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.reconstructor import Reconstructor
@@ -174,15 +175,14 @@ def _measure_study(
             seen = Images(mu, study.truth_mu, hu(mu), truth_hu, mask, regions)
             for place, example in examples:
                 example.recon_hu[name, level] = _plane(seen.hu, place).float().cpu()
-            key = (name, level.fraction, level.photons)
             rows = [
-                Row(case.case_id, case.patient_id, place, *key, SECONDS, ALL, seconds / len(unit.places))
+                Row(name, case.case_id, case.patient_id, place, *level, SECONDS, ALL, seconds / len(unit.places))
                 for place in unit.places
             ]
-            yield rows + _rows(seen, unit, job, key)
+            yield rows + _rows(seen, unit, job, name, level)
 
 
-def _rows(seen: Images, unit: _Batch, job: _Job, key: tuple[str, float, float]) -> list[Row]:
+def _rows(seen: Images, unit: _Batch, job: _Job, method: str, level: DoseLevel) -> list[Row]:
     rows = []
     axes = tuple(range(1, seen.mask.ndim))
     for metric, measure in job.measures.items():
@@ -194,7 +194,8 @@ def _rows(seen: Images, unit: _Batch, job: _Job, key: tuple[str, float, float]) 
             sizes = mask.sum(axes).tolist()
             for place, value, size in zip(unit.places, values, sizes, strict=True):
                 if region == ALL or size >= job.protocol.region_min_pixels:
-                    rows.append(Row(unit.case.case_id, unit.case.patient_id, place, *key, metric, region, value))
+                    owner = (unit.case.case_id, unit.case.patient_id)
+                    rows.append(Row(method, *owner, place, *level, metric, region, value))
     return rows
 
 

@@ -24,6 +24,7 @@ from taskct.core.errors import InputError, unknown_name
 from taskct.core.seeds import derive_seed
 
 FEW_PATIENTS = 5
+FEW_SEEDS = 3
 INTERVALS = ("expanded", "percentile", "bca")
 
 
@@ -31,7 +32,8 @@ INTERVALS = ("expanded", "percentile", "bca")
 class Interval:
     """A mean over patients with its interval; `low` and `high` are NaN for a single patient.
 
-    `left_out` counts values that were NaN (not defined) and took no part. `n_values` are the slices or volumes behind it.
+    `left_out` counts values that were NaN (not defined) and took no part; over training seeds it counts patients. `n_values`
+    are the slices, volumes or patients behind the mean. `n_seeds` is the number of trainings, None where nothing was trained.
     """
 
     mean: float
@@ -42,6 +44,7 @@ class Interval:
     level: float = 0.95
     method: str = "expanded"
     left_out: int = 0
+    n_seeds: int | None = None
 
     @property
     def separated(self) -> bool:
@@ -51,6 +54,10 @@ class Interval:
     @property
     def note(self) -> str:
         """What a reader must know of this interval, '' when there is nothing to warn of."""
+        return "; ".join(part for part in (self._few_patients, self._few_seeds) if part)
+
+    @property
+    def _few_patients(self) -> str:
         if self.n_patients >= FEW_PATIENTS:
             return ""
         if self.n_patients == 1:
@@ -59,6 +66,14 @@ class Interval:
             return "n=0: no value"
         most = 100 * (1 - 2.0 ** (1 - self.n_patients))
         return f"n={self.n_patients} patients: too few; resampling them covers at most about {most:.0f} %"
+
+    @property
+    def _few_seeds(self) -> str:
+        if self.n_seeds is None or self.n_seeds >= FEW_SEEDS:
+            return ""
+        if self.n_seeds == 1:
+            return "n=1 training seed: says nothing about training again"
+        return f"n={self.n_seeds} training seeds"
 
     def __str__(self) -> str:
         if self.n_patients < 2:

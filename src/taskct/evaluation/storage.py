@@ -17,7 +17,7 @@ from taskct.core.files import atomic_files, atomic_folder, encoded, refuse_exist
 from taskct.core.open_files import parsing, read_bytes
 from taskct.core.runs import Run, is_run, json_text, load_run
 from taskct.core.safetensors_files import pack_tensors
-from taskct.evaluation.table import DoseLevel, Example, Table, read_rows
+from taskct.evaluation.rows import DoseLevel, Example, TableParts, read_rows, rows_as_csv
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,7 @@ def refuse_table(folder: str | os.PathLike[str], *, overwrite: bool) -> None:
         raise OutputExistsError(f"{target}: exists and is no run folder, so nothing is written into it; choose another name")
 
 
-def save_table(table: Table, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+def save_table(table: TableParts, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
     """Write a table into the run folder `folder`, or make one whose config are the table's settings."""
     refuse_table(folder, overwrite=overwrite)
     target = Path(folder)
@@ -47,9 +47,13 @@ def save_table(table: Table, folder: str | os.PathLike[str], *, overwrite: bool 
         _write(table, Run.create(part, {"evaluate": table.settings}, provenance=table.provenance), overwrite=False)
 
 
-def read_table(folder: str | os.PathLike[str]) -> Table:
+def read_table(folder: str | os.PathLike[str]) -> TableParts:
     """The table of a run folder; InputError when it holds none, FileFormatError when it is damaged."""
     run = load_run(folder)
+    if not run.path("table.csv").exists() and run.path("task.csv").exists():
+        raise InputError(
+            f"{run.folder}: holds task.csv of an earlier version; readers' scores are now in table.csv: score again"
+        )
     if not run.path("table.csv").exists():
         raise InputError(f"{run.folder}: this run has no table.csv; evaluate it first")
     rows = read_rows(run.path("table.csv"))
@@ -57,25 +61,26 @@ def read_table(folder: str | os.PathLike[str]) -> Table:
     if "belongs" in about:
         _check_belongs(run, about["belongs"])
     parts: dict[str, Any] = {}
-    for name, kind in (("settings", dict), ("cases", list), ("notes", dict), ("provenance", dict)):
+    for name, kind in (("settings", dict), ("cases", list), ("notes", dict), ("provenance", dict), ("readers", dict)):
         parts[name] = about.get(name, kind())
         if not isinstance(parts[name], kind):
             raise FileFormatError(f"{run.path('table.json')}: expected {name} as a {kind.__name__}")
     images = _read_images(run) if run.path("images.safetensors").exists() else []
-    return Table(rows, images=images, **parts)
+    return TableParts(rows, images=images, **parts)
 
 
-def _write(table: Table, run: Run, *, overwrite: bool) -> None:
+def _write(table: TableParts, run: Run, *, overwrite: bool) -> None:
     """All files of the table in one step; `belongs` in table.json holds the digests of the others."""
     about: dict[str, Any] = {
         "settings": table.settings,
         "cases": table.cases,
         "notes": table.notes,
         "provenance": table.provenance,
+        "readers": table.readers,
     }
     tensors, index = _pack(table.images)
     images = pack_tensors(tensors, metadata={"index": json.dumps(index)}) if tensors else None
-    files = {"table.csv": encoded(table.csv_text()), **({"images.safetensors": images} if images is not None else {})}
+    files = {"table.csv": encoded(rows_as_csv(table.rows)), **({"images.safetensors": images} if images is not None else {})}
     about["belongs"] = {name: _digest(content) for name, content in files.items()}
     files["table.json"] = encoded(json_text(about))
     with atomic_files(

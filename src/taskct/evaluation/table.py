@@ -1,72 +1,39 @@
-"""The table of an evaluation: one row per case, slice, method, dose, metric and region, with all that the numbers need."""
+"""The table of scores: one row per method, case, item, dose, metric and region, with reader and training seed where there are.
+
+    summary, mean, paired      means over patients (and seeds), and differences of two methods, with intervals
+    contrast, matrix           any weighted sum of scores; the values by seed and patient that all of these rest on
+    select, of_reader          rows; what one reader measured
+    to_pandas, to_csv, save    out; `Table.read` reads what `save` wrote
+
+Intervals are over patients; where rows have training seeds or readers, over seeds and patients together.
+"""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from torch import Tensor
+import numpy as np
 
-from taskct.core.errors import FileFormatError, InputError, unknown_name
+from taskct.core.errors import InputError, unknown_name
 from taskct.core.files import write_text
-from taskct.core.open_files import parsing, read_text
+from taskct.evaluation.matrices import Matrix, aligned, matrix_of, mean_of_readers
+from taskct.evaluation.rows import ALL, ROLES, SECONDS, UNSEEN, DoseLevel, Example, Row, TableParts, rows_as_csv
+from taskct.evaluation.seeded import mean_of, ratio_of, seeded_bootstrap
 from taskct.evaluation.statistics import Interval, bootstrap_mean, paired_difference
+from taskct.evaluation.storage import read_table, save_table
 
-SECONDS = "seconds"  # reconstruction time per slice (or volume), kept beside the metrics
-ALL = "all"  # the region of the whole mask
-_MAX_CSV_BYTES = 2**30
+if TYPE_CHECKING:
+    import pandas as pd
 
+__all__ = ["ALL", "SECONDS", "DoseLevel", "Example", "Row", "Summary", "Table", "merge_tables"]
 
-class DoseLevel(NamedTuple):
-    """One dose of a table: the fraction of full dose used, and the photons per detector pixel at full dose."""
-
-    fraction: float
-    photons: float
-
-    @property
-    def used_photons(self) -> float:
-        """Photons per detector pixel in this scan."""
-        return self.fraction * self.photons
-
-
-class Row(NamedTuple):
-    """One measured value; `slice` is None for a volume. The fields are the columns of table.csv."""
-
-    case: str
-    patient: str
-    slice: int | None
-    method: str
-    dose_fraction: float
-    photons: float
-    metric: str
-    region: str
-    value: float
-
-    @property
-    def dose(self) -> DoseLevel:
-        """The dose of the scan."""
-        return DoseLevel(self.dose_fraction, self.photons)
-
-
-@dataclass(frozen=True, eq=False)
-class Example:
-    """Images of one slice, for the report: HU (Y, X), truth and what each method made of it at each dose."""
-
-    case: str
-    slice: int
-    spacing_mm: tuple[float, float]
-    truth_hu: Tensor
-    recon_hu: dict[tuple[str, DoseLevel], Tensor] = field(default_factory=dict)
-    labels: Tensor | None = None
-    mask: Tensor | None = None
-    label_names: dict[int, str] = field(default_factory=dict)
+Readers = str | Sequence[str] | None
+"""One reader by name, several (their mean), 'unseen' for all of that role; None: the unseen ones, where there are readers."""
 
 
 class Summary(NamedTuple):
@@ -80,25 +47,21 @@ class Summary(NamedTuple):
 
 
 @dataclass(eq=False)
-class Table:
+class Table(TableParts):
     """Rows in long form, and what they were measured with.
 
     `settings` are plain values: protocol, metric definitions, doses, methods, geometry, seed. `cases` describes each case,
     `notes` holds what the caller adds (tuning, remarks), `provenance` what made the table. `images` are the examples.
+    `readers` gives each reader its role, one of ROLES. A metric whose definition in settings["metrics"] has `above` and
+    `below` ({metric: weight} each) is the ratio of those sums over patients, computed from their rows.
     Rows are not to be changed afterwards: make a new Table (`merge_tables` joins several).
     """
 
-    rows: list[Row]
-    settings: dict[str, Any] = field(default_factory=dict)
-    cases: list[dict[str, Any]] = field(default_factory=list)
-    notes: dict[str, Any] = field(default_factory=dict)
-    provenance: dict[str, Any] = field(default_factory=dict)
-    images: list[Example] = field(default_factory=list)
-
     def __post_init__(self) -> None:
-        self._index: dict[tuple[str, str, DoseLevel, str], list[Row]] = {}
+        self.readers = self.readers or {r.reader: "" for r in self.rows if r.reader}
+        self._index: dict[tuple[str, str, DoseLevel, str, str], list[Row]] = {}
         for row in self.rows:
-            self._index.setdefault((row.metric, row.method, row.dose, row.region), []).append(row)
+            self._index.setdefault((row.metric, row.method, row.dose, row.region, row.reader), []).append(row)
 
     @cached_property
     def methods(self) -> list[str]:
@@ -112,7 +75,7 @@ class Table:
 
     @cached_property
     def metrics(self) -> list[str]:
-        """Metrics in the order of the protocol, without the time."""
+        """Metrics of the rows in the order of the protocol, without the time and without ratios."""
         return _unique(r.metric for r in self.rows if r.metric != SECONDS)
 
     @cached_property
@@ -128,10 +91,19 @@ class Table:
         """Patient identifiers."""
         return _unique(r.patient for r in self.rows)
 
-    def select(self, metric: str, method: str, dose: DoseLevel | float, *, region: str = ALL) -> list[Row]:
-        """The rows of one metric, method, dose (a level, or its fraction) and region, case by case."""
+    @cached_property
+    def seeds(self) -> list[int]:
+        """Training seeds; none for methods without training."""
+        return sorted({r.seed for r in self.rows if r.seed is not None})
+
+    def of_role(self, role: str) -> list[str]:
+        """Readers with a role, in the panel's order."""
+        return [name for name, one in self.readers.items() if one == role]
+
+    def select(self, metric: str, method: str, dose: DoseLevel | float, *, region: str = ALL, reader: str = "") -> list[Row]:
+        """The rows of one metric, method, dose (a level, or its fraction), region and reader, case by case."""
         self._check(metric, method)
-        return self._index.get((metric, method, self.dose_level(dose), region), [])
+        return self._index.get((metric, method, self.dose_level(dose), region, reader), [])
 
     def dose_level(self, dose: DoseLevel | float) -> DoseLevel:
         """The dose of this table that a fraction means; InputError when none or several do."""
@@ -148,27 +120,51 @@ class Table:
         metric: str | None = None,
         *,
         region: str | None = ALL,
+        reader: Readers = None,
         level: float = 0.95,
         interval: str = "expanded",
         seed: int = 0,
     ) -> list[Summary]:
-        """Mean over patients with a bootstrap interval, per method and dose; all metrics unless one is named.
+        """`mean` of each method at each dose where it was measured; all metrics unless one is named.
 
-        `region=None` takes every region. `interval` is a method of `evaluate.statistics`.
+        `region=None` takes every region.
         """
         metrics = self.metrics if metric is None else [metric]
         regions = self.regions if region is None else [region]
+        names = self._reader_names(reader)
         found = []
         for name in metrics:
             for where in regions:
                 for dose in self.doses:
                     for method in self.methods:
-                        rows = self.select(name, method, dose, region=where)
-                        if rows:
-                            values, patients = [r.value for r in rows], [r.patient for r in rows]
-                            mean = bootstrap_mean(values, patients, level=level, method=interval, seed=seed)
+                        if self._has(name, method, dose, where, names):
+                            mean = self.mean(
+                                name, method, dose=dose, region=where, reader=names, level=level, interval=interval, seed=seed
+                            )
                             found.append(Summary(method, dose, name, where, mean))
         return found
+
+    def mean(
+        self,
+        metric: str,
+        method: str,
+        *,
+        dose: DoseLevel | float,
+        region: str = ALL,
+        reader: Readers = None,
+        level: float = 0.95,
+        interval: str = "expanded",
+        seed: int = 0,
+    ) -> Interval:
+        """Mean over patients (and training seeds), or the ratio of their sums, with its interval.
+
+        `interval` is a method of `evaluate.statistics`; it is not used where there are seeds or readers.
+        """
+        if self._over_seeds(metric):
+            return self.contrast(metric, [(1.0, method, dose, reader)], region=region, level=level, seed=seed)
+        rows = self.select(metric, method, dose, region=region)
+        values, patients = [r.value for r in rows], [r.patient for r in rows]
+        return bootstrap_mean(values, patients, level=level, method=interval, seed=seed)
 
     def paired(
         self,
@@ -179,19 +175,26 @@ class Table:
         dose: DoseLevel | float,
         baseline_dose: DoseLevel | float | None = None,
         region: str = ALL,
+        reader: Readers = None,
+        baseline_reader: Readers = None,
         level: float = 0.95,
         interval: str = "expanded",
         seed: int = 0,
     ) -> Interval:
-        """Mean over patients of method - baseline in the same slices, with its interval; at one dose or two different ones.
+        """method - baseline with its interval, at one dose or two, under one reader (or the mean of several) or under two.
 
-        >>> rows = [Row("a", "a", 0, m, 1.0, 1e5, "rmse_hu", "all", v) for m, v in (("fbp", 20.0), ("tv", 12.0))]
+        Paired by item, or by seed and patient where there are seeds or readers.
+
+        >>> rows = [Row(m, "a", "a", 0, 1.0, 1e5, "rmse_hu", "all", v) for m, v in (("fbp", 20.0), ("tv", 12.0))]
         >>> Table(rows).paired("rmse_hu", "tv", "fbp", dose=1.0).mean
         -8.0
         """
-        ours = {(r.case, r.slice): r for r in self.select(metric, method, dose, region=region)}
         other = dose if baseline_dose is None else baseline_dose
-        theirs = {(r.case, r.slice): r for r in self.select(metric, baseline, other, region=region)}
+        if self._over_seeds(metric):
+            terms = [(1.0, method, dose, reader), (-1.0, baseline, other, baseline_reader or reader)]
+            return self.contrast(metric, terms, region=region, level=level, seed=seed)
+        ours = {(r.case, r.item): r for r in self.select(metric, method, dose, region=region)}
+        theirs = {(r.case, r.item): r for r in self.select(metric, baseline, other, region=region)}
         both = [key for key in ours if key in theirs]
         return paired_difference(
             [ours[k].value for k in both],
@@ -202,24 +205,97 @@ class Table:
             seed=seed,
         )
 
+    def contrast(
+        self,
+        metric: str,
+        terms: Sequence[tuple[float, str, DoseLevel | float, Readers]],
+        *,
+        region: str = ALL,
+        level: float = 0.95,
+        seed: int = 0,
+    ) -> Interval:
+        """Weighted sum of scores, terms (weight, method, dose, reader), all paired by seed and patient.
+
+        With weights 1, -1, -1, 1 of two methods under two readers it says whether the readers differ about a gain.
+        """
+        parts = [self.matrix(metric, method, dose=d, region=region, reader=reader) for _, method, d, reader in terms]
+        weights = np.array([term[0] for term in terms])
+        width = len(parts[0].columns)
+        value = ratio_of if self.ratio(metric) else mean_of
+
+        def total(means: np.ndarray) -> np.ndarray:
+            scores = [value(means[..., width * k : width * (k + 1)]) for k in range(len(weights))]
+            return np.asarray(np.stack(scores, axis=-1) @ weights)
+
+        joined = aligned(parts)
+        return seeded_bootstrap(joined.columns, total, level=level, seed=seed, trained=joined.trained)
+
+    def matrix(
+        self, metric: str, method: str, *, dose: DoseLevel | float, region: str = ALL, reader: Readers = None
+    ) -> Matrix:
+        """Values by seed and patient, cases of a patient averaged, several readers averaged; two columns for a ratio."""
+        self._check(metric, method)
+        names = self._reader_names(reader)
+        ratio = self.ratio(metric)
+        if ratio is None:
+            return mean_of_readers([self._values(metric, method, dose, region, name) for name in names])
+        parts = []
+        for weights in ratio:
+            terms = []
+            for part, weight in weights.items():
+                one = mean_of_readers([self._values(part, method, dose, region, name) for name in names])
+                terms.append(Matrix(weight * one.columns, one.seeds, one.patients))
+            joined = aligned(terms)
+            parts.append(Matrix(joined.columns.sum(0, keepdims=True), joined.seeds, joined.patients))
+        return aligned(parts)
+
+    def ratio(self, metric: str) -> tuple[Mapping[str, float], Mapping[str, float]] | None:
+        """The sums, {metric: weight} above and below, whose ratio a metric is; None for one that rows hold themselves."""
+        about = self.settings.get("metrics", {}).get(metric, {})
+        return (about["above"], about["below"]) if "above" in about and "below" in about else None
+
+    def of_reader(self, reader: str, *, metrics: Iterable[str] | None = None) -> Table:
+        """What one reader measured, seeds averaged, as a table without readers: for reports of images."""
+        wanted = set(self.metrics if metrics is None else metrics)
+        gathered: dict[Row, list[float]] = {}
+        for row in self.rows:
+            if row.reader == reader and row.metric in wanted:
+                gathered.setdefault(row._replace(value=0.0, reader="", seed=None), []).append(row.value)
+        if not gathered:
+            raise unknown_name("reader", reader, dict.fromkeys(r.reader for r in self.rows))
+        rows = [key._replace(value=float(np.mean(values))) for key, values in gathered.items()]
+        settings = self.settings | {"reader": reader, "reader_role": self.readers.get(reader, "")}
+        return Table(rows, settings, list(self.cases), dict(self.notes), dict(self.provenance), list(self.images))
+
+    def renamed(self, method: str, new: str, *, readers: Mapping[str, str] | None = None) -> Table:
+        """The rows of one method under another name, and of some readers under others: {old: new}."""
+        names = readers or {}
+        rows = [r._replace(method=new, reader=names.get(r.reader, r.reader)) for r in self.rows if r.method == method]
+        return Table(rows, dict(self.settings), list(self.cases), dict(self.notes), readers=dict(self.readers))
+
     def label(self, metric: str) -> dict[str, str]:
         """label, unit, better ('higher', 'lower', 'zero') and definition of a metric of this table."""
         if metric == SECONDS:
             return {"label": "Time", "unit": "s", "better": "lower", "definition": "seconds per slice or volume, wall clock"}
-        known = self.settings.get("metrics", {})
+        known = self.settings.get("metrics", {}).get(metric, {})
         plain = {"label": metric, "unit": "", "better": "lower", "definition": "not stated"}
-        return plain | known.get(metric, {})
+        return plain | {k: v for k, v in known.items() if k in plain}
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The rows as a pandas DataFrame, a column per field of Row; `item` and `seed` are nullable integers.
+
+        Raises InputError where pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise InputError("to_pandas needs pandas; pip install 'taskct[pandas]'") from error
+        frame = pd.DataFrame(self.rows, columns=list(Row._fields))
+        return frame.astype({"item": "Int64", "seed": "Int64", "value": "float64"})
 
     def csv_text(self) -> str:
-        """The rows as CSV with a header line; values to 9 digits, an empty slice for a volume."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(Row._fields)
-        for row in self.rows:
-            place = "" if row.slice is None else row.slice
-            numbers = [f"{v:.9g}" for v in (row.dose_fraction, row.photons)]
-            writer.writerow([*row[:2], place, row.method, *numbers, *row[6:8], f"{row.value:.9g}"])
-        return text.getvalue()
+        """The rows as CSV with a header line; see `evaluation.rows`."""
+        return rows_as_csv(self.rows)
 
     def to_csv(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the rows as CSV."""
@@ -227,16 +303,13 @@ class Table:
 
     def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write table.csv, table.json and images.safetensors into a run folder, made new unless it is one."""
-        from taskct.evaluation.storage import save_table
-
         save_table(self, folder, overwrite=overwrite)
 
     @classmethod
     def read(cls, folder: str | os.PathLike[str]) -> Table:
         """The table that `save` wrote."""
-        from taskct.evaluation.storage import read_table
-
-        return read_table(folder)
+        parts = read_table(folder)
+        return cls(parts.rows, parts.settings, parts.cases, parts.notes, parts.provenance, parts.images, parts.readers)
 
     def __str__(self) -> str:
         """Methods x doses of the first metric, as text for a terminal."""
@@ -251,51 +324,105 @@ class Table:
         body = "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
         return f"{about['label']} [{about['unit']}], mean over {len(self.patients)} patient(s) with interval\n{body}"
 
+    def _over_seeds(self, metric: str) -> bool:
+        """Whether intervals are over seeds and patients: where there are seeds or readers, and for ratios of sums."""
+        return bool(self.seeds or self.readers) or self.ratio(metric) is not None
+
     def _check(self, metric: str, method: str) -> None:
-        if metric not in {*self.metrics, SECONDS}:
-            raise unknown_name("metric", metric, [*self.metrics, SECONDS])
+        if metric not in {*self.metrics, SECONDS} and self.ratio(metric) is None:
+            ratios = [name for name in self.settings.get("metrics", {}) if self.ratio(name)]
+            raise unknown_name("metric", metric, [*self.metrics, *ratios, SECONDS])
         if method not in self.methods:
             raise unknown_name("method", method, self.methods)
 
+    def _reader_names(self, reader: Readers) -> list[str]:
+        """Names whose rows are averaged; [''] in a table without readers."""
+        if reader is None:
+            if not self.readers:
+                return [""]
+            reader = UNSEEN
+        if not isinstance(reader, str):
+            return list(reader)
+        if reader == UNSEEN and reader not in self.readers:
+            found = self.of_role(UNSEEN)
+            if not found:
+                have = ", ".join(self.readers) or "none"
+                raise InputError(f"this table has no unseen reader; name one of its readers: {have}")
+            return found
+        if reader and reader not in self.readers:
+            raise unknown_name("reader", reader, self.readers)
+        return [reader]
 
-def read_rows(path: str | os.PathLike[str]) -> list[Row]:
-    """The rows of a table.csv; FileFormatError, with the line, for a file that is none."""
-    found = Path(path)
-    with parsing(found, "CSV"):
-        reader = csv.reader(io.StringIO(read_text(found, limit_bytes=_MAX_CSV_BYTES, what="table"), newline=""), strict=True)
-        header = next(reader, [])
-        if tuple(header) != Row._fields:
-            raise FileFormatError(f"{found}: expected the columns {', '.join(Row._fields)}, got {', '.join(header)[:200]}")
-        return [_row(cells, found, reader.line_num) for cells in reader]
+    def _has(self, metric: str, method: str, dose: DoseLevel, region: str, readers: Sequence[str]) -> bool:
+        ratio = self.ratio(metric)
+        parts = [metric] if ratio is None else [*ratio[0], *ratio[1]]
+        return all((part, method, dose, region, name) in self._index for part in parts for name in readers)
 
-
-def _row(cells: Sequence[str], path: Path, line: int) -> Row:
-    try:
-        case, patient, place, method, fraction, photons, metric, region, value = cells
-        return Row(
-            case, patient, int(place) if place else None, method, float(fraction), float(photons), metric, region, float(value)
-        )
-    except ValueError as error:
-        raise FileFormatError(f"{path}, line {line}: not a row of a table ({error})") from error
+    def _values(self, metric: str, method: str, dose: DoseLevel | float, region: str, reader: str) -> Matrix:
+        level = self.dose_level(dose)
+        rows = self._index.get((metric, method, level, region, reader), [])
+        if not rows:
+            who = f", reader {reader!r}" if reader else ""
+            raise InputError(
+                f"no value of {metric!r} for method {method!r}, region {region!r}{who} at "
+                f"{level.fraction:g} of {level.photons:g} photons"
+            )
+        return matrix_of(rows)
 
 
 def merge_tables(tables: Iterable[Table], *, settings: Mapping[str, Any] | None = None) -> Table:
-    """One table of several that share a protocol (other methods, other cases); settings are the first one's unless given."""
+    """One table of several that share a protocol: other methods, cases, readers or seeds.
+
+    Settings are the first one's unless given, with the methods and metrics of all. Notes that are lists or mappings are
+    joined, of others the first is kept. Raises InputError when a metric is defined in two ways or a score is there twice.
+    """
     parts = list(tables)
     if not parts:
         raise InputError("merge_tables expects at least one table")
-    if any(t.settings.get("metrics") != parts[0].settings.get("metrics") for t in parts):
-        raise InputError("these tables were measured under different protocols; evaluate them under one")
     first = parts[0]
-    cases = {c["case_id"]: c for t in parts for c in t.cases}
+    definitions: dict[str, dict[str, str]] = {}
+    for table in parts:
+        for metric in table.metrics:
+            if definitions.setdefault(metric, table.label(metric)) != table.label(metric):
+                raise InputError(
+                    f"these tables were measured under different protocols (they define {metric} in two ways); "
+                    "evaluate them under one"
+                )
     merged = dict(settings or first.settings)
-    merged["methods"] = {k: v for t in parts for k, v in t.settings.get("methods", {}).items()}
-    notes = {k: v for t in parts for k, v in t.notes.items()}
+    for name in ("methods", "metrics"):
+        if any(name in t.settings for t in parts):
+            merged[name] = {k: v for t in parts for k, v in t.settings.get(name, {}).items()}
     rows = [r for t in parts for r in t.rows]
-    keys = [r[:8] for r in rows]
-    if len(set(keys)) != len(keys):
+    if len({r.key for r in rows}) != len(rows):
         raise InputError("these tables hold the same case, method and dose twice; rename a method or drop a table")
-    return Table(rows, merged, list(cases.values()), notes, first.provenance, [e for t in parts for e in t.images])
+    return Table(
+        rows,
+        merged,
+        list({c["case_id"]: c for t in parts for c in t.cases}.values()),
+        _joined_notes(t.notes for t in parts),
+        first.provenance,
+        [e for t in parts for e in t.images],
+        _by_role({name: role for t in reversed(parts) for name, role in t.readers.items()}),
+    )
+
+
+def _joined_notes(notes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    joined: dict[str, Any] = {}
+    for one in notes:
+        for name, value in one.items():
+            there = joined.get(name)
+            if isinstance(there, list) and isinstance(value, list):
+                joined[name] = [*there, *(v for v in value if v not in there)]
+            elif isinstance(there, dict) and isinstance(value, dict):
+                joined[name] = value | there
+            else:
+                joined.setdefault(name, value)
+    return joined
+
+
+def _by_role(readers: Mapping[str, str]) -> dict[str, str]:
+    order = {role: k for k, role in enumerate(ROLES)}
+    return dict(sorted(readers.items(), key=lambda item: order.get(item[1], len(order))))
 
 
 def _unique(items: Iterable[str]) -> list[str]:

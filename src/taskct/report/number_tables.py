@@ -6,8 +6,9 @@ from html import escape
 
 import numpy as np
 
+from taskct.evaluation.rows import ALL, SECONDS, DoseLevel
 from taskct.evaluation.statistics import FEW_PATIENTS, Interval
-from taskct.evaluation.table import ALL, SECONDS, DoseLevel, Table
+from taskct.evaluation.table import Table
 from taskct.report.verdict import ranking
 from taskct.report.words import dose_label, number, power_of_ten, span
 

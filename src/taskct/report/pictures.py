@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from taskct.evaluation.metrics import rmse
-from taskct.evaluation.table import DoseLevel, Example, Table
+from taskct.evaluation.rows import DoseLevel, Example
+from taskct.evaluation.table import Table
 from taskct.evaluation.windows import WINDOWS, Window
 from taskct.report.words import dose_label, number
 
@@ -135,7 +136,7 @@ def choose_window(table: Table, example: Example) -> Window:
     lung = (hu > -950) & (hu < -600) & body  # blankets and mattresses have the HU of lung, but lie outside
     if float(lung.sum()) > 0.2 * float(body.sum()) > 0:
         return WINDOWS["lung"]
-    if any(r.region.lower().startswith("liver") for r in table.rows if r.case == example.case and r.slice == example.slice):
+    if any(r.region.lower().startswith("liver") for r in table.rows if r.case == example.case and r.item == example.slice):
         return WINDOWS["liver"]
     return WINDOWS["soft tissue"]
 

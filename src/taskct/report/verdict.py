@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from taskct.evaluation.rows import ALL, DoseLevel
 from taskct.evaluation.statistics import FEW_PATIENTS, Interval
-from taskct.evaluation.table import ALL, DoseLevel, Table
+from taskct.evaluation.table import Table
 from taskct.report.words import dose_phrase, number, plural, span, with_unit
 
 _BIAS_WORTH_SAYING_HU = 5.0
@@ -97,8 +98,8 @@ def _comparisons(table: Table, metric: str, method: str, others: Sequence[str], 
 
 def _wins(table: Table, metric: str, method: str, other: str, dose: DoseLevel) -> tuple[int, int]:
     sign = -1 if table.label(metric)["better"] == "higher" else 1
-    theirs = {(r.case, r.slice): r.value for r in table.select(metric, other, dose)}
-    pairs = [(r.value, theirs[r.case, r.slice]) for r in table.select(metric, method, dose) if (r.case, r.slice) in theirs]
+    theirs = {(r.case, r.item): r.value for r in table.select(metric, other, dose)}
+    pairs = [(r.value, theirs[r.case, r.item]) for r in table.select(metric, method, dose) if (r.case, r.item) in theirs]
     return sum(sign * a < sign * b for a, b in pairs), len(pairs)
 
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 
 from taskct.core.words import THIN
+from taskct.evaluation.rows import DoseLevel
 from taskct.evaluation.statistics import Interval
-from taskct.evaluation.table import DoseLevel
 
 MINUS = "\u2212"
 _SUPERSCRIPT = str.maketrans("-0123456789", "\u207b⁰¹²³⁴⁵⁶⁷⁸⁹")

@@ -9,7 +9,8 @@ from html import escape
 from taskct.core.errors import InputError
 from taskct.core.files import refuse_existing, write_text
 from taskct.core.runs import Run
-from taskct.evaluation.table import DoseLevel, Example, Table
+from taskct.evaluation.rows import DoseLevel, Example
+from taskct.evaluation.table import Table
 from taskct.evaluation.windows import Window, window_named
 from taskct.report.curves import MOST_PANELS, dose_curves, profile_figure, texture_figure
 from taskct.report.number_tables import case_table, difference_table, metric_table, region_table, time_table
@@ -93,9 +94,9 @@ def _body(table: Table, heading: str, metric: str | None, window: Window | None,
 
 
 def _lead(table: Table) -> str:
-    images = len({(r.case, r.slice) for r in table.rows})
+    images = len({(r.case, r.item) for r in table.rows})
     doses = ", ".join(dose_label(d, table.doses) for d in table.doses)
-    volumes = all(r.slice is None for r in table.rows)
+    volumes = all(r.item is None for r in table.rows)
     what = plural(images, "volume" if volumes else "slice")
     return f"{', '.join(table.methods)} at {doses} dose; {plural(len(table.patients), 'patient')}, {what}."
 

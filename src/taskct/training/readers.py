@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from taskct.data.leaks import refuse_leaks
 from taskct.data.samples import ImageBatch
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
+from taskct.recon.reconstructor import Reconstructor
 from taskct.simulate.clean_scans import CACHE_GIB, CleanScans
 from taskct.task import DiceCE, FrozenTask
 from taskct.task.penalties import soft_dice
@@ -36,7 +37,6 @@ from taskct.training.reconstructors import Order, ScanSource, augmented, begin_w
 from taskct.training.settings import TrainSettings
 from taskct.training.terms import AnswerPenalty
 
-Reconstructor = Callable[[Tensor, Projector], Tensor]
 READER = "reader"  # the task that a reader answers
 
 

@@ -6,28 +6,29 @@ import numpy as np
 import pytest
 
 from taskct.core.errors import InputError
-from taskct.evaluation.reading import UNTRAINED, TaskRow, TaskTable, dose_curve, needed_dose
+from taskct.evaluation.reading import dose_curve, needed_dose
 from taskct.evaluation.reading.curves import crossing, monotone
-from taskct.evaluation.table import DoseLevel
+from taskct.evaluation.rows import DoseLevel, Row
+from taskct.evaluation.table import Table
 
 FRACTIONS = (0.05, 0.1, 0.2, 0.5)
 
 
-def table(slope: float = 0.1, *, spread: float = 0.02, full: float = 0.8, seed: int = 0) -> TaskTable:
+def table(slope: float = 0.1, *, spread: float = 0.02, full: float = 0.8, seed: int = 0) -> Table:
     """Dice that falls by `slope` per halving of the dose below the full one, 12 patients, 3 seeds."""
     rng = np.random.default_rng(seed)
     rows = []
     for k in range(12):
         who, own = f"p{k}", 0.05 * rng.normal()
-        rows.append(TaskRow(who, who, None, "full dose", 1.0, 1e5, "dice", "tumour", full + own, "S1", UNTRAINED))
+        rows.append(Row("full dose", who, who, None, 1.0, 1e5, "dice", "tumour", full + own, "S1"))
         for fraction in FRACTIONS:
             for s in range(3):
                 value = full + own + slope * math.log2(fraction) + spread * rng.normal()
-                rows.append(TaskRow(who, who, None, "net", fraction, 1e5, "dice", "tumour", value, "S1", s))
-    return TaskTable(rows, {"S1": "unseen"})
+                rows.append(Row("net", who, who, None, fraction, 1e5, "dice", "tumour", value, "S1", s))
+    return Table(rows, readers={"S1": "unseen"})
 
 
-def need(found: TaskTable, margin: float, **more: object):
+def need(found: Table, margin: float, **more: object):
     return needed_dose(found, "net", margin=margin, metric="dice", **more)  # type: ignore[arg-type]
 
 
@@ -66,7 +67,7 @@ def test_a_curve_has_an_interval_at_each_dose_and_full_dose_beside_it():
 
 def test_for_measures_where_less_is_better_the_margin_is_an_excess():
     rows = [r._replace(metric="rmse_hu", value=-r.value, region="all") for r in table().rows]
-    found = needed_dose(TaskTable(rows, {"S1": "unseen"}), "net", margin=0.2, metric="rmse_hu", region="all")
+    found = needed_dose(Table(rows, readers={"S1": "unseen"}), "net", margin=0.2, metric="rmse_hu", region="all")
     assert found.estimate == pytest.approx(need(table(), 0.2).estimate)
 
 

@@ -15,14 +15,15 @@ from taskct.evaluation.reading import (
     UNTRAINED,
     ImageSet,
     ReaderPanel,
-    TaskTable,
     find_checkerboards,
     random_reader,
+    share_recovered,
     shuffled_labels,
     task_verdict,
 )
 from taskct.evaluation.reading.panel import RANDOM, SHUFFLED
-from taskct.evaluation.table import DoseLevel
+from taskct.evaluation.rows import DoseLevel
+from taskct.evaluation.table import Table
 from taskct.task import DiceCE, FrozenTask, freeze
 
 SIZE, WATER = 32, 0.02
@@ -116,7 +117,7 @@ METHODS = ("plain", "better", "quieter", "shifted", "fooling", "harmful", "twin"
 
 
 @pytest.fixture(scope="module")
-def table() -> TaskTable:
+def table() -> Table:
     retrained = task("any", 4, bias=-0.5)  # what retraining brings: a fitting threshold
     sets = [make(m, s) for m in METHODS for s in range(3)] + [make("full dose", 0)]
     validation = [make(m, s, first=500, patients=8) for m in METHODS for s in range(3)]
@@ -124,7 +125,7 @@ def table() -> TaskTable:
     return reads.evaluate(sets, validation=validation, progress=False)
 
 
-def verdict(table: TaskTable, method: str, **more: object):
+def verdict(table: Table, method: str, **more: object):
     return task_verdict(table, method, "plain", dose=DOSE, **more)  # type: ignore[arg-type]
 
 
@@ -167,7 +168,7 @@ def test_a_method_that_hides_tumours_is_worse(table):
 
 def test_fewer_marks_are_told_from_fewer_lesions_by_sensitivity_at_equal_false_alarms(table):
     """More or fewer marks move the reader's own sensitivity; at one false alarm an image only the images do."""
-    gain = lambda metric, method: table.difference(metric, method, "plain", dose=DOSE, region="tumour")
+    gain = lambda metric, method: table.paired(metric, method, "plain", dose=DOSE, region="tumour")
     assert gain("sensitivity", "shifted").low > 0 and not gain("froc@1", "shifted").low > 0
     assert gain("froc@1", "better").low > 0
     assert "equal alarms" in {f.rule for f in verdict(table, "shifted").findings}
@@ -186,13 +187,13 @@ def test_the_share_of_the_recoverable_gap_is_that_of_its_definition(table):
     seen = {"dose": DOSE, "region": "tumour"}
     plain, shifted = (table.mean("dice_pooled", m, **seen).mean for m in ("plain", "shifted"))
     bound = table.mean("dice_pooled", "plain", reader="retrained", **seen).mean
-    share = table.share_recovered("dice_pooled", "shifted", "plain", **seen)
+    share = share_recovered(table, "dice_pooled", "shifted", "plain", **seen)
     assert share.mean == pytest.approx((shifted - plain) / (bound - plain))
     assert share.low < share.mean < share.high
     start = table.mean("dice_pooled", "plain", reader="S0", **seen).mean
-    share = table.share_recovered("dice_pooled", "shifted", "plain", gap_reader="S0", **seen)
+    share = share_recovered(table, "dice_pooled", "shifted", "plain", gap_reader="S0", **seen)
     assert share.mean == pytest.approx((shifted - plain) / (bound - start))
-    none = table.share_recovered("dice_pooled", "shifted", "plain", bound_reader="unseen", bound_method="twin", **seen)
+    none = share_recovered(table, "dice_pooled", "shifted", "plain", bound_reader="unseen", bound_method="twin", **seen)
     assert np.isnan(none.low) and none.method == "no gap"
 
 
@@ -207,7 +208,7 @@ def test_negative_controls_score_at_chance_and_show_no_gain(table):
 
 def test_full_dose_stands_beside_every_training_seed(table):
     full = DoseLevel(1.0, 4e4)
-    gap = table.difference("ap", "plain", "full dose", dose=DOSE, baseline_dose=full, region="tumour")
+    gap = table.paired("ap", "plain", "full dose", dose=DOSE, baseline_dose=full, region="tumour")
     assert gap.high < 0 and gap.n_seeds == 3 and gap.n_patients == 12
     assert table.mean("ssim", "full dose", dose=full, region="all", reader="image").mean == pytest.approx(1)
 
@@ -222,17 +223,17 @@ def test_lesion_scores_rise_with_the_image_and_with_the_false_alarms_allowed(tab
 
 
 def test_rows_fit_the_table_of_the_evaluation_and_survive_a_file(table, tmp_path):
-    plain = table.to_table("S1")
+    plain = table.of_reader("S1")
     assert plain.summary("dice", region="tumour")[0].interval.n_patients == 12
     assert plain.paired("dice", "better", "plain", dose=plain.dose_level(DOSE), region="tumour").low > 0
     table.save(tmp_path / "run")
-    again = TaskTable.read(tmp_path / "run")
+    again = Table.read(tmp_path / "run")
     assert len(again.rows) == len(table.rows) and again.readers == table.readers
     # 9 digits are written
     assert verdict(again, "shifted").numbers["unseen"].mean == pytest.approx(verdict(table, "shifted").numbers["unseen"].mean)
-    (tmp_path / "run" / "task.csv").write_text("case,patient\n")
-    with pytest.raises(FileFormatError, match=r"task.csv: expected the columns case, patient, slice"):
-        TaskTable.read(tmp_path / "run")
+    (tmp_path / "run" / "table.csv").write_text("case,patient\n")
+    with pytest.raises(FileFormatError, match=r"table.csv: expected the columns method, case, patient, item"):
+        Table.read(tmp_path / "run")
 
 
 def test_what_is_missing_is_said():

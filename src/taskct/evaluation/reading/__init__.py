@@ -8,10 +8,9 @@ from taskct.evaluation.reading.lesions import Bins, Froc, LesionSet, MatchRule, 
 from taskct.evaluation.reading.null_space import data_conflict, null_component, null_share
 from taskct.evaluation.reading.panel import ReaderPanel, read_images
 from taskct.evaluation.reading.readings import UNTRAINED, ImageSet
-from taskct.evaluation.reading.seeded import SeededInterval, seeded_bootstrap
+from taskct.evaluation.reading.recovery import share_recovered
 from taskct.evaluation.reading.segmentation import average_precision, best_bias, count, log_odds, margin, predict_with_bias
 from taskct.evaluation.reading.sharpness import EdgeResponse, disk_edge, region_contrast
-from taskct.evaluation.reading.task_table import TaskRow, TaskTable
 from taskct.evaluation.reading.verdict import Finding, TaskVerdict, task_verdict
 
 __all__ = [
@@ -30,9 +29,6 @@ __all__ = [
     "NeededDose",
     "ReaderPanel",
     "Response",
-    "SeededInterval",
-    "TaskRow",
-    "TaskTable",
     "TaskVerdict",
     "TrueLesion",
     "audit_lesions",
@@ -55,7 +51,7 @@ __all__ = [
     "random_reader",
     "read_images",
     "region_contrast",
-    "seeded_bootstrap",
+    "share_recovered",
     "shuffled_labels",
     "spectrum_ratio",
     "task_verdict",

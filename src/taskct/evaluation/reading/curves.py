@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from taskct.core.errors import InputError
-from taskct.evaluation.reading.matrices import Matrix, aligned
-from taskct.evaluation.reading.measures import RATIOS, better_side
-from taskct.evaluation.reading.seeded import SeededInterval, mean_of, ratio_of, resampled
-from taskct.evaluation.reading.task_table import UNSEEN, TaskTable
-from taskct.evaluation.table import DoseLevel
+from taskct.evaluation.matrices import Matrix, aligned
+from taskct.evaluation.reading.measures import better_side
+from taskct.evaluation.rows import UNSEEN, DoseLevel
+from taskct.evaluation.seeded import mean_of, ratio_of, resampled
+from taskct.evaluation.statistics import Interval
+from taskct.evaluation.table import Table
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,8 @@ class DoseCurve:
     method: str
     metric: str
     doses: tuple[DoseLevel, ...]
-    points: tuple[SeededInterval, ...]
-    full: SeededInterval
+    points: tuple[Interval, ...]
+    full: Interval
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class NeededDose:
 
 
 def dose_curve(
-    table: TaskTable,
+    table: Table,
     method: str,
     *,
     metric: str = "dice_pooled",
@@ -64,7 +65,7 @@ def dose_curve(
 
 
 def needed_dose(
-    table: TaskTable,
+    table: Table,
     method: str,
     *,
     margin: float,
@@ -95,7 +96,7 @@ def needed_dose(
     joined = _defined(aligned(parts))
     photons = np.array([d.used_photons for d in doses])
     width = len(parts[0].columns)
-    value = ratio_of if metric in RATIOS else mean_of
+    value = ratio_of if table.ratio(metric) else mean_of
     split = lambda means: np.stack([value(means[..., width * k : width * (k + 1)]) for k in range(len(doses) + 1)], axis=-1)
     worse = lambda means: sign * (split(means)[..., 1:] - split(means)[..., :1])  # (..., D), below 0 is worse than full
     now = worse(joined.columns.mean((1, 2)))
@@ -146,7 +147,7 @@ def monotone(values: np.ndarray) -> np.ndarray:
 
 
 def _confirmed(
-    table: TaskTable,
+    table: Table,
     method: str,
     doses: Sequence[DoseLevel],
     margin: float,
@@ -161,7 +162,7 @@ def _confirmed(
     """The lowest measured dose from which on every interval of the difference stays within the margin; NaN if none."""
     found = math.nan
     for dose in reversed(doses):
-        gap = table.difference(metric, method, full, dose=dose, baseline_dose=top, region=region, reader=reader)
+        gap = table.paired(metric, method, full, dose=dose, baseline_dose=top, region=region, reader=reader)
         worst = gap.low if sign > 0 else -gap.high
         if not worst > -margin:
             break
@@ -187,11 +188,11 @@ def _defined(part: Matrix) -> Matrix:
     return Matrix(part.columns[:, :, keep], part.seeds, tuple(p for p, k in zip(part.patients, keep, strict=True) if k))
 
 
-def _doses(table: TaskTable, method: str) -> set[DoseLevel]:
+def _doses(table: Table, method: str) -> set[DoseLevel]:
     return {r.dose for r in table.rows if r.method == method}
 
 
-def _dose_of(table: TaskTable, method: str) -> DoseLevel:
+def _dose_of(table: Table, method: str) -> DoseLevel:
     found = _doses(table, method)
     if len(found) != 1:
         raise InputError(f"method {method!r} was read at {len(found)} doses, expected one as full dose; give full_dose=")

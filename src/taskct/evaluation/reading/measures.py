@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from taskct.evaluation.reading.lesions import FALSE_ALARM_RATES
 
@@ -68,20 +70,23 @@ PLAIN: dict[str, tuple[str, str, str, str]] = {  # label, unit, better, definiti
 }  # fmt: skip
 
 
-def is_metric(name: str) -> bool:
-    """Whether a ratio or a row has this name."""
-    return name in RATIOS or name in PLAIN
-
-
 def better_side(name: str) -> str:
     """'higher' or 'lower'."""
     return RATIOS[name].better if name in RATIOS else PLAIN[name][2] if name in PLAIN else "higher"
 
 
-def describe_metric(name: str) -> dict[str, str]:
-    """Label, unit, direction and definition of a metric, as `Table.settings["metrics"]` holds them."""
+def described_metrics(measured: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """`Table.settings["metrics"]` of a table whose rows hold these metrics: theirs, and the ratios that they allow."""
+    names = list(measured)
+    ratios = [name for name, ratio in RATIOS.items() if {*ratio.above, *ratio.below} <= set(names)]
+    return {name: describe_metric(name) for name in [*names, *ratios]}
+
+
+def describe_metric(name: str) -> dict[str, Any]:
+    """Label, unit, direction and definition of a metric; of a ratio also the sums above and below, {metric: weight}."""
     if name in RATIOS:
         ratio = RATIOS[name]
-        return {"label": ratio.label, "unit": "", "better": ratio.better, "definition": ratio.definition}
+        about = {"label": ratio.label, "unit": "", "better": ratio.better, "definition": ratio.definition}
+        return {**about, "above": dict(ratio.above), "below": dict(ratio.below)}
     label, unit, better, definition = PLAIN.get(name, (name.replace("_", " "), "", "higher", "count per case"))
     return {"label": label, "unit": unit, "better": better, "definition": definition}

@@ -15,11 +15,11 @@ from taskct.core.units import to_hu
 from taskct.evaluation.metrics import psnr, rmse, ssim
 from taskct.evaluation.reading.controls import random_reader, shuffled_labels
 from taskct.evaluation.reading.lesions import FALSE_ALARM_RATES, Bins, Facts, LesionSet, MatchRule, find_lesions, froc, match
-from taskct.evaluation.reading.measures import rate_name
-from taskct.evaluation.reading.readings import ImageSet
+from taskct.evaluation.reading.measures import described_metrics, rate_name
+from taskct.evaluation.reading.readings import UNTRAINED, ImageSet
 from taskct.evaluation.reading.segmentation import average_precision, best_bias, count, log_odds, predict_with_bias, winner
-from taskct.evaluation.reading.task_table import IMAGE, UNSEEN, TaskRow, TaskTable
-from taskct.evaluation.table import DoseLevel
+from taskct.evaluation.rows import IMAGE, UNSEEN, DoseLevel, Row
+from taskct.evaluation.table import Table
 from taskct.task.frozen import FrozenTask
 
 RANDOM, SHUFFLED = "random network", "shuffled labels"
@@ -83,7 +83,7 @@ class ReaderPanel:
         *,
         validation: Iterable[ImageSet] = (),
         progress: bool | None = None,
-    ) -> TaskTable:
+    ) -> Table:
         """Read every set under every reader -> one table.
 
         `validation` holds sets of the same methods, doses and seeds on other patients: on them one logit bias per method and
@@ -98,7 +98,7 @@ class ReaderPanel:
                 if role != "control":
                     logits = read_images(reader, images.mu, batch=self.batch)
                     biases[images.key, self._name(reader, role)] = best_bias(logits, images.labels.cpu(), self.lesion_class)
-        rows: list[TaskRow] = []
+        rows: list[Row] = []
         seen: set[Key] = set()
         for images in track(test, "reading", show=progress):
             shared = tuned_on & set(images.patients)
@@ -108,9 +108,10 @@ class ReaderPanel:
                 raise InputError(f"method {images.method!r} with seed {images.seed} at {images.dose} is given twice")
             seen.add(images.key)
             rows.extend(self._rows(images, biases))
-        return TaskTable(rows, self.roles, self._notes(biases))
+        settings = {"metrics": described_metrics(dict.fromkeys(r.metric for r in rows))}
+        return Table(rows, settings, notes=self._notes(biases), readers=self.roles)
 
-    def _rows(self, images: ImageSet, biases: Mapping[tuple[Key, str], float]) -> Iterator[TaskRow]:
+    def _rows(self, images: ImageSet, biases: Mapping[tuple[Key, str], float]) -> Iterator[Row]:
         labels = images.labels.cpu().numpy()
         hu = None if images.truth_mu is None else to_hu(images.truth_mu)[:, 0].cpu().numpy()
         truth = find_lesions(
@@ -133,7 +134,7 @@ class ReaderPanel:
                 if (images.key, name) in biases:
                     yield from self._retuned_rows(images, logits, name, biases[images.key, name])
 
-    def _pixel_rows(self, images: ImageSet, logits: Tensor, labels: Tensor, reader: str) -> Iterator[TaskRow]:
+    def _pixel_rows(self, images: ImageSet, logits: Tensor, labels: Tensor, reader: str) -> Iterator[Row]:
         """Counts, Dice and pixel AP of every class, per case."""
         marked = winner(logits)
         for index, region in self.classes.items():
@@ -148,7 +149,7 @@ class ReaderPanel:
                 free = counts.empty[i]
                 yield from put(fp_px_free=int(counts.fp[i][free].sum()), images_free=int(free.sum()))
 
-    def _retuned_rows(self, images: ImageSet, logits: Tensor, reader: str, bias: float) -> Iterator[TaskRow]:
+    def _retuned_rows(self, images: ImageSet, logits: Tensor, reader: str, bias: float) -> Iterator[Row]:
         marked = predict_with_bias(logits, self.lesion_class, bias)
         for index, region in self.classes.items():
             counts = count(marked, images.labels.cpu(), index)
@@ -157,7 +158,7 @@ class ReaderPanel:
                 put = _putter(images, case, i, region, reader)
                 yield from put(tp_px_retuned=tp, fp_px_retuned=fp, fn_px_retuned=fn, dice_retuned=_dice(tp, fp, fn))
 
-    def _lesion_rows(self, images: ImageSet, logits: Tensor, truth: LesionSet, reader: str) -> Iterator[TaskRow]:
+    def _lesion_rows(self, images: ImageSet, logits: Tensor, truth: LesionSet, reader: str) -> Iterator[Row]:
         """Lesions, those found as the reader decides and at each rate of false alarms, in all and per bin."""
         hits, alarms = match((winner(logits) == self.lesion_class).numpy(), truth, self.rule)
         curve = froc(log_odds(logits, self.lesion_class).numpy(), truth, rule=self.rule)
@@ -227,7 +228,7 @@ def same_weights(one: FrozenTask, other: FrozenTask) -> bool:
     return all(torch.equal(a.cpu(), b.cpu()) for a, b in pairs)
 
 
-def _image_rows(images: ImageSet) -> Iterator[TaskRow]:
+def _image_rows(images: ImageSet) -> Iterator[Row]:
     if images.truth_mu is None:
         return
     perfect = torch.equal(images.mu, images.truth_mu)
@@ -239,13 +240,14 @@ def _image_rows(images: ImageSet) -> Iterator[TaskRow]:
         yield from put(**{name: float(value[torch.from_numpy(i)].mean()) for name, value in values.items()})
 
 
-def _putter(images: ImageSet, case: str, numbers: np.ndarray, region: str, reader: str) -> Callable[..., Iterator[TaskRow]]:
+def _putter(images: ImageSet, case: str, numbers: np.ndarray, region: str, reader: str) -> Callable[..., Iterator[Row]]:
     """Function metric=value -> rows of one case."""
-    start = (case, images.patients[int(numbers[0])], None, images.method, images.dose_fraction, images.photons)
+    start = (images.method, case, images.patients[int(numbers[0])], None, images.dose_fraction, images.photons)
+    seed = None if images.seed == UNTRAINED else images.seed
 
-    def put(**values: float) -> Iterator[TaskRow]:
+    def put(**values: float) -> Iterator[Row]:
         for metric, value in values.items():
-            yield TaskRow(*start, metric, region, float(value), reader, images.seed)
+            yield Row(*start, metric, region, float(value), reader, seed)
 
     return put
 

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from taskct.core.errors import GeometryError, InputError
-from taskct.evaluation.table import DoseLevel
+from taskct.evaluation.rows import DoseLevel
 
 UNTRAINED = -1  # the seed of methods that are not trained; they stand beside every training seed of the others
 

@@ -16,10 +16,10 @@ from taskct.evaluation.reading.artefacts import ArtefactReport
 from taskct.evaluation.reading.audit import Audit
 from taskct.evaluation.reading.measures import describe_metric
 from taskct.evaluation.reading.panel import SHUFFLED
-from taskct.evaluation.reading.seeded import FEW_SEEDS
-from taskct.evaluation.reading.task_table import IMAGE, UNSEEN, TaskTable
+from taskct.evaluation.reading.recovery import share_recovered
+from taskct.evaluation.rows import IMAGE, UNSEEN, DoseLevel
 from taskct.evaluation.statistics import Interval
-from taskct.evaluation.table import DoseLevel
+from taskct.evaluation.table import Table
 
 SHIFT_SHARE = 0.4  # this much of a gain closed by re-tuning one bias is worth saying,
 SHIFT_ALL = 0.75  # and this much explains it
@@ -72,7 +72,7 @@ class TaskVerdict:
 
 
 def task_verdict(
-    table: TaskTable,
+    table: Table,
     method: str,
     baseline: str,
     *,
@@ -169,7 +169,7 @@ def _as_large(interval: Interval, n: Mapping[str, Interval], name: str) -> bool:
 
 @dataclass(frozen=True)
 class _Judge:
-    table: TaskTable
+    table: Table
     method: str
     baseline: str
     dose: DoseLevel
@@ -178,7 +178,7 @@ class _Judge:
     seed: int
 
     def gain(self, metric: str, reader: Any, *, region: str | None = None) -> Interval:
-        return self.table.difference(
+        return self.table.paired(
             metric, self.method, self.baseline, dose=self.dose, region=region or self.region, reader=reader, seed=self.seed
         )
 
@@ -236,7 +236,8 @@ def _bound(judge: _Judge, readers: list[str]) -> Iterator[Finding]:
         return
     where = {"dose": judge.dose, "region": judge.region, "seed": judge.seed}
     try:
-        share = judge.table.share_recovered(
+        share = share_recovered(
+            judge.table,
             judge.metric,
             judge.method,
             judge.baseline,
@@ -311,7 +312,7 @@ def _evidence(method: str, baseline: str, artefacts: Mapping[str, ArtefactReport
 
 
 def _limits(
-    table: TaskTable, n: Mapping[str, Interval], unseen: list[str], judge: _Judge, compute: Mapping[str, float]
+    table: Table, n: Mapping[str, Interval], unseen: list[str], judge: _Judge, compute: Mapping[str, float]
 ) -> Iterator[Finding]:
     if len(unseen) == 1:
         yield Finding("one unseen reader", "Only one unseen reader: its own oddities are not averaged.", True)
@@ -321,8 +322,6 @@ def _limits(
     interval = n.get("unseen", n["training"])
     if interval.note:
         yield Finding("few", f"Evidence: {interval.note}.", True)
-    elif getattr(interval, "n_seeds", 1) < FEW_SEEDS:
-        yield Finding("few", "Fewer than 3 training seeds.", True)
     ours, theirs = compute.get(judge.method), compute.get(judge.baseline)
     if ours is not None and theirs is not None and ours > SAME_COMPUTE * theirs:
         yield Finding(

@@ -10,7 +10,7 @@ import torch
 from small_task_adaptive import settings
 
 from taskct.data.images import ImageSet
-from taskct.evaluation.reading import TaskTable
+from taskct.evaluation.table import Table
 from taskct.experiments.cohort_images import images_of
 from taskct.systems.adaptive.experiment.gather import _baselines
 from taskct.systems.adaptive.experiment.shared import PARTS, save_images, shuffled
@@ -19,7 +19,7 @@ PLAIN, LABEL, UNROLLED = "FBP + U-Net, image loss", "FBP + U-Net, label loss .5"
 
 
 def baselines(*methods: str) -> dict[str, str]:
-    table = cast(TaskTable, SimpleNamespace(methods=methods))
+    table = cast(Table, SimpleNamespace(methods=methods))
     return _baselines(table, settings(models=("unet", "unrolled"), losses=("plain", "label-0.5")))
 
 

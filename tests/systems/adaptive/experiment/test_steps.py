@@ -16,7 +16,7 @@ from small_task_adaptive import settings
 
 from taskct.core.errors import ConfigError, InputError, OutputExistsError
 from taskct.core.runs import load_run
-from taskct.evaluation.reading import TaskTable
+from taskct.evaluation.table import Table
 from taskct.experiments import Records, run_steps
 from taskct.experiments.engine import do_last
 from taskct.systems.adaptive.experiment import LOSSES, PRESETS, Arm, TaskAdaptive, task_adaptive_steps
@@ -91,10 +91,10 @@ def test_a_killed_experiment_ends_with_the_same_bytes(done: Path, tmp_path: Path
 
 
 def test_more_arms_add_to_the_table_and_leave_the_rest_alone(done: Path) -> None:
-    before = (done / f"scores-{PLAIN.name}" / "task.csv").stat().st_mtime_ns
+    before = (done / f"scores-{PLAIN.name}" / "table.csv").stat().st_mtime_ns
     lines: list[str] = []
     run_steps(task_adaptive_steps, settings(losses=("plain", "label-0.5", "joint", "random-network")), done, say=lines.append)
-    assert (done / f"scores-{PLAIN.name}" / "task.csv").stat().st_mtime_ns == before
+    assert (done / f"scores-{PLAIN.name}" / "table.csv").stat().st_mtime_ns == before
     assert {line.split()[1].rstrip(":") for line in lines} == {
         "unet-random-network-s0", "scores-unet-random-network-s0", "report"
     }  # fmt: skip
@@ -114,7 +114,7 @@ def test_what_is_done_can_be_shown_before_the_rest_is(done: Path, tmp_path: Path
 
 
 def test_bounds_are_those_of_the_method_itself(done: Path) -> None:
-    table = TaskTable.read(done / f"scores-bound-{PLAIN.name}")
+    table = Table.read(done / f"scores-bound-{PLAIN.name}")
     assert {r.method for r in table.rows} == {PLAIN.method} and {r.reader for r in table.rows} == {"retrained"}
     assert not (done / f"scores-bound-{LABEL.name}").exists()
 

@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from taskct.core.errors import InputError, OutputExistsError
-from taskct.evaluation.reading import UNTRAINED, TaskTable, task_verdict
-from taskct.evaluation.reading.task_table import TaskRow
+from taskct.evaluation.reading import task_verdict
+from taskct.evaluation.reading.measures import described_metrics
 from taskct.evaluation.reading.verdict import Finding
-from taskct.evaluation.table import DoseLevel
+from taskct.evaluation.rows import DoseLevel, Row
+from taskct.evaluation.table import Table
 from taskct.systems.adaptive.pages.page import write_task_report
 from taskct.systems.adaptive.pages.pictures import outline
 from taskct.systems.adaptive.pages.story import TaskExample, TaskStory
@@ -23,7 +24,7 @@ DOSES = [DoseLevel(1.0, 6e4), DoseLevel(0.25, 6e4)]
 READERS = {"S0": "training", "S1": "unseen", "S2": "unseen", "retrained": "retrained"}
 
 
-def _table(gains: dict[str, float], *, patients: int = 12) -> TaskTable:
+def _table(gains: dict[str, float], *, patients: int = 12) -> Table:
     """Pooled counts of 100 lesion pixels a patient: `gains` is what each method finds more than 'plain', under all readers."""
     draws = np.random.default_rng(0)
     rows = []
@@ -35,16 +36,17 @@ def _table(gains: dict[str, float], *, patients: int = 12) -> TaskTable:
                     tp = found + own + gain + (10 if reader == "retrained" else 0) + draws.normal(0, 0.5)
                     for metric, value in {"tp_px": tp, "fp_px": 20.0, "fn_px": 100 - tp, "ap": tp / 100}.items():
                         name = f"p{patient}"
-                        place = (name, name, None, method, *dose, metric, "tumour")
-                        rows.append(TaskRow(*place, value, reader, UNTRAINED))
+                        place = (method, name, name, None, *dose, metric, "tumour")
+                        rows.append(Row(*place, value, reader))
                         if "px" in metric and reader != "retrained":
-                            rows.append(TaskRow(*place[:6], f"{metric}_retuned", "tumour", value, reader, UNTRAINED))
+                            rows.append(Row(*place[:6], f"{metric}_retuned", "tumour", value, reader))
     for reader in READERS:
         for patient in range(patients):
             for metric, value in {"tp_px": 90.0, "fp_px": 5.0, "fn_px": 10.0}.items():
-                place = (f"p{patient}", f"p{patient}", None, "full dose", 1.0, 6e4, metric, "tumour")
-                rows.append(TaskRow(*place, value, reader, UNTRAINED))
-    return TaskTable(rows, READERS, {"lesion_class": "tumour"})
+                place = ("full dose", f"p{patient}", f"p{patient}", None, 1.0, 6e4, metric, "tumour")
+                rows.append(Row(*place, value, reader))
+    about = {"metrics": described_metrics(dict.fromkeys(r.metric for r in rows))}
+    return Table(rows, about, notes={"lesion_class": "tumour"}, readers=READERS)
 
 
 def _story(gains: dict[str, float], **more: object) -> TaskStory:
@@ -103,7 +105,7 @@ def test_a_page_holds_its_parts_and_escapes_names(tmp_path) -> None:  # type: ig
     with pytest.raises(OutputExistsError):
         write_task_report(story, tmp_path / "page.html")
     with pytest.raises(InputError, match="got an empty one"):
-        write_task_report(TaskStory(table=TaskTable([]), baselines={}, verdicts={}), tmp_path / "other.html")
+        write_task_report(TaskStory(table=Table([]), baselines={}, verdicts={}), tmp_path / "other.html")
 
 
 def test_an_outline_goes_round_every_pixel_of_the_border_and_round_holes() -> None:

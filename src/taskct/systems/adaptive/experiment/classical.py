@@ -17,6 +17,7 @@ from taskct.experiments.cohort_images import DrawnPatients, projector_of
 from taskct.experiments.made import Made
 from taskct.physics.projector import Projector
 from taskct.recon.noise_level import noise_level
+from taskct.recon.reconstructor import Reconstructor
 from taskct.recon.tv_min import ConvergenceWarning, tv_min
 from taskct.systems.adaptive.experiment.scoring import reconstruct_all
 from taskct.systems.adaptive.experiment.settings import TaskAdaptive
@@ -52,7 +53,7 @@ def tune_tv(folder: Path, *, settings: TaskAdaptive, images: Made[DrawnPatients]
     made.write_json("tuned.json", {"strengths": best, "noise": noise, "tried": tried}, overwrite=True)
 
 
-def tuned_tv(folder: Path) -> Callable[[Tensor, Projector], Tensor]:
+def tuned_tv(folder: Path) -> Reconstructor:
     """TV with the strength of the dose that the scan's own noise says it has."""
     tuned = read_json(folder / "tuned.json")
     strengths, noise = tuned["strengths"], torch.tensor(tuned["noise"])
@@ -64,7 +65,7 @@ def tuned_tv(folder: Path) -> Callable[[Tensor, Projector], Tensor]:
     return _tv(strength)
 
 
-def _tv(strength: Callable[[Tensor], float]) -> Callable[[Tensor, Projector], Tensor]:
+def _tv(strength: Callable[[Tensor], float]) -> Reconstructor:
     def run(p: Tensor, A: Projector) -> Tensor:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
@@ -73,7 +74,7 @@ def _tv(strength: Callable[[Tensor], float]) -> Callable[[Tensor, Projector], Te
     return run
 
 
-def _watching(make: Callable[[Tensor, Projector], Tensor], levels: list[Tensor]) -> Callable[[Tensor, Any], Tensor]:
+def _watching(make: Reconstructor, levels: list[Tensor]) -> Callable[[Tensor, Any], Tensor]:
     def run(p: Tensor, A: Any) -> Tensor:
         levels.append(noise_level(p).flatten())
         return make(p, A)

@@ -16,15 +16,16 @@ from taskct.core.errors import InputError
 from taskct.core.files import make_folder, write_text
 from taskct.core.runs import load_run
 from taskct.core.units import to_hu
-from taskct.evaluation.reading import ArtefactReport, Audit, TaskTable, TaskVerdict, needed_dose, task_verdict
+from taskct.evaluation.reading import ArtefactReport, Audit, TaskVerdict, needed_dose, task_verdict
 from taskct.evaluation.reading.audit import FULL_DOSE, Answer
-from taskct.evaluation.reading.task_table import IMAGE, UNSEEN
+from taskct.evaluation.rows import IMAGE, UNSEEN, DoseLevel
 from taskct.evaluation.statistics import Interval
-from taskct.evaluation.table import DoseLevel
+from taskct.evaluation.table import Table, merge_tables
 from taskct.experiments.cohort_images import DrawnPatients, cohort_of
 from taskct.experiments.made import Made
+from taskct.recon.reconstructor import Reconstructor
 from taskct.systems.adaptive.experiment.arms import LOSSES, MODELS, Arm
-from taskct.systems.adaptive.experiment.scoring import Reconstruct, Scores
+from taskct.systems.adaptive.experiment.scoring import Scores
 from taskct.systems.adaptive.experiment.settings import TaskAdaptive
 from taskct.systems.adaptive.experiment.shared import doses_of
 from taskct.systems.adaptive.pages.page import write_task_report
@@ -42,8 +43,8 @@ _SHOWN_LOSSES = ("plain", "label-0.5", "feature")
 class Training(NamedTuple):
     """Handles of an arm's training and of the one that it begins from."""
 
-    base: Made[Reconstruct]
-    made: Made[Reconstruct]
+    base: Made[Reconstructor]
+    made: Made[Reconstructor]
     arm: Arm
 
 
@@ -54,7 +55,7 @@ def gather(
     images: Made[DrawnPatients],
     trained: Sequence[Training],
     scores: Sequence[Made[Scores]],
-    bounds: Sequence[Made[TaskTable]],
+    bounds: Sequence[Made[Table]],
 ) -> None:
     """Write report.html, summary.csv, gains.csv, needed_dose.csv and verdicts.md from the scores that are there."""
     story, spectra = gathered(settings=settings, images=images, trained=trained, scores=scores, bounds=bounds)
@@ -76,13 +77,13 @@ def gathered(
     images: Made[DrawnPatients],
     trained: Sequence[Training],
     scores: Sequence[Made[Scores]],
-    bounds: Sequence[Made[TaskTable]],
+    bounds: Sequence[Made[Table]],
 ) -> tuple[TaskStory, dict[str, Any]]:
     """Everything that was scored, as its report tells it, and the spectra of the shown methods at the lowest dose."""
     scored = [one.load() for one in scores if one.done]
     tables = [*(one.table for one in scored), *(one.load() for one in bounds if one.done)]
     tables += [_sequential(t, m) for m in settings.models for t in tables if _plain(m) in t.methods]
-    table = TaskTable.merged(tables)
+    table = merge_tables(tables)
     table.notes.setdefault("lesion_class", "tumour")
     audit = _audit(one.about for one in scored)
     artefacts, spectra = _spectra(scored, settings)
@@ -131,7 +132,9 @@ def summary_csv(story: TaskStory) -> str:
                     if found is not None:
                         name = metric if region in ("all", story.lesion) else f"{metric} of the {region}"
                         ends = [_text(v) for v in (found.mean, found.low, found.high)]
-                        lines.append([method, f"{dose.used_photons:g}", name, reader, *ends, found.n_patients, found.n_seeds])  # type: ignore[attr-defined]
+                        lines.append(
+                            [method, f"{dose.used_photons:g}", name, reader, *ends, found.n_patients, found.n_seeds or 0]
+                        )
     return _csv(lines)
 
 
@@ -151,7 +154,7 @@ def gains_csv(story: TaskStory) -> str:
         }
         for name, (metric, reader) in more.items():
             try:
-                found = story.table.difference(metric, method, baseline, reader=reader, **where)  # type: ignore[arg-type]
+                found = story.table.paired(metric, method, baseline, reader=reader, **where)  # type: ignore[arg-type]
             except InputError:
                 continue
             lines.append(
@@ -192,12 +195,12 @@ def _plain(model: str) -> str:
     return Arm(model, "plain").method
 
 
-def _sequential(table: TaskTable, model: str) -> TaskTable:
+def _sequential(table: Table, model: str) -> Table:
     """Sequential training is the plain images with the reader that was retrained on them: nothing new has to be trained."""
-    return table.renamed(_plain(model), f"{MODELS[model].label}, sequential", {"retrained": "own"})
+    return table.renamed(_plain(model), f"{MODELS[model].label}, sequential", readers={"retrained": "own"})
 
 
-def _baselines(table: TaskTable, settings: TaskAdaptive) -> dict[str, str]:
+def _baselines(table: Table, settings: TaskAdaptive) -> dict[str, str]:
     """Method -> what it is compared with: its model's image loss; among models, that of the first."""
     found = {
         arm.method: _plain(arm.model)

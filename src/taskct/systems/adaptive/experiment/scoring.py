@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,19 +22,19 @@ from taskct.evaluation.reading import (
     ImageSet,
     LesionPair,
     ReaderPanel,
-    TaskTable,
     audit_lesions,
     find_checkerboards,
     read_images,
     spectrum_ratio,
 )
 from taskct.evaluation.studies import ProjectCase
+from taskct.evaluation.table import Table
 from taskct.experiments.cohort_images import REFINE, DrawnPatients, cohort_of, projector_of
 from taskct.experiments.made import Made
 from taskct.phantoms.cohort import part_of
 from taskct.phantoms.lesions import insert_lesion, remove_lesion
 from taskct.physics.dose import Dose
-from taskct.physics.projector import Projector
+from taskct.recon.reconstructor import Reconstructor
 from taskct.simulate.scan import add_noise
 from taskct.systems.adaptive.experiment.settings import TaskAdaptive
 from taskct.systems.adaptive.experiment.shared import device, doses_of
@@ -42,8 +42,7 @@ from taskct.task import FrozenTask
 from taskct.task.readers import load_reader
 
 FULL_DOSE, RETRAINED = "full dose", "retrained"
-Reconstruct = Callable[[Tensor, Projector], Tensor]
-Method = Made[Reconstruct] | Reconstruct | None
+Method = Made[Reconstructor] | Reconstructor | None
 """A reconstruction that a step makes, one that needs no training, or None: the full-dose images themselves."""
 _ABOUT = "about.json"
 _ARTEFACT_IMAGES = 64
@@ -54,17 +53,17 @@ _INSERTED_RADIUS_MM, _INSERTED_CONTRAST_HU = 9.0, -45.0
 class Scores:
     """What `score` writes: the table of one method, facts about it, and `folder`, which holds its examples."""
 
-    table: TaskTable
+    table: Table
     about: Mapping[str, Any]
     folder: Path
 
     @classmethod
     def read(cls, folder: Path) -> Scores:
         """The scores in the folder of a step."""
-        return cls(TaskTable.read(folder), read_json(folder / _ABOUT), folder)
+        return cls(Table.read(folder), read_json(folder / _ABOUT), folder)
 
 
-def reconstruct_of(method: Method) -> Reconstruct | None:
+def reconstruct_of(method: Method) -> Reconstructor | None:
     """The reconstruction of a method; None for the full-dose images."""
     return method.load() if isinstance(method, Made) else method
 
@@ -80,7 +79,7 @@ def score(
     own: Made[FrozenTask] | None = None,
     seed: int = UNTRAINED,
 ) -> None:
-    """Write task.csv, about.json and examples.safetensors of one method; `own` is a reader that learned along."""
+    """Write table.csv, about.json and examples.safetensors of one method; `own` is a reader that learned along."""
     made = Run.create(folder, {"method": method, "seed": seed}, overwrite=folder.exists())
     reconstruct = reconstruct_of(of)
     drawn = images.load()
@@ -131,7 +130,7 @@ def score_bound(
     bound: Made[FrozenTask],
     seed: int = UNTRAINED,
 ) -> None:
-    """Write task.csv of one method under `bound`, the reader that was retrained on its images."""
+    """Write table.csv of one method under `bound`, the reader that was retrained on its images."""
     made = Run.create(folder, {"method": method, "seed": seed, "reader": bound.name}, overwrite=folder.exists())
     reconstruct = reconstruct_of(of)
     retrained = bound.read_as(partial(load_reader, name=bound.name)).load().to(device())
@@ -145,7 +144,7 @@ def score_bound(
 
     table = panel.evaluate(sets("test"), validation=sets("validation"), progress=False)
     rows = [r._replace(reader=RETRAINED) for r in table.rows if r.reader == bound.name]
-    TaskTable(rows, {RETRAINED: RETRAINED}).save(made.folder, overwrite=True)
+    Table(rows, table.settings, notes=table.notes, readers={RETRAINED: RETRAINED}).save(made.folder, overwrite=True)
 
 
 def example_slices(images: PatientImages, count: int = 3) -> list[int]:
@@ -163,7 +162,7 @@ def example_slices(images: PatientImages, count: int = 3) -> list[int]:
 
 
 def reconstruct_all(
-    reconstruct: Reconstruct, scans: Any, dose: Dose, A: Any, *, seed: int, batch: int = 16
+    reconstruct: Reconstructor, scans: Any, dose: Dose, A: Any, *, seed: int, batch: int = 16
 ) -> Iterator[Tensor]:
     """Low-dose images of clean scans, by batches; the noise of an image depends on its name and the seed only."""
     images = scans.images
@@ -180,7 +179,7 @@ def _images(
     settings: TaskAdaptive,
     part: str,
     dose: Dose,
-    reconstruct: Reconstruct | None,
+    reconstruct: Reconstructor | None,
     *,
     method: str,
     seed: int,
@@ -220,7 +219,7 @@ def _artefacts(hu: Tensor, truth_hu: Tensor, settings: TaskAdaptive) -> dict[str
 
 
 def _audit(
-    method: str, reconstruct: Reconstruct, settings: TaskAdaptive, readers: Sequence[FrozenTask]
+    method: str, reconstruct: Reconstructor, settings: TaskAdaptive, readers: Sequence[FrozenTask]
 ) -> list[dict[str, Any]]:
     """Answers of the readers when lesions are put in or taken out, at the lowest dose."""
     audit = audit_lesions(

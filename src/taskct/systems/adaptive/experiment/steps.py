@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from taskct.evaluation.reading import UNTRAINED, TaskTable
+from taskct.evaluation.reading import UNTRAINED
+from taskct.evaluation.table import Table
 from taskct.experiments.cohort_images import DrawnPatients
 from taskct.experiments.made import Made, call
 from taskct.experiments.plan import Plan
@@ -82,7 +83,7 @@ class _Plan(Plan[TaskAdaptive]):
         super().__init__(settings)
         self.trained: dict[Arm, Training] = {}
         self.scores: list[Made[Scores]] = []
-        self.bounds: list[Made[TaskTable]] = []
+        self.bounds: list[Made[Table]] = []
         self.images = self.step(
             "images", call(save_images, settings=settings), DrawnPatients, uses=_DATA, about="drawing the patients", cost=60
         )
@@ -137,7 +138,7 @@ class _Plan(Plan[TaskAdaptive]):
         made = self.step(
             f"scores-bound-{name}",
             call(score_bound, settings=s, images=self.images, method=method, of=of, bound=retrained, seed=seed),
-            TaskTable.read,
+            Table.read,
             uses=("photons",),
             about=f"{method} is read by the reader that was retrained on it",
             cost=_SCORE_S / 4,

@@ -15,9 +15,10 @@ from taskct.experiments.made import Made
 from taskct.physics.projector import Projector
 from taskct.recon import fbp
 from taskct.recon.learned import load_reconstructor, make_model
+from taskct.recon.reconstructor import Reconstructor
 from taskct.simulate.clean_scans import CleanScans
 from taskct.systems.adaptive.experiment.arms import LOSSES, MODELS, Arm, objective_of
-from taskct.systems.adaptive.experiment.scoring import Method, Reconstruct, reconstruct_of
+from taskct.systems.adaptive.experiment.scoring import Method, reconstruct_of
 from taskct.systems.adaptive.experiment.settings import TaskAdaptive
 from taskct.systems.adaptive.experiment.shared import device, dose_range, shuffled
 from taskct.task import FrozenTask
@@ -69,7 +70,7 @@ def train_arm(
     settings: TaskAdaptive,
     images: Made[DrawnPatients],
     reader: Made[FrozenTask],
-    base: Made[Reconstruct],
+    base: Made[Reconstructor],
     arm: Arm,
     steps: int,
 ) -> None:
@@ -123,7 +124,7 @@ def retrain_reader(
     )
 
 
-def learned(folder: Path) -> Reconstruct:
+def learned(folder: Path) -> Reconstructor:
     """The reconstruction of a step that trained one: on a GPU if there is one, whatever its scan lies on."""
     model = load_reconstructor(folder).to(device())
     if device().type == "cpu":
@@ -170,7 +171,7 @@ def _rhythm(steps: int) -> dict[str, Any]:
     return {"validate_every": every, "checkpoint_every": every, "log_every": min(50, every)}
 
 
-def _fast(reconstruct: Reconstruct) -> Reconstruct:
+def _fast(reconstruct: Reconstructor) -> Reconstructor:
     """In the precision in which it was trained."""
 
     def run(p: Tensor, A: Projector) -> Tensor:

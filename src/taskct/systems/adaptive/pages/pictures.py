@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from taskct.core.words import photon_count
-from taskct.evaluation.table import DoseLevel
+from taskct.evaluation.rows import DoseLevel
 from taskct.evaluation.windows import WINDOWS, Window
 from taskct.report.pictures import Encoder, Region, to_grey
 from taskct.systems.adaptive.pages.story import TaskExample, TaskStory

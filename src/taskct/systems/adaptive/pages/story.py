@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from taskct.evaluation.reading import ArtefactReport, Audit, SeededInterval, TaskTable, TaskVerdict
-from taskct.evaluation.table import DoseLevel
+from taskct.evaluation.reading import ArtefactReport, Audit, TaskVerdict
+from taskct.evaluation.reading.recovery import share_recovered
+from taskct.evaluation.rows import DoseLevel
+from taskct.evaluation.statistics import Interval
+from taskct.evaluation.table import Table
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +39,7 @@ class TaskStory:
     of the page speak of the methods in `task_adaptive` (all with a verdict when empty) and of the negative `controls`.
     """
 
-    table: TaskTable
+    table: Table
     baselines: Mapping[str, str]
     verdicts: Mapping[tuple[str, str, DoseLevel], TaskVerdict]
     examples: Sequence[TaskExample] = ()
@@ -56,10 +59,10 @@ class TaskStory:
         found = {r.dose for r in self.table.rows if r.method != self.full_dose}
         return sorted(found, key=lambda d: -d.used_photons)
 
-    def share(self, method: str, baseline: str, dose: DoseLevel) -> SeededInterval:
+    def share(self, method: str, baseline: str, dose: DoseLevel) -> Interval:
         """The share of the recoverable gap in Dice that unseen readers confirm; InputError where it was not measured."""
         first = self.table.of_role("training")
-        return self.table.share_recovered("dice_pooled", method, baseline, dose=dose, region=self.lesion, gap_reader=first)
+        return share_recovered(self.table, "dice_pooled", method, baseline, dose=dose, region=self.lesion, gap_reader=first)
 
     @property
     def lesion(self) -> str:

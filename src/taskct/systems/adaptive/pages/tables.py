@@ -8,11 +8,9 @@ from html import escape
 
 from taskct.core.errors import InputError
 from taskct.core.words import photon_count
-from taskct.evaluation.reading import SeededInterval
 from taskct.evaluation.reading.measures import better_side
-from taskct.evaluation.reading.task_table import IMAGE, UNSEEN
+from taskct.evaluation.rows import IMAGE, UNSEEN, DoseLevel
 from taskct.evaluation.statistics import Interval
-from taskct.evaluation.table import DoseLevel
 from taskct.report.words import MINUS, number
 from taskct.systems.adaptive.pages.story import TaskStory
 
@@ -61,7 +59,7 @@ def gain_table(story: TaskStory) -> str:
     for method, baseline in story.baselines.items():
         cells = []
         for dose in doses:
-            gain = _try(lambda m=method, b=baseline, d=dose: story.table.difference(  # type: ignore[misc]
+            gain = _try(lambda m=method, b=baseline, d=dose: story.table.paired(  # type: ignore[misc]
                 "dice_pooled", m, b, dose=d, region=story.lesion
             ))  # fmt: skip
             share = _try(lambda m=method, b=baseline, d=dose: story.share(m, b, d))  # type: ignore[misc]
@@ -152,7 +150,7 @@ def audit_table(story: TaskStory) -> str:
     )
 
 
-def score(story: TaskStory, method: str, dose: DoseLevel, column: Column) -> SeededInterval | None:
+def score(story: TaskStory, method: str, dose: DoseLevel, column: Column) -> Interval | None:
     """One cell: mean and interval, or None where it was not measured."""
     _, metric, reader = column
     region = "all" if reader == IMAGE else story.lesion
@@ -169,7 +167,7 @@ def _dose_of(story: TaskStory, method: str, dose: DoseLevel) -> DoseLevel:
     return next((r.dose for r in story.table.rows if r.method == method), dose)
 
 
-def _try(compute: Callable[[], SeededInterval]) -> SeededInterval | None:
+def _try(compute: Callable[[], Interval]) -> Interval | None:
     """None where nothing was measured."""
     try:
         found = compute()
@@ -192,7 +190,7 @@ def _cell(interval: Interval | None, unit: str, *, signed: bool = False, first: 
     return f"<td{kind}>{mean}{ends}</td>"
 
 
-def _share(share: SeededInterval | None) -> str:
+def _share(share: Interval | None) -> str:
     if share is None:
         return "<td>–</td>"
     if math.isnan(share.low):

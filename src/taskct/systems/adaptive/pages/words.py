@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from taskct.core.errors import InputError
 from taskct.core.words import photon_count
 from taskct.evaluation.reading import TaskVerdict
+from taskct.evaluation.rows import DoseLevel
 from taskct.evaluation.statistics import Interval
-from taskct.evaluation.table import DoseLevel
 from taskct.report.words import MINUS
 from taskct.systems.adaptive.pages.story import TaskStory
 
@@ -83,7 +83,7 @@ def _retrained(story: TaskStory, dose: DoseLevel) -> str:
     parts = []
     for baseline in dict.fromkeys(story.baselines[m] for m in _main(story) if m in story.baselines):
         try:
-            gap = story.table.difference(
+            gap = story.table.paired(
                 "dice_pooled",
                 baseline,
                 baseline,
@@ -109,7 +109,7 @@ def _other_models(story: TaskStory, dose: DoseLevel) -> str:
     parts = []
     for verdict in _of(story, [m for m in story.baselines if m not in (*_main(story), *story.controls)], dose):
         try:
-            bound = story.table.difference(
+            bound = story.table.paired(
                 "dice_pooled", verdict.method, verdict.baseline, dose=dose, region=story.lesion, reader="retrained"
             )
         except InputError:

@@ -17,10 +17,11 @@ from taskct.core.files import make_folder, write_text
 from taskct.core.open_files import read_json
 from taskct.evaluation.dose.curves import Curves
 from taskct.evaluation.dose.quality import Quality
-from taskct.evaluation.dose.subject import Reconstruct, Subject
+from taskct.evaluation.dose.subject import Subject
 from taskct.evaluation.dose.target import Target
 from taskct.experiments.cohort_images import DrawnPatients
 from taskct.experiments.made import Made
+from taskct.recon.reconstructor import Reconstructor
 from taskct.systems.alara.experiment.arms import arm_named, criteria
 from taskct.systems.alara.experiment.settings import DoseExperiment
 from taskct.systems.alara.experiment.shared import measure_of, reconstruct_of, smooth_fbp, subjects_of
@@ -83,7 +84,7 @@ def compare_arm(
     bound: Made[Target],
     readers: Sequence[Made[FrozenTask]],
     trained: Made[TrainedDose],
-    base: Made[Reconstruct] | None,
+    base: Made[Reconstructor] | None,
     rivals: Made[Compared] | None,
     arm: str,
     seed: int,
@@ -136,7 +137,7 @@ class TrainedDose:
         """The dose that it chooses from a scout."""
         return load_strategy(self.folder)
 
-    def reconstruct(self) -> Reconstruct:
+    def reconstruct(self) -> Reconstructor:
         """Its reconstruction."""
         return load_dose(self.folder).reconstruct
 
@@ -155,7 +156,7 @@ def _ground(
     return Ground(settings, quality, subjects_of(images.folder, "test", settings), target, measure, by > 0)
 
 
-def _compared(strategies: Mapping[str, Strategy], models: Mapping[str, Reconstruct], ground: Ground) -> list[Comparison]:
+def _compared(strategies: Mapping[str, Strategy], models: Mapping[str, Reconstructor], ground: Ground) -> list[Comparison]:
     """Some strategies under each criterion of a quality, with oracles where the fixed dose is among them."""
     settings, target = ground.settings, ground.target
     curves: dict[str, Curves] = {}

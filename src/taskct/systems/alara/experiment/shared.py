@@ -12,12 +12,13 @@ from taskct.core.runs import Run, is_run, load_run
 from taskct.core.units import MU_WATER_70KEV_PER_MM
 from taskct.data.images import ImageSet
 from taskct.evaluation.dose.quality import Quality, quality_of
-from taskct.evaluation.dose.subject import Reconstruct, Subject
+from taskct.evaluation.dose.subject import Subject
 from taskct.evaluation.dose.target import Target
 from taskct.evaluation.protocol import Protocol
 from taskct.experiments.cohort_images import REFINE, cohort_of, images_of, keep_images, projector_of, scans_of
 from taskct.experiments.made import Made
 from taskct.recon.fbp import fbp
+from taskct.recon.reconstructor import Reconstructor
 from taskct.simulate.clean_scans import CleanScans
 from taskct.systems.alara.experiment.settings import DoseExperiment
 from taskct.task import FrozenTask
@@ -83,6 +84,6 @@ def measure_of(target: Target, reader: Made[FrozenTask] | None) -> Quality:
     return quality_of(target, readers={reader.name.removeprefix("reader-"): reader.load()})
 
 
-def reconstruct_of(base: Made[Reconstruct] | None) -> Reconstruct:
+def reconstruct_of(base: Made[Reconstructor] | None) -> Reconstructor:
     """The network that was trained for a range of doses, or FBP."""
     return smooth_fbp if base is None else base.load()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from taskct.evaluation.dose.subject import Reconstruct
 from taskct.evaluation.dose.target import Target
 from taskct.experiments.cohort_images import DrawnPatients
 from taskct.experiments.made import Made, call
 from taskct.experiments.plan import Plan
 from taskct.experiments.steps import Step
 from taskct.recon.learned import load_reconstructor
+from taskct.recon.reconstructor import Reconstructor
 from taskct.systems.alara.experiment.arms import TASKS, arm_named
 from taskct.systems.alara.experiment.comparing import (
     Compared,
@@ -77,7 +77,7 @@ class _Plan(Plan[DoseExperiment]):
         seed: int,
         by: int,
         *,
-        base: Made[Reconstruct] | None,
+        base: Made[Reconstructor] | None,
         bound: Made[Target],
         trained: Made[TrainedDose],
         readers: list[Made[FrozenTask]],
@@ -121,7 +121,7 @@ class _Plan(Plan[DoseExperiment]):
         )
         self.compared.append(made)
 
-    def _base(self) -> Made[Reconstruct]:
+    def _base(self) -> Made[Reconstructor]:
         return self.step(
             "base",
             call(train_base, settings=self.settings, images=self.images),
@@ -131,7 +131,7 @@ class _Plan(Plan[DoseExperiment]):
             cost=0.2 * self.settings.base_steps,
         )
 
-    def _bound(self, quality: str, model: str, base: Made[Reconstruct] | None) -> Made[Target]:
+    def _bound(self, quality: str, model: str, base: Made[Reconstructor] | None) -> Made[Target]:
         return self.step(
             f"bound-{model}-{quality}",
             call(find_bound, settings=self.settings, images=self.images, quality=quality, base=base),

@@ -13,12 +13,12 @@ from taskct.core.files import make_folder, write_text
 from taskct.core.open_files import read_json
 from taskct.core.seeds import derive_seed
 from taskct.evaluation.dose.curves import measure_curves
-from taskct.evaluation.dose.subject import Reconstruct
 from taskct.evaluation.dose.target import Target, parse_target
 from taskct.experiments.cohort_images import DrawnPatients, projector_of
 from taskct.experiments.made import Made
 from taskct.physics.dose import Dose
 from taskct.recon.learned import make_model
+from taskct.recon.reconstructor import Reconstructor
 from taskct.systems.alara.experiment.arms import QUALITIES, TASKS, arm_named
 from taskct.systems.alara.experiment.settings import DoseExperiment
 from taskct.systems.alara.experiment.shared import (
@@ -87,7 +87,7 @@ def find_bound(
     settings: DoseExperiment,
     images: Made[DrawnPatients],
     quality: str,
-    base: Made[Reconstruct] | None,
+    base: Made[Reconstructor] | None,
 ) -> None:
     """The bound of a quality: what the fallback dose gives on validation patients, or a share of full dose."""
     name = QUALITIES[quality]
@@ -120,7 +120,7 @@ def train_arm(
     settings: DoseExperiment,
     images: Made[DrawnPatients],
     bound: Made[Target],
-    base: Made[Reconstruct] | None,
+    base: Made[Reconstructor] | None,
     reader: Made[FrozenTask] | None,
     arm: str,
     seed: int,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from taskct.core.errors import InputError
-from taskct.evaluation.reading.seeded import ratio_of, resampled, seeded_bootstrap, standard_error
+from taskct.evaluation.seeded import ratio_of, resampled, seeded_bootstrap, standard_error
 from taskct.evaluation.statistics import bootstrap_mean
 
 

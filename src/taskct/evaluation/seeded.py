@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,27 +22,7 @@ from taskct.core.errors import InputError
 from taskct.core.seeds import derive_seed
 from taskct.evaluation.statistics import Interval
 
-FEW_SEEDS = 3
 Statistic = Callable[[np.ndarray], np.ndarray]
-
-
-@dataclass(frozen=True)
-class SeededInterval(Interval):
-    """An estimate over `n_seeds` trainings and `n_patients` patients, with its interval.
-
-    `left_out` counts patients with an undefined value, who take no part.
-    """
-
-    n_seeds: int = 1
-
-    @property
-    def note(self) -> str:
-        """What limits this interval; '' when nothing does."""
-        few = f"n={self.n_seeds} training seed{'s' if self.n_seeds > 1 else ''}"
-        if self.n_seeds == 1:
-            few += ": says nothing about training again"
-        parts = [super().note, few if self.n_seeds < FEW_SEEDS else ""]
-        return "; ".join(p for p in parts if p)
 
 
 def mean_of(means: np.ndarray) -> np.ndarray:
@@ -63,10 +42,12 @@ def seeded_bootstrap(
     level: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
-) -> SeededInterval:
+    trained: bool = True,
+) -> Interval:
     """Estimate and interval of `statistic(means of the columns)`: columns (J, S, P), or (S, P) for a single one.
 
     `statistic` maps means (..., J) to values (...), smoothly. Patients (last axis) with a NaN in any column are left out.
+    `trained=False` says that no training stands behind the one "seed".
     The same seed gives the same interval; draws are shared by all quantities of the same S and P, so that they pair.
 
     >>> values = np.array([[0.1, 0.2, 0.3], [0.1, 0.2, 0.3]])
@@ -75,19 +56,18 @@ def seeded_bootstrap(
     """
     values, left_out = _checked(columns, level, resamples)
     _, seeds, patients = values.shape
+    about = (patients, seeds * patients, level, "seeds x patients", left_out, seeds if trained else None)
     if patients == 0:
-        return SeededInterval(math.nan, math.nan, math.nan, 0, 0, level, "seeds x patients", left_out, seeds)
+        return Interval(math.nan, math.nan, math.nan, *about)
     centre = float(statistic(values.mean((1, 2))))
     if patients == 1 or not math.isfinite(centre):
-        return SeededInterval(
-            centre, math.nan, math.nan, patients, seeds * patients, level, "seeds x patients", left_out, seeds
-        )
+        return Interval(centre, math.nan, math.nan, *about)
     over_seeds, over_patients = _draws(seeds, patients, resamples, seed)
     influence = _influence(values, statistic)
     drawn = statistic(np.einsum("rs,jsp,rp->rj", over_seeds, values, over_patients, optimize=True))
     spread = float(np.einsum("rs,sp,rp->r", over_seeds, influence, over_patients, optimize=True).std())
     low, high = _stretched(centre, drawn[np.isfinite(drawn)], spread, influence, level)
-    return SeededInterval(centre, low, high, patients, seeds * patients, level, "seeds x patients", left_out, seeds)
+    return Interval(centre, low, high, *about)
 
 
 def resampled(columns: np.ndarray, *, resamples: int = 2000, seed: int = 0) -> np.ndarray:
