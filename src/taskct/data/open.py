@@ -18,7 +18,7 @@ from taskct.data.sets.label_files import SkippedCaseWarning as SkippedCaseWarnin
 from taskct.data.sets.layouts import CasePlace, find_cases
 from taskct.data.sets.lodopab import is_lodopab_image_file, read_lodopab_cases
 from taskct.data.sets.one_case import one_case, two_forms_words
-from taskct.data.volume import case_from_volume
+from taskct.data.volume import NOT_READ, case_from_volume
 
 PathLike = str | os.PathLike[str]
 _MOST_REPORTED = 5
@@ -207,6 +207,7 @@ def _labelled(case: Case, labels: PathLike | None, names: Mapping[int, str], res
 
     values, found_names, notes = read_labels(labels, case, names=names, resample=resample, limit_bytes=limit_bytes)
     provenance = {**with_notes(case, notes), "labels": Path(labels).name}
+    provenance["notes"] = [n for n in provenance["notes"] if NOT_READ not in n or f" {Path(labels).name} " not in n]
     return replace(case, labels=values, label_names=found_names, provenance=provenance)
 
 

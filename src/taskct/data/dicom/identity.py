@@ -93,6 +93,11 @@ def replaced_uid(original: str, *, deidentify: bool) -> str:
     return derived_uid("uid", original) if deidentify else original
 
 
+def same_uid(kept: str, original: str) -> bool:
+    """True when `kept`, a UID of a case, stands for `original`, a UID of a file: itself, or its replacement."""
+    return kept in (original, replaced_uid(original, deidentify=True))
+
+
 def mark_deidentified(dataset: Dataset, *, pseudonym: str) -> None:
     """Say in the file that it is de-identified, and how."""
     dataset.PatientName = f"Anonymous^{pseudonym}"

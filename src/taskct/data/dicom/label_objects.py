@@ -8,6 +8,7 @@ from taskct.core.errors import DataError
 from taskct.data.dicom.find import Scan
 from taskct.data.dicom.parse import DicomFile
 from taskct.data.dicom.values import items, text
+from taskct.data.volume import NOT_READ
 
 SEG = "1.2.840.10008.5.1.4.1.1.66.4"
 LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
@@ -49,7 +50,7 @@ def not_read_note(objects: Iterable[DicomFile], series_uid: str) -> list[str]:
         of = referenced_series(file)
         if not of or series_uid in of:
             notes.append(
-                f"{kind_of_object(file)} {file.path.name} lies with the CT and was not read; "
+                f"{kind_of_object(file)} {file.path.name} {NOT_READ}; "
                 f"give it as labels (labels=..., --labels {file.path.name}) to use it"
             )
     return notes

@@ -14,6 +14,7 @@ from taskct.data.dicom.pixels import stored_values
 from taskct.data.dicom.stack import arrange
 from taskct.data.volume import Volume, canonical_volume
 
+_MOST_KINDS = 256  # different numbers in a label map; a CT has thousands
 _LOOKED_AT = 5  # files of a series whose values decide whether it is a mask
 
 
@@ -63,6 +64,8 @@ def _stored(frame: Frame) -> np.ndarray:
 
 def _labels(name: str, frames: list[Frame], stored: np.ndarray) -> np.ndarray:
     kinds = np.unique(stored)
+    if len(kinds) > _MOST_KINDS:
+        raise UnsupportedDataError(f"{name}: holds {len(kinds)} different values: an image and not labels; give its labels")
     if len(kinds) <= 2 and 0 in kinds:
         return (stored != 0).astype(np.uint8)
     scale = np.array([[f.slope, f.intercept] for f in frames])

@@ -16,6 +16,7 @@ from taskct.core.errors import FileFormatError, GeometryError, InputError, Taskc
 from taskct.core.files import check_array_size, existing_path
 from taskct.data.case import Case
 from taskct.data.dicom.frames import frame_count
+from taskct.data.dicom.identity import same_uid
 from taskct.data.dicom.label_objects import LABEL_MAP, SEG
 from taskct.data.dicom.parse import EXPLICIT_BIG, DicomFile, looks_like_dicom, open_header, open_whole, reason, short
 from taskct.data.dicom.syntaxes import readable_syntax
@@ -99,9 +100,9 @@ def _open(path: Path) -> DicomFile:
 def _check_reference(file: DicomFile, case: Case) -> None:
     ours = str(case.provenance.get("frame_of_reference_uid") or "")
     theirs = text(file.path, file.header, "FrameOfReferenceUID")
-    if ours and theirs and ours != theirs:
+    if ours and theirs and not same_uid(ours, theirs):
         raise GeometryError(
-            f"{file.path}: its FrameOfReferenceUID {theirs} is not that of the CT, {ours}: positions cannot be compared; "
+            f"{file.path}: its FrameOfReferenceUID {theirs} is not that of the CT: positions cannot be compared; "
             "give the segmentation of this series"
         )
 
