@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -10,6 +13,7 @@ from taskct.geometry import Grid, ParallelBeam
 from taskct.physics.projector import Projector
 from taskct.recon.learned import FBPNet, fbp_unet
 from taskct.task import DiceCE, FrozenTask, HuWindow, freeze
+from taskct.training import TrainSettings
 
 SIZE = 32
 GRID = Grid((SIZE, SIZE), 8.0)
@@ -42,6 +46,13 @@ def make_task(seed: int = 5) -> FrozenTask:
     torch.manual_seed(seed)
     net = nn.Sequential(nn.Conv2d(1, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.Conv2d(6, 3, 3, padding=1))
     return FrozenTask(freeze(net), HuWindow(40, 400), DiceCE(), "reader")
+
+
+def how(**words: Any) -> dict[str, Any]:
+    """Keyword arguments of a training: the words that are settings become `settings`, the others stay as they are."""
+    names = {f.name for f in fields(TrainSettings)}
+    given = {k: v for k, v in words.items() if k in names}
+    return {"settings": TrainSettings(**given), **{k: v for k, v in words.items() if k not in names}}
 
 
 def weights_of(module: nn.Module) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ from taskct.physics.projector import Projector
 from taskct.recon.learned import FBPNet
 from taskct.task import FrozenTask
 from taskct.task.readers import ReaderSpec
-from taskct.training import train_reader
+from taskct.training import TrainSettings, train_reader
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +35,8 @@ def projector() -> Projector:
 def reader_run(images: ImageSet, checks: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A reader trained for a few seconds on full dose."""
     folder = tmp_path_factory.mktemp("runs") / "reader"
-    train_reader(ReaderSpec(net="unet_fast"), images, folder, validation=checks, steps=60, batch=6, lr=5e-3, validate_every=20)
+    settings = TrainSettings(steps=60, batch=6, lr=5e-3, validate_every=20)
+    train_reader(ReaderSpec(net="unet_fast"), images, run=folder, validation=checks, settings=settings)
     return folder
 
 

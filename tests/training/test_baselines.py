@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from small_training import make_model, weights_of
+from small_training import how, make_model, weights_of
 
 from taskct.data.images import ImageSet
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.task.readers import ReaderSpec, load_reader
-from taskct.training import ImageError, Objective, train, train_in_sequence, train_jointly
+from taskct.training import ImageError, Objective, TrainSettings, train, train_in_sequence, train_jointly
 from taskct.training.baselines import joint_penalty
 
 SPEC = ReaderSpec(net="unet_fast")
@@ -23,7 +23,11 @@ def test_in_joint_training_model_and_reader_both_move_and_the_reader_comes_back(
 ) -> None:
     old, model = load_reader(reader_run), make_model()
     before, start = weights_of(old.net), weights_of(model)
-    own = train_jointly(model, SPEC, images, projector, Dose(2e4), tmp_path / "joint", reader=old, reader_lr=1e-3, **SHORT)
+    own = train_jointly(
+        model,
+        images,
+        **how(spec=SPEC, A=projector, dose=Dose(2e4), run=tmp_path / "joint", reader=old, reader_lr=1e-3, **SHORT),
+    )
     assert any(not torch.equal(start[n], t) for n, t in model.state_dict().items())
     assert any(not torch.equal(before[n], t) for n, t in own.net.state_dict().items())
     assert all(torch.equal(before[n], t) for n, t in old.net.state_dict().items())
@@ -39,7 +43,11 @@ def test_model_and_reader_have_learning_rates_of_their_own(images: ImageSet, pro
         term = joint_penalty(SPEC)
         first = [p.detach().clone() for p in term.parameters()]
         objective = Objective({"image": (1.0, ImageError()), "task": (1.0, term)})
-        train(make_model(), objective, images, projector, Dose(2e4), tmp_path / f"{lr}", reader_lr=lr, **SHORT)
+        train(
+            make_model(),
+            images,
+            **how(objective=objective, A=projector, dose=Dose(2e4), run=tmp_path / f"{lr}", reader_lr=lr, **SHORT),
+        )
         moved[lr] = max(
             float((a - b).abs().max()) for a, b in zip(first, [p.detach() for p in term.parameters()], strict=True)
         )
@@ -51,11 +59,32 @@ def test_in_sequence_the_model_stays_while_its_reader_learns(
 ) -> None:
     model = make_model()
     own = train_in_sequence(
-        model, SPEC, images, projector, Dose(2e3), tmp_path / "seq", reader=load_reader(reader_run),
-        validation=checks, reader_settings={"lr": 1e-3}, **SHORT,
-    )  # fmt: skip
+        model,
+        images,
+        **how(
+            spec=SPEC,
+            A=projector,
+            dose=Dose(2e3),
+            run=tmp_path / "seq",
+            reader=load_reader(reader_run),
+            validation=checks,
+            reader_settings=TrainSettings(steps=4, lr=1e-3),
+            **SHORT,
+        ),
+    )
     kept = {n: t for n, t in model.state_dict().items()}
     alone = make_model()
-    train(alone, {"image": (1.0, ImageError())}, images, projector, Dose(2e3), tmp_path / "alone", validation=checks, **SHORT)
+    train(
+        alone,
+        images,
+        **how(
+            objective={"image": (1.0, ImageError())},
+            A=projector,
+            dose=Dose(2e3),
+            run=tmp_path / "alone",
+            validation=checks,
+            **SHORT,
+        ),
+    )
     assert all(torch.equal(kept[n], t) for n, t in alone.state_dict().items())
     assert torch.allclose(load_reader(tmp_path / "seq-reader").predict(images.mu[:1]), own.predict(images.mu[:1]), atol=1e-5)

@@ -21,34 +21,39 @@ from taskct.training.reconstructors import ScanSource
 pytestmark = pytest.mark.slow
 
 
-def start(folder: Path, *, kill: int = -1, precision: str = "auto", launcher: tuple[str, ...] = ()) -> int:
-    words = [sys.executable, *launcher, str(SUPPORT / "training_job.py"), str(folder), str(kill), precision]
+def start(
+    folder: Path, *, kill: int = -1, precision: str = "auto", launcher: tuple[str, ...] = (), kind: tuple[str, ...] = ()
+) -> int:
+    words = [sys.executable, *launcher, str(SUPPORT / "training_job.py"), str(folder), str(kill), precision, *kind]
     return subprocess.run(words, env=child_env(), check=False, timeout=120, capture_output=True).returncode
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     run = load_run(folder)
-    return {**run.load_tensors("weights.safetensors")[0], **{
-        f"joint.{k}": v for k, v in (run.load_tensors("joint_joint.safetensors")[0].items()
-                                     if run.path("joint_joint.safetensors").exists() else ())
-    }}  # fmt: skip
+    files = [name for name in ("weights", "joint_joint", "discriminator") if run.path(f"{name}.safetensors").exists()]
+    return {f"{name}.{k}": v for name in files for k, v in run.load_tensors(f"{name}.safetensors")[0].items()}
 
 
 def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
-def test_a_run_killed_without_warning_ends_bit_equal_to_one_that_was_not(precision: str, tmp_path: Path) -> None:
-    # dose range, read-out noise, dropout, BatchNorm, running mean, warm-up and a joint reader at once
+@pytest.mark.parametrize(("precision", "against"), [("float32", False), ("bf16", False), ("float32", True)])
+def test_a_run_killed_without_warning_ends_bit_equal_to_one_that_was_not(
+    precision: str, against: bool, tmp_path: Path
+) -> None:
+    # dose range, read-out noise, dropout, BatchNorm, running mean, warm-up and a joint reader at once; and all of that against
+    # a discriminator with BatchNorm and a running mean of its own, which learns in every other step
+    kind = ("against",) if against else ()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    job(str(tmp_path / "whole"), precision=precision)
+    job(str(tmp_path / "whole"), precision=precision, against=against)
     torch.set_num_threads(threads)
     step = int.from_bytes(os.urandom(1), "big") % 8 + 3  # any step after the first state
-    assert start(tmp_path / "killed", kill=step, precision=precision) == -signal.SIGKILL
+    assert start(tmp_path / "killed", kill=step, precision=precision, kind=kind) == -signal.SIGKILL
     assert not load_run(tmp_path / "killed").path("weights.safetensors").exists()
-    assert start(tmp_path / "killed", precision=precision) == 0
+    assert start(tmp_path / "killed", precision=precision, kind=kind) == 0
+    assert any(name.startswith("discriminator") for name in weights(tmp_path / "killed")) == against
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "killed")), f"killed at step {step}"
     lines = [[m["step"] for m in load_run(tmp_path / n).metrics() if m["kind"] == "validation"] for n in ("whole", "killed")]
     assert lines[0] == lines[1] == [4, 8, 12]
@@ -88,13 +93,14 @@ def test_a_run_goes_on_only_with_the_settings_it_began_with(tmp_path: Path) -> N
         job(str(tmp_path / "run"), lr=0.01)
 
 
-def test_two_ranks_end_where_one_process_ends(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [(), ("against",)], ids=["one player", "two players"])
+def test_two_ranks_end_where_one_process_ends(kind: tuple[str, ...], tmp_path: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     two = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1", "--master-port", str(port))
-    assert start(tmp_path / "two", precision="ranks", launcher=two) == 0
-    assert start(tmp_path / "one", precision="ranks") == 0
+    assert start(tmp_path / "two", precision="ranks", launcher=two, kind=kind) == 0
+    assert start(tmp_path / "one", precision="ranks", kind=kind) == 0
     one, both = weights(tmp_path / "one"), weights(tmp_path / "two")
     apart = max(float((one[k] - both[k]).abs().max()) for k in one)
     assert apart < 1e-6  # sums over a batch in another order, over 12 steps of Adam

@@ -11,7 +11,6 @@ from taskct.core.errors import ConfigError, InputError
 from taskct.data.images import ImageSet
 from taskct.task import DiceCE, FrozenTask
 from taskct.training import (
-    Balanced,
     Batch,
     Constrained,
     FeaturePenalty,
@@ -117,20 +116,6 @@ def test_several_readers_are_averaged_or_take_turns(batch: Batch) -> None:
     turns = [float(TurnsOf(one, two)(Batch(mu=batch.mu, ids=batch.ids, mu_hat=batch.mu_hat, step=s))) for s in range(3)]
     assert turns == [1.0, 3.0, 1.0]
     assert MeanOf(LabelPenalty(make_task()), one).needs_labels and not MeanOf(one).needs_labels
-
-
-def test_balancing_gives_the_task_its_share_of_the_gradient(batch: Batch) -> None:
-    image, task = ImageError(), LabelPenalty(make_task())
-    objective = Balanced({"image": image, "task": task}, share=0.25)
-    objective(batch)[0].backward()
-    assert batch.mu_hat is not None
-    size = lambda term: torch.autograd.grad(term(batch), batch.mu_hat)[0].norm()
-    objective.commit({})
-    weight = objective.logged(0)["weight/task"]
-    assert float(weight * size(task) / size(image)) == pytest.approx(0.25 / 0.75, rel=1e-4)
-    again = Balanced({"image": image, "task": task}, share=0.25)
-    again.recall(objective.memory())
-    assert again.logged(0) == objective.logged(0)
 
 
 def test_a_multiplier_grows_while_its_bound_is_broken_and_falls_back_when_it_holds(batch: Batch) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_training import make_images, weights_of
+from small_training import how, make_images, weights_of
 from torch import Tensor
 
 from taskct.core.errors import ConfigError, GeometryError, InputError
@@ -46,9 +46,20 @@ def test_a_reader_retrained_on_a_methods_images_begins_with_the_old_weights(
         return fbp(p, A)
 
     new = retrained(
-        old, ReaderSpec(net="unet_fast"), images, tmp_path / "new", through=(reconstruct, projector, Dose(300.0)),
-        validation=checks, steps=40, batch=6, lr=5e-3, validate_every=10, refine=1,
-    )  # fmt: skip
+        old,
+        ReaderSpec(net="unet_fast"),
+        images,
+        **how(
+            run=tmp_path / "new",
+            through=(reconstruct, projector, Dose(300.0)),
+            validation=checks,
+            steps=40,
+            batch=6,
+            lr=5e-3,
+            validate_every=10,
+            refine=1,
+        ),
+    )
     assert sum(asked) == 40 * 6 + 4 * 6  # every image of every step, and of four validations
     before = weights_of(old.net)
     assert any(not torch.equal(before[n], t) for n, t in new.net.state_dict().items())
@@ -74,8 +85,19 @@ def volumes(count: int, seed: int, prefix: str) -> ImageSet:
 
 def test_a_reader_of_volumes_learns_on_pieces_and_reads_whole_ones_in_windows(tmp_path: Path) -> None:
     spec = ReaderSpec(net="residual", dims=3, patch=(8, 12, 12))
-    train_reader(spec, volumes(6, 0, "a"), tmp_path / "run", validation=volumes(3, 1, "b"), steps=30, batch=3, lr=6e-3,
-                 validate_every=15, precision="float32")  # fmt: skip
+    train_reader(
+        spec,
+        volumes(6, 0, "a"),
+        **how(
+            run=tmp_path / "run",
+            validation=volumes(3, 1, "b"),
+            steps=30,
+            batch=3,
+            lr=6e-3,
+            validate_every=15,
+            precision="float32",
+        ),
+    )
     scores = [m for m in load_run(tmp_path / "run").metrics() if m["kind"] == "validation"]
     assert scores[-1]["dice_liver"] > 0.75 and scores[-1]["dice_ce"] < scores[0]["dice_ce"]
     task = load_reader(tmp_path / "run")
@@ -110,7 +132,7 @@ def test_pieces_hold_a_class_every_other_time_and_lie_inside() -> None:
 
 def test_readers_of_volumes_refuse_what_is_none(images: ImageSet, tmp_path: Path) -> None:
     with pytest.raises(GeometryError, match="of 3 dimensions expects images with as many axes"):
-        train_reader(ReaderSpec(dims=3), images, tmp_path / "run", **SHORT)
+        train_reader(ReaderSpec(dims=3), images, **how(run=tmp_path / "run", **SHORT))
     with pytest.raises(ConfigError, match=r"'unet_fast' expects dims 2 .* unet, unet_wide, .*residual"):
         ReaderSpec(net="unet_fast", dims=3)
     with pytest.raises(ConfigError, match="a patch of as many sizes"):
@@ -122,13 +144,13 @@ def test_a_class_that_occurs_nowhere_labels_beyond_the_classes_and_no_labels_are
 ) -> None:
     four = ReaderSpec(classes=("background", "liver", "tumour", "cyst"))
     with pytest.raises(InputError, match="class 3 occurs in none of the 12 images"):
-        train_reader(four, images, tmp_path / "run", **SHORT)
+        train_reader(four, images, **how(run=tmp_path / "run", **SHORT))
     with pytest.raises(InputError, match="expects labels 0 to 1, got 0 to 2"):
-        train_reader(ReaderSpec(classes=("background", "liver")), images, tmp_path / "run", **SHORT)
+        train_reader(ReaderSpec(classes=("background", "liver")), images, **how(run=tmp_path / "run", **SHORT))
     with pytest.raises(InputError, match="these images have none"):
-        train_reader(ReaderSpec(), ImageSet(images.mu, images.patient_ids), tmp_path / "run", **SHORT)
+        train_reader(ReaderSpec(), ImageSet(images.mu, images.patient_ids), **how(run=tmp_path / "run", **SHORT))
     with pytest.raises(InputError, match="in train and validation"):
-        train_reader(ReaderSpec(), images, tmp_path / "run", validation=images, **SHORT)
+        train_reader(ReaderSpec(), images, **how(run=tmp_path / "run", validation=images, **SHORT))
     assert not (tmp_path / "run").exists()
 
 
@@ -137,7 +159,7 @@ def test_the_seed_draws_the_first_weights_without_touching_the_callers_randomnes
     expected = torch.rand(1)
     torch.manual_seed(4)
     ends = [
-        weights_of(train_reader(ReaderSpec(net="unet_fast"), images, tmp_path / f"{k}", seed=seed, **SHORT).net)
+        weights_of(train_reader(ReaderSpec(net="unet_fast"), images, **how(run=tmp_path / f"{k}", seed=seed, **SHORT)).net)
         for k, seed in enumerate((3, 3, 4))
     ]
     assert torch.equal(torch.rand(1), expected)
@@ -150,9 +172,7 @@ def test_a_frozen_network_is_no_reader_to_train(images: ImageSet, tmp_path: Path
         train_reader(
             ReaderSpec(net="unet_fast"),
             images,
-            tmp_path / "run",
-            net=freeze(make_reader(ReaderSpec(net="unet_fast"))),
-            **SHORT,
+            **how(run=tmp_path / "run", net=freeze(make_reader(ReaderSpec(net="unet_fast"))), **SHORT),
         )
 
 

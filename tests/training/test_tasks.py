@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_training import make_model, weights_of
+from small_training import how, make_model, weights_of
 from torch import nn
 
 from taskct.core.errors import ConfigError, InputError
@@ -26,7 +26,7 @@ from taskct.training import ImageError, LabelPenalty, convex, train, train_task
 pytestmark = pytest.mark.slow
 
 WINDOW = HuWindow(20, 320)
-SETTINGS = {"batch": 6, "lr": 5e-3, "validate_every": 30, "precision": "float32", "show": False}
+SETTINGS = {"batch": 6, "lr": 5e-3, "validate_every": 30, "precision": "float32", "progress": False}
 
 
 def detector() -> UNet:
@@ -56,14 +56,20 @@ def without_spots(images: ImageSet) -> ImageSet:
 def detection(images: ImageSet, checks: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> tuple[FrozenTask, Path]:
     folder = tmp_path_factory.mktemp("tasks") / "run"
     penalty = CentreFocal(label=2, sigma_pixels=1.5)
-    return train_task(detector(), WINDOW, penalty, images, folder, validation=checks, steps=90, **SETTINGS), folder
+    return train_task(
+        detector(), images, **how(prepare=WINDOW, penalty=penalty, run=folder, validation=checks, steps=90, **SETTINGS)
+    ), folder
 
 
 @pytest.fixture(scope="module")
 def classification(images: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> FrozenTask:
     more = {**SETTINGS, "steps": 150, "ema": 0.9}
     folder = tmp_path_factory.mktemp("tasks") / "run"
-    return train_task(classifier(), WINDOW, PresenceBCE(label=2), without_spots(images), folder, name="spot", **more)
+    return train_task(
+        classifier(),
+        without_spots(images),
+        **how(prepare=WINDOW, penalty=PresenceBCE(label=2), run=folder, name="spot", **more),
+    )
 
 
 def test_a_detector_learns_to_point_and_its_weights_come_back(detection: tuple[FrozenTask, Path], checks: ImageSet) -> None:
@@ -93,22 +99,30 @@ def test_a_reconstruction_is_trained_for_it_and_it_stays_as_it_was(
     task = task[0] if isinstance(task, tuple) else task
     data = images if kind == "detection" else without_spots(images)
     before = weights_of(task.net)
-    short = {"batch": 6, "lr": 5e-3, "precision": "float32", "ema": 0.0, "show": False}
+    short = {"batch": 6, "lr": 5e-3, "precision": "float32", "ema": 0.0, "progress": False}
     dose, image = Dose(300.0), ImageError()
     p = simulate_scan(data.mu, projector, dose, seed=1)
     truth = data.labels.long()  # type: ignore[union-attr]
     penalty = lambda model: float(task(model(p, projector), truth).detach())
-    start = train(make_model(), {"image": (1.0, image)}, data, projector, dose, tmp_path / "base", steps=15, **short)
+    start = train(
+        make_model(),
+        data,
+        **how(objective={"image": (1.0, image)}, A=projector, dose=dose, run=tmp_path / "base", steps=15, **short),
+    )
     plain = penalty(start.model)
     objective = convex(image, LabelPenalty(task), alpha=0.8)
-    done = train(make_model(), objective, data, projector, dose, tmp_path / "run", warm_start=start.run, steps=30, **short)
+    done = train(
+        make_model(),
+        data,
+        **how(objective=objective, A=projector, dose=dose, run=tmp_path / "run", warm_start=start.run, steps=30, **short),
+    )
     assert penalty(done.model) < 0.9 * plain
     assert all(torch.equal(v, before[k]) for k, v in task.net.state_dict().items())
 
 
 def test_what_cannot_be_learnt_from_is_refused(images: ImageSet, tmp_path: Path) -> None:
     ask = lambda data, net=None, **more: train_task(
-        net or classifier(), WINDOW, PresenceBCE(), data, tmp_path / "run", steps=2, **more
+        net or classifier(), data, **how(prepare=WINDOW, penalty=PresenceBCE(), run=tmp_path / "run", steps=2, **more)
     )
     with pytest.raises(InputError, match="training images with labels, these have none"):
         ask(ImageSet(images.mu, images.patient_ids))

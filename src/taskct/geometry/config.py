@@ -48,7 +48,7 @@ def beam_from_config(values: Mapping[str, Any], *, where: str = "beam") -> Beam:
     if "preset" in values:
         base = preset_beam(values["preset"])
         return dataclasses.replace(base, **check_settings(type(base), rest, where=where, complete=False))
-    if values["kind"] not in BEAM_KINDS:
+    if not isinstance(values["kind"], str) or values["kind"] not in BEAM_KINDS:
         raise unknown_name(f"kind in [{where}]", values["kind"], BEAM_KINDS)
     if values["kind"] == "vector":
         return _vector_beam(rest, where)
@@ -66,7 +66,7 @@ def beam_to_config(beam: Beam) -> dict[str, Any]:
 
 def preset_beam(name: str) -> Beam:
     """The beam of a preset; ConfigError for a name that is none."""
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise unknown_name("preset", name, PRESETS)
     make: Callable[[], Any] = PRESETS[name]  # type: ignore[assignment]  # each takes optional numbers of its own
     made = make()

@@ -16,11 +16,10 @@ from taskct.core.errors import FileFormatError, UnsupportedDataError
 from taskct.core.memory import require_memory
 from taskct.core.open_files import open_binary, parsing, regular_file
 from taskct.core.safetensors_files import read_safetensors
-from taskct.nets.weights import load_weights
+from taskct.nets.weights import load_weights, plain_names
 
 LIMIT_BYTES = 8 * 2**30
 _WHERE = ("network_weights", "state_dict", "model_state_dict", "model")  # nnU-Net, Lightning and others, MONAI
-_PREFIXES = ("module.", "_orig_mod.")  # of DDP and torch.compile
 
 
 def load_network(net: nn.Module, path: str | os.PathLike[str], *, limit_bytes: int = LIMIT_BYTES) -> nn.Module:
@@ -35,8 +34,8 @@ def load_network(net: nn.Module, path: str | os.PathLike[str], *, limit_bytes: i
 def read_weights(path: str | os.PathLike[str], *, limit_bytes: int = LIMIT_BYTES) -> dict[str, Tensor]:
     """The tensors of a checkpoint, by name. Nothing but tensors and plain values is unpickled.
 
-    Looks inside `network_weights` (nnU-Net), `state_dict`, `model_state_dict` and `model`, and takes away the prefixes of DDP
-    and torch.compile.
+    Looks inside `network_weights` (nnU-Net), `state_dict`, `model_state_dict` and `model`, and takes away the names of
+    wrappers (DDP, torch.compile, running means), wherever they stand.
 
     Raises UnsupportedDataError when the file would run code, FileFormatError when it is damaged, holds no weights or would
     grow beyond `limit_bytes`; the message begins with the path.
@@ -64,7 +63,7 @@ def read_weights(path: str | os.PathLike[str], *, limit_bytes: int = LIMIT_BYTES
 
 
 def _read_safetensors(path: Path, limit_bytes: int) -> dict[str, Tensor]:
-    return _stripped(read_safetensors(path, limit_bytes=limit_bytes, what="weights")[0])
+    return plain_names(read_safetensors(path, limit_bytes=limit_bytes, what="weights")[0])
 
 
 def _refuse_growth(path: Path, stream: BinaryIO, limit_bytes: int) -> None:
@@ -83,19 +82,11 @@ def _tensors(content: Any) -> dict[str, Tensor]:
     if not isinstance(content, Mapping):
         return {}
     if content and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items()):
-        return _stripped(content)
+        return plain_names(content)
     for name in _WHERE:
         if isinstance(content.get(name), Mapping):
             return _tensors(content[name])
     return {}
-
-
-def _stripped(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    out = dict(tensors)
-    for prefix in _PREFIXES:
-        if out and all(name.startswith(prefix) for name in out):
-            out = {name.removeprefix(prefix): tensor for name, tensor in out.items()}
-    return out
 
 
 def _plain_numbers() -> list[Any]:

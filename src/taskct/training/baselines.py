@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from taskct.core.runs import Run, is_run
 from taskct.data.images import ImageSet
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
+from taskct.simulate.clean_scans import CACHE_GIB, CleanScans
 from taskct.task import DiceCE, FrozenTask
 from taskct.task.readers import ReaderSpec, as_task, make_reader, reader_weights, reader_window
 from taskct.training.doses import DoseRange
@@ -24,67 +25,123 @@ from taskct.training.processes import rank
 from taskct.training.readers import train_reader
 from taskct.training.reconstructors import train
 from taskct.training.schedules import Weight
+from taskct.training.settings import TrainSettings, check_train_settings
 from taskct.training.terms import ImageError, JointPenalty
 
 
-def train_jointly(  # noqa: PLR0917  (the nouns of `train`, with the reader beside the model)
+def train_jointly(
     model: nn.Module,
+    data: ImageSet | CleanScans,
+    *,
     spec: ReaderSpec,
-    data: ImageSet,
     A: Projector,
     dose: Dose | DoseRange,
     run: str | os.PathLike[str],
-    *,
+    settings: TrainSettings,
     alpha: Weight = 0.5,
     reader: FrozenTask | None = None,
     image: ImageError | None = None,
-    **more: Any,
+    validation: ImageSet | CleanScans | None = None,
+    held_out: Sequence[str] = (),
+    warm_start: Run | str | os.PathLike[str] | None = None,
+    refine: int = 2,
+    cache_gib: float = CACHE_GIB,
+    config: Mapping[str, Any] | None = None,
+    progress: bool | None = None,
 ) -> FrozenTask:
     """Model and reader descend together on (1 - alpha) image + alpha task.
 
     Source: Adler et al., Inverse Problems 38:075006 (2022). The reader begins with the weights of `reader`, or from scratch.
     Each has its own learning rate (`lr`, `reader_lr`), its own state of Adam and its own clipping, as two optimisers would.
-    The model ends trained; returned is its own reader, saved as a run beside `run`, in the folder RUN-reader. `more` goes to
-    `train`.
+    The model ends trained; returned is its own reader, saved as a run beside `run`, in the folder RUN-reader. The other
+    arguments are those of `train`.
 
     Judge it twice: by its own reader and by standard ones. The published result that joint training is worst holds for the
     second only.
     """
-    term = joint_penalty(spec, reader, seed=int(more.get("seed", 0)))
-    train(model, convex(image or ImageError(), term, alpha=alpha), data, A, dose, run, **more)
+    check_train_settings(settings, who="train_jointly")
+    term = joint_penalty(spec, reader, seed=settings.seed)
+    train(
+        model,
+        data,
+        objective=convex(image or ImageError(), term, alpha=alpha),
+        A=A,
+        dose=dose,
+        run=run,
+        settings=settings,
+        validation=validation,
+        held_out=held_out,
+        warm_start=warm_start,
+        refine=refine,
+        cache_gib=cache_gib,
+        config=config,
+        progress=progress,
+    )
     folder = joint_reader_folder(run)
     if rank() == 0:
         save_reader(term.net, spec, folder, reads="joint")
     return as_task(term.net, spec, folder.name)
 
 
-def train_in_sequence(  # noqa: PLR0917
+def train_in_sequence(
     model: nn.Module,
-    spec: ReaderSpec,
     data: ImageSet,
+    *,
+    spec: ReaderSpec,
     A: Projector,
     dose: Dose | DoseRange,
     run: str | os.PathLike[str],
-    *,
+    settings: TrainSettings,
+    reader_settings: TrainSettings | None = None,
     reader: FrozenTask | None = None,
     image: ImageError | None = None,
-    reader_settings: Mapping[str, Any] | None = None,
-    **more: Any,
+    validation: ImageSet | None = None,
+    held_out: Sequence[str] = (),
+    warm_start: Run | str | os.PathLike[str] | None = None,
+    refine: int = 2,
+    cache_gib: float = CACHE_GIB,
+    config: Mapping[str, Any] | None = None,
+    progress: bool | None = None,
 ) -> FrozenTask:
     """First the model for the image error alone, then a reader for the model's images, which no longer change.
 
     The reader begins with the weights of `reader`, or from scratch, and is saved as the run RUN-reader; `reader_settings`
-    are those of its training (steps, lr ...), `more` goes to `train`. Its score is also the recoverable bound: what a
-    reader can find in this model's images when it knows them.
+    are those of its training, by default the steps and the seed of `settings`. The other arguments are those of `train`. The
+    reader's score is also the recoverable bound: what a reader can find in this model's images when it knows them.
     """
-    train(model, {"image": (1.0, image or ImageError())}, data, A, dose, run, **more)
+    train(
+        model,
+        data,
+        objective={"image": (1.0, image or ImageError())},
+        A=A,
+        dose=dose,
+        run=run,
+        settings=settings,
+        validation=validation,
+        held_out=held_out,
+        warm_start=warm_start,
+        refine=refine,
+        cache_gib=cache_gib,
+        config=config,
+        progress=progress,
+    )
     net = None
     if reader is not None:
         net = make_reader(spec)
         net.load_state_dict(reader_weights(reader))
-    shared = {k: more[k] for k in ("validation", "held_out", "refine", "cache_gib", "show") if k in more}
-    settings = {"steps": more["steps"], "seed": more.get("seed", 0), **(reader_settings or {})}
-    return train_reader(spec, data, joint_reader_folder(run), through=(model, A, dose), net=net, **shared, **settings)
+    return train_reader(
+        spec,
+        data,
+        run=joint_reader_folder(run),
+        settings=reader_settings or TrainSettings(steps=settings.steps, seed=settings.seed),
+        validation=validation,
+        held_out=held_out,
+        through=(model, A, dose),
+        net=net,
+        refine=refine,
+        cache_gib=cache_gib,
+        progress=progress,
+    )
 
 
 def joint_penalty(spec: ReaderSpec, reader: FrozenTask | None = None, *, seed: int = 0) -> JointPenalty:

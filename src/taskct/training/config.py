@@ -28,17 +28,16 @@ from typing import Any, Literal
 
 from torch import nn
 
-from taskct.core.config import from_dict, read_toml, to_dict
+from taskct.core.config import from_dict, to_dict
 from taskct.core.errors import ConfigError, InputError
 from taskct.core.runs import load_run
 from taskct.geometry import Grid
 from taskct.geometry.config import beam_from_config
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
-from taskct.recon.learned import make_model
 from taskct.task import DiceCE, FrozenTask
 from taskct.task.penalties import check_class_weights
-from taskct.task.readers import ReaderSpec, load_reader
+from taskct.task.readers import ReaderSpec, load_reader, make_reader
 from taskct.training.augment import Augmentation
 from taskct.training.balanced import Balanced
 from taskct.training.baselines import joint_penalty, joint_reader_folder, save_reader
@@ -46,6 +45,7 @@ from taskct.training.batch import Term
 from taskct.training.doses import DoseRange
 from taskct.training.loop import Trained
 from taskct.training.objective import Constrained, Objective, additive, convex
+from taskct.training.plans import check_parts, check_warm_start, read_plan_of, seeded_model
 from taskct.training.processes import rank
 from taskct.training.readers import train_reader
 from taskct.training.reconstructors import train
@@ -126,51 +126,62 @@ class TrainPlan:
     def __post_init__(self) -> None:
         if self.reader is not None and (self.model is not None or self.beam is not None):
             raise ConfigError("a config trains either a [reader] or a [model] with its [beam], got both")
+        check_parts(self.model, self.beam)
 
 
 def read_plan(path: str | Path, changes: Mapping[str, Any] | None = None) -> TrainPlan:
     """The plan of a TOML file; `changes` replace values ({"training": {"steps": 10}}). Errors begin with the path."""
-    values = read_toml(path)
-    try:
-        return from_dict(TrainPlan, _merged(values, changes or {}))
-    except InputError as error:
-        raise type(error)(f"{path}: {error}") from error
+    return read_plan_of(TrainPlan, path, changes)
 
 
 def run_plan(
-    plan: TrainPlan, run: str | Path, *, model: nn.Module | None = None, show: bool | None = None, tensorboard: bool = False
+    plan: TrainPlan,
+    run: str | Path,
+    *,
+    model: nn.Module | None = None,
+    progress: bool | None = None,
+    tensorboard: bool = False,
 ) -> Trained | FrozenTask:
-    """Do it, or go on with it where it was stopped. `model` is your own module in place of [model]."""
-    parts = read_parts(plan.data, show=show)
-    settings = {k: v for k, v in to_dict(plan.training).items() if v is not None}
+    """Train as planned, or resume a training that was stopped. `model` is your own module in place of [model].
+
+    Models, readers, weights and beam are made before any image, so that what is wrong in a plan is said at once.
+    """
     if plan.reader is not None:
         if model is not None:
             raise InputError("a config with a [reader] takes no --model; it names its network itself")
+        check_warm_start(plan.warm_start, make_reader(plan.reader))
+        parts = read_parts(plan.data, progress=progress)
         return train_reader(
             plan.reader,
             parts.train,
-            run,
+            run=run,
+            settings=plan.training,
             validation=parts.validation,
             held_out=parts.test_patients,
             augment=plan.augmentation,
             warm_start=plan.warm_start or None,
-            show=show,
+            progress=progress,
             tensorboard=tensorboard,
-            **settings,
         )
     if plan.beam is None:
         raise ConfigError("a reconstruction is trained for a [beam]; give preset or kind, or a [reader] to train one")
     if (model is None) == (plan.model is None):
         raise ConfigError("a reconstruction is trained from one model: [model] with its kind, or --model FILE.py:NAME")
     config = {k: v for k, v in to_dict(plan).items() if k in ("model", "objective", "warm_start", "augmentation")}
+    own = model if model is not None else seeded_model(plan.model or {}, plan.training.seed)
+    check_warm_start(plan.warm_start, own)
     objective = make_objective(plan.objective)
+    beam = beam_from_config(plan.beam)
+    dose = DoseRange(Dose(plan.dose.photons, electronic_std=plan.dose.electronic_std), plan.dose.lowest, plan.dose.highest)
+    parts = read_parts(plan.data, progress=progress)
     done = train(
-        _seeded(plan) if model is None else model,
-        objective,
+        own,
         parts.train,
-        Projector(_grid(parts), beam_from_config(plan.beam)),
-        DoseRange(Dose(plan.dose.photons, electronic_std=plan.dose.electronic_std), plan.dose.lowest, plan.dose.highest),
-        run,
+        objective=objective,
+        A=Projector(_grid(parts), beam),
+        dose=dose,
+        run=run,
+        settings=plan.training,
         validation=parts.validation,
         held_out=parts.test_patients,
         warm_start=plan.warm_start or None,
@@ -178,9 +189,8 @@ def run_plan(
         refine=plan.refine,
         cache_gib=plan.cache_gib,
         config=config,
-        show=show,
+        progress=progress,
         tensorboard=tensorboard,
-        **settings,
     )
     if plan.objective.task == "joint" and len(plan.objective.readers) == 1 and rank() == 0:
         term = objective.terms["task"]
@@ -230,23 +240,5 @@ def _spec_of(path: str) -> ReaderSpec:
     return from_dict(ReaderSpec, load_run(path).config["reader"], where="reader")
 
 
-def _seeded(plan: TrainPlan) -> nn.Module:
-    """The plan's model, its first weights drawn from the training's seed."""
-    import torch
-
-    assert plan.model is not None
-    with torch.random.fork_rng():
-        torch.manual_seed(plan.training.seed)
-        return make_model(plan.model)
-
-
 def _grid(parts: Parts) -> Grid:
     return Grid(parts.train.shape, parts.spacing_mm)
-
-
-def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    out = dict(values)
-    for key, value in changes.items():
-        old = out.get(key)
-        out[key] = _merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return out

@@ -117,7 +117,7 @@ def fit(
                 break
     request.obey()
     for own in state.players:
-        own.load_kept(str(run.folder))
+        own.load_kept()
         own.player.model.eval()
         if lead:
             _write_weights(own.player, run)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from taskct.core.config import from_dict
 from taskct.core.errors import GeometryError
 from taskct.core.runs import Run
 from taskct.core.seeds import generator
@@ -34,7 +32,7 @@ from taskct.training.players import Player
 from taskct.training.processes import rank, world
 from taskct.training.read_ahead import ReadAhead
 from taskct.training.reconstructors import Order, ScanSource, augmented, begin_with, open_training, to_channels_last, truths_of
-from taskct.training.settings import TrainSettings
+from taskct.training.settings import TrainSettings, check_train_settings
 from taskct.training.terms import AnswerPenalty
 
 READER = "reader"  # the task that a reader answers
@@ -43,8 +41,9 @@ READER = "reader"  # the task that a reader answers
 def train_reader(
     spec: ReaderSpec,
     data: ImageSet,
-    run: Run | str | os.PathLike[str],
     *,
+    run: Run | str | os.PathLike[str],
+    settings: TrainSettings,
     validation: ImageSet | None = None,
     held_out: Sequence[str] = (),
     augment: Augmentation | None = None,
@@ -53,13 +52,12 @@ def train_reader(
     net: nn.Module | None = None,
     refine: int = 2,
     cache_gib: float = CACHE_GIB,
-    show: bool | None = None,
+    progress: bool | None = None,
     tensorboard: bool = False,
-    **settings: Any,
 ) -> FrozenTask:
     """Train the reader of `spec` by DiceCE on labelled images; returns it frozen, and `load_reader(run)` gives it back.
 
-    `settings` are those of `TrainSettings`; the seed also draws the first weights. `augment` defaults to `Augmentation()`.
+    The seed of the `settings` also draws the first weights. `augment` defaults to `Augmentation()`.
     With `through` = (reconstruct, A, dose) it reads reconstructions of low-dose scans, with fresh noise in every step,
     instead of the full-dose images: the reader that knows a method's images, and the bound of what they hold
     (`warm_start` from the full-dose reader).
@@ -69,7 +67,7 @@ def train_reader(
 
     Raises InputError for images without labels, classes that occur nowhere, and patients in two parts.
     """
-    chosen = from_dict(TrainSettings, {"batch": 16, **settings})
+    check_train_settings(settings, who="train_reader")
     refuse_leaks(data, validation, held_out)
     who = f"reader {spec.net!r}"
     if len(data.shape) != spec.dims:
@@ -79,14 +77,14 @@ def train_reader(
         validation.check_classes(len(spec.classes), who=f"{who}, validation")
     config = {
         "reader": spec,
-        "training": chosen,
+        "training": settings,
         "augmentation": augment or Augmentation(),
         "data": data.facts(),
         "reads": "full dose" if through is None else "reconstructions",
     }
     folder = open_training(run, config)
     with torch.random.fork_rng():
-        torch.manual_seed(chosen.seed)
+        torch.manual_seed(settings.seed)
         net = net or make_reader(spec)
     if warm_start is not None:
         begin_with(net, warm_start)
@@ -95,10 +93,12 @@ def train_reader(
     scans = None
     if through is not None:
         reconstruct, A, dose = through
-        made = [CleanScans(d, A, refine=refine, cache_gib=cache_gib, show=show) for d in (data, validation) if d is not None]
-        source = ScanSource(made[0], made[1] if len(made) > 1 else None, as_dose_range(dose), chosen, device)
+        made = [
+            CleanScans(d, A, refine=refine, cache_gib=cache_gib, show=progress) for d in (data, validation) if d is not None
+        ]
+        source = ScanSource(made[0], made[1] if len(made) > 1 else None, as_dose_range(dose), settings, device)
         scans = (source, reconstruct, A)
-    images = ReaderSource(data, validation, chosen, device, augment=augment or Augmentation(), scans=scans, patch=spec.patch)
+    images = ReaderSource(data, validation, settings, device, augment=augment or Augmentation(), scans=scans, patch=spec.patch)
     window, names = reader_window(spec), spec.classes
 
     def answer(module: nn.Module, batch: Batch) -> Batch:
@@ -111,7 +111,7 @@ def train_reader(
         return {f"dice_{n}": float(scores[k]) for k, n in enumerate(names) if k and bool(occurs[k])}
 
     objective = Objective({"dice_ce": (1.0, AnswerPenalty(DiceCE(weights=spec.class_weights), task=READER))}).to(device)
-    fit(Player(net, objective, answer), images, folder, chosen, measure=dice, progress=show, tensorboard=tensorboard)
+    fit(Player(net, objective, answer), images, folder, settings, measure=dice, progress=progress, tensorboard=tensorboard)
     return as_task(net, spec, folder.folder.name)
 
 
@@ -203,13 +203,26 @@ def retrained(
     reader: FrozenTask | None,
     spec: ReaderSpec,
     data: ImageSet,
-    run: Run | str | os.PathLike[str],
     *,
+    run: Run | str | os.PathLike[str],
     through: tuple[Reconstructor, Projector, Dose | DoseRange],
-    **more: Any,
+    settings: TrainSettings,
+    validation: ImageSet | None = None,
+    refine: int = 2,
+    progress: bool | None = None,
 ) -> FrozenTask:
     """A reader trained further on a method's own images, from the weights of `reader` (None: from scratch)."""
     net = make_reader(spec)
     if reader is not None:
         net.load_state_dict(reader_weights(reader))
-    return train_reader(spec, data, run, through=through, net=net, **more)
+    return train_reader(
+        spec,
+        data,
+        run=run,
+        settings=settings,
+        validation=validation,
+        through=through,
+        net=net,
+        refine=refine,
+        progress=progress,
+    )

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from taskct.core.config import from_dict
 from taskct.core.errors import ConfigError, InputError
 from taskct.core.runs import Run, is_run, load_run
 from taskct.core.seeds import generator
@@ -28,40 +27,41 @@ from taskct.training.batch import Batch, Term
 from taskct.training.doses import DoseRange, as_dose_range, noisy_scans
 from taskct.training.loop import Trained, fit
 from taskct.training.objective import Objective, as_objective
-from taskct.training.players import WEIGHTS, Player
+from taskct.training.players import WEIGHTS, Player, check_players
 from taskct.training.processes import rank, wait_for_all, world
 from taskct.training.read_ahead import ReadAhead
 from taskct.training.schedules import Weight
-from taskct.training.settings import TrainSettings
+from taskct.training.settings import TrainSettings, check_train_settings
 
 Augmentation = Callable[[Tensor, Tensor | None, torch.Generator], tuple[Tensor, Tensor | None]]
 
 
-def train(  # noqa: PLR0917  (the six nouns of a training, in the order of the data)
+def train(
     model: nn.Module,
-    objective: Objective | Mapping[str, tuple[Weight, Term]],
     data: ImageSet | CleanScans,
+    *,
+    objective: Objective | Mapping[str, tuple[Weight, Term]],
     A: Projector,
     dose: Dose | DoseRange,
     run: Run | str | os.PathLike[str],
-    *,
+    settings: TrainSettings,
     validation: ImageSet | CleanScans | None = None,
     held_out: Sequence[str] = (),
     warm_start: Run | str | os.PathLike[str] | None = None,
     augment: Augmentation | None = None,
+    others: Sequence[Player] = (),
     refine: int = 2,
     cache_gib: float = CACHE_GIB,
     workers: int = 0,
     config: Mapping[str, Any] | None = None,
     channels_last: bool = True,
-    show: bool | None = None,
+    progress: bool | None = None,
     tensorboard: bool = False,
-    **settings: Any,
 ) -> Trained:
     """Train `model`, a module `(p, A) -> mu`, to make low-dose scans of `data` good by `objective`.
 
     Each step draws images, gives each a dose from `dose` (one, or a `DoseRange`) and fresh noise, reconstructs and descends.
-    `settings` are those of `TrainSettings`; `steps` must be given. Model and data may be on a GPU: batches follow the model.
+    Model and data may be on a GPU: batches follow the model.
 
     model                a network that sees neighbouring slices says so by `neighbours`, and gets p with 2 neighbours + 1
                          channels: images of a patient stand together, in the order of their slices
@@ -69,17 +69,19 @@ def train(  # noqa: PLR0917  (the six nouns of a training, in the order of the d
                          `refine` and `cache_gib` say how clean scans are made
     workers              processes that read the images of a streamed set ahead; 0: two threads of this process
     held_out             patients of the test set: training refuses to see them
-    run                  a folder: a new one, or one that was stopped and goes on. The end is bit-equal on a CPU
+    run                  a folder: a new one, or one that was stopped and is resumed. The end is bit-equal on a CPU
+    settings             `TrainSettings(steps=2000)`: steps, batch, learning rate, validation, seed and so on
     warm_start           a run whose weights the model begins with
     augment              (mu, labels, generator) -> the same, other images; they are then projected in every step
+    others               players that learn in each step after the model, from what it made: `discriminator_player`
     config               more to be written into the run's config, such as how the model was made
 
     Under `torchrun` the processes share each batch. The model ends with its best (or last) weights, in evaluation mode.
 
     Raises InputError for patients in two parts and for missing labels, GeometryError for images on another grid than A's,
-    ConfigError for unknown settings and for a run that began with others, DataError when losses stay infinite.
+    ConfigError for a run that began with other settings, DataError when losses stay infinite.
     """
-    chosen = from_dict(TrainSettings, settings)
+    check_train_settings(settings, who="train")
     objective = as_objective(objective)
     doses = as_dose_range(dose)
     images = data.images if isinstance(data, CleanScans) else data
@@ -88,13 +90,18 @@ def train(  # noqa: PLR0917  (the six nouns of a training, in the order of the d
     for part, name in ((images, "training"), (seen, "validation")):
         if part is not None and objective.needs_labels:
             _check_labels(part, name)
-    if chosen.batch % world():
-        raise ConfigError(f"{world()} processes share a batch evenly, got batch={chosen.batch}; take a multiple of {world()}")
+    if settings.batch % world():
+        raise ConfigError(
+            f"{world()} processes share a batch evenly, got batch={settings.batch}; take a multiple of {world()}"
+        )
+    answer = lambda module, batch: batch.with_image(module(batch.p, A))
+    players = [Player(model, objective, answer), *others]
+    check_players(players)
     as_scans = lambda part: part if isinstance(part, CleanScans) else CleanScans(
-        part, A, refine=refine, cache_gib=0 if augment and part is images else cache_gib, show=show
+        part, A, refine=refine, cache_gib=0 if augment and part is images else cache_gib, show=progress
     )  # fmt: skip
     facts = {
-        "training": chosen,
+        "training": settings,
         "dose": {"photons": doses.full.photons, "lowest": doses.lowest, "highest": doses.highest,
                  "electronic_std": doses.full.electronic_std},
         "beam": beam_to_config(A.beam),
@@ -110,19 +117,26 @@ def train(  # noqa: PLR0917  (the six nouns of a training, in the order of the d
         to_channels_last(objective)
     device = next(model.parameters()).device
     objective.to(device)
+    for player in others:
+        player.to(device)
     source = ScanSource(
         as_scans(data),
         as_scans(validation) if validation is not None else None,
         doses,
-        chosen,
+        settings,
         device,
         augment=augment,
         neighbours=int(getattr(model, "neighbours", 0)),
         workers=workers,
     )
-    answer = lambda module, batch: batch.with_image(module(batch.p, A))
     return fit(
-        Player(model, objective, answer), source, folder, chosen, measure=_measure, progress=show, tensorboard=tensorboard
+        players,
+        source,
+        folder,
+        settings,
+        measure=_measure,
+        progress=progress,
+        tensorboard=tensorboard,
     )
 
 

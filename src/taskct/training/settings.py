@@ -92,3 +92,9 @@ class TrainSettings(DescentSettings):
             raise ConfigError(f"training expects precision auto, bf16 or float32, got {self.precision!r}")
         if self.keep not in ("best", "last"):
             raise ConfigError(f"training expects keep best or last, got {self.keep!r}")
+
+
+def check_train_settings(settings: object, *, who: str) -> None:
+    """ConfigError for anything but `TrainSettings`, such as a dict."""
+    if not isinstance(settings, TrainSettings):
+        raise ConfigError(f"{who} expects settings=TrainSettings(steps=...), got {type(settings).__name__}")

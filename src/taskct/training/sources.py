@@ -63,9 +63,9 @@ class Parts:
     spacing_mm: tuple[float, float]
 
 
-def read_parts(plan: DataPlan, *, show: bool | None = None) -> Parts:
+def read_parts(plan: DataPlan, *, progress: bool | None = None) -> Parts:
     """Read or make the images of training and validation."""
-    return _folder_parts(plan, show) if plan.folder else _cohort_parts(plan, show)
+    return _folder_parts(plan, progress) if plan.folder else _cohort_parts(plan, progress)
 
 
 def onto_common_grid(case: Case, grid: Grid, numbers: Iterable[int]) -> tuple[Tensor, Tensor | None]:
@@ -92,7 +92,7 @@ def onto_common_grid(case: Case, grid: Grid, numbers: Iterable[int]) -> tuple[Te
     return images, functional.grid_sample(labels, where, mode="nearest", align_corners=False)[:, 0].to(torch.uint8)
 
 
-def _cohort_parts(plan: DataPlan, show: bool | None) -> Parts:
+def _cohort_parts(plan: DataPlan, progress: bool | None) -> Parts:
     cohort = Cohort(
         "abdomen",
         dict(plan.patients),
@@ -103,7 +103,7 @@ def _cohort_parts(plan: DataPlan, show: bool | None) -> Parts:
     )
     if not cohort.numbers("train"):
         raise InputError(f"data.patients has none to train on: {dict(plan.patients)}")
-    make = lambda part: cohort.images(part, show=show)
+    make = lambda part: cohort.images(part, show=progress)
     return Parts(
         make("train"),
         make("validation") if cohort.numbers("validation") else None,
@@ -112,12 +112,12 @@ def _cohort_parts(plan: DataPlan, show: bool | None) -> Parts:
     )
 
 
-def _folder_parts(plan: DataPlan, show: bool | None) -> Parts:
+def _folder_parts(plan: DataPlan, progress: bool | None) -> Parts:
     """One case in memory at a time; cases without labels are left out."""
     assert plan.pixel_mm is not None
     grid = Grid(plan.shape, plan.pixel_mm)
     found: dict[str, list[tuple[Tensor, Tensor, str]]] = {}
-    for opened in track(iter_cases(plan.folder), f"reading {plan.folder}", show=show):
+    for opened in track(iter_cases(plan.folder), f"reading {plan.folder}", show=progress):
         if opened.labels is None:
             continue
         case = with_classes(opened, plan.classes) if plan.classes else opened

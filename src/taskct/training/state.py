@@ -11,7 +11,7 @@ from torch import Tensor
 
 from taskct.core.errors import ConfigError
 from taskct.core.runs import Run
-from taskct.nets.weights import load_weights
+from taskct.nets.weights import copy_weights, load_weights
 from taskct.training.average import WeightAverage
 from taskct.training.checkpoint import load_optimiser, load_state, optimiser_tensors, require_same_settings, save_state
 from taskct.training.players import Player, make_optimiser
@@ -57,12 +57,12 @@ class PlayerState:
         self.best = _copied(self.kept)
         self.best_terms = {name: _copied(term.state_dict()) for name, term in self.player.objective.trained_terms().items()}
 
-    def load_kept(self, what: str) -> None:
+    def load_kept(self) -> None:
         """Give model and readers the weights that training leaves: the best ones, or the last."""
-        load_weights(self.player.model, self.best or self.kept, what=what)
+        copy_weights(self.player.model, self.best or self.kept)
         terms = self.player.objective.trained_terms()
         for name, tensors in self.best_terms.items():
-            load_weights(terms[name], tensors, what=what)
+            copy_weights(terms[name], tensors)
 
     def saved(self) -> tuple[dict[str, Mapping[str, Tensor]], dict[str, Any]]:
         """Groups of tensors, and plain values."""
@@ -119,10 +119,11 @@ class State:
         if saved is None:
             return
         groups, values = saved
-        require_same_settings(run, values["settings"], self._settings())
         names, known = [one.player.name for one in self.players], list(values["players"])
         if names != known:
-            raise ConfigError(f"{run.folder}: began with the players {known}, got {names}; resume it with the same")
+            say = lambda found: ", ".join(name or "the main one" for name in found)
+            raise ConfigError(f"{run.folder}: began with the players {say(known)}, got {say(names)}; resume it with the same")
+        require_same_settings(run, values["settings"], self._settings())
         for one in self.players:
             prefix = f"{one.player.name}/"
             own = {name.removeprefix(prefix): members for name, members in groups.items() if name.startswith(prefix)}

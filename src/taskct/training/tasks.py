@@ -8,7 +8,6 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from taskct.core.config import from_dict
 from taskct.core.errors import ConfigError, InputError
 from taskct.core.runs import Run
 from taskct.data.images import ImageSet
@@ -22,36 +21,36 @@ from taskct.training.objective import Objective
 from taskct.training.players import Player
 from taskct.training.readers import ReaderSource
 from taskct.training.reconstructors import open_training, to_channels_last
-from taskct.training.settings import TrainSettings
+from taskct.training.settings import TrainSettings, check_train_settings
 from taskct.training.terms import AnswerPenalty
 
 
 def train_task(
     net: nn.Module,
-    prepare: Callable[[Tensor], Tensor],
-    penalty: Callable[[Tensor, Any], Tensor],
     data: ImageSet,
-    run: Run | str | os.PathLike[str],
     *,
+    prepare: Callable[[Tensor], Tensor],
+    penalty: Callable[[Any, Any], Tensor],
+    run: Run | str | os.PathLike[str],
+    settings: TrainSettings,
     name: str = "",
     validation: ImageSet | None = None,
     held_out: Sequence[str] = (),
     augment: Augmentation | None = None,
     patch: Sequence[int] | None = None,
-    show: bool | None = None,
+    progress: bool | None = None,
     tensorboard: bool = False,
-    **settings: Any,
 ) -> FrozenTask:
     """Train `net` on full-dose images by `penalty(net(prepare(mu)), label map)`; returns it as a frozen task.
 
     For classification (`PresenceBCE`), detection (`CentreFocal`) and networks of your own; readers of READERS are trained by
-    `train_reader`. `settings` are those of `TrainSettings`. With `patch` it learns on pieces of that size and answers in
+    `train_reader`. With `patch` it learns on pieces of that size and answers in
     windows. The run gives its weights: `load_network(net, "RUN/weights.safetensors")`.
 
     Raises InputError for images without labels or all background, and for patients in two parts; ConfigError for a network
     that cannot learn.
     """
-    chosen = from_dict(TrainSettings, {"batch": 16, **settings})
+    check_train_settings(settings, who="train_task")
     refuse_leaks(data, validation, held_out)
     for part, what in ((data, "training"), (validation, "validation")):
         if part is not None and not any(value > 0 for value in part.label_values()):
@@ -62,7 +61,7 @@ def train_task(
         raise ConfigError("train_task expects a network that can learn, all of its weights are frozen")
     config = {
         "task": {"name": name or os.fspath(run.folder if isinstance(run, Run) else run), "net": type(net).__name__},
-        "training": chosen,
+        "training": settings,
         "augmentation": augment or Augmentation(),
         "data": data.facts(),
     }
@@ -74,8 +73,8 @@ def train_task(
         whole = module if sizes is None else SlidingWindow(module, sizes)
         return batch.with_answers({"task": whole(prepare(batch.mu))})
 
-    images = ReaderSource(data, validation, chosen, weights.device, augment=augment or Augmentation(), patch=sizes)
+    images = ReaderSource(data, validation, settings, weights.device, augment=augment or Augmentation(), patch=sizes)
     objective = Objective({"task": (1.0, AnswerPenalty(penalty, task="task"))}).to(weights.device)
-    fit(Player(net, objective, answer), images, folder, chosen, progress=show, tensorboard=tensorboard)
+    fit(Player(net, objective, answer), images, folder, settings, progress=progress, tensorboard=tensorboard)
     whole = net if sizes is None else SlidingWindow(net, sizes)
     return FrozenTask(freeze(whole), prepare, penalty, name or folder.folder.name)

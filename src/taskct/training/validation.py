@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import torch
 
 from taskct.core.precision import autocast
-from taskct.nets.weights import load_weights
+from taskct.nets.weights import copy_weights
 from taskct.training.batch import Batch
 from taskct.training.state import State
 
@@ -23,7 +23,7 @@ def validate(state: State, batches: Iterable[Batch], *, measure: Measure | None 
     players, steps = [own.player for own in state.players], state.settings.steps
     raw = [{n: t.detach().clone() for n, t in player.model.state_dict().items()} for player in players]
     for own in state.players:
-        load_weights(own.player.model, own.kept, what="running mean")
+        copy_weights(own.player.model, own.kept)
         own.player.eval()
     sums: dict[str, float] = {}
     counts: dict[str, int] = {}
@@ -43,7 +43,7 @@ def validate(state: State, batches: Iterable[Batch], *, measure: Measure | None 
                 counts[known_as] = counts.get(known_as, 0) + size
         images += len(given)
     for player, tensors in zip(players, raw, strict=True):
-        load_weights(player.model, tensors, what="training")
+        copy_weights(player.model, tensors)
     means = {name: total / counts[name] for name, total in sums.items() if counts[name]}
     for player in players:  # where terms speak of different images, their sum is made of their means
         terms = {name: player.labelled_as(name) for name in player.objective.terms}

@@ -3,8 +3,9 @@
 from taskct.recon.learned.fbp_net import FBPNet, fbp_redcnn, fbp_unet
 from taskct.recon.learned.itnet import ItNet
 from taskct.recon.learned.primal_dual import LearnedPrimalDual
-from taskct.recon.learned.saved import LEARNED, load_reconstructor, make_model
+from taskct.recon.learned.saved import LEARNED, check_model, load_reconstructor, make_model
 from taskct.recon.learned.scaling import MuScale
+from taskct.recon.learned.trained_for import TrainedFor, trained_for
 
 __all__ = [
     "LEARNED",
@@ -12,8 +13,11 @@ __all__ = [
     "ItNet",
     "LearnedPrimalDual",
     "MuScale",
+    "TrainedFor",
+    "check_model",
     "fbp_redcnn",
     "fbp_unet",
     "load_reconstructor",
     "make_model",
+    "trained_for",
 ]

@@ -6,15 +6,20 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import nn
 
 from taskct.core.config import check_settings
-from taskct.core.errors import ConfigError, InputError, unknown_name
+from taskct.core.errors import ConfigError, InputError, TaskctError, unknown_name
+from taskct.core.memory import require_memory
 from taskct.core.runs import Run, load_run
 from taskct.nets.weights import load_weights
 from taskct.recon.learned.fbp_net import fbp_redcnn, fbp_unet
 from taskct.recon.learned.itnet import ItNet
 from taskct.recon.learned.primal_dual import LearnedPrimalDual
+from taskct.recon.learned.trained_for import Otherwise, TrainedFor, watch
+
+_BYTES_PER_WEIGHT = 4 * 5  # float32: the weight, its gradient, two numbers of Adam, the running mean
 
 LEARNED: dict[str, Callable[..., nn.Module]] = {
     "fbp_unet": fbp_unet,
@@ -33,16 +38,41 @@ def make_model(config: Mapping[str, Any]) -> nn.Module:
     if "kind" not in config:
         raise ConfigError(f"[model] lacks its kind; one of {', '.join(LEARNED)}")
     kind = config["kind"]
-    if kind not in LEARNED:
+    if not isinstance(kind, str) or kind not in LEARNED:
         raise unknown_name("kind of model", kind, LEARNED)
     settings = {k: v for k, v in config.items() if k != "kind"}
     return LEARNED[kind](**check_settings(LEARNED[kind], settings, where="model", skip=("net", "scale")))
 
 
-def load_reconstructor(run: Run | str | os.PathLike[str], *, model: nn.Module | None = None) -> nn.Module:
+def check_model(config: Mapping[str, Any]) -> int:
+    """The number of weights of a [model] table, which is built without memory for them.
+
+    Raises ConfigError for settings from which no network can be built, ResourceError for one whose weights, gradients and
+    state of Adam do not fit into free memory.
+    """
+    try:
+        with torch.device("meta"):
+            model = make_model(config)
+    except (RuntimeError, TypeError, ValueError, OverflowError, ZeroDivisionError) as error:
+        if isinstance(error, TaskctError):
+            raise
+        raise ConfigError(f"[model] cannot be built from {dict(config)}: {str(error).splitlines()[0]}") from error
+    count = sum(p.numel() for p in model.parameters())
+    require_memory("[model]", count * _BYTES_PER_WEIGHT, what=f"training its {count:,} weights")
+    return count
+
+
+def load_reconstructor(
+    run: Run | str | os.PathLike[str], *, model: nn.Module | None = None, otherwise: Otherwise = "refuse"
+) -> nn.Module:
     """The reconstructor of a finished training run, in evaluation mode: a callable `(p, A) -> mu`.
 
-    Give `model` for a run of your own module, whose code taskct does not hold: it gets the weights.
+    Give `model` for a run of your own module, whose code taskct does not hold: it gets the weights. A scan of another beam or
+    of other pixels than the network was trained for is refused with a GeometryError; `otherwise` "warn" or "allow" lets it
+    pass (`TrainedFor`; `trained_for(model)` gives the record back, and knows the doses as well).
+
+    Raises InputError for a run without weights or without a model, ConfigError for weights of another network,
+    FileFormatError for weights that are not finite.
     """
     run = run if isinstance(run, Run) else load_run(run)
     if model is None:
@@ -52,4 +82,5 @@ def load_reconstructor(run: Run | str | os.PathLike[str], *, model: nn.Module | 
     if not run.path("weights.safetensors").exists():
         raise InputError(f"{run.folder}: holds no weights yet (weights.safetensors); let its training end first")
     load_weights(model, run.load_tensors("weights.safetensors")[0], what=str(run.folder))
+    watch(model, TrainedFor.of_run(run), otherwise=otherwise)
     return model.eval()

@@ -2,13 +2,13 @@
 
 import math
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 import torch
 from places import ROOT
-from small_training import make_images, make_model, make_projector, make_task, weights_of
+from small_training import how, make_images, make_model, make_projector, make_task, weights_of
 
 from taskct.core.errors import ConfigError, InputError
 from taskct.evaluation.dose import Subject, parse_target
@@ -18,6 +18,7 @@ from taskct.recon.fbp import fbp
 from taskct.simulate.clean_scans import CleanScans
 from taskct.systems.alara.learned import (
     Classical,
+    DoseGoal,
     DoseModule,
     DoseSpec,
     Hinge,
@@ -34,15 +35,25 @@ from taskct.systems.alara.learned.source import PatientScans
 from taskct.systems.alara.learned.surrogate import Surrogate
 
 SMALL = DoseSpec(lowest_photons=256, fallback_photons=4096, highest_photons=65536, width=4)
-QUICK = {"batch": 3, "precision": "float32", "warmup_steps": 0, "checkpoint_every": 1, "validate_every": 3, "show": False}
+QUICK = {"batch": 3, "precision": "float32", "warmup_steps": 0, "checkpoint_every": 1, "validate_every": 3, "progress": False}
 
 
 def run(folder: Path, *, steps: int = 4, spec: DoseSpec = SMALL, target: str = "rmse_hu<=60", **more):  # type: ignore[no-untyped-def]
-    settings = {**QUICK, "constraint": MeanQuality(), **more}
-    model = settings.pop("model", None) or make_model(norm="none")
+    words = {**QUICK, "constraint": MeanQuality(), **more}
+    model = words.pop("model", None) or make_model(norm="none")
+    goal = DoseGoal(target=target, **{f.name: words.pop(f.name) for f in fields(DoseGoal) if f.name in words})
     images = make_images(12, seed=1)
     checks = make_images(4, seed=2, prefix="check")
-    return train_dose(spec, model, target, images, make_projector(), folder, validation=checks, steps=steps, **settings)
+    return train_dose(
+        spec,
+        images,
+        reconstruct=model,
+        goal=goal,
+        A=make_projector(),
+        run=folder,
+        validation=checks,
+        **how(steps=steps, **words),
+    )
 
 
 def subject_of(scans: CleanScans, patient: int = 0) -> Subject:
@@ -263,7 +274,7 @@ def test_the_lodopab_configs_train_on_files_of_its_layout(tmp_path: Path, conven
     }
     plan = read_dose_plan(config, small)
     assert plan.held.target == f"psnr[{convention}]>=38.57"
-    done = run_dose_plan(plan, tmp_path / "run", show=False)
+    done = run_dose_plan(plan, tmp_path / "run", progress=False)
     assert done.trained.steps == 1 and load_dose(done.run).dose.spec.lowest_photons == 256
 
 

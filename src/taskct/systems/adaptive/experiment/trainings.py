@@ -23,7 +23,7 @@ from taskct.systems.adaptive.experiment.settings import TaskAdaptive
 from taskct.systems.adaptive.experiment.shared import device, dose_range, shuffled
 from taskct.task import FrozenTask
 from taskct.task.readers import ReaderSpec, make_reader
-from taskct.training import ImageError, Objective, train, train_jointly, train_reader
+from taskct.training import ImageError, Objective, TrainSettings, train, train_jointly, train_reader
 
 LR, LATER_LR, READER_LR = 2e-3, 1e-3, 2e-3
 _WEIGHTS = (1.0, 1.0, 2.0)  # of background, liver, tumour in the readers' penalty
@@ -39,18 +39,20 @@ def train_full_dose_reader(folder: Path, *, settings: TaskAdaptive, images: Made
     train_reader(
         reader_spec(net),
         images.load().images("readers"),
-        folder,
+        run=folder,
         validation=images.load().images("validation"),
         held_out=images.load().images("test").patient_ids,
         net=_untrained(net, settings),
-        steps=settings.reader_steps,
-        batch=settings.batch,
-        lr=READER_LR,
-        warmup_steps=min(100, settings.reader_steps // 4),
-        weight_decay=1e-3,
-        seed=derive_seed(settings.seed, "reader", net) % 2**31,
-        show=False,
-        **_rhythm(settings.reader_steps),
+        settings=TrainSettings(
+            steps=settings.reader_steps,
+            batch=settings.batch,
+            lr=READER_LR,
+            warmup_steps=min(100, settings.reader_steps // 4),
+            weight_decay=1e-3,
+            seed=derive_seed(settings.seed, "reader", net) % 2**31,
+            **_rhythm(settings.reader_steps),
+        ),
+        progress=False,
     )
 
 
@@ -61,7 +63,9 @@ def train_base(folder: Path, *, settings: TaskAdaptive, images: Made[DrawnPatien
         model = make_model(MODELS[arm.model].build(settings.widths)).to(device())
     image_loss = Objective({"image": (1.0, ImageError())})
     drawn = images.load()
-    train(model, image_loss, *_what(drawn, settings), folder, **_how(drawn, settings, arm, settings.base_steps, lr=LR))
+    data, A, doses = _what(drawn, settings)
+    how = _how(drawn, settings, arm, settings.base_steps, lr=LR)
+    train(model, data, objective=image_loss, A=A, dose=doses, run=folder, **how)
 
 
 def train_arm(
@@ -81,11 +85,11 @@ def train_arm(
     how = _how(images.load(), settings, arm, steps, lr=LATER_LR, warm_start=base.folder)
     if arm.loss == "joint":
         spec = reader_spec(settings.reader)
-        train_jointly(model, spec, data, A, doses, folder, alpha=0.5, reader=frozen, **how)
+        train_jointly(model, data, spec=spec, A=A, dose=doses, run=folder, alpha=0.5, reader=frozen, **how)
         return
     if arm.loss == "shuffled-labels":
         data = CleanScans(shuffled(data.images, seed=arm.seed), A, refine=REFINE, show=False)
-    train(model, objective_of(arm, frozen), data, A, doses, folder, **how)
+    train(model, data, objective=objective_of(arm, frozen), A=A, dose=doses, run=folder, **how)
 
 
 def retrain_reader(
@@ -107,20 +111,22 @@ def retrain_reader(
     train_reader(
         reader_spec(settings.reader),
         drawn.images("train"),
-        folder,
+        run=folder,
         validation=drawn.images("validation"),
         held_out=drawn.images("test").patient_ids,
         through=through,
         warm_start=reader.folder,
         net=_untrained(settings.reader, settings),
         refine=REFINE,
-        steps=settings.retrain_steps,
-        batch=settings.batch,
-        lr=LATER_LR,
-        weight_decay=1e-3,
-        seed=settings.seed,
-        show=False,
-        **_rhythm(settings.retrain_steps),
+        settings=TrainSettings(
+            steps=settings.retrain_steps,
+            batch=settings.batch,
+            lr=LATER_LR,
+            weight_decay=1e-3,
+            seed=settings.seed,
+            **_rhythm(settings.retrain_steps),
+        ),
+        progress=False,
     )
 
 
@@ -151,17 +157,22 @@ def _what(drawn: DrawnPatients, settings: TaskAdaptive, *, known: bool = False) 
     return drawn.scans(part, settings), projector_of(settings), dose_range(settings)
 
 
-def _how(drawn: DrawnPatients, settings: TaskAdaptive, arm: Arm, steps: int, **more: Any) -> dict[str, Any]:
+def _how(
+    drawn: DrawnPatients, settings: TaskAdaptive, arm: Arm, steps: int, *, lr: float, warm_start: Path | None = None
+) -> dict[str, Any]:
     return {
         "validation": drawn.scans("validation", settings),
         "held_out": drawn.images("test").patient_ids,
         "config": {"model": MODELS[arm.model].build(settings.widths)},
-        "steps": steps,
-        "batch": settings.batch,
-        "seed": derive_seed(settings.seed, "arm", arm.seed) % 2**31,
-        "show": False,
-        **_rhythm(steps),
-        **more,
+        "settings": TrainSettings(
+            steps=steps,
+            batch=settings.batch,
+            lr=lr,
+            seed=derive_seed(settings.seed, "arm", arm.seed) % 2**31,
+            **_rhythm(steps),
+        ),
+        "warm_start": warm_start,
+        "progress": False,
     }
 
 

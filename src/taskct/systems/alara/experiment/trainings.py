@@ -32,11 +32,11 @@ from taskct.systems.alara.experiment.shared import (
     smooth_fbp,
     subjects_of,
 )
-from taskct.systems.alara.learned import Classical, DoseSpec, PriorInfo, train_dose
+from taskct.systems.alara.learned import Classical, DoseGoal, DoseSpec, PriorInfo, train_dose
 from taskct.systems.alara.learned.system import Noise
 from taskct.task import FrozenTask
 from taskct.task.readers import ReaderSpec
-from taskct.training import DoseRange, ImageError, train, train_reader
+from taskct.training import DoseRange, ImageError, TrainSettings, train, train_reader
 
 _BOUND = "bound.json"
 
@@ -46,15 +46,17 @@ def train_one_reader(folder: Path, *, settings: DoseExperiment, images: Made[Dra
     train_reader(
         ReaderSpec(net=net, class_weights=(1.0, 1.0, 2.0)),
         reader_images(images.folder, settings),
-        folder,
+        run=folder,
         validation=images.load().images("validation"),
         held_out=images.load().images("test").patient_ids,
         through=(smooth_fbp, projector_of(settings), Dose(settings.full_photons)),
-        steps=settings.reader_steps,
-        lr=2e-3,
-        weight_decay=1e-3,
-        seed=derive_seed(settings.seed, "reader", net) % 2**31,
-        show=False,
+        settings=TrainSettings(
+            steps=settings.reader_steps,
+            lr=2e-3,
+            weight_decay=1e-3,
+            seed=derive_seed(settings.seed, "reader", net) % 2**31,
+        ),
+        progress=False,
     )
 
 
@@ -66,18 +68,16 @@ def train_base(folder: Path, *, settings: DoseExperiment, images: Made[DrawnPati
         model = make_model(MODEL)
     train(
         model,
-        {"image": (1.0, ImageError())},
         dose_scans(images.folder, settings),
-        projector_of(settings),
-        DoseRange(Dose(high), lowest=low / high),
-        folder,
+        objective={"image": (1.0, ImageError())},
+        A=projector_of(settings),
+        dose=DoseRange(Dose(high), lowest=low / high),
+        run=folder,
         validation=images.load().scans("validation", settings),
         held_out=images.load().images("test").patient_ids,
-        steps=settings.base_steps,
-        lr=2e-3,
-        seed=settings.seed,
+        settings=TrainSettings(steps=settings.base_steps, lr=2e-3, seed=settings.seed),
         config={"model": MODEL},
-        show=False,
+        progress=False,
     )
 
 
@@ -146,31 +146,35 @@ def train_arm(
             profile=about.profile,
             width=settings.width,
         ),
-        reconstruct,
-        target,
         dose_scans(images.folder, settings),
-        projector_of(settings),
-        folder,
-        constraint=about.constraint(settings.promised),
+        reconstruct=reconstruct,
+        goal=DoseGoal(
+            target=target,
+            constraint=about.constraint(settings.promised),
+            reader=reader.load() if reader is not None else None,
+            classes=CLASSES,
+            protocol=PROTOCOL,
+            image_weight=0.02 if learned else 0.0,
+        ),
+        A=projector_of(settings),
+        run=folder,
         validation=images.load().scans("validation", settings),
         held_out=images.load().images("test").patient_ids,
         warm_start=base.folder if base is not None else None,
-        reader=reader.load() if reader is not None else None,
-        classes=CLASSES,
-        protocol=PROTOCOL,
         noise=noise,
-        image_weight=0.02 if learned else 0.0,
         config={"model": MODEL} if learned else {"classical": "fbp, Hann window"},
-        steps=steps,
-        batch=settings.batch,
-        lr=1e-3,
-        warmup_steps=20,
-        clip_norm=20.0,
-        ema=0.98,
-        keep="last" if about.of_task else "best",  # few validation patients' Dice says little of the level
-        validate_every=max(steps // 10, 1),
-        checkpoint_every=100,
-        log_every=25,
-        seed=derive_seed(settings.seed, "arm", seed) % 2**31,
-        show=False,
+        settings=TrainSettings(
+            steps=steps,
+            batch=settings.batch,
+            lr=1e-3,
+            warmup_steps=20,
+            clip_norm=20.0,
+            ema=0.98,
+            keep="last" if about.of_task else "best",  # few validation patients' Dice says little of the level
+            validate_every=max(steps // 10, 1),
+            checkpoint_every=100,
+            log_every=25,
+            seed=derive_seed(settings.seed, "arm", seed) % 2**31,
+        ),
+        progress=False,
     )

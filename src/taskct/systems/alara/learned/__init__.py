@@ -1,6 +1,7 @@
 """Dose that is learnt: how many photons a patient needs, from what is known of him before the scan."""
 
 from taskct.systems.alara.learned.constraints import CONSTRAINTS, Constraint, Hinge, MeanQuality, ShareOfPatients
+from taskct.systems.alara.learned.goal import DoseGoal
 from taskct.systems.alara.learned.load import load_dose, load_strategy
 from taskct.systems.alara.learned.module import Decision, DoseModule, DoseSpec
 from taskct.systems.alara.learned.prior import PriorInfo
@@ -14,6 +15,7 @@ __all__ = [
     "Classical",
     "Constraint",
     "Decision",
+    "DoseGoal",
     "DoseModule",
     "DoseSpec",
     "DoseSystem",

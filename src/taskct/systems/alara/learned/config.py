@@ -23,11 +23,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from torch import nn
 
-from taskct.core.config import check_settings, from_dict, read_toml, to_dict
-from taskct.core.errors import ConfigError, InputError, unknown_name
+from taskct.core.config import check_settings
+from taskct.core.errors import ConfigError, unknown_name
 from taskct.data.images import ImageSet
 from taskct.data.sets.lodopab import LodopabFiles
 from taskct.evaluation import PROTOCOLS
@@ -37,12 +36,13 @@ from taskct.geometry import Grid
 from taskct.geometry.config import beam_from_config
 from taskct.physics.projector import Projector
 from taskct.recon.fbp import fbp
-from taskct.recon.learned import make_model
 from taskct.systems.alara.learned.constraints import CONSTRAINTS, Constraint
+from taskct.systems.alara.learned.goal import DoseGoal
 from taskct.systems.alara.learned.module import DoseSpec
 from taskct.systems.alara.learned.system import Classical, Noise
 from taskct.systems.alara.learned.train_dose import TrainedDose, train_dose
 from taskct.task.readers import load_reader
+from taskct.training.plans import check_parts, check_warm_start, read_plan_of, seeded_model
 from taskct.training.settings import TrainSettings
 from taskct.training.sources import DataPlan, read_parts
 
@@ -106,40 +106,55 @@ class DoseTrainingPlan:
     refine: int = 2
     cache_gib: float = 4.0
 
+    def __post_init__(self) -> None:
+        check_parts(self.model, self.beam)
+
 
 def read_dose_plan(path: str | Path, changes: Mapping[str, Any] | None = None) -> DoseTrainingPlan:
     """The plan of a TOML file; `changes` replace values. Errors begin with the path."""
-    values = _merged(read_toml(path), changes or {})
-    try:
-        return from_dict(DoseTrainingPlan, values)
-    except InputError as error:
-        raise type(error)(f"{path}: {error}") from error
+    return read_plan_of(DoseTrainingPlan, path, changes)
 
 
 def run_dose_plan(
-    plan: DoseTrainingPlan, run: str | Path, *, model: nn.Module | None = None, show: bool | None = None
+    plan: DoseTrainingPlan, run: str | Path, *, model: nn.Module | None = None, progress: bool | None = None
 ) -> TrainedDose:
-    """Do it, or go on with it where it was stopped; `model` is your own module in place of [model]."""
+    """Train as planned, or resume; `model` is your own module in place of [model]."""
     held = plan.held
-    train, validation, test, grid = _images(plan, show)
-    settings = {k: v for k, v in to_dict(plan.training).items() if v is not None}
     if model is not None and plan.model is not None:
         raise ConfigError("a dose is trained with one reconstruction: [model] with its kind, or --model FILE.py:NAME")
     if model is None:
-        model = Classical(fbp) if plan.model is None else _seeded(plan.model, plan.training.seed)
+        model = Classical(fbp) if plan.model is None else seeded_model(plan.model, plan.training.seed)
+    goal, beam = goal_of(held), beam_from_config(plan.beam)
+    check_warm_start(plan.warm_start, model)
+    train, validation, test, grid = _images(plan, progress)
     config: dict[str, Any] = {} if plan.model is None else {"model": dict(plan.model)}
     return train_dose(
         plan.dose_module,
-        model,
-        held.target,
         train,
-        Projector(grid, beam_from_config(plan.beam)),
-        run,
-        constraint=constraint_of(held),
+        reconstruct=model,
+        goal=goal,
+        A=Projector(grid, beam),
+        run=run,
+        settings=plan.training,
         validation=validation,
         held_out=test,
         warm_start=plan.warm_start or None,
         learn_reconstruction=held.learn_reconstruction,
+        noise=held.noise,
+        electronic_std=held.electronic_std,
+        per_image=held.per_image or bool(plan.data.lodopab),
+        refine=plan.refine,
+        cache_gib=plan.cache_gib,
+        config=config,
+        progress=progress,
+    )
+
+
+def goal_of(held: HeldPlan) -> DoseGoal:
+    """The goal of a plan; its reader is loaded from its run."""
+    return DoseGoal(
+        target=held.target,
+        constraint=constraint_of(held),
         reader=load_reader(held.reader) if held.reader else None,
         classes=held.classes,
         protocol=protocol_of(held.protocol),
@@ -147,14 +162,6 @@ def run_dose_plan(
         full_photons=held.full_photons,
         spend=held.spend,
         image_weight=held.image_weight,
-        noise=held.noise,
-        electronic_std=held.electronic_std,
-        per_image=held.per_image or bool(plan.data.lodopab),
-        refine=plan.refine,
-        cache_gib=plan.cache_gib,
-        config=config,
-        show=show,
-        **settings,
     )
 
 
@@ -178,26 +185,12 @@ def lodopab_images(folder: str | Path, part: str, *, most: int = 0) -> ImageSet:
     return images[[round(k * (len(images) - 1) / max(most - 1, 1)) for k in range(most)]].to_memory()
 
 
-def _images(plan: DoseTrainingPlan, show: bool | None) -> tuple[ImageSet, ImageSet | None, tuple[str, ...], Grid]:
+def _images(plan: DoseTrainingPlan, progress: bool | None) -> tuple[ImageSet, ImageSet | None, tuple[str, ...], Grid]:
     data = plan.data
     if not data.lodopab:
-        parts = read_parts(data, show=show)
+        parts = read_parts(data, progress=progress)
         return parts.train, parts.validation, parts.test_patients, Grid(parts.train.shape, parts.spacing_mm)
     from taskct.geometry.presets import lodopab
 
     train = lodopab_images(data.lodopab, "train", most=data.most_train)
     return train, lodopab_images(data.lodopab, "validation", most=data.most_validation), (), lodopab()[0]
-
-
-def _seeded(config: Mapping[str, Any], seed: int) -> nn.Module:
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return make_model(config)
-
-
-def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    out = dict(values)
-    for key, value in changes.items():
-        old = out.get(key)
-        out[key] = _merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return out

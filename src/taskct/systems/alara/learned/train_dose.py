@@ -7,23 +7,22 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from taskct.core.config import from_dict
 from taskct.core.errors import ConfigError, InputError
 from taskct.core.runs import Run, is_run, load_run
 from taskct.data.images import ImageSet
 from taskct.data.leaks import refuse_leaks
-from taskct.evaluation.dose.target import Target, parse_target
-from taskct.evaluation.protocol import Protocol
+from taskct.evaluation.dose.target import Target
 from taskct.geometry.config import beam_to_config
 from taskct.physics.projector import Projector
 from taskct.simulate.clean_scans import CACHE_GIB, CleanScans
 from taskct.simulate.scout import view_angles_rad
 from taskct.systems.alara.learned.constraints import Constraint
+from taskct.systems.alara.learned.goal import DoseGoal
 from taskct.systems.alara.learned.module import DoseModule, DoseSpec
 from taskct.systems.alara.learned.objective import DoseBatch, DoseObjective
 from taskct.systems.alara.learned.source import DoseSource, PatientScans
@@ -35,7 +34,7 @@ from taskct.training.loop import Trained, fit
 from taskct.training.players import Player
 from taskct.training.processes import world
 from taskct.training.reconstructors import begin_with, open_training, to_channels_last
-from taskct.training.settings import TrainSettings
+from taskct.training.settings import TrainSettings, check_train_settings
 
 
 @dataclass(frozen=True)
@@ -53,45 +52,34 @@ class TrainedDose:
         return self.trained.run
 
 
-def train_dose(  # noqa: PLR0917  (the nouns of a dose training)
+def train_dose(
     spec: DoseSpec,
-    reconstruct: nn.Module,
-    target: Target | str,
     data: ImageSet | CleanScans,
+    *,
+    reconstruct: nn.Module,
+    goal: DoseGoal,
     A: Projector,
     run: Run | str | os.PathLike[str],
-    *,
-    constraint: Constraint,
+    settings: TrainSettings,
     validation: ImageSet | CleanScans | None = None,
     held_out: Sequence[str] = (),
     warm_start: Run | str | os.PathLike[str] | None = None,
     learn_reconstruction: bool = True,
-    reader: FrozenTask | None = None,
-    classes: Mapping[str, int] | None = None,
-    protocol: Protocol | None = None,
-    reference_photons: float | None = None,
-    full_photons: float | None = None,
-    spend: Literal["photons", "log"] = "photons",
-    image_weight: float = 0.1,
     noise: Noise = "pre-log",
     electronic_std: float = 0.0,
     per_image: bool = False,
     refine: int = 2,
     cache_gib: float = CACHE_GIB,
     config: Mapping[str, Any] | None = None,
-    show: bool | None = None,
-    **settings: Any,
+    progress: bool | None = None,
 ) -> TrainedDose:
-    """Learn how many photons each patient needs for `target`, and a reconstruction that needs few.
+    """Learn how many photons each patient needs for a goal, and a reconstruction that needs few.
 
-    spec, constraint   the module's build, and how the quality is held (`Hinge`, `MeanQuality`, `ShareOfPatients`)
+    spec, goal         the module's build; what is held, how, and what photons cost (`DoseGoal`)
     reconstruct        a module (p, A) -> mu, such as `fbp_unet()`, or `Classical(fbp)`; `warm_start`: a run with its weights,
                        best of a training over a range of doses; `learn_reconstruction` False leaves it as it is
-    target             such as "psnr[image range]>=38.57" or "tumour.dice>=0.95*full" with its `reader` and `classes`
-                       {"tumour": 2}; full dose is `full_photons` (the module's highest)
     data, validation   images; those of a patient stand together, equally many of each. `per_image`: each is a patient
-    reference_photons  dose 1 of the objective; the module's fallback
-    settings           of `TrainSettings`; `batch` counts patients
+    settings           `TrainSettings(steps=...)`; `batch` counts patients
 
     Scans of training are made by the differentiable twin, those of validation have exact Poisson counts. The loop is `fit`: it
     resumes bit-equal on a CPU after a kill, writes the same files, and keeps the best weights by validation.
@@ -100,29 +88,29 @@ def train_dose(  # noqa: PLR0917  (the nouns of a dose training)
     """
     if world() > 1:  # constraints are of the whole batch: gaps of one process would move its multiplier alone
         raise ConfigError(f"a dose is trained in one process, got {world()}; start it without torchrun")
-    chosen = from_dict(TrainSettings, settings)
-    held = parse_target(target) if isinstance(target, str) else target
-    known = dict(classes or {})
+    check_train_settings(settings, who="train_dose")
+    held, known, reader = goal.held, goal.classes, goal.reader
     surrogate = Surrogate(
         held,
         A,
         reader=reader,
         class_index=known.get(held.class_name),
         region_class=known.get(held.region),
-        protocol=protocol,
+        protocol=goal.protocol,
     )
     images = data.images if isinstance(data, CleanScans) else data
     seen = validation.images if isinstance(validation, CleanScans) else validation
     refuse_leaks(images, seen, held_out)
     if surrogate.needs_labels and not (images.has_labels and (seen is None or seen.has_labels)):
         raise InputError(f"{held}: needs labels of all training and validation images")
-    reference = reference_photons or spec.fallback_photons
-    full = full_photons or spec.highest_photons
+    reference = goal.reference_photons or spec.fallback_photons
+    full = goal.full_photons or spec.highest_photons
     facts = {
-        "training": chosen,
+        "training": settings,
         "dose_module": asdict(spec),
-        "held": {"target": str(held), "constraint": _words(constraint), "reference_photons": reference, "full_photons": full,
-                 "spend": spend, "image_weight": image_weight, "noise": noise, "electronic_std": electronic_std,
+        "held": {"target": str(held), "constraint": _words(goal.constraint), "reference_photons": reference,
+                 "full_photons": full, "spend": goal.spend, "image_weight": goal.image_weight, "noise": noise,
+                 "electronic_std": electronic_std,
                  "learn_reconstruction": learn_reconstruction, "per_image": per_image, "unit": surrogate.unit,
                  "reader": reader.name if reader is not None else ""},
         "beam": beam_to_config(A.beam),
@@ -133,26 +121,28 @@ def train_dose(  # noqa: PLR0917  (the nouns of a dose training)
     }  # fmt: skip
     _refuse_another_training(run, facts)
     folder = open_training(run, facts)
-    constraint = copy.deepcopy(constraint)  # the caller's may serve other trainings
+    constraint = copy.deepcopy(goal.constraint)  # the caller's may serve other trainings
     constraint.start()
     if warm_start is not None:
         begin_with(reconstruct, warm_start)
     if not learn_reconstruction:
         reconstruct.requires_grad_(False)
     as_scans = lambda part: part if isinstance(part, CleanScans) else CleanScans(
-        part, A, refine=refine, cache_gib=cache_gib, show=show
+        part, A, refine=refine, cache_gib=cache_gib, show=progress
     )  # fmt: skip
     patients = PatientScans(as_scans(data), spec.prior, per_image=per_image)
     checks = None if validation is None else PatientScans(as_scans(validation), spec.prior, per_image=per_image)
     with torch.random.fork_rng():
-        torch.manual_seed(chosen.seed)
+        torch.manual_seed(settings.seed)
         module = DoseModule(spec)
     module.learn(patients.prior, view_angles_rad(A))
     system = DoseSystem(module, reconstruct, noise=noise, electronic_std=electronic_std)
     device = next(reconstruct.parameters(), torch.zeros(0)).device
     system.to(device)
     to_channels_last(system.reconstruct)
-    objective = DoseObjective(surrogate, constraint, reference_photons=reference, spend=spend, image_weight=image_weight)
+    objective = DoseObjective(
+        surrogate, constraint, reference_photons=reference, spend=goal.spend, image_weight=goal.image_weight
+    )
     if held.of_full:
         for part in (patients, checks):
             if part is not None:
@@ -162,7 +152,7 @@ def train_dose(  # noqa: PLR0917  (the nouns of a dose training)
                 _refuse_blind(held, part.full, reader)
     answer = lambda module, batch: module(batch, A)
     trained = fit(
-        Player(system, objective, answer), DoseSource(patients, checks, chosen, device), folder, chosen, progress=show
+        Player(system, objective, answer), DoseSource(patients, checks, settings, device), folder, settings, progress=progress
     )
     return TrainedDose(system, trained, held, surrogate.unit)
 

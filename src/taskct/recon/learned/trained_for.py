@@ -1,0 +1,129 @@
+"""What a reconstruction was trained for, and whether a scan is of that kind."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from torch import nn
+
+from taskct.core.errors import GeometryError
+from taskct.core.runs import Run
+from taskct.geometry.config import beam_to_config
+from taskct.physics.dose import Dose
+from taskct.physics.projector import Projector
+
+Otherwise = Literal["refuse", "warn", "allow"]
+_FREE = ("cols", "rows", "start_deg")  # a wider detector or another first view changes nothing that a network has learnt
+_CLOSE = 1e-3
+_CLOSE_PIXELS = 0.05  # scanners' fields of view differ from patient to patient
+_CLOSE_DOSE = 1.05
+
+
+@dataclass(frozen=True)
+class TrainedFor:
+    """Beam, pixels and doses of a training run.
+
+    beam         as plain values, see `beam_to_config`; empty where the run does not say
+    spacing_mm   pixels of its grid
+    photons      least and most photons per detector pixel in air; None where the run does not say
+    """
+
+    run: str
+    beam: Mapping[str, Any] = field(default_factory=dict)
+    spacing_mm: tuple[float, ...] = ()
+    photons: tuple[float, float] | None = None
+
+    @classmethod
+    def of_run(cls, run: Run) -> TrainedFor:
+        """From the config that `train` wrote."""
+        dose, grid = run.config.get("dose", {}), run.config.get("grid", {})
+        known = all(isinstance(dose.get(name), int | float) for name in ("photons", "lowest", "highest"))
+        photons = (dose["photons"] * dose["lowest"], dose["photons"] * dose["highest"]) if known else None
+        return cls(str(run.folder), run.config.get("beam", {}), tuple(grid.get("spacing_mm", ())), photons)
+
+    def geometry_differences(self, A: Projector) -> list[str]:
+        """In what a projector differs from that of the training, in words; empty where it does not."""
+        found = []
+        if self.beam:
+            now = beam_to_config(A.beam)
+            names = [n for n in {**self.beam, **now} if n not in _FREE]
+            found = [
+                f"{name} {_brief(self.beam.get(name))} in training, now {_brief(now.get(name))}"
+                for name in names
+                if not _near(self.beam.get(name), now.get(name))
+            ]
+        if self.spacing_mm and not _near(self.spacing_mm, A.grid.spacing_mm, _CLOSE_PIXELS):
+            found.append(f"pixels of {_brief(self.spacing_mm)} mm in training, now {_brief(A.grid.spacing_mm)} mm")
+        return found
+
+    def dose_difference(self, dose: Dose) -> str:
+        """How a dose lies outside of those of the training, in words; "" for one inside."""
+        if self.photons is None:
+            return ""
+        low, high = self.photons
+        if low / _CLOSE_DOSE <= dose.used_photons <= high * _CLOSE_DOSE:
+            return ""
+        range_ = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+        return f"{range_} photons per detector pixel in training, now {dose.used_photons:g}"
+
+
+class GeometryWatch:
+    """Compares the projector of every call with that of the training; a module that it watches stays picklable."""
+
+    def __init__(self, about: TrainedFor, otherwise: Otherwise) -> None:
+        self.about, self.otherwise = about, otherwise
+        self.seen: Any = None  # the projector that was compared last
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Before each call of the module."""
+        A = kwargs.get("A", args[1] if len(args) > 1 else None)
+        if self.otherwise == "allow" or not isinstance(A, Projector) or A is self.seen:
+            return
+        found = self.about.geometry_differences(A)
+        if found and self.otherwise == "refuse":
+            raise GeometryError(
+                f"{self.about.run}: was trained for another scan ({'; '.join(found)}); train a network for this one, or take "
+                "what comes by load_reconstructor(run, otherwise='warn')"
+            )
+        if found:
+            warnings.warn(f"{self.about.run}: was trained for another scan ({'; '.join(found)})", stacklevel=3)
+        self.seen = A
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"about": self.about, "otherwise": self.otherwise, "seen": None}
+
+
+def watch(model: nn.Module, about: TrainedFor, *, otherwise: Otherwise) -> None:
+    """Let a model compare every scan with those it was trained for; an older watch is replaced."""
+    for key, hook in list(model._forward_pre_hooks.items()):
+        if isinstance(hook, GeometryWatch):
+            del model._forward_pre_hooks[key]
+            model._forward_pre_hooks_with_kwargs.pop(key, None)
+    model.register_forward_pre_hook(GeometryWatch(about, otherwise), with_kwargs=True)
+
+
+def trained_for(model: object) -> TrainedFor | None:
+    """What a model of `load_reconstructor` was trained for; None for anything else."""
+    hooks = model._forward_pre_hooks.values() if isinstance(model, nn.Module) else ()
+    return next((hook.about for hook in hooks if isinstance(hook, GeometryWatch)), None)
+
+
+def _near(then: Any, now: Any, close: float = _CLOSE) -> bool:
+    if isinstance(then, int | float) and isinstance(now, int | float) and not isinstance(then, bool):
+        return math.isclose(then, now, rel_tol=close, abs_tol=1e-6)
+    if isinstance(then, list | tuple) and isinstance(now, list | tuple):
+        return len(then) == len(now) and all(_near(a, b, close) for a, b in zip(then, now, strict=True))
+    return bool(then == now)
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, list | tuple):
+        short = ", ".join(_brief(v) for v in value[:3])
+        return f"({short}{', ...' if len(value) > 3 else ''})"
+    return "not given" if value is None else str(value)
