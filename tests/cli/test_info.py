@@ -121,3 +121,34 @@ def test_odd_values_are_said_when_a_ct_is_opened_and_impossible_ones_refused(tmp
         )
         code, _, err = taskct_says(verb, tmp_path / "unit.nii", *words, "--overwrite")
         assert code == 3 and "normalised or attenuation, not HU" in err
+
+
+@pytest.mark.parametrize("name", ["ct.nii", "ct.nii.gz"])
+def test_a_large_volume_is_described_by_its_header_and_first_slices(tmp_path, taskct_says, monkeypatch, name) -> None:
+    from taskct.cli import describe
+    from taskct.data.volume import StoredVolume
+
+    hu = torch.arange(16).float()[:, None, None].expand(16, 32, 32) * 10 - 1000
+    write_nifti(Case(hu=hu.clone(), spacing_mm=(2.0, 1.0, 0.5)), tmp_path / name)
+    monkeypatch.setattr(describe, "_LOOK_BYTES", 16 * 1024)  # of 32 KiB of values
+    monkeypatch.setattr(StoredVolume, "read", lambda *_, **__: pytest.fail("all values were read"))
+    code, out, err = taskct_says("info", tmp_path / name)
+    assert (code, err) == (0, "")
+    assert "shape z y x     16 x 32 x 32" in out and "spacing mm      2 x 1 x 0.5" in out
+    assert "-1000 to -990 (of the first 2 of 16 slices in the file)" in out
+    if name == "ct.nii":
+        whole = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(whole[:-3000])
+        code, _, err = taskct_says("info", tmp_path / name)
+        assert code == 3 and "truncated or damaged" in err
+
+
+def test_a_volume_that_does_not_fit_into_memory_is_refused_by_name_before_it_is_read(
+    tmp_path, taskct_says, monkeypatch
+) -> None:
+    from taskct.core import memory
+
+    write_nifti(Case(hu=torch.zeros(8, 64, 64), spacing_mm=(2.0, 1.0, 1.0)), tmp_path / "ct.nii.gz")
+    monkeypatch.setattr(memory, "free_bytes", lambda: 100_000)
+    code, _, err = taskct_says("simulate", tmp_path / "ct.nii.gz", "--out", tmp_path / "scan.h5")
+    assert code == 4 and "ct.nii.gz: reading it takes about" in err and err.count("\n") == 1

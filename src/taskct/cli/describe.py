@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from taskct.data.case import Case
     from taskct.data.dicom.info import SeriesInfo
     from taskct.data.scan import Scan
+    from taskct.data.volume import StoredVolume
 
+_LOOK_BYTES = 64 * 2**20  # a volume whose values take more is described by its header and its first slices
 _MOST_LINES = 20  # cases of a folder that are listed
 
 
@@ -43,8 +45,13 @@ def path(found: Path, *, labels: Path | None = None) -> Iterator[str]:
         yield f"config with {', '.join(read_toml(found)) or 'nothing in it'}"
         return
     if labels is not None or (found.is_file() and kind_of(found) != "dicom"):
+        from taskct.data.formats import open_volume
         from taskct.data.open import open_case
 
+        stored = open_volume(found) if labels is None else None
+        if stored is not None and stored.value_bytes > _LOOK_BYTES:
+            yield from large_volume(stored)
+            return
         yield from volume(open_case(found, labels=labels))
         return
     if found.is_dir() and _holds_volumes(found):
@@ -123,6 +130,28 @@ def volume(case: Case) -> list[str]:
                 )
     kind = case.provenance.get("format", "volume")
     return [f"{kind} {case.case_id}", *_facts(facts), *named, *_notes(case.provenance.get("notes", ()))]
+
+
+def large_volume(stored: StoredVolume) -> list[str]:
+    """A volume file by its header and its first slices, however much it may unpack to."""
+    from taskct.data.orientation import oriented
+
+    per_slice = max(1, stored.value_bytes // stored.shape[0])
+    count = min(stored.shape[0], _LOOK_BYTES // 4 // per_slice)
+    shape, affine_mm = oriented(stored.shape, stored.affine_mm, name=str(stored.path))
+    spacing = [float((affine_mm[:3, axis] ** 2).sum() ** 0.5) for axis in range(3)]
+    hu = stored.read_first(count) if count else None
+    facts = {
+        "shape z y x": " x ".join(map(str, shape)),
+        "spacing mm": " x ".join(f"{s:.4g}" for s in spacing),
+        "size mm": " x ".join(f"{s * n:.4g}" for s, n in zip(spacing, shape, strict=True)),
+        "first voxel mm": ", ".join(f"{v:.1f}" for v in affine_mm[2::-1, 3]) + " (x, y, z; LPS)",
+        "values": f"{stored.dtype.name}, {stored.value_bytes / 2**20:.0f} MiB unpacked",
+        "HU": None
+        if hu is None
+        else f"{float(hu.min()):.0f} to {float(hu.max()):.0f} (of the first {count} of {stored.shape[0]} slices in the file)",
+    }
+    return [f"volume {stored.path.name}", *_facts(facts), *_notes(stored.notes)]
 
 
 def scan_file(scan: Scan) -> list[str]:

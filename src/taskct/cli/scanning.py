@@ -132,4 +132,4 @@ def _lodopab(case: Case, *, photons: float | None, fraction: float, seed: int) -
 def check_h5(path: Path) -> None:
     """A scan file ends in .h5."""
     if path.suffix.lower() not in (".h5", ".hdf5"):
-        raise InputError(f"{path}: a scan file ends in .h5; name it {path.with_suffix('.h5').name}")
+        raise InputError(f"{path}: a scan file ends in .h5; name it {path.stem or 'scan'}.h5")

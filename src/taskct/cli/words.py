@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from taskct.core.config import check_settings, parse_assignments, read_toml
-from taskct.core.errors import ConfigError, InputError, unknown_name
+from taskct.core.errors import ConfigError, InputError, choose, unknown_name
 
 if TYPE_CHECKING:
     from taskct.geometry import Beam
@@ -128,10 +128,7 @@ def methods_from_config(table: Mapping[str, Any]) -> dict[str, partial[Any]]:
     for label, values in table.items():
         if not isinstance(values, Mapping):
             raise ConfigError(f"methods.{label}: expected a table of settings, got {values!r}")
-        name = values.get("method", label)
-        if name not in RECONSTRUCTORS:
-            raise unknown_name("method", name, RECONSTRUCTORS)
-        function: Callable[..., Any] = RECONSTRUCTORS[name]  # type: ignore[assignment]  # mypy joins them to `function`
+        function: Callable[..., Any] = choose("method", values.get("method", label), RECONSTRUCTORS)  # type: ignore[assignment]  # mypy joins them to `function`
         settings = {k: v for k, v in values.items() if k != "method"}
         methods[label] = partial(function, **check_settings(function, settings, where=f"methods.{label}", skip=("p", "A")))
     return methods

@@ -18,7 +18,10 @@ A message says what was expected, what came, and what to do. Anything else that 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+Chosen = TypeVar("Chosen")
 
 
 class TaskctError(Exception):
@@ -73,7 +76,18 @@ class ResourceError(TaskctError):
     exit_code = 4
 
 
-def unknown_name(kind: str, got: str, legal: Iterable[str], error: type[InputError] = ConfigError) -> InputError:
+def choose(kind: str, name: object, legal: Mapping[str, Chosen], error: type[InputError] = ConfigError) -> Chosen:
+    """`legal[name]`; an error that lists the legal names for any other value, of whatever type a config gives it.
+
+    >>> choose("window", "hann", {"hann": 1})
+    1
+    """
+    if not isinstance(name, str) or name not in legal:
+        raise unknown_name(kind, name, legal, error)
+    return legal[name]
+
+
+def unknown_name(kind: str, got: object, legal: Iterable[str], error: type[InputError] = ConfigError) -> InputError:
     """Error for a name that is not one of `legal`, with a guess at what was meant.
 
     >>> print(unknown_name("window", "han", ["ram-lak", "hann"]))

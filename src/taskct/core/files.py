@@ -16,6 +16,7 @@ from taskct.core.leftovers import COMMIT, GONE, OLD, PART, finish_commit, hold, 
 from taskct.core.open_files import FULL
 
 MAX_VOLUME_BYTES = 16 * 2**30  # no clinical CT volume is larger; `limit_bytes` arguments raise it
+NO_LIMIT = 2**62
 _MAX_NAME_BYTES = 255  # of one name, on all common file systems
 
 

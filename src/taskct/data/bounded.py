@@ -42,21 +42,15 @@ def read_exactly(
     packed_from: int | None = None,
     zlib_stream: bool = False,
     plain: bool = False,
+    to_the_end: bool = True,
 ) -> tuple[np.ndarray, str | None]:
     """`size` bytes from `offset` of the (unpacked) file as uint8, and a note if a few bytes follow them.
 
     `packed_from` says that gzip data begin at that byte of the file (behind a text header), `zlib_stream` that they are raw
-    zlib, `plain` that the file is not packed whatever its first bytes. FileFormatError when the bytes are not all there,
-    when more than 1 MiB follows, or a check sum is wrong.
+    zlib, `plain` that the file is not packed whatever its first bytes. Without `to_the_end` what follows is not looked at.
+    FileFormatError when the bytes are not all there, when more than 1 MiB follows, or a check sum is wrong.
     """
-    length = file_size(path)
-    packed = packed_from is not None or (not plain and read_magic(path) == GZIP_MAGIC)
-    most = length * _DEFLATE_MOST if packed else length
-    if offset + size > most:
-        raise FileFormatError(
-            f"{path}: its header declares {offset + size} bytes, but its {length} bytes cannot hold more than {most}; "
-            "the file is truncated or damaged"
-        )
+    packed = check_room(path, offset=offset, size=size, packed_from=packed_from, plain=plain)
     with open_binary(path) as raw:
         if packed_from is not None:
             raw.seek(packed_from)
@@ -74,7 +68,7 @@ def read_exactly(
                     raise FileFormatError(f"{path}: truncated: expected {size} bytes of values, got {filled}")
                 view[filled : filled + len(part)] = part
                 filled += len(part)
-            extra = stream.read(_SLACK_BYTES + 1)
+            extra = stream.read(_SLACK_BYTES + 1) if to_the_end else b""
         except (OSError, EOFError, zlib.error) as error:
             raise FileFormatError(f"{path}: the compressed stream is damaged or truncated ({error})") from error
     if len(extra) > _SLACK_BYTES:
@@ -83,6 +77,27 @@ def read_exactly(
             "the file is inconsistent or hostile"
         )
     return values, f"{len(extra)} bytes follow the values and were ignored" if extra else None
+
+
+def check_room(
+    path: str | os.PathLike[str],
+    *,
+    offset: int,
+    size: int,
+    packed_from: int | None = None,
+    zlib_stream: bool = False,
+    plain: bool = False,
+) -> bool:
+    """Whether the values are packed; FileFormatError when the length of the file cannot hold them. The rest as above."""
+    length = file_size(path)
+    packed = packed_from is not None or (not plain and read_magic(path) == GZIP_MAGIC)
+    most = length * _DEFLATE_MOST if packed else length
+    if offset + size > most:
+        raise FileFormatError(
+            f"{path}: its header declares {offset + size} bytes, but its {length} bytes cannot hold more than {most}; "
+            "the file is truncated or damaged"
+        )
+    return packed
 
 
 def sibling(path: str | os.PathLike[str], name: str) -> Path:

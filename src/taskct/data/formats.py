@@ -13,10 +13,10 @@ from taskct.core.open_files import read_start
 from taskct.data.bounded import GZIP_MAGIC, read_head
 from taskct.data.dicom.parse import looks_like_dicom
 from taskct.data.hdf5_guard import HDF5_MAGIC
-from taskct.data.metaimage import is_metaimage_head, read_metaimage_volume
-from taskct.data.nifti import is_nifti_head, read_nifti_volume
-from taskct.data.nrrd import read_nrrd_volume
-from taskct.data.volume import Volume
+from taskct.data.metaimage import is_metaimage_head, open_metaimage, read_metaimage_volume
+from taskct.data.nifti import is_nifti_head, open_nifti, read_nifti_volume
+from taskct.data.nrrd import open_nrrd, read_nrrd_volume
+from taskct.data.volume import StoredVolume, Volume
 
 _SUFFIXES = {
     ".nii": "nifti", ".nii.gz": "nifti", ".mha": "metaimage", ".mhd": "metaimage", ".nrrd": "nrrd", ".nhdr": "nrrd",
@@ -34,6 +34,12 @@ VOLUME_READERS: dict[str, _ReadVolume] = {
     "nifti": read_nifti_volume,
     "metaimage": read_metaimage_volume,
     "nrrd": read_nrrd_volume,
+}
+
+_OPENERS: dict[str, Callable[[Path], StoredVolume]] = {
+    "nifti": open_nifti,
+    "metaimage": open_metaimage,
+    "nrrd": open_nrrd,
 }
 
 
@@ -64,6 +70,12 @@ def kind_of(path: Path) -> str:
     raise UnsupportedDataError(
         f"{path}: not a format that taskct reads (DICOM, NIfTI, MetaImage, NRRD, HDF5, told by content)"
     )
+
+
+def open_volume(path: Path) -> StoredVolume | None:
+    """What the header of a volume file says, without its values; None for a file of another kind."""
+    open_it = _OPENERS.get(kind_of(path))
+    return None if open_it is None else open_it(path)
 
 
 def promised_kind(path: Path) -> str | None:

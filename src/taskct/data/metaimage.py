@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from taskct.core.errors import FileFormatError, UnsupportedDataError
-from taskct.core.files import MAX_VOLUME_BYTES, check_array_size
+from taskct.core.files import MAX_VOLUME_BYTES, NO_LIMIT, check_array_size
 from taskct.core.open_files import file_size, read_start, regular_file
 from taskct.core.units import MU_WATER_70KEV_PER_MM
-from taskct.data.bounded import read_exactly, sibling
+from taskct.data.bounded import sibling
 from taskct.data.case import Case
-from taskct.data.volume import Volume, canonical_volume, case_from_volume
+from taskct.data.volume import StoredVolume, Volume, case_from_volume
 
 _TYPES = {
     "MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2", "MET_INT": "i4", "MET_UINT": "u4",
@@ -41,21 +42,25 @@ def read_metaimage(
 
 def read_metaimage_volume(path: str | os.PathLike[str], *, limit_bytes: int = MAX_VOLUME_BYTES) -> Volume:
     """The values of a MetaImage in our orientation."""
+    return open_metaimage(path).read(limit_bytes=limit_bytes)
+
+
+def open_metaimage(path: str | os.PathLike[str]) -> StoredVolume:
+    """What the header of a MetaImage says; nothing of its values is read."""
     path = regular_file(path)
     header, header_bytes = _read_header(path)
     _refuse_unsupported(header, path)
-    shape = tuple(int(n) for n in _numbers(header, "DimSize", 3, path))
+    columns, rows, slices = (int(n) for n in _numbers(header, "DimSize", 3, path))
     kind = header.get("ElementType", "")
     if kind not in _TYPES:
         raise UnsupportedDataError(f"{path}: element type {kind or 'missing'!r}; expected one of {', '.join(_TYPES)}")
     big = _flag(header, "BinaryDataByteOrderMSB") or _flag(header, "ElementByteOrderMSB")
     dtype = np.dtype(_TYPES[kind]).newbyteorder(">" if big else "<")
-    size = check_array_size(path, shape, dtype.itemsize, limit_bytes=limit_bytes)
-    check_array_size(path, shape, 4, limit_bytes=limit_bytes)
+    shape = slices, rows, columns
+    size = check_array_size(path, shape, dtype.itemsize, limit_bytes=NO_LIMIT)
     affine, notes = _affine(header, path)
-    raw, note = _values(header, path, header_bytes, size)
-    notes += [note] if note else []
-    return canonical_volume(path, raw.view(dtype).reshape(shape[::-1]), affine[np.ix_(_REVERSED, _REVERSED)], notes)
+    place = _place(header, path, header_bytes, size)
+    return StoredVolume(path, shape, dtype, affine[np.ix_(_REVERSED, _REVERSED)], tuple(notes), place)
 
 
 def is_metaimage_head(head: bytes) -> bool:
@@ -94,24 +99,25 @@ def _refuse_unsupported(header: dict[str, str], path: Path) -> None:
         raise UnsupportedDataError(f"{path}: keeps its values as text; expected binary data")
 
 
-def _values(header: dict[str, str], path: Path, header_bytes: int, size: int) -> tuple[np.ndarray, str | None]:
+def _place(header: dict[str, str], path: Path, header_bytes: int, size: int) -> dict[str, Any]:
+    """Where the values lie, as arguments of `read_exactly`."""
     data_file = header["ElementDataFile"]
     packed = _flag(header, "CompressedData")
     if data_file.upper() in ("LOCAL", "LOCALE"):
         if packed:
-            return read_exactly(path, offset=0, size=size, packed_from=header_bytes, zlib_stream=True)
-        return read_exactly(path, offset=header_bytes, size=size, plain=True)
+            return {"path": path, "offset": 0, "packed_from": header_bytes, "zlib_stream": True}
+        return {"path": path, "offset": header_bytes, "plain": True}
     if data_file.upper().startswith("LIST") or "%" in data_file:
         raise UnsupportedDataError(f"{path}: keeps its slices in many files ({data_file!r}); convert it to one .mha")
     skip = int(_numbers(header, "HeaderSize", 1, path)[0]) if "HeaderSize" in header else 0
     beside = sibling(path, data_file)
     if packed:
-        return read_exactly(beside, offset=0, size=size, packed_from=max(skip, 0), zlib_stream=True)
+        return {"path": beside, "offset": 0, "packed_from": max(skip, 0), "zlib_stream": True}
     if skip == -1:  # the values are the end of the file
         skip = max(file_size(beside) - size, 0)
     if skip < 0:
         raise FileFormatError(f"{path}: HeaderSize {skip}; expected 0, more, or -1")
-    return read_exactly(beside, offset=skip, size=size, plain=True)
+    return {"path": beside, "offset": skip, "plain": True}
 
 
 def _affine(header: dict[str, str], path: Path) -> tuple[np.ndarray, list[str]]:

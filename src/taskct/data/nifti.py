@@ -5,18 +5,17 @@ from __future__ import annotations
 import gzip
 import io
 import os
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from taskct.core.errors import FileFormatError, InputError, UnsupportedDataError
-from taskct.core.files import MAX_VOLUME_BYTES, atomic_path, check_array_size
+from taskct.core.files import MAX_VOLUME_BYTES, atomic_path
 from taskct.core.open_files import parsing, regular_file
 from taskct.core.units import MU_WATER_70KEV_PER_MM
-from taskct.data.bounded import read_exactly, read_head
+from taskct.data.bounded import read_head
 from taskct.data.case import Case
-from taskct.data.volume import Volume, canonical_volume, case_from_volume
+from taskct.data.volume import StoredVolume, Volume, case_from_volume
 
 _TYPES = {
     2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8",
@@ -48,19 +47,26 @@ def read_nifti(
 
 def read_nifti_volume(path: str | os.PathLike[str], *, limit_bytes: int = MAX_VOLUME_BYTES) -> Volume:
     """The values of a NIfTI file in our orientation: its own type if it is not scaled, else float32."""
+    return open_nifti(path).read(limit_bytes=limit_bytes)
+
+
+def open_nifti(path: str | os.PathLike[str]) -> StoredVolume:
+    """What the header of a NIfTI file says; nothing of its values is read."""
     path = regular_file(path)
     header = _read_header(path)
     shape = _shape(header, path)
     dtype = _dtype(header, path)
-    size = check_array_size(path, shape, dtype.itemsize, limit_bytes=limit_bytes)
-    check_array_size(path, shape, 4, limit_bytes=limit_bytes)  # what it becomes
     affine_ras, notes = _affine(header, shape, path)
-    raw, note = read_exactly(path, offset=_offset(header, path), size=size)
-    notes += [note] if note else []
-    values = raw.view(dtype).reshape(shape[::-1])  # x runs fastest in the file, so C order is z, y, x
-    affine = (_RAS_TO_LPS @ affine_ras)[np.ix_(_REVERSED, _REVERSED)]
-    volume = canonical_volume(path, _scaled(values, header, path), affine, notes)
-    return replace(volume, may_be_padded=header["descrip"].item() != _WRITER)
+    return StoredVolume(
+        path,
+        shape[::-1],  # x runs fastest in the file, so C order is z, y, x
+        dtype,
+        (_RAS_TO_LPS @ affine_ras)[np.ix_(_REVERSED, _REVERSED)],
+        tuple(notes),
+        {"path": path, "offset": _offset(header, path)},
+        lambda values: _scaled(values, header, path),
+        may_be_padded=header["descrip"].item() != _WRITER,
+    )
 
 
 def write_nifti(case: Case, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from taskct.core.errors import FileFormatError, UnsupportedDataError
-from taskct.core.files import MAX_VOLUME_BYTES, check_array_size
+from taskct.core.files import MAX_VOLUME_BYTES, NO_LIMIT, check_array_size
 from taskct.core.open_files import file_size, parsing, read_start, regular_file
 from taskct.core.units import MU_WATER_70KEV_PER_MM
-from taskct.data.bounded import read_exactly, sibling
+from taskct.data.bounded import sibling
 from taskct.data.case import Case
-from taskct.data.volume import Volume, canonical_volume, case_from_volume
+from taskct.data.volume import StoredVolume, Volume, case_from_volume
 
 _TYPES = {
     "signed char": "i1", "int8": "i1", "int8_t": "i1", "uchar": "u1", "unsigned char": "u1", "uint8": "u1", "uint8_t": "u1",
@@ -51,6 +51,11 @@ def read_nrrd(
 
 def read_nrrd_volume(path: str | os.PathLike[str], *, limit_bytes: int = MAX_VOLUME_BYTES) -> Volume:
     """The values of an NRRD file in our orientation."""
+    return open_nrrd(path).read(limit_bytes=limit_bytes)
+
+
+def open_nrrd(path: str | os.PathLike[str]) -> StoredVolume:
+    """What the header of an NRRD file says; nothing of its values is read."""
     path = regular_file(path)
     header, header_bytes = _read_header(path)
     sizes = [int(n) for n in header["sizes"]]
@@ -65,12 +70,11 @@ def read_nrrd_volume(path: str | os.PathLike[str], *, limit_bytes: int = MAX_VOL
         if endian not in ("little", "big"):
             raise FileFormatError(f"{path}: names no byte order (endian) for values of {dtype.itemsize} bytes")
         dtype = dtype.newbyteorder("<" if endian == "little" else ">")
-    size = check_array_size(path, tuple(sizes), dtype.itemsize, limit_bytes=limit_bytes)
-    check_array_size(path, tuple(sizes), 4, limit_bytes=limit_bytes)
+    shape = sizes[2], sizes[1], sizes[0]
+    size = check_array_size(path, shape, dtype.itemsize, limit_bytes=NO_LIMIT)
     affine, notes = _affine(header, path)
-    raw, note = _values(header, path, header_bytes, size)
-    notes += [note] if note else []
-    return canonical_volume(path, raw.view(dtype).reshape(sizes[::-1]), affine[np.ix_(_REVERSED, _REVERSED)], notes)
+    place = _place(header, path, header_bytes, size)
+    return StoredVolume(path, shape, dtype, affine[np.ix_(_REVERSED, _REVERSED)], tuple(notes), place)
 
 
 def _read_header(path: Path) -> tuple[dict[str, Any], int]:
@@ -87,7 +91,8 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int]:
     return header, head.tell()
 
 
-def _values(header: dict[str, Any], path: Path, header_bytes: int, size: int) -> tuple[np.ndarray, str | None]:
+def _place(header: dict[str, Any], path: Path, header_bytes: int, size: int) -> dict[str, Any]:
+    """Where the values lie, as arguments of `read_exactly`."""
     encoding = str(header["encoding"]).lower()
     if encoding not in ("raw", "gzip", "gz"):
         raise UnsupportedDataError(f"{path}: encoding {encoding!r}; expected raw or gzip")
@@ -102,10 +107,10 @@ def _values(header: dict[str, Any], path: Path, header_bytes: int, size: int) ->
             raise UnsupportedDataError(f"{path}: keeps its slices in many files ({data_file!r}); convert it to one .nrrd")
         where, start = sibling(path, data_file), 0
     if encoding != "raw":
-        return read_exactly(where, offset=0, size=size, packed_from=start)
+        return {"path": where, "offset": 0, "packed_from": start}
     if skip == -1:  # the values are the end of the file
         start, skip = max(file_size(where) - size, start), 0
-    return read_exactly(where, offset=start + skip, size=size, plain=True)
+    return {"path": where, "offset": start + skip, "plain": True}
 
 
 def _affine(header: dict[str, Any], path: Path) -> tuple[np.ndarray, list[str]]:

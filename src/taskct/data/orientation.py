@@ -41,8 +41,8 @@ def shear_deg(affine_mm: np.ndarray) -> float:
     return float(np.rad2deg(np.arcsin(min(worst, 1.0)))) if worst > _ORTHOGONAL_TOLERANCE else 0.0
 
 
-def reordered(volume: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The flips and swaps of `canonical`, whether the axes are at right angles or not."""
+def reordered(volume: np.ndarray, affine: np.ndarray, *, copied: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """The flips and swaps of `canonical`, at right angles or not; a view of the volume unless `copied`."""
     axes = affine[:3, :3]
     order = _best_order(np.abs(axes / np.linalg.norm(axes, axis=0)))
     volume = volume.transpose(order)
@@ -53,7 +53,14 @@ def reordered(volume: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.nd
             affine[:3, 3] += affine[:3, axis] * (volume.shape[axis] - 1)
             affine[:3, axis] *= -1
             volume = np.flip(volume, axis)
-    return contiguous(volume), affine
+    return contiguous(volume) if copied else volume, affine
+
+
+def oriented(shape: tuple[int, ...], affine_mm: np.ndarray, *, name: str) -> tuple[tuple[int, ...], np.ndarray]:
+    """Shape and affine that `reordered` gives to a volume of this shape, without any voxel."""
+    voxels = np.broadcast_to(np.uint8(0), shape)
+    volume, affine = reordered(voxels, checked_affine(affine_mm, name=name), copied=False)
+    return volume.shape, affine
 
 
 def contiguous(array: np.ndarray) -> np.ndarray:

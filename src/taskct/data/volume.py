@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,58 @@ import numpy as np
 import torch
 
 from taskct.core.errors import FileFormatError
+from taskct.core.files import MAX_VOLUME_BYTES, check_array_size
+from taskct.core.memory import require_memory
 from taskct.core.provenance import fingerprint
 from taskct.core.units import MU_WATER_70KEV_PER_MM
+from taskct.data.bounded import check_room, read_exactly
 from taskct.data.case import Case
 from taskct.data.orientation import canonical, checked_affine, contiguous, reordered, spacing_mm
 from taskct.data.padding import odd_hu_range, refuse_impossible_hu, replace_padding
 from taskct.data.untilt import untilted
 
 NOT_READ = "lies with the CT and was not read"  # in the notes on labels that nobody asked for
+
+
+@dataclass(frozen=True, eq=False)
+class StoredVolume:
+    """What a header says of its values, before any of them is read.
+
+    `shape` and `affine_mm` (to LPS z, y, x) are in the order of the file, slowest axis first; `bytes_from` are the arguments
+    of `read_exactly` beside the size; `scaled` turns stored into true values.
+    """
+
+    path: Path
+    shape: tuple[int, int, int]
+    dtype: np.dtype
+    affine_mm: np.ndarray
+    notes: tuple[str, ...]
+    bytes_from: Mapping[str, Any]
+    scaled: Callable[[np.ndarray], np.ndarray] = lambda values: values
+    may_be_padded: bool = True
+
+    @property
+    def value_bytes(self) -> int:
+        """Bytes that the values take when they are unpacked."""
+        return int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
+
+    def read(self, *, limit_bytes: int = MAX_VOLUME_BYTES) -> Volume:
+        """All values in our orientation, after their size was compared with the limit and the free memory."""
+        size = check_array_size(self.path, self.shape, self.dtype.itemsize, limit_bytes=limit_bytes)
+        as_float32 = check_array_size(self.path, self.shape, 4, limit_bytes=limit_bytes)
+        check_room(size=size, **self.bytes_from)
+        require_memory(self.path, size + max(size, as_float32 + as_float32 // 4))  # the peak of a Case, as measured
+        raw, note = read_exactly(size=size, **self.bytes_from)
+        values = self.scaled(raw.view(self.dtype).reshape(self.shape))
+        notes = [*self.notes, *([note] if note else [])]
+        return replace(canonical_volume(self.path, values, self.affine_mm, notes), may_be_padded=self.may_be_padded)
+
+    def read_first(self, count: int) -> np.ndarray:
+        """The first `count` slices as they lie in the file; FileFormatError when the file is too short to hold them all."""
+        check_room(size=self.value_bytes, **self.bytes_from)
+        size = count * self.shape[1] * self.shape[2] * self.dtype.itemsize
+        raw, _ = read_exactly(size=size, to_the_end=False, **self.bytes_from)
+        return self.scaled(raw.view(self.dtype).reshape(count, *self.shape[1:]))
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from taskct.core.config import check_settings, from_dict, to_dict
-from taskct.core.errors import ConfigError, unknown_name
+from taskct.core.errors import ConfigError, choose, unknown_name
 from taskct.geometry.beams import Beam, ConeBeam, FanBeam, ParallelBeam, VectorBeam
 from taskct.geometry.grid import Grid
 from taskct.geometry.presets import PRESETS
@@ -48,11 +48,8 @@ def beam_from_config(values: Mapping[str, Any], *, where: str = "beam") -> Beam:
     if "preset" in values:
         base = preset_beam(values["preset"])
         return dataclasses.replace(base, **check_settings(type(base), rest, where=where, complete=False))
-    if not isinstance(values["kind"], str) or values["kind"] not in BEAM_KINDS:
-        raise unknown_name(f"kind in [{where}]", values["kind"], BEAM_KINDS)
-    if values["kind"] == "vector":
-        return _vector_beam(rest, where)
-    return from_dict(BEAM_KINDS[values["kind"]], rest, where=where)
+    kind = choose(f"kind in [{where}]", values["kind"], BEAM_KINDS)
+    return _vector_beam(rest, where) if kind is VectorBeam else from_dict(kind, rest, where=where)
 
 
 def beam_to_config(beam: Beam) -> dict[str, Any]:
@@ -66,9 +63,7 @@ def beam_to_config(beam: Beam) -> dict[str, Any]:
 
 def preset_beam(name: str) -> Beam:
     """The beam of a preset; ConfigError for a name that is none."""
-    if not isinstance(name, str) or name not in PRESETS:
-        raise unknown_name("preset", name, PRESETS)
-    make: Callable[[], Any] = PRESETS[name]  # type: ignore[assignment]  # each takes optional numbers of its own
+    make: Callable[[], Any] = choose("preset", name, PRESETS)  # type: ignore[assignment]  # each takes numbers of its own
     made = make()
     return made[1] if isinstance(made, tuple) else made
 

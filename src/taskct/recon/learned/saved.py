@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from taskct.core.config import check_settings
-from taskct.core.errors import ConfigError, InputError, TaskctError, unknown_name
+from taskct.core.errors import ConfigError, InputError, TaskctError, choose
 from taskct.core.memory import require_memory
 from taskct.core.runs import Run, load_run
 from taskct.nets.weights import load_weights
@@ -37,11 +37,9 @@ def make_model(config: Mapping[str, Any]) -> nn.Module:
     """
     if "kind" not in config:
         raise ConfigError(f"[model] lacks its kind; one of {', '.join(LEARNED)}")
-    kind = config["kind"]
-    if not isinstance(kind, str) or kind not in LEARNED:
-        raise unknown_name("kind of model", kind, LEARNED)
+    make = choose("kind of model", config["kind"], LEARNED)
     settings = {k: v for k, v in config.items() if k != "kind"}
-    return LEARNED[kind](**check_settings(LEARNED[kind], settings, where="model", skip=("net", "scale")))
+    return make(**check_settings(make, settings, where="model", skip=("net", "scale")))
 
 
 def check_model(config: Mapping[str, Any]) -> int:
