@@ -29,6 +29,7 @@ test: check  ## a file of tests stays in one process; JOBS=1 is one process for 
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 docs: $(READY)  ## the pages and figures that need no data of yours; the others say in their first lines what they want
+	$(BIN)/python docs/make_architecture.py
 	$(BIN)/python docs/make_dose_table.py
 	$(BIN)/python docs/make_data_tables.py
 	$(BIN)/python docs/make_reconstruction_table.py
