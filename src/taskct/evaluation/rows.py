@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -36,6 +37,9 @@ class DoseLevel(NamedTuple):
     def used_photons(self) -> float:
         """Photons per detector pixel in this scan."""
         return self.fraction * self.photons
+
+
+NOISE_FREE = DoseLevel(1.0, math.inf)  # of the reconstructions of scans without noise
 
 
 class Row(NamedTuple):

@@ -20,7 +20,7 @@ from taskct.data.case import Case
 from taskct.evaluation.describe import describe_case, describe_method, describe_slices, note_geometry
 from taskct.evaluation.masks import evaluation_mask, label_regions
 from taskct.evaluation.protocol import Images, Measure, Protocol, chosen_measures
-from taskct.evaluation.rows import ALL, SECONDS, DoseLevel, Example, Row
+from taskct.evaluation.rows import ALL, NOISE_FREE, SECONDS, DoseLevel, Example, Row
 from taskct.evaluation.slices import Slices, choose_kept, slice_numbers
 from taskct.evaluation.storage import refuse_table
 from taskct.evaluation.studies import Prepare, ProjectCase, Study
@@ -39,7 +39,8 @@ def evaluate(
     *,
     seed: int = 0,
     slices: Slices = None,
-    refine: int = 1,
+    refine: int = 2,
+    noise_free: bool = True,
     protocol: Protocol | None = None,
     measures: Mapping[str, Measure] | None = None,
     prepare: Prepare | None = None,
@@ -57,7 +58,9 @@ def evaluate(
     A 2D projector takes cases slice by slice (`batch` at a time), a 3D one as volumes. `slices` restricts them: a slice,
     numbers, or numbers per case. All methods see the same noise, which depends on `seed`, case and slice alone.
 
-    `refine` projects the truth on a finer grid (see ProjectCase); `prepare` replaces that step (PrepareLodopab).
+    `refine` projects the truth on a finer grid (see ProjectCase; 1 is an inverse crime); `prepare` replaces that step
+    (PrepareLodopab). `noise_free` also reconstructs every image once without noise, so that the report can tell noise from
+    what no dose can mend (evaluation.noise_share).
     `measures` adds metrics of the caller's own. `keep` slices, or (case, slice) pairs, are kept as images for the report.
     `out` is a run folder to save to. Raises InputError, naming method, case and slices, when a method fails or returns NaN,
     infinite values or another shape.
@@ -81,7 +84,9 @@ def evaluate(
         protocol=protocol,
         measures=chosen_measures(protocol, measures),
         prepare=prepare or ProjectCase(refine),
+        noise_free=noise_free,
         warned={},
+        failed={},
     )
     plan = [(case, slice_numbers(case, slices)) for case in cases]
     kept = set(choose_kept(plan, keep)) if isinstance(keep, int) else {(str(c), int(z)) for c, z in keep}
@@ -89,7 +94,7 @@ def evaluate(
     rows: list[Row] = []
     geometries: list[dict[str, Any]] = []
     studies = _studies(plan, A, job, batch, geometries)
-    total = _count(plan, A, batch) * len(doses) * len(methods)
+    total = _count(plan, A, batch) * (len(doses) + noise_free) * len(methods)
     steps = (step for study in studies for step in _measure_study(study, job, kept, images))
     for found in track(steps, "evaluating", total=total, show=progress):
         rows.extend(found)
@@ -98,7 +103,7 @@ def evaluate(
         rows,
         settings=_settings(job, slices, geometries),
         cases=[describe_case(case, numbers) for case, numbers in plan],
-        notes=dict(notes or {}) | ({"warnings": said} if said else {}),
+        notes=dict(notes or {}) | ({"warnings": said} if said else {}) | ({"noise-free": job.failed} if job.failed else {}),
         provenance=provenance(seed=seed),
         images=list(images.values()),
     )
@@ -115,7 +120,9 @@ class _Job:
     protocol: Protocol
     measures: dict[str, Measure]
     prepare: Prepare
+    noise_free: bool
     warned: dict[str, list[warnings.WarningMessage]]  # what each method warned of, once per run
+    failed: dict[str, str]  # methods that have no noise-free image, and why
 
 
 @dataclass(frozen=True)
@@ -167,19 +174,24 @@ def _measure_study(
     regions = {} if study.labels is None else label_regions(study.labels, case.label_names)
     items = ["volume"] if unit.volume else list(unit.numbers)
     examples = _start_examples(unit, kept, images, truth_hu, mask)
+    seen = lambda mu: Images(mu, study.truth_mu, hu(mu), truth_hu, mask, regions)
+    if job.noise_free:
+        for name in job.methods:
+            mu = _noise_free(name, unit, job)
+            yield [] if mu is None else _rows(seen(mu), unit, job, name, NOISE_FREE)
     for dose in job.doses:
         p = add_noise(study.p, dose, seed=job.seed, case_id=case.case_id, items=items)
         level = DoseLevel(dose.fraction, dose.photons)
         for name in job.methods:
-            mu, seconds = _reconstruct(name, p, unit, dose, job)
-            seen = Images(mu, study.truth_mu, hu(mu), truth_hu, mask, regions)
+            mu, seconds = _reconstruct(name, p, unit, f"{dose.fraction:g} of {dose.photons:g} photons", job)
+            measured = seen(mu)
             for place, example in examples:
-                example.recon_hu[name, level] = _plane(seen.hu, place).float().cpu()
+                example.recon_hu[name, level] = _plane(measured.hu, place).float().cpu()
             rows = [
                 Row(name, case.case_id, case.patient_id, place, *level, SECONDS, ALL, seconds / len(unit.places))
                 for place in unit.places
             ]
-            yield rows + _rows(seen, unit, job, name, level)
+            yield rows + _rows(measured, unit, job, name, level)
 
 
 def _rows(seen: Images, unit: _Batch, job: _Job, method: str, level: DoseLevel) -> list[Row]:
@@ -199,9 +211,20 @@ def _rows(seen: Images, unit: _Batch, job: _Job, method: str, level: DoseLevel) 
     return rows
 
 
-def _reconstruct(name: str, p: Tensor, unit: _Batch, dose: Dose, job: _Job) -> tuple[Tensor, float]:
+def _noise_free(name: str, unit: _Batch, job: _Job) -> Tensor | None:
+    """The method's image of the scan without noise; None, and a note of the reason, where it has none."""
+    if name in job.failed:
+        return None
+    try:
+        return _reconstruct(name, unit.study.p, unit, "no noise", job)[0]
+    except TaskctError as error:  # a method may need noise, to estimate it for example
+        job.failed[name] = str(error)
+        return None
+
+
+def _reconstruct(name: str, p: Tensor, unit: _Batch, dose: str, job: _Job) -> tuple[Tensor, float]:
     """The method's image and its wall time in seconds; InputError, saying where, when there is none."""
-    where = f"method {name!r} on {unit} at {dose.fraction:g} of {dose.photons:g} photons"
+    where = f"method {name!r} on {unit} at {dose}"
     start = time.perf_counter()
     try:
         with torch.no_grad(), warnings.catch_warnings(record=True) as heard:

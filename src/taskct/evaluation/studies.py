@@ -40,7 +40,7 @@ class ProjectCase:
     no method profits from reconstructing on the pixels that were projected (the inverse crime). 1 switches it off.
     """
 
-    refine: int = 1
+    refine: int = 2
 
     def __post_init__(self) -> None:
         if isinstance(self.refine, bool) or not isinstance(self.refine, int) or self.refine < 1:

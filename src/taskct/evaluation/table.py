@@ -22,7 +22,7 @@ import numpy as np
 from taskct.core.errors import InputError, unknown_name
 from taskct.core.files import write_text
 from taskct.evaluation.matrices import Matrix, aligned, matrix_of, mean_of_readers
-from taskct.evaluation.rows import ALL, ROLES, SECONDS, UNSEEN, DoseLevel, Example, Row, TableParts, rows_as_csv
+from taskct.evaluation.rows import ALL, NOISE_FREE, ROLES, SECONDS, UNSEEN, DoseLevel, Example, Row, TableParts, rows_as_csv
 from taskct.evaluation.seeded import mean_of, ratio_of, seeded_bootstrap
 from taskct.evaluation.statistics import Interval, bootstrap_mean, paired_difference
 from taskct.evaluation.storage import read_table, save_table
@@ -70,8 +70,13 @@ class Table(TableParts):
 
     @cached_property
     def doses(self) -> list[DoseLevel]:
-        """Doses, the highest first."""
-        return sorted({r.dose for r in self.rows}, key=lambda d: -d.used_photons)
+        """Doses, the highest first; without NOISE_FREE."""
+        return sorted({r.dose for r in self.rows} - {NOISE_FREE}, key=lambda d: -d.used_photons)
+
+    @cached_property
+    def noise_free(self) -> bool:
+        """Whether there are rows of scans without noise, at the dose NOISE_FREE."""
+        return any(r.dose == NOISE_FREE for r in self.rows)
 
     @cached_property
     def metrics(self) -> list[str]:

@@ -35,7 +35,7 @@ def tune(  # noqa: PLR0917  (what, then on what: the order of `evaluate`)
     metric: str = "rmse_hu",
     seed: int = 1,
     slices: Slices = None,
-    refine: int = 1,
+    refine: int = 2,
     refinements: int = 1,
     protocol: Protocol | None = None,
     progress: bool | None = None,
@@ -62,6 +62,7 @@ def tune(  # noqa: PLR0917  (what, then on what: the order of `evaluate`)
         refine=refine,
         protocol=wanted,
         keep=0,
+        noise_free=False,
         progress=progress,
     )
     table = run(methods={_name(name, v): functools.partial(reconstruct, **{name: v}) for v in tried})

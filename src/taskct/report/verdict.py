@@ -10,6 +10,7 @@ from typing import Any
 from taskct.evaluation.rows import ALL, DoseLevel
 from taskct.evaluation.statistics import FEW_PATIENTS, Interval
 from taskct.evaluation.table import Table
+from taskct.report.noise import baseline_is_not_noise, noise_sentence
 from taskct.report.words import dose_phrase, number, plural, span, with_unit
 
 _BIAS_WORTH_SAYING_HU = 5.0
@@ -35,6 +36,7 @@ def verdict(table: Table, *, metric: str | None = None) -> list[Statement]:
     doses = table.doses
     shown = [doses[-1]] if len(doses) == 1 else [doses[-1], doses[0]]
     found = [_best_at(table, metric, dose) for dose in shown]
+    found += [Statement(text) for dose in shown if (text := noise_sentence(table, metric, dose))]
     if len(doses) > 1 and len(table.methods) > 1:
         found += _dose_saved(table, metric)
     found += _other_metrics(table, metric, doses[-1])
@@ -104,7 +106,10 @@ def _wins(table: Table, metric: str, method: str, other: str, dose: DoseLevel) -
 
 
 def _dose_saved(table: Table, metric: str) -> list[Statement]:
-    """The lowest dose at which the best method is as good as the baseline at the highest dose."""
+    """The lowest dose at which the best method is as good as the baseline at the highest dose, if that is limited by noise."""
+    mended = baseline_is_not_noise(table, metric)
+    if mended:
+        return [Statement(mended, caution=True)]
     about, baseline, top = table.label(metric), table.methods[0], table.doses[0]
     sign = -1 if about["better"] == "higher" else 1
     candidates = [name for name, _ in ranking(table, metric, table.doses[-1]) if name != baseline]
@@ -203,6 +208,9 @@ def _cautions(table: Table) -> list[Statement]:
     warned = table.notes.get("warnings")
     if isinstance(warned, dict):
         found += [f"{name} warned in {text}." for name, text in warned.items()]
+    failed = table.notes.get("noise-free")
+    if isinstance(failed, dict):
+        found += [f"{name} has no image without noise, so its noise is not told from its other errors." for name in failed]
     undefined = sum(1 for r in table.rows if math.isnan(r.value))
     if undefined:
         found.append(f"{plural(undefined, 'value')} of {len(table.rows)} could not be computed and took no part.")

@@ -13,6 +13,7 @@ from taskct.evaluation.rows import DoseLevel, Example
 from taskct.evaluation.table import Table
 from taskct.evaluation.windows import Window, window_named
 from taskct.report.curves import MOST_PANELS, dose_curves, profile_figure, texture_figure
+from taskct.report.noise import noise_table
 from taskct.report.number_tables import case_table, difference_table, metric_table, region_table, time_table
 from taskct.report.page import page, section
 from taskct.report.pictures import (
@@ -117,7 +118,8 @@ def _numbers(table: Table, main: str | None) -> str:
         words = "Mean over patients; small: 95 % interval. Bold: best, and separated from the second."
     else:
         words = "Mean over the images of one patient, without intervals."
-    tables = "".join([*first, *rest, time_table(table)])
+    parts = [noise_table(table, m) for m in dict.fromkeys([main, "rmse_hu"]) if m in table.metrics]
+    tables = "".join([*first, *(p for p in parts if p), *rest, time_table(table)])
     side = " class='pair'" if len(table.doses) <= _MOST_SIDE_BY_SIDE else ""
     words += " Under the dose: photons per detector pixel in air."
     return f"<p class='key'>{words} Definitions are in the protocol below.</p><div{side}>{tables}</div>"

@@ -1,0 +1,72 @@
+"""What part of each error is noise: the sentences of the verdict and the table of the report."""
+
+from __future__ import annotations
+
+import math
+from html import escape
+
+from taskct.evaluation.noise_share import has_noise_share, noise_free_mean, noise_share
+from taskct.evaluation.rows import DoseLevel
+from taskct.evaluation.table import Table
+from taskct.report.words import dose_label, dose_phrase, number, with_unit
+
+NOT_NOISE = "blur, discretisation, streaks and bias"
+MOSTLY = 0.5  # below this share of noise a full-dose error says little about dose
+
+
+def noise_sentence(table: Table, metric: str, dose: DoseLevel) -> str:
+    """What each method's error would be without noise, and the share of noise at one dose; '' where it was not measured."""
+    parts = []
+    for method in table.methods:
+        free, share = noise_free_mean(table, metric, method), noise_share(table, metric, method, dose)
+        if free is not None and share is not None and math.isfinite(share.mean):
+            parts.append(f"{method} {with_unit(free.mean, table.label(metric)['unit'])} ({percent(share.mean)})")
+    if not parts:
+        return ""
+    what = f"{table.label(metric)['label']} without any noise ({NOT_NOISE})"
+    where = dose_phrase(dose, table.doses)
+    return f"{what}, and the share of the squared error that is noise at {where}: {', '.join(parts)}."
+
+
+def baseline_is_not_noise(table: Table, metric: str) -> str:
+    """Why the baseline at the highest dose is no measure of dose, '' where most of its error there is noise or unknown."""
+    baseline, top = table.methods[0], table.doses[0]
+    share, free = noise_share(table, metric, baseline, top), noise_free_mean(table, metric, baseline)
+    if share is None or free is None or not share.mean < MOSTLY:
+        return ""
+    about = table.label(metric)
+    return (
+        f"Nothing is said of saved dose by {about['label']}: only {percent(share.mean)} of the squared error of {baseline} at "
+        f"{dose_phrase(top, table.doses)} is noise. It would be {with_unit(free.mean, about['unit'])} without any noise "
+        f"({NOT_NOISE}), so a method can have less error there without needing less dose."
+    )
+
+
+def noise_table(table: Table, metric: str) -> str:
+    """Methods x doses as HTML: the error without noise, and the share of noise in the squared error at each dose."""
+    if not has_noise_share(table, metric):
+        return ""
+    about = table.label(metric)
+    body = []
+    for method in table.methods:
+        free = noise_free_mean(table, metric, method)
+        cells = [number(free.mean, about["unit"]) if free else "–"]
+        for dose in table.doses:
+            share = noise_share(table, metric, method, dose)
+            cells.append("–" if share is None or math.isnan(share.mean) else percent(share.mean))
+        row = "".join(f"<td>{c}</td>" for c in cells)
+        body.append(f"<tr><th scope='row'>{escape(method)}</th>{row}</tr>")
+    unit = f" / {escape(about['unit'])}" if about["unit"] else ""
+    heads = ["", "without noise", *(escape(dose_label(d, table.doses)) for d in table.doses)]
+    head = "".join(f"<th scope='col'>{h}</th>" for h in heads)
+    caption = f"<b>{escape(about['label'])}{unit} without noise, and the share of noise in the squared error at each dose</b>"
+    return (
+        f"<table class='numbers'><caption>{caption}</caption><thead><tr>{head}</tr></thead>"
+        f"<tbody>{''.join(body)}</tbody></table>"
+    )
+
+
+def percent(share: float) -> str:
+    """A share of noise: whole per cent, 'none' for what rounds to 0 or lies below it."""
+    rounded = round(100 * share)
+    return "none" if rounded <= 0 else f"{rounded}\u202f%"
