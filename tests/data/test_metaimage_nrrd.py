@@ -213,3 +213,11 @@ def test_other_content_is_refused(tmp_path, suffix, content):
     path = tmp_path / f"a{suffix}"
     path.write_bytes(content)
     _refused(path, FileFormatError, "content is not|damaged|has no|no ElementDataFile")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "text", "hex", "bzip2"])
+def test_an_encoding_that_is_not_read_is_named(tmp_path, encoding):
+    head = f"NRRD0004\ntype: short\ndimension: 3\nsizes: 2 2 2\nspacings: 1 1 1\nencoding: {encoding}\n\n"
+    (tmp_path / "a.nrrd").write_bytes(head.encode() + b"1 2 3 4 5 6 7 8\n")
+    with pytest.raises(UnsupportedDataError, match=f"encoding '{encoding}'; expected raw or gzip"):
+        read_nrrd(tmp_path / "a.nrrd")

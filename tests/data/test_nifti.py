@@ -273,3 +273,25 @@ def test_normalised_values_are_refused_as_a_ct(tmp_path):
     values = np.linspace(0, 1, 60, dtype=np.float32).reshape(3, 4, 5)
     with pytest.raises(DataError, match="normalised or attenuation"):
         read_nifti(_write_plain(tmp_path / "unit.nii", values))
+
+
+@pytest.mark.parametrize("thickness", [1.0, 2.5, 0.0])
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_2d_image_has_a_thickness_that_is_told_to_be_assumed(tmp_path, thickness, code):
+    values = np.arange(-1000, -1000 + 5 * 60, 10, dtype=np.int16).reshape(6, 5)
+    image = nibabel.Nifti1Image(values, np.diag([-0.5, -0.75, thickness or 1.0, 1.0]))
+    header = image.header
+    header.set_xyzt_units("mm")
+    header["pixdim"][3] = thickness
+    header["sform_code"], header["qform_code"] = code, 0
+    header["srow_z"] = [0, 0, thickness, 0]
+    nibabel.save(image, tmp_path / "flat.nii")
+    saved = bytearray((tmp_path / "flat.nii").read_bytes())
+    saved[80 + 4 * 3 - 4 + 4 : 80 + 4 * 3 + 4] = np.float32(thickness).tobytes()  # pixdim[3], which nibabel mends
+    saved[254:256] = np.int16(code).tobytes()
+    saved[252:254] = np.int16(0).tobytes()
+    saved[312:328] = np.array([0, 0, thickness, 0], np.float32).tobytes()
+    (tmp_path / "flat.nii").write_bytes(saved)
+    case = read_nifti(tmp_path / "flat.nii")
+    assert tuple(case.hu.shape) == (1, 5, 6) and case.spacing_mm[0] == pytest.approx(thickness or 1.0)
+    assert f"a 2D image, one slice of unknown thickness: {thickness or 1:g} mm were assumed" in case.provenance["notes"]

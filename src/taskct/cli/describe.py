@@ -33,11 +33,15 @@ def path(found: Path, *, labels: Path | None = None) -> Iterator[str]:
         return
     from taskct.data.dicom.info import inspect_series
     from taskct.data.formats import kind_of
+    from taskct.data.sets.measured_scan import measured_kind
 
     if is_scan_file(found):
         from taskct.data.scan import read_scan
 
         yield from scan_file(read_scan(found))
+        return
+    if kind := measured_kind(found):
+        yield from measured(found, kind)
         return
     if found.suffix == ".toml":
         from taskct.core.config import read_toml
@@ -169,6 +173,26 @@ def scan_file(scan: Scan) -> list[str]:
         f"electronic noise {scan.dose.electronic_std:g}",
     }
     return ["scan", *_facts(facts)]
+
+
+def measured(file: Path, kind: str) -> list[str]:
+    """Measured projections: what the file holds of their geometry."""
+    from taskct.data.sets.measured import read_counts
+    from taskct.data.sets.measured_scan import HTC2022, read_measured_scan
+
+    if kind == HTC2022:
+        scan = read_measured_scan(file)
+        odd = [*_notes(scan.provenance["case"]["notes"])]
+        return [f"measured projections, {kind}", *scan_file(scan)[1:], *odd]
+    raw = read_counts(file)
+    degrees = raw.angles_rad * 57.29577951308232
+    facts = {
+        "projections": f"{' x '.join(map(str, raw.counts.shape))} (views, rows, columns), {raw.counts.dtype} counts",
+        "flats, darks": f"{len(raw.flats)}, {len(raw.darks)} frames",
+        "angles deg": f"{degrees.min():.4g} to {degrees.max():.4g}",
+        "beam": "parallel; pixel size not recorded (taskct reconstruct --pixel-mm)",
+    }
+    return [f"measured projections, {kind}", *_facts(facts)]
 
 
 def run_folder(folder: Path) -> list[str]:

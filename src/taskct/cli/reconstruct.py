@@ -8,12 +8,13 @@ import typer
 
 from taskct.cli import options
 
-_OF_A_CT = ("photons", "electronic_std", "noise_free", "beam", "views", "slices", "refine", "series")
+_OF_A_CT = ("photons", "electronic_std", "noise_free", "beam", "views", "slices", "refine", "series", "untilt")
+_OF_MEASURED = ("pixel_mm", "axis_col")
 
 
 def run(
     ctx: typer.Context,
-    source: Path = typer.Argument(..., metavar="SCAN|CT", help="A scan file, or a CT to scan first."),
+    source: Path = typer.Argument(..., metavar="SCAN|CT", help="A scan file, measured projections, or a CT to scan first."),
     out: Path = typer.Option(
         ..., "--out", "-o", metavar="VOL.nii.gz|FOLDER", help="NIfTI file, or a folder for a derived DICOM series."
     ),
@@ -33,16 +34,21 @@ def run(
     seed: int = options.SEED,
     refine: int = options.REFINE,
     series: str | None = options.SERIES,
+    untilt: bool = options.UNTILT,
+    pixel_mm: float | None = typer.Option(None, help="Size of a detector pixel of a Data Exchange file, which lacks it."),
+    axis_col: float | None = typer.Option(None, help="Detector column of the rotation axis; found if not given."),
     overwrite: bool = options.OVERWRITE,
 ) -> None:
     """Reconstruct a scan, or scan a CT at some dose and reconstruct that.
 
-    Of a scan file --dose makes a scan at lower dose; the other options of a scan go with a CT only.
+    Of a scan file --dose makes a scan at lower dose; the other options of a scan go with a CT only. Measured projections are
+    those of the Helsinki challenge (.mat) and of Data Exchange files (.h5, with --pixel-mm).
 
     \b
     Examples:
       taskct reconstruct scan.h5 --window hann --out low.nii.gz
       taskct reconstruct scan.h5 --dose 0.1 --out lower.nii.gz
+      taskct reconstruct htc2022_ta_full.mat --method sirt --out disc.nii.gz
       taskct reconstruct series/ --dose 0.1 --method tv_min --set strength=0.5 --out low_dose
     """
     import time
@@ -52,12 +58,24 @@ def run(
     from taskct.cli.writing import reconstruct_scan, refuse_output, write_volume
     from taskct.core.errors import InputError
     from taskct.data.scan import read_scan
+    from taskct.data.sets.measured_scan import measured_kind, read_measured_scan
 
     words = [*settings, *([f"window={window}"] if window else [])]
     reconstruct = method_from_words(method, words)
     check_fraction(dose, option="--dose")
     refuse_output(out, source, original, overwrite=overwrite)
-    if is_scan_file(source):
+    measured = measured_kind(source)
+    foreign = [name for name in _OF_MEASURED if _is_given(ctx, name) and not measured]
+    if measured:
+        foreign += [name for name in (*_OF_A_CT, "dose", "seed") if _is_given(ctx, name)]
+    if foreign:
+        what = "measured projections" if measured else "no measured projections"
+        raise InputError(f"{source}: holds {what}; leave out {', '.join('--' + n.replace('_', '-') for n in foreign)}")
+    if measured:
+        scan = read_measured_scan(source, pixel_mm=pixel_mm, axis_col=axis_col)
+        for note in scan.provenance["case"]["notes"]:
+            typer.echo(f"taskct: note: {note}", err=True)
+    elif is_scan_file(source):
         lowered = _is_given(ctx, "dose")
         wrong = [name for name in (*_OF_A_CT, *(() if lowered else ("seed",))) if _is_given(ctx, name)]
         if wrong:
@@ -69,7 +87,7 @@ def run(
         scan = lower(scan, dose, seed=seed, source=source) if lowered else scan
     else:
         scan = scan_of(
-            open_input(source, series=series),
+            open_input(source, series=series, untilt=untilt),
             beam=beam,
             views=views,
             photons=photons,

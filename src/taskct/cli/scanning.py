@@ -17,11 +17,11 @@ PHOTONS = 1e5  # per pixel in air; clinical scanners work between 1e4 and 1e6
 _MOST_NOTES = 5
 
 
-def open_input(path: Path, *, series: str | None = None) -> Case:
+def open_input(path: Path, *, series: str | None = None, untilt: bool = False) -> Case:
     """The CT at `path`, whatever its format; what is odd about it goes to stderr."""
     from taskct.data.open import open_case
 
-    case = open_case(path, series_uid=series)
+    case = open_case(path, series_uid=series, untilt=untilt)
     show_notes(case)
     return case
 

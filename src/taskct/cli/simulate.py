@@ -22,6 +22,7 @@ def run(
     seed: int = options.SEED,
     refine: int = options.REFINE,
     series: str | None = options.SERIES,
+    untilt: bool = options.UNTILT,
     overwrite: bool = options.OVERWRITE,
 ) -> None:
     """Simulate the low-dose scan of a CT: DICOM folder, NIfTI, MetaImage, NRRD or HDF5 -> one scan file.
@@ -37,6 +38,7 @@ def run(
     from taskct.core.files import refuse_existing
     from taskct.core.writers import claim
     from taskct.data.scan import write_scan
+    from taskct.data.sets.measured_scan import measured_kind
 
     check_h5(out)
     check_fraction(dose, option="--dose")
@@ -47,7 +49,9 @@ def run(
         raise InputError(
             f"{ct}: is a scan already, not a CT; make a volume of it by taskct reconstruct (--dose lowers its dose)"
         )
-    case = open_input(ct, series=series)
+    if kind := measured_kind(ct):
+        raise InputError(f"{ct}: holds measured projections, {kind}, not a CT; taskct reconstruct makes a volume of them")
+    case = open_input(ct, series=series, untilt=untilt)
     scan = scan_of(
         case,
         beam=beam,

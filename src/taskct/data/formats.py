@@ -61,6 +61,10 @@ def kind_of(path: Path) -> str:
             return kind
     if looks_like_dicom(path):
         return "dicom"
+    if head.startswith(b"MATLAB 5.0"):
+        raise UnsupportedDataError(
+            f"{path}: a MATLAB file, not a CT; measured projections in it are read by taskct reconstruct and read_htc2022"
+        )
     if promised is not None:
         # a damaged header still belongs to the reader that can say what is wrong with it
         if promised == "nifti" and len(head) >= 348 and head[:4] in (b"\x5c\1\0\0", b"\0\0\1\x5c"):

@@ -183,6 +183,7 @@ def _affine(header: Any, shape: tuple[int, int, int], path: os.PathLike[str]) ->
     affine = sform if sform is not None else qform
     if affine is None:
         steps = [float(s) for s in header["pixdim"][1:4]]
+        steps[2] = (steps[2] or 1.0) if int(header["dim"][0]) == 2 else steps[2]
         if not all(np.isfinite(s) and s > 0 for s in steps):
             raise FileFormatError(f"{path}: voxel size {steps} mm; expected positive numbers")
         affine = np.diag([*steps, 1.0])
@@ -195,7 +196,19 @@ def _affine(header: Any, shape: tuple[int, int, int], path: os.PathLike[str]) ->
     affine = np.diag([*[_MM_PER_UNIT[unit]] * 3, 1.0]) @ affine
     if unit == 0:
         notes.append("the header names no unit of length; mm were assumed")
+    if int(header["dim"][0]) == 2:
+        notes.append(_thicken(affine))
     return affine, notes
+
+
+def _thicken(affine: np.ndarray) -> str:
+    """Give a 2D image a slice direction where its header has none (edited in place), and say how thick it was taken to be."""
+    thickness = float(np.linalg.norm(affine[:3, 2]))
+    if not thickness > 0:
+        normal = np.cross(affine[:3, 0], affine[:3, 1])
+        affine[:3, 2] = normal / max(float(np.linalg.norm(normal)), 1e-30)
+        thickness = 1.0
+    return f"a 2D image, one slice of unknown thickness: {thickness:g} mm were assumed"
 
 
 def _qform(header: Any, path: os.PathLike[str]) -> np.ndarray:

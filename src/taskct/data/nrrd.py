@@ -65,6 +65,7 @@ def open_nrrd(path: str | os.PathLike[str]) -> StoredVolume:
     if kind not in _TYPES:
         raise UnsupportedDataError(f"{path}: holds values of type {kind!r}; expected whole or real numbers")
     dtype = np.dtype(_TYPES[kind])
+    _encoding(header, path)
     if dtype.itemsize > 1:
         endian = str(header.get("endian", "")).lower()
         if endian not in ("little", "big"):
@@ -91,11 +92,16 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int]:
     return header, head.tell()
 
 
-def _place(header: dict[str, Any], path: Path, header_bytes: int, size: int) -> dict[str, Any]:
-    """Where the values lie, as arguments of `read_exactly`."""
+def _encoding(header: dict[str, Any], path: Path) -> str:
     encoding = str(header["encoding"]).lower()
     if encoding not in ("raw", "gzip", "gz"):
-        raise UnsupportedDataError(f"{path}: encoding {encoding!r}; expected raw or gzip")
+        raise UnsupportedDataError(f"{path}: encoding {encoding!r}; expected raw or gzip; save it as raw")
+    return encoding
+
+
+def _place(header: dict[str, Any], path: Path, header_bytes: int, size: int) -> dict[str, Any]:
+    """Where the values lie, as arguments of `read_exactly`."""
+    encoding = _encoding(header, path)
     line_skip = int(header.get("line skip", header.get("lineskip", 0)))
     skip = int(header.get("byte skip", header.get("byteskip", 0)))
     if line_skip != 0 or skip < -1 or (skip != 0 and encoding != "raw"):

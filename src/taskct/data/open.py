@@ -191,7 +191,7 @@ def _open_hdf5(path: Path) -> Case:
     if not is_lodopab_image_file(path):
         raise UnsupportedDataError(
             f"{path}: an HDF5 file without images in LoDoPaB layout ('data' of n x 362 x 362); a scan opens with read_scan, "
-            "measured projections with taskct.data.sets.measured"
+            "measured projections with taskct reconstruct or taskct.data.sets.measured"
         )
     cases = read_lodopab_cases(path)
     first = next(cases)

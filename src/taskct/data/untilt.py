@@ -4,7 +4,8 @@ A scanner that tilts its gantry moves the table horizontally all the same: each 
 plane against the one before. Every method here needs axes at right angles. The slices stay where they are; what moves is
 the raster inside each slice, by a shift that grows from slice to slice. A shift by a part of a pixel is a linear
 interpolation between two neighbours along each shifted axis: it blurs by up to one pixel and lowers noise by up to a factor
-of sqrt(2), both changing from slice to slice. Values that were measured nowhere are air.
+of sqrt(2), both changing from slice to slice. Values that were measured nowhere are air, the first row of pixels included
+where it would be a mixture with them.
 """
 
 from __future__ import annotations
@@ -68,13 +69,13 @@ def untilted(
 
 
 def _shifted(image: np.ndarray, shift: float, length: int) -> np.ndarray:
-    """Rows moved by `shift` (0 or more) into `length` rows; between two rows linearly, outside air."""
+    """Rows moved by `shift` (0 or more) into `length` rows; between two rows linearly, air where there are not two."""
     whole = int(np.floor(shift + 1e-6))
     part = np.float32(max(shift - whole, 0.0))
     out = np.full((length, image.shape[1]), np.float32(AIR_HU), dtype=np.float32)
     out[whole : whole + len(image)] = image
     if part < 1e-5:
         return out
-    before = np.full_like(out, np.float32(AIR_HU))
-    before[1:] = out[:-1]
-    return (1 - part) * out + part * before
+    out[whole + 1 : whole + len(image)] = (1 - part) * image[1:] + part * image[:-1]
+    out[whole] = np.float32(AIR_HU)  # half of it was measured nowhere
+    return out
