@@ -9,8 +9,8 @@ import pytest
 from small_task_adaptive import SIZES
 
 from taskct.cli.demo import task_demo
+from taskct.core import workers
 from taskct.core.runs import is_run
-from taskct.systems import catalogue
 from taskct.systems.adaptive.experiment import PRESETS
 
 pytestmark = pytest.mark.slow
@@ -47,7 +47,7 @@ def test_the_demo_is_the_experiment_in_small_and_a_second_call_finds_it_done(
 ) -> None:
     small = {**SIZES, "losses": ("plain", "label-0.5"), "bounds": ("plain",), "audit": 1}
     monkeypatch.setitem(PRESETS, "small", small)
-    monkeypatch.setattr(catalogue, "cores", lambda: 1)
+    monkeypatch.setattr(workers, "cores", lambda: 1)
     lines: list[str] = []
     task_demo(tmp_path / "demo", say=lines.append)
     assert is_run(tmp_path / "demo")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +14,17 @@ from taskct.experiments import Made, Step, call
 
 
 class Sums(NamedTuple):
-    """`count` numbers, their sum; the step `fails` fails, and `slow_s` is how long each takes."""
+    """`count` numbers, their sum.
+
+    The step `fails` fails, `slow_s` is how long each takes, and the process of the step `dies` is killed `deaths` times.
+    """
 
     count: int = 3
     first: int = 1
     fails: str = ""
     slow_s: float = 0.0
+    dies: str = ""
+    deaths: int = 1
 
 
 def number(folder: Path, *, value: int, settings: Sums) -> None:
@@ -25,6 +32,9 @@ def number(folder: Path, *, value: int, settings: Sums) -> None:
     if folder.name == settings.fails:
         raise DataError(f"{folder.name}: is meant to fail")
     folder.mkdir(exist_ok=True)
+    if folder.name == settings.dies and len(list(folder.glob("death-*"))) < settings.deaths:
+        (folder / f"death-{len(list(folder.glob('death-*')))}").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
     with open(folder / "visits", "a", encoding="utf-8") as f:
         f.write("x")
     (folder / "value").write_text(str(value))

@@ -22,3 +22,10 @@ METHOD = typer.Option("fbp", "--method", "-m", help="fbp, fdk, sirt, cgls, os_sa
 SET = typer.Option([], "--set", metavar="NAME=VALUE", help="A setting of the method, such as strength=0.5. Repeatable.")
 LABELS = typer.Option(None, metavar="LABELS", help="Labels of the CT: label map, DICOM SEG, RTSTRUCT or folder of masks.")
 LABEL_NAME = typer.Option([], metavar="NUMBER=NAME", help="What a number of the label map stands for: 5=liver. Repeatable.")
+WORKERS = typer.Option(1, "--workers", min=0, help="Processes of one thread each, by Dask; 0: one for each core.")
+CLUSTER = typer.Option(
+    "", "--cluster", metavar="ADDRESS|QUEUE", help="A Dask scheduler that runs (tcp://host:8786), or slurm, pbs, lsf."
+)
+CLUSTER_CONFIG = typer.Option(
+    None, "--cluster-config", metavar="FILE.toml", help="Options of the cluster: memory, queue, walltime, memory_limit, ..."
+)

@@ -1,10 +1,12 @@
-"""`taskct reproduce NAME`: a whole experiment -> its folder and page; what was stopped goes on."""
+"""`taskct reproduce NAME`: a whole experiment -> its folder and page; an experiment that was stopped is resumed."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import typer
+
+from taskct.cli import options
 
 
 def run(
@@ -14,7 +16,7 @@ def run(
         "--out",
         "-o",
         metavar="FOLDER",
-        help="Where to do it, or to go on with it.  [default: runs/NAME]",
+        help="Output folder; an unfinished experiment there is resumed.  [default: runs/NAME]",
         show_default=False,
     ),
     small: bool = typer.Option(False, "--small", help="Ten minutes on two cores."),
@@ -22,19 +24,26 @@ def run(
     gpu: bool = typer.Option(False, "--gpu", help="Longer trainings and three seeds, for a GPU."),
     preset: str = typer.Option("", "--preset", metavar="NAME", help="Another size that the experiment knows by name."),
     change: list[str] = typer.Option([], "--set", metavar="NAME=VALUE", help="Replace a setting: seeds=3. Repeatable."),
-    workers: int = typer.Option(0, min=0, help="Processes of one thread each; 0: one for each core."),
-    only_report: bool = typer.Option(False, "--only-report", help="Only the page of what is done already."),
+    workers: int = typer.Option(0, min=0, help="Processes of one thread each, by Dask; 0: one for each core."),
+    cluster: str = options.CLUSTER,
+    cluster_config: Path | None = options.CLUSTER_CONFIG,
+    only_report: bool = typer.Option(False, "--only-report", help="Only write the page of what is done so far."),
     show_list: bool = typer.Option(False, "--list", help="Name the experiments."),
     overwrite: bool = typer.Option(False, "--overwrite", help="Begin anew."),
 ) -> None:
     """Do a whole experiment: every step is a folder that is made once, so more arms or seeds only add to it.
 
-    Stop it at any time; the same command goes on, to the same numbers. Several may work at one folder together.
-    Example: taskct reproduce task-adaptive --out runs/task --set losses='["plain", "label-0.5"]'
+    Stop it at any time; the same command resumes it, to the same numbers, with any number of workers on any cluster.
+
+    \b
+    Examples:
+      taskct reproduce task-adaptive --out runs/task --set losses='["plain", "label-0.5"]'
+      taskct reproduce dose --cluster slurm --workers 16 --cluster-config cluster.toml
     """
     from taskct.core.config import parse_assignments
     from taskct.core.errors import InputError
-    from taskct.systems.catalogue import check_name, describe, parse_changes, reproduce
+    from taskct.core.workers import chosen_workers
+    from taskct.systems.catalogue import check_name, describe, reproduce
 
     if show_list:
         typer.echo(describe())
@@ -47,8 +56,8 @@ def run(
         which,
         out or Path("runs") / which,
         preset=chosen[0] if chosen else "full",
-        changes=parse_changes(parse_assignments(change)),
-        workers=workers,
+        changes=parse_assignments(change),
+        workers=chosen_workers(workers, cluster, cluster_config),
         overwrite=overwrite,
         only_report=only_report,
         say=typer.echo,

@@ -114,6 +114,16 @@ def settings_of(target: Callable[..., Any], *, skip: Collection[str] = ()) -> di
     return {name: parameter.default for name, parameter in _parameters(target, skip).items()}
 
 
+def list_settings(target: Callable[..., Any]) -> frozenset[str]:
+    """Names of the settings of `target` that are lists of any length."""
+    ends = lambda hint: get_args(hint)[-1:]
+    return frozenset(
+        name
+        for name, hint in _hints(target).items()
+        if _is_sequence(hint, get_origin(hint)) and (get_origin(hint) is not tuple or ends(hint) in ((), (Ellipsis,)))
+    )
+
+
 def parse_assignments(words: Sequence[str]) -> dict[str, Any]:
     """'name=value' words as settings; a dot nests, a value is read as TOML and otherwise taken as text.
 

@@ -1,14 +1,14 @@
-"""What an experiment's folder remembers of each step: what it was begun with, whether it is done, and who works at it."""
+"""What an experiment's folder remembers of each step: what it was begun with, whether it is done; and who may write."""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from taskct.core.errors import ConfigError
 from taskct.core.files import make_folder, write_text
@@ -17,7 +17,11 @@ from taskct.experiments.steps import Step
 
 
 class Records:
-    """Files beside the folders of the steps, in FOLDER/.steps: NAME.json once begun and done, NAME.lock while at work."""
+    """Files beside the folders of the steps, in FOLDER/.steps.
+
+    NAME.json is written when a step begins and when it is done, NAME.error when it fails. Whoever works at a step holds
+    NAME.lock, which ends with its process; a file system without locks is taken as one where nobody else works.
+    """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
@@ -35,12 +39,12 @@ class Records:
         """Whether the step's folder is whole."""
         return bool(self.read(name).get("done"))
 
-    def begin(self, step: Step, key: str) -> None:
+    def begin(self, step: Step, key: str, **facts: Any) -> None:
         """Note what a step is begun with; ConfigError when its folder was begun with something else."""
         before = self.read(step.name)
         if before and before.get("key") != key and not step.always:
             raise ConfigError(self._changed(step, before))
-        self._write(step.name, {"key": key, "config": dict(step.config), "needs": list(step.needs), "done": False})
+        self._write(step.name, {"key": key, "config": dict(step.config), "needs": list(step.needs), "done": False, **facts})
 
     def check(self, step: Step, key: str) -> None:
         """ConfigError when the step was done, or begun, with another config."""
@@ -53,17 +57,25 @@ class Records:
         about = {"key": key, "config": dict(step.config), "needs": list(step.needs), "done": True, **facts}
         self._write(step.name, about)
 
+    def fail(self, name: str, reason: str) -> None:
+        """Note that a step failed, so that no further one begins."""
+        write_text(self.path(name, "error"), reason + "\n", overwrite=True)
+
+    def failed(self, names: Iterable[str]) -> bool:
+        """Whether one of the steps has failed."""
+        return any(self.path(name, "error").exists() for name in names)
+
+    def forget_failures(self, names: Iterable[str]) -> None:
+        """Steps that failed may be tried again."""
+        for name in names:
+            self.path(name, "error").unlink(missing_ok=True)
+
     @contextmanager
-    def claim(self, name: str) -> Iterator[bool]:
-        """Whether this process may work at a step: others see it as taken until the block ends or the process dies."""
-        path = self.path(name, "lock")
-        with open(path, "w", encoding="utf-8") as f:
-            try:
-                fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                yield False
-                return
-            yield True
+    def alone(self, name: str) -> Iterator[None]:
+        """This thread alone writes the step's folder inside the block, after whoever does so has ended."""
+        with open(self.path(name, "lock"), "w", encoding="utf-8") as f:
+            _wait_for_lock(f)
+            yield
 
     def _changed(self, step: Step, before: dict[str, Any]) -> str:
         then, now = before.get("config", {}), json.loads(json.dumps(dict(step.config), default=str))
@@ -76,3 +88,9 @@ class Records:
 
     def _write(self, name: str, values: dict[str, Any]) -> None:
         write_text(self.path(name), json.dumps(values, indent=1, default=str) + "\n", overwrite=True)
+
+
+def _wait_for_lock(file: TextIO) -> None:
+    """Lock the file until it is closed; nothing where the file system has no locks."""
+    with suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_EX)

@@ -5,19 +5,24 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from taskct.core.config import from_dict, to_dict
+from taskct.core.config import from_dict, list_settings, to_dict
 from taskct.core.errors import ConfigError, InputError, OutputExistsError, unknown_name
 from taskct.core.files import atomic_path
 from taskct.core.runs import Run, is_run, load_run
+from taskct.core.workers import Workers, as_workers
+from taskct.core.writers import one_writer
 from taskct.experiments.engine import do_last, run_steps
 from taskct.experiments.records import Records
 from taskct.experiments.steps import Step
 
 
-class Experiment(NamedTuple):
+class ExperimentKind(NamedTuple):
     """An experiment: the dataclass of its settings, named sets of them, and the function that makes its steps.
 
     The last step writes report.html.
@@ -28,20 +33,20 @@ class Experiment(NamedTuple):
     steps: Callable[[Any], Sequence[Step]]
 
 
-def _task_adaptive() -> Experiment:
+def _task_adaptive() -> ExperimentKind:
     from taskct.systems.adaptive.experiment import PRESETS, TaskAdaptive, task_adaptive_steps
 
-    return Experiment(TaskAdaptive, PRESETS, task_adaptive_steps)
+    return ExperimentKind(TaskAdaptive, PRESETS, task_adaptive_steps)
 
 
-def _dose() -> Experiment:
+def _dose() -> ExperimentKind:
     from taskct.systems.alara.experiment import DoseExperiment, dose_steps
     from taskct.systems.alara.experiment.presets import PRESETS
 
-    return Experiment(DoseExperiment, PRESETS, dose_steps)
+    return ExperimentKind(DoseExperiment, PRESETS, dose_steps)
 
 
-EXPERIMENTS: dict[str, tuple[str, Callable[[], Experiment]]] = {
+EXPERIMENTS: dict[str, tuple[str, Callable[[], ExperimentKind]]] = {
     "task-adaptive": (
         "reconstructions trained for a frozen reader, judged by readers that no training saw",
         _task_adaptive,
@@ -56,42 +61,47 @@ def reproduce(
     *,
     preset: str = "full",
     changes: Mapping[str, Any] | None = None,
-    workers: int = 0,
+    workers: int | Workers = 0,
     overwrite: bool = False,
     only_report: bool = False,
     say: Callable[[str], None] = print,
 ) -> Path:
-    """Do an experiment of EXPERIMENTS in `folder`, or go on with it -> its page.
+    """Do an experiment of EXPERIMENTS in `folder`, or resume it -> its page.
 
-    `preset` is one of the experiment's sets of settings, `changes` replaces some of them. More arms or seeds in the same
-    folder add to what is there; other values of what a finished step depends on are refused. `overwrite` begins anew.
-    `workers` processes of one thread each (0: one for each core that this process may use). `only_report` makes the page
-    of what is done already, and does nothing else.
+    `preset` is one of the experiment's sets of settings, `changes` replaces some of them; one value stands for a list of one.
+    More arms or seeds in the same folder add to what is there; other values of what a finished step depends on are refused.
+    `overwrite` begins anew. `workers`: a number of processes (0: one for each core, several need Dask), or `Workers` of a
+    cluster; each step has one thread. `only_report` makes the page of what is done already, and does nothing else.
+    Raises BusyError for a folder at which another process works.
     """
     if name not in EXPERIMENTS:
         raise unknown_name("experiment", name, EXPERIMENTS)
     experiment = EXPERIMENTS[name][1]()
     if preset not in experiment.presets:
         raise unknown_name("preset", preset, experiment.presets)
-    settings = from_dict(experiment.settings, {**experiment.presets[preset], **(changes or {})})
+    given = parse_changes(experiment.settings, changes or {})
+    settings = from_dict(experiment.settings, {**experiment.presets[preset], **given})
     target = Path(folder)
     if only_report and not is_run(target):
         raise InputError(f"{target}: is no experiment's folder, and there is nothing to report; leave out --only-report")
-    _open_folder(target, name, to_dict(settings), overwrite=overwrite and not only_report)
-    if only_report:
-        made = do_last(experiment.steps(settings), target) / "report.html"
-    else:
-        folders = run_steps(experiment.steps, settings, target, workers=workers or cores(), say=say)
-        made = folders[list(folders)[-1]] / "report.html"
-    with atomic_path(target / "report.html", overwrite=True) as part:
-        shutil.copyfile(made, part)
+    with nullcontext() if only_report else one_writer(target):  # a page of what is done may be had at any time
+        _open_folder(target, name, to_dict(settings), overwrite=overwrite and not only_report)
+        if only_report:
+            made = do_last(experiment.steps(settings), target) / "report.html"
+        else:
+            folders = run_steps(experiment.steps, settings, target, workers=_possible(as_workers(workers), say), say=say)
+            made = folders[list(folders)[-1]] / "report.html"
+        with atomic_path(target / "report.html", overwrite=True) as part:
+            shutil.copyfile(made, part)
     return target / "report.html"
 
 
-def cores() -> int:
-    """How many cores this process may use, at most 16."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(16, count)
+def _possible(workers: Workers, say: Callable[[str], None]) -> Workers:
+    """The workers that were asked for; where nobody asked for a number and Dask is missing, this process, which is said."""
+    if workers.count or workers.cluster or workers.here or find_spec("distributed"):
+        return workers
+    say("Dask is not installed, so this process does everything on one core; pip install 'taskct[dask]' to use all of them")
+    return replace(workers, count=1)
 
 
 def _open_folder(folder: Path, name: str, settings: Mapping[str, Any], *, overwrite: bool) -> None:
@@ -112,25 +122,15 @@ def _open_folder(folder: Path, name: str, settings: Mapping[str, Any], *, overwr
     Records(folder)
 
 
-def parse_changes(text: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings as the command line gives them: a single value where a list is wanted stands for a list of one.
+def parse_changes(kind: Callable[..., Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings for `kind` as the command line gives them: one value where a list is wanted stands for a list of one.
 
-    >>> parse_changes({"models": "unet", "seeds": 3})
+    >>> def settings(models: tuple[str, ...], seeds: int): ...
+    >>> parse_changes(settings, {"models": "unet", "seeds": 3})
     {'models': ['unet'], 'seeds': 3}
     """
-    lists = {
-        "models",
-        "losses",
-        "other_losses",
-        "main_losses",
-        "readers",
-        "photons",
-        "bounds",
-        "tv_strengths",
-        "arms",
-        "seeds_for",
-    }
-    return {k: [v] if k in lists and not isinstance(v, list | tuple) else v for k, v in text.items()}
+    lists = list_settings(kind)
+    return {k: [v] if k in lists and not isinstance(v, list | tuple) else v for k, v in changes.items()}
 
 
 def describe(names: Mapping[str, tuple[str, Any]] = EXPERIMENTS) -> str:

@@ -1,0 +1,351 @@
+"""Who does the work: this process, a local Dask cluster, a scheduler that runs already, or a queue (SLURM, PBS, LSF).
+
+One worker is this process, and Dask is not imported. More than one, or a named cluster, need the extra `dask`. On workers each
+call has one thread unless told otherwise, so results do not depend on the number of workers.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from taskct.core.config import read_toml
+from taskct.core.errors import ConfigError, InputError, ResourceError, TaskctError, unknown_name
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+QUEUES = ("slurm", "pbs", "lsf")
+LOSSES_ALLOWED = 10  # workers that may be lost with one piece of work before it is given up
+_SCHEMES = ("tcp://", "tls://", "ws://", "wss://", "ucx://")
+_CONNECT_S = 15
+_LOCAL_OPTIONS = ("memory_limit", "local_directory", "dashboard_address")
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Where work is done.
+
+    count     worker processes; 1 without a cluster is this process, 0 is one for each core (8 jobs in a queue)
+    cluster   "" for this machine, the address of a Dask scheduler (tcp://host:8786), or one of QUEUES
+    options   of the cluster: those of dask_jobqueue's class for a queue, memory_limit and the like for this machine
+    threads   of each piece of work, wherever it runs; None: 1 on workers, and in this process as many as it uses anyhow
+    """
+
+    count: int = 1
+    cluster: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.count, bool) or not isinstance(self.count, int) or self.count < 0:
+            raise InputError(f"workers expects a number of processes from 0 (one for each core), got {self.count!r}")
+        if self.threads is not None and self.threads < 1:
+            raise InputError(f"workers expects threads of 1 or more, got {self.threads!r}")
+        if self.cluster and self.cluster not in QUEUES and not self.cluster.startswith(_SCHEMES):
+            raise InputError(
+                f"cluster {self.cluster!r}: expected the address of a Dask scheduler such as tcp://host:8786, or one of "
+                f"{', '.join(QUEUES)}"
+            )
+        if self.running and self.options:
+            raise InputError(
+                f"cluster {self.cluster}: a scheduler that runs already takes no options, got {list(self.options)}"
+            )
+
+    @property
+    def running(self) -> bool:
+        """Whether the scheduler is somebody else's, so that it runs before and after."""
+        return bool(self.cluster) and self.cluster not in QUEUES
+
+    @property
+    def processes(self) -> int:
+        """How many worker processes are asked for."""
+        return self.count or (8 if self.cluster in QUEUES else cores())
+
+    @property
+    def here(self) -> bool:
+        """Whether this process does everything."""
+        return not self.cluster and self.processes == 1
+
+
+def as_workers(workers: int | Workers) -> Workers:
+    """A number of processes of this machine as `Workers`."""
+    return workers if isinstance(workers, Workers) else Workers(workers)
+
+
+def chosen_workers(count: int, cluster: str = "", config: str | os.PathLike[str] | None = None) -> Workers:
+    """Workers as a command line names them: `config` is a TOML file of the cluster's options."""
+    if config is None:
+        return Workers(count, cluster)
+    try:
+        return Workers(count, cluster, read_toml(config))
+    except InputError as error:
+        raise type(error)(str(error) if str(error).startswith(str(config)) else f"{Path(config)}: {error}") from error
+
+
+def cores() -> int:
+    """How many cores this process may use, at most 16."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(16, count)
+
+
+class Pool:
+    """Calls a function on many items, here or on the workers of a Dask client."""
+
+    def __init__(self, workers: Workers, client: Client | None = None) -> None:
+        self.workers, self.client = workers, client
+
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """`function(item)` of each item, in the order of the items.
+
+        On workers `function` and items are sent to other processes. An item whose worker is lost is computed again. Raises
+        what the function raises, InputError for what cannot be sent, ResourceError when the scheduler or the workers are gone.
+        """
+        if self.client is None:
+            yield from map(function, items)
+            return
+        yield from self._sent(self.client, function, items)
+
+    def _sent(self, client: Client, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        waiting: deque[Any] = deque()  # a few for each worker: the items of a long list are not all sent at once
+        rest = iter(items)
+        more = True
+        try:
+            while more or waiting:
+                while more and len(waiting) < 2 * max(self.workers.processes, len(client.nthreads()), 1):
+                    try:
+                        item = next(rest)
+                    except StopIteration:
+                        more = False
+                        break
+                    waiting.append(_submit(client, function, item, self.workers))
+                if waiting:
+                    with lost_named(self.workers, "a piece of work"):
+                        found = waiting[0].result()
+                    waiting.popleft()
+                    yield found
+        finally:
+            if waiting:
+                client.cancel(list(waiting), force=True)
+
+
+@contextmanager
+def open_pool(workers: int | Workers = 1) -> Iterator[Pool]:
+    """A pool of workers, which ends with the block.
+
+    >>> with open_pool(1) as pool:
+    ...     list(pool.map(abs, [-1, 2]))
+    [1, 2]
+    """
+    chosen = as_workers(workers)
+    if chosen.here:
+        yield Pool(chosen)
+        return
+    with open_client(chosen) as client:
+        yield Pool(chosen, client)
+
+
+@contextmanager
+def open_client(workers: Workers) -> Iterator[Client]:
+    """A Dask client of these workers; what was started for it ends with the block.
+
+    Raises ConfigError without the extra `dask`, ResourceError when no scheduler answers.
+    """
+    distributed = _imported("distributed")
+    dask = _imported("dask")
+    with dask.config.set({"distributed.scheduler.allowed-failures": LOSSES_ALLOWED}):
+        cluster = None if workers.running else _cluster(workers)
+        try:
+            client = _connected(distributed, workers, cluster)
+            try:
+                yield client
+            finally:
+                client.close(timeout=5)
+        finally:
+            if cluster is not None:
+                cluster.close(timeout=10)
+
+
+@contextmanager
+def lost_named(workers: Workers, what: str) -> Iterator[None]:
+    """Dask's errors about workers and schedulers that are gone as one ResourceError that says so."""
+    from asyncio import CancelledError
+
+    from distributed import KilledWorker
+    from distributed.comm.core import CommClosedError
+
+    try:
+        yield
+    except KilledWorker as error:
+        raise ResourceError(killed_words(what)) from error
+    except (CancelledError, CommClosedError, TimeoutError) as error:
+        raise ResourceError(gone_words(workers)) from error
+
+
+def killed_words(what: str) -> str:
+    """The message about work whose workers were lost again and again."""
+    return (
+        f"{what}: {LOSSES_ALLOWED + 1} workers were lost while they did it, most likely for want of memory; give fewer "
+        "workers or more memory to each (--cluster-config with memory_limit or memory). What was done is kept"
+    )
+
+
+def gone_words(workers: Workers) -> str:
+    """The message about a scheduler that is gone."""
+    return (
+        f"the Dask scheduler{' at ' + workers.cluster if workers.running else ''} is gone; what was done is kept, and the "
+        "same command resumes once a scheduler answers"
+    )
+
+
+@contextmanager
+def threads_set(count: int) -> Iterator[None]:
+    """So many threads inside the block; several blocks of one process wait for one another."""
+    import torch
+
+    with _ONE_AT_A_TIME:  # torch's threads and random state belong to the process
+        before = torch.get_num_threads()
+        torch.set_num_threads(count)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+_ONE_AT_A_TIME = threading.RLock()
+
+
+def _call(function: Callable[[Item], Result], item: Item, threads: int) -> Result:
+    """What a worker does."""
+    with threads_set(threads):
+        try:
+            return function(item)
+        except Exception as error:
+            raise sendable(error) from None
+
+
+def sendable(error: Exception) -> Exception:
+    """The error as one that reaches another process whole: of the same class where it is one of taskct's."""
+    if isinstance(error, TaskctError):
+        return type(error)(str(error))
+    if isinstance(error, MemoryError):
+        return ResourceError(f"out of memory ({error or 'no more to be had'})")
+    return error if _survives(error) else RuntimeError(f"{type(error).__name__}: {error}")
+
+
+def _survives(error: Exception) -> bool:
+    import pickle
+
+    try:
+        return type(pickle.loads(pickle.dumps(error))) is type(error)
+    except Exception:
+        return False
+
+
+def _submit(client: Client, function: Callable[[Item], Any], item: Item, workers: Workers) -> Any:
+    try:
+        return client.submit(_call, function, item, workers.threads or 1, pure=False)
+    except (TypeError, AttributeError, ValueError) as error:
+        raise InputError(f"this cannot be sent to other processes ({error}); use one worker") from error
+
+
+def _imported(name: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ConfigError(
+            f"several workers and clusters need Dask, and {name} is not installed; install taskct[dask], or use one worker"
+        ) from error
+
+
+def _cluster(workers: Workers) -> Any:
+    if workers.cluster:
+        return _queue(workers)
+    distributed = _imported("distributed")
+    for name in workers.options:
+        if name not in _LOCAL_OPTIONS:
+            raise unknown_name("option of a local cluster", name, _LOCAL_OPTIONS)
+    return distributed.LocalCluster(
+        n_workers=workers.processes,
+        threads_per_worker=1,
+        processes=True,
+        **{"dashboard_address": "127.0.0.1:0", **workers.options},
+        silence_logs=logging.CRITICAL,
+    )
+
+
+def _queue(workers: Workers) -> Any:
+    import inspect
+
+    jobqueue = _imported("dask_jobqueue")
+    kind = {"slurm": jobqueue.SLURMCluster, "pbs": jobqueue.PBSCluster, "lsf": jobqueue.LSFCluster}[workers.cluster]
+    bases = (*kind.job_cls.__mro__, *kind.__mro__)
+    known = {name for base in bases if "__init__" in vars(base) for name in inspect.signature(base.__init__).parameters}
+    for name in workers.options:
+        if name not in known - {"self", "args", "kwargs", "job_kwargs", "base_class_kwargs"}:
+            raise unknown_name(f"option of {workers.cluster}", name, sorted(known))
+    command = {"slurm": "sbatch", "pbs": "qsub", "lsf": "bsub"}[workers.cluster]
+    if shutil.which(command) is None:
+        raise ConfigError(f"cluster {workers.cluster}: {command} is not on this machine; start this where jobs are submitted")
+    try:
+        cluster = kind(**{"cores": 1, "processes": 1, "memory": "4 GiB", **workers.options}, silence_logs=logging.CRITICAL)
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        words = " ".join(str(error).split())
+        raise ConfigError(f"cluster {workers.cluster}: {words}; check the options of the cluster") from error
+    cluster.scale(workers.processes)
+    _refuse_unsubmitted(cluster, workers)
+    return cluster
+
+
+def _refuse_unsubmitted(cluster: Any, workers: Workers) -> None:
+    """ConfigError with the queue's own words when it does not take a job, for which Dask would wait for ever."""
+    cluster.sync(cluster._correct_state)  # what is asked for has been submitted
+    jobs = [job for job in cluster.workers.values() if job.status.name == "created"]
+    if not jobs:
+        return
+    try:
+        cluster.sync(jobs[0].start)
+    except (OSError, RuntimeError) as error:
+        for job in jobs:
+            job.status = type(job.status).closed
+        cluster.close()
+        words = " ".join(str(error).rpartition("stderr:")[2].split()) or "does not take jobs"
+        raise ConfigError(f"cluster {workers.cluster}: {words}; check the options of the cluster") from error
+
+
+def _connected(distributed: Any, workers: Workers, cluster: Any) -> Client:
+    try:
+        client: Client = distributed.Client(cluster if cluster is not None else workers.cluster, timeout=_CONNECT_S)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise ResourceError(
+            f"{workers.cluster or 'local cluster'}: no Dask scheduler answers within {_CONNECT_S} s "
+            f"({' '.join(str(error).split())[:120]}); start one with `dask scheduler`, or check the address"
+        ) from error
+    if not workers.cluster:
+        client.register_plugin(_deaf_to_interrupts(distributed))
+    return client
+
+
+def _deaf_to_interrupts(distributed: Any) -> Any:
+    """Ctrl-C reaches every process of a terminal: the workers leave it to the process that started them."""
+
+    def setup(self: Any, worker: Any) -> None:
+        import signal
+
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    return type("Deaf", (distributed.WorkerPlugin,), {"name": "taskct-deaf", "setup": setup})()

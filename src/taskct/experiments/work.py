@@ -1,0 +1,87 @@
+"""Doing one step: its record before and after, its lines, its number of threads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from taskct.core.workers import threads_set
+from taskct.experiments.records import Records
+from taskct.experiments.steps import Step, step_keys
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Work:
+    """The steps of one call of `run_steps`, which `token` names; `threads` is how many a step has."""
+
+    steps: Mapping[str, Step]
+    records: Records
+    token: str
+    threads: int
+
+    @cached_property
+    def keys(self) -> dict[str, str]:
+        """The key of each step."""
+        return step_keys(self.steps)
+
+    def is_done(self, step: Step) -> bool:
+        """Whether a step needs no work; one that is always done anew, whether this call has done it."""
+        record = self.records.read(step.name)
+        return bool(record.get("done")) and (not step.always or record.get("call") == self.token)
+
+    def do(self, step: Step, say: Say) -> bool:
+        """Do a step unless it is done -> whether it was done here.
+
+        Its folder has one writer: a second process that is sent the same step, since the first was taken for lost, waits for
+        that one's end. A step that was begun with another number of threads keeps that number.
+        """
+        with self.records.alone(step.name):
+            if self.is_done(step):
+                return False
+            before = self.records.read(step.name)
+            threads = int(before.get("threads", self.threads)) if not step.always else self.threads
+            say(
+                f"{self.number(step)} {step.name}: {'resumed: ' if before and not step.always else ''}{step.about or 'begins'}"
+            )
+            key = self.keys[step.name]
+            self.records.begin(step, key, threads=threads)
+            try:
+                with threads_set(threads):
+                    wall, cpu = time.perf_counter(), time.process_time()
+                    step.work.run(self.records.folder, step.name)
+                    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+            except Exception as error:
+                self.records.fail(step.name, f"{type(error).__name__}: {error}")
+                raise
+            self.records.finish(
+                step, key, threads=threads, wall_s=round(wall, 2), cpu_s=round(cpu, 2), finished=time.time(), call=self.token
+            )
+        return True
+
+    def number(self, step: Step) -> str:
+        """Which of how many."""
+        return f"[{1 + list(self.steps).index(step.name)}/{len(self.steps)}]"
+
+    def said_done(self, step: Step, begun: float) -> str:
+        """The line about a step that is done, with about how long the rest takes since this call began at `begun`."""
+        found = {name: self.records.read(name) for name in self.steps}
+        wall = float(found[step.name].get("wall_s", 0.0))
+        rest = sum(s.cost for n, s in self.steps.items() if not found[n].get("done"))
+        spent = sum(self.steps[n].cost for n, r in found.items() if r.get("done") and r.get("call") == self.token)
+        left = f"; about {span((time.time() - begun) * rest / spent)} left" if rest and spent else ""
+        return f"{self.number(step)} {step.name}: done in {span(wall)}{left}"
+
+
+def span(seconds: float) -> str:
+    """A time as people say it.
+
+    >>> span(7.4), span(400), span(9000)
+    ('7 s', '7 min', '2.5 h')
+    """
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,119 @@
+"""Workers: the same results in this process and on others, errors that keep their class, and words for what is missing."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from taskct.core import workers as core_workers
+from taskct.core.errors import ConfigError, DataError, InputError, ResourceError
+from taskct.core.workers import QUEUES, Workers, chosen_workers, open_client, open_pool, sendable
+
+
+def where(number: int) -> tuple[int, int]:
+    import torch
+
+    return os.getpid(), torch.get_num_threads()
+
+
+def fragile(number: int) -> int:
+    if number == 3:
+        raise DataError(f"{number}: is damaged")
+    return number
+
+
+class OddError(Exception):
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.lock = threading.Lock()
+
+
+def test_one_worker_is_this_process() -> None:
+    with open_pool() as pool:
+        assert {process for process, _ in pool.map(where, range(3))} == {os.getpid()}
+
+
+def test_workers_are_other_processes_with_one_thread_each_and_keep_the_order_of_the_items() -> None:
+    pytest.importorskip("distributed")
+    offset = 10
+    with open_pool(2) as pool:
+        found = list(pool.map(where, range(4)))
+        assert os.getpid() not in {process for process, _ in found} and {threads for _, threads in found} == {1}
+        assert list(pool.map(lambda n: n + offset, range(20))) == list(range(10, 30))  # a function of this moment
+        with pytest.raises(DataError, match=r"^3: is damaged$"):
+            list(pool.map(fragile, range(8)))
+        assert list(pool.map(fragile, [1])) == [1]  # the pool is as good as before
+        lock = threading.Lock()
+        with pytest.raises(InputError, match="cannot be sent to other processes"):
+            list(pool.map(lambda n: lock, [1]))
+
+
+def test_without_dask_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ConfigError, match=r"install taskct\[dask\], or use one worker"), open_client(Workers(2)):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ({"count": -1}, "from 0"),
+        ({"threads": 0}, "threads of 1 or more"),
+        ({"cluster": "slrum"}, "expected the address of a Dask scheduler such as tcp://host:8786, or one of slurm, pbs, lsf"),
+        ({"cluster": "tcp://host:1", "options": {"memory": "1 GiB"}}, "takes no options"),
+    ],
+)
+def test_impossible_workers_are_refused(words: dict[str, object], text: str) -> None:
+    with pytest.raises(InputError, match=text):
+        Workers(**words)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("cluster", ["", *QUEUES])
+def test_an_unknown_option_of_a_cluster_is_named_before_anything_starts(cluster: str) -> None:
+    pytest.importorskip("dask_jobqueue")
+    right = "memory" if cluster else "memory_limit"
+    with (
+        pytest.raises(ConfigError, match=f"unknown option of .*; did you mean '{right}'"),
+        open_client(Workers(2, cluster, {right[:-1]: "1 GiB"})),
+    ):
+        pass
+
+
+def test_a_queue_that_is_not_here_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("dask_jobqueue")
+    monkeypatch.setenv("PATH", "")
+    for queue, command in zip(QUEUES, ("sbatch", "qsub", "bsub"), strict=True):
+        with (
+            pytest.raises(ConfigError, match=f"cluster {queue}: {command} is not on this machine"),
+            open_client(Workers(2, queue)),
+        ):
+            pass
+
+
+def test_a_file_of_options_is_read_and_what_is_wrong_with_it_begins_with_its_name(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.toml", tmp_path / "bad.toml"
+    good.write_text('schema = 1\nqueue = "gpu"\ncores = 4\n')
+    bad.write_text('schema = 1\nqueue = "gpu\n')
+    assert chosen_workers(3, "slurm", good) == Workers(3, "slurm", {"queue": "gpu", "cores": 4})
+    with pytest.raises(ConfigError, match=r"bad\.toml"):
+        chosen_workers(3, "slurm", bad)
+    with pytest.raises(InputError, match=r"good\.toml: cluster tcp://x:1: a scheduler that runs already takes no options"):
+        chosen_workers(3, "tcp://x:1", good)
+
+
+def test_how_many_processes_a_number_stands_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core_workers, "cores", lambda: 6)
+    assert [Workers(n).processes for n in (0, 1, 5)] == [6, 1, 5] and Workers(0, "slurm").processes == 8
+    assert Workers(1).here and not Workers(1, "slurm").here and not Workers(2).here
+    monkeypatch.setattr(core_workers, "cores", lambda: 1)
+    assert Workers(0).here
+
+
+def test_errors_reach_another_process_with_their_class_where_that_is_possible() -> None:
+    assert type(sendable(DataError("x"))) is DataError and type(sendable(KeyError("x"))) is KeyError
+    assert str(sendable(OddError("x"))) == "OddError: x" and type(sendable(OddError("x"))) is RuntimeError
+    assert isinstance(sendable(MemoryError()), ResourceError)
