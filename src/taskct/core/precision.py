@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 Precision = Literal["auto", "bf16", "float32"]
 
@@ -20,6 +21,15 @@ def computes_bf16(device: torch.device) -> bool:
         able = torch.cpu.get_capabilities()
         return any(able.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
     return False
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """Half-precision numbers as float32; others as they are. Sums over images need it: float16 ends at 65,504.
+
+    >>> at_least_float32(torch.ones(2, dtype=torch.float16)).dtype, at_least_float32(torch.ones(2, dtype=torch.float64)).dtype
+    (torch.float32, torch.float64)
+    """
+    return x.to(torch.promote_types(x.dtype, torch.float32)) if x.is_floating_point() else x
 
 
 def autocast(device: torch.device, precision: Precision = "auto") -> torch.autocast:

@@ -3,7 +3,7 @@
 from taskct.task.answers import MergedClasses
 from taskct.task.classification import PresenceBCE
 from taskct.task.detection import CentreFocal, find_peaks
-from taskct.task.features import FeatureDistance
+from taskct.task.features import FeatureDistance, layer_names
 from taskct.task.frozen import FrozenTask, freeze
 from taskct.task.grids import OnGrid, Padded
 from taskct.task.nnunet import load_nnunet
@@ -28,6 +28,7 @@ __all__ = [
     "SoftTeacher",
     "find_peaks",
     "freeze",
+    "layer_names",
     "load_network",
     "load_nnunet",
     "read_weights",

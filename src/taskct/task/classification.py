@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from taskct.core.errors import ConfigError, GeometryError, InputError
+from taskct.core.precision import at_least_float32
 
 
 class PresenceBCE(nn.Module):
@@ -39,6 +40,7 @@ class PresenceBCE(nn.Module):
                 f"PresenceBCE expects a logit for each image, ({len(labels)}, 1), got {tuple(logits.shape)}; end the network "
                 "with a mean over the image and one output"
             )
+        logits = at_least_float32(logits)
         truth = presence(labels, self.label, min_pixels=self.min_pixels).to(logits.dtype)[:, None]
         weight = torch.where(truth > 0, self.positive_weight, 1.0).to(logits.dtype)
         return functional.binary_cross_entropy_with_logits(logits, truth, weight=weight)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from taskct.core.errors import ConfigError, GeometryError
+from taskct.core.precision import at_least_float32
 
 
 class CentreFocal(nn.Module):
@@ -38,6 +39,7 @@ class CentreFocal(nn.Module):
                 f"CentreFocal expects a map on the grid of the labels {(len(labels), 1, *labels.shape[1:])}, got "
                 f"{tuple(logits.shape)}"
             )
+        logits = at_least_float32(logits)
         wanted = centre_map(labels, self.label, sigma_pixels=self.sigma_pixels).to(logits)
         positive = wanted == 1
         log_p, log_not_p = functional.logsigmoid(logits), functional.logsigmoid(-logits)

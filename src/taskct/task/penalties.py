@@ -10,13 +10,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from taskct.core.errors import GeometryError, InputError
+from taskct.core.precision import at_least_float32
 
 
 def soft_dice(probabilities: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Soft Dice per class over the whole batch, (K,), and whether the class occurs in the labels, (K,).
 
     probabilities (B, K, ...), labels (B, ...) in 0..K-1. Pooling over the batch keeps slices without a tumour meaningful.
+    Sums are made in float32 at least.
     """
+    probabilities = at_least_float32(probabilities)
     classes = probabilities.shape[1]
     truth = functional.one_hot(labels, classes).movedim(-1, 1).to(probabilities.dtype)
     axes = [0, *range(2, probabilities.ndim)]
@@ -29,7 +32,8 @@ class DiceCE(nn.Module):
     """Cross entropy plus 1 - mean soft Dice of the classes that occur: logits (B, K, ...), labels (B, ...) -> scalar.
 
     `weights` (K,) weigh the classes in both parts; background counts in the cross entropy only. A batch in which no
-    foreground class occurs is penalised by its cross entropy alone. (Isensee et al., Nat. Methods 18:203 (2021).)
+    foreground class occurs is penalised by its cross entropy alone, one of which no class has a weight by 0. Sums are made in
+    float32 at least. (Isensee et al., Nat. Methods 18:203 (2021).)
     """
 
     def __init__(self, *, weights: Sequence[float] | None = None) -> None:
@@ -46,7 +50,10 @@ class DiceCE(nn.Module):
             raise InputError(
                 f"DiceCE expects a weight for each class of the logits, here {logits.shape[1]}, got {self.weights.tolist()}"
             )
+        logits = at_least_float32(logits)
         weights = None if self.weights is None else self.weights.to(logits.dtype)
+        if weights is not None and not bool((weights[labels] > 0).any()):
+            return (logits * 0).sum()  # a weighted mean over nothing
         entropy = functional.cross_entropy(logits, labels, weight=weights)
         dice, occurs = soft_dice(logits.softmax(1), labels)
         counts = occurs[1:].to(dice.dtype) * (1.0 if weights is None else weights[1:])
@@ -70,6 +77,7 @@ class SoftTeacher(nn.Module):
         """Scalar penalty."""
         if logits.shape != teacher_logits.shape:
             raise GeometryError(f"teacher and student differ in shape: {tuple(teacher_logits.shape)}, {tuple(logits.shape)}")
+        logits, teacher_logits = at_least_float32(logits), at_least_float32(teacher_logits)
         teacher = (teacher_logits.detach() / self.temperature).log_softmax(1)
         student = (logits / self.temperature).log_softmax(1)
         divergence = (teacher.exp() * (teacher - student)).sum(1).mean()

@@ -31,10 +31,8 @@ from torch import nn
 from taskct.core.config import from_dict, to_dict
 from taskct.core.errors import ConfigError, InputError
 from taskct.core.runs import load_run
-from taskct.geometry import Grid
 from taskct.geometry.config import beam_from_config
 from taskct.physics.dose import Dose
-from taskct.physics.projector import Projector
 from taskct.task import DiceCE, FrozenTask
 from taskct.task.penalties import check_class_weights
 from taskct.task.readers import ReaderSpec, load_reader, make_reader
@@ -45,13 +43,21 @@ from taskct.training.batch import Term
 from taskct.training.doses import DoseRange
 from taskct.training.loop import Trained
 from taskct.training.objective import Constrained, Objective, additive, convex
-from taskct.training.plans import check_parts, check_warm_start, read_plan_of, seeded_model
+from taskct.training.plans import (
+    check_parts,
+    check_reader,
+    check_reconstruction,
+    check_warm_start,
+    make_projector,
+    read_plan_of,
+    seeded_model,
+)
 from taskct.training.processes import rank
 from taskct.training.readers import train_reader
 from taskct.training.reconstructors import train
 from taskct.training.schedules import WarmUp, Weight
 from taskct.training.settings import TrainSettings
-from taskct.training.sources import DataPlan, Parts, read_parts
+from taskct.training.sources import DataPlan, grid_of, read_parts
 from taskct.training.terms import FeaturePenalty, ImageError, JointPenalty, LabelPenalty, MeanOf, TeacherPenalty, TurnsOf
 
 
@@ -149,7 +155,9 @@ def run_plan(
     if plan.reader is not None:
         if model is not None:
             raise InputError("a config with a [reader] takes no --model; it names its network itself")
-        check_warm_start(plan.warm_start, make_reader(plan.reader))
+        net = make_reader(plan.reader)
+        check_warm_start(plan.warm_start, net)
+        check_reader(net, plan.reader.patch or plan.data.shape)
         parts = read_parts(plan.data, progress=progress)
         return train_reader(
             plan.reader,
@@ -171,14 +179,15 @@ def run_plan(
     own = model if model is not None else seeded_model(plan.model or {}, plan.training.seed)
     check_warm_start(plan.warm_start, own)
     objective = make_objective(plan.objective)
-    beam = beam_from_config(plan.beam)
+    A = make_projector(grid_of(plan.data), beam_from_config(plan.beam), batch=plan.training.batch)
+    check_reconstruction(own, A)
     dose = DoseRange(Dose(plan.dose.photons, electronic_std=plan.dose.electronic_std), plan.dose.lowest, plan.dose.highest)
     parts = read_parts(plan.data, progress=progress)
     done = train(
         own,
         parts.train,
         objective=objective,
-        A=Projector(_grid(parts), beam),
+        A=A,
         dose=dose,
         run=run,
         settings=plan.training,
@@ -238,7 +247,3 @@ def _weighted(task: FrozenTask, weights: Sequence[float] | None) -> DiceCE | Non
 
 def _spec_of(path: str) -> ReaderSpec:
     return from_dict(ReaderSpec, load_run(path).config["reader"], where="reader")
-
-
-def _grid(parts: Parts) -> Grid:
-    return Grid(parts.train.shape, parts.spacing_mm)

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from taskct.core.config import from_dict, read_toml
-from taskct.core.errors import ConfigError, InputError
+from taskct.core.errors import ConfigError, InputError, TaskctError
+from taskct.core.memory import require_memory
 from taskct.core.runs import load_run
+from taskct.geometry import Beam, Grid
 from taskct.geometry.config import beam_from_config
 from taskct.nets.weights import check_fit
+from taskct.physics.projector import Projector
 from taskct.recon.learned import check_model, make_model
 from taskct.training.players import WEIGHTS
 
 Plan = TypeVar("Plan")
+_BYTES_PER_NUMBER = 4 * 3  # float32: the clean scan, the noisy one and its filtered copy
 
 
 def read_plan_of(kind: Callable[..., Plan], path: str | Path, changes: Mapping[str, Any] | None = None) -> Plan:
@@ -57,6 +62,23 @@ def check_parts(model: Mapping[str, Any] | None, beam: Mapping[str, Any] | None)
         check_model(model)
 
 
+def make_projector(grid: Grid, beam: Beam, *, batch: int) -> Projector:
+    """The projector of a plan; ResourceError when the scans of one batch do not fit into free memory."""
+    numbers = math.prod(_scan_shape(beam)) * batch
+    require_memory("[beam]", numbers * _BYTES_PER_NUMBER, what=f"a batch of {batch} scans")
+    return Projector(grid, beam)
+
+
+def check_reconstruction(model: nn.Module, A: Projector) -> None:
+    """ConfigError when a model cannot reconstruct an empty scan of A to an image of its grid: of other axes, say."""
+    _try("the model", model, A.mu_shape, lambda like: model(torch.zeros(1, _channels(model), *A.p_shape, device=like), A))
+
+
+def check_reader(net: nn.Module, shape: tuple[int, ...]) -> None:
+    """ConfigError when a reader cannot answer an image of some shape."""
+    _try("the reader", net, shape, lambda like: net(torch.zeros(1, 1, *shape, device=like)))
+
+
 def check_warm_start(folder: str, model: nn.Module | None = None) -> None:
     """InputError for a warm start without a finished run, ConfigError when its weights do not fit `model`."""
     if not folder:
@@ -69,3 +91,28 @@ def check_warm_start(folder: str, model: nn.Module | None = None) -> None:
         raise ConfigError(f"warm_start: {run.folder} holds no weights yet ({WEIGHTS}); let its training end first")
     if model is not None:
         check_fit(model, run.load_tensors(WEIGHTS)[0], what=f"warm_start: {run.folder}")
+
+
+def _try(who: str, model: nn.Module, shape: tuple[int, ...], ask: Callable[[torch.device], Tensor]) -> None:
+    """Ask a model once, in evaluation mode and without a gradient, and compare the grid of its answer."""
+    was, device = model.training, next(model.parameters(), torch.zeros(())).device
+    model.eval()
+    try:
+        with torch.no_grad():
+            found = tuple(ask(device).shape)
+    except (RuntimeError, TypeError, ValueError) as error:
+        if isinstance(error, TaskctError) and not isinstance(error, InputError):
+            raise
+        raise ConfigError(f"{who} cannot answer for images of {shape}: {str(error).splitlines()[0]}") from error
+    finally:
+        model.train(was)
+    if found[2:] != tuple(shape):
+        raise ConfigError(f"{who} answers on a grid of {found[2:]}, the images have {tuple(shape)}")
+
+
+def _channels(model: nn.Module) -> int:
+    return 2 * int(getattr(model, "neighbours", 0)) + 1
+
+
+def _scan_shape(beam: Beam) -> tuple[int, ...]:
+    return (beam.views, beam.rows if hasattr(beam, "rows") else 1, beam.cols)

@@ -68,6 +68,13 @@ def read_parts(plan: DataPlan, *, progress: bool | None = None) -> Parts:
     return _folder_parts(plan, progress) if plan.folder else _cohort_parts(plan, progress)
 
 
+def grid_of(plan: DataPlan) -> Grid:
+    """The grid that the images of a plan will have, known before any is read or made."""
+    if plan.pixel_mm is not None:
+        return Grid(plan.shape, plan.pixel_mm)
+    return Grid(plan.shape, _cohort(plan).pixel_mm)
+
+
 def onto_common_grid(case: Case, grid: Grid, numbers: Iterable[int]) -> tuple[Tensor, Tensor | None]:
     """Some slices of a case on another grid with the same centre: mu (N, 1, Y, X) and labels (N, Y, X).
 
@@ -92,8 +99,8 @@ def onto_common_grid(case: Case, grid: Grid, numbers: Iterable[int]) -> tuple[Te
     return images, functional.grid_sample(labels, where, mode="nearest", align_corners=False)[:, 0].to(torch.uint8)
 
 
-def _cohort_parts(plan: DataPlan, progress: bool | None) -> Parts:
-    cohort = Cohort(
+def _cohort(plan: DataPlan) -> Cohort:
+    return Cohort(
         "abdomen",
         dict(plan.patients),
         seed=plan.seed,
@@ -101,6 +108,10 @@ def _cohort_parts(plan: DataPlan, progress: bool | None) -> Parts:
         spacing_mm=plan.pixel_mm,
         slices_per_patient=plan.slices or 8,
     )
+
+
+def _cohort_parts(plan: DataPlan, progress: bool | None) -> Parts:
+    cohort = _cohort(plan)
     if not cohort.numbers("train"):
         raise InputError(f"data.patients has none to train on: {dict(plan.patients)}")
     make = lambda part: cohort.images(part, show=progress)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from taskct.core.errors import ConfigError, InputError, unknown_name
+from taskct.core.precision import at_least_float32
 from taskct.core.units import MU_WATER_70KEV_PER_MM
 from taskct.task import FeatureDistance, FrozenTask, SoftTeacher
 from taskct.training.batch import LABELS, Batch, Term
@@ -200,7 +201,7 @@ class TurnsOf(MeanOf):
 def in_float32(answer: Any) -> Any:
     """An answer, or a table or list of answers, with its half-precision numbers as float32: sums need more digits."""
     if isinstance(answer, Tensor):
-        return answer.to(torch.promote_types(answer.dtype, torch.float32)) if answer.is_floating_point() else answer
+        return at_least_float32(answer)
     if isinstance(answer, Mapping):
         return {name: in_float32(part) for name, part in answer.items()}
     if isinstance(answer, tuple) and hasattr(answer, "_fields"):

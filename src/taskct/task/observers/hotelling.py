@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from taskct.core.errors import ConfigError, GeometryError, InputError
+from taskct.core.precision import at_least_float32
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,7 @@ class ObserverPenalty(nn.Module):
 
     def forward(self, image: Tensor, labels: Tensor) -> Tensor:
         """Scalar penalty."""
+        image = at_least_float32(image)
         kernels = self.channels.to(image)[:, None]
         pad = (kernels.shape[-1] // 2,) * 2 + (kernels.shape[-2] // 2,) * 2
         maps = functional.conv2d(functional.pad(image, pad, mode="replicate"), kernels).movedim(1, -1)  # (B, Y, X, J)
@@ -204,6 +206,7 @@ class ContrastPenalty(nn.Module):
 
     def forward(self, image: Tensor, labels: Tensor) -> Tensor:
         """Scalar penalty."""
+        image = at_least_float32(image)
         values = []
         for one, truth in zip(image[:, 0], labels, strict=True):
             lesion, organ = one[truth == self.lesion_class], one[truth == self.organ_class]

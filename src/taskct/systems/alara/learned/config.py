@@ -32,9 +32,8 @@ from taskct.data.sets.lodopab import LodopabFiles
 from taskct.evaluation import PROTOCOLS
 from taskct.evaluation.dose.target import parse_target
 from taskct.evaluation.protocol import Protocol
-from taskct.geometry import Grid
 from taskct.geometry.config import beam_from_config
-from taskct.physics.projector import Projector
+from taskct.geometry.presets import lodopab
 from taskct.recon.fbp import fbp
 from taskct.systems.alara.learned.constraints import CONSTRAINTS, Constraint
 from taskct.systems.alara.learned.goal import DoseGoal
@@ -42,9 +41,16 @@ from taskct.systems.alara.learned.module import DoseSpec
 from taskct.systems.alara.learned.system import Classical, Noise
 from taskct.systems.alara.learned.train_dose import TrainedDose, train_dose
 from taskct.task.readers import load_reader
-from taskct.training.plans import check_parts, check_warm_start, read_plan_of, seeded_model
+from taskct.training.plans import (
+    check_parts,
+    check_reconstruction,
+    check_warm_start,
+    make_projector,
+    read_plan_of,
+    seeded_model,
+)
 from taskct.training.settings import TrainSettings
-from taskct.training.sources import DataPlan, read_parts
+from taskct.training.sources import DataPlan, grid_of, read_parts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,16 +130,19 @@ def run_dose_plan(
         raise ConfigError("a dose is trained with one reconstruction: [model] with its kind, or --model FILE.py:NAME")
     if model is None:
         model = Classical(fbp) if plan.model is None else seeded_model(plan.model, plan.training.seed)
-    goal, beam = goal_of(held), beam_from_config(plan.beam)
+    goal = goal_of(held)
+    grid = lodopab()[0] if plan.data.lodopab else grid_of(plan.data)
+    A = make_projector(grid, beam_from_config(plan.beam), batch=plan.training.batch)
     check_warm_start(plan.warm_start, model)
-    train, validation, test, grid = _images(plan, progress)
+    check_reconstruction(model, A)
+    train, validation, test = _images(plan, progress)
     config: dict[str, Any] = {} if plan.model is None else {"model": dict(plan.model)}
     return train_dose(
         plan.dose_module,
         train,
         reconstruct=model,
         goal=goal,
-        A=Projector(grid, beam),
+        A=A,
         run=run,
         settings=plan.training,
         validation=validation,
@@ -185,12 +194,10 @@ def lodopab_images(folder: str | Path, part: str, *, most: int = 0) -> ImageSet:
     return images[[round(k * (len(images) - 1) / max(most - 1, 1)) for k in range(most)]].to_memory()
 
 
-def _images(plan: DoseTrainingPlan, progress: bool | None) -> tuple[ImageSet, ImageSet | None, tuple[str, ...], Grid]:
+def _images(plan: DoseTrainingPlan, progress: bool | None) -> tuple[ImageSet, ImageSet | None, tuple[str, ...]]:
     data = plan.data
     if not data.lodopab:
         parts = read_parts(data, progress=progress)
-        return parts.train, parts.validation, parts.test_patients, Grid(parts.train.shape, parts.spacing_mm)
-    from taskct.geometry.presets import lodopab
-
+        return parts.train, parts.validation, parts.test_patients
     train = lodopab_images(data.lodopab, "train", most=data.most_train)
-    return train, lodopab_images(data.lodopab, "validation", most=data.most_validation), (), lodopab()[0]
+    return train, lodopab_images(data.lodopab, "validation", most=data.most_validation), ()

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from taskct.core.errors import InputError
+from taskct.core.precision import at_least_float32
 from taskct.core.units import MU_WATER_70KEV_PER_MM, to_hu
 from taskct.evaluation.dose.target import Target
 from taskct.evaluation.masks import evaluation_mask
@@ -84,7 +85,12 @@ class Surrogate:
 
     def _dice(self, image: Tensor, labels: Tensor | None, slices: int) -> Tensor:
         assert labels is not None and self.reader is not None and self.class_index is not None
-        chance = self.reader.predict(image).softmax(1)[:, self.class_index].flatten(1).reshape(-1, slices, image[0].numel())
+        chance = (
+            at_least_float32(self.reader.predict(image))
+            .softmax(1)[:, self.class_index]
+            .flatten(1)
+            .reshape(-1, slices, image[0].numel())
+        )
         true = (labels == self.class_index).flatten(1).reshape(chance.shape).to(chance.dtype)
         overlap, total = (chance * true).sum((1, 2)), (chance + true).sum((1, 2))
         dice = 2 * overlap / total.clamp_min(1e-6)

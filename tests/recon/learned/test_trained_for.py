@@ -1,0 +1,114 @@
+"""A network knows the scans that it was trained for."""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from taskct.core.config import to_dict
+from taskct.core.errors import FileFormatError, GeometryError
+from taskct.core.runs import Run
+from taskct.geometry import FanBeam, Grid, ParallelBeam
+from taskct.geometry.config import beam_to_config
+from taskct.physics.dose import Dose
+from taskct.physics.projector import Projector
+from taskct.recon.learned import TrainedFor, load_reconstructor, make_model, trained_for
+
+GRID, BEAM = Grid((32, 32), 8.0), ParallelBeam(views=24, cols=48, pixel_mm=8.0)
+MODEL = {"kind": "fbp_unet", "widths": [4, 8], "norm": "none"}
+
+
+def run_of(folder: Path, **more) -> Run:  # type: ignore[no-untyped-def]
+    config = {
+        "model": MODEL,
+        "beam": beam_to_config(BEAM),
+        "grid": {k: v for k, v in to_dict(GRID).items() if k in ("shape", "spacing_mm")},
+        "dose": {"photons": 1e5, "lowest": 0.1, "highest": 0.5, "electronic_std": 0.0},
+        **more,
+    }
+    run = Run.create(folder, config)
+    run.save_tensors("weights.safetensors", make_model(MODEL).state_dict())
+    return run
+
+
+def image(model: torch.nn.Module, beam: ParallelBeam | FanBeam = BEAM, grid: Grid = GRID) -> torch.Tensor:
+    A = Projector(grid, beam)
+    return model(torch.rand(1, 1, *A.p_shape), A)
+
+
+def test_the_scan_of_the_training_is_taken_in_silence(tmp_path: Path) -> None:
+    model = load_reconstructor(run_of(tmp_path / "run"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for beam in (BEAM, replace(BEAM, cols=60), replace(BEAM, start_deg=30.0), replace(BEAM, pixel_mm=8.000001)):
+            assert image(model, beam).shape == (1, 1, 32, 32)
+        image(model, grid=Grid((48, 40), 8.1))  # a larger field of view of nearly the same pixels
+
+
+@pytest.mark.parametrize(
+    ("beam", "grid", "words"),
+    [
+        (replace(BEAM, views=8), GRID, "views 24 in training, now 8"),
+        (replace(BEAM, arc_deg=120.0), GRID, "arc_deg 180 in training, now 120"),
+        (replace(BEAM, pixel_mm=9.0), GRID, "pixel_mm 8 in training, now 9"),
+        (
+            FanBeam(views=24, cols=96, pixel_mm=8.0, source_iso_mm=600.0, source_detector_mm=1000.0),
+            GRID,
+            "kind parallel in training, now fan",
+        ),
+        (BEAM, Grid((32, 32), 4.0), r"pixels of \(8, 8\) mm in training, now \(4, 4\) mm"),
+    ],
+)
+def test_another_scan_is_refused_with_what_differs_and_taken_when_asked(
+    beam: ParallelBeam, grid: Grid, words: str, tmp_path: Path
+) -> None:
+    run = run_of(tmp_path / "run")
+    with pytest.raises(GeometryError, match=rf"run: was trained for another scan \(.*{words}.*otherwise='warn'"):
+        image(load_reconstructor(run), beam, grid)
+    model = load_reconstructor(run, otherwise="warn")
+    with pytest.warns(UserWarning, match=words):
+        image(model, beam, grid)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*was trained for another scan")
+        image(load_reconstructor(run, model=model, otherwise="allow"), beam, grid)  # the older watch is gone
+
+
+def test_a_loaded_network_survives_copies_and_pickling_with_what_it_knows(tmp_path: Path) -> None:
+    model = load_reconstructor(run_of(tmp_path / "run"))
+    image(model)
+    for again in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert trained_for(again) == trained_for(model)
+        with pytest.raises(GeometryError, match="views 24 in training, now 8"):
+            image(again, replace(BEAM, views=8))
+
+
+def test_doses_outside_of_the_training_are_known(tmp_path: Path) -> None:
+    about = trained_for(load_reconstructor(run_of(tmp_path / "run")))
+    assert about is not None and about.photons == (1e4, 5e4)
+    assert about.dose_difference(Dose(1e5, fraction=0.2)) == about.dose_difference(Dose(1e4)) == ""
+    assert about.dose_difference(Dose(1e5)) == "10000 to 50000 photons per detector pixel in training, now 100000"
+    assert about.dose_difference(Dose(1e3)) != ""
+    assert replace(about, photons=(1e4, 1e4)).dose_difference(Dose(2e4)).startswith("10000 photons per")
+    assert trained_for(make_model(MODEL)) is None and TrainedFor("x").dose_difference(Dose(1.0)) == ""
+
+
+def test_a_run_that_does_not_say_is_not_judged(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run", {"model": MODEL})
+    run.save_tensors("weights.safetensors", make_model(MODEL).state_dict())
+    assert image(load_reconstructor(run), replace(BEAM, views=8)).shape == (1, 1, 32, 32)
+
+
+def test_a_run_whose_weights_are_not_finite_is_refused(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run")
+    tensors = run.load_tensors("weights.safetensors")[0]
+    tensors["net.out.bias"][0] = math.nan
+    run.save_tensors("weights.safetensors", tensors, overwrite=True)
+    with pytest.raises(FileFormatError, match=r"run: 1 of \d+ tensors hold NaN or infinite numbers \(net.out.bias"):
+        load_reconstructor(run)
