@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import runpy
 import subprocess
@@ -108,3 +109,28 @@ def test_the_hook_before_a_commit_runs_what_people_and_ci_run():
     dry = subprocess.run(["make", "-n", "test"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for tool in ("ruff format --check", "ruff check", "mypy", "lint-imports", "pytest"):
         assert tool in dry
+
+
+OUR_FILES = re.compile(r"`((?:src|tests|docs|benchmarks|configs)/[\w./-]+\.(?:py|toml|md|svg|txt|cpp|cu|h|json|csv))`")
+OUR_MODULES = re.compile(
+    r"`((?:core|geometry|physics|nets|recon|task|data|phantoms|simulate|evaluation|training|systems)/[\w/]+\.py)`"
+)
+OUR_IMPORTS = re.compile(r"^from (taskct[\w.]*) import ([\w, ]+)", flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_file_of_ours_that_a_page_names_exists(page: Path):
+    text = page.read_text(encoding="utf-8")
+    for name in OUR_FILES.findall(text):
+        if "NAME" not in name and "/a/" not in name and not name.startswith("benchmarks/results/"):
+            assert (ROOT / name).exists(), f"{page.name} names {name}"
+    for name in OUR_MODULES.findall(text):
+        assert (ROOT / "src/taskct" / name).exists(), f"{page.name} names {name}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_module_that_a_page_imports_from_exists_and_has_the_names(page: Path):
+    for module, names in OUR_IMPORTS.findall(page.read_text(encoding="utf-8")):
+        found = importlib.import_module(module)
+        for name in names.split(","):
+            assert hasattr(found, name.strip()), f"{page.name} imports {name.strip()} from {module}"
