@@ -10,12 +10,11 @@ import torch
 
 from taskct.cli import demo as demo_file
 from taskct.cli.demo import FRACTIONS, demo, demo_beam
-from taskct.cli.patients import Patients, organ_of, patients_of_ct, phantom_patients
-from taskct.core.errors import InputError
 from taskct.core.runs import is_run
 from taskct.data.case import Case
 from taskct.data.dicom.series import read_series
-from taskct.data.nifti import read_nifti, write_nifti
+from taskct.data.nifti import read_nifti
+from taskct.evaluation.demo_patients import DemoPatients
 from taskct.evaluation.table import Table
 from taskct.geometry import field_of_view_mm
 from taskct.geometry.presets import clinical_fan
@@ -27,15 +26,15 @@ Says = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
-def patients() -> Patients:
+def patients() -> DemoPatients:
     case, other = (phantom_case("abdomen", seed=s, shape=(3, 64, 64), spacing_mm=(5.0, 5.6, 5.6)) for s in (0, 1))
-    return Patients(
+    return DemoPatients(
         scored=[case], scored_slices={case.case_id: [0]}, tuning=[other], tuning_slices={other.case_id: [1]}, shown=case
     )
 
 
 @pytest.mark.filterwarnings("ignore::taskct.evaluation.TuningWarning")  # 64 pixels want less TV than 256 do
-def test_the_demo_leaves_all_that_it_promises(patients: Patients, tmp_path: Path) -> None:
+def test_the_demo_leaves_all_that_it_promises(patients: DemoPatients, tmp_path: Path) -> None:
     out, lines = tmp_path / "demo", []
     demo(patients, out, say=lines.append)
     said = "\n".join(lines)
@@ -56,7 +55,9 @@ def test_the_demo_leaves_all_that_it_promises(patients: Patients, tmp_path: Path
 
 
 @pytest.mark.filterwarnings("ignore::taskct.evaluation.TuningWarning")
-def test_a_demo_that_is_stopped_leaves_nothing(patients: Patients, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_demo_that_is_stopped_leaves_nothing(
+    patients: DemoPatients, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import taskct.report
 
     def stopped(*words: object, **more: object) -> None:
@@ -74,27 +75,6 @@ def test_the_beam_keeps_its_field_of_view_whatever_the_pixels() -> None:
         beam = demo_beam(Case(torch.zeros(1, pixels, pixels), (1.0, 1.0, 1.0)))
         assert field_of_view_mm(beam) == pytest.approx(field_of_view_mm(clinical_fan()))
         assert beam.cols >= pixels
-
-
-def test_no_slice_is_both_scored_and_tuned_on(tmp_path: Path) -> None:
-    built_in = phantom_patients(0, shape=(4, 48, 48))
-    assert not {c.case_id for c in built_in.scored} & {c.case_id for c in built_in.tuning}
-    for count in (3, 4, 7, 20, 300):
-        write_nifti(Case(torch.zeros(count, 4, 4), (1.0, 1.0, 1.0)), tmp_path / "ct.nii", overwrite=True)
-        own = patients_of_ct(tmp_path / "ct.nii", labels=None, label_names={}, series=None)
-        assert len(set(own.scored_slices["ct"]) | set(own.tuning_slices["ct"])) == 3
-    write_nifti(Case(torch.zeros(2, 4, 4), (1.0, 1.0, 1.0)), tmp_path / "ct.nii", overwrite=True)
-    with pytest.raises(InputError, match="the demo needs 3"):
-        patients_of_ct(tmp_path / "ct.nii", labels=None, label_names={}, series=None)
-
-
-def test_the_organ_to_judge_by_is_the_liver_or_the_largest() -> None:
-    labels = torch.tensor([1, 1, 1, 2, 2, 0]).reshape(1, 2, 3)
-    case = lambda **more: Case(torch.zeros(1, 2, 3), (1.0, 1.0, 1.0), **more)
-    assert organ_of(case(labels=labels, label_names={2: "Liver"})) == ("liver", 2)
-    assert organ_of(case(labels=labels, label_names={1: "spleen"})) == ("spleen", 1)
-    assert organ_of(case(labels=labels)) == ("label 1, the largest", 1)
-    assert organ_of(case()) is None and organ_of(case(labels=0 * labels)) is None
 
 
 def test_labels_without_a_ct_and_existing_output_are_refused(tmp_path: Path, taskct_says: Says) -> None:

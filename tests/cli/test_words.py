@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from taskct.cli.words import method_from_words, methods_from_config, parse_beam, parse_methods, parse_numbers, parse_slices
+from taskct.cli.words import method_from_words, parse_beam, parse_methods, parse_numbers, parse_slices
 from taskct.core.errors import ConfigError, InputError
 from taskct.geometry.presets import clinical_fan, lodopab
 
@@ -81,9 +81,3 @@ def test_a_method_is_checked_against_its_signature() -> None:
         method_from_words("fbp", ["windwo=hann"])
     with pytest.raises(ConfigError, match=r"methods\.fbp\.frequency_scale: expected a number, got 'half'"):
         method_from_words("fbp", ["frequency_scale=half"])
-    with pytest.raises(ConfigError, match=r"methods\.a: expected a table"):
-        methods_from_config({"a": 3})
-
-
-def test_the_name_of_a_method_serves_when_none_is_given() -> None:
-    assert methods_from_config({"fbp": {}})["fbp"].func.__name__ == "fbp"

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 import typer
 
 from taskct.cli import options
-from taskct.cli.patients import organ_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from taskct.cli.patients import Patients
     from taskct.data.case import Case
+    from taskct.evaluation.demo_patients import DemoPatients
     from taskct.geometry import FanBeam
 
 NEEDS_WORDS = False
@@ -48,10 +47,11 @@ def run(
     simulate scans at 100, 25, 10 and 5 % dose, reconstruct by FBP, SIRT, CGLS and TV, compare, write NIfTI and DICOM. Takes
     some minutes; everything appears in the folder at the end, and an interrupted one leaves nothing.
     """
-    from taskct.cli.experiment import refuse_run
-    from taskct.cli.patients import patients_of_ct, phantom_patients
+    from taskct.cli.scanning import show_notes
     from taskct.cli.words import parse_label_names
     from taskct.core.errors import InputError
+    from taskct.core.runs import refuse_run
+    from taskct.evaluation.demo_patients import patients_of_ct, phantom_patients
 
     if ct is None and (labels is not None or label_name or series is not None):
         raise InputError("--labels, --label-name and --series go with --ct; the built-in patients bring their own labels")
@@ -63,6 +63,7 @@ def run(
         patients = phantom_patients(seed)
     else:
         patients = patients_of_ct(ct, labels=labels, label_names=parse_label_names(label_name), series=series)
+        show_notes(patients.shown)
     demo(patients, out, seed=seed, overwrite=overwrite)
 
 
@@ -77,7 +78,7 @@ def task_demo(out: Path, *, seed: int = 0, overwrite: bool = False, say: Callabl
 
 
 def demo(
-    patients: Patients, out: Path, *, seed: int = 0, overwrite: bool = False, say: Callable[[str], None] = typer.echo
+    patients: DemoPatients, out: Path, *, seed: int = 0, overwrite: bool = False, say: Callable[[str], None] = typer.echo
 ) -> None:
     """Scan, tune, reconstruct, score, and write everything into the folder `out`: report, table, volume, drawing, run."""
     from taskct.cli.writing import reconstruct_scan
@@ -169,6 +170,7 @@ def exposure_photons(case: Case, beam: FanBeam) -> float:
 
 def noise_free_words(case: Case, number: int) -> str:
     """How closely FBP of a noise-free scan at the scanner's full sampling returns a slice, inside an organ if there is one."""
+    from taskct.evaluation.demo_patients import organ_of
     from taskct.evaluation.metrics import bias, rmse
     from taskct.geometry.presets import clinical_fan
     from taskct.recon import fbp

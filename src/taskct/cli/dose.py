@@ -112,10 +112,9 @@ def _search(
     overwrite: bool,
 ) -> DoseAnswer:
     from taskct.cli.dose_cases import setting_of
-    from taskct.cli.experiment import refuse_run
     from taskct.core.errors import InputError
     from taskct.core.files import atomic_folder
-    from taskct.core.runs import Run
+    from taskct.core.runs import Run, refuse_run
     from taskct.evaluation.dose import optimise_dose, parse_keep
     from taskct.report.dose_answer import write_dose_answer
     from taskct.task.readers import load_reader

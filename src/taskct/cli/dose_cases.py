@@ -94,14 +94,14 @@ def _cases(
     ct: list[str], labels: list[str], label_name: list[str], slices: str | None, every: int
 ) -> tuple[list[Case], dict[str, list[int]]]:
     """The CTs, and the slices of each that are scanned."""
-    from taskct.cli.experiment import open_inputs
+    from taskct.cli.scanning import show_notes
     from taskct.cli.words import parse_label_names, parse_slices
     from taskct.evaluation.slices import slice_numbers
+    from taskct.phantoms.inputs import open_inputs
 
     if labels and len(labels) != len(ct):
         raise InputError(f"--labels: expected one for each of {len(ct)} CTs in the same order, got {len(labels)}")
-    names = {str(k): v for k, v in parse_label_names(label_name).items()}
-    cases = open_inputs(ct, labels, names)
+    cases = open_inputs(ct, labels=labels, label_names=parse_label_names(label_name), heard=show_notes)
     chosen = parse_slices(slices)
     numbers: dict[str, list[int]] = {}
     for case in cases:

@@ -41,11 +41,12 @@ def run(
       taskct evaluate series/ --methods fbp,tv_min:strength=0.5 --doses 1,0.1 --out runs/first
       taskct evaluate runs/first --seed 1 --out runs/second
     """
-    from taskct.cli.experiment import Experiment, read_experiment, run_experiment
+    from taskct.cli.scanning import show_notes
     from taskct.cli.words import check_fraction, parse_beam, parse_label_names, parse_methods, parse_numbers
     from taskct.core.config import from_dict, to_dict
     from taskct.core.errors import ConfigError
     from taskct.core.runs import is_run
+    from taskct.evaluation.config import EvaluationPlan, read_plan, run_plan
     from taskct.geometry.config import beam_to_config
 
     first = Path(inputs[0])
@@ -53,7 +54,7 @@ def run(
     if repeated and len(inputs) > 1:
         raise ConfigError(f"{first}: a config or run is repeated alone, got {len(inputs)} inputs")
     new: dict[str, Any] = {"inputs": inputs, "methods": {"fbp": {"method": "fbp"}}}
-    config = to_dict(read_experiment(first)) if repeated else new
+    config = to_dict(read_plan(first)) if repeated else new
     given = {"slices": slices, "seed": seed, "refine": refine, "protocol": protocol, "labels": labels or None}
     config |= {k: v for k, v in given.items() if v is not None}
     if label_name:
@@ -68,7 +69,7 @@ def run(
     dose["fractions"] = list(parse_numbers(doses, option="--doses")) if doses else None
     check_fraction(*(dose["fractions"] or ()), option="--doses")
     config["dose"] = {**config.get("dose", {}), **{k: v for k, v in dose.items() if v is not None}}
-    table = run_experiment(from_dict(Experiment, config), out, overwrite=overwrite)
+    table = run_plan(from_dict(EvaluationPlan, config), out, heard=show_notes, overwrite=overwrite)
     typer.echo(str(table))
     if report:
         from taskct.report import write_report

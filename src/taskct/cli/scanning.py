@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from taskct.data.case import Case
     from taskct.data.scan import Scan
 
-PHOTONS = 1e5  # per pixel in air; clinical scanners work between 1e4 and 1e6
 _MOST_NOTES = 5
 
 
@@ -61,6 +60,7 @@ def scan_of(
     """Scan `case` as the options say: by the LoDoPaB recipe for that beam, otherwise with true pixel spacing."""
     from taskct.physics.dose import Dose
     from taskct.simulate import scan_case
+    from taskct.simulate.case import PHOTONS
 
     chosen = parse_slices(slices)
     if beam == "lodopab":

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from taskct.core.config import check_settings, parse_assignments, read_toml
-from taskct.core.errors import ConfigError, InputError, choose, unknown_name
+from taskct.core.config import parse_assignments, read_toml
+from taskct.core.errors import ConfigError, InputError, unknown_name
 
 if TYPE_CHECKING:
     from taskct.geometry import Beam
@@ -19,17 +19,9 @@ def parse_slices(text: str | None) -> slice | int | None:
     >>> parse_slices("3:9"), parse_slices("5")
     (slice(3, 9, None), 5)
     """
-    if text is None:
-        return None
-    try:
-        parts = [int(w) if w.strip() else None for w in text.split(":")]
-    except ValueError:
-        parts = []
-    if len(parts) == 1 and parts[0] is not None:
-        return parts[0]
-    if len(parts) not in (2, 3) or (len(parts) == 3 and parts[2] == 0):
-        raise InputError(f"--slices expects one number or FIRST:END, got {text!r}; for example 3:9")
-    return slice(*parts)
+    from taskct.evaluation.slices import slices_from_text
+
+    return None if text is None else slices_from_text(text, name="--slices")
 
 
 def parse_numbers(text: str, *, option: str) -> tuple[float, ...]:
@@ -114,21 +106,6 @@ def parse_methods(text: str) -> dict[str, dict[str, Any]]:
 
 def method_from_words(name: str, assignments: list[str]) -> partial[Any]:
     """One reconstructor with the settings of `--set name=value`."""
+    from taskct.recon.config import methods_from_config
+
     return methods_from_config({name: {"method": name, **parse_assignments(assignments)}})[name]
-
-
-def methods_from_config(table: Mapping[str, Any]) -> dict[str, partial[Any]]:
-    """{label: {method: a reconstructor's name, its settings ...}} -> {label: the reconstructor with these settings}.
-
-    Settings are checked against the reconstructor's signature; an unknown one says what was probably meant.
-    """
-    from taskct.recon import RECONSTRUCTORS
-
-    methods: dict[str, partial[Any]] = {}
-    for label, values in table.items():
-        if not isinstance(values, Mapping):
-            raise ConfigError(f"methods.{label}: expected a table of settings, got {values!r}")
-        function: Callable[..., Any] = choose("method", values.get("method", label), RECONSTRUCTORS)  # type: ignore[assignment]  # mypy joins them to `function`
-        settings = {k: v for k, v in values.items() if k != "method"}
-        methods[label] = partial(function, **check_settings(function, settings, where=f"methods.{label}", skip=("p", "A")))
-    return methods

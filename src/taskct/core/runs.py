@@ -15,11 +15,12 @@ from torch import Tensor
 
 from taskct.core.config import SCHEMA
 from taskct.core.errors import ConfigError, FileFormatError, InputError, OutputExistsError
-from taskct.core.files import atomic_folder, atomic_path, encoded, existing_path, write_text
+from taskct.core.files import atomic_folder, atomic_path, encoded, existing_path, refuse_existing, write_text
 from taskct.core.open_files import parse_json, read_json, read_text, read_toml_tables
 from taskct.core.provenance import provenance as facts
 from taskct.core.safetensors_files import pack_tensors, read_safetensors
 from taskct.core.toml import to_toml
+from taskct.core.writers import claim
 
 
 class Run:
@@ -157,6 +158,14 @@ def is_run(path: str | os.PathLike[str]) -> bool:
     except (InputError, FileFormatError):
         return False
     return True
+
+
+def refuse_run(out: Path, *, overwrite: bool) -> None:
+    """Claim the folder of a run before the work; OutputExistsError for one that exists, as only a run is ever replaced."""
+    claim(out)
+    if out.exists() and overwrite and not is_run(out) and not (out.is_dir() and not any(out.iterdir())):
+        raise OutputExistsError(f"{out}: exists and is no run folder, so it is not overwritten; choose another name")
+    refuse_existing(out, overwrite=overwrite, folder=True)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

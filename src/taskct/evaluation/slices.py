@@ -10,6 +10,23 @@ from taskct.data.case import Case
 Slices = slice | Sequence[int] | Mapping[str, Sequence[int]] | None
 
 
+def slices_from_text(text: str, *, name: str = "slices") -> slice | int:
+    """'3:9', '3:9:2', ':' or '5' -> a slice or one number; InputError, with the option's `name`, for other words.
+
+    >>> slices_from_text("3:9"), slices_from_text("5")
+    (slice(3, 9, None), 5)
+    """
+    try:
+        parts = [int(w) if w.strip() else None for w in text.split(":")]
+    except ValueError:
+        parts = []
+    if len(parts) == 1 and parts[0] is not None:
+        return parts[0]
+    if len(parts) not in (2, 3) or (len(parts) == 3 and parts[2] == 0):
+        raise InputError(f"{name} expects one number or FIRST:END, got {text!r}; for example 3:9")
+    return slice(*parts)
+
+
 def slice_numbers(case: Case, slices: Slices) -> list[int]:
     """The slices of a case that `slices` (a slice, numbers, numbers per case, None for all) means."""
     every = range(len(case.hu))

@@ -16,6 +16,8 @@ from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.simulate.scan import add_noise, check_seed, finer_projection
 
+PHOTONS = 1e5  # per pixel in air at full dose; clinical scanners work between 1e4 and 1e6
+
 
 def scan_case(
     case: Case,

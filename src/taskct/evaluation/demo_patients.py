@@ -1,23 +1,22 @@
-"""Whom the demo scans: built-in patients, or one CT of the user; some slices are scored, others tune."""
+"""The patients of the classical demo: built-in ones, or one CT of the user; some slices are scored, others tune."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from taskct.core.errors import InputError
-
-if TYPE_CHECKING:
-    from taskct.data.case import Case
+from taskct.data.case import Case
+from taskct.data.open import open_case
+from taskct.phantoms import phantom_case
 
 _SCORED_AT = (0.4, 0.7)  # where along the patient slices are scored, as a part of its length
 _TUNING_AT = (0.15,)
 
 
 @dataclass(frozen=True)
-class Patients:
+class DemoPatients:
     """Cases and slices by their use. `shown` is the case of the low-dose volume, `source` its DICOM series, if it is one."""
 
     scored: list[Case]
@@ -34,14 +33,12 @@ class Patients:
         return f"scored: {scored}\ntuning: {tuning}"
 
 
-def phantom_patients(seed: int, *, shape: tuple[int, int, int] = (8, 256, 256)) -> Patients:
+def phantom_patients(seed: int, *, shape: tuple[int, int, int] = (8, 256, 256)) -> DemoPatients:
     """Three built-in abdomens, 358 mm across: two are scored, the third one tunes."""
-    from taskct.phantoms import phantom_case
-
     spacing_mm = (5.0, 358.4 / shape[1], 358.4 / shape[2])
     first, second, third = (phantom_case("abdomen", seed=3 * seed + k, shape=shape, spacing_mm=spacing_mm) for k in range(3))
     middle = len(first.hu) // 2
-    return Patients(
+    return DemoPatients(
         scored=[first, second],
         scored_slices={c.case_id: [middle - 2, middle + 1] for c in (first, second)},
         tuning=[third],
@@ -50,19 +47,17 @@ def phantom_patients(seed: int, *, shape: tuple[int, int, int] = (8, 256, 256)) 
     )
 
 
-def patients_of_ct(ct: Path, *, labels: Path | None, label_names: Mapping[int, str], series: str | None) -> Patients:
+def patients_of_ct(
+    ct: Path, *, labels: Path | None = None, label_names: Mapping[int, str] | None = None, series: str | None = None
+) -> DemoPatients:
     """One CT: two slices are scored and another one tunes, well apart."""
-    from taskct.cli.scanning import show_notes
-    from taskct.data.open import open_case
-
     case = open_case(ct, labels=labels, label_names=label_names or None, series_uid=series)
-    show_notes(case)
     count = len(case.hu)
     if count < 3:
         raise InputError(f"{ct}: has {count} slice(s); the demo needs 3 (two are scored, another one tunes TV)")
     places = [min(count - 1, int(count * at)) for at in (*_SCORED_AT, *_TUNING_AT)]
     first, second, third = places if len(set(places)) == 3 else (0, 1, 2)
-    return Patients(
+    return DemoPatients(
         scored=[case],
         scored_slices={case.case_id: [first, second]},
         tuning=[case],
