@@ -12,13 +12,13 @@ import torch
 from taskct.core.units import to_hu
 from taskct.data.case import AIR_HU, Case
 from taskct.data.classes import with_classes
+from taskct.data.common_grid import onto_common_grid
 from taskct.data.open import open_case
 from taskct.evaluation.reading import LesionPair
 from taskct.geometry import Grid
 from taskct.phantoms.abdomen import CohortSettings
 from taskct.phantoms.lesions import insert_lesion
 from taskct.phantoms.patient import make_patient
-from taskct.training.sources import onto_common_grid
 
 MARGIN_MM = 3.0  # between a lesion and the surface of the liver
 

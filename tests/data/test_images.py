@@ -153,7 +153,7 @@ def test_what_is_not_known_is_said_per_image_and_differs_from_nothing() -> None:
 
 
 def test_users_loaders_collate_samples_of_complete_sets_themselves() -> None:
-    mu, labels, patients, ids, _ = next(iter(DataLoader(COHORT.images("train", show=False), 4)))
+    mu, labels, patients, ids, _ = next(iter(DataLoader(COHORT.images("train", progress=False), 4)))
     assert mu.shape == (4, 1, 24, 32) and labels.shape == (4, 24, 32) and len(set(ids)) == 4 and patients[0] == patients[1]
     batch = next(iter(DataLoader(in_memory(Path()), 4, collate_fn=ImageBatch.of)))
     assert batch.ids == ("s0", "s1", "s2", "s3")

@@ -44,7 +44,7 @@ def test_slices_of_air_say_nothing_of_whose_they_are() -> None:
 
 
 def test_a_set_that_would_have_to_be_read_is_compared_by_name_only() -> None:
-    painted, kept = COHORT.images("train", in_memory=False), COHORT.images("train", show=False)
+    painted, kept = COHORT.images("train", in_memory=False), COHORT.images("train", progress=False)
     other = ImageSet(kept.mu, [f"other-{p}" for p in kept.patient_ids])
     refuse_leaks(painted, other)
     with pytest.raises(InputError, match="same pixels"):

@@ -26,7 +26,7 @@ def test_no_patient_is_in_two_parts_whatever_the_cohort_sizes() -> None:
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_images_equal_the_patient_s_case(in_memory: bool) -> None:
     cohort = Cohort("abdomen", 8, shape=(48, 64), slices_per_patient=3, seed=4)
-    images = cohort.images("validation", in_memory=in_memory, show=False)
+    images = cohort.images("validation", in_memory=in_memory, progress=False)
     case = cohort.patient(7).case
     assert len(images) == 3 and images.patient_ids == ("abdomen-0007",) * 3 == cohort.patient_ids("validation") * 3
     assert images.spacing_mm == cohort.pixel_mm and images.label_names == case.label_names

@@ -152,7 +152,7 @@ def test_impossible_requests_are_refused_with_advice() -> None:
 def test_a_patient_is_the_same_to_the_byte_however_many_threads_linear_algebra_takes() -> None:
     draw = (
         "import hashlib, torch; from taskct import Cohort; torch.set_num_threads(1); "
-        "hu = Cohort('abdomen', {'train': 1}, shape=(96, 96), slices_per_patient=1).images('train', show=False).mu; "
+        "hu = Cohort('abdomen', {'train': 1}, shape=(96, 96), slices_per_patient=1).images('train', progress=False).mu; "
         "print(hashlib.sha256(hu.numpy().tobytes()).hexdigest())"
     )
     found = {

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
+from taskct.data.case import Case
 from taskct.data.images import ImageSet
+from taskct.data.prepare import prepare_store
 from taskct.data.sets.lodopab import LodopabFiles, write_lodopab
 from taskct.phantoms.cohort import Cohort
 
@@ -41,7 +44,7 @@ def part_of_memory(folder: Path) -> ImageSet:
 
 def cohort_in_memory(folder: Path) -> ImageSet:
     """The built-in patients, painted once."""
-    return COHORT.images("train", show=False)
+    return COHORT.images("train", progress=False)
 
 
 def cohort_painted(folder: Path) -> ImageSet:
@@ -62,11 +65,30 @@ def lodopab_files(folder: Path) -> ImageSet:
     return LodopabFiles(folder, "train").images()
 
 
+def prepared_store(folder: Path) -> ImageSet:
+    """A store of two labelled cases and one without labels, of two patients."""
+    made = COHORT.patient(0).case, COHORT.patient(1).case, COHORT.patient(2).case
+    cases = [made[0], replace(made[1], labels=None), replace(made[2], patient_id=made[0].patient_id)]
+    return prepare_store(cases, folder / "store", targets=age_of, progress=False)
+
+
+def part_of_store(folder: Path) -> ImageSet:
+    """Some of its images, out of order."""
+    return prepared_store(folder)[[8, 1, 0, 7, 5]]
+
+
+def age_of(case: Case, numbers: Sequence[int]) -> dict[str, list[int | None]]:
+    """A target that is not known of one case."""
+    return {"age": [None if case.labels is None else 40 + n for n in numbers]}
+
+
 KINDS: dict[str, Callable[[Path], ImageSet]] = {
     "in memory": in_memory,
     "part of a set in memory": part_of_memory,
     "cohort in memory": cohort_in_memory,
     "cohort, painted when asked": cohort_painted,
     "part of a cohort": part_of_cohort,
+    "prepared store": prepared_store,
+    "part of a store": part_of_store,
     "files of LoDoPaB-CT": lodopab_files,
 }

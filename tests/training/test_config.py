@@ -15,6 +15,7 @@ from taskct.cli.verbs import app
 from taskct.core.errors import ConfigError, InputError
 from taskct.core.runs import load_run
 from taskct.data.case import Case
+from taskct.data.common_grid import onto_common_grid
 from taskct.data.nifti import write_nifti
 from taskct.data.open import open_cases
 from taskct.geometry import Grid
@@ -22,7 +23,7 @@ from taskct.recon.learned import load_reconstructor
 from taskct.task.readers import load_reader
 from taskct.training import Balanced, Constrained, JointPenalty, MeanOf, Objective, TurnsOf
 from taskct.training.config import ObjectivePlan, make_objective, read_plan
-from taskct.training.sources import DataPlan, onto_common_grid, read_parts
+from taskct.training.sources import DataPlan, read_parts
 
 CONFIGS = ROOT / "configs"
 SMALL = [

@@ -129,8 +129,8 @@ def _onto_grid(run: Run, cases: Sequence[Case], numbers: dict[str, list[int]] | 
     from dataclasses import replace
 
     from taskct.core.units import to_hu
+    from taskct.data.common_grid import onto_common_grid
     from taskct.geometry import Grid
-    from taskct.training.sources import onto_common_grid
 
     grid = Grid(tuple(run.config["grid"]["shape"]), tuple(run.config["grid"]["spacing_mm"]))
     found = []

@@ -110,20 +110,16 @@ def iter_cases(
         for file in _lodopab_files(found):
             yield from read_lodopab_cases(file)
         return
-    places = find_cases(found, warn=labels is None) if found.is_dir() else [CasePlace(found, "")]
-    if not places:
-        raise InputError(f"{found}: holds no CT (DICOM, NIfTI, MetaImage, NRRD or LoDoPaB images); give a scan's folder")
+    places = case_places(found, labels=labels)
     how = _How(mu_water_per_mm, limit_bytes, untilt)
     bad: list[str] = []
     seen: dict[str, tuple[str, str]] = {}
     unused = dict(label_names or {})
     for place in places:
-        own = place.labels
-        if labels is not None:
-            own = Path(labels) if found.is_file() else _labels_of(Path(labels), place, count=len(places))
         try:
             case = _open_place(place, how)
-            case = _labelled(case, own, {**place.label_names, **(label_names or {})}, resample_labels, limit_bytes)
+            names = {**place.label_names, **(label_names or {})}
+            case = _labelled(case, place.labels, names, resample_labels, limit_bytes)
             if unused:
                 unused = {number: name for number, name in unused.items() if number not in numbers_of(case)}
             _warn_of_repetition(place, case, seen)
@@ -142,6 +138,31 @@ def iter_cases(
         )
     if unused and not bad:
         raise InputError(f"{found}: no voxel of any case has {_named(unused)}; check label_names")
+
+
+def case_places(path: PathLike, *, labels: PathLike | None = None) -> list[CasePlace]:
+    """Where the cases of `iter_cases` lie, with their labels; nothing is read yet. InputError when there are none."""
+    found = existing_path(path, what="CT")
+    places = find_cases(found, warn=labels is None) if found.is_dir() else [CasePlace(found, "")]
+    if not places:
+        raise InputError(f"{found}: holds no CT (DICOM, NIfTI, MetaImage, NRRD or LoDoPaB images); give a scan's folder")
+    if labels is None:
+        return places
+    owned = [Path(labels) if found.is_file() else _labels_of(Path(labels), place, count=len(places)) for place in places]
+    return [replace(place, labels=own) for place, own in zip(places, owned, strict=True)]
+
+
+def open_place(
+    place: CasePlace,
+    *,
+    label_names: Mapping[int, str] | None = None,
+    resample_labels: bool = False,
+    mu_water_per_mm: float = MU_WATER_70KEV_PER_MM,
+    limit_bytes: int = MAX_VOLUME_BYTES,
+) -> Case:
+    """One of `case_places` as `iter_cases` gives it."""
+    case = _open_place(place, _How(mu_water_per_mm, limit_bytes, untilt=False))
+    return _labelled(case, place.labels, {**place.label_names, **(label_names or {})}, resample_labels, limit_bytes)
 
 
 class _How(NamedTuple):

@@ -72,4 +72,4 @@ def images_of(folder: Path, part: str) -> ImageSet:
 @lru_cache(maxsize=6)
 def scans_of(folder: Path, part: str, settings: Any) -> CleanScans:
     """Their noise-free scans."""
-    return CleanScans(images_of(folder, part), projector_of(settings), refine=REFINE, show=False)
+    return CleanScans(images_of(folder, part), projector_of(settings), refine=REFINE, progress=False)

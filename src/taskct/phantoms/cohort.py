@@ -109,7 +109,7 @@ class Cohort:
         """Identifiers of the patients of one part."""
         return tuple(patient_id(number, self.site) for number in self.numbers(part))
 
-    def images(self, part: str, *, in_memory: bool = True, show: bool | None = None) -> ImageSet:
+    def images(self, part: str, *, in_memory: bool = True, progress: bool | None = None) -> ImageSet:
         """The slices of one part as an image set (its volumes for a cohort of volumes): painted now and kept, or streamed.
 
         With `in_memory` False each is painted whenever it is asked for, faster than most networks take their step: a cohort of
@@ -130,7 +130,7 @@ class Cohort:
                     f"the {len(rows)} images of {part!r} would take {gib:.1f} GiB, above {MOST_GIB} GiB; "
                     f"ask for fewer patients, or for cohort.images({part!r}, in_memory=False)"
                 )
-            numbers = track(range(len(rows)), f"making {part} patients", show=show)
+            numbers = track(range(len(rows)), f"making {part} patients", show=progress)
             storage = InMemory.joined([painted.read([k]) for k in numbers])
         patients = [patient_id(number, self.site) for number, _ in rows]
         flat = len(self.shape) == 2

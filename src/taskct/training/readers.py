@@ -94,7 +94,9 @@ def train_reader(
     if through is not None:
         reconstruct, A, dose = through
         made = [
-            CleanScans(d, A, refine=refine, cache_gib=cache_gib, show=progress) for d in (data, validation) if d is not None
+            CleanScans(d, A, refine=refine, cache_gib=cache_gib, progress=progress)
+            for d in (data, validation)
+            if d is not None
         ]
         source = ScanSource(made[0], made[1] if len(made) > 1 else None, as_dose_range(dose), settings, device)
         scans = (source, reconstruct, A)

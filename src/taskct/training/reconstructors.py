@@ -98,7 +98,7 @@ def train(
     players = [Player(model, objective, answer), *others]
     check_players(players)
     as_scans = lambda part: part if isinstance(part, CleanScans) else CleanScans(
-        part, A, refine=refine, cache_gib=0 if augment and part is images else cache_gib, show=progress
+        part, A, refine=refine, cache_gib=0 if augment and part is images else cache_gib, progress=progress
     )  # fmt: skip
     facts = {
         "training": settings,

@@ -77,7 +77,7 @@ def test_an_inserted_lesion_comes_back_as_it_was_recorded_beside_the_measured_on
 
 def test_the_cohorts_lesions_and_their_labels_agree_piece_by_piece():
     cohort = Cohort("abdomen", {"test": 4}, shape=(80, 80), settings=CohortSettings(healthy_share=0.0, noise_hu=0.0))
-    images, rows = cohort.images("test", show=False), cohort.rows("test")
+    images, rows = cohort.images("test", progress=False), cohort.rows("test")
     seen = seen_in_cohort(cohort, "test")
     assert images.labels is not None
     labels, hu = images.labels.numpy(), to_hu(images.mu)[:, 0].numpy()

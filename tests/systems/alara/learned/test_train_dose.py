@@ -128,7 +128,7 @@ def test_a_reader_that_finds_nothing_trains_no_share_of_full_dose(tmp_path: Path
 
 def test_a_trained_dose_comes_back_from_its_folder_and_advises(tmp_path: Path) -> None:
     done = run(tmp_path / "run", model=Classical(fbp), image_weight=0.0)
-    scans = CleanScans(make_images(4, seed=2, prefix="check"), make_projector(), show=False)
+    scans = CleanScans(make_images(4, seed=2, prefix="check"), make_projector(), progress=False)
     subject = subject_of(scans)
     strategy = load_strategy(done.run, limits=ScannerLimits(lowest_photons=1000, highest_photons=2000))
     advice = strategy.advise(subject)
@@ -139,7 +139,7 @@ def test_a_trained_dose_comes_back_from_its_folder_and_advises(tmp_path: Path) -
 
 def test_a_patient_unlike_the_others_gets_the_fixed_dose(tmp_path: Path) -> None:
     done = run(tmp_path / "run", model=Classical(fbp), image_weight=0.0)
-    scans = CleanScans(make_images(4, seed=2, prefix="check"), make_projector(), show=False)
+    scans = CleanScans(make_images(4, seed=2, prefix="check"), make_projector(), progress=False)
     usual = subject_of(scans)
     thick = Subject("thick", usual.mu, 1.6 * usual.p, usual.A, (0, 1))
     empty = Subject("empty", 0 * usual.mu, 0 * usual.p, usual.A, (0, 1))
@@ -154,7 +154,7 @@ def test_a_patient_unlike_the_others_gets_the_fixed_dose(tmp_path: Path) -> None
 def test_another_beam_or_grid_gets_the_fixed_dose_with_the_reason(tmp_path: Path) -> None:
     done = run(tmp_path / "run", model=Classical(fbp), image_weight=0.0, electronic_std=7.0)
     assert load_dose(done.run).electronic_std == 7.0
-    usual = subject_of(CleanScans(make_images(4, seed=2, prefix="check"), make_projector(), show=False))
+    usual = subject_of(CleanScans(make_images(4, seed=2, prefix="check"), make_projector(), progress=False))
     strategy = load_strategy(done.run)
     assert strategy.advise(usual).reason == ""
     A = usual.A
@@ -189,7 +189,7 @@ def test_all_begin_at_the_fallback_within_the_bounds() -> None:
 
 @pytest.mark.parametrize("kind", ["scout", "preshot", "earlier"])
 def test_each_kind_of_prior_information_fits_the_module(kind: str) -> None:
-    scans = CleanScans(make_images(4, seed=3), make_projector(), show=False)
+    scans = CleanScans(make_images(4, seed=3), make_projector(), progress=False)
     prior = PriorInfo(kind=kind, photons=2000.0)  # type: ignore[arg-type]
     patients = PatientScans(scans, prior)
     assert patients.slices == 2 and len(patients) == 2
@@ -283,7 +283,7 @@ def test_a_module_with_a_rule_begins_as_that_rule_and_learns_to_leave_it(tmp_pat
     from taskct.systems.alara.rivals.strategies import TubeCurrentModulation
 
     spec = replace(SMALL, harmonics=1, per="slice", rule="modulation", highest_photons=2.0**22)
-    scans = CleanScans(make_images(12, seed=1), make_projector(), show=False)
+    scans = CleanScans(make_images(12, seed=1), make_projector(), progress=False)
     patients = PatientScans(scans, spec.prior)
     module = DoseModule(spec)
     angles = view_angles_rad(scans.A)

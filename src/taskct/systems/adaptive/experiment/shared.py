@@ -37,11 +37,11 @@ def save_images(folder: Path, *, settings: TaskAdaptive) -> None:
     run = load_run(folder) if is_run(folder) else Run.create(folder, {"patients": settings.patients})
     cohort = cohort_of(settings)
     known = settings.reader_patients * settings.slices
-    drawn = cohort.images("train", show=False)
+    drawn = cohort.images("train", progress=False)
     keep_images(run, "readers", drawn[:known])
     keep_images(run, "train", drawn[known:])
     for part in ("validation", "test"):
-        keep_images(run, part, cohort.images(part, show=False))
+        keep_images(run, part, cohort.images(part, progress=False))
 
 
 def shuffled(images: ImageSet, *, seed: int) -> ImageSet:

@@ -88,7 +88,7 @@ def train_arm(
         train_jointly(model, data, spec=spec, A=A, dose=doses, run=folder, alpha=0.5, reader=frozen, **how)
         return
     if arm.loss == "shuffled-labels":
-        data = CleanScans(shuffled(data.images, seed=arm.seed), A, refine=REFINE, show=False)
+        data = CleanScans(shuffled(data.images, seed=arm.seed), A, refine=REFINE, progress=False)
     train(model, data, objective=objective_of(arm, frozen), A=A, dose=doses, run=folder, **how)
 
 

@@ -35,7 +35,7 @@ def save_images(folder: Path, *, settings: DoseExperiment) -> None:
     run = load_run(folder) if is_run(folder) else Run.create(folder, {"patients": settings.patients})
     cohort = cohort_of(settings)
     for part in PARTS:
-        keep_images(run, part, cohort.images(part, show=False))
+        keep_images(run, part, cohort.images(part, progress=False))
 
 
 def reader_images(folder: Path, settings: DoseExperiment) -> ImageSet:
@@ -48,7 +48,7 @@ def reader_images(folder: Path, settings: DoseExperiment) -> ImageSet:
 def dose_scans(folder: Path, settings: DoseExperiment) -> CleanScans:
     """Noise-free scans of the training patients of doses and reconstructions."""
     images = images_of(folder, "train")[settings.reader_patients * settings.slices :]
-    return CleanScans(images, projector_of(settings), refine=REFINE, show=False)
+    return CleanScans(images, projector_of(settings), refine=REFINE, progress=False)
 
 
 @lru_cache(maxsize=6)

@@ -128,7 +128,7 @@ def train_dose(
     if not learn_reconstruction:
         reconstruct.requires_grad_(False)
     as_scans = lambda part: part if isinstance(part, CleanScans) else CleanScans(
-        part, A, refine=refine, cache_gib=cache_gib, show=progress
+        part, A, refine=refine, cache_gib=cache_gib, progress=progress
     )  # fmt: skip
     patients = PatientScans(as_scans(data), spec.prior, per_image=per_image)
     checks = None if validation is None else PatientScans(as_scans(validation), spec.prior, per_image=per_image)

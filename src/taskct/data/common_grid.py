@@ -1,0 +1,48 @@
+"""Slices of a case on a grid that all patients of a data set share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from taskct.core.errors import GeometryError
+from taskct.data.case import Case
+from taskct.geometry import Grid
+
+
+def onto_common_grid(case: Case, grid: Grid, numbers: Iterable[int]) -> tuple[Tensor, Tensor | None]:
+    """Some slices of a case on another grid with the same centre: mu (N, 1, Y, X) and labels (N, Y, X).
+
+    mu is interpolated linearly, labels take the nearest; outside the case there is air. Finer images are averaged over the
+    new pixel first, so that nothing aliases.
+    """
+    own = case.slice_grid
+    wanted = list(numbers)
+    mu = case.mu[wanted]
+    for axis in (0, 1):
+        ratio = grid.spacing_mm[axis] / own.spacing_mm[axis]
+        if ratio > 1.5:
+            mu = _box(mu, ratio, axis)
+    axes = [torch.from_numpy(a).float() for a in grid.axes_mm()]
+    place = [a / (s * n / 2) for a, s, n in zip(axes, own.spacing_mm, own.shape, strict=True)]  # -1..1, edges of the case
+    y, x = torch.meshgrid(*place, indexing="ij")
+    where = torch.stack([x, y], dim=-1)[None].expand(len(mu), -1, -1, -1)
+    images = functional.grid_sample(mu, where, mode="bilinear", padding_mode="zeros", align_corners=False)
+    if case.labels is None:
+        return images, None
+    labels = case.labels[wanted][:, None].float()
+    return images, functional.grid_sample(labels, where, mode="nearest", align_corners=False)[:, 0].to(torch.uint8)
+
+
+def _box(mu: Tensor, ratio: float, axis: int) -> Tensor:
+    """Mean over about one new pixel along an axis (an odd number of old ones)."""
+    width = 2 * int(ratio // 2) + 1
+    if width >= mu.shape[2 + axis]:
+        raise GeometryError(
+            f"pixels {ratio:.1f} times larger than the image's own leave nothing of it; choose a smaller pixel_mm"
+        )
+    size = (width, 1) if axis == 0 else (1, width)
+    return functional.avg_pool2d(mu, size, stride=1, padding=(size[0] // 2, size[1] // 2), count_include_pad=False)
