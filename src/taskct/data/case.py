@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,8 @@ class Case:
     file's order was. `affine_mm` maps an array index (z, y, x, 1) to the patient's LPS position (z, y, x, 1) in mm.
     `labels` are whole numbers on the same samples, named by `label_names`; 0 is background.
     `mu_water_per_mm` is the attenuation that HU 0 stands for when the case becomes `mu`.
-    `provenance` holds plain values: source files, what was odd about them, licence, fingerprint.
+    `provenance` holds plain values that may be written anywhere: what was odd about the source, licence, fingerprint; the
+    UIDs in it are replaced ones. `source_path` is where the case was read, and never leaves the process with its results.
     """
 
     hu: Tensor
@@ -39,6 +41,7 @@ class Case:
     affine_mm: np.ndarray | None = None
     mu_water_per_mm: float = MU_WATER_70KEV_PER_MM
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    source_path: Path | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.hu.ndim != 3 or self.hu.dtype != torch.float32:

@@ -14,6 +14,7 @@ from taskct.core.files import MAX_VOLUME_BYTES, existing_path
 from taskct.core.units import MU_WATER_70KEV_PER_MM
 from taskct.data.case import Case
 from taskct.data.formats import VOLUME_READERS, format_name, kind_of
+from taskct.data.naming import case_name, is_plain, plain_file_name
 from taskct.data.sets.label_files import SkippedCaseWarning as SkippedCaseWarning  # noqa: PLC0414  (its public place)
 from taskct.data.sets.layouts import CasePlace, find_cases
 from taskct.data.sets.lodopab import is_lodopab_image_file, read_lodopab_cases
@@ -32,6 +33,7 @@ def open_case(
     resample_labels: bool = False,
     series_uid: str | None = None,
     untilt: bool = False,
+    case_id: str | None = None,
     mu_water_per_mm: float = MU_WATER_70KEV_PER_MM,
     limit_bytes: int = MAX_VOLUME_BYTES,
 ) -> Case:
@@ -40,7 +42,8 @@ def open_case(
     `labels` is a label map in a volume format, a DICOM SEG or RTSTRUCT, a series of mask images, or a folder of any of these;
     it must lie on the CT's samples unless `resample_labels` takes the nearest. `label_names` names its numbers, each of which
     must occur. `series_uid` chooses among several DICOM series. `untilt` shifts the slices of a tilted gantry back, at a loss
-    that the notes state. `mu_water_per_mm` is the attenuation that HU 0 stands for.
+    that the notes state. `case_id` names the case in tables and reports; by default that is the file's or folder's name where
+    it is plain, else a pseudonym (see data/naming.py). `mu_water_per_mm` is the attenuation that HU 0 stands for.
 
     Raises InputError (nothing there, several cases), FileFormatError (damaged or hostile), UnsupportedDataError
     (well-formed, but not what is read), GeometryError (labels on other samples); each message begins with the path.
@@ -56,7 +59,7 @@ def open_case(
         case = _open_file(found, series_uid, how)
     case = _labelled(case, labels, {**names, **(label_names or {})}, resample_labels, limit_bytes)
     refuse_unused_names(case, label_names or {}, labels)
-    return case
+    return case if case_id is None else _called(case, case_id)
 
 
 def open_cases(
@@ -186,7 +189,13 @@ def _open_place(place: CasePlace, how: _How) -> Case:
         case = replace(case, provenance=with_notes(case, place.notes))
     if not place.case_id:
         return case
-    return replace(case, case_id=place.case_id, patient_id=case.patient_id if case.patient_id != case.case_id else "")
+    if case.provenance.get("format") == "DICOM" and not is_plain(place.case_id):
+        return case  # its name is a pseudonym already, of its series
+    return _called(case, case_name(place.case_id, str(case.provenance.get("fingerprint"))))
+
+
+def _called(case: Case, case_id: str) -> Case:
+    return replace(case, case_id=case_id, patient_id=case.patient_id if case.patient_id != case.case_id else "")
 
 
 def _open_file(path: Path, series_uid: str | None, how: _How) -> Case:
@@ -227,7 +236,7 @@ def _labelled(case: Case, labels: PathLike | None, names: Mapping[int, str], res
     from taskct.data.labels import read_labels
 
     values, found_names, notes = read_labels(labels, case, names=names, resample=resample, limit_bytes=limit_bytes)
-    provenance = {**with_notes(case, notes), "labels": Path(labels).name}
+    provenance = {**with_notes(case, notes), "labels": plain_file_name(Path(labels).name, otherwise="labels")}
     provenance["notes"] = [n for n in provenance["notes"] if NOT_READ not in n or f" {Path(labels).name} " not in n]
     return replace(case, labels=values, label_names=found_names, provenance=provenance)
 

@@ -18,6 +18,7 @@ from taskct.core.provenance import fingerprint
 from taskct.core.units import MU_WATER_70KEV_PER_MM
 from taskct.data.bounded import check_room, read_exactly
 from taskct.data.case import Case
+from taskct.data.naming import case_name
 from taskct.data.orientation import canonical, checked_affine, contiguous, reordered, spacing_mm
 from taskct.data.padding import odd_hu_range, refuse_impossible_hu, replace_padding
 from taskct.data.untilt import untilted
@@ -126,20 +127,17 @@ def case_from_volume(
         notes += more
     hu, affine_mm = canonical(hu, affine_mm, name=str(path))
     tensor = torch.from_numpy(contiguous(hu))
-    provenance: dict[str, Any] = {
-        "format": format_name,
-        "source": Path(path).name,
-        "notes": notes,
-        "fingerprint": fingerprint(tensor),
-    }
+    mark = fingerprint(tensor)
+    provenance: dict[str, Any] = {"format": format_name, "notes": notes, "fingerprint": mark}
     return Case(
         hu=tensor,
         spacing_mm=spacing_mm(affine_mm),
-        case_id=case_id or stem(path),
+        case_id=case_id or case_name(stem(path), mark),
         patient_id=patient_id,
         affine_mm=affine_mm,
         mu_water_per_mm=mu_water_per_mm,
         provenance=provenance,
+        source_path=Path(path),
     )
 
 

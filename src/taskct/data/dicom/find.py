@@ -11,6 +11,7 @@ from taskct.core.errors import DataError, FileFormatError, InputError, Unsupport
 from taskct.core.files import existing_path
 from taskct.core.open_files import regular_file
 from taskct.data.dicom.frames import file_image_type, is_ct, is_localizer
+from taskct.data.dicom.identity import same_uid
 from taskct.data.dicom.parse import DicomFile, looks_like_dicom, open_header
 from taskct.data.dicom.strangers import is_file_or_lost, lost_slices
 from taskct.data.dicom.values import text
@@ -115,7 +116,7 @@ def choose(found: Scan, series_uid: str | None, *, is_mask: Callable[[Series], b
         raise found.damaged[0][1]
     if series_uid is not None:
         for series in found.series:
-            if series.uid == series_uid:
+            if series_uid == series.uid or (series.uid and same_uid(series_uid, series.uid)):
                 return series
         listed = "; ".join(s.line for s in found.series) or "none"
         raise InputError(f"{name}: no series {series_uid!r}; found: {listed}")

@@ -17,7 +17,7 @@ from taskct.data.case import Case
 from taskct.data.dicom.ends import missing_at_ends, refuse_missing_parts
 from taskct.data.dicom.find import Scan, Series, choose, scan
 from taskct.data.dicom.frames import Frame, frame_count, frames_of
-from taskct.data.dicom.identity import patient_pseudonym
+from taskct.data.dicom.identity import patient_pseudonym, replaced_uid
 from taskct.data.dicom.label_objects import label_objects, not_read_note
 from taskct.data.dicom.mask_series import is_mask_series
 from taskct.data.dicom.parse import DicomFile
@@ -26,9 +26,11 @@ from taskct.data.dicom.stack import Stack, arrange, describe_twins
 from taskct.data.dicom.strangers import companions_note
 from taskct.data.dicom.syntaxes import syntax_name
 from taskct.data.dicom.values import number, text
+from taskct.data.naming import case_name
 from taskct.data.orientation import canonical, spacing_mm
 from taskct.data.padding import odd_hu_range, refuse_impossible_hu
 from taskct.data.untilt import untilted
+from taskct.data.volume import stem
 
 PathLike = str | os.PathLike[str]
 
@@ -67,21 +69,22 @@ def read_series(
         notes.append(f"{filled} pixels ({filled / volume.size:.1%}) outside the scanned circle were set to air, -1000 HU")
     notes += [note for note in [odd_hu_range(volume)] if note]
     hu = torch.from_numpy(volume)
-    first = stack.frames[0].file
+    first, place = stack.frames[0].file, Path(found.name)
     lossy = any(note.startswith(LOSSY) for note in pixel_notes)
     notes = [*notes, *stack.notes, *pixel_notes, *header_notes(series)]
     return Case(
         hu=hu,
         spacing_mm=spacing_mm(affine_mm),
-        case_id=Path(found.name).stem if Path(found.name).is_file() else Path(found.name).resolve().name,
+        case_id=case_name(stem(found.name) if place.is_file() else place.resolve().name, series.uid, first.sop_uid),
         patient_id=patient_pseudonym(text(first.path, first.header, "PatientID")),
         affine_mm=affine_mm,
         provenance={
-            **_provenance(found, series, stack),
+            **_provenance(series, stack),
             "lossy": lossy,
             "notes": list(dict.fromkeys(notes)),
             "fingerprint": fingerprint(hu),
         },
+        source_path=place,
     )
 
 
@@ -174,25 +177,26 @@ def header_notes(series: Series) -> list[str]:
     for keyword in ("SeriesInstanceUID", "Modality", "FrameOfReferenceUID"):
         if not text(first.path, first.header, keyword):
             notes.append(f"{keyword} is missing or empty")
-    if text(first.path, first.header, "BurnedInAnnotation").upper() == "YES":
+    if any(is_burned_in(file) for file in series.ct_files):
         notes.append("text is said to be burned into the pixels (BurnedInAnnotation)")
     return notes
 
 
-def _provenance(found: Scan, series: Series, stack: Stack) -> dict[str, Any]:
+def _provenance(series: Series, stack: Stack) -> dict[str, Any]:
+    """What may be written anywhere: no path, no free text, and every UID replaced as a de-identified series has it."""
     first = stack.frames[0].file
     facts: dict[str, Any] = {
-        "source": found.name,
         "format": "DICOM",
         "files": len({f.file.path for f in stack.frames}),
-        "series_uid": series.uid,
+        "series_uid": replaced_uid(series.uid, deidentify=True) if series.uid else "",
         "transfer_syntax": ", ".join(sorted({syntax_name(f.file.syntax) for f in stack.frames})),
         "slice_thickness_mm": stack.frames[0].thickness_mm,
+        "burned_in_annotation": any(is_burned_in(file) for file in series.ct_files),
     }
+    for name, keyword in (("study_uid", "StudyInstanceUID"), ("frame_of_reference_uid", "FrameOfReferenceUID")):
+        uid = text(first.path, first.header, keyword)
+        facts[name] = replaced_uid(uid, deidentify=True) if uid else ""
     for name, keyword in (
-        ("study_uid", "StudyInstanceUID"),
-        ("frame_of_reference_uid", "FrameOfReferenceUID"),
-        ("description", "SeriesDescription"),
         ("manufacturer", "Manufacturer"),
         ("model", "ManufacturerModelName"),
         ("kernel", "ConvolutionKernel"),
@@ -207,6 +211,11 @@ def _provenance(found: Scan, series: Series, stack: Stack) -> dict[str, Any]:
     ):
         facts[name] = optional_number(first, keyword)
     return facts
+
+
+def is_burned_in(file: DicomFile) -> bool:
+    """True when a file says that text is burned into its pixels, which may be the patient's name."""
+    return text(file.path, file.header, "BurnedInAnnotation").upper() == "YES"
 
 
 def optional_number(file: DicomFile, keyword: str) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -32,9 +33,10 @@ from taskct.data.dicom.identity import (
     mark_deidentified,
     new_uid,
     replaced_uid,
+    same_uid,
 )
 from taskct.data.dicom.parse import EXPLICIT_LITTLE, open_header
-from taskct.data.dicom.series import slice_frames
+from taskct.data.dicom.series import is_burned_in, slice_frames
 from taskct.data.dicom.values import integer, text
 
 PathLike = str | os.PathLike[str]
@@ -108,23 +110,26 @@ class _Origin:
 
 def _origin(source: PathLike | Sequence[Dataset] | None, case: Case, *, deidentify: bool) -> _Origin:
     frames: list[Frame] = []
+    # a case holds replaced UIDs: they are what a source's own become when they are replaced
     facts = {name: str(case.provenance.get(name) or "") for name in ("study_uid", "series_uid", "frame_of_reference_uid")}
+    public = dict(facts)
     if source is not None:
         frames = _source_frames(source, str(case.provenance.get("series_uid") or "") or None)
         first = frames[0].file
         facts["study_uid"] = text(first.path, first.header, "StudyInstanceUID")
         facts["series_uid"] = text(first.path, first.header, "SeriesInstanceUID")
         facts["frame_of_reference_uid"] = text(first.path, first.header, "FrameOfReferenceUID")
+        public = {name: replaced_uid(uid, deidentify=True) if uid else "" for name, uid in facts.items()}
+    facts = public if deidentify else facts
     # a study is known by the first of these that exists, so that all series written from one case share it
-    known_by = facts["study_uid"] or facts["frame_of_reference_uid"] or str(case.provenance.get("fingerprint") or "")
+    known_by = public["study_uid"] or public["frame_of_reference_uid"] or str(case.provenance.get("fingerprint") or "")
     known_by = known_by or fingerprint(case.hu)
-    study = replaced_uid(facts["study_uid"], deidentify=deidentify) if facts["study_uid"] else derived_uid("study", known_by)
-    reference = facts["frame_of_reference_uid"]
+    study = facts["study_uid"] or derived_uid("study", known_by)
     return _Origin(
         frames=frames,
         study_uid=study,
-        frame_of_reference_uid=replaced_uid(reference, deidentify=deidentify) if reference else derived_uid("frame", known_by),
-        source_series_uid=replaced_uid(facts["series_uid"], deidentify=deidentify) if facts["series_uid"] else "",
+        frame_of_reference_uid=facts["frame_of_reference_uid"] or derived_uid("frame", known_by),
+        source_series_uid=facts["series_uid"],
         pseudonym=f"ANON{derived_uid('patient', known_by)[-10:]}",
     )
 
@@ -132,7 +137,7 @@ def _origin(source: PathLike | Sequence[Dataset] | None, case: Case, *, deidenti
 def _source_frames(source: PathLike | Sequence[Dataset], series_uid: str | None) -> list[Frame]:
     if isinstance(source, str | os.PathLike):
         found = scan(source)
-        series = choose(found, series_uid if any(s.uid == series_uid for s in found.series) else None)
+        series = choose(found, series_uid if series_uid and any(same_uid(series_uid, s.uid) for s in found.series) else None)
     else:
         if not source or not all(isinstance(d, Dataset) for d in source):
             raise InputError("source: expected a path or a list of pydicom datasets of the original series")
@@ -181,8 +186,25 @@ def _shared(case: Case, origin: _Origin, *, description: str, method: str, deide
         made.LossyImageCompression = "01"  # once lossy, always lossy
     if deidentify:
         mark_deidentified(made, pseudonym=origin.pseudonym)
+    if case.provenance.get("burned_in_annotation") or any(is_burned_in(f.file) for f in origin.frames):
+        _mark_burned_in(made, deidentify=deidentify)
     made.ContributingEquipmentSequence = _equipment(origin)
     return made
+
+
+def _mark_burned_in(made: Dataset, *, deidentify: bool) -> None:
+    """Text in the pixels may name the patient, and a reconstruction shows it still: so nothing claims that it is gone."""
+    made.BurnedInAnnotation = "YES"
+    if not deidentify:
+        return
+    made.PatientIdentityRemoved = "NO"
+    del made.DeidentificationMethod, made.DeidentificationMethodCodeSequence
+    warnings.warn(
+        "the source says that text is burned into its pixels (BurnedInAnnotation): the written series says so too, "
+        "and does not claim that the patient's identity was removed; look at the images before they are passed on",
+        UserWarning,
+        stacklevel=4,
+    )
 
 
 def _set_pixels(case: Case, made: Dataset) -> None:
@@ -312,7 +334,7 @@ def _refuse_source_folder(folder: Path, source: PathLike | Sequence[Dataset] | N
     """Never replace the series that is being read from."""
     target = folder.resolve()
     sources = [str(source)] if isinstance(source, str | os.PathLike) else []
-    sources += [str(case.provenance["source"])] if case.provenance.get("source") else []
+    sources += [str(case.source_path)] if case.source_path is not None else []
     for each in sources:
         there = Path(each).resolve()
         if there.exists() and (target == there or target in there.parents):

@@ -59,14 +59,14 @@ def read_measured_scan(
             raise InputError(
                 f"{found}: holds its own pixel size and axis; leave out pixel_mm and axis_col (--pixel-mm, --axis-col)"
             )
-        return _scan(found, read_htc2022(found), kind)
+        return _scan(read_htc2022(found), kind)
     if kind == DXCHANGE:
         if pixel_mm is None:
             raise InputError(f"{found}: does not hold the size of a detector pixel; give pixel_mm=... (--pixel-mm) in mm")
-        return _scan(found, read_dxchange(found, pixel_mm=pixel_mm, axis_col=axis_col, limit_bytes=limit_bytes), kind)
+        return _scan(read_dxchange(found, pixel_mm=pixel_mm, axis_col=axis_col, limit_bytes=limit_bytes), kind)
     raise InputError(f"{found}: not a file of measured projections (Helsinki 2022, Data Exchange)")
 
 
-def _scan(path: Path, measured: MeasuredScan, kind: str) -> Scan:
-    case = {"source": path.name, "format": kind, "notes": [_NOTES[kind], "the dose is not recorded"]}
+def _scan(measured: MeasuredScan, kind: str) -> Scan:
+    case = {"format": kind, "notes": [_NOTES[kind], "the dose is not recorded"]}
     return Scan(p=measured.p, beam=measured.beam, grid=measured.grid, case_id="measured", provenance={"case": case})
