@@ -14,13 +14,19 @@ def _abdomen() -> Site:
     return ABDOMEN
 
 
+def _chest() -> Site:
+    from taskct.phantoms.chest.site import CHEST
+
+    return CHEST
+
+
 def _skull() -> Site:
     from taskct.phantoms.skull.site import SKULL
 
     return SKULL
 
 
-SITES: dict[str, Callable[[], Site]] = {"abdomen": _abdomen, "skull": _skull}
+SITES: dict[str, Callable[[], Site]] = {"abdomen": _abdomen, "chest": _chest, "skull": _skull}
 
 
 def site_named(name: str) -> Site:

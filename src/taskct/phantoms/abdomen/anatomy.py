@@ -10,14 +10,14 @@ from taskct.core.seeds import derive_seed
 from taskct.phantoms.abdomen.bowel import draw_bowel, paint_bowel, paint_mesentery
 from taskct.phantoms.abdomen.canvas import Canvas
 from taskct.phantoms.abdomen.frame import (
+    cage_of,
     cavity_distance,
     draw_frame,
     paint_heart,
     paint_lungs,
     paint_psoas,
-    paint_ribs,
-    paint_spine,
     paint_trunk,
+    spine_of,
 )
 from taskct.phantoms.abdomen.habitus import draw_habitus
 from taskct.phantoms.abdomen.intensities import TEXTURE_HU, Organ, draw_intensities
@@ -34,6 +34,7 @@ from taskct.phantoms.abdomen.settings import CohortSettings
 from taskct.phantoms.abdomen.vessels import draw_vessels, paint_great_vessels, paint_rods
 from taskct.phantoms.lesions.record import Lesion, draw_distractors, draw_tumour, lesion_distance, profile_hu
 from taskct.phantoms.painting import shapes
+from taskct.phantoms.painting.bones import paint_ribs, paint_spine
 from taskct.phantoms.painting.canvas import ALL
 from taskct.phantoms.painting.draws import Draws
 from taskct.phantoms.painting.fields import Axes, LatticeField
@@ -99,8 +100,8 @@ class AbdomenAnatomy:
         self._paint_gallbladder(canvas)
         paint_great_vessels(canvas, habitus, self.vessels, self.liver, tones)
         paint_rods(canvas, self.vessels.trunk[:3], tones[Organ.VEIN], Organ.VEIN, halo_mm=2.0)
-        paint_spine(canvas, habitus, self.frame, tones)
-        paint_ribs(canvas, habitus, self.frame, tones)
+        paint_spine(canvas, spine_of(habitus, self.frame), tones, Organ)
+        paint_ribs(canvas, cage_of(habitus, self.frame), tones, Organ)
         np.multiply(canvas.lesion, canvas.organ == Organ.TUMOUR, out=canvas.lesion)  # what was overpainted is not shown
         if texture:
             canvas.hu += texture_hu(self._texture, _TEXTURE, canvas.organ, z_mm, axes)

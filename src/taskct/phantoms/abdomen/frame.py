@@ -10,6 +10,7 @@ from taskct.phantoms.abdomen.canvas import Canvas
 from taskct.phantoms.abdomen.habitus import Habitus
 from taskct.phantoms.abdomen.intensities import Organ
 from taskct.phantoms.painting import shapes
+from taskct.phantoms.painting.bones import RibCage, Spine
 from taskct.phantoms.painting.canvas import ALL
 from taskct.phantoms.painting.draws import Draws
 
@@ -172,74 +173,19 @@ def paint_heart(canvas: Canvas, frame: Frame, tones: Intensities) -> None:
     canvas.over(ALL, np.maximum(ring, above), tones[Organ.HEART] - 35, Organ.HEART)
 
 
-def paint_ribs(canvas: Canvas, habitus: Habitus, frame: Frame, tones: Intensities) -> None:
-    """All ribs at once: a rib is a line on the wall that falls from the spine to the front, one every `rib_step_mm`."""
-    x, y = canvas.body_x, canvas.body_y
-    depth = canvas.cavity - np.float32(0.42 * habitus.wall_side_mm)  # mm outwards from the ribs' middle
-    near = np.abs(depth) < 12
-    if not near.any():
-        return
-    rows, cols = np.where(near.any(1))[0], np.where(near.any(0))[0]
-    box = (slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1))
-    x, y, depth = x[box], y[box] - np.float32(habitus.cavity_y_mm), depth[box]
-    around = np.arctan2(np.abs(x), y)  # 0 at the spine, pi at the front
-    share = around * np.float32(1 / np.pi)
-    fall = np.float32(frame.rib_slope_mm) * share * (1.25 - 0.35 * share)
-    place = (canvas.z_mm + frame.rib_phase_mm + fall) / np.float32(frame.rib_step_mm)
-    number = np.round(place)  # rises towards the head
-    off = (place - number) * np.float32(frame.rib_step_mm)
-    reach = np.clip(0.46 + 0.07 * (number + frame.costal_margin / 25), 0.34, 0.76)  # lower ribs end earlier
-    d = np.sqrt((off * np.float32(0.72)) ** 2 + depth * depth) - np.float32(4.3)
-    beyond = (share - reach) * np.float32(habitus.cavity_half_width_mm * 2.6)
-    bone = np.maximum(d, beyond)
-    bone = np.maximum(bone, (0.07 - share) * 250)
-    gristle = np.maximum(np.maximum(d - 0.8, beyond - 90), np.where(number > 2, -1.0, 50.0))
-    gristle = np.maximum(gristle, (share - 0.95) * 300)
-    canvas.over(box, gristle, tones[Organ.MUSCLE] + 45, Organ.MUSCLE)
-    canvas.over(box, bone, tones[Organ.CORTEX], Organ.CORTEX)
-    canvas.over(box, bone + 1.5, tones[Organ.MARROW] * 0.6, Organ.MARROW)
+def cage_of(habitus: Habitus, frame: Frame) -> RibCage:
+    """The patient's ribs."""
+    return RibCage(
+        depth_mm=0.42 * habitus.wall_side_mm,
+        middle_y_mm=habitus.cavity_y_mm,
+        half_width_mm=habitus.cavity_half_width_mm,
+        step_mm=frame.rib_step_mm,
+        phase_mm=frame.rib_phase_mm,
+        slope_mm=frame.rib_slope_mm,
+        margin_mm=frame.costal_margin,
+    )
 
 
-def paint_spine(canvas: Canvas, habitus: Habitus, frame: Frame, tones: Intensities) -> None:
-    """Vertebral body or disc, canal, arch and processes, periodic along z."""
-    sy = habitus.spine_y_mm
-    box = canvas.box_mm(0, sy + 20, 52, 58, 10)
-    if box is None:
-        return
-    x, y = canvas.body_x[box], canvas.body_y[box]
-    phase = ((canvas.z_mm + frame.vertebra_phase_mm) / frame.vertebra_step_mm) % 1.0
-    deep, wide = frame.vertebra_half_mm
-    from_disc = min(phase, 1 - phase) * frame.vertebra_step_mm  # mm from the middle of the disc
-    body = shapes.ellipse(x, y, (sy, 0.0), (deep, wide))
-    body = shapes.carve(body, shapes.ellipse(x, y, (sy + deep + 7, 0.0), (9, 13)), 3.0)
-    waist = 1.5 * np.cos(2 * np.pi * phase)
-    body = body - np.float32(waist)
-    cortex, marrow = tones[Organ.CORTEX], tones[Organ.MARROW]
-    # Arch first, so that canal and body overpaint it.
-    for side in (-1, 1):
-        if 0.35 < phase < 0.85:  # pedicles and transverse processes in the vertebra's upper part
-            pedicle = shapes.capsule(x, y, 0.0, (0, sy + 6, side * 14), (0, sy + deep + 13, side * 16), (6.0, 6.5))
-            across = shapes.capsule(x, y, 0.0, (0, sy + deep + 14, side * 14), (0, sy + deep + 22, side * 38), (6.0, 4.0))
-            for d in (across, pedicle):
-                canvas.over(box, d, cortex * 0.8, Organ.CORTEX)
-                canvas.over(box, d + 2.4, marrow, Organ.MARROW)
-        else:  # facet joints
-            facet = shapes.ellipse(x, y, (sy + deep + 15, side * 17), (8, 6.5), side * 0.5)
-            canvas.over(box, facet, cortex * 0.95, Organ.CORTEX)
-            joint = shapes.capsule(x, y, 0.0, (0, sy + deep + 10, side * 15), (0, sy + deep + 20, side * 19), (0.6, 0.6))
-            canvas.over(box, joint, 130.0, None)
-        lamina = shapes.capsule(x, y, 0.0, (0, sy + deep + 16, side * 14), (0, sy + deep + 26, side * 2), (3.8, 3.5))
-        canvas.over(box, lamina, cortex * 0.85, Organ.CORTEX)
-    length = 6 + 14 * float(np.clip(1.4 - 1.6 * phase, 0.2, 1))
-    spinous = shapes.capsule(x, y, 0.0, (0, sy + deep + 23, 0), (0, sy + deep + 23 + length, 0), (3.4, 3.8))
-    canvas.over(box, spinous, cortex * 0.85, Organ.CORTEX)
-    canvas.over(box, spinous + 2.0, marrow, Organ.MARROW)
-    canal = shapes.ellipse(x, y, (sy + deep + 8.5, 0.0), (8, 11))
-    canvas.over(box, canal, tones[Organ.CANAL] - 30, Organ.CANAL)
-    canvas.over(box, canal + 2.8, tones[Organ.CANAL], Organ.CANAL)
-    if from_disc < 3.5:
-        canvas.over(box, body - 1, tones[Organ.DISC], Organ.DISC)
-    else:
-        plate = float(np.clip((7.5 - from_disc) / 3.0, 0, 1))  # the dense end plate
-        canvas.over(box, body, cortex * 0.75, Organ.CORTEX)
-        canvas.over(box, body + 1.6, marrow + plate * 0.45 * (cortex - marrow), Organ.MARROW)
+def spine_of(habitus: Habitus, frame: Frame) -> Spine:
+    """The patient's vertebrae."""
+    return Spine(habitus.spine_y_mm, frame.vertebra_phase_mm, frame.vertebra_step_mm, frame.vertebra_half_mm)
