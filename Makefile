@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 JOBS   ?= auto
 READY  := $(VENV)/.ready
 
-.PHONY: setup demo test check bench docs clean
+.PHONY: setup demo test check fuzz bench docs clean
 
 setup: $(READY)
 
@@ -27,6 +27,12 @@ check: $(READY)
 
 test: check  ## a file of tests stays in one process; JOBS=1 is one process for all
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
+SECONDS ?= 60
+KILLS ?= 50
+fuzz: $(READY)  ## every reader on damaged files for SECONDS each, and KILLS random kills of every writer
+	$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS)
+	TASKCT_KILLS=$(KILLS) $(BIN)/python -m pytest -q -s tests/fuzz/test_kills.py -k random
 
 docs: $(READY)  ## the pages and figures that need no data of yours; the others say in their first lines what they want
 	$(BIN)/python docs/make_architecture.py

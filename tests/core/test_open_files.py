@@ -169,7 +169,7 @@ def test_a_file_larger_than_its_kind_is_refused_whatever_its_size_claims(tmp_pat
         RecursionError("deep"),
         OSError("Unable to open"),
         NotImplementedError("compression"),
-        type("Panic", (BaseException,), {})("rust"),
+        type("PanicException", (BaseException,), {})("rust"),
     ],
 )
 def test_whatever_a_parser_raises_becomes_one_line_with_the_file(raised):

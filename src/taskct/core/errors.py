@@ -22,12 +22,16 @@ from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 Chosen = TypeVar("Chosen")
+_MOST_CHARACTERS = 2000
 
 
 class TaskctError(Exception):
     """Base of all errors raised on purpose; `exit_code` is what the command line returns."""
 
     exit_code = 1
+
+    def __init__(self, message: str = "", *more: object) -> None:
+        super().__init__(_bearable(message) if isinstance(message, str) else message, *more)
 
 
 class InputError(TaskctError, ValueError):
@@ -74,6 +78,12 @@ class ResourceError(TaskctError):
     """Memory, disk space or a device ran out."""
 
     exit_code = 4
+
+
+def _bearable(message: str) -> str:
+    """A message without control characters and of at most 2,000 characters: parts of it may be what a hostile file says."""
+    plain = "".join(c if c.isprintable() or c in "\n\u202f\xa0" or 0xDC80 <= ord(c) <= 0xDCFF else " " for c in message)
+    return plain if len(plain) <= _MOST_CHARACTERS else f"{plain[: _MOST_CHARACTERS - 500]} ... {plain[-400:]}"
 
 
 def choose(kind: str, name: object, legal: Mapping[str, Chosen], error: type[InputError] = ConfigError) -> Chosen:

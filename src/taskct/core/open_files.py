@@ -139,9 +139,11 @@ def parsing(path: PathLike, what: str, *, error: type[TaskctError] = FileFormatE
     """
     try:
         yield
-    except (TaskctError, KeyboardInterrupt, SystemExit, GeneratorExit):
+    except TaskctError:
         raise
-    except BaseException as raised:  # a panic of safetensors' Rust code is not an Exception
+    except BaseException as raised:
+        if not isinstance(raised, Exception) and type(raised).__name__ != "PanicException":  # which safetensors' Rust raises
+            raise
         if says_out_of_memory(raised):
             raise ResourceError(f"{path}: the memory of this machine ran out while the file was read; {_LESS}") from raised
         if isinstance(raised, OSError) and raised.errno in FULL:

@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from taskct.core.config import SCHEMA
+from taskct.core.csv_cells import safe_cells
 from taskct.core.errors import ConfigError, FileFormatError, InputError, OutputExistsError
 from taskct.core.files import atomic_folder, atomic_path, encoded, existing_path, refuse_existing, write_text
 from taskct.core.open_files import parse_json, read_json, read_text, read_toml_tables
@@ -98,7 +99,7 @@ class Run:
         text = io.StringIO()
         writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(dict(zip(row, safe_cells(row.values()), strict=True)) for row in rows)
         self.write_text("metrics.csv", text.getvalue(), overwrite=True)
         return self.path("metrics.csv")
 

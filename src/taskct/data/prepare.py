@@ -15,7 +15,7 @@ import numpy as np
 
 from taskct.core.errors import ConfigError, FileFormatError, InputError, TaskctError
 from taskct.core.files import make_folder, refuse_existing, write_text
-from taskct.core.open_files import read_json
+from taskct.core.open_files import read_json, read_text
 from taskct.core.progress import track
 from taskct.core.writers import one_writer
 from taskct.data.case import Case
@@ -215,7 +215,7 @@ def _finish(folder: Path, cases: list[StoredCase], how: dict[str, Any], named: s
         "cases": [asdict(case) for case in used],
     }
     text = json.dumps(about) + "\n"
-    if not (folder / INDEX).is_file() or (folder / INDEX).read_text(encoding="utf-8") != text:
+    if not (folder / INDEX).is_file() or read_text(folder / INDEX) != text:
         write_text(folder / INDEX, text, overwrite=True)
     belong = {case.file for case in cases}
     for file in _case_files(folder):

@@ -14,6 +14,8 @@ from taskct.evaluation.slices import Slices
 from taskct.geometry.config import beam_to_config, grid_to_config
 from taskct.physics.projector import Projector
 
+_IDENTIFIES = ("uid", "uids")  # a series written from this case has others, and must not lie beside these
+
 
 def describe_method(method: Callable[..., Any]) -> str:
     """A method in words: its name and the settings that a functools.partial fixed.
@@ -55,7 +57,7 @@ def describe_case(case: Case, numbers: list[int]) -> dict[str, Any]:
         "mu_water_per_mm": case.mu_water_per_mm,
         "slices": numbers,
         "fingerprint": fingerprint(case.hu),
-        "provenance": {str(k): str(v) for k, v in case.provenance.items()},
+        "provenance": {str(k): str(v) for k, v in case.provenance.items() if not str(k).endswith(_IDENTIFIES)},
     }
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from taskct.core.csv_cells import plain_cell, safe_cells
 from taskct.core.errors import FileFormatError
 from taskct.core.open_files import parsing, read_text
 
@@ -100,14 +101,18 @@ class TableParts:
 
 
 def rows_as_csv(rows: Iterable[Row]) -> str:
-    """Rows as CSV with a header line: numbers to 9 digits, empty cells for an item or seed of None and a reader of ''."""
+    """Rows as CSV with a header line: numbers to 9 digits, empty cells for an item or seed of None and a reader of ''.
+
+    Names that a spreadsheet would run as formulas begin with an apostrophe (`core.csv_cells`), which `read_rows` takes off.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(Row._fields)
     for r in rows:
         item, seed = ("" if number is None else number for number in (r.item, r.seed))
         numbers = [f"{v:.9g}" for v in (r.dose_fraction, r.photons)]
-        writer.writerow([r.method, r.case, r.patient, item, *numbers, r.metric, r.region, f"{r.value:.9g}", r.reader, seed])
+        cells = [r.method, r.case, r.patient, item, *numbers, r.metric, r.region, f"{r.value:.9g}", r.reader, seed]
+        writer.writerow(safe_cells(cells))
     return text.getvalue()
 
 
@@ -138,7 +143,7 @@ def _row(cells: Sequence[str], places: Sequence[int | None], path: Path, line: i
         if len(cells) != sum(p is not None for p in places):
             raise ValueError(f"{len(cells)} cells")
         method, case, patient, item, fraction, photons, metric, region, value, reader, seed = (
-            "" if p is None else cells[p] for p in places
+            "" if p is None else plain_cell(cells[p]) for p in places
         )
         number = int(seed) if seed else _NO_SEED
         return Row(

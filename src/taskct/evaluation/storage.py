@@ -17,6 +17,7 @@ from taskct.core.files import atomic_files, atomic_folder, encoded, refuse_exist
 from taskct.core.open_files import parsing, read_bytes
 from taskct.core.runs import Run, is_run, json_text, load_run
 from taskct.core.safetensors_files import pack_tensors
+from taskct.evaluation.about import check_about
 from taskct.evaluation.rows import DoseLevel, Example, TableParts, read_rows, rows_as_csv
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def read_table(folder: str | os.PathLike[str]) -> TableParts:
         parts[name] = about.get(name, kind())
         if not isinstance(parts[name], kind):
             raise FileFormatError(f"{run.path('table.json')}: expected {name} as a {kind.__name__}")
+    check_about(about, run.path("table.json"))
     images = _read_images(run) if run.path("images.safetensors").exists() else []
     return TableParts(rows, images=images, **parts)
 

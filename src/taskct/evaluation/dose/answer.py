@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from taskct.core.csv_cells import safe_cells
 from taskct.core.files import write_texts
 from taskct.core.words import photon_count
 from taskct.evaluation.dose.example import ShownSlice
@@ -186,7 +187,7 @@ class DoseAnswer:
             for i, patient in enumerate(a.patients):
                 for j, level in enumerate(a.levels):
                     numbers = (level, level / self.dose.photons, a.values[i, j], a.gap[i, j])
-                    writer.writerow([str(a.target), patient, *(f"{v:.9g}" for v in numbers)])
+                    writer.writerow(safe_cells([str(a.target), patient, *(f"{v:.9g}" for v in numbers)]))
         return text.getvalue()
 
     def summary(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from taskct.core.csv_cells import safe_cells
 from taskct.core.errors import InputError
 from taskct.core.files import make_folder, write_text
 from taskct.core.runs import load_run
@@ -299,5 +300,5 @@ def _text(value: float) -> str:
 
 def _csv(lines: Iterable[list[Any]]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(lines)
+    csv.writer(text, lineterminator="\n").writerows(safe_cells(line) for line in lines)
     return text.getvalue()
