@@ -33,6 +33,10 @@ def test_the_experiments_are_listed(taskct_says: Says) -> None:
         (("task-adaptive", "--only-report"), "is no experiment's folder"),
         (("task-adaptive", "--set", "losses=plainn"), "did you mean 'plain'"),
         (("task-adaptive", "--set", "seds=2"), "did you mean 'seeds'"),
+        (
+            ("task-adaptive", "--small", "--cluster", "slrum"),
+            "expected the address of a Dask scheduler such as tcp://host:8786",
+        ),
     ],
 )
 def test_a_request_that_cannot_be_met_is_refused_before_any_work(
@@ -57,3 +61,13 @@ def test_the_demo_is_the_experiment_in_small_and_a_second_call_finds_it_done(
     again: list[str] = []
     task_demo(tmp_path / "demo", say=again.append)
     assert sum(": done in" in line for line in again) == 1  # only the page is made anew
+
+
+@pytest.mark.parametrize("verb", [("evaluate", "phantom:abdomen"), ("dose", "fbp", "--keep", "rmse_hu<=20")])
+def test_evaluate_and_dose_take_the_same_words_for_workers(taskct_says: Says, tmp_path: Path, verb: tuple[str, ...]) -> None:
+    for words, text in (
+        (("--cluster", "slrum"), "expected the address of a Dask scheduler"),
+        (("--workers", "2", "--cluster-config", tmp_path / "no.toml"), "no.toml"),
+    ):
+        code, _, err = taskct_says(*verb, "--out", tmp_path / "new", *words)
+        assert code == 2 and text in err and not (tmp_path / "new").exists()

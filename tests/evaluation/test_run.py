@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import warnings
 
 import pytest
 import torch
 
 from taskct.core.errors import ConfigError, GeometryError, InputError, OutputExistsError, UnitsError
 from taskct.core.units import to_hu
+from taskct.core.workers import Workers
 from taskct.data.case import Case
 from taskct.evaluation import METRICS, PROTOCOLS, Measure, PrepareLodopab, Protocol, Table, evaluate, psnr, rmse
 from taskct.evaluation.rows import SECONDS
@@ -46,6 +48,39 @@ def test_numbers_depend_neither_on_the_batch_nor_on_the_other_cases(patient, A, 
     expected = [v for v in values(together) if v[1] == "patient-2"]
     for one, other in zip(values(alone), expected, strict=True):
         assert one[:8] == other[:8] and one[8] == pytest.approx(other[8], rel=1e-4, abs=1e-4)  # float32 sums by batch
+
+
+def test_workers_give_the_same_table_images_and_warnings(patient, A, methods):
+    pytest.importorskip("distributed")
+
+    def warning(p, A):
+        warnings.warn("coarse", RuntimeWarning, stacklevel=1)
+        return methods["landweber"](p, A)
+
+    found = []
+    for workers in (Workers(1), Workers(2)):
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always")
+            cases = [patient(k) for k in range(5)]
+            table = evaluate({**methods, "warning": warning}, cases, A, [DOSE, DOSE.at(0.5)], batch=1, workers=workers, keep=3)
+        found.append((table, [str(w.message) for w in heard]))
+    (one, said), (other, also_said) = found
+    plain = lambda table: [str(tuple(r)) for r in table.rows if r.metric != SECONDS]
+    assert plain(one) == plain(other) and said == also_said  # to the last digit, in the same order
+    assert one.notes == other.notes and len(one.images) == len(other.images) == 3
+    for image, its_twin in zip(one.images, other.images, strict=True):
+        assert (image.case, image.slice) == (its_twin.case, its_twin.slice)
+        assert all(bool((its_twin.recon_hu[key] == hu).all()) for key, hu in image.recon_hu.items())
+
+
+def test_a_method_that_fails_on_a_worker_is_named_as_it_is_here(patient, A, methods):
+    pytest.importorskip("distributed")
+
+    def fails(p, A):
+        raise KeyError("nothing")
+
+    with pytest.raises(InputError, match=r"method 'bad' on case patient-0, slice 0, 1, 2 at 1 of .* failed with KeyError"):
+        evaluate({"bad": fails}, [patient(0)], A, DOSE, workers=2)
 
 
 def test_the_same_seed_gives_the_same_table_and_another_seed_another(patient, A, methods):

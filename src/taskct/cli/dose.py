@@ -10,6 +10,7 @@ import typer
 from taskct.cli import options
 
 if TYPE_CHECKING:
+    from taskct.core.workers import Workers
     from taskct.evaluation.dose.answer import DoseAnswer
 
 
@@ -38,13 +39,16 @@ def run(
     electronic_std: float = options.ELECTRONIC_STD,
     lowest: float = typer.Option(1 / 256, help="Lowest fraction of full dose that is tried."),
     ctdi_mgy: float | None = typer.Option(None, help="CTDIvol at full dose.  [default: what the DICOM header says]"),
-    beam: str = typer.Option("clinical_fan", metavar="NAME|FILE.toml", help="Without a run, which has its own."),
+    beam: str = typer.Option("clinical_fan", metavar="NAME|FILE.toml", help="Scan geometry; a trained run supplies its own."),
     views: int | None = options.VIEWS,
     setting: list[str] = options.SET,
-    draws: int = typer.Option(1, min=1, help="Noises that are averaged at every dose."),
+    draws: int = typer.Option(1, min=1, help="Noise realisations averaged per dose."),
     seed: int = options.SEED,
     refine: int = options.REFINE,
     change: list[str] = typer.Option([], "--change", metavar="NAME=VALUE", help="Replace a value of a config."),
+    workers: int = options.WORKERS,
+    cluster: str = options.CLUSTER,
+    cluster_config: Path | None = options.CLUSTER_CONFIG,
     overwrite: bool = options.OVERWRITE,
 ) -> None:
     """Find the least dose at which a reconstruction keeps an image quality or a task; every count is exact Poisson.
@@ -61,6 +65,8 @@ def run(
     if what.endswith(".toml"):
         _train(Path(what), out, change, given=bool(keep or ct))
         return
+    from taskct.core.workers import chosen_workers
+
     _refuse_nothing(keep, what)
     given = dict(
         ct=ct, labels=labels, label_name=label_name, patients=patients, slices=slices, every=every, beam=beam, views=views,
@@ -68,7 +74,7 @@ def run(
     )  # fmt: skip
     answer = _search(
         what, out, keep, reader, certify, given, held_by=held_by, lowest=lowest, ctdi_mgy=ctdi_mgy, draws=draws, seed=seed,
-        refine=refine, overwrite=overwrite,
+        refine=refine, workers=chosen_workers(workers, cluster, cluster_config), overwrite=overwrite,
     )  # fmt: skip
     for line in answer.text.split("\n"):
         typer.echo(line)
@@ -109,6 +115,7 @@ def _search(
     draws: int,
     seed: int,
     refine: int,
+    workers: Workers,
     overwrite: bool,
 ) -> DoseAnswer:
     from taskct.cli.dose_cases import setting_of
@@ -144,6 +151,7 @@ def _search(
         draws=draws,
         ctdi_vol_mgy=ctdi,
         seed=seed,
+        workers=workers,
     )
     with atomic_folder(out, overwrite=overwrite) as part:
         facts = {"dose_search": {"what": what, "keep": [str(t) for t in targets], "held_by": held_by, "seed": seed,

@@ -30,6 +30,9 @@ def run(
     refine: int | None = typer.Option(None, min=1, max=8, help="Project the truth on a finer grid.  [default: 2]"),
     protocol: str | None = typer.Option(None, help="default or lodopab: which metrics, in which conventions."),
     report: bool = typer.Option(False, "--report", help="Write RUN/report.html as well."),
+    workers: int = options.WORKERS,
+    cluster: str = options.CLUSTER,
+    cluster_config: Path | None = options.CLUSTER_CONFIG,
     overwrite: bool = options.OVERWRITE,
 ) -> None:
     """Compare methods at several doses on one or more CTs; prints a table and writes a run folder.
@@ -46,9 +49,11 @@ def run(
     from taskct.core.config import from_dict, to_dict
     from taskct.core.errors import ConfigError
     from taskct.core.runs import is_run
+    from taskct.core.workers import chosen_workers
     from taskct.evaluation.config import EvaluationPlan, read_plan, run_plan
     from taskct.geometry.config import beam_to_config
 
+    shared_by = chosen_workers(workers, cluster, cluster_config)
     first = Path(inputs[0])
     repeated = first.suffix == ".toml" or (first.is_dir() and is_run(first))
     if repeated and len(inputs) > 1:
@@ -69,7 +74,7 @@ def run(
     dose["fractions"] = list(parse_numbers(doses, option="--doses")) if doses else None
     check_fraction(*(dose["fractions"] or ()), option="--doses")
     config["dose"] = {**config.get("dose", {}), **{k: v for k, v in dose.items() if v is not None}}
-    table = run_plan(from_dict(EvaluationPlan, config), out, heard=show_notes, overwrite=overwrite)
+    table = run_plan(from_dict(EvaluationPlan, config), out, workers=shared_by, heard=show_notes, overwrite=overwrite)
     typer.echo(str(table))
     if report:
         from taskct.report import write_report

@@ -27,6 +27,7 @@ from taskct.core.config import from_dict, read_toml, to_dict
 from taskct.core.errors import ConfigError, InputError, unknown_name
 from taskct.core.files import atomic_folder
 from taskct.core.runs import Run, load_run, refuse_run
+from taskct.core.workers import Workers
 from taskct.data.case import Case
 from taskct.evaluation import PROTOCOLS, evaluate
 from taskct.evaluation.slices import slices_from_text
@@ -97,6 +98,7 @@ def run_plan(
     out: Path,
     *,
     heard: Callable[[Case], None] | None = None,
+    workers: int | Workers = 1,
     overwrite: bool = False,
     progress: bool | None = None,
 ) -> Table:
@@ -119,6 +121,7 @@ def run_plan(
         slices=[slices] if isinstance(slices, int) else slices,
         refine=plan.refine,
         protocol=PROTOCOLS[plan.protocol],
+        workers=workers,
         progress=progress,
     )
     with atomic_folder(out, overwrite=overwrite) as part:

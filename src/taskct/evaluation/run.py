@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from taskct.core.errors import InputError, TaskctError
 from taskct.core.progress import track
 from taskct.core.provenance import provenance
 from taskct.core.units import check_mu, to_hu
+from taskct.core.workers import Pool, Workers, open_pool
 from taskct.data.case import Case
 from taskct.evaluation.describe import describe_case, describe_method, describe_slices, note_geometry
 from taskct.evaluation.masks import evaluation_mask, label_regions
@@ -29,6 +31,8 @@ from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.reconstructor import Reconstructor
 from taskct.simulate.scan import add_noise
+
+_BATCHES_SENT = 4  # of one case to a worker at a time
 
 
 def evaluate(
@@ -49,6 +53,7 @@ def evaluate(
     notes: Mapping[str, Any] | None = None,
     out: str | None = None,
     overwrite: bool = False,
+    workers: int | Workers = 1,
     progress: bool | None = None,
 ) -> Table:
     """Run every method on every case at every dose and measure the results: (p, A) -> mu -> a Table.
@@ -62,8 +67,9 @@ def evaluate(
     (PrepareLodopab). `noise_free` also reconstructs every image once without noise, so that the report can tell noise from
     what no dose can mend (evaluation.noise_share).
     `measures` adds metrics of the caller's own. `keep` slices, or (case, slice) pairs, are kept as images for the report.
-    `out` is a run folder to save to. Raises InputError, naming method, case and slices, when a method fails or returns NaN,
-    infinite values or another shape.
+    `out` is a run folder to save to. `workers`: processes of this machine, or `Workers` of a cluster, which share the batches
+    of all cases; methods, measures and `prepare` are then sent to other processes.
+    Raises InputError, naming method, case and slices, when a method fails or returns NaN, infinite values or another shape.
 
     >>> from taskct.geometry import ParallelBeam
     >>> case = Case(torch.zeros(1, 16, 16), (1.0, 1.0, 1.0), case_id="water")
@@ -93,11 +99,12 @@ def evaluate(
     images: dict[tuple[str, int], Example] = {}
     rows: list[Row] = []
     geometries: list[dict[str, Any]] = []
-    studies = _studies(plan, A, job, batch, geometries)
+    batches = _batches(plan, A, batch, geometries)
     total = _count(plan, A, batch) * (len(doses) + noise_free) * len(methods)
-    steps = (step for study in studies for step in _measure_study(study, job, kept, images))
-    for found in track(steps, "evaluating", total=total, show=progress):
-        rows.extend(found)
+    with open_pool(workers) as pool:
+        steps = _steps(pool, batches, job, kept, images)
+        for found in track(steps, "evaluating", total=total, show=progress):
+            rows.extend(found)
     said = _warnings(job, total)
     table = Table(
         rows,
@@ -145,13 +152,32 @@ class _Batch:
         return f"case {self.case.case_id}, {where}"
 
 
-def _studies(
+class _Plain(NamedTuple):
+    """Slices of a case, or a volume, before they are projected."""
+
+    case: Case
+    numbers: list[int]
+    A: Projector
+
+    def ready(self, prepare: Prepare) -> _Batch:
+        """With its study."""
+        return _Batch(*self, prepare(*self))
+
+
+class _Done(NamedTuple):
+    """What a worker makes of some batches."""
+
+    steps: list[list[Row]]
+    images: dict[tuple[str, int], Example]
+    warned: dict[str, list[warnings.WarningMessage]]
+
+
+def _batches(
     plan: Sequence[tuple[Case, list[int]]],
     A: Projector | Callable[[Case], Projector],
-    job: _Job,
     batch: int,
     geometries: list[dict[str, Any]],
-) -> Iterator[_Batch]:
+) -> Iterator[_Plain]:
     for case, numbers in plan:
         projector = _projector_for(case, A)
         note_geometry(geometries, projector, case)
@@ -159,8 +185,37 @@ def _studies(
             raise InputError("a 3D projector takes whole volumes; restrict the case first: case.take(slice(...))")
         size = len(numbers) if projector.grid.ndim == 3 else batch
         for start in range(0, len(numbers), size):
-            chunk = numbers[start : start + size]
-            yield _Batch(case, chunk, projector, job.prepare(case, chunk, projector))
+            yield _Plain(case, numbers[start : start + size], projector)
+
+
+def _steps(
+    pool: Pool, batches: Iterable[_Plain], job: _Job, kept: set[tuple[str, int]], images: dict[tuple[str, int], Example]
+) -> Iterator[list[Row]]:
+    """The rows of each method and dose on each batch, in the order of the batches, whoever measures them."""
+    if pool.client is None:
+        for one in batches:
+            yield from _measure_study(one.ready(job.prepare), job, kept, images)
+        return
+    for done in pool.map(functools.partial(_measure_part, job=job, kept=kept), _parts(batches)):
+        images |= done.images
+        for name, heard in done.warned.items():
+            job.warned.setdefault(name, []).extend(heard)
+        yield from done.steps
+
+
+def _parts(batches: Iterable[_Plain]) -> Iterator[list[_Plain]]:
+    """Batches of one case, some at a time: a case that is sent to a worker is worth some work there."""
+    for _, group in itertools.groupby(batches, key=lambda one: one.case.case_id):
+        while part := list(itertools.islice(group, _BATCHES_SENT)):
+            yield part
+
+
+def _measure_part(part: list[_Plain], *, job: _Job, kept: set[tuple[str, int]]) -> _Done:
+    """What a worker does with it."""
+    own = replace(job, warned={})
+    images: dict[tuple[str, int], Example] = {}
+    steps = [rows for one in part for rows in _measure_study(one.ready(job.prepare), own, kept, images)]
+    return _Done(steps, images, own.warned)
 
 
 def _measure_study(

@@ -53,16 +53,31 @@ def subject(number: int, *, slices: int = 2) -> Subject:
 SUBJECTS = [subject(k) for k in range(6)]
 
 
+def test_workers_give_the_same_answer() -> None:
+    pytest.importorskip("distributed")
+    case = Case(torch.linspace(-800, 300, 4 * SIZE * SIZE).reshape(4, SIZE, SIZE), (10.0, 10.0, 10.0), case_id="a")
+    cases = [replace(case, case_id=str(k), patient_id=str(k), hu=case.hu - 20 * k) for k in range(3)]
+    one, other = (
+        optimise_dose(
+            smooth, cases, lambda case: A, Dose(1e6), keep="noise_sd_hu<=91", lowest=1 / 64, workers=n, progress=False
+        )
+        for n in (1, 2)
+    )
+    assert one.reached and one.photons == other.photons
+    assert bool((one.targets[0].values == other.targets[0].values).all())
+    assert one.certificates and list(map(str, one.certificates)) == list(map(str, other.certificates))
+
+
 def test_half_the_noise_needs_four_times_the_photons() -> None:
     # without an error but noise, and with hundreds of photons a ray, the SD goes as 1 / sqrt(photons); 12 % for so few pixels
-    loose = optimise_dose(smooth, SUBJECTS, None, Dose(1e7), keep="noise_sd_hu<=4", lowest=1 / 4096, show=False)
-    tight = optimise_dose(smooth, SUBJECTS, None, Dose(1e7), keep="noise_sd_hu<=2", lowest=1 / 4096, show=False)
+    loose = optimise_dose(smooth, SUBJECTS, None, Dose(1e7), keep="noise_sd_hu<=4", lowest=1 / 4096, progress=False)
+    tight = optimise_dose(smooth, SUBJECTS, None, Dose(1e7), keep="noise_sd_hu<=2", lowest=1 / 4096, progress=False)
     assert tight.photons / loose.photons == pytest.approx(4, rel=0.12)
     assert loose.certificates[0].value == pytest.approx(4, rel=0.05)
 
 
 def test_the_answer_is_in_photons_share_and_milligray_with_an_interval() -> None:
-    answer = optimise_dose(smooth, SUBJECTS, None, Dose(1e6), keep=NOISE, ctdi_vol_mgy=10.0, show=False)
+    answer = optimise_dose(smooth, SUBJECTS, None, Dose(1e6), keep=NOISE, ctdi_vol_mgy=10.0, progress=False)
     one = answer.targets[0]
     assert one.low <= answer.photons <= one.high
     assert answer.ctdi_vol_mgy == pytest.approx(10 * answer.fraction) and f"{answer.ctdi_vol_mgy:.3g} mGy" in answer.text
@@ -71,7 +86,8 @@ def test_the_answer_is_in_photons_share_and_milligray_with_an_interval() -> None
 
 def test_who_must_reach_it_decides_the_dose() -> None:
     doses = [
-        optimise_dose(smooth, SUBJECTS, None, Dose(1e6), keep=NOISE, held_by=by, show=False).photons for by in ("mean", 1.0)
+        optimise_dose(smooth, SUBJECTS, None, Dose(1e6), keep=NOISE, held_by=by, progress=False).photons
+        for by in ("mean", 1.0)
     ]
     assert doses[1] > 1.3 * doses[0]
     assert held(np.array([[1.0], [2.0], [3.0], [-4.0], [np.nan]]), 0.75)[0] == 1.0
@@ -80,7 +96,7 @@ def test_who_must_reach_it_decides_the_dose() -> None:
 
 
 def test_an_unreachable_target_is_said_with_the_best_that_was_reached() -> None:
-    answer = optimise_dose(smooth, SUBJECTS, None, Dose(1e4), keep="noise_sd_hu<=0.5", show=False)
+    answer = optimise_dose(smooth, SUBJECTS, None, Dose(1e4), keep="noise_sd_hu<=0.5", progress=False)
     assert not answer.reached and math.isnan(answer.fraction)
     assert "is not reached on average at up to 10\u202f000 photons: the best was" in answer.text
 
@@ -88,11 +104,11 @@ def test_an_unreachable_target_is_said_with_the_best_that_was_reached() -> None:
 def test_the_other_convention_is_suggested_where_it_would_hold() -> None:
     found = {}
     for convention in ("image range", "fixed range"):
-        answer = optimise_dose(smooth, SUBJECTS, None, Dose(1e6), keep=f"psnr[{convention}]>=20", show=False)
+        answer = optimise_dose(smooth, SUBJECTS, None, Dose(1e6), keep=f"psnr[{convention}]>=20", progress=False)
         found[convention] = answer.targets[0].best
     assert found["fixed range"] > found["image range"] + 3
     between = (found["fixed range"] + found["image range"]) / 2
-    answer = optimise_dose(smooth, SUBJECTS, None, Dose(1e6), keep=f"psnr[image range]>={between:.3g}", show=False)
+    answer = optimise_dose(smooth, SUBJECTS, None, Dose(1e6), keep=f"psnr[image range]>={between:.3g}", progress=False)
     assert not answer.reached and "was psnr[fixed range]" in answer.text and "meant?" in answer.text
 
 
@@ -121,14 +137,14 @@ def test_a_task_is_kept_relative_to_full_dose_and_certified_by_another_reader() 
         readers={"first": reader()},
         certify={"other": reader(0.012)},
         lowest=1 / 2048,
-        show=False,
+        progress=False,
     )
     assert answer.reached and answer.fraction < 0.5
     assert [c.reader for c in answer.certificates] == ["", "other"] and "the search never asked" in answer.text
     with pytest.raises(InputError, match="needs a reader"):
-        optimise_dose(smooth, SUBJECTS, None, Dose(1e5), keep={"body.dice": 0.98}, show=False)
+        optimise_dose(smooth, SUBJECTS, None, Dose(1e5), keep={"body.dice": 0.98}, progress=False)
     with pytest.raises(InputError, match="class in the labels"):
-        optimise_dose(smooth, SUBJECTS, None, Dose(1e5), keep={"tumour.dice": 0.9}, readers={"r": reader()}, show=False)
+        optimise_dose(smooth, SUBJECTS, None, Dose(1e5), keep={"tumour.dice": 0.9}, readers={"r": reader()}, progress=False)
 
 
 class Blind(torch.nn.Module):
@@ -139,7 +155,9 @@ class Blind(torch.nn.Module):
 
 
 def search_dice(**more):  # type: ignore[no-untyped-def]
-    return optimise_dose(smooth, SUBJECTS[:2], None, Dose(1e5), keep={"body.dice": 0.98}, lowest=1 / 64, show=False, **more)
+    return optimise_dose(
+        smooth, SUBJECTS[:2], None, Dose(1e5), keep={"body.dice": 0.98}, lowest=1 / 64, progress=False, **more
+    )
 
 
 def test_a_reader_that_finds_nothing_keeps_no_share_of_full_dose() -> None:
@@ -185,7 +203,7 @@ def test_a_share_of_patients_is_confirmed_by_its_own_interval() -> None:
     assert 0.93 <= np.mean(inside) <= 1
     assert share_interval(gap, names, 0.9).low == 0 and share_interval(gap, names, 0.9).mean == 4
     assert math.isnan(share_interval(gap[:35], names[:35], 0.9).low) and math.isnan(share_interval(gap, names, 1.0).low)
-    answer = optimise_dose(smooth, SUBJECTS, None, Dose(1e6), keep=NOISE, held_by=1.0, show=False)
+    answer = optimise_dose(smooth, SUBJECTS, None, Dose(1e6), keep=NOISE, held_by=1.0, progress=False)
     assert answer.reached and "not confirmed at any measured dose" in answer.text  # six patients do not speak for all
 
 
@@ -203,8 +221,8 @@ def test_a_reader_is_asked_for_the_class_by_its_name() -> None:
 
 
 def test_full_dose_is_what_the_dose_uses() -> None:
-    whole = optimise_dose(smooth, SUBJECTS[:2], None, Dose(1e5), keep=NOISE, lowest=1 / 4, show=False)
-    part = optimise_dose(smooth, SUBJECTS[:2], None, Dose(1e6, fraction=0.1), keep=NOISE, lowest=1 / 4, show=False)
+    whole = optimise_dose(smooth, SUBJECTS[:2], None, Dose(1e5), keep=NOISE, lowest=1 / 4, progress=False)
+    part = optimise_dose(smooth, SUBJECTS[:2], None, Dose(1e6, fraction=0.1), keep=NOISE, lowest=1 / 4, progress=False)
     assert part.targets[0].levels.tolist() == whole.targets[0].levels.tolist() == [25000, 50000, 100000]
     assert part.fraction == whole.fraction
 
@@ -212,12 +230,12 @@ def test_full_dose_is_what_the_dose_uses() -> None:
 @pytest.mark.parametrize(("more", "said"), [({"fractions": []}, "at least one of fractions"), ({"draws": 0}, "draws of 1 or")])
 def test_nothing_to_measure_is_refused(more: dict[str, object], said: str) -> None:
     with pytest.raises(InputError, match=said):
-        optimise_dose(smooth, SUBJECTS[:1], None, Dose(1e5), keep=NOISE, show=False, **more)  # type: ignore[arg-type]
+        optimise_dose(smooth, SUBJECTS[:1], None, Dose(1e5), keep=NOISE, progress=False, **more)  # type: ignore[arg-type]
 
 
 def test_one_patient_gets_a_dose_and_no_confirmation() -> None:
     case = Case(torch.zeros(2, SIZE, SIZE), (1.0, 10.0, 10.0), case_id="water")
-    answer = optimise_dose(smooth, [case], A, Dose(1e6), keep="noise_sd_hu<=500", refine=1, show=False)
+    answer = optimise_dose(smooth, [case], A, Dose(1e6), keep="noise_sd_hu<=500", refine=1, progress=False)
     assert answer.reached and "1 patient is too few" in answer.text and answer.missed(answer.targets[0]) == []
 
 
@@ -257,7 +275,7 @@ def test_oracles_spend_less_than_a_fixed_dose_and_bisect_to_the_bound() -> None:
     target = parse_target(NOISE)
     quality = quality_of(target, protocol=Protocol())
     photons = oracle_photons(SUBJECTS[3], smooth, quality, target, lowest=100, highest=1e6)
-    curves = measure_curves([SUBJECTS[3]], smooth, {"q": quality}, [photons], show=False)
+    curves = measure_curves([SUBJECTS[3]], smooth, {"q": quality}, [photons], progress=False)
     assert curves.values["q"][0, 0] == pytest.approx(5, rel=0.02)
     assert math.isnan(oracle_photons(SUBJECTS[3], smooth, quality, target, lowest=10, highest=20))
 
@@ -275,7 +293,9 @@ def test_the_oracle_of_the_mean_equals_the_law_for_noise() -> None:
 
 def test_strategies_are_compared_at_one_quality_and_saved() -> None:
     target = parse_target(NOISE)
-    found = compare_strategies(STRATEGIES, SUBJECTS, smooth, quality_of(target), target, np.geomspace(1e3, 1e6, 6), show=False)
+    found = compare_strategies(
+        STRATEGIES, SUBJECTS, smooth, quality_of(target), target, np.geomspace(1e3, 1e6, 6), progress=False
+    )
     names = [o.strategy for o in found.outcomes]
     assert names[:4] == list(STRATEGIES) and len(names) == 6
     for one in found.outcomes:
@@ -295,7 +315,7 @@ def test_the_oracle_that_modulates_spends_least(held_by: str | float) -> None:
     target, body = parse_target(NOISE), RegionRays("body")
     found = compare_strategies(
         {n: STRATEGIES[n] for n in ("fixed", "modulation a=0.5")}, SUBJECTS, smooth, quality_of(target), target,
-        np.geomspace(1e3, 1e6, 6), held_by=held_by, known_shape=body, show=False,
+        np.geomspace(1e3, 1e6, 6), held_by=held_by, known_shape=body, progress=False,
     )  # fmt: skip
     best = found.outcome(ORACLE_VIEWS)
     assert np.nanmean(best.values) == pytest.approx(5, rel=0.1)
@@ -355,7 +375,7 @@ def test_the_slice_that_is_shown_is_the_one_with_most_of_the_region() -> None:
     labels = torch.zeros(3, SIZE, SIZE, dtype=torch.long)
     labels[1, 8:24, 8:24], labels[2, 8:12, 8:12] = 1, 1
     case = Case(hu, (1.0, 10.0, 10.0), case_id="one", labels=labels, label_names={1: "liver"})
-    answer = optimise_dose(smooth, [case], A, Dose(1e6), keep="noise_sd_hu[liver]<=20", refine=1, show=False)
+    answer = optimise_dose(smooth, [case], A, Dose(1e6), keep="noise_sd_hu[liver]<=20", refine=1, progress=False)
     shown = answer.shown
     assert shown is not None and (shown.item, shown.region) == (1, "liver")
     noise = [(x - shown.truth_hu)[8:24, 8:24].std() for x in (shown.full_hu, shown.found_hu)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from taskct.core.errors import InputError
 from taskct.core.progress import track
+from taskct.core.workers import Pool, Workers
 from taskct.evaluation.dose.quality import Quality
 from taskct.evaluation.dose.subject import Subject
 from taskct.evaluation.dose.target import Target
@@ -44,31 +46,61 @@ def measure_curves(
     electronic_std: float = 0.0,
     seed: int = 0,
     draws: int = 1,
-    show: bool | None = None,
+    pool: Pool | None = None,
+    progress: bool | None = None,
     words: str = "measuring",
 ) -> Curves:
     """Scan every patient at `level * course` photons for every level, reconstruct and measure.
 
     Noise is coupled over levels, so curves are smooth; `draws` independent noises are averaged. Courses are 1 by default: the
-    levels are then photons per pixel.
+    levels are then photons per pixel. A `pool` of workers shares the patients.
     """
     steps = sorted(float(level) for level in levels)
     if not steps or steps[0] <= 0:
         raise InputError(f"dose curves expect levels above 0, got {steps[:1]}")
-    spent = np.empty((len(subjects), len(steps)))
-    values = {name: np.empty((len(subjects), len(steps), draws)) for name in qualities}
-    for i, subject in enumerate(track(subjects, words, show=show)):
-        course = 1.0 if courses is None else courses[i]
-        for j, level in enumerate(steps):
-            photons = subject.driven(torch.as_tensor(course, dtype=torch.float64) * level, limits)
-            spent[i, j] = float(photons.mean())
-            for k in range(draws):
-                p = subject.scan(photons, seed=seed, electronic_std=electronic_std, draw=k)
-                mu = subject.reconstruct(model, p)
-                for name, quality in qualities.items():
-                    values[name][i, j, k] = quality(subject, mu)
-    means = {name: found.mean(-1) for name, found in values.items()}
+    measure = partial(
+        _measure_one,
+        model=model,
+        qualities=dict(qualities),
+        steps=steps,
+        limits=limits,
+        electronic_std=electronic_std,
+        seed=seed,
+        draws=draws,
+    )
+    given = [1.0] * len(subjects) if courses is None else courses
+    sent = (pool or Pool(Workers())).map(measure, zip(subjects, given, strict=True))
+    found = list(track(sent, words, total=len(subjects), show=progress))
+    spent = np.array([one for one, _ in found]).reshape(len(subjects), len(steps))
+    values = {name: np.array([one[name] for _, one in found]).reshape(len(subjects), len(steps), draws) for name in qualities}
+    means = {name: one.mean(-1) for name, one in values.items()}
     return Curves(np.array(steps), spent, means, tuple(s.patient_id for s in subjects))
+
+
+def _measure_one(
+    patient: tuple[Subject, Course],
+    *,
+    model: Reconstructor,
+    qualities: Mapping[str, Quality],
+    steps: Sequence[float],
+    limits: ScannerLimits | None,
+    electronic_std: float,
+    seed: int,
+    draws: int,
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Photons (L,) and qualities (L, draws) of one patient."""
+    subject, course = patient
+    spent = np.empty(len(steps))
+    values = {name: np.empty((len(steps), draws)) for name in qualities}
+    for j, level in enumerate(steps):
+        photons = subject.driven(torch.as_tensor(course, dtype=torch.float64) * level, limits)
+        spent[j] = float(photons.mean())
+        for k in range(draws):
+            p = subject.scan(photons, seed=seed, electronic_std=electronic_std, draw=k)
+            mu = subject.reconstruct(model, p)
+            for name, quality in qualities.items():
+                values[name][j, k] = quality(subject, mu)
+    return spent, values
 
 
 def contrast(target: Target, values: np.ndarray, full: np.ndarray | float | None = None) -> np.ndarray:

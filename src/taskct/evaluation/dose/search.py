@@ -10,6 +10,7 @@ import numpy as np
 from taskct.core.errors import InputError
 from taskct.core.provenance import provenance
 from taskct.core.seeds import derive_seed
+from taskct.core.workers import Pool, Workers, open_pool
 from taskct.data.case import Case
 from taskct.evaluation.dose.answer import Certificate, DoseAnswer, TargetAnswer
 from taskct.evaluation.dose.curves import EVERY_MEAN, contrast, held, measure_curves, reached_at
@@ -49,7 +50,8 @@ def optimise_dose(
     draws: int = 1,
     ctdi_vol_mgy: float | None = None,
     seed: int = 0,
-    show: bool | None = None,
+    workers: int | Workers = 1,
+    progress: bool | None = None,
 ) -> DoseAnswer:
     """The least fraction of full dose, `dose.used_photons`, at which `model`, any callable (p, A) -> mu, keeps `keep`.
 
@@ -60,6 +62,7 @@ def optimise_dose(
     fractions   doses to measure, as fractions of `dose.used_photons`; by default octaves from 1 down to `lowest`
     cases       cases with the projector or function `A`, or subjects that are ready (A is then None)
     ctdi_vol_mgy    CTDIvol of the scan at full dose, if known: the answer is then in mGy as well
+    workers     processes of this machine, or `Workers` of a cluster, which share the patients; the model is sent to them
 
     Every scan has exact Poisson counts, the same noise at all doses; the dose that is found is scanned again with other noise.
     `confirmed` is the lowest measured dose from which on, and the check is `proven` where, the 95 % interval over patients of
@@ -89,68 +92,70 @@ def optimise_dose(
     if ctdi_vol_mgy is not None and not 0 < ctdi_vol_mgy < 1000:
         raise InputError(f"ctdi_vol_mgy expects the CTDIvol at full dose in mGy, got {ctdi_vol_mgy!r}")
     _refuse_same_readers(readers or {}, certify or {})
-    subjects = _subjects(cases, A, slices=slices, refine=refine, prepare=prepare, show=show)
-    qualities = {t.key: quality_of(t, protocol=protocol, readers=readers) for t in targets}
-    twins = {t.key: _twin(t) for t in targets if t.convention}
-    measured = {**qualities, **{t.key: quality_of(t, protocol=protocol) for t in twins.values()}}
-    curves = measure_curves(
-        subjects,
-        model,
-        measured,
-        [f * dose.photons for f in levels],
-        electronic_std=dose.electronic_std,
-        seed=seed,
-        draws=draws,
-        show=show,
-        words="dose curves",
-    )
-    answers = []
-    for target in targets:
-        values = curves.values[target.key]
-        gap = contrast(target, values, values[:, -1:])
-        _refuse_undefined(target, gap)
-        _refuse_blind(target, values[:, -1], next(iter(readers or {}), ""))
-        found = reached_at(curves.levels, held(gap, held_by))
-        low, high = _interval(curves.levels, gap, curves.patients, held_by, seed)
-        confirmed = _confirmed(curves.levels, gap, curves.patients, held_by)
-        other = twins.get(target.key)
-        hint = _hint(target, other, curves.values[other.key], held_by) if other and math.isnan(found) else ""
-        answers.append(
-            TargetAnswer(
-                target=target,
-                levels=curves.levels,
-                values=values,
-                gap=gap,
-                patients=curves.patients,
-                held_by=held_by,
-                photons=found,
-                low=low,
-                high=high,
-                confirmed=confirmed,
-                needed=np.array([reached_at(curves.levels, row) for row in gap]),
-                hint=hint,
-            )
-        )
-    needed = max((a.photons for a in answers), key=lambda v: math.inf if math.isnan(v) else v)
-    checks: list[Certificate] = []
-    shown = None
-    if not math.isnan(needed):
-        askers = {"": dict(readers or {})} | {name: {name: reader} for name, reader in (certify or {}).items()}
-        for who, those in askers.items():
-            wanted = [t for t in targets if t.class_name or not who]
-            checks += _certify(
-                model, subjects, wanted, readers=those, who=who, photons=needed, dose=dose, protocol=protocol, draws=draws,
-                seed=seed, held_by=held_by,
-            )  # fmt: skip
-        shown = show_slice(
-            model,
+    with open_pool(workers) as pool:
+        subjects = _subjects(cases, A, slices=slices, refine=refine, prepare=prepare, pool=pool, progress=progress)
+        qualities = {t.key: quality_of(t, protocol=protocol, readers=readers) for t in targets}
+        twins = {t.key: _twin(t) for t in targets if t.convention}
+        measured = {**qualities, **{t.key: quality_of(t, protocol=protocol) for t in twins.values()}}
+        curves = measure_curves(
             subjects,
-            targets,
-            photons=needed,
-            full_photons=dose.photons,
-            seed=derive_seed(seed, "certify"),
+            model,
+            measured,
+            [f * dose.photons for f in levels],
             electronic_std=dose.electronic_std,
+            seed=seed,
+            draws=draws,
+            pool=pool,
+            progress=progress,
+            words="dose curves",
         )
+        answers = []
+        for target in targets:
+            values = curves.values[target.key]
+            gap = contrast(target, values, values[:, -1:])
+            _refuse_undefined(target, gap)
+            _refuse_blind(target, values[:, -1], next(iter(readers or {}), ""))
+            found = reached_at(curves.levels, held(gap, held_by))
+            low, high = _interval(curves.levels, gap, curves.patients, held_by, seed)
+            confirmed = _confirmed(curves.levels, gap, curves.patients, held_by)
+            other = twins.get(target.key)
+            hint = _hint(target, other, curves.values[other.key], held_by) if other and math.isnan(found) else ""
+            answers.append(
+                TargetAnswer(
+                    target=target,
+                    levels=curves.levels,
+                    values=values,
+                    gap=gap,
+                    patients=curves.patients,
+                    held_by=held_by,
+                    photons=found,
+                    low=low,
+                    high=high,
+                    confirmed=confirmed,
+                    needed=np.array([reached_at(curves.levels, row) for row in gap]),
+                    hint=hint,
+                )
+            )
+        needed = max((a.photons for a in answers), key=lambda v: math.inf if math.isnan(v) else v)
+        checks: list[Certificate] = []
+        shown = None
+        if not math.isnan(needed):
+            askers = {"": dict(readers or {})} | {name: {name: reader} for name, reader in (certify or {}).items()}
+            for who, those in askers.items():
+                wanted = [t for t in targets if t.class_name or not who]
+                checks += _certify(
+                    model, subjects, wanted, readers=those, who=who, photons=needed, dose=dose, protocol=protocol, draws=draws,
+                    seed=seed, held_by=held_by, pool=pool,
+                )  # fmt: skip
+            shown = show_slice(
+                model,
+                subjects,
+                targets,
+                photons=needed,
+                full_photons=dose.photons,
+                seed=derive_seed(seed, "certify"),
+                electronic_std=dose.electronic_std,
+            )
     return DoseAnswer(
         tuple(answers),
         tuple(checks),
@@ -175,6 +180,7 @@ def _certify(
     draws: int,
     seed: int,
     held_by: str | float,
+    pool: Pool,
 ) -> list[Certificate]:
     """Scan again at the dose that was found, with noise that the search never saw."""
     if not targets:
@@ -187,7 +193,8 @@ def _certify(
         electronic_std=dose.electronic_std,
         seed=derive_seed(seed, "certify"),
         draws=draws,
-        show=False,
+        pool=pool,
+        progress=False,
     )
     found = []
     for target in targets:
@@ -222,7 +229,8 @@ def _subjects(
     slices: Slices,
     refine: int,
     prepare: Prepare | None,
-    show: bool | None,
+    pool: Pool,
+    progress: bool | None,
 ) -> list[Subject]:
     ready = [c for c in cases if isinstance(c, Subject)]
     if ready and len(ready) == len(cases):
@@ -230,7 +238,7 @@ def _subjects(
     plain = [c for c in cases if isinstance(c, Case)]
     if A is None or len(plain) != len(cases):
         raise InputError("optimise_dose expects cases with their projector A, or subjects alone")
-    return subjects_from_cases(plain, A, slices=slices, refine=refine, prepare=prepare, show=show)
+    return subjects_from_cases(plain, A, slices=slices, refine=refine, prepare=prepare, pool=pool, progress=progress)
 
 
 def _octaves(lowest: float) -> list[float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from torch import Tensor
 from taskct.core.errors import GeometryError, InputError
 from taskct.core.progress import track
 from taskct.core.units import MU_AIR_PER_MM, MU_WATER_70KEV_PER_MM, check_mu, to_hu
+from taskct.core.workers import Pool, Workers
 from taskct.data.case import Case
 from taskct.evaluation.slices import Slices, slice_numbers
 from taskct.evaluation.studies import Prepare, ProjectCase
@@ -111,32 +112,34 @@ def subjects_from_cases(
     slices: Slices = None,
     refine: int = 2,
     prepare: Prepare | None = None,
-    show: bool | None = None,
+    pool: Pool | None = None,
+    progress: bool | None = None,
 ) -> list[Subject]:
     """Cases as subjects, each projected once; the truth is projected on a grid `refine` times finer.
 
-    `A` is one projector, or a function of the case where grids differ. Cases of one patient stay apart and share his name.
+    `A` is one projector, or a function of the case where grids differ. Cases of one patient stay apart and share
+    the patient's name. A `pool` of workers shares the cases.
     """
     if not cases:
         raise InputError("a dose search expects at least one case, got none")
-    chosen = prepare or ProjectCase(refine)
-    found = []
-    for case in track(cases, "projecting", show=show):
-        projector = A if isinstance(A, Projector) else A(case)
-        numbers = list(range(len(case.hu))) if projector.grid.ndim == 3 else slice_numbers(case, slices)
-        study = chosen(case, numbers, projector)
-        labels = study.labels
-        found.append(
-            Subject(
-                case.patient_id,
-                study.truth_mu,
-                study.p,
-                projector,
-                ("volume",) if projector.grid.ndim == 3 else tuple(numbers),
-                None if labels is None else labels[:, 0].long(),
-                dict(case.label_names),
-                study.mu_water_per_mm,
-                study.mu_air_per_mm,
-            )
-        )
-    return found
+    project = partial(_subject_of, A=A, slices=slices, prepare=prepare or ProjectCase(refine))
+    sent = (pool or Pool(Workers())).map(project, cases)
+    return list(track(sent, "projecting", total=len(cases), show=progress))
+
+
+def _subject_of(case: Case, *, A: Projector | Callable[[Case], Projector], slices: Slices, prepare: Prepare) -> Subject:
+    projector = A if isinstance(A, Projector) else A(case)
+    numbers = list(range(len(case.hu))) if projector.grid.ndim == 3 else slice_numbers(case, slices)
+    study = prepare(case, numbers, projector)
+    labels = study.labels
+    return Subject(
+        case.patient_id,
+        study.truth_mu,
+        study.p,
+        projector,
+        ("volume",) if projector.grid.ndim == 3 else tuple(numbers),
+        None if labels is None else labels[:, 0].long(),
+        dict(case.label_names),
+        study.mu_water_per_mm,
+        study.mu_air_per_mm,
+    )

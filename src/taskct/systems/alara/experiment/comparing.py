@@ -179,7 +179,7 @@ def _compared(strategies: Mapping[str, Strategy], models: Mapping[str, Reconstru
             known_shape=shape,
             as_deployed=(LEARNED,) if LEARNED in strategies else (),
             curves=curves,
-            show=False,
+            progress=False,
         )
         for held_by in criteria(ground.quality, settings.promised)
     ]

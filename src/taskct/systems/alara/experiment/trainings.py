@@ -102,7 +102,7 @@ def find_bound(
             {"q": measure_of(probe, None)},
             [settings.photons[1]],
             seed=settings.seed,
-            show=False,
+            progress=False,
         )
         target = parse_target(f"{name}{sign}{float(np.nanmean(found.values['q'])):.4g}")
     make_folder(folder)

@@ -42,7 +42,7 @@ def compare_strategies(  # noqa: PLR0917  (the nouns of a comparison)
     known_shape: Strategy | None = None,
     as_deployed: Sequence[str] = (),
     curves: dict[str, Curves] | None = None,
-    show: bool | None = None,
+    progress: bool | None = None,
 ) -> Comparison:
     """Scale every strategy by one number until the criterion holds on these patients, then scan again with fresh noise.
 
@@ -68,7 +68,7 @@ def compare_strategies(  # noqa: PLR0917  (the nouns of a comparison)
     outcomes: list[Outcome] = []
     unreached: list[str] = []
     fresh = derive_seed(seed, "fresh noise")
-    for name, strategy in track(list(strategies.items()), "strategies", show=show):
+    for name, strategy in track(list(strategies.items()), "strategies", show=progress):
         courses = [strategy(s).double() for s in subjects]
         mean = float(np.mean([float(c.mean()) for c in courses]))
         unit = [c / mean for c in courses]

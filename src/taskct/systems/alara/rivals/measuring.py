@@ -45,7 +45,7 @@ class Job:
             electronic_std=self.electronic_std,
             seed=seed,
             draws=self.draws,
-            show=False,
+            progress=False,
         )
 
     def values(self, model: Reconstructor, courses: Sequence[torch.Tensor], seed: int) -> np.ndarray:
