@@ -87,6 +87,8 @@ def fit(
         steps = range(done.step, settings.steps) if not done.finished else range(0)
         for step in track(steps, "training", total=len(steps), show=progress if lead else False):
             torch.manual_seed(derive_seed(settings.seed, "layers", step, rank()))  # dropout and the like
+            for player in players:  # those that rest as well: others may ask them
+                player.train()
             batch = source.batch(step)
             turns = [k for k, player in enumerate(players) if player.learns_in(step)]
             for k, (own, module) in enumerate(zip(state.players, shared, strict=True)):
@@ -133,13 +135,12 @@ def take_step(own: PlayerState, module: nn.Module, batch: Batch, settings: Train
     gradients. A batch of which nothing is labelled for the player moves nothing and is not counted.
     """
     player, optimiser, counted = own.player, own.optimiser, own.steps
-    player.train()
     set_learning_rate(optimiser, own.descent, step=batch.step, steps=settings.steps)
     buffers = [b.clone() for b in player.buffers()]
     with autocast(player.device, settings.precision):
         loss, parts, answered = module(batch)
     if not any_rank(bool(parts)):
-        return answered.detached()
+        return answered
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
     size = clip_gradients(player, own.descent.clip_norm)
@@ -151,18 +152,17 @@ def take_step(own: PlayerState, module: nn.Module, batch: Batch, settings: Train
         log.skip(batch.step, batch.ids)
         if counted.bad_in_a_row >= settings.most_bad_steps:
             raise DataError(_say_bad(player, batch, parts, settings))
-        return answered.detached()
+        return answered
     optimiser.step()
     player.objective.commit(parts)
     if own.average:
         own.average.update(player.model, counted.taken)
     counted.taken, counted.bad_in_a_row = counted.taken + 1, 0
     log.add({player.labelled_as(n): v for n, v in {"total": loss, **parts, "gradient_norm": torch.tensor(size)}.items()})
-    return answered.detached()
+    return answered
 
 
 def _answer_only(player: Player, batch: Batch, settings: TrainSettings) -> Batch:
-    player.train()
     with torch.no_grad(), autocast(player.device, settings.precision):
         return player.answer(player.model, batch).detached()
 
@@ -171,8 +171,9 @@ def _shared(player: Player) -> nn.Module:
     """The player, its gradients shared by all processes of the training."""
     if world() == 1:
         return player
-    resting = bool(player.objective.trained_terms())  # a reader that learns along may rest while its weight is 0
-    return nn.parallel.DistributedDataParallel(player, find_unused_parameters=resting)
+    # a reader that learns along rests while its weight is 0, a head of the network while nothing is labelled for it
+    resting = player.objective.trained_terms() or any(hasattr(t, "count") for t in player.objective.terms.values())
+    return nn.parallel.DistributedDataParallel(player, find_unused_parameters=bool(resting))
 
 
 def _facts(state: State, step: int) -> dict[str, float]:

@@ -57,12 +57,12 @@ class Player(nn.Module):
         self.name, self.descent, self.every, self.start = name, descent, every, start
 
     def forward(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor], Batch]:
-        """Loss, its parts, and the batch with what the network answered."""
+        """Loss, its parts, and the batch with what the network answered, without gradients: for the next player."""
         answered = self.answer(self.model, batch)
         loss, parts = self.objective(answered)
         if not parts and world() > 1:  # nothing is labelled here: the other processes still wait for this one's gradients
             loss = loss + torch.stack([p.sum() * 0 for p in self.parameters() if p.requires_grad]).sum()
-        return loss, parts, answered
+        return loss, parts, answered.detached()
 
     def learns_in(self, step: int) -> bool:
         """Whether it learns in a step."""
