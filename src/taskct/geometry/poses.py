@@ -42,7 +42,7 @@ class Poses:
             values = getattr(self, name)
             if values is None:
                 continue
-            values = np.ascontiguousarray(values, dtype=np.float64)
+            values = np.array(values, dtype=np.float64, order="C")  # a copy: the caller's array stays as it is
             if values.shape != (views, 3) or not np.isfinite(values).all():
                 raise GeometryError(
                     f"{name} expects finite vectors of shape ({views}, 3) in order z, y, x, got {values.shape}"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from taskct.core.errors import GeometryError
+from taskct.core.threads import keep_to_one_thread_if_forked
 from taskct.geometry import Beam, Grid, Poses, check_pair
 from taskct.geometry.radiographs import coarser, moved_poses, vector_beam
 from taskct.physics import operators
@@ -19,6 +21,7 @@ from taskct.physics.scanner import pack
 _FORWARD = torch.ops.taskct.forward.default
 _ADJOINT = torch.ops.taskct.adjoint.default
 _VOXEL_BACKPROJECT = torch.ops.taskct.voxel_backproject.default
+_MADE_OF_THE_REST = ("poses", "_scanner", "_frames", "_p_shape")
 
 
 class Projector:
@@ -134,6 +137,14 @@ class Projector:
         """The back-end that serves tensors of this device and dtype."""
         return operators.backend_of(self._scanner, self.backend, torch.device(device), dtype)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy, or another process, needs: grid, beam and views, but no tensor, whose memory pickling may move."""
+        return {name: value for name, value in self.__dict__.items() if name not in _MADE_OF_THE_REST}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._stand(self.beam.poses().take(self.views))
+
     def __repr__(self) -> str:
         return f"Projector({self.grid.shape} <-> {self.p_shape}, {type(self.beam).__name__})"
 
@@ -154,6 +165,7 @@ class Projector:
         return mu.reshape(*p.shape[:2], *self.mu_shape)
 
     def _check(self, x: Tensor, name: str, shape: tuple[int, ...], advice: str) -> None:
+        keep_to_one_thread_if_forked()
         if x.dtype not in (torch.float32, torch.float64):
             raise GeometryError(f"Projector expects {name} in float32 or float64, got {x.dtype}; call .float()")
         if x.shape[2:] != shape or x.ndim != 2 + len(shape):

@@ -35,11 +35,12 @@ def pack(grid: Grid, poses: Poses) -> Tensor:
 
 
 def unpack(scanner: Tensor) -> tuple[Grid, Poses]:
-    """The grid and the poses that `pack` was given.
+    """The grid and the poses that `pack` was given, in memory of their own: pickling may move the tensor's elsewhere.
 
     Raises GeometryError for a tensor that is not of `pack`'s making.
     """
-    values = scanner.detach().cpu().numpy() if scanner.dtype == torch.float64 and scanner.ndim == 1 else np.empty(0)
+    fits = scanner.dtype == torch.float64 and scanner.ndim == 1
+    values = scanner.detach().cpu().numpy().copy() if fits else np.empty(0)
     if len(values) <= _HEAD or (len(values) - _HEAD) % 12 or values[0] not in (2, 3) or values[13] not in range(len(_KINDS)):
         raise GeometryError(
             "a scanner is the float64 tensor that taskct.physics.scanner.pack makes, "

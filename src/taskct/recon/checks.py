@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from taskct.core.errors import ConfigError, GeometryError, UnitsError
+from taskct.core.threads import keep_to_one_thread_if_forked
 from taskct.physics.projector import Projector
 
 MAX_P = 100.0  # a ray keeps e^-40 of its photons through two metres of water
@@ -15,6 +16,7 @@ MAX_P = 100.0  # a ray keeps e^-40 of its photons through two metres of water
 
 def check_scan(p: Tensor, A: Projector, *, who: str) -> None:
     """Refuse projections that do not fit `A` or hold NaN or infinite values; `who` begins the message."""
+    keep_to_one_thread_if_forked()
     if p.dtype not in (torch.float32, torch.float64):
         raise GeometryError(f"{who} expects p in float32 or float64, got {p.dtype}; call .float()")
     if p.ndim != 2 + len(A.p_shape) or tuple(p.shape[2:]) != A.p_shape:

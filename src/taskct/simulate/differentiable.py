@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from taskct.core.errors import GeometryError, InputError
+from taskct.core.threads import keep_to_one_thread_if_forked
 from taskct.physics.dose import MIN_FLOOR_PHOTONS
 from taskct.physics.noise import relative_air
 from taskct.simulate.scan import check_seed, checked_floor, noise_streams
@@ -54,6 +55,7 @@ def simulate_scan_differentiable(
     >>> p.shape, torch.autograd.grad((p - 2.0).square().sum(), d)[0].item() < 0
     (torch.Size([1, 1, 2, 3]), True)
     """
+    keep_to_one_thread_if_forked()
     check_seed(seed)
     if not 0 <= electronic_std < math.inf:
         raise InputError(f"electronic_std expects a number of photons, 0 or more, got {electronic_std!r}")

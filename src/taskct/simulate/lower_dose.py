@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from taskct.core.errors import InputError
+from taskct.core.threads import keep_to_one_thread_if_forked
 from taskct.physics.dose import Dose
 from taskct.physics.noise import log_transform, relative_air
 from taskct.simulate.scan import check_seed, checked_floor, noise_streams
@@ -44,6 +45,7 @@ def lower_dose(
 
     Raises InputError for a higher dose.
     """
+    keep_to_one_thread_if_forked()
     check_seed(seed)
     if isinstance(fraction, bool) or not (isinstance(fraction, int | float) and 0 < fraction < math.inf):
         raise InputError(f"lower_dose expects a fraction of full dose above 0, got {fraction!r}")

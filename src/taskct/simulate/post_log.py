@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from taskct.core.threads import keep_to_one_thread_if_forked
 from taskct.physics.noise import relative_air
 from taskct.simulate.differentiable import _draws, _per_ray
 from taskct.simulate.scan import check_seed, noise_streams
@@ -34,6 +35,7 @@ def simulate_scan_post_log(
     >>> p.shape
     torch.Size([1, 1, 2, 3])
     """
+    keep_to_one_thread_if_forked()
     check_seed(seed)
     relative = relative_air(p_clean, modulation=modulation, bowtie=bowtie)
     log_expected = _per_ray(log_photons, p_clean) + torch.log(relative).to(p_clean.dtype) - p_clean

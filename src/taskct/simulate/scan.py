@@ -11,6 +11,7 @@ from torch import Tensor
 from taskct.core.errors import GeometryError, InputError, UnitsError
 from taskct.core.seeds import generator
 from taskct.core.units import check_mu
+from taskct.core.threads import keep_to_one_thread_if_forked
 from taskct.geometry import Grid, TruncationWarning
 from taskct.physics.bowtie import Bowtie, transmission
 from taskct.physics.dose import Dose
@@ -58,6 +59,7 @@ def simulate_scan(
     >>> p.shape, bool((p - 1.6).abs().max() < 0.02)
     (torch.Size([1, 1, 2, 8]), True)
     """
+    keep_to_one_thread_if_forked()
     check_seed(seed)
     check_mu(mu, who="simulate_scan")
     with torch.no_grad():
@@ -92,6 +94,7 @@ def add_noise(
     For many doses of one image: project once, then call this for each dose. One seed gives coupled noise at all doses:
     each ray keeps its draw, so curves over dose are smooth and dose searches are monotone.
     """
+    keep_to_one_thread_if_forked()
     check_seed(seed)
     with torch.no_grad():
         low, high = (float(v) for v in torch.aminmax(p))

@@ -6,14 +6,16 @@ Results agree with the reference to 2e-6 (float32) and 1e-12 (float64) and are t
 from __future__ import annotations
 
 import ctypes
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from taskct.core.errors import ResourceError
+from taskct.core.threads import usable_threads
 from taskct.geometry import Grid, Poses
-from taskct.physics.native.library import Geometry, Kernels
+from taskct.physics.native.library import Geometry, Kernels, kernels
 from taskct.physics.native.symmetry import Quads, quads
 
 
@@ -23,13 +25,16 @@ class NativeBackend:
     name = "native"
     units_seen = False
 
-    def __init__(self, grid: Grid, poses: Poses, kernels: Kernels) -> None:
-        assert kernels.library is not None
-        self.grid, self.poses, self.kernels = grid, poses, kernels
-        self.reason = f"{kernels.level} kernels: {kernels.reason}"
+    def __init__(self, grid: Grid, poses: Poses, built: Kernels) -> None:
+        assert built.library is not None
+        self.grid, self.poses, self.kernels = grid, poses, built
+        self.reason = f"{built.level} kernels: {built.reason}"
         self._p_shape = (poses.views, poses.rows, poses.cols)
         self.quads = quads(grid, poses)
         self._geometry = _geometry(grid, poses, self.quads)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopened, (self.grid, self.poses)  # the pointers and the library belong to this process
 
     def forward(self, mu: Tensor) -> Tensor:
         """Line integrals: (N, *grid.shape) -> (N, V, R, C)."""
@@ -53,10 +58,14 @@ class NativeBackend:
         y = torch.empty((images, *shape), dtype=x.dtype)
         suffix = "f32" if x.dtype == torch.float32 else "f64"
         function = getattr(self.kernels.library, f"taskct_{name}_{suffix}")
-        threads = torch.get_num_threads()
+        threads = usable_threads()
         if function(ctypes.byref(self._geometry), images, threads, x.data_ptr(), y.data_ptr()):
             raise ResourceError(f"the projector's {name} kernel found no memory for its buffers; use fewer images at a time")
         return y
+
+
+def _reopened(grid: Grid, poses: Poses) -> NativeBackend:
+    return NativeBackend(grid, poses, kernels())
 
 
 def why_not(grid: Grid, poses: Poses, *, device: torch.device, dtype: torch.dtype) -> str:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from taskct.core.errors import ResourceError
+from taskct.core.threads import usable_threads
 from taskct.physics.native.library import kernels
 
 _MOST_FACTORS = 2
@@ -50,7 +51,7 @@ def convolve_rows(p: Tensor, factors: Sequence[Tensor], taps: Tensor, *, pad: in
     for n, (factor, step) in enumerate(zip(factors, steps, strict=True)):
         told.factor[n] = factor.data_ptr()
         told.view_step[n], told.row_step[n] = step  # type: ignore[misc]
-    if library.taskct_filter_f32(ctypes.byref(told), torch.get_num_threads(), p.data_ptr(), q.data_ptr()):
+    if library.taskct_filter_f32(ctypes.byref(told), usable_threads(), p.data_ptr(), q.data_ptr()):
         raise ResourceError("the filter found no memory for its buffers; use fewer threads")
     return q
 
