@@ -93,6 +93,48 @@ def test_attenuation_in_is_attenuation_out_and_in_its_place(
     assert abs(float(mu[air & seen].mean())) < 0.01 * 0.02
 
 
+ARCS: dict[str, tuple[Beam, list[float]]] = {
+    "parallel": (PARALLEL, [179.9, 179.99, 180.0, 180.00001, 180.0048, 180.05, 180.25, 180.5, 181.0]),
+    "parallel full": (replace(PARALLEL, views=360), [359.5, 359.99, 360.0, 360.004, 360.05, 360.5]),
+    "parallel wide": (replace(BEAMS["parallel wide field"], start_deg=15.0), [359.5, 359.9, 359.996, 360.0, 360.004, 360.5]),
+    "fan": (replace(FLAT, views=240), [206.9, 206.99, 207.0, 207.01, 207.1, 207.5]),
+    "fan full": (FLAT, [359.5, 359.99, 360.0, 360.004, 360.05, 360.5]),
+    "fan backwards": (FLAT, [-359.5, -359.99, -360.0, -360.004, -360.05, -360.5]),
+    "fan wide": (BEAMS["fan flat wide field"], [359.5, 359.9, 359.996, 360.0, 360.004, 360.5]),
+    "cone short": (CONE, [198.2, 198.6, 199.0]),
+    "cone full": (CONE, [359.5, 359.996, 360.0, 360.004, 360.5]),
+}
+
+
+@pytest.mark.filterwarnings("ignore::taskct.recon.IncompleteScanWarning")
+@pytest.mark.parametrize("name", ARCS)
+def test_the_image_is_right_and_changes_little_where_the_arc_passes_a_half_turn_the_fan_and_a_turn(
+    name: str, scan_of_balls: Callable[..., Tensor], pixels_of_balls: Callable[..., list[Tensor]]
+) -> None:
+    beam, arcs = ARCS[name]
+    tolerance = 0.01 if isinstance(beam, ConeBeam) else 0.004
+    before = None
+    for arc in arcs:
+        grid, balls, mu = reconstruct_balls(replace(beam, arc_deg=arc), scan_of_balls, dtype=torch.float32)
+        for inside in pixels_of_balls(grid, balls, margin_mm=2.5):
+            assert float(mu[inside].mean()) == pytest.approx(0.02, rel=tolerance)
+        if before is not None:  # half a degree is a view step or two: a view gained or lost is 0.02 / 180 of its line
+            seen = pixels_of_balls(grid, [((0.0, 0.0, 0.0), 20.0, 0.0)], margin_mm=0.0)[0]
+            assert float((mu - before)[seen].abs().max()) < 0.04 * 0.02
+        before = mu
+
+
+@pytest.mark.parametrize("views", [90, 360])
+def test_no_view_of_a_half_turn_that_is_rounded_up_is_lost(views: int) -> None:
+    A = Projector(SLICE, replace(PARALLEL, views=views, arc_deg=180.0048))
+    p = torch.zeros(views, 1, views, 96)
+    for view in (0, views // 2, views - 1):
+        p[view, :, view, 48] = 1
+    weight = fbp(p, A).abs().sum((1, 2, 3))
+    assert float(weight[0] / weight[views // 2]) == pytest.approx(1.0, abs=0.02)
+    assert float(weight[views - 1] / fbp(p[-1:], Projector(SLICE, replace(A.beam, arc_deg=180.0))).abs().sum()) > 0.98
+
+
 @pytest.mark.parametrize("window", WINDOWS)
 @pytest.mark.parametrize("name", ["parallel", "fan flat", "fan curved short", "cone flat"])
 def test_every_window_keeps_the_attenuation_in_float32(

@@ -75,7 +75,99 @@ def test_an_offset_detector_weighs_both_sides_to_one_and_smoothly(offset_mm: flo
         assert np.abs(np.diff(w)).max() < 0.15
 
 
-def test_parker_weights_are_zero_at_both_ends_of_a_short_scan() -> None:
+def steps_of(arc_rad: float, views: int) -> tuple[np.ndarray, float]:
+    step = arc_rad / views
+    return (np.arange(views) + 0.5) * step, step
+
+
+SPECIAL_DEG = [156.0, 180.0, 204.0, 360.0, 384.0, 540.0, 720.0]  # half and whole turns, with and without the fan of 24 deg
+
+
+@pytest.mark.filterwarnings("ignore::taskct.recon.IncompleteScanWarning")
+@settings(deadline=None, max_examples=150)
+@given(
+    near=st.sampled_from(SPECIAL_DEG),
+    beside=st.sampled_from([0.0, 1e-12, 1e-9, 1e-6, 1e-4, 4.8e-3, 0.05, 0.4, 2.0, 7.0]),
+    sign=st.sampled_from([-1, 1]),
+    views=st.integers(8, 500),
+    far=st.sampled_from([1e-9, 1e-6, 1e-3, 1e-2]),
+    offset=st.sampled_from([0.0, 0.3, -0.1]),
+)
+def test_weights_are_continuous_in_the_arc(
+    *, near: float, beside: float, sign: int, views: int, far: float, offset: float
+) -> None:
+    """A step of the arc by a part of the view spacing moves no weight by more than a few times that part."""
+    arc = np.deg2rad(near + sign * beside)
+    place = np.linspace(-FAN, FAN, 41) + offset * FAN
+    short_end = slice(None) if offset == 0 else slice(1, -1)  # the last line on the short side is seen once, or shared
+    for weights in (fan_weights, parallel_weights):
+        b, step = steps_of(arc, views)
+        c, other_step = steps_of(arc + far * step, views)
+        one = weights(b, arc, place, step_rad=step)
+        other = weights(c, arc + far * step, place, step_rad=other_step)
+        assert np.abs(one - other)[:, short_end].max() <= 12 * far + 1e-6
+
+
+@settings(deadline=None, max_examples=60)
+@given(arc_deg=st.floats(180, 800), views=st.integers(20, 500))
+def test_the_weights_of_a_parallel_scan_stand_for_half_a_turn_whatever_the_arc(arc_deg: float, views: int) -> None:
+    b, step = steps_of(np.deg2rad(arc_deg), views)
+    total = parallel_weights(b, np.deg2rad(arc_deg), np.linspace(-1, 1, 3), step_rad=step)[:, 1].sum() * step
+    assert total == pytest.approx(np.pi, abs=0.1 * step)
+
+
+@pytest.mark.parametrize("extra_deg", [0.0, 1e-6, 4.8e-3, 0.01])
+def test_a_half_turn_that_a_file_rounded_up_uses_every_view(extra_deg: float) -> None:
+    arc = np.deg2rad(180 + extra_deg)
+    b, step = steps_of(arc, 360)
+    np.testing.assert_allclose(parallel_weights(b, arc, np.linspace(-1, 1, 3), step_rad=step), 1.0, atol=2e-3)
+
+
+def smooth(t: float) -> float:
+    return t * t * (3 - 2 * t)
+
+
+@pytest.mark.filterwarnings("ignore::taskct.recon.IncompleteScanWarning")
+@pytest.mark.parametrize(
+    ("arc_deg", "ramp_deg"), [(170.0, 85.0), (190.0, 95.0), (204.0, 102.0), (240.0, 120.0), (300.0, 60.0), (330.0, 30.0)]
+)
+def test_the_ends_of_a_fan_scan_fall_over_half_the_arc_or_over_what_a_turn_lacks(arc_deg: float, ramp_deg: float) -> None:
+    gamma, first = GAMMAS[9], 6.0
+    again = first + 180 - 2 * np.rad2deg(gamma)
+    w = fan_weights(np.deg2rad([first, again]), np.deg2rad(arc_deg), GAMMAS)
+    here, there = smooth(first / ramp_deg), smooth(min(1.0, max(0.0, (arc_deg - again) / ramp_deg)))
+    assert w[0, 9] == pytest.approx(here / (here + there), abs=1e-9)
+    assert w[1, 3] == pytest.approx(there / (here + there) if there else 0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize(("arc_deg", "at_45", "at_90"), [(270.0, 0.5, 1.0), (315.0, 0.5, 0.5), (225.0, 1.0, 1.0)])
+def test_the_ends_of_a_parallel_scan_fall_over_the_excess_or_over_what_the_next_half_turn_lacks(
+    arc_deg: float, at_45: float, at_90: float
+) -> None:
+    w = parallel_weights(np.deg2rad([45.0, 90.0]), np.deg2rad(arc_deg), np.linspace(-1, 1, 3))[:, 1]
+    np.testing.assert_allclose(w, [at_45, at_90], atol=1e-9)
+
+
+def test_a_view_step_widens_the_ends_of_the_arc() -> None:
+    """Ends that fall over less than a step would pass between two views."""
+    arc, step = np.deg2rad(180.5), np.deg2rad(0.5)
+    w = parallel_weights(np.array([step / 2, 3 * step / 2]), arc, np.linspace(-1, 1, 3), step_rad=step)[:, 1]
+    np.testing.assert_allclose(w, [0.5, 1.0], atol=1e-9)
+
+
+def test_the_arc_may_lack_half_a_step_before_it_warns() -> None:
+    import warnings
+
+    for weights, wanted in ((parallel_weights, 180.0), (fan_weights, 204.0)):
+        step = np.deg2rad(1.0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            weights(np.zeros(1), np.deg2rad(wanted - 0.49), GAMMAS, step_rad=step)
+        with pytest.warns(IncompleteScanWarning):
+            weights(np.zeros(1), np.deg2rad(wanted - 0.51), GAMMAS, step_rad=step)
+
+
+def test_weights_are_zero_at_both_ends_of_a_short_scan() -> None:
     arc = np.pi + 2 * FAN
     w = fan_weights(np.array([0.0, arc / 2, arc]), arc, GAMMAS)
     np.testing.assert_allclose(w[[0, 2]][:, 1:-1], 0.0, atol=1e-12)

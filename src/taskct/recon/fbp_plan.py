@@ -71,19 +71,19 @@ def _make(A: Projector) -> FbpPlan:
         )
     cols_mm = (np.arange(beam.cols) - (beam.cols - 1) / 2) * beam.pixel_mm + beam.col_offset_mm
     views_rad, arc_rad, step_rad = _view_angles(A)
-    _warn_offset(A, arc_rad)
+    _warn_offset(A, arc_rad, step_rad)
     if isinstance(beam, ParallelBeam):
-        weights = parallel_weights(views_rad, arc_rad, cols_mm)
+        weights = parallel_weights(views_rad, arc_rad, cols_mm, step_rad=step_rad)
         cosines, spacing = np.ones(beam.cols), {"pixel_mm": beam.pixel_mm}
     else:
         iso, far = beam.source_iso_mm, beam.source_detector_mm
         gammas = cols_mm / far if beam.curved else np.arctan(cols_mm / far)
-        weights = fan_weights(views_rad, arc_rad, gammas if beam.arc_deg > 0 else -gammas)
+        weights = fan_weights(views_rad, arc_rad, gammas if beam.arc_deg > 0 else -gammas, step_rad=step_rad)
         if beam.curved:
             cosines, spacing = _cosines(beam, gammas) * iso, {"pixel_rad": beam.pixel_mm / far}
         else:  # the detector as if it stood at the isocentre
             cosines, spacing = _cosines(beam, gammas) * iso**2, {"pixel_mm": beam.pixel_mm * iso / far}
-    pad, wide = _widen(A, arc_rad)
+    pad, wide = _widen(A)
     return FbpPlan(_fewest(weights * step_rad, cosines, A.grid.ndim), spacing, pad, wide)
 
 
@@ -107,7 +107,7 @@ def _cosines(beam: FanBeam | ConeBeam, gammas: np.ndarray) -> np.ndarray:
 
 
 def _view_angles(A: Projector) -> tuple[np.ndarray, float, float]:
-    """Angles counted from the first view, the arc they stand for and their spacing, all positive in the sense of rotation."""
+    """Angles counted from the start of the arc, half a spacing before the first view; the arc; the spacing; all positive."""
     step = abs(A.beam.arc_rad) / A.beam.views  # type: ignore[union-attr]
     if step == 0:
         raise GeometryError("fbp needs views that turn about the patient, got arc_deg=0; use sirt, cgls or tv_min")
@@ -119,15 +119,15 @@ def _view_angles(A: Projector) -> tuple[np.ndarray, float, float]:
             "take A.subset(slice(None, None, n)), or use sirt, cgls or tv_min"
         )
     step *= every
-    return step * np.arange(len(A.views)), step * len(A.views), step
+    return step * (np.arange(len(A.views)) + 0.5), step * len(A.views), step
 
 
-def _warn_offset(A: Projector, arc_rad: float) -> None:
+def _warn_offset(A: Projector, arc_rad: float, step_rad: float) -> None:
     """An offset detector sees its wide field only in a full turn."""
     offset = abs(A.beam.col_offset_mm) > A.beam.pixel_mm  # type: ignore[union-attr]
     short_mm = _short_side_mm(A)
     cut_mm = A.grid.inscribed_radius_mm - short_mm
-    if offset and arc_rad < 2 * np.pi - 1e-6 and cut_mm > 0.5 * max(A.grid.spacing_mm[-2:]):
+    if offset and arc_rad < 2 * np.pi - step_rad / 2 and cut_mm > 0.5 * max(A.grid.spacing_mm[-2:]):
         warnings.warn(
             f"the detector is offset and the scan covers {np.rad2deg(arc_rad):.1f} deg: only the circle of {short_mm:.1f} mm "
             f"about the isocentre is exact, {cut_mm:.1f} mm less than the grid; a full turn would give the wide field",
@@ -136,12 +136,12 @@ def _warn_offset(A: Projector, arc_rad: float) -> None:
         )
 
 
-def _widen(A: Projector, arc_rad: float) -> tuple[tuple[int, int], Projector | None]:
-    """Zero columns on the short side of an offset detector: filtered rows reach there, and the wide field needs them."""
+def _widen(A: Projector) -> tuple[tuple[int, int], Projector | None]:
+    """Zero columns on the short side of an offset detector: filtered rows reach there."""
     beam = A.beam
     assert isinstance(beam, ParallelBeam | FanBeam | ConeBeam)
     missing = round(2 * abs(beam.col_offset_mm) / beam.pixel_mm)
-    if missing == 0 or arc_rad < 2 * np.pi - 1e-6 or _short_side_mm(A) >= A.grid.radius_mm:
+    if missing == 0 or _short_side_mm(A) >= A.grid.radius_mm:
         return (0, 0), None
     left = beam.col_offset_mm > 0
     centre_mm = beam.col_offset_mm + (-0.5 if left else 0.5) * missing * beam.pixel_mm

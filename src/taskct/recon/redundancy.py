@@ -1,87 +1,111 @@
 """How often a scan measures each line: weights that make every line count once in filtered back-projection.
 
 The ray at fan angle gamma of the view at angle b is measured again, backwards, at fan angle -gamma of the view at
-b + pi - 2 gamma. The weights w of both must add up to 1, and change smoothly along the columns. b is counted from the
-first view in the sense of rotation. For parallel rays gamma is 0 in all of this.
+b + pi - 2 gamma. b is counted along the arc in the sense of rotation. For parallel rays gamma is 0 in all of this. With
+
+    c(b)      1 inside the arc, falling smoothly to 0 at both ends          C(b) = sum of c(b + 2 pi m) over whole turns m
+    s(gamma)  1/2, with a transition where the detector is offset           s(gamma) + s(-gamma) = 1
+
+the weights are (Noo, Defrise, Clackdoyle & Kudo, Phys. Med. Biol. 47:2525, 2002, eq. 30, with s for Wang's offset detector)
+
+    w = c(b) s(gamma) / (C(b) s(gamma) + C(b + pi - 2 gamma) s(-gamma))
+
+so that all measurements of a line add up to 1 and a line measured once counts once, for any arc. A view stands for the angles
+within half a view step of its own, and the ends of c fall over at least one step; so weights are continuous in the arc, also
+where it passes half a turn, half a turn plus the fan, and whole turns.
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 
 from taskct.core.errors import GeometryError
 
-_TINY_RAD = 1e-6
+_TINY_RAD = 1e-9
+_LEAST = 1e-12  # of s, so that a line at the very end of the short side counts once where it is measured once
 
 
 class IncompleteScanWarning(UserWarning):
     """The scan measures too few lines for an exact reconstruction: artefacts of limited angle or truncation follow."""
 
 
-def parallel_weights(views_rad: np.ndarray, arc_rad: float, cols_mm: np.ndarray) -> np.ndarray:
-    """Weights of a parallel scan, (V, C): `views_rad` counted from the first view, `cols_mm` from the axis of rotation.
+def parallel_weights(views_rad: np.ndarray, arc_rad: float, cols_mm: np.ndarray, *, step_rad: float = 0.0) -> np.ndarray:
+    """Weights of a parallel scan, (V, C): `views_rad` counted from the start of the arc, `cols_mm` from the axis of rotation.
 
-    Less than half a turn warns (IncompleteScanWarning) and weighs every view alike. A detector that reaches farther on one
-    side of the axis than on the other gives its wide field after a full turn, else that of its short side.
+    Views are the middles of intervals of `step_rad` that make up the arc. A whole number of half turns weighs all views alike;
+    between, the ends of the arc fall over the excess, or over what the next half turn lacks, if that is less. An arc that
+    lacks more than half a step of half a turn warns (IncompleteScanWarning) and weighs every view alike.
     """
     _refuse_one_sided(cols_mm)
-    if arc_rad < np.pi - _TINY_RAD:
+    if arc_rad < np.pi - max(step_rad / 2, _TINY_RAD):
         _warn_limited(arc_rad, np.pi)
+    if arc_rad <= np.pi + _TINY_RAD:
         return np.ones((len(views_rad), len(cols_mm)))
-    if arc_rad < 2 * np.pi - _TINY_RAD:
-        return np.broadcast_to(_overscan(views_rad, arc_rad, np.pi)[:, None], (len(views_rad), len(cols_mm)))
-    return _overscan(views_rad, arc_rad, 2 * np.pi)[:, None] * _sides(cols_mm)
+    return _weights(views_rad, np.zeros(1), arc_rad, step_rad, ramp_rad=_excess(arc_rad, np.pi), sides=_sides(cols_mm))
 
 
-def fan_weights(views_rad: np.ndarray, arc_rad: float, gammas_rad: np.ndarray) -> np.ndarray:
+def fan_weights(views_rad: np.ndarray, arc_rad: float, gammas_rad: np.ndarray, *, step_rad: float = 0.0) -> np.ndarray:
     """Weights of a fan or cone scan, (V, C); `gammas_rad` are signed along the columns, against the sense of rotation < 0.
 
-    A full turn or more: one half each, with Wang's transition (Med. Phys. 29:1634, 2002) where the detector is offset.
-    From 180 deg + fan to a full turn: Parker's weights (Med. Phys. 9:254, 1982), in Silver's form for an arc that is longer
-    than needed (Med. Phys. 27:773, 2000). A shorter arc warns (IncompleteScanWarning): lines seen once count once.
+    Views are the middles of intervals of `step_rad` that make up the arc. Whole turns weigh all views alike, with Wang's
+    transition (Med. Phys. 29:1634, 2002) where the detector is offset. Shorter arcs fall towards both ends over half
+    their length, or over what the full turn lacks, if that is less. An arc that lacks more than half a step of 180 deg + fan
+    warns (IncompleteScanWarning).
     """
     _refuse_one_sided(gammas_rad)
-    if arc_rad >= 2 * np.pi - _TINY_RAD:
-        return _overscan(views_rad, arc_rad, 2 * np.pi)[:, None] * _sides(np.sin(gammas_rad))
-    half_fan = np.abs(gammas_rad).max()
-    if arc_rad >= np.pi + 2 * half_fan - _TINY_RAD:
-        return _parker(views_rad[:, None], gammas_rad[None, :], max((arc_rad - np.pi) / 2, half_fan))
-    _warn_limited(arc_rad, np.pi + 2 * half_fan)
-    return _shared(views_rad[:, None], gammas_rad[None, :], arc_rad)
+    wanted_rad = np.pi + 2 * np.abs(gammas_rad).max()
+    if arc_rad < wanted_rad - max(step_rad / 2, _TINY_RAD):
+        _warn_limited(arc_rad, wanted_rad)
+    full = 2 * np.pi
+    ramp_rad = min(arc_rad / 2, full - arc_rad) if arc_rad < full else _excess(arc_rad, full)
+    return _weights(views_rad, gammas_rad, arc_rad, step_rad, ramp_rad=ramp_rad, sides=_sides(np.sin(gammas_rad)))
 
 
-def _parker(b: np.ndarray, gamma: np.ndarray, half_fan: float) -> np.ndarray:
-    """Parker's weights for an arc of pi + 2 `half_fan`: sin^2 ramps over the lines that are measured twice."""
-    early, late = half_fan + gamma, half_fan - gamma  # half the length of the two ramps
-    rising = np.sin(np.pi / 4 * np.clip(b / np.maximum(early, 1e-12), 0, 2)) ** 2
-    falling = np.sin(np.pi / 4 * np.clip((np.pi + 2 * half_fan - b) / np.maximum(late, 1e-12), 0, 2)) ** 2
-    weights = np.where(b < 2 * early, rising, np.where(b > np.pi + 2 * gamma, falling, 1.0))
-    return np.asarray(weights)
+def _weights(
+    b: np.ndarray, gammas: np.ndarray, arc_rad: float, step_rad: float, *, ramp_rad: float, sides: np.ndarray
+) -> np.ndarray:
+    """w of this file's first lines, (V, C)."""
+    turns = round(arc_rad / (2 * np.pi))
+    if turns > 0 and abs(arc_rad - 2 * np.pi * turns) < _TINY_RAD:  # then C is the number of turns
+        return np.broadcast_to(sides / turns, (len(b), len(sides)))
+    shape = (len(b), len(sides))
+    if np.ptp(sides) == 0:
+        sides = sides[:1]
+    sides = sides.clip(_LEAST, 1 - _LEAST)
+    once = lambda angle: _taper(angle, arc_rad, ramp_rad, step_rad)
+    b = b[:, None]
+    whole = _over_turns(once, b, arc_rad) * sides
+    conjugate = _over_turns(once, b + np.pi - 2 * gammas, arc_rad) * (1 - sides)
+    total = whole + conjugate
+    return np.broadcast_to(once(b) * sides / np.where(total > 0, total, 1.0), shape)
 
 
-def _shared(b: np.ndarray, gamma: np.ndarray, arc_rad: float) -> np.ndarray:
-    """Weights for an arc that is too short: f / (f + f of the reverse ray), f falling to 0 at both ends of the arc."""
-    ramp = min(np.deg2rad(10.0), arc_rad / 2) if arc_rad > 0 else 1.0
-
-    def f(angle: np.ndarray) -> np.ndarray:
-        inside = np.clip(np.minimum(angle, arc_rad - angle) / ramp, 0, 1)
-        return np.where((angle >= 0) & (angle <= arc_rad), np.sin(np.pi / 2 * inside) ** 2 + 1e-6, 0.0)
-
-    turn = b + np.pi - 2 * gamma
-    return np.asarray(f(b) / (f(b) + f(turn) + f(turn - 2 * np.pi)))
+def _taper(b: np.ndarray, arc_rad: float, ramp_rad: float, step_rad: float) -> np.ndarray:
+    """c(b): rises and falls over `ramp_rad` and the step; where both ends of a full turn meet, c adds up to 1."""
+    width = ramp_rad + step_rad
+    if width <= 0:
+        return ((b >= 0) & (b < arc_rad)).astype(np.float64)
+    t = np.clip((np.minimum(b, arc_rad - b) + step_rad / 2) / width, 0, 1)
+    return np.asarray(t * t * (3 - 2 * t))
 
 
-def _overscan(b: np.ndarray, arc_rad: float, period_rad: float) -> np.ndarray:
-    """Weights (V,) whose sum over all b + k * period is 1: flat, with sin^2 ramps over what exceeds whole periods."""
-    periods = int(np.floor(arc_rad / period_rad + _TINY_RAD))
-    extra = arc_rad - periods * period_rad
-    if extra < _TINY_RAD:
-        return np.full(len(b), 1 / periods)
-    rising = np.sin(np.pi / 2 * np.clip(b / extra, 0, 1)) ** 2
-    falling = np.sin(np.pi / 2 * np.clip((arc_rad - b) / extra, 0, 1)) ** 2
-    return np.asarray(np.minimum(rising, falling) / periods)
+def _over_turns(once: Callable[[np.ndarray], np.ndarray], b: np.ndarray, arc_rad: float) -> np.ndarray:
+    """C(b)."""
+    full = 2 * np.pi
+    first = b - full * np.floor(b / full)
+    total = once(first)
+    for turn in range(1, int(arc_rad // full) + 2):
+        total = total + once(first + full * turn)
+    return np.asarray(total + once(first - full))  # half a step before the arc's start
+
+
+def _excess(arc_rad: float, period_rad: float) -> float:
+    """How far an arc is from whole periods, on the nearer side."""
+    beyond = arc_rad % period_rad
+    return float(min(beyond, period_rad - beyond))
 
 
 def _sides(place: np.ndarray) -> np.ndarray:

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from taskct.core.errors import GeometryError, InputError, UnitsError
 from taskct.core.seeds import generator
-from taskct.core.units import check_mu
 from taskct.core.threads import keep_to_one_thread_if_forked
+from taskct.core.units import check_mu
 from taskct.geometry import Grid, TruncationWarning
 from taskct.physics.bowtie import Bowtie, transmission
 from taskct.physics.dose import Dose
