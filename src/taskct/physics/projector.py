@@ -21,7 +21,7 @@ from taskct.physics.scanner import pack
 _FORWARD = torch.ops.taskct.forward.default
 _ADJOINT = torch.ops.taskct.adjoint.default
 _VOXEL_BACKPROJECT = torch.ops.taskct.voxel_backproject.default
-_MADE_OF_THE_REST = ("poses", "_scanner", "_frames", "_p_shape")
+_MADE_OF_THE_REST = ("poses", "_scanner", "_frames", "_p_shape", "row_sums", "column_sums")
 
 
 class Projector:
