@@ -13,11 +13,14 @@ Both are divided out with the air scan: they change the noise of p, not its mean
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor
 
 from taskct.core.errors import GeometryError, InputError
 from taskct.physics.dose import Dose
+from taskct.physics.pieces import NormalDraws, pieces_of_views
 from taskct.physics.poisson import poisson_from_normal
 
 MODULATION_TOLERANCE = 0.01  # a mean this close to 1 is rounding in a file; farther off the unit is another one
@@ -29,14 +32,33 @@ def relative_air(p: Tensor, *, modulation: Tensor | None = None, bowtie: Tensor 
     A modulation whose mean over views lies within 1 % of 1 is divided by that mean, so that `photons` is exactly the
     mean over views; any other mean is refused.
     """
-    _check_p(p)
-    dims = p.ndim
-    air = torch.ones([1] * dims, dtype=torch.float64, device=p.device)
-    if modulation is not None:
-        air = air * _checked_modulation(p, modulation)
-    if bowtie is not None:
-        air = air * _checked_bowtie(p, bowtie)
-    return air
+    return Air(p, modulation=modulation, bowtie=bowtie).whole()
+
+
+class Air:
+    """m_k * b_c for a scan p, view by view: the product over a volume would be as large as two scans."""
+
+    def __init__(self, p: Tensor, *, modulation: Tensor | None = None, bowtie: Tensor | None = None) -> None:
+        _check_p(p)
+        self._one = torch.ones([1] * p.ndim, dtype=torch.float64, device=p.device)
+        self._currents = None if modulation is None else _checked_modulation(p, modulation)
+        self._passed = None if bowtie is None else _checked_bowtie(p, bowtie)
+        self._channels = p.shape[1]
+
+    def whole(self) -> Tensor:
+        """For all images and views, in as few values as they differ in."""
+        air = self._one
+        for factor in (self._currents, self._passed):
+            air = air if factor is None else air * factor
+        return air
+
+    def of(self, image: int, views: slice) -> Tensor:
+        """For some views of one image whose channels follow each other: of a shape that goes with (views, ..., C)."""
+        air = self._one[0, 0]
+        if self._currents is not None:
+            currents = self._currents[image % len(self._currents), 0]
+            air = air * currents.repeat(self._channels, *[1] * (currents.ndim - 1))[views]
+        return air if self._passed is None else air * self._passed[0, 0]
 
 
 def expected_counts(p: Tensor, dose: Dose, *, modulation: Tensor | None = None, bowtie: Tensor | None = None) -> Tensor:
@@ -72,8 +94,8 @@ def log_variance(p: Tensor, dose: Dose, *, modulation: Tensor | None = None, bow
     From a noisy scan this is the usual plug-in estimate. It holds where a ray has some 20 photons and several
     `electronic_std`; below that the log is skewed and its variance is bounded by the floor (docs/dose.md).
     """
-    expected = expected_counts(p, dose, modulation=modulation, bowtie=bowtie)
-    return ((expected + dose.electronic_std**2) / expected**2).to(p.dtype)
+    variance = lambda expected: (expected + dose.electronic_std**2) / expected**2
+    return _of_counts(variance, p, dose, Air(p, modulation=modulation, bowtie=bowtie))
 
 
 def statistical_weights(p: Tensor, dose: Dose, *, modulation: Tensor | None = None, bowtie: Tensor | None = None) -> Tensor:
@@ -81,9 +103,39 @@ def statistical_weights(p: Tensor, dose: Dose, *, modulation: Tensor | None = No
 
     Without read-out noise it is the number of photons the ray saw (Sauer and Bouman, IEEE TSP 41:534 (1993)).
     """
-    expected = expected_counts(p, dose, modulation=modulation, bowtie=bowtie)
-    noise = torch.clamp_min(expected + dose.electronic_std**2, torch.finfo(torch.float64).tiny)
-    return (expected**2 / noise).to(p.dtype)
+
+    def weight(expected: Tensor) -> Tensor:
+        noise = torch.clamp_min(expected + dose.electronic_std**2, torch.finfo(torch.float64).tiny)
+        return expected**2 / noise
+
+    return _of_counts(weight, p, dose, Air(p, modulation=modulation, bowtie=bowtie))
+
+
+def noisy_projections(p: Tensor, dose: Dose, air: Air, streams: Sequence[torch.Generator], *, floor_photons: float) -> Tensor:
+    """Noisy line integrals of noise-free ones, same shape: the whole model of this file, a few views at a time."""
+    noisy = torch.empty(p.shape, dtype=p.dtype, device=p.device)
+    for i, stream in enumerate(streams):
+        clean, target = p[i].flatten(0, 1), noisy[i].flatten(0, 1)
+        for views, z, read_out in NormalDraws(tuple(clean.shape), stream, read_out=dose.electronic_std > 0):
+            in_air = dose.used_photons * air.of(i, views)
+            counts = poisson_from_normal(in_air * torch.exp(-clean[views].double()), z.to(p.device))
+            if read_out is not None:
+                counts += dose.electronic_std * read_out.to(p.device)
+            target[views] = log_transform(counts, in_air, floor_photons=floor_photons).to(p.dtype)
+    return noisy
+
+
+def _of_counts(what: Callable[[Tensor], Tensor], p: Tensor, dose: Dose, air: Air) -> Tensor:
+    """A function of the expected counts of each ray, in the dtype of p."""
+    if p.requires_grad and torch.is_grad_enabled():
+        return what(dose.used_photons * air.whole() * torch.exp(-p.double())).to(p.dtype)
+    found = torch.empty(p.shape, dtype=p.dtype, device=p.device)
+    for i in range(len(p)):
+        clean, target = p[i].flatten(0, 1), found[i].flatten(0, 1)
+        for views in pieces_of_views(tuple(clean.shape)):
+            in_air = dose.used_photons * air.of(i, views)
+            target[views] = what(in_air * torch.exp(-clean[views].double())).to(p.dtype)
+    return found
 
 
 def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
@@ -93,7 +145,7 @@ def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _check_p(p: Tensor) -> None:
-    if p.ndim not in (4, 5) or not p.is_floating_point():
+    if p.ndim not in (4, 5) or not p.is_floating_point() or p.numel() == 0:
         raise GeometryError(
             f"a scan is p of shape (B, 1, V, C) or (B, 1, V, R, C) in float32 or float64, got {p.dtype} {tuple(p.shape)}"
         )

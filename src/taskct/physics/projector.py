@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from taskct.core.errors import GeometryError
+from taskct.core.tensors import check_tensor
 from taskct.core.threads import keep_to_one_thread_if_forked
 from taskct.geometry import Beam, Grid, Poses, check_pair
 from taskct.geometry.radiographs import coarser, moved_poses, vector_beam
@@ -43,6 +44,10 @@ class Projector:
     """
 
     def __init__(self, grid: Grid, beam: Beam, *, backend: str = "auto") -> None:
+        if not isinstance(grid, Grid):
+            raise GeometryError(
+                f"Projector expects a Grid first, then a beam, got a {type(grid).__name__}; Projector(grid, beam)"
+            )
         check_pair(grid, beam)
         self.grid, self.beam, self.backend = grid, beam, backend
         self.views = np.arange(beam.views)  # which of the beam's views this projector holds
@@ -166,8 +171,4 @@ class Projector:
 
     def _check(self, x: Tensor, name: str, shape: tuple[int, ...], advice: str) -> None:
         keep_to_one_thread_if_forked()
-        if x.dtype not in (torch.float32, torch.float64):
-            raise GeometryError(f"Projector expects {name} in float32 or float64, got {x.dtype}; call .float()")
-        if x.shape[2:] != shape or x.ndim != 2 + len(shape):
-            wanted = ", ".join(str(n) for n in shape)
-            raise GeometryError(f"Projector expects {name} of shape (B, 1, {wanted}), got {tuple(x.shape)}; {advice}")
+        check_tensor(x, who="Projector", name=name, shape=shape, advice=advice)

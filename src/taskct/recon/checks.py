@@ -1,30 +1,50 @@
-"""What every reconstructor refuses at the door."""
+"""Argument checks shared by all reconstructors."""
 
 from __future__ import annotations
 
 import math
+import warnings
+from typing import Any
+from weakref import WeakSet
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from taskct.core.errors import ConfigError, GeometryError, UnitsError
+from taskct.core.errors import ConfigError, GeometryError, InputError, UnitsError
+from taskct.core.tensors import check_tensor
 from taskct.core.threads import keep_to_one_thread_if_forked
+from taskct.core.units import LEAST_P, MOST_P, UnitsWarning
+from taskct.geometry import ConeBeam, FanBeam, Grid, ParallelBeam, VectorBeam
 from taskct.physics.projector import Projector
 
-MAX_P = 100.0  # a ray keeps e^-40 of its photons through two metres of water
+_LEAST_COUNTS = 100.0  # a maximum below it is no air scan
+
+_told: WeakSet[Projector] = WeakSet()  # whose scans were warned of: once is enough
 
 
 def check_scan(p: Tensor, A: Projector, *, who: str) -> None:
-    """Refuse projections that do not fit `A` or hold NaN or infinite values; `who` begins the message."""
+    """Refuse projections that do not fit `A`, hold NaN or infinite values, or are counts; `who` begins the message.
+
+    Projections that are not of attenuation in 1/mm (docs/units.md) are warned of once for each projector (UnitsWarning).
+    """
     keep_to_one_thread_if_forked()
-    if p.dtype not in (torch.float32, torch.float64):
-        raise GeometryError(f"{who} expects p in float32 or float64, got {p.dtype}; call .float()")
-    if p.ndim != 2 + len(A.p_shape) or tuple(p.shape[2:]) != A.p_shape:
-        wanted = ", ".join(str(n) for n in A.p_shape)
-        raise GeometryError(
-            f"{who} expects p of shape (B, 1, {wanted}) from its projector, got {tuple(p.shape)}; "
-            "p and A must come from the same beam and grid"
-        )
+    check_order(p, A, who=who)
+    advice = "p and A must come from the same beam and grid"
+    check_tensor(p, who=who, name="p", shape=tuple(A.p_shape), advice=advice, source=" from its projector")
+    check_numbers(p, A, who=who)
+
+
+def check_order(p: Any, A: Any, *, who: str) -> None:
+    """Refuse arguments that changed places, and what is no projector."""
+    if isinstance(p, Projector):
+        raise InputError(f"{who} expects the projections first and the projector second; call {who}(p, A)")
+    if A is None or isinstance(A, Tensor | np.ndarray | Grid | ParallelBeam | FanBeam | ConeBeam | VectorBeam):
+        raise InputError(f"{who} expects A as a taskct.Projector, got a {type(A).__name__}; A = Projector(grid, beam)")
+
+
+def check_numbers(p: Tensor, A: Projector, *, who: str) -> None:
+    """The part of `check_scan` that looks at values."""
     low, high = (float(end) for end in torch.aminmax(p.detach()))  # one pass; a NaN reaches both
     if not (math.isfinite(low) and math.isfinite(high)):
         bad = int((~torch.isfinite(p.detach())).sum())
@@ -32,11 +52,29 @@ def check_scan(p: Tensor, A: Projector, *, who: str) -> None:
             f"{who} expects finite projections p = -ln(I/I0), got {bad} NaN or infinite values; "
             "correct dead pixels and zero counts first"
         )
-    if high > MAX_P:
+    if low >= LEAST_P and high <= MOST_P:
+        return
+    if low >= 0 and high > _LEAST_COUNTS and _are_counts(p.detach()):
         raise UnitsError(
-            f"{who} expects projections p = -ln(I/I0), got values up to {high:g}: no detector sees exp(-{MAX_P:g}); "
+            f"{who} expects projections p = -ln(I/I0), got whole numbers up to {high:g}, the larger at the ends of the rows; "
             "these look like counts, take -ln(counts / counts in air) first"
         )
+    if A not in _told:
+        _told.add(A)
+        warnings.warn(
+            f"{who} got projections from {low:.4g} to {high:.4g}, more than those of any body in 1/mm (a detector sees up to "
+            f"{MOST_P:g}); they are taken as they are, and the image has their unit per mm. For HU or dose, scale mu to 1/mm "
+            "(water is about 0.02); if they are counts, take -ln(counts / counts in air)",
+            UnitsWarning,
+            stacklevel=4,
+        )
+
+
+def _are_counts(p: Tensor) -> bool:
+    """Whole numbers that are not smaller at the ends of the rows, beside the object, than elsewhere."""
+    some = p.flatten()[:: max(1, p.numel() // 4096) | 1]
+    ends = p[..., [0, -1]]
+    return bool((some == some.round()).all()) and float(ends.double().mean()) >= float(some.double().mean())
 
 
 def check_image(mu: Tensor, p: Tensor, A: Projector, *, who: str, name: str = "start") -> Tensor:

@@ -8,6 +8,7 @@ from taskct.core.errors import GeometryError
 from taskct.geometry import ConeBeam
 from taskct.physics.filters import FilterWindow
 from taskct.physics.projector import Projector
+from taskct.recon.checks import check_order
 from taskct.recon.fbp import fbp
 
 
@@ -22,6 +23,7 @@ def fdk(p: Tensor, A: Projector, *, window: FilterWindow = "ram-lak", frequency_
     `window` is "ram-lak" (the plain ramp), "shepp-logan", "cosine", "hamming" or "hann", cut off at `frequency_scale` times
     Nyquist. Raises ConfigError for another window; raises GeometryError unless A's beam is a circular ConeBeam.
     """
+    check_order(p, A, who="fdk")
     if not isinstance(A.beam, ConeBeam):
         name = type(A.beam).__name__
         raise GeometryError(f"fdk reconstructs a circular ConeBeam, got {name}; use fbp, sirt, cgls or tv_min")

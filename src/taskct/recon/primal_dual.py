@@ -173,7 +173,9 @@ def _weights(p: Tensor, weights: Tensor | None, noise_std: float | None) -> tupl
     w = weights.detach().to(device=p.device, dtype=p.dtype)
     if not bool((torch.isfinite(w) & (w >= 0)).all()) or not bool((w.flatten(2).amax(2) > 0).all()):
         raise UnitsError("tv_min expects finite weights >= 0 (counts, or inverse variances of p), and not all of them 0")
-    return w, p.new_ones((1,) * p.ndim)
+    most = w.amax(dim=tuple(range(2, w.ndim)), keepdim=True)
+    scale = torch.ldexp(torch.ones_like(most), torch.frexp(most).exponent)  # a power of 2 rounds nothing
+    return w / scale, scale
 
 
 def _noise_in_a_voxel(p: Tensor, A: Projector, w: Tensor) -> Tensor:

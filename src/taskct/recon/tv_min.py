@@ -11,7 +11,7 @@ from torch import Tensor
 from taskct.core.errors import InputError
 from taskct.core.progress import track
 from taskct.physics.projector import Projector
-from taskct.recon.checks import check_number
+from taskct.recon.checks import check_number, check_scan
 from taskct.recon.primal_dual import CHECK_EVERY, tv_steps
 from taskct.recon.stopping import Callback
 
@@ -54,6 +54,7 @@ def tv_min(
 
     Any beam. Not differentiable: runs without gradients, and refuses a p that asks for them.
     """
+    check_scan(p, A, who="tv_min")
     if torch.is_grad_enabled() and p.requires_grad:
         raise InputError("tv_min has no gradient with respect to p; pass p.detach(), or use fbp, sirt or cgls")
     tolerance = check_number(tolerance, who="tv_min", name="tolerance", least=0.0)

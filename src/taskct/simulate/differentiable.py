@@ -13,6 +13,7 @@ from taskct.core.errors import GeometryError, InputError
 from taskct.core.threads import keep_to_one_thread_if_forked
 from taskct.physics.dose import MIN_FLOOR_PHOTONS
 from taskct.physics.noise import relative_air
+from taskct.physics.pieces import by_views, normal_draws
 from taskct.simulate.scan import check_seed, checked_floor, noise_streams
 
 _MIN_SOFTNESS_PHOTONS = 0.1
@@ -61,12 +62,16 @@ def simulate_scan_differentiable(
         raise InputError(f"electronic_std expects a number of photons, 0 or more, got {electronic_std!r}")
     relative = relative_air(p_clean, modulation=modulation, bowtie=bowtie)
     log_air = _per_ray(log_photons, p_clean) + torch.log(relative).to(p_clean.dtype)
-    log_expected = log_air - p_clean
     device = p_clean.device if noise_device is None else noise_device
-    eps = torch.stack([_draws(p_clean[i], s) for i, s in enumerate(noise_streams(p_clean, seed, case_id, items, device))])
+    streams = noise_streams(p_clean, seed, case_id, items, device)
+    eps = normal_draws(p_clean.detach(), streams)
     floor = max(MIN_FLOOR_PHOTONS, electronic_std / 2) if floor_photons is None else checked_floor(floor_photons)
-    counts = twin_counts(log_expected, eps, electronic_std=electronic_std, floor_photons=floor, skewed=skewed)
-    return log_air - torch.log(counts)
+    options = {"electronic_std": electronic_std, "floor_photons": floor, "skewed": skewed}
+
+    def noisy(p: Tensor, log_air: Tensor, eps: Tensor) -> Tensor:
+        return log_air - torch.log(twin_counts(log_air - p, eps, **options))  # type: ignore[arg-type]
+
+    return by_views(noisy, p_clean, log_air.reshape(*[1] * (p_clean.ndim - log_air.ndim), *log_air.shape), eps)
 
 
 def twin_counts(
@@ -97,9 +102,3 @@ def _per_ray(log_photons: Tensor | float, p: Tensor) -> Tensor:
         )
     views = 1 if level.ndim == 1 else p.shape[2]
     return level.reshape(len(p), 1, views, *[1] * (p.ndim - 3))
-
-
-def _draws(like: Tensor, stream: torch.Generator) -> Tensor:
-    """In float64 also for float32, so that they are the draws of the exact simulation."""
-    draws = torch.randn(like.shape, dtype=torch.float64, device=stream.device, generator=stream)
-    return draws.to(dtype=like.dtype, device=like.device)

@@ -28,7 +28,7 @@ from taskct.geometry.presets import lodopab
 from taskct.physics.dose import MIN_FLOOR_PHOTONS, Dose
 from taskct.physics.projector import Projector
 from taskct.simulate.resample import onto_grid
-from taskct.simulate.scan import add_noise, check_seed, noise_streams
+from taskct.simulate.scan import add_noise_unchecked, check_seed, noise_streams
 
 HU_MAX = 3071.0
 MU_MAX_PER_MM = HU_MAX * (MU_WATER_LODOPAB_PER_MM - MU_AIR_LODOPAB_PER_MM) / 1000 + MU_WATER_LODOPAB_PER_MM
@@ -72,7 +72,7 @@ def lodopab_scan(
     """
     mu = lodopab_image(hu_slice, seed=seed, case_id=case_id, items=items, recipe=recipe)
     p = lodopab_projections(mu, recipe=recipe)
-    noisy = add_noise(p, Dose(photons), seed=seed, case_id=case_id, items=items, floor_photons=MIN_FLOOR_PHOTONS)
+    noisy = add_noise_unchecked(p, Dose(photons), seed=seed, case_id=case_id, items=items, floor_photons=MIN_FLOOR_PHOTONS)
     return noisy, mu
 
 

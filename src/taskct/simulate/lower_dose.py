@@ -10,8 +10,10 @@ from torch import Tensor
 
 from taskct.core.errors import InputError
 from taskct.core.threads import keep_to_one_thread_if_forked
+from taskct.core.units import LEAST_P
 from taskct.physics.dose import Dose
-from taskct.physics.noise import log_transform, relative_air
+from taskct.physics.noise import Air, log_transform
+from taskct.physics.pieces import NormalDraws, pieces_of_views
 from taskct.simulate.scan import check_seed, checked_floor, noise_streams
 
 
@@ -58,25 +60,35 @@ def lower_dose(
     if keep == 1:
         return p.detach().clone()
     target = dose.at(fraction)
+    floor = target.floor_photons if floor_photons is None else checked_floor(floor_photons)
     with torch.no_grad():
-        relative = relative_air(p, modulation=modulation, bowtie=bowtie)
-        counts = dose.used_photons * relative * torch.exp(-p.double())
-        if not bool(torch.isfinite(counts).all()):
-            raise InputError("lower_dose expects finite p, got NaN or infinite values; mend or mask them first")
-        thinned = torch.empty_like(counts)
+        air = Air(p, modulation=modulation, bowtie=bowtie)
+        low, high = (float(end) for end in torch.aminmax(p))
+        if not (low > LEAST_P and high < math.inf):
+            raise InputError(f"lower_dose expects finite p above {LEAST_P:g}, got {low:g} to {high:g}; mend or mask NaN first")
         # a stream of its own: the draws that made the scan, or an earlier insertion, must not come back under the same seed
         purpose = f"lower to {float(fraction)!r}"
+        whole_in_float32 = dose.used_photons * float(air.whole().max()) * math.exp(-low) < 2**23
+        lower = torch.empty(p.shape, dtype=p.dtype, device=p.device)
         for i, stream in enumerate(noise_streams(p, seed, case_id, items, noise_device, purpose=purpose)):
-            thinned[i] = _thin(counts[i], keep, dose.electronic_std, stream)
-        floor = target.floor_photons if floor_photons is None else checked_floor(floor_photons)
-        return log_transform(thinned, target.used_photons * relative, floor_photons=floor).to(p.dtype)
+            clean, made = p[i].flatten(0, 1), lower[i].flatten(0, 1)
+            pieces = list(pieces_of_views(tuple(clean.shape))) if stream.device.type == "cpu" else [slice(0, len(clean))]
+            thinned = torch.empty(clean.shape, dtype=torch.float32 if whole_in_float32 else torch.float64)
+            for views in pieces:
+                counts = dose.used_photons * air.of(i, views) * torch.exp(-clean[views].double())
+                thinned[views] = _thin(counts, keep, stream).cpu()
+            given_back = math.sqrt(1 - keep**2) * dose.electronic_std
+            draws = NormalDraws(tuple(clean.shape), stream) if given_back else ((views, None, None) for views in pieces)
+            for views, z, _ in draws:
+                counts = thinned[views].double()
+                if z is not None:
+                    counts += given_back * z.cpu()
+                in_air = target.used_photons * air.of(i, views)
+                made[views] = log_transform(counts.to(p.device), in_air, floor_photons=floor).to(p.dtype)
+        return lower
 
 
-def _thin(counts: Tensor, keep: float, electronic_std: float, stream: torch.Generator) -> Tensor:
-    """Binomial thinning of whole photons, and the read-out noise that it took away."""
+def _thin(counts: Tensor, keep: float, stream: torch.Generator) -> Tensor:
+    """Binomial thinning of whole photons, where the stream lives."""
     whole = counts.round().to(stream.device)
-    thinned = torch.binomial(whole, torch.full_like(whole, keep), generator=stream)
-    if electronic_std > 0:
-        given_back = math.sqrt(1 - keep**2) * electronic_std
-        thinned += given_back * torch.randn(thinned.shape, dtype=torch.float64, device=stream.device, generator=stream)
-    return thinned.to(counts.device)
+    return torch.binomial(whole, torch.full_like(whole, keep), generator=stream)

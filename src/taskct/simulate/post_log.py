@@ -9,7 +9,8 @@ from torch import Tensor
 
 from taskct.core.threads import keep_to_one_thread_if_forked
 from taskct.physics.noise import relative_air
-from taskct.simulate.differentiable import _draws, _per_ray
+from taskct.physics.pieces import by_views, normal_draws
+from taskct.simulate.differentiable import _per_ray
 from taskct.simulate.scan import check_seed, noise_streams
 
 
@@ -38,10 +39,16 @@ def simulate_scan_post_log(
     keep_to_one_thread_if_forked()
     check_seed(seed)
     relative = relative_air(p_clean, modulation=modulation, bowtie=bowtie)
-    log_expected = _per_ray(log_photons, p_clean) + torch.log(relative).to(p_clean.dtype) - p_clean
+    log_air = _per_ray(log_photons, p_clean) + torch.log(relative).to(p_clean.dtype)
     device = p_clean.device if noise_device is None else noise_device
-    eps = torch.stack([_draws(p_clean[i], s) for i, s in enumerate(noise_streams(p_clean, seed, case_id, items, device))])
-    spread = torch.exp(-log_expected / 2)
-    if electronic_std > 0:
-        spread = torch.sqrt(torch.exp(-log_expected) + electronic_std**2 * torch.exp(-2 * log_expected))
-    return p_clean - spread * eps  # more counts are a smaller p, as in the twin
+    streams = noise_streams(p_clean, seed, case_id, items, device)
+    eps = normal_draws(p_clean.detach(), streams)
+
+    def noisy(p: Tensor, log_air: Tensor, eps: Tensor) -> Tensor:
+        log_expected = log_air - p
+        spread = torch.exp(-log_expected / 2)
+        if electronic_std > 0:
+            spread = torch.sqrt(torch.exp(-log_expected) + electronic_std**2 * torch.exp(-2 * log_expected))
+        return p - spread * eps  # more counts are a smaller p, as in the twin
+
+    return by_views(noisy, p_clean, log_air, eps)

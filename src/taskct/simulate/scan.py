@@ -8,18 +8,17 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from taskct.core.errors import GeometryError, InputError, UnitsError
+from taskct.core.errors import GeometryError, InputError
 from taskct.core.seeds import generator
+from taskct.core.tensors import check_tensor
 from taskct.core.threads import keep_to_one_thread_if_forked
-from taskct.core.units import check_mu
+from taskct.core.units import check_mu, check_photons_pass
 from taskct.geometry import Grid, TruncationWarning
 from taskct.physics.bowtie import Bowtie, transmission
 from taskct.physics.dose import Dose
-from taskct.physics.noise import log_transform, relative_air, sample_counts
+from taskct.physics.noise import Air, noisy_projections
 from taskct.physics.projector import Projector
 from taskct.simulate.resample import check_same_region, onto_grid
-
-_LOWEST_P = -50.0  # e^50 times more photons behind the patient than in air: no image does that
 
 
 def simulate_scan(
@@ -60,7 +59,12 @@ def simulate_scan(
     (torch.Size([1, 1, 2, 8]), True)
     """
     keep_to_one_thread_if_forked()
+    if not hasattr(A, "mu_shape"):
+        raise InputError(f"simulate_scan(mu, A, dose, seed=0) expects A as a taskct.Projector, got a {type(A).__name__}")
     check_seed(seed)
+    check_tensor(
+        mu, who="simulate_scan", name="mu", shape=A.mu_shape, advice="resample it, or build the Projector from case.grid"
+    )
     check_mu(mu, who="simulate_scan")
     with torch.no_grad():
         p = finer_projection(A, on_grid)(mu)
@@ -94,21 +98,39 @@ def add_noise(
     For many doses of one image: project once, then call this for each dose. One seed gives coupled noise at all doses:
     each ray keeps its draw, so curves over dose are smooth and dose searches are monotone.
     """
+    check_photons_pass(p, who="a simulated scan")
+    return add_noise_unchecked(
+        p,
+        dose,
+        seed=seed,
+        case_id=case_id,
+        items=items,
+        modulation=modulation,
+        bowtie=bowtie,
+        floor_photons=floor_photons,
+        noise_device=noise_device,
+    )
+
+
+def add_noise_unchecked(
+    p: Tensor,
+    dose: Dose,
+    *,
+    seed: int | torch.Generator,
+    case_id: str = "",
+    items: Sequence[int | str] | None = None,
+    modulation: Tensor | None = None,
+    bowtie: Tensor | None = None,
+    floor_photons: float | None = None,
+    noise_device: torch.device | str = "cpu",
+) -> Tensor:
+    """`add_noise` where the unit of mu is known, as in a case in HU: rays may be as long as they are."""
     keep_to_one_thread_if_forked()
     check_seed(seed)
+    floor = dose.floor_photons if floor_photons is None else checked_floor(floor_photons)
     with torch.no_grad():
-        low, high = (float(v) for v in torch.aminmax(p))
-        if not (low > _LOWEST_P and high < float("inf")):
-            raise UnitsError(
-                f"a scan needs finite line integrals above {_LOWEST_P:g}, got {low:g} to {high:g}; is mu in 1/mm, and not NaN?"
-            )
-        air = dose.used_photons * relative_air(p, modulation=modulation, bowtie=bowtie)
-        floor = dose.floor_photons if floor_photons is None else checked_floor(floor_photons)
-        expected = air * torch.exp(-p.double())
-        counts = torch.empty_like(expected)
-        for i, stream in enumerate(noise_streams(p, seed, case_id, items, noise_device)):
-            counts[i] = sample_counts(expected[i], generator=stream, electronic_std=dose.electronic_std)
-        return log_transform(counts, air, floor_photons=floor).to(p.dtype)
+        air = Air(p, modulation=modulation, bowtie=bowtie)
+        return noisy_projections(p, dose, air, noise_streams(p, seed, case_id, items, noise_device), floor_photons=floor)
 
 
 def finer_projection(A: Projector, on_grid: Grid | None) -> Callable[[Tensor], Tensor]:

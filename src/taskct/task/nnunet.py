@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from taskct.core.errors import ConfigError, FileFormatError, InputError, UnsupportedDataError, unknown_name
 from taskct.core.files import existing_path
 from taskct.core.open_files import read_json
-from taskct.core.units import MU_WATER_70KEV_PER_MM, to_hu
+from taskct.core.units import MU_WATER_70KEV_PER_MM, to_hu_unchecked
 from taskct.nets.weights import load_weights
 from taskct.task.answers import MergedClasses
 from taskct.task.frozen import FrozenTask, freeze
@@ -130,7 +130,7 @@ class NnUNetIntensities(nn.Module):
 
     def forward(self, mu: Tensor) -> Tensor:
         """Same shape."""
-        hu = to_hu(mu, mu_water_per_mm=self.mu_water_per_mm)
+        hu = to_hu_unchecked(mu, mu_water_per_mm=self.mu_water_per_mm)
         if self.kind == "NoNormalization":
             return hu
         if self.kind == "ZScoreNormalization":

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from taskct.core.errors import ConfigError
-from taskct.core.units import MU_WATER_70KEV_PER_MM, to_hu
+from taskct.core.units import MU_WATER_70KEV_PER_MM, to_hu_unchecked
 
 WINDOWS_HU = {
     "soft tissue": (40.0, 400.0),
@@ -39,7 +39,7 @@ class HuWindow(nn.Module):
 
     def forward(self, mu: Tensor) -> Tensor:
         """Same shape, window to 0..1."""
-        x = (to_hu(mu, mu_water_per_mm=self.mu_water_per_mm) - self.centre_hu) / self.width_hu + 0.5
+        x = (to_hu_unchecked(mu, mu_water_per_mm=self.mu_water_per_mm) - self.centre_hu) / self.width_hu + 0.5
         inside = x.clamp(0, 1)
         return inside + self.leak * (x - inside)
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from taskct.core.errors import ConfigError, InputError
 from taskct.core.runs import Run, is_run, load_run
 from taskct.core.seeds import generator
-from taskct.core.units import to_hu
+from taskct.core.units import to_hu_unchecked
 from taskct.data.images import ImageSet
 from taskct.data.leaks import refuse_leaks
 from taskct.data.samples import ImageBatch
@@ -298,7 +298,7 @@ def _check_labels(part: ImageSet, name: str) -> None:
 
 def _measure(batch: Batch) -> dict[str, float]:
     """RMS error in HU and PSNR of a window of 2000 HU, mean over images, clipped to it."""
-    truth, image = (to_hu(x.float()).clamp(-1000, 1000) for x in (batch.mu, batch.image))
+    truth, image = (to_hu_unchecked(x.float()).clamp(-1000, 1000) for x in (batch.mu, batch.image))
     square = (image - truth).square().flatten(1).mean(1)
     psnr = 10 * (2 * math.log10(2000.0) - square.clamp_min(1e-12).log10())
     return {"rmse_hu": float(square.sqrt().mean()), "psnr_2000hu": float(psnr.mean())}

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from taskct.core.errors import InputError
 from taskct.core.precision import at_least_float32
-from taskct.core.units import MU_WATER_70KEV_PER_MM, to_hu
+from taskct.core.units import MU_WATER_70KEV_PER_MM, to_hu_unchecked
 from taskct.evaluation.dose.target import Target
 from taskct.evaluation.masks import evaluation_mask
 from taskct.evaluation.metrics import noise_sd, psnr, rmse
@@ -67,7 +67,7 @@ class Surrogate:
             image, truth = mu_hat.float(), mu.float()
             if self.target.class_name:
                 return self._dice(image, labels, slices)
-            hu, truth_hu = (to_hu(x, mu_water_per_mm=self.mu_water_per_mm) for x in (image, truth))
+            hu, truth_hu = (to_hu_unchecked(x, mu_water_per_mm=self.mu_water_per_mm) for x in (image, truth))
             mask = evaluation_mask(self.protocol.mask, self.A.grid, self.A.beam, truth_hu)
             if self.region_class is not None and self.target.region:
                 assert labels is not None
