@@ -97,7 +97,7 @@ def test_bodies_in_other_units_are_refused_with_the_factor_where_photons_or_hu_a
 
 def test_to_hu_takes_whatever_carries_a_gradient_or_is_inside_a_transform():
     wild = torch.full((4, 4), 3.0)
-    assert to_hu(wild.clone().requires_grad_(True), mu_water_per_mm=0.02).max() == pytest.approx(149_000, rel=1e-6)
+    assert to_hu(wild.clone().requires_grad_(True), mu_water_per_mm=0.02).max().item() == pytest.approx(149_000, rel=1e-6)
     assert torch.vmap(to_hu)(wild).shape == (4, 4)
     assert torch.equal(to_hu_unchecked(wild, mu_water_per_mm=0.02), torch.full((4, 4), 149_000.0))
     assert to_hu(torch.tensor([float("nan"), 0.02]), mu_water_per_mm=0.02)[1] == pytest.approx(0, abs=1e-4)
