@@ -7,12 +7,9 @@ import numpy as np
 import pytest
 import scipy.io
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from taskct.core.errors import FileFormatError, InputError, TaskctError, UnsupportedDataError
+from taskct.core.errors import FileFormatError, TaskctError, UnsupportedDataError
 from taskct.data.sets.measured import RawCounts, counts_to_p, read_counts, read_dxchange, read_htc2022
-from taskct.data.sets.rotation_axis import find_rotation_axis
 from taskct.geometry import FanBeam, ParallelBeam, VectorBeam
 from taskct.phantoms.exact.ellipses import Ellipse, Phantom, disk
 
@@ -37,20 +34,6 @@ def _dxchange(path: Path, beam: ParallelBeam, **change: np.ndarray) -> Path:
 
 
 # contracts ----------------------------------------------------------------------------------------------------------
-
-
-@settings(deadline=None, max_examples=12)
-@given(axis=st.floats(28.0, 36.0), arc=st.sampled_from([180.0, 360.0]), step=st.sampled_from([1.0, 2.5]))
-def test_the_axis_of_rotation_is_found_to_a_tenth_of_a_column(axis, arc, step):
-    beam = ParallelBeam(views=int(arc / step), cols=64, pixel_mm=1.0, arc_deg=arc, col_offset_mm=31.5 - axis)
-    p = BODY.line_integrals(beam, dtype=torch.float64)[0, 0].numpy()
-    assert find_rotation_axis(p, beam.angles_rad) == pytest.approx(axis, abs=0.1)
-
-
-def test_less_than_half_a_turn_has_no_opposite_views():
-    beam = ParallelBeam(views=60, cols=64, pixel_mm=1.0, arc_deg=120)
-    with pytest.raises(InputError, match="covers 120 deg"):
-        find_rotation_axis(np.zeros((60, 64)), beam.angles_rad)
 
 
 def test_counts_become_line_integrals_with_the_axis_in_place(tmp_path):

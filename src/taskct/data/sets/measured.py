@@ -92,7 +92,7 @@ def read_dxchange(
     except FileFormatError as error:
         raise FileFormatError(f"{path}: {error}") from error
     views, _, cols = p.shape
-    start, step = _even_step(np.rad2deg(raw.angles_rad), path)
+    start, step = _even_step(np.rad2deg(raw.angles_rad), path, given=angles_rad is not None)
     if axis_col is None:
         axis_col = find_rotation_axis(p.mean(1), raw.angles_rad)
     if not 0 <= axis_col <= cols - 1:
@@ -163,11 +163,13 @@ def _fan(angles_deg: np.ndarray, *, cols: int, pixel_mm: float, source_iso_mm: f
     )
 
 
-def _even_step(angles_deg: np.ndarray, path: str | os.PathLike[str]) -> tuple[float, float]:
+def _even_step(angles_deg: np.ndarray, path: str | os.PathLike[str], *, given: bool) -> tuple[float, float]:
     """First angle and step of an even scan, in degrees."""
     step = (angles_deg[-1] - angles_deg[0]) / max(len(angles_deg) - 1, 1)
     if len(angles_deg) < 2 or step == 0 or np.abs(np.diff(angles_deg) - step).max() > 0.05 * abs(step):
-        raise UnsupportedDataError(f"{path}: expected at least two evenly spaced angles; give others as angles_rad")
+        if given:
+            raise InputError(f"{path}: angles_rad are not evenly spaced, as a ParallelBeam needs them; leave uneven views out")
+        raise UnsupportedDataError(f"{path}: expected at least two evenly spaced angles; pass the right ones as angles_rad")
     return float(angles_deg[0]), float(step)
 
 
