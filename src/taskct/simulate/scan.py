@@ -62,9 +62,7 @@ def simulate_scan(
     if not hasattr(A, "mu_shape"):
         raise InputError(f"simulate_scan(mu, A, dose, seed=0) expects A as a taskct.Projector, got a {type(A).__name__}")
     check_seed(seed)
-    check_tensor(
-        mu, who="simulate_scan", name="mu", shape=A.mu_shape, advice="resample it, or build the Projector from case.grid"
-    )
+    check_tensor(mu, who="Projector", name="mu", shape=A.mu_shape, advice="resample it, or build the Projector from case.grid")
     check_mu(mu, who="simulate_scan")
     with torch.no_grad():
         p = finer_projection(A, on_grid)(mu)
