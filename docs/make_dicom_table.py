@@ -17,7 +17,8 @@ HEAD = """# Odd DICOM files, one by one
 
 Written by `python docs/make_dicom_table.py FOLDER > docs/dicom_odd_files.md` over public files of pydicom, pydicom-data,
 cornerstoneWADOImageLoader and lungmask. Each row is one file (or one folder) as `taskct` reads it: the values in HU and what
-was noted, or the line that is printed when it is refused (exit code 3). `pylibjpeg-libjpeg` (GPL-3.0) was not installed.
+was noted, or the line that is printed when it is refused (exit code 3). Neither
+`python-gdcm` nor `pylibjpeg-libjpeg` (GPL-3.0) was installed.
 """
 
 

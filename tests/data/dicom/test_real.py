@@ -73,8 +73,8 @@ def test_one_slice_in_every_form_is_the_same_slice(real_data, part, most_hu):
 
 
 def test_the_page_of_odd_files_is_what_its_script_writes(real_data):
-    if importlib.util.find_spec("libjpeg"):
-        pytest.skip("pylibjpeg-libjpeg is installed: more files are read than the page says")
+    if importlib.util.find_spec("libjpeg") or importlib.util.find_spec("gdcm"):
+        pytest.skip("a decoder for JPEG lossless is installed: more files are read than the page says")
     script = DOCS / "make_dicom_table.py"
     done = subprocess.run(
         [sys.executable, str(script), str(real_data / "dicom_odd_open")], capture_output=True, text=True, check=True

@@ -10,6 +10,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from taskct.core.errors import FileFormatError, ResourceError, TaskctError, UnsupportedDataError
+from taskct.data.dicom.apart import decode_apart
 from taskct.data.dicom.codestream import check_codestream
 from taskct.data.dicom.frames import Frame
 from taskct.data.dicom.padding import declared_padding, fill_outside
@@ -110,6 +111,8 @@ def _decoded(
                     raise FileFormatError(f"{path}: {len(streams)} compressed frames of {shape[0]}; the file is truncated")
                 for stream in streams:
                     _check_stream(path, stream, shape, syntax, signed=signed, notes=notes)
+            if syntax.apart:
+                return _of_size(path, decode_apart(path, syntax.plugin), shape)
             decoder = get_decoder(UID(file.syntax))
             array, _ = decoder.as_array(dataset, raw=True, decoding_plugin=syntax.plugin, **_AS_STORED)
     except TaskctError:
@@ -120,6 +123,10 @@ def _decoded(
         raise FileFormatError(
             f"{path}: {syntax.name} pixels cannot be decoded ({reason(error)}); the file is damaged"
         ) from error
+    return _of_size(path, array, shape)
+
+
+def _of_size(path: Path, array: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     if array.size != int(np.prod(shape)):
         raise FileFormatError(f"{path}: {array.size} decoded pixels where {shape} are declared; the file is inconsistent")
     return array.reshape(shape)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from taskct.core.errors import UnsupportedDataError
@@ -24,11 +24,16 @@ class Syntax:
     module: str = ""
     lossy: bool = False
     kind: str = "native"
+    apart: bool = False  # decoded in a process of its own
 
 
 _GPL = (
     "decoding it needs pylibjpeg-libjpeg, which is GPL-3.0 and therefore your own choice (pip install pylibjpeg-libjpeg); "
     "or convert the files first, for example with dcmdjpeg of DCMTK"
+)
+_LOSSLESS = (
+    "decoding it needs python-gdcm (pip install 'taskct[jpeg-lossless]', BSD licence), which runs in a process of its own, or "
+    "pylibjpeg-libjpeg, which is GPL-3.0; or convert the files first, for example with dcmdjpeg of DCMTK"
 )
 _EXTRA = "install the decoders with pip install 'taskct[dicom]'"
 
@@ -64,8 +69,12 @@ def readable_syntax(path: Path, uid: str, *, bits_stored: int) -> Syntax:
         if not _importable("libjpeg"):
             raise UnsupportedDataError(f"{path}: {syntax.name} with {bits_stored} bits; {_GPL}")
         return Syntax(syntax.name, "pylibjpeg", "libjpeg", lossy=True, kind="jpeg")
+    if syntax.module == "libjpeg" and not _importable("libjpeg"):
+        if not _importable("gdcm"):
+            raise UnsupportedDataError(f"{path}: {syntax.name}; {_LOSSLESS}")
+        return replace(syntax, plugin="gdcm", module="gdcm", apart=True)
     if syntax.module and not _importable(syntax.module):
-        raise UnsupportedDataError(f"{path}: {syntax.name}; {_GPL if syntax.module == 'libjpeg' else _EXTRA}")
+        raise UnsupportedDataError(f"{path}: {syntax.name}; {_EXTRA}")
     return syntax
 
 
