@@ -19,6 +19,7 @@ from taskct.data.images import ImageSet
 from taskct.geometry import Grid, ParallelBeam
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
+from taskct.recon import fbp
 from taskct.recon.learned import FBPNet, fbp_unet, load_reconstructor
 from taskct.simulate.clean_scans import CleanScans
 from taskct.task import FrozenTask
@@ -56,6 +57,32 @@ def test_training_lowers_the_error_on_patients_it_has_not_seen(
     assert done.stopped == "all steps done" and done.skipped == 0
     header = done.run.path("metrics.csv").read_text().splitlines()[0].split(",")
     assert {"kind", "step", "image", "total", "rmse_hu", "learning_rate", "images_per_s"} <= set(header)
+
+
+class Scaled(nn.Module):
+    """FBP, wrong by a factor that is learnt."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = nn.Parameter(torch.tensor(factor))
+
+    def forward(self, p: Tensor, A: Projector) -> Tensor:
+        return self.factor * fbp(p, A, window="hann")
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_a_training_that_ends_worse_than_fbp_says_so(
+    keep: str, images: ImageSet, checks: ImageSet, projector: Projector, tmp_path: Path
+) -> None:
+    for factor, words in (
+        (0.5, r"error on validation is \d+.\d HU, .*back-projection \(Hann window\) \d+.\d HU: train"),
+        (1.0, "^$"),
+    ):
+        noun = {"objective": PLAIN, "A": projector, "dose": Dose(2e4), "run": tmp_path / str(factor), "validation": checks}
+        done = train(Scaled(factor), images, **how(**noun, **SHORT, lr=1e-6, ema=0.0, keep=keep))
+        assert re.search(words, done.remark)
+    without = {"objective": PLAIN, "A": projector, "dose": Dose(2e4), "run": tmp_path / "without"}
+    assert train(Scaled(0.5), images, **how(**without, **SHORT)).remark == ""
 
 
 def test_a_run_comes_back_as_the_reconstructor_it_left(

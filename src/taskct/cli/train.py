@@ -51,3 +51,5 @@ def run(
                 typer.echo(f"best of {len(scores)} validations at step {best['step']}: {shown}")
             how = f"{done.steps} steps ({done.stopped})" if isinstance(done, Trained) else "reader"
             typer.echo(f"{out}: weights.safetensors, metrics.csv, config.toml; {how}")
+            if isinstance(done, Trained) and done.remark:
+                typer.echo(f"{out}: {done.remark}")

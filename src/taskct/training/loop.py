@@ -43,7 +43,10 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training left: the main player's model with its final weights, in evaluation mode, and how it went."""
+    """What a training left: the main player's model with its final weights, in evaluation mode, and how it went.
+
+    `remark` says what its user should know, such as an end that is worse than filtered back-projection; "" otherwise.
+    """
 
     model: nn.Module
     run: Run
@@ -52,6 +55,7 @@ class Trained:
     best_step: int
     best: float
     skipped: int
+    remark: str = ""
 
 
 @alone_in_its_run

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from taskct.geometry.config import beam_to_config
 from taskct.nets.weights import load_weights
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
+from taskct.recon.fbp import fbp
 from taskct.simulate.clean_scans import CACHE_GIB, CleanScans
 from taskct.training.batch import Batch, Term
 from taskct.training.doses import DoseRange, as_dose_range, noisy_scans
@@ -34,6 +36,9 @@ from taskct.training.schedules import Weight
 from taskct.training.settings import TrainSettings, check_train_settings
 
 Augmentation = Callable[[Tensor, Tensor | None, torch.Generator], tuple[Tensor, Tensor | None]]
+
+
+_WORSE = 1.01  # times the error of filtered back-projection
 
 
 def train(
@@ -129,7 +134,7 @@ def train(
         neighbours=int(getattr(model, "neighbours", 0)),
         workers=workers,
     )
-    return fit(
+    done = fit(
         players,
         source,
         folder,
@@ -138,6 +143,7 @@ def train(
         progress=progress,
         tensorboard=tensorboard,
     )
+    return replace(done, remark=_beside_fbp(done.run, source, A))
 
 
 class ScanSource:
@@ -302,6 +308,29 @@ def _measure(batch: Batch) -> dict[str, float]:
     square = (image - truth).square().flatten(1).mean(1)
     psnr = 10 * (2 * math.log10(2000.0) - square.clamp_min(1e-12).log10())
     return {"rmse_hu": float(square.sqrt().mean()), "psnr_2000hu": float(psnr.mean())}
+
+
+def _beside_fbp(run: Run, source: ScanSource, A: Projector) -> str:
+    """A remark where the weights that are kept leave a larger error on validation than plain filtered back-projection."""
+    lines = [line for line in run.metrics() if line.get("kind") == "validation" and line.get("rmse_hu") is not None]
+    if not lines or source.checks is None:
+        return ""
+    keeps_best = run.config.get("training", {}).get("keep", "best") == "best"
+    ours = (min(lines, key=lambda line: line["total"]) if keeps_best else lines[-1])["rmse_hu"]
+    sums, count = 0.0, 0
+    with torch.no_grad():
+        for batch in source.validation():
+            assert batch.p is not None
+            middle = batch.p[:, batch.p.shape[1] // 2][:, None]  # of neighbouring slices the one that is asked for
+            scores = _measure(batch.with_image(fbp(middle, A, window="hann")))
+            sums, count = sums + scores["rmse_hu"] * len(batch), count + len(batch)
+    plain = sums / count
+    if ours <= _WORSE * plain:
+        return ""
+    return (
+        f"its error on validation is {ours:.1f} HU, that of filtered back-projection (Hann window) {plain:.1f} HU: train for "
+        "more steps, or with a lower learning rate"
+    )
 
 
 def _plain(values: Any) -> Any:

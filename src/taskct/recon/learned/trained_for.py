@@ -40,9 +40,11 @@ class TrainedFor:
     @classmethod
     def of_run(cls, run: Run) -> TrainedFor:
         """From the config that `train` wrote."""
-        dose, grid = run.config.get("dose", {}), run.config.get("grid", {})
+        dose, grid, module = (run.config.get(name, {}) for name in ("dose", "grid", "dose_module"))
         known = all(isinstance(dose.get(name), int | float) for name in ("photons", "lowest", "highest"))
         photons = (dose["photons"] * dose["lowest"], dose["photons"] * dose["highest"]) if known else None
+        if "lowest_photons" in module and "highest_photons" in module:  # a dose was learnt with it
+            photons = (module["lowest_photons"], module["highest_photons"])
         return cls(str(run.folder), run.config.get("beam", {}), tuple(grid.get("spacing_mm", ())), photons)
 
     def geometry_differences(self, A: Projector) -> list[str]:

@@ -10,7 +10,7 @@ import torch
 from places import ROOT
 from small_training import how, make_images, make_model, make_projector, make_task, weights_of
 
-from taskct.core.errors import ConfigError, InputError
+from taskct.core.errors import ConfigError, GeometryError, InputError
 from taskct.evaluation.dose import Subject, parse_target
 from taskct.physics.modulation import ScannerLimits
 from taskct.physics.projector import Projector
@@ -328,3 +328,15 @@ def test_a_profile_begins_at_nothing_and_gives_more_where_more_is_gained() -> No
     assert torch.allclose(levels - module(prior, slices=6, angles_rad=angles).log_photons, bent.expand(4, 6), atol=1e-4)
     with pytest.raises(ConfigError, match="above 0 with rule = 'modulation'"):
         replace(SMALL, profile=2)
+
+
+def test_the_reconstruction_of_a_learned_dose_refuses_another_scan(tmp_path: Path) -> None:
+    done = run(tmp_path / "run", steps=1)
+    system = load_dose(done.run, model=make_model(norm="none"))
+    own = make_projector()
+    other = Projector(own.grid, replace(own.beam, views=12))
+    assert system.reconstruct(torch.rand(1, 1, *own.p_shape), own).shape == (1, 1, 32, 32)
+    with pytest.raises(GeometryError, match="views 24 in training, now 12"):
+        system.reconstruct(torch.rand(1, 1, *other.p_shape), other)
+    allowed = load_dose(done.run, model=make_model(norm="none"), otherwise="allow")
+    assert allowed.reconstruct(torch.rand(1, 1, *other.p_shape), other).shape == (1, 1, 32, 32)
