@@ -21,8 +21,8 @@ from taskct.report.style import GREY, figure_style, method_looks, new_figure
 from taskct.simulate.differentiable import twin_counts
 from taskct.systems.alara.experiment.comparing import LEARNED, read_comparisons
 from taskct.systems.alara.rivals.calibration import calibration
-from taskct.systems.alara.rivals.comparison import Comparison, Outcome, saved_over_seeds, spread_over_seeds
-from taskct.systems.alara.rivals.oracles import ORACLE_MEAN, ORACLE_VIEWS
+from taskct.systems.alara.rivals.oracle import ORACLE_MEAN, ORACLE_VIEWS
+from taskct.systems.alara.rivals.outcomes import Comparison, Outcome, saved_over_seeds, spread_over_seeds
 
 PAGE = Path(__file__).with_name("dose-optimisation.md")
 FIGURE = Path(__file__).parent / "figures" / "dose_strategies.png"

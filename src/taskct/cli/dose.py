@@ -12,6 +12,7 @@ from taskct.cli import options
 if TYPE_CHECKING:
     from taskct.core.workers import Workers
     from taskct.evaluation.dose.answer import DoseAnswer
+    from taskct.systems.alara.setting import Setting
 
 
 def run(
@@ -70,7 +71,7 @@ def run(
     _refuse_nothing(keep, what)
     given = dict(
         ct=ct, labels=labels, label_name=label_name, patients=patients, slices=slices, every=every, beam=beam, views=views,
-        photons=photons, electronic_std=electronic_std, setting=setting, seed=seed,
+        photons=photons, electronic_std=electronic_std, setting=setting,
     )  # fmt: skip
     answer = _search(
         what, out, keep, reader, certify, given, held_by=held_by, lowest=lowest, ctdi_mgy=ctdi_mgy, draws=draws, seed=seed,
@@ -118,7 +119,6 @@ def _search(
     workers: Workers,
     overwrite: bool,
 ) -> DoseAnswer:
-    from taskct.cli.dose_cases import setting_of
     from taskct.core.errors import InputError
     from taskct.core.files import atomic_folder
     from taskct.core.runs import Run, refuse_run
@@ -134,7 +134,7 @@ def _search(
         by: str | float = held_by if held_by == "mean" else float(held_by)
     except ValueError:
         raise InputError(f"--held-by expects 'mean' or a share of patients such as 0.9, got {held_by!r}") from None
-    setting = setting_of(what, **given)
+    setting = _setting(what, **given)
     ctdi = ctdi_mgy if ctdi_mgy is not None else setting.ctdi_vol_mgy
     answer = optimise_dose(
         setting.model,
@@ -158,8 +158,51 @@ def _search(
                                  "photons": setting.dose.photons, "cases": [c.case_id for c in setting.cases]}}  # fmt: skip
         Run.create(part, facts)
         answer.save(part)
-        write_dose_answer(answer, part / "report.html", title=f"How little dose is enough: {setting.name}")
+        write_dose_answer(answer, part / "report.html", title=f"How little dose is enough: {what}")
     return answer
+
+
+def _setting(
+    what: str,
+    *,
+    ct: list[str],
+    labels: list[str],
+    label_name: list[str],
+    patients: int,
+    slices: str | None,
+    every: int,
+    beam: str,
+    views: int | None,
+    photons: float | None,
+    electronic_std: float,
+    setting: list[str],
+) -> Setting:
+    """The words of the command line as what they stand for."""
+    from taskct.cli.scanning import show_notes
+    from taskct.cli.words import method_from_words, parse_beam, parse_label_names, parse_slices
+    from taskct.core.errors import InputError
+    from taskct.core.runs import is_run, load_run
+    from taskct.phantoms.inputs import open_inputs
+    from taskct.systems.alara.setting import Chain, chain_of, setting_of
+
+    trained = Path(what).is_dir() and is_run(Path(what))
+    if trained and (setting or views is not None):
+        raise InputError(f"{what}: a trained run takes no --set and no --views; it has its own")
+    if labels and len(labels) != len(ct):
+        raise InputError(f"--labels: expected one for each of {len(ct)} CTs in the same order, got {len(labels)}")
+    chain = (
+        chain_of(load_run(Path(what))) if trained else Chain(method_from_words(what, setting), parse_beam(beam, views=views))
+    )
+    chosen = parse_slices(slices)
+    return setting_of(
+        chain,
+        cases=open_inputs(ct, labels=labels, label_names=parse_label_names(label_name), heard=show_notes) if ct else (),
+        slices=[chosen] if isinstance(chosen, int) else chosen,
+        patients=patients,
+        every=every,
+        photons=photons,
+        electronic_std=electronic_std,
+    )
 
 
 def _train(config: Path, out: Path, change: list[str], *, given: bool) -> None:

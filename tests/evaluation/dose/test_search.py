@@ -23,10 +23,9 @@ from taskct.physics.dose import Dose
 from taskct.physics.modulation import ScannerLimits
 from taskct.physics.projector import Projector
 from taskct.recon.fbp import fbp
-from taskct.systems.alara.rivals.compare import compare_strategies
-from taskct.systems.alara.rivals.comparison import Comparison, Outcome, spread_over_seeds
-from taskct.systems.alara.rivals.oracle import oracle_of_mean, oracle_photons
-from taskct.systems.alara.rivals.oracles import ORACLE_EACH, ORACLE_VIEWS
+from taskct.systems.alara.rivals.compare_strategies import compare_strategies
+from taskct.systems.alara.rivals.oracle import ORACLE_EACH, ORACLE_VIEWS, oracle_of_mean, oracle_photons
+from taskct.systems.alara.rivals.outcomes import Comparison, Outcome, spread_over_seeds
 from taskct.systems.alara.rivals.rays import RegionRays
 from taskct.systems.alara.rivals.strategies import STRATEGIES, AlongScan, ConstantNoise, TubeCurrentModulation, scout_paths
 from taskct.task import FrozenTask, freeze

@@ -26,8 +26,8 @@ from taskct.systems.alara.experiment.arms import arm_named, criteria
 from taskct.systems.alara.experiment.settings import DoseExperiment
 from taskct.systems.alara.experiment.shared import measure_of, reconstruct_of, smooth_fbp, subjects_of
 from taskct.systems.alara.learned import LearnedDose, load_dose, load_strategy
-from taskct.systems.alara.rivals.compare import compare_strategies
-from taskct.systems.alara.rivals.comparison import Comparison
+from taskct.systems.alara.rivals.compare_strategies import compare_strategies
+from taskct.systems.alara.rivals.outcomes import Comparison
 from taskct.systems.alara.rivals.rays import RegionRays
 from taskct.systems.alara.rivals.strategies import STRATEGIES, AlongScan, Strategy
 from taskct.task import FrozenTask

@@ -11,7 +11,7 @@ from taskct.core.files import make_folder, write_text
 from taskct.evaluation.statistics import Interval
 from taskct.experiments.made import Made
 from taskct.systems.alara.experiment.comparing import LEARNED, Compared
-from taskct.systems.alara.rivals.comparison import Comparison
+from taskct.systems.alara.rivals.outcomes import Comparison
 
 
 def gather(folder: Path, *, compared: Sequence[Made[Compared]]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from taskct.report.dose_figures import quality_label
 from taskct.report.style import GREY, INK, figure_style, method_looks, new_figure, plain, svg_uri
 from taskct.systems.alara.rivals.calibration import calibration
-from taskct.systems.alara.rivals.comparison import Comparison, Outcome
+from taskct.systems.alara.rivals.outcomes import Comparison, Outcome
 
 
 def scatter_figure(comparison: Comparison, names: Sequence[str] | None = None) -> str:

@@ -17,7 +17,7 @@ from taskct.report.dose_answer import everybody_reaches, small_interval
 from taskct.report.page import page, section
 from taskct.report.words import MINUS, number, plural
 from taskct.systems.alara.pages.figures import forecast_figure, scatter_figure
-from taskct.systems.alara.rivals.comparison import Comparison
+from taskct.systems.alara.rivals.outcomes import Comparison
 
 _MOST_MISSED = 15
 

@@ -15,14 +15,14 @@ from taskct.evaluation.dose.subject import Subject
 from taskct.evaluation.dose.target import Target
 from taskct.physics.modulation import ScannerLimits
 from taskct.recon.reconstructor import Reconstructor
-from taskct.systems.alara.rivals.comparison import Outcome
+from taskct.systems.alara.rivals.outcomes import Outcome
 
 CLOSE = 0.002  # in the logarithm of a level
 _MOST_STEPS = 7
 
 
 @dataclass(frozen=True)
-class Job:
+class Measuring:
     """What all measurements of a comparison share."""
 
     subjects: tuple[Subject, ...]

@@ -18,9 +18,9 @@ from taskct.evaluation.dose.subject import Subject
 from taskct.evaluation.dose.target import Target
 from taskct.physics.modulation import ScannerLimits
 from taskct.recon.reconstructor import Reconstructor
-from taskct.systems.alara.rivals.comparison import Comparison, Outcome
-from taskct.systems.alara.rivals.measuring import Job
-from taskct.systems.alara.rivals.oracles import ORACLE_VIEWS, oracle_by_view, oracles_by_patient
+from taskct.systems.alara.rivals.measuring import Measuring
+from taskct.systems.alara.rivals.oracle import ORACLE_VIEWS, oracle_by_view, oracles_by_patient
+from taskct.systems.alara.rivals.outcomes import Comparison, Outcome
 from taskct.systems.alara.rivals.strategies import Strategy
 
 
@@ -57,7 +57,7 @@ def compare_strategies(  # noqa: PLR0917  (the nouns of a comparison)
     if not strategies:
         raise InputError("compare_strategies expects at least one strategy")
     known = curves if curves is not None else {}
-    job = Job(tuple(subjects), quality, target, held_by, limits, electronic_std, draws)
+    job = Measuring(tuple(subjects), quality, target, held_by, limits, electronic_std, draws)
     own_model = lambda name: model[name] if isinstance(model, Mapping) else model
     full = None
     if target.of_full:

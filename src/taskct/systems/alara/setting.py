@@ -1,0 +1,121 @@
+"""What a dose search is about: a method or a trained run, and the patients it is scanned on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from taskct.core.errors import InputError
+from taskct.core.runs import Run
+from taskct.core.units import to_hu
+from taskct.data.case import Case
+from taskct.data.common_grid import onto_common_grid
+from taskct.evaluation.slices import Slices, slice_numbers
+from taskct.geometry import Beam, Grid
+from taskct.geometry.config import beam_from_config
+from taskct.phantoms.cohort import Cohort
+from taskct.physics.dose import Dose
+from taskct.physics.projector import Projector
+from taskct.recon.learned import load_reconstructor
+from taskct.recon.reconstructor import Reconstructor
+from taskct.simulate.case import is_planar
+from taskct.systems.alara.learned import load_dose
+
+FULL_PHOTONS = 1e5
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """A reconstruction, the beam of its scans, photons at full dose, and the grid that it was trained on, if it was."""
+
+    model: Reconstructor
+    beam: Beam
+    full_photons: float = FULL_PHOTONS
+    grid: Grid | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """A reconstruction, the cases, how they are projected, and full dose."""
+
+    model: Reconstructor
+    cases: list[Case]
+    projector: Callable[[Case], Projector]
+    dose: Dose
+    slices: Slices
+    ctdi_vol_mgy: float | None
+
+
+def chain_of(run: Run) -> Chain:
+    """The chain of a run of a reconstruction or of a dose; InputError for another kind of run."""
+    if "beam" not in run.config:
+        raise InputError(f"{run.folder}: not the run of a reconstruction: its config has no [beam]")
+    beam, about = beam_from_config(run.config["beam"]), run.config.get("grid")
+    grid = Grid(tuple(about["shape"]), tuple(about["spacing_mm"])) if about else None
+    if "dose_module" in run.config:
+        return Chain(load_dose(run).reconstruct, beam, float(run.config["dose_module"]["highest_photons"]), grid)
+    dose = run.config.get("dose", {})
+    full = float(dose.get("photons", FULL_PHOTONS)) * float(dose.get("highest", 1.0))
+    return Chain(load_reconstructor(run), beam, full, grid)
+
+
+def setting_of(
+    chain: Chain,
+    *,
+    cases: Sequence[Case] = (),
+    slices: Slices = None,
+    patients: int = 20,
+    every: int = 0,
+    photons: float | None = None,
+    electronic_std: float = 0.0,
+) -> Setting:
+    """The chain on some `slices` of `cases`, or without cases on built-in test `patients`.
+
+    `every` > 0: at most so many slices of each, evenly; `photons` at full dose replace those of the chain. Cases come onto the
+    grid of a trained chain.
+    """
+    if cases:
+        chosen = list(cases)
+        numbers: dict[str, list[int]] | None = {case.case_id: _spread(slice_numbers(case, slices), every) for case in chosen}
+    else:
+        chosen, numbers = _built_in(chain.grid, patients, max(every, 2)), None
+    if chain.grid is not None:
+        chosen, numbers = _onto_grid(chain.grid, chosen, numbers), None
+    beam = chain.beam
+    projector = lambda case: Projector(case.slice_grid if is_planar(beam) else case.grid, beam)
+    dose = Dose(photons or chain.full_photons, electronic_std=electronic_std)
+    return Setting(chain.model, chosen, projector, dose, numbers, _ctdi(chosen))
+
+
+def _spread(numbers: list[int], most: int) -> list[int]:
+    """At most so many of the numbers, evenly; all of them for 0."""
+    if not most or len(numbers) <= most:
+        return numbers
+    return [numbers[round(k * (len(numbers) - 1) / max(most - 1, 1))] for k in range(most)]
+
+
+def _built_in(grid: Grid | None, patients: int, slices: int) -> list[Case]:
+    """Test patients of the built-in cohort, whom no training on it has seen."""
+    shape = (128, 128) if grid is None else (grid.shape[-2], grid.shape[-1])
+    spacing = None if grid is None else (grid.spacing_mm[-2], grid.spacing_mm[-1])
+    cohort = Cohort("abdomen", {"test": patients}, shape=shape, spacing_mm=spacing, slices_per_patient=slices)
+    return [cohort.patient(number).case for number in cohort.numbers("test")]
+
+
+def _onto_grid(grid: Grid, cases: Sequence[Case], numbers: dict[str, list[int]] | None) -> list[Case]:
+    """Cases on the grid that a network was trained on, their chosen slices only."""
+    found = []
+    for case in cases:
+        chosen = list(range(len(case.hu))) if numbers is None else numbers[case.case_id]
+        mu, labels = onto_common_grid(case, grid, chosen)
+        hu = to_hu(mu[:, 0], mu_water_per_mm=case.mu_water_per_mm)
+        spacing = (case.spacing_mm[0], grid.spacing_mm[-2], grid.spacing_mm[-1])
+        found.append(replace(case, hu=hu, labels=labels, spacing_mm=spacing, affine_mm=None))
+    return found
+
+
+def _ctdi(cases: Sequence[Case]) -> float | None:
+    """CTDIvol of the scans as their headers state it, when all say the same."""
+    found = {case.provenance.get("ctdi_vol_mgy") for case in cases}
+    only = found.pop() if len(found) == 1 else None
+    return float(only) if isinstance(only, int | float) and 0 < only < 1000 else None
