@@ -1,4 +1,4 @@
-"""Real livers, cleaned of table and arms, and slices of them with lesions put in: for make_real_ct_task_figure.py."""
+"""Real livers, cleaned of table and arms, and slices of them with lesions put in."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MARGIN_MM = 3.0  # between a lesion and the surface of the liver
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
+class RealPatient:
     """A patient: `case` with labels 1 liver and 2 tumour, what is known about the scan, and whether the liver is labelled."""
 
     name: str
@@ -33,7 +33,7 @@ class Subject:
     labelled: bool = True
 
 
-def read_subjects(data: Path) -> list[Subject]:
+def read_subjects(data: Path) -> list[RealPatient]:
     """Real CT, and two built-in patients without tumours beside it."""
     labels = "labels_totalsegmentator.nii.gz"
     places: list[tuple[str, str, Path, Path | None, dict[str, list[str | int]]]] = [
@@ -49,13 +49,13 @@ def read_subjects(data: Path) -> list[Subject]:
     for name, about, path, label, numbers in places:
         case = open_case(path, labels=label)
         case = with_classes(case, {**numbers, "tumour": []}) if numbers else case
-        found.append(Subject(name, about, body_only(replace(case, case_id=name, patient_id=name)), bool(numbers)))
+        found.append(RealPatient(name, about, body_only(replace(case, case_id=name, patient_id=name)), bool(numbers)))
     for number in (8, 9):  # test patients of every cohort
         made = make_patient(
             0, number, shape=(16, 256, 256), spacing_mm=(2.5, 1.5, 1.5), settings=CohortSettings(healthy_share=1)
         )
         case = replace(made.case, case_id=f"built-in {number}", patient_id=f"built-in {number}", provenance={})
-        found.append(Subject(f"built-in {number}", "16 slices of 2.5 mm", case))
+        found.append(RealPatient(f"built-in {number}", "16 slices of 2.5 mm", case))
     return found
 
 
@@ -123,7 +123,7 @@ def pairs_of(case: Case, grid: Grid, *, radius_mm: float, contrast_hu: float, mo
     return found
 
 
-def group_of(subject: Subject) -> str:
+def group_of(subject: RealPatient) -> str:
     """Which line of the tables a subject belongs to."""
     if subject.name.startswith("built-in"):
         return "built-in"

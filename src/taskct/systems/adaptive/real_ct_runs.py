@@ -1,4 +1,4 @@
-"""Readers and reconstructions of run folders: for make_real_ct_task_figure.py."""
+"""Readers and reconstructions of run folders."""
 
 from __future__ import annotations
 

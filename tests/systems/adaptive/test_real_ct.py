@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
-from places import ROOT
 
 from taskct.core.config import to_dict
 from taskct.core.errors import InputError
@@ -21,27 +17,14 @@ from taskct.geometry.config import beam_to_config
 from taskct.phantoms.abdomen import CohortSettings
 from taskct.phantoms.patient import make_patient
 from taskct.recon.learned import make_model
+from taskct.systems.adaptive import real_ct
+from taskct.systems.adaptive.real_ct_cases import RealPatient, body_only, pairs_of, places_mm
+from taskct.systems.adaptive.real_ct_page import page
+from taskct.systems.adaptive.real_ct_runs import load_runs
 from taskct.task.readers import ReaderSpec, make_reader
 
-SCRIPT = ROOT / "docs" / "make_real_ct_task_figure.py"
 GRID = Grid((48, 48), 8.0)
 MODEL = {"kind": "fbp_unet", "widths": [4, 8]}
-
-
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_real_ct_task_figure", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    sys.path.insert(0, str(SCRIPT.parent))  # as `python docs/make_real_ct_task_figure.py` has it
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def cases(script: ModuleType) -> ModuleType:
-    return sys.modules["real_ct_cases"]  # the script imports it
 
 
 @pytest.fixture(scope="module")
@@ -73,29 +56,29 @@ def case() -> Case:
 
 
 def test_the_page_is_made_from_run_folders_and_counts_every_answer(
-    script: ModuleType, runs: Path, case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    runs: Path, case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(script, "RADII_MM", (8.0,))
-    monkeypatch.setattr(script, "CONTRASTS_HU", (-40.0,))
-    trained = script.load_runs(runs)
+    monkeypatch.setattr(real_ct, "RADII_MM", (8.0,))
+    monkeypatch.setattr(real_ct, "CONTRASTS_HU", (-40.0,))
+    trained = load_runs(runs)
     assert list(trained.methods) == ["FBP, Hann", "unet-plain"] and [d.used_photons for d in trained.doses] == [5e4, 12500]
-    subjects = [script.Subject("Siemens, portal venous", "", case)]
-    rows = script.liver_rows(subjects, trained, trained.doses[0])
+    subjects = [RealPatient("Siemens, portal venous", "", case)]
+    rows = real_ct.liver_rows(subjects, trained, trained.doses[0])
     assert {r["method"] for r in rows} == {"full dose", "FBP, Hann", "unet-plain"} and all(r["alarms"] == 1 for r in rows)
-    audits = script.audit_all(subjects, trained, trained.doses[0], most=2)
-    script.draw(subjects, trained, trained.doses[0], tmp_path / "f.png", reader=trained.readers[-1])
-    text = script.page(rows, audits, trained, trained.doses[0])
+    audits = real_ct.audit_all(subjects, trained, trained.doses[0], most=2)
+    real_ct.draw(subjects, trained, trained.doses[0], tmp_path / "f.png", reader=trained.readers[-1])
+    text = page(rows, audits, trained, trained.doses[0])
     assert "| -40 HU | 2 | 2 / 2 | 2 / 2 | 2 / 2 |" in text  # one reader, two places, and it always says lesion
     assert max(map(len, (line for line in text.splitlines() if line[:1] not in "|!#"))) <= 120
     assert (tmp_path / "f.png").stat().st_size > 5000
 
 
-def test_runs_that_are_not_there_are_named(script: ModuleType, runs: Path) -> None:
+def test_runs_that_are_not_there_are_named(runs: Path) -> None:
     with pytest.raises(InputError, match=r"missing \['unfinished'\]; has \['reader', 'unet-plain'\]"):
-        script.load_runs(runs, models=["unfinished"])
+        load_runs(runs, models=["unfinished"])
 
 
-def test_table_and_arms_become_air_and_the_trunk_comes_to_the_middle_with_its_labels(cases: ModuleType) -> None:
+def test_table_and_arms_become_air_and_the_trunk_comes_to_the_middle_with_its_labels() -> None:
     hu = torch.full((3, 120, 120), -1000.0)
     hu[:, 30:80, 25:85] = 40.0
     hu[:, 45:60, 5:15] = 40.0  # an arm
@@ -104,7 +87,7 @@ def test_table_and_arms_become_air_and_the_trunk_comes_to_the_middle_with_its_la
     labels = torch.zeros(3, 120, 120, dtype=torch.uint8)
     labels[:, 60:70, 40:50] = 1
     case = Case(hu, (2.0, 1.0, 1.0), labels=labels)
-    found = cases.body_only(case)
+    found = body_only(case)
     body = np.argwhere((found.hu[1] > -300).numpy())
     assert (body.min(0) + body.max(0)).tolist() == pytest.approx([119, 119], abs=1)
     assert int((found.hu > -300).sum()) == 3 * (50 * 60 - 50) and float(found.hu.max()) == 40
@@ -114,12 +97,12 @@ def test_table_and_arms_become_air_and_the_trunk_comes_to_the_middle_with_its_la
     assert places[0] == pytest.approx(places[1])  # it is still where it was in the patient
 
 
-def test_lesions_lie_in_the_liver_apart_and_are_put_in_before_the_pixels_change(cases: ModuleType, case: Case) -> None:
-    places = cases.places_mm(case, 8.0, 4)
-    assert len(places) == 4 and places == cases.places_mm(case, 8.0, 4)
+def test_lesions_lie_in_the_liver_apart_and_are_put_in_before_the_pixels_change(case: Case) -> None:
+    places = places_mm(case, 8.0, 4)
+    assert len(places) == 4 and places == places_mm(case, 8.0, 4)
     gaps = [np.linalg.norm(np.subtract(a, b)) for i, a in enumerate(places) for b in places[:i]]
     assert min(gaps) > 16
-    pair = cases.pairs_of(case, GRID, radius_mm=12.0, contrast_hu=-60.0, most=1)[0]
+    pair = pairs_of(case, GRID, radius_mm=12.0, contrast_hu=-60.0, most=1)[0]
     change = (pair.with_lesion.hu - pair.without.hu)[0]
     assert change.shape == (48, 48) and float(change.min()) < -45 and float(change[pair.region[0]].mean()) < -30
     # of 12 mm at most in the slice: pi 12^2 / 8^2 = 7 pixels of 8 mm, uneven

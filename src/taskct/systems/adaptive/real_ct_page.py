@@ -1,4 +1,4 @@
-"""The words and tables of real-ct-task.md: for make_real_ct_task_figure.py."""
+"""The words and tables of real-ct-task.md."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from textwrap import fill
 from typing import Any
 
 import numpy as np
-from real_ct_runs import Trained
 
 from taskct.evaluation.reading.audit import FULL_DOSE, Audit
 from taskct.physics.dose import Dose
+from taskct.systems.adaptive.real_ct_runs import Trained
 
 HEAD = """
 # Real livers through networks trained on built-in patients
