@@ -183,6 +183,11 @@ class ImageSet(Dataset[Sample]):
         return self.storage.has_labels
 
     @property
+    def all_labelled(self) -> bool:
+        """Whether every image of a set in memory has a label map."""
+        return self._held.labels is not None and (self._held.labelled is None or bool(self._held.labelled.all()))
+
+    @property
     def target_names(self) -> tuple[str, ...]:
         """Names of the further targets."""
         return self.storage.target_names

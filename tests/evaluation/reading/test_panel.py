@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from taskct.core.errors import FileFormatError, GeometryError, InputError
+from taskct.data.images import ImageSet
 from taskct.evaluation.reading import (
     UNTRAINED,
-    ImageSet,
+    MethodImages,
     ReaderPanel,
     find_checkerboards,
     random_reader,
@@ -90,7 +91,7 @@ def anatomy(first: int, patients: int) -> tuple[Tensor, Tensor, list[str]]:
     return stack(truth).float()[:, None], stack(labels).long(), owners
 
 
-def make(method: str, seed: int, *, first: int = 0, patients: int = 12) -> ImageSet:
+def make(method: str, seed: int, *, first: int = 0, patients: int = 12) -> MethodImages:
     """What a method makes: noise of its own level, and the fault that its name says."""
     truth, labels, owners = anatomy(first, patients)
     noise = lambda sd, tag: sd * torch.randn(truth.shape, generator=torch.Generator().manual_seed(97 * tag + first))
@@ -108,9 +109,8 @@ def make(method: str, seed: int, *, first: int = 0, patients: int = 12) -> Image
         image = image + noise(0.01, 70 + seed)
     trained = UNTRAINED if method == "full dose" else seed
     dose = {} if method == "full dose" else {"dose_fraction": DOSE.fraction}
-    return ImageSet(
-        method, WATER * image, labels, owners, owners, (2.0, 2.0), photons=4e4, seed=trained, truth_mu=WATER * truth, **dose
-    )
+    images = ImageSet(WATER * image, owners, labels, spacing_mm=(2.0, 2.0))
+    return MethodImages(images, method, photons=4e4, seed=trained, truth_mu=WATER * truth, **dose)
 
 
 METHODS = ("plain", "better", "quieter", "shifted", "fooling", "harmful", "twin")
@@ -262,14 +262,18 @@ def test_tuning_on_test_patients_is_refused():
         panel(controls=False).evaluate([make("plain", 0)] * 2, progress=False)
 
 
-def test_bad_image_sets_are_refused_with_their_method():
-    images = make("plain", 0)
-    with pytest.raises(GeometryError, match="method 'x': labels expect the grid"):
-        ImageSet("x", images.mu, images.labels[:, :16], images.cases, images.patients, (2.0, 2.0))
-    broken = images.mu.clone()
-    broken[4, 0, 3, 3] = float("nan")
-    with pytest.raises(InputError, match="method 'x', case patient-1: NaN"):
-        ImageSet("x", broken, images.labels, images.cases, images.patients, (2.0, 2.0))
+def test_images_that_a_panel_cannot_read_are_refused_with_their_method():
+    images = make("plain", 0).images
+    maps = list(images.labels)
+    bare = ImageSet(images.mu, images.patient_ids, images.labels)
+    for bad in (bare, ImageSet(images.mu, images.patient_ids, spacing_mm=(2.0, 2.0))):
+        with pytest.raises(InputError, match=r"method .x.: expected images in memory .* with labels and spacing_mm"):
+            MethodImages(bad, "x")
+    partly = ImageSet(images.mu, images.patient_ids, [None, *maps[1:]], spacing_mm=(2.0, 2.0))
+    with pytest.raises(InputError, match="method 'x': some images have no label map"):
+        MethodImages(partly, "x")
+    with pytest.raises(GeometryError, match="truth_mu expects the shape of mu"):
+        MethodImages(images, "x", truth_mu=images.mu[1:])
 
 
 def test_a_random_reader_has_other_weights_and_leaves_the_original_and_the_random_state_alone():

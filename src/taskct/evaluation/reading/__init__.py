@@ -7,7 +7,7 @@ from taskct.evaluation.reading.curves import DoseCurve, NeededDose, dose_curve, 
 from taskct.evaluation.reading.lesions import Bins, Froc, LesionSet, MatchRule, TrueLesion, find_lesions, froc, match
 from taskct.evaluation.reading.null_space import data_conflict, null_component, null_share
 from taskct.evaluation.reading.panel import ReaderPanel, read_images
-from taskct.evaluation.reading.readings import UNTRAINED, ImageSet
+from taskct.evaluation.reading.readings import UNTRAINED, MethodImages
 from taskct.evaluation.reading.recovery import share_recovered
 from taskct.evaluation.reading.segmentation import average_precision, best_bias, count, log_odds, margin, predict_with_bias
 from taskct.evaluation.reading.sharpness import EdgeResponse, disk_edge, region_contrast
@@ -22,10 +22,10 @@ __all__ = [
     "EdgeResponse",
     "Finding",
     "Froc",
-    "ImageSet",
     "LesionPair",
     "LesionSet",
     "MatchRule",
+    "MethodImages",
     "NeededDose",
     "ReaderPanel",
     "Response",

@@ -9,7 +9,7 @@ import torch
 
 from taskct.core.errors import InputError
 from taskct.core.seeds import derive_seed
-from taskct.evaluation.reading.readings import ImageSet
+from taskct.evaluation.reading.readings import MethodImages
 from taskct.task.frozen import FrozenTask, freeze
 
 
@@ -30,7 +30,7 @@ def random_reader(task: FrozenTask, *, seed: int, name: str = "random network") 
     return FrozenTask(freeze(net), task.prepare, task.penalty, name)
 
 
-def shuffled_labels(images: ImageSet, *, seed: int = 0) -> ImageSet:
+def shuffled_labels(images: MethodImages, *, seed: int = 0) -> MethodImages:
     """The same images, each with the labels of an image of another patient: what a reader scores by position alone.
 
     Patients are put in a random order and each takes the labels of the next; images of a patient are counted off, again

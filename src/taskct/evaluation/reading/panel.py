@@ -16,14 +16,14 @@ from taskct.evaluation.metrics import psnr, rmse, ssim
 from taskct.evaluation.reading.controls import random_reader, shuffled_labels
 from taskct.evaluation.reading.lesions import FALSE_ALARM_RATES, Bins, Facts, LesionSet, MatchRule, find_lesions, froc, match
 from taskct.evaluation.reading.measures import described_metrics, rate_name
-from taskct.evaluation.reading.readings import UNTRAINED, ImageSet
+from taskct.evaluation.reading.readings import UNTRAINED, MethodImages
 from taskct.evaluation.reading.segmentation import average_precision, best_bias, count, log_odds, predict_with_bias, winner
 from taskct.evaluation.rows import IMAGE, UNSEEN, DoseLevel, Row
 from taskct.evaluation.table import Table
 from taskct.task.frozen import FrozenTask
 
 RANDOM, SHUFFLED = "random network", "shuffled labels"
-OwnReader = Callable[[ImageSet], FrozenTask | None]
+OwnReader = Callable[[MethodImages], FrozenTask | None]
 Key = tuple[str, int, DoseLevel]
 
 
@@ -51,7 +51,7 @@ class ReaderPanel:
     bins: Bins = field(default_factory=Bins)
     rates: tuple[float, ...] = FALSE_ALARM_RATES
     bin_rates: tuple[float, ...] = (0.25, 1.0, 4.0)
-    facts: Callable[[ImageSet], Facts] | None = None
+    facts: Callable[[MethodImages], Facts] | None = None
     batch: int = 16
     seed: int = 0
 
@@ -79,9 +79,9 @@ class ReaderPanel:
 
     def evaluate(
         self,
-        test: Iterable[ImageSet],
+        test: Iterable[MethodImages],
         *,
-        validation: Iterable[ImageSet] = (),
+        validation: Iterable[MethodImages] = (),
         progress: bool | None = None,
     ) -> Table:
         """Read every set under every reader -> one table.
@@ -111,7 +111,7 @@ class ReaderPanel:
         settings = {"metrics": described_metrics(dict.fromkeys(r.metric for r in rows))}
         return Table(rows, settings, notes=self._notes(biases), readers=self.roles)
 
-    def _rows(self, images: ImageSet, biases: Mapping[tuple[Key, str], float]) -> Iterator[Row]:
+    def _rows(self, images: MethodImages, biases: Mapping[tuple[Key, str], float]) -> Iterator[Row]:
         labels = images.labels.cpu().numpy()
         hu = None if images.truth_mu is None else to_hu(images.truth_mu)[:, 0].cpu().numpy()
         truth = find_lesions(
@@ -134,7 +134,7 @@ class ReaderPanel:
                 if (images.key, name) in biases:
                     yield from self._retuned_rows(images, logits, name, biases[images.key, name])
 
-    def _pixel_rows(self, images: ImageSet, logits: Tensor, labels: Tensor, reader: str) -> Iterator[Row]:
+    def _pixel_rows(self, images: MethodImages, logits: Tensor, labels: Tensor, reader: str) -> Iterator[Row]:
         """Counts, Dice and pixel AP of every class, per case."""
         marked = winner(logits)
         for index, region in self.classes.items():
@@ -149,7 +149,7 @@ class ReaderPanel:
                 free = counts.empty[i]
                 yield from put(fp_px_free=int(counts.fp[i][free].sum()), images_free=int(free.sum()))
 
-    def _retuned_rows(self, images: ImageSet, logits: Tensor, reader: str, bias: float) -> Iterator[Row]:
+    def _retuned_rows(self, images: MethodImages, logits: Tensor, reader: str, bias: float) -> Iterator[Row]:
         marked = predict_with_bias(logits, self.lesion_class, bias)
         for index, region in self.classes.items():
             counts = count(marked, images.labels.cpu(), index)
@@ -158,7 +158,7 @@ class ReaderPanel:
                 put = _putter(images, case, i, region, reader)
                 yield from put(tp_px_retuned=tp, fp_px_retuned=fp, fn_px_retuned=fn, dice_retuned=_dice(tp, fp, fn))
 
-    def _lesion_rows(self, images: ImageSet, logits: Tensor, truth: LesionSet, reader: str) -> Iterator[Row]:
+    def _lesion_rows(self, images: MethodImages, logits: Tensor, truth: LesionSet, reader: str) -> Iterator[Row]:
         """Lesions, those found as the reader decides and at each rate of false alarms, in all and per bin."""
         hits, alarms = match((winner(logits) == self.lesion_class).numpy(), truth, self.rule)
         curve = froc(log_odds(logits, self.lesion_class).numpy(), truth, rule=self.rule)
@@ -178,7 +178,7 @@ class ReaderPanel:
                 yield from put(lesions=int(inside.sum()))
                 yield from put(**{name: int(h[inside].sum()) for name, h in found.items() if name in in_bins})
 
-    def _readers(self, images: ImageSet) -> Iterator[tuple[FrozenTask, str]]:
+    def _readers(self, images: MethodImages) -> Iterator[tuple[FrozenTask, str]]:
         yield self.training, "training"
         for reader in self.unseen:
             yield reader, UNSEEN
@@ -228,7 +228,7 @@ def same_weights(one: FrozenTask, other: FrozenTask) -> bool:
     return all(torch.equal(a.cpu(), b.cpu()) for a, b in pairs)
 
 
-def _image_rows(images: ImageSet) -> Iterator[Row]:
+def _image_rows(images: MethodImages) -> Iterator[Row]:
     if images.truth_mu is None:
         return
     perfect = torch.equal(images.mu, images.truth_mu)
@@ -240,7 +240,7 @@ def _image_rows(images: ImageSet) -> Iterator[Row]:
         yield from put(**{name: float(value[torch.from_numpy(i)].mean()) for name, value in values.items()})
 
 
-def _putter(images: ImageSet, case: str, numbers: np.ndarray, region: str, reader: str) -> Callable[..., Iterator[Row]]:
+def _putter(images: MethodImages, case: str, numbers: np.ndarray, region: str, reader: str) -> Callable[..., Iterator[Row]]:
     """Function metric=value -> rows of one case."""
     start = (images.method, case, images.patients[int(numbers[0])], None, images.dose_fraction, images.photons)
     seed = None if images.seed == UNTRAINED else images.seed

@@ -1,33 +1,28 @@
-"""What a reader is shown: the images that one method made at one dose, with their labels and whose they are."""
+"""What a reader is shown: the images that one method made at one dose."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from torch import Tensor
 
 from taskct.core.errors import GeometryError, InputError
+from taskct.data.images import ImageSet
 from taskct.evaluation.rows import DoseLevel
 
 UNTRAINED = -1  # the seed of methods that are not trained; they stand beside every training seed of the others
 
 
 @dataclass(frozen=True, eq=False)
-class ImageSet:
-    """Images mu (N, 1, Y, X) or (N, 1, Z, Y, X) in 1/mm of `method` at one dose, trained with `seed`.
+class MethodImages:
+    """The `images` that `method` made at one dose, trained with `seed`: in memory, labelled, with the size of their pixels.
 
-    `labels` (N, ...) int64; `cases` and `patients` name each image's case and patient, which may own several images.
     `truth_mu` (mu's shape) is the full-dose image, for contrast and image error. `seed` is UNTRAINED for FBP, TV or full dose.
     """
 
+    images: ImageSet
     method: str
-    mu: Tensor
-    labels: Tensor
-    cases: Sequence[str]
-    patients: Sequence[str]
-    spacing_mm: tuple[float, ...]
     dose_fraction: float = 1.0
     photons: float = 0.0
     seed: int = UNTRAINED
@@ -35,24 +30,34 @@ class ImageSet:
     notes: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        n = len(self.mu)
-        if self.mu.ndim not in (4, 5) or self.mu.shape[1] != 1 or n == 0:
-            raise GeometryError(f"an ImageSet expects mu (N, 1, Y, X) or (N, 1, Z, Y, X), got {tuple(self.mu.shape)}")
-        if tuple(self.labels.shape) != (n, *self.mu.shape[2:]):
-            raise GeometryError(
-                f"method {self.method!r}: labels expect the grid of the images {(n, *self.mu.shape[2:])}, got "
-                f"{tuple(self.labels.shape)}; resample them"
-            )
-        if len(self.cases) != n or len(self.patients) != n or len(self.spacing_mm) != self.mu.ndim - 2:
-            raise InputError(
-                f"method {self.method!r}: {n} images expect {n} cases and patients and one spacing per axis, got "
-                f"{len(self.cases)}, {len(self.patients)} and {self.spacing_mm}"
-            )
+        if not self.images.in_memory or not self.images.has_labels or self.images.spacing_mm is None:
+            raise InputError(f"method {self.method!r}: expected images in memory (to_memory) with labels and spacing_mm")
+        if not self.images.all_labelled:
+            raise InputError(f"method {self.method!r}: some images have no label map; a panel reads those that are labelled")
         if self.truth_mu is not None and self.truth_mu.shape != self.mu.shape:
             raise GeometryError(f"truth_mu expects the shape of mu, got {tuple(self.truth_mu.shape)}, {tuple(self.mu.shape)}")
-        if not bool(self.mu.isfinite().all()):
-            bad = int((~self.mu.flatten(1).isfinite()).any(1).nonzero()[0])
-            raise InputError(f"method {self.method!r}, case {self.cases[bad]}: NaN or infinite values cannot be read")
+
+    @property
+    def mu(self) -> Tensor:
+        """(N, 1, ...) in 1/mm."""
+        return self.images.mu
+
+    @property
+    def labels(self) -> Tensor:
+        """(N, ...) int64."""
+        assert self.images.labels is not None
+        return self.images.labels.long()
+
+    @property
+    def patients(self) -> tuple[str, ...]:
+        """Whose each image is."""
+        return self.images.patient_ids
+
+    @property
+    def spacing_mm(self) -> tuple[float, ...]:
+        """Pixel size, one per axis."""
+        assert self.images.spacing_mm is not None
+        return self.images.spacing_mm
 
     @property
     def dose(self) -> DoseLevel:
@@ -66,11 +71,8 @@ class ImageSet:
 
     def groups(self) -> dict[str, np.ndarray]:
         """Case -> numbers of its images, in the order in which cases first occur."""
-        found: dict[str, list[int]] = {}
-        for i, case in enumerate(self.cases):
-            found.setdefault(case, []).append(i)
-        return {case: np.array(numbers) for case, numbers in found.items()}
+        return {case: np.array(numbers) for case, numbers in self.images.by_case().items()}
 
-    def with_labels(self, labels: Tensor) -> ImageSet:
+    def with_labels(self, labels: Tensor) -> MethodImages:
         """The same images with other labels."""
-        return replace(self, labels=labels)
+        return replace(self, images=self.images.with_labels(labels))

@@ -16,11 +16,11 @@ from taskct.core.open_files import read_json
 from taskct.core.runs import Run
 from taskct.core.units import to_hu
 from taskct.data.case import Case
-from taskct.data.images import ImageSet as PatientImages
+from taskct.data.images import ImageSet
 from taskct.evaluation.reading import (
     UNTRAINED,
-    ImageSet,
     LesionPair,
+    MethodImages,
     ReaderPanel,
     audit_lesions,
     find_checkerboards,
@@ -93,7 +93,7 @@ def score(
     )
     kept: dict[str, Tensor] = {}
 
-    def sets(part: str) -> Iterator[ImageSet]:
+    def sets(part: str) -> Iterator[MethodImages]:
         for dose in doses_of(settings):
             made_of = _images(drawn, settings, part, dose, reconstruct, method=method, seed=seed)
             if part == "test":
@@ -136,7 +136,7 @@ def score_bound(
     retrained = bound.read_as(partial(load_reader, name=bound.name)).load().to(device())
     panel = ReaderPanel(training=retrained, unseen=[], controls=False)
 
-    def sets(part: str) -> Iterator[ImageSet]:
+    def sets(part: str) -> Iterator[MethodImages]:
         for dose in doses_of(settings):
             yield _images(images.load(), settings, part, dose, reconstruct, method=method, seed=seed)
             if reconstruct is None:
@@ -147,7 +147,7 @@ def score_bound(
     Table(rows, table.settings, notes=table.notes, readers={RETRAINED: RETRAINED}).save(made.folder, overwrite=True)
 
 
-def example_slices(images: PatientImages, count: int = 3) -> list[int]:
+def example_slices(images: ImageSet, count: int = 3) -> list[int]:
     """Test slices to look at: of different patients, with as much tumour as the middle of those that show one."""
     assert images.labels is not None
     area = (images.labels == 2).flatten(1).sum(1)
@@ -183,7 +183,7 @@ def _images(
     *,
     method: str,
     seed: int,
-) -> ImageSet:
+) -> MethodImages:
     images = drawn.images(part)
     assert images.labels is not None
     if reconstruct is None:
@@ -191,13 +191,10 @@ def _images(
     else:
         scans = drawn.scans(part, settings)
         mu = torch.cat(list(reconstruct_all(reconstruct, scans, dose, projector_of(settings), seed=settings.seed)))
-    return ImageSet(
-        method=method,
-        mu=mu,
-        labels=images.labels.long(),
-        cases=images.patient_ids,
-        patients=images.patient_ids,
-        spacing_mm=cohort_of(settings).pixel_mm,
+    made = ImageSet(mu, images.patient_ids, images.labels, images.ids, spacing_mm=cohort_of(settings).pixel_mm)
+    return MethodImages(
+        made,
+        method,
         dose_fraction=dose.fraction,
         photons=dose.photons,
         seed=seed,
