@@ -96,17 +96,24 @@ def test_a_baseline_whose_error_is_not_noise_proves_no_saved_dose(table_of):
     statements = verdict(floors)
     text = "\n".join(s.text for s in statements)
     assert "no worse than FBP at full dose" not in text and "confirmed" not in text
-    said = next(s for s in statements if s.text.startswith("Nothing is said of saved dose by RMSE"))
+    said = next(s for s in statements if s.text.startswith("RMSE does not show here how much dose can be saved"))
     assert said.caution and "only 15\u202f% of the squared error of FBP at full dose is noise" in said.text
     assert "without any noise (blur, discretisation, streaks and bias)" in said.text
     noisy = text_of(table_of(errors, noise_free={"FBP": 10.0, "TV": 24.0}, jitter=0.01))
-    assert "TV at 10\u202f% dose is on average no worse than FBP at full dose" in noisy and "Nothing is said" not in noisy
+    assert "TV at 10\u202f% dose is on average no worse than FBP at full dose" in noisy and "does not show here" not in noisy
 
 
 def test_the_verdict_says_which_part_of_each_error_is_noise(table_of):
     text = text_of(table_of({"FBP": (20.0, 40.0), "TV": (15.0, 22.0)}, noise_free={"FBP": 12.0, "TV": 15.5}, jitter=0.01))
-    low, full = (line for line in text.split("\n") if line.startswith("RMSE without any noise"))
-    assert "noise at 10\u202f% dose: FBP" in low and "noise at full dose: FBP" in full
-    assert "(64\u202f%)" in full.split("TV")[0]  # 1 - (12 / 20)^2
-    assert "(none)" in full.split("TV")[1] and "%" in full.split("TV")[0]  # TV has not less error without noise
+    (line,) = (line for line in text.split("\n") if line.startswith("RMSE without any noise"))
+    without, at_low, at_full = line.replace("Share of noise", ";").split(";")
+    assert (
+        "FBP" in without and "at 10\u202f% dose FBP" in at_low and "at full dose FBP 64\u202f%" in at_full
+    )  # 1 - (12 / 20)^2
+    assert "TV none" in at_full  # TV has not less error without noise
     assert "without any noise" not in text_of(table_of({"FBP": (20.0, 40.0), "TV": (15.0, 22.0)}))
+
+
+def test_few_patients_have_no_interval_in_the_headline(table_of):
+    few = text_of(table_of({"FBP": (20.0, 40.0), "TV": (15.0, 22.0)}, patients=3)).split("\n")[0]
+    assert "95 %" not in few and "95 % interval" in text_of(table_of({"FBP": (20.0, 40.0), "TV": (15.0, 22.0)}))

@@ -172,3 +172,26 @@ def test_the_encoder_keeps_images_bit_exact_while_they_fit():
     packed = re.search(r"base64,([^\"]+)", html).group(1)
     assert np.array_equal(np.asarray(Image.open(BytesIO(base64.b64decode(packed)))), grey)
     assert Region(1, 3, 2, 6).shape == (2, 4)
+
+
+def test_the_uid_of_the_original_series_is_never_in_the_page(table_of, tmp_path):
+    table = table_of(ERRORS)
+    origin = {"format": "DICOM", "series_uid": "1.2.840.99", "StudyInstanceUID": "1.2.840.98", "notes": "[]"}
+    table.cases[:] = [c | {"provenance": origin} for c in table.cases]
+    html = page_of(table, tmp_path)
+    assert "1.2.840" not in html and "format: DICOM" in html and "notes: []" not in html
+
+
+def test_the_page_has_the_error_without_noise_beside_the_share_of_noise(table_of, tmp_path):
+    html = page_of(table_of(ERRORS, noise_free={name: 10.0 for name in ERRORS}), tmp_path)
+    assert (
+        "without noise, and the share of noise in the squared error at each dose" in html
+        and "<th scope='col'>without noise" in html
+    )
+    assert "without noise, and the share" not in page_of(table_of(ERRORS), tmp_path)
+
+
+def test_every_wide_table_scrolls_by_itself(plain_page):
+    """On a narrow screen a table without a scrolling parent is cut off at the edge."""
+    for kind in re.findall(r"(<div class='(?:scroll|wide)'>)?<table class='numbers", plain_page):
+        assert kind

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,21 +16,41 @@ from taskct.evaluation.slices import Slices
 from taskct.geometry.config import beam_to_config, grid_to_config
 from taskct.physics.projector import Projector
 
-_IDENTIFIES = ("uid", "uids")  # a series written from this case has others, and must not lie beside these
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def describe_method(method: Callable[..., Any]) -> str:
-    """A method in words: its name and the settings that a functools.partial fixed.
+    """A method in words: its name and the settings that a functools.partial, dataclass or module holds.
 
-    >>> describe_method(functools.partial(round, ndigits=2))
-    'round(ndigits=2)'
+    The words are the same in every process: no memory addresses.
+
+    >>> describe_method(functools.partial(round, ndigits=2)), describe_method(lambda p, A: A.adjoint(p))
+    ('round(ndigits=2)', 'an unnamed function')
     """
     if isinstance(method, functools.partial):
-        fixed = [repr(a) for a in method.args] + [f"{k}={v!r}" for k, v in method.keywords.items()]
+        fixed = [_setting(a) for a in method.args] + [f"{k}={_setting(v)}" for k, v in method.keywords.items()]
         return f"{describe_method(method.func)}({', '.join(fixed)})"
     if isinstance(method, torch.nn.Module):
         return f"{type(method).__name__} with {sum(p.numel() for p in method.parameters())} weights"
-    return str(getattr(method, "__qualname__", type(method).__name__))
+    if dataclasses.is_dataclass(method) and not isinstance(method, type):
+        shown = [f for f in dataclasses.fields(method) if f.repr]
+        return f"{type(method).__name__}({', '.join(f'{f.name}={_setting(getattr(method, f.name))}' for f in shown)})"
+    name = str(getattr(method, "__qualname__", type(method).__name__)).rpartition("<locals>.")[2]
+    return "an unnamed function" if name == "<lambda>" else name
+
+
+def _setting(value: Any) -> str:
+    """One setting in words that hold no memory address."""
+    if isinstance(value, torch.Tensor):
+        return f"tensor of {' x '.join(map(str, value.shape)) or 'one number'}"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{k!r}: {_setting(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_setting, value)) + "]"
+    if callable(value):
+        return describe_method(value)
+    text = repr(value)
+    return type(value).__name__ if _ADDRESS.search(text) else text
 
 
 def describe_slices(slices: Slices) -> str:
@@ -48,7 +70,7 @@ def describe_slices(slices: Slices) -> str:
 
 
 def describe_case(case: Case, numbers: list[int]) -> dict[str, Any]:
-    """A case and the slices of it that were used; its HU are named by their fingerprint."""
+    """A case and the slices of it that were used; its HU are named by their fingerprint, not by the UIDs of its series."""
     return {
         "case_id": case.case_id,
         "patient_id": case.patient_id,
@@ -57,8 +79,17 @@ def describe_case(case: Case, numbers: list[int]) -> dict[str, Any]:
         "mu_water_per_mm": case.mu_water_per_mm,
         "slices": numbers,
         "fingerprint": fingerprint(case.hu),
-        "provenance": {str(k): str(v) for k, v in case.provenance.items() if not str(k).endswith(_IDENTIFIES)},
+        "provenance": {str(k): str(v) for k, v in case.provenance.items() if not is_uid(str(k))},
     }
+
+
+def is_uid(key: str) -> bool:
+    """Whether a fact of a case is a DICOM UID: a series written from it has others, and must not lie beside these.
+
+    >>> is_uid("series_uid"), is_uid("StudyInstanceUID"), is_uid("format")
+    (True, True, False)
+    """
+    return key.lower().endswith(("uid", "uids"))
 
 
 def note_geometry(geometries: list[dict[str, Any]], A: Projector, case: Case) -> None:

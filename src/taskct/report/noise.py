@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from html import escape
 
 from taskct.evaluation.noise_share import has_noise_share, noise_free_mean, noise_share
@@ -14,18 +15,21 @@ NOT_NOISE = "blur, discretisation, streaks and bias"
 MOSTLY = 0.5  # below this share of noise a full-dose error says little about dose
 
 
-def noise_sentence(table: Table, metric: str, dose: DoseLevel) -> str:
-    """What each method's error would be without noise, and the share of noise at one dose; '' where it was not measured."""
-    parts = []
-    for method in table.methods:
-        free, share = noise_free_mean(table, metric, method), noise_share(table, metric, method, dose)
-        if free is not None and share is not None and math.isfinite(share.mean):
-            parts.append(f"{method} {with_unit(free.mean, table.label(metric)['unit'])} ({percent(share.mean)})")
-    if not parts:
+def noise_sentence(table: Table, metric: str, doses: Sequence[DoseLevel]) -> str:
+    """What each method's error would be without noise, and the share of noise at each dose; '' where it was not measured."""
+    unit = table.label(metric)["unit"]
+    free = {m: i for m in table.methods if (i := noise_free_mean(table, metric, m)) is not None}
+    shares = []
+    for dose in doses:
+        known = {m: s for m in free if (s := noise_share(table, metric, m, dose)) is not None and math.isfinite(s.mean)}
+        if known:
+            parts = ", ".join(f"{m} {percent(s.mean)}" for m, s in known.items())
+            shares.append(f"at {dose_phrase(dose, table.doses)} {parts}")
+    if not shares:
         return ""
-    what = f"{table.label(metric)['label']} without any noise ({NOT_NOISE})"
-    where = dose_phrase(dose, table.doses)
-    return f"{what}, and the share of the squared error that is noise at {where}: {', '.join(parts)}."
+    without = ", ".join(f"{m} {with_unit(i.mean, unit)}" for m, i in free.items())
+    label = table.label(metric)["label"]
+    return f"{label} without any noise ({NOT_NOISE}): {without}. Share of noise in the squared error: {'; '.join(shares)}."
 
 
 def baseline_is_not_noise(table: Table, metric: str) -> str:
@@ -36,7 +40,8 @@ def baseline_is_not_noise(table: Table, metric: str) -> str:
         return ""
     about = table.label(metric)
     return (
-        f"Nothing is said of saved dose by {about['label']}: only {percent(share.mean)} of the squared error of {baseline} at "
+        f"{about['label']} does not show here how much dose can be saved: only {percent(share.mean)} of the squared error of "
+        f"{baseline} at "
         f"{dose_phrase(top, table.doses)} is noise. It would be {with_unit(free.mean, about['unit'])} without any noise "
         f"({NOT_NOISE}), so a method can have less error there without needing less dose."
     )
@@ -61,8 +66,8 @@ def noise_table(table: Table, metric: str) -> str:
     head = "".join(f"<th scope='col'>{h}</th>" for h in heads)
     caption = f"<b>{escape(about['label'])}{unit} without noise, and the share of noise in the squared error at each dose</b>"
     return (
-        f"<table class='numbers'><caption>{caption}</caption><thead><tr>{head}</tr></thead>"
-        f"<tbody>{''.join(body)}</tbody></table>"
+        f"<div class='scroll'><table class='numbers'><caption>{caption}</caption><thead><tr>{head}</tr></thead>"
+        f"<tbody>{''.join(body)}</tbody></table></div>"
     )
 
 

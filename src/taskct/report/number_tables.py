@@ -157,6 +157,6 @@ def _direction(better: str) -> str:
 def _table(caption: str, heads: list[str], body: list[str], kind: str) -> str:
     head = "".join(f"<th scope='col'>{h}</th>" for h in heads)
     return (
-        f"<table class='{kind}'><caption>{caption}</caption><thead><tr>{head}</tr></thead>"
-        f"<tbody>{''.join(body)}</tbody></table>"
+        f"<div class='scroll'><table class='{kind}'><caption>{caption}</caption><thead><tr>{head}</tr></thead>"
+        f"<tbody>{''.join(body)}</tbody></table></div>"
     )

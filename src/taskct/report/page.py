@@ -23,7 +23,7 @@ p { margin: .4rem 0; max-width: 62rem; }
 .verdict .caution { color: #7a3b00; }
 .key, figcaption, caption, .note { color: var(--soft); font-size: .84rem; }
 nav { font-size: .86rem; margin: 1rem 0 0; }
-nav a { margin-right: 1.1rem; color: var(--accent); }
+nav a { display: inline-block; margin-right: 1.1rem; color: var(--accent); }
 a { color: var(--accent); }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding: 0 0 .35rem; caption-side: top; }
@@ -47,10 +47,12 @@ caption b { color: var(--ink); }
 .wide { overflow-x: auto; }
 .wide caption { max-width: min(60rem, 92vw); }
 .pair { display: flex; flex-wrap: wrap; gap: 0 2.4rem; align-items: flex-start; }
-.pair table { min-width: 29rem; flex: 1 1 29rem; max-width: 32rem; }
+.pair > .scroll { flex: 1 1 29rem; max-width: 32rem; min-width: 0; }
+.pair table { width: 100%; }
+.scroll { overflow-x: auto; }
 .pair td, .pair thead th { padding-left: .3rem; padding-right: .3rem; }
 .pair tbody th { min-width: 5.6rem; overflow-wrap: anywhere; }
-.pair .narrow { flex: 0 1 14rem; min-width: 12rem; }
+.pair table.narrow { width: 14rem; }
 figure { margin: 0; }
 .plot { margin: 1rem 0; }
 .plot img { width: 100%; max-width: 1050px; height: auto; }
@@ -75,7 +77,21 @@ dl { display: grid; grid-template-columns: minmax(8rem, 15rem) 1fr; gap: .25rem 
 dt { font-weight: 600; overflow-wrap: anywhere; }
 dd { margin: 0; overflow-wrap: anywhere; }
 footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: .6rem; font-size: .82rem; color: var(--soft); }
-@media (max-width: 700px) { body { padding: 1rem; } dl { grid-template-columns: 1fr; } dd { margin-bottom: .5rem; } }
+@media (max-width: 700px) {
+  body { padding: 1rem; overflow-wrap: break-word; }
+  dl { grid-template-columns: 1fr; }
+  dd { margin-bottom: .5rem; }
+  .numbers { font-size: .8rem; }
+  .numbers small { font-size: .68rem; white-space: normal; }
+  .numbers td, .numbers thead th { padding-left: .15rem; padding-right: .15rem; }
+  .numbers tbody th { padding-right: .3rem; }
+  .pair tbody th { min-width: 3.4rem; }
+  .pair > .scroll { flex-basis: 100%; }
+  .dense tbody th, .numbers .text { min-width: 5.5rem; }
+  .numbers td.text:last-child { min-width: 18rem; }
+  .plot, .slice { overflow-x: auto; }
+  .plot img, .pictures { min-width: 40rem; }
+}
 @media print {
   @page { size: A4; margin: 14mm; }
   body { max-width: none; padding: 0; font-size: 9.5pt; }

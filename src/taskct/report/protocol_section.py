@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from taskct.core.errors import TaskctError
+from taskct.evaluation.describe import is_uid
 from taskct.evaluation.statistics import FEW_PATIENTS
 from taskct.evaluation.table import Table
 from taskct.geometry.config import beam_from_config, grid_from_config
@@ -120,7 +121,7 @@ def _cases(cases: Sequence[Mapping[str, Any]]) -> str:
         shape = " × ".join(map(str, case.get("shape", [])))
         spacing = " × ".join(f"{float(s):.4g}" for s in case.get("spacing_mm", []))
         slices = case.get("slices") or []
-        origin = "; ".join(f"{k}: {v}" for k, v in (case.get("provenance") or {}).items())
+        origin = "; ".join(f"{k}: {v}" for k, v in _facts(case).items())
         cells = (case.get("case_id", ""), case.get("patient_id", ""), shape, spacing, _ranges(slices), origin)
         rows.append("<tr>" + "".join(f"<td class='text'>{escape(_cut(str(c), 240))}</td>" for c in cells) + "</tr>")
     heads = "".join(
@@ -132,6 +133,12 @@ def _cases(cases: Sequence[Mapping[str, Any]]) -> str:
         "<h3>Cases</h3><div class='wide'><table class='numbers dense'><thead><tr>"
         f"{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>{rest}"
     )
+
+
+def _facts(case: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a case comes from, without UIDs and empty facts."""
+    known = case.get("provenance")
+    return {k: v for k, v in known.items() if not is_uid(str(k)) and v not in ("", "[]")} if isinstance(known, Mapping) else {}
 
 
 def _ranges(numbers: Sequence[int]) -> str:

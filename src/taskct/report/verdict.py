@@ -36,7 +36,8 @@ def verdict(table: Table, *, metric: str | None = None) -> list[Statement]:
     doses = table.doses
     shown = [doses[-1]] if len(doses) == 1 else [doses[-1], doses[0]]
     found = [_best_at(table, metric, dose) for dose in shown]
-    found += [Statement(text) for dose in shown if (text := noise_sentence(table, metric, dose))]
+    about_noise = noise_sentence(table, metric, shown)
+    found += [Statement(about_noise)] if about_noise else []
     if len(doses) > 1 and len(table.methods) > 1:
         found += _dose_saved(table, metric)
     found += _other_metrics(table, metric, doses[-1])
@@ -66,7 +67,7 @@ def _best_at(table: Table, metric: str, dose: DoseLevel) -> Statement:
     (best, mean), rest = ranked[0], ranked[1:]
     extreme = "highest" if about["better"] == "higher" else "lowest"
     text = f"{where} {best} has the {extreme} mean {about['label']}, {with_unit(mean.mean, about['unit'])}"
-    text += f" (95 % interval {span(mean, about['unit'])})." if span(mean) else "."
+    text += f" (95 % interval {span(mean, about['unit'])})." if span(mean) and mean.n_patients >= FEW_PATIENTS else "."
     if not rest:
         return Statement(text)
     others = list(dict.fromkeys([rest[0][0], table.methods[0]]))  # the second, and the baseline
@@ -169,10 +170,11 @@ def _regions(table: Table, dose: DoseLevel) -> list[Statement]:
     named = [f"{method} in {region}" for region, method in other.items() if not region.startswith("label ")] or [
         f"{method} in {region}" for region, method in other.items()
     ]
+    more = f" and {len(named) - 4} more" if len(named) > 4 else ""
     return [
         Statement(
             f"In {len(other)} of {plural(len(best), 'labelled region')} another method than {whole} has the lowest mean "
-            f"RMSE at {dose_phrase(dose, table.doses)}: {', '.join(named[:4])}{', …' if len(named) > 4 else ''}."
+            f"RMSE at {dose_phrase(dose, table.doses)}: {', '.join(named[:4])}{more}."
         )
     ]
 

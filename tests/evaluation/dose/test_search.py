@@ -189,6 +189,7 @@ def test_it_holds_only_where_the_interval_does() -> None:
     assert not unsure.proven and ", not separated from the bound:" in unsure.text()
     assert not missed.proven and ", it does not hold:" in missed.text()
     assert not certificate([1, 2, 3]).proven  # too few
+    assert "100 % of 6 patients reach it" in sure.text() and "% of" not in certificate([1]).text()
     assert not certificate([5, 5, 5, 5, 5, -9], 0.5).proven and certificate([5, 5, 5, 5, 5, 1], 0.5).proven
 
 

@@ -156,6 +156,20 @@ def test_a_method_that_fools_the_training_reader_is_not_confirmed(table):
     assert "one reader" in {f.rule for f in found.cautions}
 
 
+def test_headline_and_findings_agree_about_a_gain_after_re_tuning(table):
+    hidden = verdict(table, "quieter")
+    assert "hidden gain" in {f.rule for f in hidden.cautions} and "unsupported" not in {f.rule for f in hidden.findings}
+    without_ap = Table(
+        [r._replace(value=0.5) if r.metric == "ap" else r for r in table.rows],
+        table.settings,
+        notes=table.notes,
+        readers=table.readers,
+    )
+    found = verdict(without_ap, "quieter")
+    assert found.outcome != "hidden" and "appears only after re-tuning" not in str(found)
+    assert "not counted as a gain: pixel AP, which has no threshold, shows none" in str(found)
+
+
 def test_a_method_without_a_difference_shows_no_gain(table):
     assert verdict(table, "twin").outcome in ("none", "harm")  # a little more noise than the baseline
 

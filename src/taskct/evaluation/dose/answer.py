@@ -66,13 +66,14 @@ class TargetAnswer:
     def text(self, dose: Dose) -> str:
         """The finding in a sentence."""
         t, unit = self.target, f" {self.target.unit}" if self.target.unit else ""
-        who = "on average" if self.held_by == "mean" else f"in {100 * float(self.held_by):g} % of patients"
         n = len(set(self.patients))
+        who = "on average" if self.held_by == "mean" else f"in {100 * float(self.held_by):g} % of patients"
+        who = "in this patient" if n == 1 else who
         if not self.reached:
             share = float(np.mean(self.gap[np.isfinite(self.gap[:, -1]), -1] >= 0))
             words = (
                 f"{t} is not reached {who} at up to {photon_count(self.levels[-1])} photons: the best was "
-                f"{self.best:.4g}{unit}, and {100 * share:.0f} % of patients reach it there"
+                f"{self.best:.4g}{unit}" + ("" if n == 1 else f", and {100 * share:.0f} % of patients reach it there")
             )
             return f"{words}; {self.hint}" if self.hint else f"{words}; raise --photons, take another method or ask for less"
         most = "at most " if self.photons <= self.levels[0] * (1 + 1e-9) else ""
@@ -118,8 +119,13 @@ class Certificate:
         verdict = "it holds" if self.proven else self._missed
         return (
             f"{self.target}: checked {who}, {verdict}: {self.value:.4g} ({self.full:.4g} at full dose), "
-            f"distance to the bound {self.gap}, {100 * self.share:.0f} % of patients reach it"
+            f"distance to the bound {self.gap}{self._who}"
         )
+
+    @property
+    def _who(self) -> str:
+        n = self.gap.n_patients
+        return f", {100 * self.share:.0f} % of {n} patients reach it" if n > 1 else ""
 
     @property
     def _missed(self) -> str:

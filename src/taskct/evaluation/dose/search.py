@@ -268,7 +268,7 @@ def _interval(
 
 
 def share_interval(gap: np.ndarray, patients: Sequence[str], share: float) -> Interval:
-    """Of the gap that a share of patients reaches: 95 % by order statistics, each patient by his worst value.
+    """Of the gap that a share of patients reaches: 95 % by order statistics, each patient by the worst value.
 
     The number of patients below a quantile is binomial, whatever the distribution (David and Nagaraja, Order Statistics,
     section 7.1). An end is NaN where there are too few patients: 90 % of them needs 36, all of them can be proven by none.

@@ -113,9 +113,10 @@ def task_verdict(
         found = judge.try_gain(metric, reader)
         if found is not None:
             numbers[f"control {reader}"] = found
+    outcome = _outcome(numbers)
     findings = [
         *_readers(judge, numbers, unseen),
-        *_threshold(numbers),
+        *_threshold(numbers, outcome),
         *_bound(judge, unseen or trained),
         *_lesions(judge, unseen or trained),
         *_image(judge),
@@ -123,7 +124,7 @@ def task_verdict(
         *_evidence(method, baseline, artefacts or {}, audit),
         *_limits(table, numbers, unseen, judge, compute or {}),
     ]
-    return TaskVerdict(method, baseline, _outcome(numbers), tuple(findings), numbers)
+    return TaskVerdict(method, baseline, outcome, tuple(findings), numbers)
 
 
 def _outcome(n: Mapping[str, Interval]) -> str:
@@ -210,7 +211,7 @@ def _readers(judge: _Judge, n: Mapping[str, Interval], unseen: list[str]) -> Ite
             yield Finding("harmed reader", f"The unseen reader {reader} reads worse: {_signed(n[reader])}.", True)
 
 
-def _threshold(n: Mapping[str, Interval]) -> Iterator[Finding]:
+def _threshold(n: Mapping[str, Interval], outcome: str) -> Iterator[Finding]:
     raw = n.get("unseen", n["training"])
     retuned = n.get("retuned")
     if retuned is None:
@@ -223,10 +224,14 @@ def _threshold(n: Mapping[str, Interval]) -> Iterator[Finding]:
                 yield Finding("threshold shift", "After re-tuning the gain is not separated from 0: a threshold shift.", True)
             elif share >= SHIFT_SHARE:
                 yield Finding("threshold share", f"A threshold shift explains {min(share, 1):.0%} of the gain.", True)
-        elif _above(retuned):
+        elif outcome == "hidden":
             yield Finding(
                 "hidden gain", "The gain appears only after re-tuning: the readers' thresholds do not suit the images.", True
             )
+        elif _above(retuned):
+            no_ap = "ap" in n and not _above(n["ap"])
+            why = "pixel AP, which has no threshold, shows none" if no_ap else "no unseen reader was asked"
+            yield Finding("unsupported", f"Re-tuned Dice alone is higher, which is not counted as a gain: {why}.", True)
     if "ap" in n:
         yield Finding("ap", f"Pixel AP, which has no threshold: {_signed(n['ap'])}.", _above(raw) and not _above(n["ap"]))
 
