@@ -4,11 +4,12 @@ from taskct.recon.cgls import cgls
 from taskct.recon.fbp import fbp
 from taskct.recon.fdk import fdk
 from taskct.recon.os_sart import os_sart
-from taskct.recon.primal_dual import TvStep, tv_steps
 from taskct.recon.reconstructor import Reconstructor
 from taskct.recon.redundancy import IncompleteScanWarning
 from taskct.recon.sirt import sirt
+from taskct.recon.tv_iterations import tv_steps
 from taskct.recon.tv_min import ConvergenceWarning, tv_min
+from taskct.recon.tv_step import TvStep
 
 __all__ = [
     "RECONSTRUCTORS",

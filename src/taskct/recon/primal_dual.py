@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from taskct.recon.fbp import fbp
 from taskct.recon.gradient import gradient, gradient_adjoint, gradient_norm_squared, total_variation
 from taskct.recon.noise_level import noise_level
 from taskct.recon.stopping import inner, norm
+from taskct.recon.tv_step import TvStep, duality_gap
 
 CHECK_EVERY = 10
 _DATA_SHARE, _WEIGHTED_SHARE = 0.45, 0.8  # of the step-size budget that is split between data and gradient
@@ -26,18 +26,8 @@ _RELAXATION = 1.9  # over-relaxation, below 2 (Condat, J. Optim. Theory Appl. 15
 _NORM_STEPS, _NORM_MARGIN = 14, 1.1  # power iterations, and what they may fall short of the norm
 
 
-@dataclass(frozen=True)
-class TvStep:
-    """One look at a running TV reconstruction: the image, its objective, and the relative duality gap, each (B, 1)."""
-
-    iteration: int
-    mu: Tensor
-    objective: Tensor
-    gap: Tensor
-
-
 @torch.no_grad()
-def tv_steps(
+def primal_dual_steps(
     p: Tensor,
     A: Projector,
     *,
@@ -48,7 +38,7 @@ def tv_steps(
     nonnegative: bool = True,
     start: Tensor | None = None,
 ) -> Iterator[TvStep]:
-    """The iterations behind `tv_min`, seen every 10th time: for plots of convergence and rules of one's own.
+    """Primal-dual steps towards the minimiser of `tv_min`, seen every 10th time; arguments as there.
 
     Chambolle & Pock, J. Math. Imaging Vis. 40:120, 2011, algorithm 1, with the operators K = sqrt(w) A and the gradient D,
     dual variables r (noise units) and z (|z| <= lambda), and positive step operators T (voxels), S (rays), Q (voxels):
@@ -66,16 +56,16 @@ def tv_steps(
     check_scan(p, A, who="tv_min")
     strength = check_number(strength, who="tv_min", name="strength", above=0.0)
     check_count(iterations, who="tv_min")
-    w, scale = _weights(p, weights, noise_std)
+    w, scale = ray_weights(p, weights, noise_std)
     root = (w * scale).sqrt()
     measured, spacing = root * p, A.grid.spacing_mm
-    limit = strength * _noise_in_a_voxel(p, A, w * scale)  # lambda, (B, 1, 1, ...)
+    limit = strength * noise_in_a_voxel(p, A, w * scale)  # lambda, (B, 1, 1, ...)
     slow, T, Q = _step_sizes(A, w, share=_DATA_SHARE if weights is None else _WEIGHTED_SHARE)
     T, Q = T / scale, Q * scale
     forward = lambda x: root * A(x)
     back = lambda y: A.adjoint(root * y)
 
-    mu = _first_image(p, A, start)
+    mu = first_image(p, A, start)
     if nonnegative:
         mu = mu.clamp(min=0)
     seen = forward(mu)
@@ -95,25 +85,13 @@ def tv_steps(
             tv = limit * total_variation(gradient(new, spacing))
             slope = new_pull + gradient_adjoint(new_z, spacing)
             slope = slope.clamp(max=0).neg() if nonnegative else slope.abs()
-            objective, gap = _gap(new, new_seen - measured, tv, r=new_r, measured=measured, slope=slope)
+            objective, gap = duality_gap(new, new_seen - measured, tv, r=new_r, measured=measured, slope=slope)
             yield TvStep(iteration, new, objective, gap)
         mu = mu + _RELAXATION * (new - mu)
         seen += _RELAXATION * (new_seen - seen)
         r += _RELAXATION * (new_r - r)
         z += _RELAXATION * (new_z - z)
         pull += _RELAXATION * (new_pull - pull)
-
-
-def _gap(mu: Tensor, misfit: Tensor, tv: Tensor, *, r: Tensor, measured: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
-    """Objective and relative duality gap (B, 1): F(mu) + sup over images x in the box of -L(x, dual).
-
-    `slope` is K^T r + D^T z with the part that the box forbids to push removed; at the optimum it is 0.
-    """
-    objective = 0.5 * inner(misfit, misfit) + tv
-    most = 2 * mu.abs().amax(dim=tuple(range(2, mu.ndim)), keepdim=True)
-    dual = -0.5 * inner(r, r) - inner(r, measured) - inner(most.expand_as(slope), slope)
-    gap = (objective - dual) / objective.clamp(min=torch.finfo(torch.float64).tiny)
-    return objective.flatten(1), gap.flatten(1)
 
 
 def _step_sizes(A: Projector, w: Tensor, *, share: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -158,7 +136,7 @@ def _filter(rows: Tensor, response: Tensor) -> Tensor:
     return torch.fft.irfft(torch.fft.rfft(rows, dim=-1) * response, n=rows.shape[-1], dim=-1)
 
 
-def _weights(p: Tensor, weights: Tensor | None, noise_std: float | None) -> tuple[Tensor, Tensor]:
+def ray_weights(p: Tensor, weights: Tensor | None, noise_std: float | None) -> tuple[Tensor, Tensor]:
     """Inverse variances of p as weights (B or 1, 1, *p_shape) times a scale (B or 1, 1, 1, ...)."""
     if weights is None:
         std = noise_level(p)
@@ -178,7 +156,7 @@ def _weights(p: Tensor, weights: Tensor | None, noise_std: float | None) -> tupl
     return w / scale, scale
 
 
-def _noise_in_a_voxel(p: Tensor, A: Projector, w: Tensor) -> Tensor:
+def noise_in_a_voxel(p: Tensor, A: Projector, w: Tensor) -> Tensor:
     """h * sqrt(h * n * w_rays) of the docstring of `tv_min`, (B, 1, 1, ...)."""
     spacing_mm = A.grid.spacing_mm
     h = math.prod(spacing_mm) ** (1 / len(spacing_mm))
@@ -189,7 +167,7 @@ def _noise_in_a_voxel(p: Tensor, A: Projector, w: Tensor) -> Tensor:
     return (h * (h * n * w_rays).sqrt()).to(p.dtype)
 
 
-def _first_image(p: Tensor, A: Projector, start: Tensor | None) -> Tensor:
+def first_image(p: Tensor, A: Projector, start: Tensor | None) -> Tensor:
     """`start`, or a smooth FBP of a scan that has one, or zeros."""
     if start is not None:
         return check_image(start, p, A, who="tv_min").clone()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 
 import torch
@@ -12,8 +11,8 @@ from taskct.core.errors import InputError
 from taskct.core.progress import track
 from taskct.physics.projector import Projector
 from taskct.recon.checks import check_number, check_scan
-from taskct.recon.primal_dual import CHECK_EVERY, tv_steps
 from taskct.recon.stopping import Callback
+from taskct.recon.tv_iterations import tv_steps
 
 
 class ConvergenceWarning(UserWarning):
@@ -47,10 +46,11 @@ def tv_min(
                                                              n: mean of A^T 1 over the voxels, in mm
                                                              w_rays: mean of w over the rays, weighted with p
 
-    1 suits most scans, 0.5 keeps more texture, 2 smooths more. The image is found by primal-dual steps with
-    over-relaxation whose data step is a ramp filter (docs/reconstruction.md); they end when the duality gap is below
-    `tolerance` of the objective, or after `iterations` with a ConvergenceWarning. `start` is the first image (FBP if
-    there is one, else zeros). `callback(iteration, mu)` sees every 10th iteration and stops the loop by returning True.
+    1 suits most scans, 0.5 keeps more texture, 2 smooths more. Slices without weights are found by proximal steps in a ramp
+    metric, 15 to 40 of them; weighted scans and volumes by primal-dual steps whose data step is a ramp filter, some hundreds
+    (docs/reconstruction.md). They end when the duality gap is below `tolerance` of the objective, or after `iterations` with
+    a ConvergenceWarning. `start` is the first image (FBP if there is one, else zeros). `callback(iteration, mu)` sees every
+    step (every 10th primal-dual one) and stops the loop by returning True.
 
     Any beam. Not differentiable: runs without gradients, and refuses a p that asks for them.
     """
@@ -70,7 +70,7 @@ def tv_min(
     )
     found: Tensor | None = None
     resting = torch.zeros(p.shape[:2], dtype=torch.bool, device=p.device)
-    for step in track(steps, "TV", total=math.ceil(iterations / CHECK_EVERY), show=progress):
+    for step in track(steps, "TV", total=None if weights is not None or A.grid.ndim != 2 else iterations, show=progress):
         rests = resting.view(*resting.shape, *[1] * len(A.mu_shape))
         found = step.mu if found is None else torch.where(rests, found, step.mu)
         resting = resting | (step.gap <= tolerance)
