@@ -29,6 +29,9 @@ def _main(words: list[str]) -> None:
     from taskct.cli.verbs import app
     from taskct.core.writers import release_claims
 
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # names of files may hold bytes that are not UTF-8
+            stream.reconfigure(errors="backslashreplace")
     debug = "--debug" in words
     words = [w for w in words if w != "--debug"]
     with warnings.catch_warnings(), raise_on_terminate():

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import sys
 import threading
@@ -139,7 +140,7 @@ def _one_line(error: BaseException) -> str:
     if isinstance(error, TaskctError):
         return text
     if isinstance(error, OSError) and _is_resource(error):
-        return f"{error.filename or 'output'}: {error.strerror}; free some space or write elsewhere"
+        return f"{_name(error)}: {error.strerror or text}; free some space or write elsewhere"
     if _is_resource(error):
         return f"out of memory ({text or 'no more to be had'}); take fewer slices, fewer views or a coarser grid"
     if isinstance(error, OSError) and error.filename is not None:
@@ -148,6 +149,11 @@ def _one_line(error: BaseException) -> str:
         f"a bug of ours, {type(error).__name__}: {text or 'no message'}; please report it with what the same command "
         "prints under --debug"
     )
+
+
+def _name(error: OSError) -> str:
+    """The file that an error is about, as a text whatever bytes it holds."""
+    return os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "the output"
 
 
 def _is_resource(error: BaseException) -> bool:

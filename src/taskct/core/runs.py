@@ -17,6 +17,7 @@ from taskct.core.config import SCHEMA
 from taskct.core.csv_cells import safe_cells
 from taskct.core.errors import ConfigError, FileFormatError, InputError, OutputExistsError
 from taskct.core.files import atomic_folder, atomic_path, encoded, existing_path, refuse_existing, write_text
+from taskct.core.links import refuse_outside
 from taskct.core.open_files import parse_json, read_json, read_text, read_toml_tables
 from taskct.core.provenance import provenance as facts
 from taskct.core.safetensors_files import pack_tensors, read_safetensors
@@ -104,10 +105,10 @@ class Run:
         return self.path("metrics.csv")
 
     def path(self, name: str) -> Path:
-        """Path of a file of this run; its name may not lead out of the folder."""
+        """Path of a file of this run; neither its name nor a symbolic link may lead out of the folder."""
         if Path(name).name != name or name in ("", ".", ".."):
             raise InputError(f"{self.folder}: a file of a run is named without folders, got {name!r}")
-        return self.folder / name
+        return refuse_outside(self.folder, self.folder / name)
 
     def write_text(self, name: str, text: str, *, overwrite: bool = False) -> None:
         """Write a text file of the run."""
@@ -171,7 +172,7 @@ def refuse_run(out: Path, *, overwrite: bool) -> None:
 
 def _read_config(folder: Path) -> dict[str, Any]:
     existing_path(folder, what="run")
-    path = folder / "config.toml"
+    path = refuse_outside(folder, folder / "config.toml")
     if not folder.is_dir() or not path.is_file():
         raise InputError(f"{folder}: no run folder (it has no config.toml); give the folder that a taskct command wrote")
     config = read_toml_tables(path, what="run's config")

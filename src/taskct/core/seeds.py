@@ -16,7 +16,7 @@ def derive_seed(seed: int, *names: str | int) -> int:
     False
     """
     text = "\x1f".join([str(int(seed)), *[str(n) for n in names]])
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "backslashreplace")).digest()[:8], "big") >> 1
 
 
 def generator(seed: int | torch.Generator, *names: str | int, device: torch.device | str = "cpu") -> torch.Generator:

@@ -1,4 +1,4 @@
-"""Photons as people read them."""
+"""Photons and names as people read them."""
 
 from __future__ import annotations
 
@@ -21,3 +21,12 @@ def photon_count(photons: float, *, digits: int | None = None) -> str:
         return f"{photons:,.0f}".replace(",", THIN)
     rounded = float(f"{photons:.{digits}g}")
     return f"{rounded:,.0f}".replace(",", THIN) if rounded >= 10 ** (digits - 1) else f"{rounded:.{digits}g}"
+
+
+def plain_name(name: str) -> str:
+    """A name of a file as text that can be written anywhere: bytes that are not UTF-8 become escapes.
+
+    >>> plain_name("liver"), plain_name("a\\udcff")
+    ('liver', 'a\\\\udcff')
+    """
+    return name.encode("utf-8", "backslashreplace").decode()

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from taskct.core.errors import GeometryError, InputError, UnitsError
 from taskct.core.units import MU_WATER_70KEV_PER_MM, to_mu
+from taskct.core.words import plain_name
 from taskct.geometry import Grid
 
 AIR_HU = -1000.0
@@ -44,6 +45,8 @@ class Case:
     source_path: Path | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
+        for name in ("case_id", "patient_id"):  # names of files may hold bytes that are not UTF-8
+            object.__setattr__(self, name, plain_name(getattr(self, name)))
         if self.hu.ndim != 3 or self.hu.dtype != torch.float32:
             raise GeometryError(f"Case expects hu as float32 (Z, Y, X), got {self.hu.dtype} {tuple(self.hu.shape)}")
         if self.hu.numel() and not all(abs(float(v)) < float("inf") for v in torch.aminmax(self.hu.detach())):  # NaN passes on

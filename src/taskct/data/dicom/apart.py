@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from taskct.core.errors import FileFormatError, ResourceError
+from taskct.core.open_files import open_binary
 
 _TIMEOUT_S = 60.0  # for one file; a large slice takes well below a second
 
@@ -102,7 +103,8 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                dataset = dcmread(wanted["path"], force=True)
+                with open_binary(wanted["path"]) as stream:
+                    dataset = dcmread(stream, force=True)
                 decoder = get_decoder(dataset.file_meta.TransferSyntaxUID)
                 options: dict[str, Any] = {"raw": True, "decoding_plugin": wanted["plugin"], "correct_unused_bits": False}
                 array, _ = decoder.as_array(dataset, **options)

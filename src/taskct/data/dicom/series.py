@@ -12,6 +12,8 @@ import torch
 
 from taskct.core.errors import DataError, UnsupportedDataError
 from taskct.core.files import MAX_VOLUME_BYTES, check_array_size
+from taskct.core.links import outside_notes
+from taskct.core.memory import require_memory
 from taskct.core.provenance import fingerprint
 from taskct.data.case import Case
 from taskct.data.dicom.ends import missing_at_ends, refuse_missing_parts
@@ -57,7 +59,8 @@ def read_series(
     frames, notes = slice_frames(found, series)
     stack = arrange(frames, name=found.name, untilt=untilt)
     notes += around_notes(found, series, stack)
-    check_array_size(found.name, (len(stack.frames), *stack.frames[0].shape), 4, limit_bytes=limit_bytes)
+    size = check_array_size(found.name, (len(stack.frames), *stack.frames[0].shape), 4, limit_bytes=limit_bytes)
+    require_memory(found.name, 2 * size)  # stored slices, then all in order
     volume, filled, pixel_notes = _decode(stack)
     affine_mm = stack.affine_mm
     if untilt:
@@ -95,6 +98,7 @@ def around_notes(found: Scan, series: Series, stack: Stack) -> list[str]:
     return [
         *companions_note(found.companions, beside),
         *not_read_note(label_objects(found), series.uid),
+        *outside_notes(found.name, [file.path for file in series.files]),
         *_masks_note(found.masks),
         *missing_at_ends(series, stack),
     ]
