@@ -8,18 +8,15 @@ from torch import nn
 from taskct.core.errors import ConfigError, GeometryError, InputError
 from taskct.evaluation.reading import disk_edge, region_contrast
 from taskct.task import FrozenTask, HuWindow, freeze
+from taskct.task.observers.channels import difference_of_gaussians, gabor_channels, npwe_template
 from taskct.task.observers.hotelling import (
-    ContrastPenalty,
-    ObserverPenalty,
     detectability,
-    difference_of_gaussians,
-    gabor_channels,
     noise_power_2d,
     npwe_from_spectrum,
-    npwe_template,
     responses,
     squared_detectability,
 )
+from taskct.task.observers.penalties import ContrastPenalty, ObserverPenalty
 
 N = 25
 Y, X = torch.meshgrid(torch.arange(N) - 12.0, torch.arange(N) - 12.0, indexing="ij")

@@ -11,7 +11,7 @@ from taskct.evaluation.reading.readings import UNTRAINED, MethodImages
 from taskct.evaluation.reading.recovery import share_recovered
 from taskct.evaluation.reading.segmentation import average_precision, best_bias, count, log_odds, margin, predict_with_bias
 from taskct.evaluation.reading.sharpness import EdgeResponse, disk_edge, region_contrast
-from taskct.evaluation.reading.verdict import Finding, TaskVerdict, task_verdict
+from taskct.evaluation.reading.verdict import Remark, TaskVerdict, task_verdict
 
 __all__ = [
     "UNTRAINED",
@@ -20,7 +20,6 @@ __all__ = [
     "Bins",
     "DoseCurve",
     "EdgeResponse",
-    "Finding",
     "Froc",
     "LesionPair",
     "LesionSet",
@@ -28,6 +27,7 @@ __all__ = [
     "MethodImages",
     "NeededDose",
     "ReaderPanel",
+    "Remark",
     "Response",
     "TaskVerdict",
     "TrueLesion",

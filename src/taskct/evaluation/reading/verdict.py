@@ -38,7 +38,7 @@ HEADLINES = {
 
 
 @dataclass(frozen=True)
-class Finding:
+class Remark:
     """One sentence, the rule that gave it, and whether it limits the headline."""
 
     rule: str
@@ -53,7 +53,7 @@ class TaskVerdict:
     method: str
     baseline: str
     outcome: str
-    findings: tuple[Finding, ...]
+    findings: tuple[Remark, ...]
     numbers: dict[str, Interval] = field(default_factory=dict)
 
     @property
@@ -62,7 +62,7 @@ class TaskVerdict:
         return HEADLINES[self.outcome]
 
     @property
-    def cautions(self) -> tuple[Finding, ...]:
+    def cautions(self) -> tuple[Remark, ...]:
         """Findings that limit the headline."""
         return tuple(f for f in self.findings if f.caution)
 
@@ -192,51 +192,51 @@ class _Judge:
         return found if math.isfinite(found.mean) else None
 
 
-def _readers(judge: _Judge, n: Mapping[str, Interval], unseen: list[str]) -> Iterator[Finding]:
+def _readers(judge: _Judge, n: Mapping[str, Interval], unseen: list[str]) -> Iterator[Remark]:
     what = describe_metric(judge.metric)["label"]
-    yield Finding("training", f"{what} of the {judge.region} under the training's reader: {_signed(n['training'])}.")
+    yield Remark("training", f"{what} of the {judge.region} under the training's reader: {_signed(n['training'])}.")
     if not unseen:
-        yield Finding("no unseen reader", "No unseen reader was asked: a gain may be fitted to the one of training.", True)
+        yield Remark("no unseen reader", "No unseen reader was asked: a gain may be fitted to the one of training.", True)
         return
-    yield Finding("unseen", f"Mean of {len(unseen)} unseen reader(s): {_signed(n['unseen'])}.")
+    yield Remark("unseen", f"Mean of {len(unseen)} unseen reader(s): {_signed(n['unseen'])}.")
     if _above(n["training"]) and not _above(n["unseen"]) and not _hidden(n):
-        yield Finding(
+        yield Remark(
             "one reader", "The training's reader sees a gain that unseen readers do not confirm: fitted to that reader.", True
         )
     elif _above(n["training"]) and _above(n["excess"]):
         only = min(1.0, n["excess"].mean / n["training"].mean)
-        yield Finding("fitted", f"{only:.0%} of the gain of the training's reader is seen by that reader alone.", only >= 0.5)
+        yield Remark("fitted", f"{only:.0%} of the gain of the training's reader is seen by that reader alone.", only >= 0.5)
     for reader in unseen:
         if len(unseen) > 1 and _below(n[reader]):
-            yield Finding("harmed reader", f"The unseen reader {reader} reads worse: {_signed(n[reader])}.", True)
+            yield Remark("harmed reader", f"The unseen reader {reader} reads worse: {_signed(n[reader])}.", True)
 
 
-def _threshold(n: Mapping[str, Interval], outcome: str) -> Iterator[Finding]:
+def _threshold(n: Mapping[str, Interval], outcome: str) -> Iterator[Remark]:
     raw = n.get("unseen", n["training"])
     retuned = n.get("retuned")
     if retuned is None:
-        yield Finding("not re-tuned", "No bias was re-tuned: a threshold shift cannot be told from a gain.", True)
+        yield Remark("not re-tuned", "No bias was re-tuned: a threshold shift cannot be told from a gain.", True)
     else:
-        yield Finding("re-tuned", f"After one bias per method is re-tuned on validation: {_signed(retuned)}.")
+        yield Remark("re-tuned", f"After one bias per method is re-tuned on validation: {_signed(retuned)}.")
         if _above(raw):
             share = 1 - retuned.mean / raw.mean
             if not _above(retuned):
-                yield Finding("threshold shift", "After re-tuning the gain is not separated from 0: a threshold shift.", True)
+                yield Remark("threshold shift", "After re-tuning the gain is not separated from 0: a threshold shift.", True)
             elif share >= SHIFT_SHARE:
-                yield Finding("threshold share", f"A threshold shift explains {min(share, 1):.0%} of the gain.", True)
+                yield Remark("threshold share", f"A threshold shift explains {min(share, 1):.0%} of the gain.", True)
         elif outcome == "hidden":
-            yield Finding(
+            yield Remark(
                 "hidden gain", "The gain appears only after re-tuning: the readers' thresholds do not suit the images.", True
             )
         elif _above(retuned):
             no_ap = "ap" in n and not _above(n["ap"])
             why = "pixel AP, which has no threshold, shows none" if no_ap else "no unseen reader was asked"
-            yield Finding("unsupported", f"Re-tuned Dice alone is higher, which is not counted as a gain: {why}.", True)
+            yield Remark("unsupported", f"Re-tuned Dice alone is higher, which is not counted as a gain: {why}.", True)
     if "ap" in n:
-        yield Finding("ap", f"Pixel AP, which has no threshold: {_signed(n['ap'])}.", _above(raw) and not _above(n["ap"]))
+        yield Remark("ap", f"Pixel AP, which has no threshold: {_signed(n['ap'])}.", _above(raw) and not _above(n["ap"]))
 
 
-def _bound(judge: _Judge, readers: list[str]) -> Iterator[Finding]:
+def _bound(judge: _Judge, readers: list[str]) -> Iterator[Remark]:
     if "retrained" not in judge.table.of_role("retrained"):
         return
     where = {"dose": judge.dose, "region": judge.region, "seed": judge.seed}
@@ -254,82 +254,80 @@ def _bound(judge: _Judge, readers: list[str]) -> Iterator[Finding]:
     except InputError:
         return
     if math.isnan(share.low):
-        yield Finding("no gap", "A reader retrained on the baseline's images gains nothing sure: no gap to recover.")
+        yield Remark("no gap", "A reader retrained on the baseline's images gains nothing sure: no gap to recover.")
     else:
-        yield Finding(
+        yield Remark(
             "share", f"Share of what retraining the reader regains: {share.mean:.0%} [{share.low:.0%}, {share.high:.0%}]."
         )
     words = "the bound rises" if _above(bound) else "the bound falls" if _below(bound) else "the bound does not move surely"
-    yield Finding("bound", f"Under readers retrained on each method's images: {_signed(bound)}; {words}.")
+    yield Remark("bound", f"Under readers retrained on each method's images: {_signed(bound)}; {words}.")
 
 
-def _lesions(judge: _Judge, readers: list[str]) -> Iterator[Finding]:
+def _lesions(judge: _Judge, readers: list[str]) -> Iterator[Remark]:
     for rule, metric, text in (
         ("sensitivity", "sensitivity", "Lesion sensitivity"),
         ("equal alarms", "froc@1", "At one false alarm per image, whatever the threshold, sensitivity"),
     ):
         found = judge.try_gain(metric, readers)
         if found is not None:
-            yield Finding(rule, f"{text}: {_signed(found)}.", _below(found))
+            yield Remark(rule, f"{text}: {_signed(found)}.", _below(found))
     for metric, text in (
         ("false_pixels", "False pixels on images without a lesion"),
         ("false_alarms", "False alarms per image"),
     ):
         alarms = judge.try_gain(metric, readers)
         if alarms is not None:
-            yield Finding(metric, f"{text}: {_signed(alarms)}{', more' if _above(alarms) else ''}.", _above(alarms))
+            yield Remark(metric, f"{text}: {_signed(alarms)}{', more' if _above(alarms) else ''}.", _above(alarms))
 
 
-def _image(judge: _Judge) -> Iterator[Finding]:
+def _image(judge: _Judge) -> Iterator[Remark]:
     found = judge.try_gain("psnr", IMAGE, region="all")
     if found is not None:
         lost = found.mean < -PSNR_LOSS_DB
         end = f": more than {PSNR_LOSS_DB} dB are paid" if lost else ""
-        yield Finding("psnr", f"PSNR: {_signed(found)} dB{end}.", lost)
+        yield Remark("psnr", f"PSNR: {_signed(found)} dB{end}.", lost)
 
 
-def _controls(n: Mapping[str, Interval]) -> Iterator[Finding]:
+def _controls(n: Mapping[str, Interval]) -> Iterator[Remark]:
     for name, interval in n.items():
         if not name.startswith("control "):
             continue
         if _as_large(interval, n, name):
-            yield Finding(
-                "control", f"The negative {name} gains as well: {_signed(interval)}; the gain is not specific.", True
-            )
+            yield Remark("control", f"The negative {name} gains as well: {_signed(interval)}; the gain is not specific.", True)
         elif _above(interval):
-            yield Finding("control", f"More is marked: the negative {name} gains {_signed(interval)} by chance.")
+            yield Remark("control", f"More is marked: the negative {name} gains {_signed(interval)} by chance.")
 
 
-def _evidence(method: str, baseline: str, artefacts: Mapping[str, ArtefactReport], audit: Audit | None) -> Iterator[Finding]:
+def _evidence(method: str, baseline: str, artefacts: Mapping[str, ArtefactReport], audit: Audit | None) -> Iterator[Remark]:
     if method in artefacts:
-        yield Finding("artefact", f"Spectrum: {artefacts[method]}.", bool(artefacts[method].found))
+        yield Remark("artefact", f"Spectrum: {artefacts[method]}.", bool(artefacts[method].found))
     if audit is None or not {method, baseline} <= set(audit.methods):
         return
     ours, theirs = audit.response(method), audit.response(baseline)
-    yield Finding(
+    yield Remark(
         "audit",
         f"Lesions put in or taken out: the answer follows in {ours.follows.mean:.0%} (baseline {theirs.follows.mean:.0%}).",
     )
     if ours.invented.low > max(theirs.invented.mean, 0.0):
-        yield Finding("invented", f"Lesions that are not there are invented in {ours.invented.mean:.0%} of places.", True)
+        yield Remark("invented", f"Lesions that are not there are invented in {ours.invented.mean:.0%} of places.", True)
     if ours.lost.low > max(theirs.lost.mean, 0.0):
-        yield Finding("lost", f"Lesions are lost in {ours.lost.mean:.0%} of places, more than by the baseline.", True)
+        yield Remark("lost", f"Lesions are lost in {ours.lost.mean:.0%} of places, more than by the baseline.", True)
 
 
 def _limits(
     table: Table, n: Mapping[str, Interval], unseen: list[str], judge: _Judge, compute: Mapping[str, float]
-) -> Iterator[Finding]:
+) -> Iterator[Remark]:
     if len(unseen) == 1:
-        yield Finding("one unseen reader", "Only one unseen reader: its own oddities are not averaged.", True)
+        yield Remark("one unseen reader", "Only one unseen reader: its own oddities are not averaged.", True)
     alike = [r for r in unseen if r in table.notes.get("unseen_of_the_same_architecture", [])]
     if unseen and len(alike) == len(unseen):
-        yield Finding("same architecture", "All unseen readers have the architecture of the training's reader.", True)
+        yield Remark("same architecture", "All unseen readers have the architecture of the training's reader.", True)
     interval = n.get("unseen", n["training"])
     if interval.note:
-        yield Finding("few", f"Evidence: {interval.note}.", True)
+        yield Remark("few", f"Evidence: {interval.note}.", True)
     ours, theirs = compute.get(judge.method), compute.get(judge.baseline)
     if ours is not None and theirs is not None and ours > SAME_COMPUTE * theirs:
-        yield Finding(
+        yield Remark(
             "compute", f"The method was trained {ours / theirs:.1f} times as long as the baseline: train that as long.", True
         )
 

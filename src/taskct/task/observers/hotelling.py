@@ -16,11 +16,9 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
-from taskct.core.errors import ConfigError, GeometryError, InputError
-from taskct.core.precision import at_least_float32
+from taskct.core.errors import GeometryError, InputError
 
 
 @dataclass(frozen=True)
@@ -46,48 +44,6 @@ class Detectability:
     def auc(self) -> float:
         """Area under the ROC curve of an observer with this d'."""
         return 0.5 * (1 + math.erf(self.d_prime / 2))
-
-
-def gabor_channels(size: int, *, pixel_mm: float, bands: int = 4, angles: int = 5, lowest_per_mm: float = 0.02) -> Tensor:
-    """Gabor channels (bands * angles, size, size): octave bands from `lowest_per_mm`, even phase (Eckstein et al. 1998)."""
-    _check_size(size, pixel_mm)
-    centre = (torch.arange(size, dtype=torch.float64) - (size - 1) / 2) * pixel_mm
-    y, x = torch.meshgrid(centre, centre, indexing="ij")
-    found = []
-    for band in range(bands):
-        frequency = lowest_per_mm * 2**band * 1.5  # the middle of the octave
-        width = 4 * math.log(2) / (math.pi**2 * (lowest_per_mm * 2**band) ** 2)
-        for k in range(angles):
-            turn = math.pi * k / angles
-            wave = torch.cos(2 * math.pi * frequency * (x * math.cos(turn) + y * math.sin(turn)))
-            found.append(torch.exp(-(x * x + y * y) / width) * wave)
-    return _unit(torch.stack(found))
-
-
-def difference_of_gaussians(size: int, *, pixel_mm: float, channels: int = 6, lowest_per_mm: float = 0.02) -> Tensor:
-    """Dense difference-of-Gaussians channels (J, size, size), round (Abbey & Barrett, JOSA A 18:473 (2001))."""
-    _check_size(size, pixel_mm)
-    axis = torch.fft.fftfreq(size, pixel_mm, dtype=torch.float64)
-    square = axis[:, None] ** 2 + axis[None] ** 2
-    found = []
-    for j in range(channels):
-        sigma = lowest_per_mm * 1.4**j
-        response = torch.exp(-square / (2 * (1.67 * sigma) ** 2)) - torch.exp(-square / (2 * sigma**2))
-        found.append(torch.fft.fftshift(torch.fft.ifft2(response).real))
-    return _unit(torch.stack(found))
-
-
-def npwe_template(signal: Tensor, *, pixel_mm: float, peak_per_mm: float = 0.4) -> Tensor:
-    """The NPWE observer's template (1, Y, X) for a known signal (Y, X): filtered twice by the eye, E = f^1.3 exp(-c f^2).
-
-    `peak_per_mm` is the frequency at which the eye is most sensitive: at 500 mm with fourfold magnification about 0.4/mm.
-    """
-    _check_size(min(signal.shape), pixel_mm)
-    fy, fx = (torch.fft.fftfreq(n, pixel_mm, dtype=torch.float64) for n in signal.shape)
-    f = (fy[:, None] ** 2 + fx[None] ** 2).sqrt()
-    eye = f**1.3 * torch.exp(-(1.3 / (2 * peak_per_mm**2)) * f**2)
-    eye = eye / eye.max()
-    return _unit(torch.fft.ifft2(torch.fft.fft2(signal.double()) * eye**2).real[None])
 
 
 def responses(regions: Tensor, channels: Tensor) -> Tensor:
@@ -163,63 +119,6 @@ def npwe_from_spectrum(signal: Tensor, noise_power: Tensor, *, pixel_mm: float, 
     return (above / ((power * eye**4 * noise_power).sum() * cell)).sqrt()
 
 
-class ObserverPenalty(nn.Module):
-    """Task penalty without a network: -ln(1 + d'^2) of channel responses at lesion pixels against organ pixels.
-
-    Images (B, 1, Y, X) and labels (B, Y, X) -> scalar, 0 when lesion or organ is missing. It makes a task like any other:
-    `FrozenTask(freeze(nn.Identity()), HuWindow(40, 400), ObserverPenalty(channels), "observer")`.
-    """
-
-    channels: Tensor
-
-    def __init__(self, channels: Tensor, *, lesion_class: int = 2, organ_class: int = 1) -> None:
-        super().__init__()
-        if channels.ndim != 3 or channels.shape[-1] % 2 == 0 or channels.shape[-2] % 2 == 0:
-            raise ConfigError(f"ObserverPenalty expects channels (J, Y, X) of odd sizes, got {tuple(channels.shape)}")
-        self.register_buffer("channels", channels)
-        self.lesion_class, self.organ_class = lesion_class, organ_class
-
-    def forward(self, image: Tensor, labels: Tensor) -> Tensor:
-        """Scalar penalty."""
-        image = at_least_float32(image)
-        kernels = self.channels.to(image)[:, None]
-        pad = (kernels.shape[-1] // 2,) * 2 + (kernels.shape[-2] // 2,) * 2
-        maps = functional.conv2d(functional.pad(image, pad, mode="replicate"), kernels).movedim(1, -1)  # (B, Y, X, J)
-        present, absent = maps[labels == self.lesion_class], maps[labels == self.organ_class]
-        if min(len(present), len(absent)) < 2 or len(present) + len(absent) < len(kernels) + 4:
-            return image.sum() * 0.0
-        return -torch.log1p(squared_detectability(present.double(), absent.double(), ridge=1e-6)).to(image.dtype)
-
-
-class ContrastPenalty(nn.Module):
-    """Task penalty without a network: -|contrast-to-noise ratio| of the lesion in its organ, mean over images with both.
-
-    Images (B, 1, ...) and labels (B, ...) -> scalar. The noise is the standard deviation in the organ, `noise_floor` at least,
-    so that a flat image cannot reach any value.
-    """
-
-    def __init__(self, *, lesion_class: int = 2, organ_class: int = 1, noise_floor: float = 0.01) -> None:
-        super().__init__()
-        if not noise_floor > 0:
-            raise ConfigError(f"ContrastPenalty expects noise_floor > 0, got {noise_floor!r}")
-        self.lesion_class, self.organ_class, self.noise_floor = lesion_class, organ_class, noise_floor
-
-    def forward(self, image: Tensor, labels: Tensor) -> Tensor:
-        """Scalar penalty."""
-        image = at_least_float32(image)
-        values = []
-        for one, truth in zip(image[:, 0], labels, strict=True):
-            lesion, organ = one[truth == self.lesion_class], one[truth == self.organ_class]
-            if len(lesion) and len(organ) > 1:
-                noise = (organ.var() + self.noise_floor**2).sqrt()
-                values.append((lesion.mean() - organ.mean()).abs() / noise)
-        return -torch.stack(values).mean() if values else image.sum() * 0.0
-
-
-def _unit(channels: Tensor) -> Tensor:
-    return channels / channels.flatten(1).norm(dim=1)[:, None, None]
-
-
 def _scatter(v: Tensor) -> Tensor:
     centred = v - v.mean(0)
     return centred.T @ centred
@@ -230,8 +129,3 @@ def _check_enough(present: Tensor, absent: Tensor) -> None:
         raise GeometryError(f"responses expect (N, J) and (M, J), got {tuple(present.shape)} and {tuple(absent.shape)}")
     if min(len(present), len(absent)) < 2:
         raise InputError(f"an observer needs two regions or more of each kind, got {len(present)} and {len(absent)}")
-
-
-def _check_size(size: int, pixel_mm: float) -> None:
-    if size < 3 or not pixel_mm > 0:
-        raise ConfigError(f"channels expect a size of 3 pixels or more and pixel_mm > 0, got {size!r} and {pixel_mm!r}")

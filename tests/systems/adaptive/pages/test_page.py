@@ -12,7 +12,7 @@ import torch
 from taskct.core.errors import InputError, OutputExistsError
 from taskct.evaluation.reading import task_verdict
 from taskct.evaluation.reading.measures import described_metrics
-from taskct.evaluation.reading.verdict import Finding
+from taskct.evaluation.reading.verdict import Remark
 from taskct.evaluation.rows import DoseLevel, Row
 from taskct.evaluation.table import Table
 from taskct.systems.adaptive.pages.page import write_task_report
@@ -70,7 +70,7 @@ def test_the_first_lines_say_what_the_intervals_allow() -> None:
 
 def test_whatever_limits_a_verdict_is_said_at_the_top() -> None:
     story = _story({"task": 5.0})
-    caution = Finding("compute", "trained 80 % longer than the baseline", caution=True)
+    caution = Remark("compute", "trained 80 % longer than the baseline", caution=True)
     limited = {key: replace(verdict, findings=(*verdict.findings, caution)) for key, verdict in story.verdicts.items()}
     warned = [text for text, is_caution in summary_lines(replace(story, verdicts=limited)) if is_caution]
     assert any("trained 80 % longer" in text for text in warned)
