@@ -183,7 +183,7 @@ def _setting(
     from taskct.core.errors import InputError
     from taskct.core.runs import is_run, load_run
     from taskct.phantoms.inputs import open_inputs
-    from taskct.systems.alara.setting import Chain, chain_of, setting_of
+    from taskct.systems.alara.setting import DoseChain, chain_of, setting_of
 
     trained = Path(what).is_dir() and is_run(Path(what))
     if trained and (setting or views is not None):
@@ -191,7 +191,9 @@ def _setting(
     if labels and len(labels) != len(ct):
         raise InputError(f"--labels: expected one for each of {len(ct)} CTs in the same order, got {len(labels)}")
     chain = (
-        chain_of(load_run(Path(what))) if trained else Chain(method_from_words(what, setting), parse_beam(beam, views=views))
+        chain_of(load_run(Path(what)))
+        if trained
+        else DoseChain(method_from_words(what, setting), parse_beam(beam, views=views))
     )
     chosen = parse_slices(slices)
     return setting_of(

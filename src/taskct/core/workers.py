@@ -21,7 +21,7 @@ from taskct.core.config import read_toml
 from taskct.core.errors import ConfigError, InputError, ResourceError, TaskctError, unknown_name
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, KilledWorker
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -188,16 +188,17 @@ def lost_named(workers: Workers, what: str) -> Iterator[None]:
     try:
         yield
     except KilledWorker as error:
-        raise ResourceError(killed_words(what)) from error
+        raise ResourceError(killed_words(what, error)) from error
     except (CancelledError, CommClosedError, TimeoutError) as error:
         raise ResourceError(gone_words(workers)) from error
 
 
-def killed_words(what: str) -> str:
+def killed_words(what: str, error: KilledWorker) -> str:
     """The message about work whose workers were lost again and again."""
+    count = error.allowed_failures + 1
     return (
-        f"{what}: {LOSSES_ALLOWED + 1} workers were lost while they did it, most likely for want of memory; give fewer "
-        "workers or more memory to each (--cluster-config with memory_limit or memory). What was done is kept"
+        f"{what}: {count} workers were lost while they did it, most likely for want of memory; give fewer workers or more "
+        "memory to each (--cluster-config with memory_limit or memory). What was done is kept"
     )
 
 

@@ -86,7 +86,7 @@ def _failure(future: Any, work: Work) -> Exception:
     error = future.exception()
     if isinstance(error, KilledWorker):
         step = str(error.task).rsplit("-", 1)[0]
-        words = killed_words(f"{work.records.folder / step}")
+        words = killed_words(f"{work.records.folder / step}", error)
         work.records.fail(step, words)
         return ResourceError(words)
     return error if isinstance(error, Exception) else RuntimeError(str(error))

@@ -15,7 +15,7 @@ from taskct.geometry import Grid, ParallelBeam
 from taskct.geometry.config import beam_to_config
 from taskct.recon.fbp import fbp
 from taskct.recon.learned import make_model
-from taskct.systems.alara.setting import Chain, chain_of, setting_of
+from taskct.systems.alara.setting import DoseChain, chain_of, setting_of
 
 BEAM = ParallelBeam(views=24, cols=52, pixel_mm=8.0)
 MODEL = {"kind": "fbp_unet", "widths": [4, 8]}
@@ -27,15 +27,15 @@ def case(name: str = "a", **provenance: object) -> Case:
 
 
 def test_slices_are_chosen_evenly_and_photons_replace_those_of_the_chain() -> None:
-    found = setting_of(Chain(fbp, BEAM), cases=[case()], slices=slice(1, 9), every=3)
+    found = setting_of(DoseChain(fbp, BEAM), cases=[case()], slices=slice(1, 9), every=3)
     assert found.slices == {"a": [1, 5, 8]} and found.dose.photons == 1e5
     assert found.projector(found.cases[0]).mu_shape == (32, 32)
-    assert setting_of(Chain(fbp, BEAM, 2e5), cases=[case()]).dose.photons == 2e5
-    assert setting_of(Chain(fbp, BEAM, 2e5), cases=[case()], photons=3e5, electronic_std=2).dose.electronic_std == 2
+    assert setting_of(DoseChain(fbp, BEAM, 2e5), cases=[case()]).dose.photons == 2e5
+    assert setting_of(DoseChain(fbp, BEAM, 2e5), cases=[case()], photons=3e5, electronic_std=2).dose.electronic_std == 2
 
 
 def test_ctdi_is_taken_from_headers_that_agree() -> None:
-    chain = Chain(fbp, BEAM)
+    chain = DoseChain(fbp, BEAM)
     agree = [case("a", ctdi_vol_mgy=5.0), case("b", ctdi_vol_mgy=5.0)]
     assert setting_of(chain, cases=agree).ctdi_vol_mgy == 5
     assert setting_of(chain, cases=[*agree, case("c", ctdi_vol_mgy=6.0)]).ctdi_vol_mgy is None

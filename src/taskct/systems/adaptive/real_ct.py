@@ -19,7 +19,7 @@ from taskct.evaluation.studies import ProjectCase
 from taskct.physics.dose import Dose
 from taskct.simulate.scan import add_noise
 from taskct.systems.adaptive.real_ct_cases import RealPatient, group_of, onto, pairs_of
-from taskct.systems.adaptive.real_ct_runs import Trained
+from taskct.systems.adaptive.real_ct_runs import TrainedRuns
 from taskct.task.frozen import FrozenTask
 
 RADII_MM, CONTRASTS_HU = (5.0, 8.0, 12.0), (-20.0, -40.0, -60.0)
@@ -27,7 +27,7 @@ REFINE = 2
 
 
 def audit_all(
-    subjects: Sequence[RealPatient], trained: Trained, dose: Dose, *, most: int
+    subjects: Sequence[RealPatient], trained: TrainedRuns, dose: Dose, *, most: int
 ) -> dict[tuple[str, float, float], Audit]:
     """(group of subjects, radius, contrast) -> answers; real portal-venous, real without contrast medium, built-in."""
     audits: dict[tuple[str, float, float], Audit] = {}
@@ -47,7 +47,7 @@ def audit_all(
     return audits
 
 
-def liver_rows(subjects: Sequence[RealPatient], trained: Trained, dose: Dose) -> list[dict[str, Any]]:
+def liver_rows(subjects: Sequence[RealPatient], trained: TrainedRuns, dose: Dose) -> list[dict[str, Any]]:
     """Per subject, method and reader: Dice of the liver, and marks per slice where no tumour is known."""
     rows = []
     for subject in subjects:
@@ -69,7 +69,7 @@ def liver_rows(subjects: Sequence[RealPatient], trained: Trained, dose: Dose) ->
     return rows
 
 
-def reconstructions(case: Case, trained: Trained, dose: Dose) -> dict[str, Tensor]:
+def reconstructions(case: Case, trained: TrainedRuns, dose: Dose) -> dict[str, Tensor]:
     """Full dose, and what each method makes of one noisy scan: (N, 1, Y, X) in 1/mm."""
     numbers = range(len(case.hu))
     study = ProjectCase(refine=REFINE)(case, numbers, trained.A)
@@ -78,7 +78,7 @@ def reconstructions(case: Case, trained: Trained, dose: Dose) -> dict[str, Tenso
         return {FULL_DOSE: study.truth_mu} | {name: make(p.clone(), trained.A) for name, make in trained.methods.items()}
 
 
-def draw(subjects: Sequence[RealPatient], trained: Trained, dose: Dose, path: Path, *, reader: FrozenTask) -> None:
+def draw(subjects: Sequence[RealPatient], trained: TrainedRuns, dose: Dose, path: Path, *, reader: FrozenTask) -> None:
     """A lesion put into the portal-venous liver, the same slice without it, and the patient with metastases."""
     from taskct.report.style import figure_style, new_figure
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from taskct.evaluation.reading.audit import FULL_DOSE, Audit
 from taskct.physics.dose import Dose
-from taskct.systems.adaptive.real_ct_runs import Trained
+from taskct.systems.adaptive.real_ct_runs import TrainedRuns
 
 HEAD = """
 # Real livers through networks trained on built-in patients
@@ -68,7 +68,9 @@ dcmqi (BSD-3-Clause): the three slices with a DICOM SEG of the liver.
 """
 
 
-def page(rows: list[dict[str, Any]], audits: Mapping[tuple[str, float, float], Audit], trained: Trained, dose: Dose) -> str:
+def page(
+    rows: list[dict[str, Any]], audits: Mapping[tuple[str, float, float], Audit], trained: TrainedRuns, dose: Dose
+) -> str:
     """The page, every number of which comes from the arguments."""
     methods, grid = [FULL_DOSE, *trained.methods], trained.A.grid
     facts = {

@@ -24,7 +24,7 @@ Reconstruct = Callable[[Tensor, Projector], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
+class TrainedRuns:
     """What the run folders hold: readers, methods in the order of the tables, the scanner and the doses."""
 
     readers: Sequence[FrozenTask]
@@ -33,7 +33,7 @@ class Trained:
     doses: Sequence[Dose]
 
 
-def load_runs(runs: Path, *, models: Sequence[str] = (), readers: Sequence[str] = ()) -> Trained:
+def load_runs(runs: Path, *, models: Sequence[str] = (), readers: Sequence[str] = ()) -> TrainedRuns:
     """Readers of full dose and reconstructions from run folders; all reconstructions must share scanner and grid."""
     found = {path.name: load_run(path) for path in sorted(runs.iterdir()) if path.is_dir() and is_run(path)}
     done = {name: run for name, run in found.items() if run.path("weights.safetensors").exists()}
@@ -51,4 +51,4 @@ def load_runs(runs: Path, *, models: Sequence[str] = (), readers: Sequence[str] 
     fractions = sorted({config["dose"]["highest"], config["dose"]["lowest"]}, reverse=True)
     methods: dict[str, Reconstruct] = {"FBP, Hann": partial(fbp, window="hann")}
     methods |= {name: load_reconstructor(done[name]) for name in named}
-    return Trained([load_reader(done[n]) for n in named_readers], methods, A, [full.at(f) for f in fractions])
+    return TrainedRuns([load_reader(done[n]) for n in named_readers], methods, A, [full.at(f) for f in fractions])

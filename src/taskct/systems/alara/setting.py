@@ -25,7 +25,7 @@ FULL_PHOTONS = 1e5
 
 
 @dataclass(frozen=True, eq=False)
-class Chain:
+class DoseChain:
     """A reconstruction, the beam of its scans, photons at full dose, and the grid that it was trained on, if it was."""
 
     model: Reconstructor
@@ -46,21 +46,21 @@ class Setting:
     ctdi_vol_mgy: float | None
 
 
-def chain_of(run: Run) -> Chain:
+def chain_of(run: Run) -> DoseChain:
     """The chain of a run of a reconstruction or of a dose; InputError for another kind of run."""
     if "beam" not in run.config:
         raise InputError(f"{run.folder}: not the run of a reconstruction: its config has no [beam]")
     beam, about = beam_from_config(run.config["beam"]), run.config.get("grid")
     grid = Grid(tuple(about["shape"]), tuple(about["spacing_mm"])) if about else None
     if "dose_module" in run.config:
-        return Chain(load_dose(run).reconstruct, beam, float(run.config["dose_module"]["highest_photons"]), grid)
+        return DoseChain(load_dose(run).reconstruct, beam, float(run.config["dose_module"]["highest_photons"]), grid)
     dose = run.config.get("dose", {})
     full = float(dose.get("photons", FULL_PHOTONS)) * float(dose.get("highest", 1.0))
-    return Chain(load_reconstructor(run), beam, full, grid)
+    return DoseChain(load_reconstructor(run), beam, full, grid)
 
 
 def setting_of(
-    chain: Chain,
+    chain: DoseChain,
     *,
     cases: Sequence[Case] = (),
     slices: Slices = None,

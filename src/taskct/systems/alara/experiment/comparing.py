@@ -83,7 +83,7 @@ def compare_arm(
     images: Made[DrawnPatients],
     bound: Made[Target],
     readers: Sequence[Made[FrozenTask]],
-    trained: Made[TrainedDose],
+    trained: Made[DoseRun],
     base: Made[Reconstructor] | None,
     rivals: Made[Compared] | None,
     arm: str,
@@ -127,7 +127,7 @@ def read_comparisons(folder: Path) -> Compared:
 
 
 @dataclass(frozen=True)
-class TrainedDose:
+class DoseRun:
     """The folder of a dose module: how it chooses doses, and the reconstruction that was learned along."""
 
     folder: Path

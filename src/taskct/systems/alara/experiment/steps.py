@@ -14,7 +14,7 @@ from taskct.recon.reconstructor import Reconstructor
 from taskct.systems.alara.experiment.arms import TASKS, arm_named
 from taskct.systems.alara.experiment.comparing import (
     Compared,
-    TrainedDose,
+    DoseRun,
     compare_arm,
     compare_rivals,
     read_comparisons,
@@ -62,7 +62,7 @@ class _Plan(Plan[DoseExperiment]):
         trained = self.step(
             f"dose-{arm}-{seed}",
             call(train_arm, settings=s, images=self.images, bound=bound, base=base, reader=first, arm=arm, seed=seed),
-            TrainedDose,
+            DoseRun,
             uses=(steps, "batch", "width", "promised", "reader_patients", "photons"),
             about=f"{about.about}; seed {seed}, {getattr(s, steps)} steps",
             cost=0.4 * getattr(s, steps),
@@ -79,7 +79,7 @@ class _Plan(Plan[DoseExperiment]):
         *,
         base: Made[Reconstructor] | None,
         bound: Made[Target],
-        trained: Made[TrainedDose],
+        trained: Made[DoseRun],
         readers: list[Made[FrozenTask]],
     ) -> None:
         """The comparison of an arm under the reader of the training, or under the reader number `by`."""
