@@ -83,6 +83,7 @@ def test_a_small_class_between_coarse_samples_is_told_of(tmp_path):
     path = _map(tmp_path / "l.nii", values, scale=0.5)
     _, _, notes = read_labels(path, _case(), resample=True)
     assert any(n.startswith("label 2 is lost to resampling") for n in notes)
+    assert not any("label 1" in n for n in notes)  # it has an eighth of the voxels, and all of its volume
 
 
 @pytest.mark.parametrize("resample", [False, True])

@@ -12,7 +12,7 @@ from taskct.data.nifti import write_nifti
 from taskct.data.open import open_case, open_cases
 from taskct.evaluation.describe import describe_case
 
-NAMES = ["Mueller_Hans", "DOE^JANE", "smith-19700101", "4711082", "Jänicke", "patientMueller", "ct_Rossi", "李雷"]
+NAMES = ["Mueller_Hans", "DOE^JANE", "smith-19700101", "4711082", "47110", "Jänicke", "patientMueller", "ct_Rossi", "李雷"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -210,3 +210,42 @@ def test_a_body_outline_does_not_swallow_the_organs(tmp_path):
     labels, _, notes = read_rtstruct(path, read_series(tmp_path / "ct"))
     assert int((labels == 1).sum()) == int(even_odd([_ring((8, 9), 2.2)], SHAPE).sum()) > 0
     assert any("the smaller one was taken" in n for n in notes)
+
+
+@pytest.mark.parametrize(("off_mm", "noted"), [(0.06, False), (0.16, True), (-0.4, True)])
+def test_contours_a_little_beside_their_slice_are_noted(tmp_path, off_mm, noted):
+    save_stack(tmp_path / "ct")
+    path = save(rtstruct({"liver": [_mm(_ring((8, 9), 3.1), 1) + np.array([0, 0, off_mm])]}), tmp_path / "rs.dcm")
+    labels, _, notes = read_rtstruct(path, read_series(tmp_path / "ct"))
+    assert labels[1].any() and not labels[0].any() and not labels[2].any()
+    assert any("slices beside the slices they were drawn on" in n for n in notes) == noted
+
+
+def test_contours_that_contradict_their_headers_are_refused(tmp_path):
+    save_stack(tmp_path / "ct")
+    for number, (words, change) in enumerate(
+        (
+            (
+                "a contour of 99 points",
+                lambda made: setattr(made.ROIContourSequence[0].ContourSequence[0], "NumberOfContourPoints", 99),
+            ),
+            ("region 7, which is not described", lambda made: setattr(made.ROIContourSequence[0], "ReferencedROINumber", 7)),
+        )
+    ):
+        made = rtstruct({"liver": [_mm(_ring((8, 9), 3.1), 1)]})
+        change(made)
+        path = save(made, tmp_path / f"{number}.dcm")
+        with pytest.raises(DataError, match=words):
+            read_rtstruct(path, read_series(tmp_path / "ct"))
+
+
+def test_label_numbers_stored_as_images_are_kept_and_a_ct_is_not_taken_for_labels(tmp_path):
+    save_stack(tmp_path / "ct")
+
+    def numbers(k, made):
+        made.PixelData = (np.indices(SHAPE).sum(0) // 10 + 1000).astype(np.uint16).tobytes()
+
+    save_stack(tmp_path / "map", change=numbers, RescaleIntercept=-1000)
+    assert open_case(tmp_path / "ct", labels=tmp_path / "map").labels.unique().tolist() == [0, 1, 2, 3]
+    with pytest.raises(UnsupportedDataError, match="different values: an image and not labels"):
+        open_case(tmp_path / "ct", labels=tmp_path / "ct")

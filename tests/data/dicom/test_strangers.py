@@ -90,3 +90,30 @@ def test_many_companions_are_counted_and_hidden_files_are_not(tmp_path):
         "beside the slices, not read since not DICOM: a.txt, b.txt, c.txt and 2 more"
         in read_series(tmp_path).provenance["notes"]
     )
+
+
+def test_what_a_lost_slice_holds_is_said(tmp_path):
+    save_stack(tmp_path, slices=4)
+    whole = (tmp_path / "IM003").read_bytes()
+    for content, words in (
+        (b"", "it is empty"),
+        (whole[:120].replace(b"\0", b"x"), "it ends after 120 bytes"),
+        (bytes(3000), "nothing but zeros"),
+        (bytes(5000), "begins with zeros"),
+        (b"x" * 900, "its content is not DICOM"),
+    ):
+        (tmp_path / "IM003").write_bytes(content)
+        with pytest.raises(DataError, match=f"IM003.*{words}"):
+            read_series(tmp_path)
+
+
+def test_a_small_file_of_another_name_is_a_companion(tmp_path):
+    save_stack(tmp_path, slices=4)
+    size = (tmp_path / "IM000").stat().st_size
+    for share, lost in ((0.9, False), (1.1, False), (1.01, True)):
+        (tmp_path / "recovered").write_bytes(bytes(int(size * share) + 1))
+        if lost:
+            with pytest.raises(DataError, match="recovered"):
+                read_series(tmp_path)
+        else:
+            assert any("recovered" in n for n in read_series(tmp_path).provenance["notes"])

@@ -117,3 +117,24 @@ def test_masks_stored_as_images_are_no_ct(tmp_path):
     assert np.array_equal(only.hu.numpy(), hu)
     shutil.rmtree(tmp_path / "ct")
     assert len(open_cases(tmp_path)) == 2  # nothing else here: whatever they are, they are read
+
+
+def test_a_label_map_and_a_folder_of_masks_need_a_choice(tmp_path):
+    case = Case(torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0)) * 500, (1.0, 1.0, 1.0))
+    labelled = Case(case.hu, case.spacing_mm, labels=torch.ones(3, 4, 5, dtype=torch.int16))
+    write_nifti(case, tmp_path / "ct.nii")
+    write_nifti_labels(labelled, tmp_path / "ct_labels.nii")
+    (tmp_path / "segmentations").mkdir()
+    write_nifti_labels(labelled, tmp_path / "segmentations" / "liver.nii")
+    with pytest.raises(InputError, match=r"labels may be ct_labels\.nii or segmentations"):
+        open_case(tmp_path)
+
+
+def test_info_says_which_series_are_masks(tmp_path):
+    save_stack(tmp_path / "ct")
+    pixels = np.zeros((16, 20), np.uint16)
+    pixels[2:5] = 255
+    change = lambda k, made: setattr(made, "PixelData", pixels.tobytes())
+    save_stack(tmp_path / "liver", change=change, SeriesInstanceUID="1.2.8", RescaleIntercept=0)
+    said = "\n".join(described(tmp_path))
+    assert said.count("a mask, to be given as labels") == 1

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from taskct.core.errors import TaskctError, UnsupportedDataError
 from taskct.data.dicom.find import Scan, Series, scan
 from taskct.data.dicom.frames import Frame, frame_count
+from taskct.data.dicom.mask_series import is_mask_series
 from taskct.data.dicom.pixels import frame_hu, stored_values
 from taskct.data.dicom.series import around_notes, header_notes, optional_number, slice_frames
 from taskct.data.dicom.stack import Stack, arrange
@@ -19,6 +20,7 @@ from taskct.data.dicom.values import text
 from taskct.data.orientation import spacing_mm
 from taskct.data.padding import odd_hu_range, refuse_impossible_hu
 
+_MASK = "holds 0 and one other value: a mask, to be given as labels, and not taken for a CT"
 MAX_DECODED_FILES = 16  # the HU range of a long series is that of evenly picked files
 
 
@@ -55,6 +57,11 @@ def inspect_series(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str
     """
     found = scan(path)
     infos = [_describe(found, series) for series in found.series]
+    if sum(bool(series.ct_files) for series in found.series) > 1:
+        infos = [
+            replace(info, oddities=(*info.oddities, _MASK)) if is_mask_series(series) else info
+            for info, series in zip(infos, found.series, strict=True)
+        ]
     if found.damaged:
         infos.append(_damaged(found))
     return infos
