@@ -10,6 +10,7 @@ from torch import Tensor
 
 from taskct.core.errors import InputError
 from taskct.data.case import Case
+from taskct.data.images import ImageSet
 from taskct.evaluation.dose import Subject, optimise_dose, parse_target
 from taskct.evaluation.dose.answer import Certificate
 from taskct.evaluation.dose.curves import held, measure_curves
@@ -46,7 +47,8 @@ def subject(number: int, *, slices: int = 2) -> Subject:
     body = 0.02 * ((axis[:, None] / (0.7 * radius)) ** 2 + (axis / radius) ** 2 < 1).float()
     p = A(body.expand(slices, 1, SIZE, SIZE).contiguous())
     labels = (body > 0).long().expand(slices, SIZE, SIZE)
-    return Subject(f"p{number}", smooth(p, A), p, A, tuple(range(slices)), labels, {1: "body"})
+    images = ImageSet(smooth(p, A), [f"p{number}"] * slices, labels, label_names={1: "body"})
+    return Subject(images, p, A, tuple(range(slices)))
 
 
 SUBJECTS = [subject(k) for k in range(6)]
@@ -208,7 +210,8 @@ def test_a_share_of_patients_is_confirmed_by_its_own_interval() -> None:
 
 
 def test_a_reader_is_asked_for_the_class_by_its_name() -> None:
-    far = [replace(s, labels=5 * s.labels, label_names={5: "body"}) for s in SUBJECTS[:2]]
+    five = lambda one: ImageSet(one.mu, one.images.patient_ids, 5 * one.labels, label_names={5: "body"})
+    far = [replace(s, images=five(s)) for s in SUBJECTS[:2]]
     quality = TaskDice(reader(), "body")
     with pytest.raises(InputError, match="label 5 of the case, but reader 'threshold' tells only 2 classes apart"):
         quality(far[0], far[0].mu)
@@ -345,11 +348,12 @@ def test_a_slice_gets_more_the_more_it_shows_of_what_is_read() -> None:
     subject = SUBJECTS[0]
     small = torch.zeros_like(subject.labels)
     small[0], small[1:, 14:18, 14:18] = subject.labels[0], subject.labels[1:, 14:18, 14:18]
-    part = replace(subject, labels=small)
+    part = replace(subject, images=subject.images.with_labels(small))
     even, sized = (RegionRays("body", by_size=flag)(part).mean(1) for flag in (False, True))
     assert float(sized.mean()) == pytest.approx(1)
     assert float(sized[0] / sized[1]) > 1.5 * float(even[0] / even[1])
-    none = replace(subject, labels=torch.where(torch.arange(len(small))[:, None, None] == 0, small, 0))
+    first = torch.where(torch.arange(len(small))[:, None, None] == 0, small, 0)
+    none = replace(subject, images=subject.images.with_labels(first))
     assert float(RegionRays("body", by_size=True)(none)[1:].min()) > 0  # and never nothing
 
 
@@ -392,7 +396,7 @@ def test_the_slice_that_is_shown_is_scanned_alone_and_as_it_was_among_the_others
         seen.append(len(p))
         return smooth(p, A)
 
-    patient = replace(patient, labels=labels)
+    patient = replace(patient, images=patient.images.with_labels(labels))
     scanned: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
         scan = Subject.scan

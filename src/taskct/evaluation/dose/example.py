@@ -54,7 +54,7 @@ def show_slice(
 
 def _only(subject: Subject, k: int) -> Subject:
     """The subject with one of its slices: the noise of a slice goes by its name, so it is the same without the others."""
-    return replace(subject, mu=subject.mu[k : k + 1], p=subject.p[k : k + 1], items=(subject.items[k],), labels=None)
+    return replace(subject, images=subject.images[k : k + 1], p=subject.p[k : k + 1], items=(subject.items[k],))
 
 
 def _slice(image: Tensor) -> Tensor:

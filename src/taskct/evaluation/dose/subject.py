@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, partial
 
 import torch
@@ -11,9 +11,11 @@ from torch import Tensor
 
 from taskct.core.errors import GeometryError, InputError
 from taskct.core.progress import track
-from taskct.core.units import MU_AIR_PER_MM, MU_WATER_70KEV_PER_MM, check_mu, to_hu
+from taskct.core.units import check_mu, to_hu
 from taskct.core.workers import Pool, Workers
 from taskct.data.case import Case
+from taskct.data.images import ImageSet
+from taskct.data.slice_recipe import image_id
 from taskct.evaluation.slices import Slices, slice_numbers
 from taskct.evaluation.studies import Prepare, ProjectCase
 from taskct.physics.dose import Dose
@@ -26,29 +28,48 @@ from taskct.simulate.scout import SCOUT_PHOTONS, take_scout
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A patient: truth `mu` (S, 1, Y, X) in 1/mm, noise-free `p` (S, 1, V, C) through A, labels (S, Y, X) or None.
+    """One patient's full-dose `images` in memory, and their noise-free scans `p` (S, 1, V, C) through A.
 
-    A volume is (1, 1, Z, Y, X), its p (1, 1, V, R, C). `items` name the images for their noise, `label_names` the labels.
+    A volume is one image, its p (1, 1, V, R, C). `items` name the images for their noise; by default `images.ids`.
     """
 
-    patient_id: str
-    mu: Tensor
+    images: ImageSet
     p: Tensor
     A: Projector
-    items: tuple[int | str, ...]
-    labels: Tensor | None = None
-    label_names: Mapping[int, str] = field(default_factory=dict)
-    mu_water_per_mm: float = MU_WATER_70KEV_PER_MM
-    mu_air_per_mm: float = MU_AIR_PER_MM
+    items: tuple[int | str, ...] = ()
 
     def __post_init__(self) -> None:
-        if tuple(self.p.shape[2:]) != self.A.p_shape or tuple(self.mu.shape[2:]) != self.A.mu_shape:
+        object.__setattr__(self, "items", tuple(self.items) or self.images.ids)
+        patients = sorted(set(self.images.patient_ids))
+        if len(patients) > 1:
+            raise InputError(f"a Subject is one patient, got images of {patients[0]!r} and {patients[1]!r}")
+        if tuple(self.p.shape[2:]) != self.A.p_shape or self.images.shape != self.A.mu_shape:
             raise GeometryError(
-                f"{self.patient_id}: mu {tuple(self.mu.shape)} and p {tuple(self.p.shape)} do not belong to a projector from "
-                f"{self.A.mu_shape} to {self.A.p_shape}"
+                f"{self.patient_id}: images of {self.images.shape} and p {tuple(self.p.shape)} do not belong to a projector "
+                f"from {self.A.mu_shape} to {self.A.p_shape}"
             )
-        if not len(self.mu) == len(self.p) == len(self.items):
-            raise GeometryError(f"{self.patient_id}: {len(self.mu)} images, {len(self.p)} scans, {len(self.items)} names")
+        if not len(self.images) == len(self.p) == len(self.items):
+            raise GeometryError(f"{self.patient_id}: {len(self.images)} images, {len(self.p)} scans, {len(self.items)} names")
+
+    @property
+    def patient_id(self) -> str:
+        """The patient's name."""
+        return self.images.patient_ids[0]
+
+    @property
+    def mu(self) -> Tensor:
+        """The truth, (S, 1, Y, X) in 1/mm."""
+        return self.images.mu
+
+    @cached_property
+    def labels(self) -> Tensor | None:
+        """Label maps (S, Y, X) int64, or None."""
+        return None if self.images.labels is None else self.images.labels.long()
+
+    @property
+    def label_names(self) -> Mapping[int, str]:
+        """Names of the labels."""
+        return self.images.label_names
 
     @cached_property
     def truth_hu(self) -> Tensor:
@@ -57,7 +78,7 @@ class Subject:
 
     def hu(self, mu: Tensor) -> Tensor:
         """1/mm -> HU as this patient's scan defines them."""
-        return to_hu(mu, mu_water_per_mm=self.mu_water_per_mm, mu_air_per_mm=self.mu_air_per_mm)
+        return to_hu(mu, mu_water_per_mm=self.images.mu_water_per_mm, mu_air_per_mm=self.images.mu_air_per_mm)
 
     def scout(self, *, photons: float | None = SCOUT_PHOTONS, seed: int = 0) -> Tensor:
         """Frontal and lateral scout, (2, rows, C)."""
@@ -131,15 +152,15 @@ def _subject_of(case: Case, *, A: Projector | Callable[[Case], Projector], slice
     projector = A if isinstance(A, Projector) else A(case)
     numbers = list(range(len(case.hu))) if projector.grid.ndim == 3 else slice_numbers(case, slices)
     study = prepare(case, numbers, projector)
-    labels = study.labels
-    return Subject(
-        case.patient_id,
+    images = ImageSet(
         study.truth_mu,
-        study.p,
-        projector,
-        ("volume",) if projector.grid.ndim == 3 else tuple(numbers),
-        None if labels is None else labels[:, 0].long(),
-        dict(case.label_names),
-        study.mu_water_per_mm,
-        study.mu_air_per_mm,
+        [case.patient_id] * len(study.truth_mu),
+        None if study.labels is None else study.labels[:, 0],
+        [case.case_id] if projector.grid.ndim == 3 else [image_id(case.case_id, number) for number in numbers],
+        case_ids=[case.case_id] * len(study.truth_mu),
+        spacing_mm=projector.grid.spacing_mm,
+        label_names=case.label_names,
+        mu_water_per_mm=study.mu_water_per_mm,
+        mu_air_per_mm=study.mu_air_per_mm,
     )
+    return Subject(images, study.p, projector, ("volume",) if projector.grid.ndim == 3 else tuple(numbers))

@@ -11,6 +11,7 @@ from places import ROOT
 from small_training import how, make_images, make_model, make_projector, make_task, weights_of
 
 from taskct.core.errors import ConfigError, GeometryError, InputError
+from taskct.data.images import ImageSet
 from taskct.evaluation.dose import Subject, parse_target
 from taskct.physics.modulation import ScannerLimits
 from taskct.physics.projector import Projector
@@ -59,7 +60,7 @@ def run(folder: Path, *, steps: int = 4, spec: DoseSpec = SMALL, target: str = "
 def subject_of(scans: CleanScans, patient: int = 0) -> Subject:
     numbers = torch.tensor([2 * patient, 2 * patient + 1])
     p = scans.take(numbers, torch.device("cpu")).reshape(2, 1, *scans.A.p_shape)
-    return Subject(scans.images.patient_ids[2 * patient], scans.images.mu[numbers], p, scans.A, (0, 1))
+    return Subject(scans.images[numbers], p, scans.A, (0, 1))
 
 
 def test_a_dose_falls_while_quality_has_room_and_rises_while_it_lacks(tmp_path: Path) -> None:
@@ -141,8 +142,8 @@ def test_a_patient_unlike_the_others_gets_the_fixed_dose(tmp_path: Path) -> None
     done = run(tmp_path / "run", model=Classical(fbp), image_weight=0.0)
     scans = CleanScans(make_images(4, seed=2, prefix="check"), make_projector(), progress=False)
     usual = subject_of(scans)
-    thick = Subject("thick", usual.mu, 1.6 * usual.p, usual.A, (0, 1))
-    empty = Subject("empty", 0 * usual.mu, 0 * usual.p, usual.A, (0, 1))
+    thick = Subject(usual.images, 1.6 * usual.p, usual.A, (0, 1))
+    empty = Subject(ImageSet(0 * usual.mu, usual.images.patient_ids), 0 * usual.p, usual.A, (0, 1))
     strategy = load_strategy(done.run)
     assert not strategy.advise(usual).outside
     for odd in (thick, empty):
@@ -161,7 +162,7 @@ def test_another_beam_or_grid_gets_the_fixed_dose_with_the_reason(tmp_path: Path
     fewer = Projector(A.grid, replace(A.beam, views=12))
     wider = Projector(replace(A.grid, spacing_mm=tuple(2 * s for s in A.grid.spacing_mm)), A.beam)
     for other, said in ((fewer, "a beam of views = 24, not 12"), (wider, "a grid of")):
-        advice = strategy.advise(Subject("x", usual.mu, other(usual.mu), other, (0, 1)))
+        advice = strategy.advise(Subject(usual.images, other(usual.mu), other, (0, 1)))
         assert advice.outside and advice.mean_photons == 4096 and math.isnan(advice.forecast)
         assert said in advice.text and "fixed dose of 4096 photons" in advice.text
 

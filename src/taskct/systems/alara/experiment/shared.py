@@ -9,7 +9,6 @@ import torch
 
 from taskct.core.errors import InputError
 from taskct.core.runs import Run, is_run, load_run
-from taskct.core.units import MU_WATER_70KEV_PER_MM
 from taskct.data.images import ImageSet
 from taskct.evaluation.dose.quality import Quality, quality_of
 from taskct.evaluation.dose.subject import Subject
@@ -56,22 +55,15 @@ def subjects_of(folder: Path, part: str, settings: DoseExperiment) -> tuple[Subj
     """The patients of a part, ready to be scanned at any dose."""
     scans = scans_of(folder, part, settings)
     images = scans.images
-    assert images.labels is not None
-    groups: dict[str, list[int]] = {}
-    for number, patient in enumerate(images.patient_ids):
-        groups.setdefault(patient, []).append(number)
+    names = {number: name for name, number in CLASSES.items()}
     return tuple(
         Subject(
-            patient,
-            images.mu[numbers],
+            ImageSet(part.mu, part.patient_ids, part.labels, part.ids, label_names=names),
             scans.take(torch.tensor(numbers), torch.device("cpu")).reshape(len(numbers), 1, *scans.A.p_shape),
             scans.A,
-            tuple(images.ids[i] for i in numbers),
-            images.labels[numbers].long(),
-            {number: name for name, number in CLASSES.items()},
-            MU_WATER_70KEV_PER_MM,
         )
-        for patient, numbers in groups.items()
+        for numbers in images.by_patient().values()
+        for part in (images[numbers],)
     )
 
 
