@@ -1,12 +1,14 @@
-"""Tensors that are made once and kept: weights, filters, matrices."""
+"""What is set up once and kept, whatever the caller is in: weights, filters, matrices."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 import torch
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 try:  # names inside torch, which may move: without them the first call must not lie inside a transform
@@ -14,6 +16,31 @@ try:  # names inside torch, which may move: without them the first call must not
     from torch._subclasses.fake_tensor import unset_fake_temporarily
 except ImportError:
     _DisableFuncTorch = None  # type: ignore[assignment, misc]
+
+try:  # as above: without them torch.compile traces what is set up, and may fail
+    from torch._C._dynamo.eval_frame import set_eval_frame
+except ImportError:
+    set_eval_frame = None
+
+
+def outside_the_compiler(f: Callable[P, T]) -> Callable[P, T]:
+    """`f` run as it stands where torch.compile would trace it: checks of values, numpy, caches.
+
+    It is `torch.compiler.disable`, which cannot be used because it loads the compiler, for seconds, with the package.
+    """
+    if set_eval_frame is None:
+        return f
+
+    @functools.wraps(f)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        before = set_eval_frame(None)
+        try:
+            return f(*args, **kwargs)
+        finally:
+            set_eval_frame(before)
+
+    run._torchdynamo_disable = True  # type: ignore[attr-defined]
+    return run
 
 
 def made_to_keep(make: Callable[[], T]) -> T:

@@ -16,6 +16,7 @@ from taskct.core.tensors import check_tensor
 from taskct.core.threads import keep_to_one_thread_if_forked
 from taskct.core.units import LEAST_P, MOST_P, UnitsWarning
 from taskct.geometry import ConeBeam, FanBeam, Grid, ParallelBeam, VectorBeam
+from taskct.physics.kept import outside_the_compiler
 from taskct.physics.projector import Projector
 
 _LEAST_COUNTS = 100.0  # a maximum below it is no air scan
@@ -23,6 +24,7 @@ _LEAST_COUNTS = 100.0  # a maximum below it is no air scan
 _told: WeakSet[Projector] = WeakSet()  # whose scans were warned of: once is enough
 
 
+@outside_the_compiler
 def check_scan(p: Tensor, A: Projector, *, who: str) -> None:
     """Refuse projections that do not fit `A`, hold NaN or infinite values, or are counts; `who` begins the message.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from taskct.physics.filters import FilterWindow, ramp_filter
+from taskct.physics.kept import outside_the_compiler
 from taskct.physics.projector import Projector
 from taskct.recon.checks import check_scan
 from taskct.recon.fbp_plan import fbp_plan
@@ -38,6 +39,12 @@ def fbp(p: Tensor, A: Projector, *, window: FilterWindow = "ram-lak", frequency_
     >>> bool((fbp(A(mu), A)[0, 0, 12:20, 12:20] - 0.02).abs().max() < 0.001)
     True
     """
+    return _fbp(p, A, window, frequency_scale)
+
+
+@outside_the_compiler
+def _fbp(p: Tensor, A: Projector, window: FilterWindow, frequency_scale: float) -> Tensor:
+    """Set-up, filter and back-projection are finished code: the compiler has nothing to gain inside, and calls them whole."""
     check_scan(p, A, who="fbp")
     plan = fbp_plan(A)
     q = ramp_filter(

@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from taskct.core.errors import ConfigError
 from taskct.nets.blocks import conv_layer
 from taskct.physics.filters import FilterWindow
+from taskct.physics.kept import outside_the_compiler
 from taskct.physics.projector import Projector
 from taskct.recon.checks import check_scan
 from taskct.recon.fbp import fbp
@@ -63,7 +64,7 @@ class LearnedPrimalDual(nn.Module):
     def forward(self, p: Tensor, A: Projector) -> Tensor:
         """p -> mu in 1/mm."""
         check_scan(p, A, who="LearnedPrimalDual")
-        g = p / (A.norm * self.scale_per_mm)
+        g = p / (_norm_mm(A) * self.scale_per_mm)
         if self.start == "fbp":
             x = fbp(p, A, window=self.window, frequency_scale=self.frequency_scale) / self.scale_per_mm
         else:
@@ -79,9 +80,15 @@ class LearnedPrimalDual(nn.Module):
 
     def _iterate(self, f: Tensor, h: Tensor, g: Tensor, A: Projector, i: int) -> tuple[Tensor, Tensor]:
         """One turn: the dual memory sees the projected image, then the image sees the back-projected dual."""
-        h = h + self.duals[i](torch.cat([h, A(f[:, 1:2]) / A.norm, g], dim=1)).float()
-        f = f + self.primals[i](torch.cat([f, A.adjoint(h[:, :1]) / A.norm], dim=1)).float()
+        h = h + self.duals[i](torch.cat([h, A(f[:, 1:2]) / _norm_mm(A), g], dim=1)).float()
+        f = f + self.primals[i](torch.cat([f, A.adjoint(h[:, :1]) / _norm_mm(A)], dim=1)).float()
         return f, h
+
+
+@outside_the_compiler
+def _norm_mm(A: Projector) -> float:
+    """|A|, by power iterations that no compiler should unroll."""
+    return A.norm
 
 
 def _block(dims: int, inputs: int, width: int, outputs: int) -> nn.Sequential:
