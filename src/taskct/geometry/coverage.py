@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import itertools
+import math
 import warnings
 from collections.abc import Iterator
 
 import numpy as np
 
-from taskct.core.errors import GeometryError
+from taskct.core.errors import GeometryError, ResourceError
+from taskct.core.memory import free_bytes
 from taskct.geometry.beams import Beam, ConeBeam, FanBeam, ParallelBeam, VectorBeam
 from taskct.geometry.grid import Grid
 from taskct.geometry.poses import Poses
 
+MAX_VIEWS_OF_A_SLICE = 100_000
+_MOST_RAY_STEP = 3.0  # voxels between neighbouring rays; from 1.4 on some views may miss one voxel, from 3 on a third do
+
 
 class TruncationWarning(UserWarning):
     """Part of the grid is not seen by the detector in some views."""
+
+
+class CoarseDetectorWarning(UserWarning):
+    """Voxels are so small that many lie between the rays of a view: an object of one voxel is missed there."""
 
 
 def check_pair(grid: Grid, beam: Beam) -> None:
@@ -23,6 +32,7 @@ def check_pair(grid: Grid, beam: Beam) -> None:
 
     Raises GeometryError for a source or detector inside the grid and for a 2D grid under a beam with several rows.
     """
+    _refuse_too_large(grid, beam)
     poses = beam.poses()
     if grid.ndim == 2 and (poses.rows != 1 or isinstance(beam, ConeBeam)):
         raise GeometryError(
@@ -49,6 +59,7 @@ def check_pair(grid: Grid, beam: Beam) -> None:
         _refuse_samples_behind_the_source(grid, poses)
     if isinstance(beam, VectorBeam):
         return
+    _warn_of_voxels_between_rays(grid, beam)
     if grid.ndim == 3 and not isinstance(beam, FanBeam):
         _warn_of_slices_not_seen(grid, beam)
     cut_mm = truncation_mm(grid, beam)
@@ -88,6 +99,23 @@ def axial_cover_mm(beam: ParallelBeam | ConeBeam) -> tuple[float, float]:
     return (beam.row_offset_mm - half) * shrink - travel, (beam.row_offset_mm + half) * shrink + travel
 
 
+def _refuse_too_large(grid: Grid, beam: Beam) -> None:
+    """What sizes alone tell, before anything is made of them."""
+    if grid.ndim == 2 and beam.views > MAX_VIEWS_OF_A_SLICE:
+        wanted = round(np.pi / 2 * max(grid.shape))
+        raise GeometryError(
+            f"a slice takes up to {MAX_VIEWS_OF_A_SLICE} views, got {beam.views}; {wanted} resolve {max(grid.shape)} pixels"
+        )
+    scan, image = 4 * beam.views * beam.rows * beam.cols, 4 * math.prod(grid.shape)
+    free = free_bytes()
+    if free is not None and 2 * (scan + image) > free:  # p, mu and what is made of each, in float32
+        raise ResourceError(
+            f"a scan of {beam.views} x {beam.rows} x {beam.cols} and an image of {' x '.join(map(str, grid.shape))} take "
+            f"{2 * (scan + image) / 2**30:.1f} GiB of memory with their results, and {free / 2**30:.1f} GiB are free; "
+            "use fewer views, rows, columns or pixels"
+        )
+
+
 def _warn_of_slices_not_seen(grid: Grid, beam: ParallelBeam | ConeBeam) -> None:
     low, high = axial_cover_mm(beam)
     first, last = grid.bounds_mm[0]
@@ -101,6 +129,21 @@ def _warn_of_slices_not_seen(grid: Grid, beam: ParallelBeam | ConeBeam) -> None:
             f"{last:.1f} mm, so {below:.1f} mm are cut off at the feet and {above:.1f} mm at the head ({which} of "
             f"{grid.shape[0]} are seen); use more or larger rows, a helix, or a shorter grid",
             TruncationWarning,
+            stacklevel=4,
+        )
+
+
+def _warn_of_voxels_between_rays(grid: Grid, beam: ParallelBeam | FanBeam | ConeBeam) -> None:
+    """Joseph's rays interpolate between two voxels: with rays farther apart than two voxels some are not read at all."""
+    shrink = 1.0 if isinstance(beam, ParallelBeam) else beam.source_iso_mm / beam.source_detector_mm
+    apart_mm, voxel_mm = beam.pixel_mm * shrink, max(grid.spacing_mm[-2:])
+    if apart_mm > _MOST_RAY_STEP * voxel_mm:
+        seen = 2 * voxel_mm / apart_mm
+        warnings.warn(
+            f"rays are {apart_mm:.3g} mm apart at the isocentre and voxels {voxel_mm:.3g} mm wide: rays are lines, so one is "
+            f"read in about {100 * seen:.0f} % of the views; use columns of {2 * voxel_mm / shrink:.3g} mm or less (and sum "
+            "their counts for larger ones), or larger voxels",
+            CoarseDetectorWarning,
             stacklevel=4,
         )
 

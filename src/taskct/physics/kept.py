@@ -18,9 +18,9 @@ except ImportError:
     _DisableFuncTorch = None  # type: ignore[assignment, misc]
 
 try:  # as above: without them torch.compile traces what is set up, and may fail
-    from torch._C._dynamo.eval_frame import set_eval_frame
+    from torch._C._dynamo.eval_frame import _FrameAction, _FrameExecStrategy, set_code_exec_strategy, set_eval_frame
 except ImportError:
-    set_eval_frame = None
+    set_eval_frame = None  # type: ignore[assignment]
 
 
 def outside_the_compiler(f: Callable[P, T]) -> Callable[P, T]:
@@ -39,6 +39,7 @@ def outside_the_compiler(f: Callable[P, T]) -> Callable[P, T]:
         finally:
             set_eval_frame(before)
 
+    set_code_exec_strategy(run.__code__, _FrameExecStrategy(_FrameAction.SKIP, _FrameAction.DEFAULT))  # type: ignore[attr-defined]
     run._torchdynamo_disable = True  # type: ignore[attr-defined]
     return run
 

@@ -20,6 +20,7 @@ _HALF = 6  # a turn
 _MIRRORS = (0, 2, 4, 6)  # which an oblong grid has
 _SAME = 1e-7  # samples between rays that count as one
 _FAR = 1e9  # samples; positions beyond are not told apart to _SAME
+_MOST_VIEWS = 32768  # the search takes 40 us a view, more than it gains where so many are scanned once
 _ENOUGH = 0.75  # of the lanes must be filled, or four views at a time do not pay
 
 
@@ -43,7 +44,7 @@ def quads(grid: Grid, poses: Poses) -> Quads | None:
 
     Turns are those of the (y, x) plane; in three dimensions the detector's rows have to step along z.
     """
-    if not _upright(poses):
+    if poses.views > _MOST_VIEWS or not _upright(poses):
         return None
     (ny, nx), (dy, dx) = grid.shape[-2:], grid.spacing_mm[-2:]
     square = ny == nx and dy == dx and not (grid.ndim == 3 and _meets_a_diagonal(poses))
