@@ -83,5 +83,5 @@ def test_labels_without_a_ct_and_existing_output_are_refused(tmp_path: Path, tas
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "mine.txt").touch()
     assert "exists already" in taskct_says("demo", "--out", tmp_path / "d")[2]
-    assert "is no run folder" in taskct_says("demo", "--out", tmp_path / "d", "--overwrite")[2]
+    assert "is not a run folder" in taskct_says("demo", "--out", tmp_path / "d", "--overwrite")[2]
     assert "5=liver" in taskct_says("demo", "--ct", tmp_path, "--label-name", "liver", "--out", tmp_path / "e")[2]

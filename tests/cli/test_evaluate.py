@@ -80,7 +80,7 @@ def test_a_run_folder_is_kept_without_overwrite_and_a_strange_folder_always(fold
     assert code == 2 and "exists already" in err
     assert taskct_says(*words, folder / "run", "--overwrite")[0] == 0
     code, _, err = taskct_says(*words, folder / "a", "--overwrite")
-    assert code == 2 and "is no run folder, so it is not overwritten" in err
+    assert code == 2 and "is not a run folder, so it is not overwritten" in err
     assert (folder / "a/ct.nii.gz").exists()
 
 

@@ -30,7 +30,7 @@ def test_the_experiments_are_listed(taskct_says: Says) -> None:
         (("task-adaptive", "--small", "--full"), "small and full are two sizes"),
         (("--small",), "which experiment?"),
         (("dose", "--preset", "fpb"), "did you mean 'fbp'"),
-        (("task-adaptive", "--only-report"), "is no experiment's folder"),
+        (("task-adaptive", "--only-report"), "not the folder of an experiment"),
         (("task-adaptive", "--set", "losses=plainn"), "did you mean 'plain'"),
         (("task-adaptive", "--set", "seds=2"), "did you mean 'seeds'"),
         (

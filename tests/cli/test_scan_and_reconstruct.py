@@ -157,7 +157,7 @@ def test_overwrite_never_deletes_a_folder_that_taskct_did_not_write(
     home.mkdir()
     (home / "thesis.txt").write_text("years of work")
     code, _, err = taskct_says("reconstruct", scan, "--out", home, "--overwrite")
-    assert code == 2 and "holds thesis.txt, which is no slice that taskct wrote" in err and err.count("\n") == 1
+    assert code == 2 and "holds thesis.txt, which is not a slice that taskct wrote" in err and err.count("\n") == 1
     assert (home / "thesis.txt").read_text() == "years of work"
 
 

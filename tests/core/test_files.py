@@ -95,7 +95,7 @@ def test_an_output_that_cannot_be_is_refused_before_the_work(tmp_path, monkeypat
     for overwrite in (False, True):
         for bad, why in (
             (wrong_kind, "choose another"),
-            ("file/a/b", "is no folder"),
+            ("file/a/b", "is not a folder"),
             (".", "name of a new"),
             ("x" * 300, "bytes"),
         ):

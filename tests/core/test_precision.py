@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 def test_a_processor_without_bfloat16_instructions_trains_in_float32(
     able: dict[str, bool], wanted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able, raising=False)
     assert computes_bf16(CPU) is wanted
     with autocast(CPU):
         assert torch.is_autocast_enabled("cpu") is wanted

@@ -89,7 +89,7 @@ def test_an_existing_run_is_replaced_only_when_asked(tmp_path):
 def test_a_folder_that_is_no_run_is_never_replaced(tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.tex").write_text("years of work")
-    with pytest.raises(OutputExistsError, match="is no run folder"):
+    with pytest.raises(OutputExistsError, match="is not a run folder"):
         Run.create(tmp_path / "thesis", {}, overwrite=True)
     assert (tmp_path / "thesis" / "chapter.tex").exists()
 

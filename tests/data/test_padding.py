@@ -31,7 +31,7 @@ def test_a_declared_padding_below_air_becomes_air():
 def test_values_that_are_no_hu_are_noted():
     assert odd_hu_range(np.array([-1024.0, 3071.0])) is None
     assert "normalised" in odd_hu_range(np.array([0.0, 1.0]))
-    assert "no image" in odd_hu_range(np.array([5.0, 5.0]))
+    assert "not an image" in odd_hu_range(np.array([5.0, 5.0]))
     assert "range of CT" in odd_hu_range(np.array([-1000.0, 65535.0]))
 
 

@@ -198,7 +198,7 @@ def test_an_output_that_exists_is_refused_before_the_work(patient, A, tmp_path):
         raise AssertionError("the method ran")
 
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(OutputExistsError, match="is no run folder"):
+    with pytest.raises(OutputExistsError, match="is not a run folder"):
         evaluate({"never": never}, [patient(1)], A, DOSE, out=tmp_path, overwrite=True)
 
 

@@ -52,7 +52,7 @@ def test_errors_name_the_run_and_what_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="a weight for each of 3 classes"):
         ReaderSpec(class_weights=(1.0,))
     Run.create(tmp_path / "other", {"model": {"kind": "itnet"}})
-    with pytest.raises(InputError, match=r"other: is no reader's run"):
+    with pytest.raises(InputError, match=r"other: not a reader run"):
         load_reader(tmp_path / "other")
     Run.create(tmp_path / "young", {"reader": to_dict(ReaderSpec())})
     with pytest.raises(InputError, match=r"young: holds no weights yet"):

@@ -14,7 +14,7 @@ NEEDS_WORDS = False
 
 def run(
     out: Path = typer.Option(
-        Path("runs/bench.json"), metavar="FILE.json", help="What to write; a table and a figure go beside."
+        Path("runs/bench.json"), metavar="FILE.json", help="Output file; a table and a figure are written beside it."
     ),
     peers: Path | None = typer.Option(
         None, metavar="PYTHON", help="Python of an environment with peers: astra-toolbox, odl, scikit-image, itk-rtk."
@@ -23,12 +23,12 @@ def run(
     threads: str = typer.Option("1,2", help="Thread counts; the first one is compared with the peers."),
     rounds: int | None = typer.Option(None, min=1, help="Turns of each side, alternating.  [default: 3; 2 with --quick]"),
     only: str = typer.Option("", metavar="TEXT", help="Only what contains this, such as 'cone 128' or fan/adjoint."),
-    resume: bool = typer.Option(False, "--resume", help="Go on where a run that was stopped left FILE.json."),
+    resume: bool = typer.Option(False, "--resume", help="Resume an interrupted measurement from FILE.json."),
     overwrite: bool = options.OVERWRITE,
 ) -> None:
     """Measure the projectors: CPU and wall seconds, memory, agreement with float64, peers, and the limit of the machine.
 
-    What was measured is written after each work, so a run that is stopped loses nothing.
+    Results are written after each measurement, so a run that is stopped loses nothing.
     """
     from dataclasses import replace
 

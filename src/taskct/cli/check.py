@@ -13,9 +13,9 @@ def run(
         "is called first.",
     ),
     mu_tolerance: float = typer.Option(0.03, help="How far from 0.02/mm a disk may come out, relative."),
-    linear: bool = typer.Option(False, "--linear", help="Ask also whether twice the p gives twice the mu."),
-    gradient: bool = typer.Option(False, "--gradient", help="Ask for a gradient with respect to p."),
-    shape: str = typer.Option("64,64", help="A task: size of the images it is asked about, Y,X or Z,Y,X."),
+    linear: bool = typer.Option(False, "--linear", help="Also check that twice the p gives twice the mu."),
+    gradient: bool = typer.Option(False, "--gradient", help="Also check the gradient with respect to p."),
+    shape: str = typer.Option("64,64", help="A task: size of its test images, Y,X or Z,Y,X."),
     classes: int = typer.Option(3, help="A task: how many classes its label maps have, background included."),
 ) -> None:
     """Check your own reconstructor, projector or task: shapes, mu in = mu out, place, determinism, freezing, gradients.

@@ -41,9 +41,9 @@ def run(
     seed: int = options.SEED,
     overwrite: bool = options.OVERWRITE,
 ) -> None:
-    """Train reconstructions for a frozen reader and judge them by readers that no training saw, ending with a report.
+    """Train reconstructions for a frozen reader, judge them with readers never used in training, and write a report.
 
-    Nine minutes on two idle cores, trained from nothing; one that was stopped goes on. With --ct or --classical instead:
+    Nine minutes on two idle cores, trained from nothing; an interrupted demo is resumed. With --ct or --classical instead:
     simulate scans at 100, 25, 10 and 5 % dose, reconstruct by FBP, SIRT, CGLS and TV, compare, write NIfTI and DICOM. Takes
     some minutes; everything appears in the folder at the end, and an interrupted one leaves nothing.
     """

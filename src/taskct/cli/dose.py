@@ -1,4 +1,4 @@
-"""`taskct dose`: the least dose that keeps what has to be kept, or the training of a dose for each patient."""
+"""`taskct dose`: the least dose that meets the targets, or the training of a dose for each patient."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ def run(
     what: str = typer.Argument(
         ...,
         metavar="METHOD|RUN|CONFIG",
-        help="fbp, tv_min, ...; the run of a trained reconstruction or dose; or a TOML config: a dose is trained.",
+        help="fbp, tv_min, ...; the run of a trained reconstruction or dose; or a TOML config of a dose to train.",
     ),
     out: Path = typer.Option(..., "--out", "-o", metavar="FOLDER", help="The run folder to write: report.html, dose.csv."),
     keep: list[str] = typer.Option(
-        [], "--keep", metavar="TARGET", help="What has to be kept: 'rmse_hu<=20', 'tumour.dice>=0.95*full', ... Repeatable."
+        [], "--keep", metavar="TARGET", help="Target to keep: 'rmse_hu<=20', 'tumour.dice>=0.95*full', ... Repeatable."
     ),
     ct: list[str] = typer.Option([], "--ct", metavar="PATH", help="CT to scan.  [default: built-in test patients]"),
     labels: list[str] = typer.Option([], help="Label maps, one per CT in the same order."),
     label_name: list[str] = options.LABEL_NAME,
     reader: list[Path] = typer.Option([], metavar="RUN", help="Reader for CLASS.dice; the first one decides."),
-    certify: list[Path] = typer.Option([], metavar="RUN", help="Readers that are asked only at the dose that was found."),
+    certify: list[Path] = typer.Option([], metavar="RUN", help="Readers used only to verify the dose found."),
     held_by: str = typer.Option(
-        "mean", "--held-by", help="'mean' over patients, or the share of them that must reach it: 0.9"
+        "mean", "--held-by", help="'mean' over patients, or the share of patients that must reach the target: 0.9"
     ),
     patients: int = typer.Option(20, min=1, help="Built-in test patients, without --ct."),
     slices: str | None = options.SLICES,
-    every: int = typer.Option(0, min=0, help="Of each CT at most so many slices, evenly; 0: all of --slices."),
+    every: int = typer.Option(0, min=0, help="Use at most this many slices of each CT, evenly spaced; 0: all of --slices."),
     photons: float | None = typer.Option(None, help="Photons per pixel in air at full dose.  [default: 1e5, or the run's]"),
     electronic_std: float = options.ELECTRONIC_STD,
-    lowest: float = typer.Option(1 / 256, help="Lowest fraction of full dose that is tried."),
-    ctdi_mgy: float | None = typer.Option(None, help="CTDIvol at full dose.  [default: what the DICOM header says]"),
+    lowest: float = typer.Option(1 / 256, help="Lowest fraction of the full dose to try."),
+    ctdi_mgy: float | None = typer.Option(None, help="CTDIvol at full dose.  [default: from the DICOM header]"),
     beam: str = typer.Option("clinical_fan", metavar="NAME|FILE.toml", help="Scan geometry; a trained run supplies its own."),
     views: int | None = options.VIEWS,
     setting: list[str] = options.SET,

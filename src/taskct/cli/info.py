@@ -1,4 +1,4 @@
-"""`taskct info`: what is in a file or folder, and what is odd about it."""
+"""`taskct info`: what is in a file or folder, and what is unusual about it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def run(
     labels: Path | None = options.LABELS,
     system: bool = typer.Option(False, "--system", help="Versions, threads, and which projector kernels run and why."),
 ) -> None:
-    """Say what is in a file or folder: series, spacing, HU range, orientation, and what is odd about it."""
+    """Say what is in a file or folder: series, spacing, HU range, orientation, and what is unusual about it."""
     from taskct.cli import describe
     from taskct.core.errors import InputError
     from taskct.core.files import existing_path

@@ -41,8 +41,8 @@ def run(
 ) -> None:
     """Reconstruct a scan, or scan a CT at some dose and reconstruct that.
 
-    Of a scan file --dose makes a scan at lower dose; the other options of a scan go with a CT only. Measured projections are
-    those of the Helsinki challenge (.mat) and of Data Exchange files (.h5, with --pixel-mm).
+    From a scan file, --dose makes a scan at lower dose; the other options of a scan apply to a CT only. Measured projections
+    are those of the Helsinki challenge (.mat) and of Data Exchange files (.h5, with --pixel-mm).
 
     \b
     Examples:

@@ -22,16 +22,16 @@ def run(
     small: bool = typer.Option(False, "--small", help="Ten minutes on two cores."),
     full: bool = typer.Option(False, "--full", help="Hours on two cores; the default."),
     gpu: bool = typer.Option(False, "--gpu", help="Longer trainings and three seeds, for a GPU."),
-    preset: str = typer.Option("", "--preset", metavar="NAME", help="Another size that the experiment knows by name."),
+    preset: str = typer.Option("", "--preset", metavar="NAME", help="Another size of the experiment, by name."),
     change: list[str] = typer.Option([], "--set", metavar="NAME=VALUE", help="Replace a setting: seeds=3. Repeatable."),
     workers: int = typer.Option(0, min=0, help="Processes of one thread each, by Dask; 0: one for each core."),
     cluster: str = options.CLUSTER,
     cluster_config: Path | None = options.CLUSTER_CONFIG,
-    only_report: bool = typer.Option(False, "--only-report", help="Only write the page of what is done so far."),
+    only_report: bool = typer.Option(False, "--only-report", help="Write the page of the finished steps only; run nothing."),
     show_list: bool = typer.Option(False, "--list", help="Name the experiments."),
-    overwrite: bool = typer.Option(False, "--overwrite", help="Begin anew."),
+    overwrite: bool = typer.Option(False, "--overwrite", help="Start again, and replace what exists."),
 ) -> None:
-    """Do a whole experiment: every step is a folder that is made once, so more arms or seeds only add to it.
+    """Run a whole experiment. Every step is a folder that is made once, so further arms or seeds only add to it.
 
     Stop it at any time; the same command resumes it, to the same numbers, with any number of workers on any cluster.
 

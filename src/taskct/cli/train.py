@@ -1,4 +1,4 @@
-"""`taskct train CONFIG`: a reader or a reconstruction -> a run folder; a run that was stopped goes on."""
+"""`taskct train CONFIG`: a reader or a reconstruction -> a run folder; an interrupted run is resumed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 def run(
     config: Path = typer.Argument(..., metavar="CONFIG", help="A TOML file; configs/ holds examples."),
-    out: Path = typer.Option(..., "--out", "-o", metavar="RUN", help="The run folder; one that was stopped goes on."),
+    out: Path = typer.Option(..., "--out", "-o", metavar="RUN", help="Output folder; an unfinished run there is resumed."),
     change: list[str] = typer.Option(
         [], "--set", metavar="NAME=VALUE", help="Replace a value of the config: training.steps=100. Repeatable."
     ),
@@ -21,7 +21,7 @@ def run(
 ) -> None:
     """Train a reader on full dose, or a reconstruction for a task; under torchrun, on several processes.
 
-    Ctrl-C ends the step, saves, and leaves a run that the same command goes on with, to the same weights.
+    Ctrl-C finishes the current step and saves; the same command then resumes the run and ends with the same weights.
     Example: taskct train configs/cohort_reader.toml -o runs/reader
     """
     from torch import nn, set_num_threads

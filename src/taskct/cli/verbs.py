@@ -13,18 +13,18 @@ import typer
 from typer.core import TyperGroup
 
 VERBS = {
-    "demo": "task-adaptive reconstruction in small, or the classical chain on your CT, ending with a report",
-    "info": "what is in a file or folder, and what is odd about it",
-    "simulate": "CT -> scan file: its low-dose scan in photons",
+    "demo": "a small task-adaptive experiment, or the classical chain on your CT; ends with a report",
+    "info": "describe a file or folder, and what is unusual about it",
+    "simulate": "CT -> scan file: simulate its low-dose scan",
     "reconstruct": "scan file or CT -> volume: NIfTI or a derived DICOM series",
-    "evaluate": "methods x doses on cases -> table of scores in a run folder",
-    "dose": "the least dose that keeps an image quality or a task, or a dose that is learnt",
-    "train": "config -> run folder: a reader, or a reconstruction for a task",
-    "reproduce": "a whole experiment, gone on with where it stopped -> tables and a page",
+    "evaluate": "compare methods at several doses -> run folder with a table of scores",
+    "dose": "find the least dose that keeps an image quality or a task, or train a learned dose",
+    "train": "config -> run folder: train a reader, or a reconstruction for a task",
+    "reproduce": "run a whole experiment, or resume it -> tables and a page",
     "report": "run folder -> one HTML page",
-    "check": "your own reconstructor or projector against the contract",
-    "bench": "how fast the projectors are on this machine, beside their peers and its limit",
-    "data": "public CT data sets: licence, size, where to get them, what loads them",
+    "check": "check your own reconstructor, projector or task",
+    "bench": "measure the speed of the projectors on this machine, beside other libraries",
+    "data": "list public CT data sets: licence, size, source, and how to load them",
 }
 
 

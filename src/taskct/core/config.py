@@ -27,7 +27,7 @@ from taskct.core.open_files import read_toml_tables
 from taskct.core.toml import to_toml
 
 SCHEMA = 1
-MAX_CONFIG_BYTES = 1 << 20  # a config is written by a person; a megabyte is no config
+MAX_CONFIG_BYTES = 1 << 20  # a config is written by a person; a megabyte is not a config
 
 Made = TypeVar("Made")
 

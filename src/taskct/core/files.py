@@ -174,7 +174,7 @@ def _refuse_place(target: Path) -> None:
     while not os.path.lexists(above):
         above = above.parent
     if not above.is_dir():
-        raise InputError(f"{target}: cannot make this folder or file, since {above} is no folder; choose another place")
+        raise InputError(f"{target}: cannot make this folder or file, since {above} is not a folder; choose another place")
     if not os.access(above, os.W_OK | os.X_OK):
         raise InputError(f"{target}: cannot be written, since {above} may not be written to; choose another place")
     longest = max(len(os.fsencode(part)) for part in target.parts)

@@ -50,13 +50,13 @@ class Run:
         provenance: Mapping[str, Any] | None = None,
         overwrite: bool = False,
     ) -> Run:
-        """Make a run folder. `overwrite` replaces an older run (all of it), never a folder that is no run.
+        """Make a run folder. `overwrite` replaces an older run (all of it), never a folder that is not a run.
 
         `provenance` is added to the facts that `core.provenance.provenance` gathers.
         """
         target = Path(folder)
         if target.exists() and overwrite and not is_run(target) and not _is_empty_folder(target):
-            raise OutputExistsError(f"{target}: exists and is no run folder, so it is not overwritten; choose another name")
+            raise OutputExistsError(f"{target}: exists and is not a run folder, so it is not overwritten; choose another name")
         if "schema" in config and config["schema"] != SCHEMA:
             raise ConfigError(f"schema is set by taskct ({SCHEMA}), got {config['schema']!r}; leave it out")
         with atomic_folder(target, overwrite=overwrite) as part:
@@ -146,7 +146,7 @@ class Run:
 def load_run(path: str | os.PathLike[str]) -> Run:
     """Open a run folder, after putting right what killed processes left in it.
 
-    Raises InputError for a folder that is no run, FileFormatError for a damaged one, ConfigError for a newer schema.
+    Raises InputError for a folder that is not a run, FileFormatError for a damaged one, ConfigError for a newer schema.
     """
     return Run(path)
 
@@ -166,7 +166,7 @@ def refuse_run(out: Path, *, overwrite: bool) -> None:
     """Claim the folder of a run before the work; OutputExistsError for one that exists, as only a run is ever replaced."""
     claim(out)
     if out.exists() and overwrite and not is_run(out) and not (out.is_dir() and not any(out.iterdir())):
-        raise OutputExistsError(f"{out}: exists and is no run folder, so it is not overwritten; choose another name")
+        raise OutputExistsError(f"{out}: exists and is not a run folder, so it is not overwritten; choose another name")
     refuse_existing(out, overwrite=overwrite, folder=True)
 
 

@@ -10,7 +10,7 @@ from taskct.core.errors import UnsupportedDataError
 from taskct.data.case import AIR_HU
 
 LOWEST_AIR_HU = -1024.0  # of 12-bit scanners
-PADDING_BELOW_HU = -1500.0  # air is -1000 and sharp kernels undershoot to about -1100; below this is no measurement
+PADDING_BELOW_HU = -1500.0  # air is -1000 and sharp kernels undershoot to about -1100; below this is not a measurement
 _MAX_CT_HU = 32000.0  # metal on an extended scale ends at 30710
 _IMPOSSIBLE_HU = 1e5  # beyond what 16 bits hold
 
@@ -47,7 +47,7 @@ def odd_hu_range(hu: np.ndarray) -> str | None:
     low, high = float(hu.min()), float(hu.max())
     span = f"values from {low:g} to {high:g}"
     if low == high:
-        return f"all values are {low:g}: this is no image"
+        return f"all values are {low:g}: this is not an image"
     if high > _MAX_CT_HU:
         return f"{span} leave the range of CT: these may not be HU"
     if low >= -1.0 and high <= 1.0 + 1e-6:

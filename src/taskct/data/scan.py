@@ -199,7 +199,7 @@ def _read(file: h5py.File, path: str | os.PathLike[str], limit_bytes: int) -> Sc
         if not isinstance(head[name], str):
             raise FileFormatError(f"{path}: {name} is {head[name]!r}, not a text")
     if not isinstance(head["provenance"], dict):
-        raise FileFormatError(f"{path}: the provenance is no table")
+        raise FileFormatError(f"{path}: the provenance is not a table")
     scan = Scan(
         p=torch.from_numpy(values),
         beam=beam,
@@ -284,4 +284,4 @@ def _plain(value: Any) -> Any:
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")

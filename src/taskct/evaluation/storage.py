@@ -34,7 +34,9 @@ def refuse_table(folder: str | os.PathLike[str], *, overwrite: bool) -> None:
         for name in _FILES:
             refuse_existing(target / name, overwrite=overwrite)
     elif target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise OutputExistsError(f"{target}: exists and is no run folder, so nothing is written into it; choose another name")
+        raise OutputExistsError(
+            f"{target}: exists and is not a run folder, so nothing is written into it; choose another name"
+        )
 
 
 def save_table(table: TableParts, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:

@@ -48,7 +48,7 @@ def _dose() -> ExperimentKind:
 
 EXPERIMENTS: dict[str, tuple[str, Callable[[], ExperimentKind]]] = {
     "task-adaptive": (
-        "reconstructions trained for a frozen reader, judged by readers that no training saw",
+        "reconstructions trained for a frozen reader, judged by readers never used in training",
         _task_adaptive,
     ),
     "dose": ("a dose for each patient: learned, fixed, tube-current modulation and an oracle at one quality", _dose),
@@ -83,7 +83,7 @@ def reproduce(
     settings = from_dict(experiment.settings, {**experiment.presets[preset], **given})
     target = Path(folder)
     if only_report and not is_run(target):
-        raise InputError(f"{target}: is no experiment's folder, and there is nothing to report; leave out --only-report")
+        raise InputError(f"{target}: not the folder of an experiment, so there is nothing to report; leave out --only-report")
     with nullcontext() if only_report else one_writer(target):  # a page of what is done may be had at any time
         _open_folder(target, name, to_dict(settings), overwrite=overwrite and not only_report)
         if only_report:
@@ -117,7 +117,7 @@ def _open_folder(folder: Path, name: str, settings: Mapping[str, Any], *, overwr
     if folder.exists() and not folder.is_dir():
         raise OutputExistsError(f"{folder}: is a file, and a folder is to be written; choose another name")
     if not is_run(folder) and folder.is_dir() and any(folder.iterdir()):
-        raise OutputExistsError(f"{folder}: exists already and is no run folder; choose another name")
+        raise OutputExistsError(f"{folder}: exists already and is not a run folder; choose another name")
     Run.create(folder, facts, overwrite=overwrite)
     Records(folder)
 

@@ -83,7 +83,7 @@ def load_reader(run: Run | str | os.PathLike[str], *, name: str = "") -> FrozenT
     """The frozen reader of a run that `train_reader` wrote; `name` is the folder's unless given."""
     run = run if isinstance(run, Run) else load_run(run)
     if "reader" not in run.config:
-        raise InputError(f"{run.folder}: is no reader's run (its config has no [reader]); train one with taskct train")
+        raise InputError(f"{run.folder}: not a reader run: config.toml has no [reader] table; train one with taskct train")
     if not run.path("weights.safetensors").exists():
         raise InputError(f"{run.folder}: holds no weights yet (weights.safetensors); let its training end first")
     spec = from_dict(ReaderSpec, run.config["reader"], where="reader")

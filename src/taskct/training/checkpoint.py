@@ -29,7 +29,7 @@ def load_state(run: Run) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] 
     try:
         values = json.loads(metadata["values"])
     except (KeyError, ValueError) as error:
-        raise FileFormatError(f"{run.path(STATE)}: is no state of a training; delete it to start again") from error
+        raise FileFormatError(f"{run.path(STATE)}: not the state of a training; delete it to start again") from error
     groups: dict[str, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         group, _, name = key.partition(":")
@@ -65,7 +65,7 @@ def load_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tenso
 
 
 def require_same_settings(run: Run, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """ConfigError when a run would go on with other settings than it began with: it would be neither experiment."""
+    """ConfigError when a run would be resumed with other settings than it began with: the result would belong to neither."""
     changed = [k for k in {**then, **now} if then.get(k) != now.get(k)]
     if changed:
         k = changed[0]

@@ -1,4 +1,4 @@
-"""All that a training must remember to go on as if nothing had happened."""
+"""All that a training must remember to resume as if it had never stopped."""
 
 from __future__ import annotations
 

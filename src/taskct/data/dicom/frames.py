@@ -259,7 +259,7 @@ def _unit_axes(path: Path, orientation: np.ndarray) -> np.ndarray:
     lengths = np.linalg.norm(right), np.linalg.norm(down)
     if max(abs(lengths[0] - 1), abs(lengths[1] - 1), abs(right @ down)) > _UNIT_TOLERANCE:
         raise FileFormatError(
-            f"{path}: ImageOrientationPatient {np.round(orientation, 4).tolist()} is no pair of unit vectors at a right "
+            f"{path}: ImageOrientationPatient {np.round(orientation, 4).tolist()} is not a pair of unit vectors at a right "
             "angle; the file is damaged"
         )
     right = right / lengths[0]

@@ -92,8 +92,8 @@ def refuse_series_folder(folder: PathLike, *, overwrite: bool) -> None:
     foreign = next((e for e in sorted(target.iterdir()) if not _is_ours(e)), None) if target.is_dir() else None
     if foreign is not None:
         raise OutputExistsError(
-            f"{target}: holds {foreign.name}, which is no slice that taskct wrote, so the folder is not overwritten; choose "
-            "another name"
+            f"{target}: holds {foreign.name}, which is not a slice that taskct wrote, so the folder is not overwritten; "
+            "choose another name"
         )
 
 

@@ -19,7 +19,7 @@ from taskct.evaluation.reading.segmentation import count
 from taskct.task import FrozenTask
 
 Quality = Callable[[Subject, Tensor], float]
-"""`quality(subject, mu)`: one number per patient, NaN where it is not defined (a class that he does not have)."""
+"""`quality(subject, mu)`: one number per patient, NaN where it is not defined (a class that the patient does not have)."""
 
 
 def quality_of(

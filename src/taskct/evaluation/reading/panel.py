@@ -29,7 +29,7 @@ Key = tuple[str, int, DoseLevel]
 
 @dataclass(frozen=True, eq=False)
 class ReaderPanel:
-    """Who reads: `training` is the frozen reader of the training, `unseen` are readers that no training saw.
+    """Who reads: `training` is the frozen reader of the training, `unseen` are readers never used in training.
 
     Give two or more unseen readers of other architectures, trained on full dose like the first. `retrained(images)` gives the
     reader that was trained anew on that method's own low-dose images (None where there is none): the bound of what is

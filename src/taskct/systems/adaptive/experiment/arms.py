@@ -46,7 +46,7 @@ MODELS: dict[str, Model] = {
 class Loss(NamedTuple):
     """What an arm is trained for after the image error alone: by the objective `make(reader)`, unless a reader learns along.
 
-    `kind` is "image", "task" or "control"; `known` goes on with the patients from whom the readers learnt, and not with
+    `kind` is "image", "task" or "control"; `known` continues with the patients from whom the readers learned, and not with
     the reconstructions' own.
     """
 

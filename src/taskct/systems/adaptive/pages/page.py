@@ -33,7 +33,7 @@ def write_task_report(
 ) -> None:
     """Write one self-contained page about a task experiment: no script, no network.
 
-    The first lines are computed from paired intervals under readers that no training saw; see `task_verdict`. Raises
+    The first lines are computed from paired intervals under readers never used in training; see `task_verdict`. Raises
     OutputExistsError unless `overwrite`, InputError for a table without rows.
     """
     refuse_existing(path, overwrite=overwrite)

@@ -1,4 +1,4 @@
-"""Dose that is learnt: how many photons a patient needs, from what is known of him before the scan."""
+"""Learned dose: how many photons a patient needs, from what is known before the scan."""
 
 from taskct.systems.alara.learned.constraints import CONSTRAINTS, Constraint, Hinge, MeanQuality, ShareOfPatients
 from taskct.systems.alara.learned.goal import DoseGoal

@@ -1,4 +1,4 @@
-"""Is a patient like those the dose was learnt from? If not, the module has nothing to say about him."""
+"""Is a patient like those the dose was learnt from? If not, the module has nothing to say about that patient."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The dose module: what is known of a patient before the scan -> the photons that he needs."""
+"""The dose module: what is known of a patient before the scan -> the photons that the patient needs."""
 
 from __future__ import annotations
 

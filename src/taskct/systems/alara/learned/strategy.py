@@ -1,4 +1,4 @@
-"""A learned dose as a strategy: the decision for a patient, the check whether he may have one, and the fallback."""
+"""A learned dose as a strategy: the decision for a patient, the check whether the patient may have one, and the fallback."""
 
 from __future__ import annotations
 
