@@ -91,7 +91,7 @@ def test_the_help_of_filtered_back_projection_names_every_legal_window(name):
 
 
 ACCEPTED = '''
-"""The example of the README as a user's typed code."""
+"""A page of a user's typed code."""
 
 from functools import partial
 
@@ -142,13 +142,15 @@ def mypy_answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tup
     package.mkdir()
     (package / "__init__.py").write_text("")
     (package / "accepted.py").write_text(ACCEPTED)
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    (package / "readme.py").write_text(example)
     start = "import taskct\nfrom torch import Tensor\n\ndef use(p: Tensor, A: taskct.Projector) -> None:\n"
     (package / "refused.py").write_text(start + textwrap.indent("\n".join(REFUSED), "    ") + "\n")
     (package / "revealed.py").write_text("import taskct\nreveal_type(taskct.fbp)\nreveal_type(taskct.train_dose)\n")
     command = [sys.executable, "-m", "mypy", "--no-error-summary", "--no-color-output", "-p", "user_page"]
     environment = os.environ | {"MYPYPATH": f"{folder}{os.pathsep}{ROOT / 'src'}"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    answers: dict[str, list[tuple[int, str]]] = {"accepted": [], "refused": [], "revealed": []}
+    answers: dict[str, list[tuple[int, str]]] = {"accepted": [], "readme": [], "refused": [], "revealed": []}
     for line in done.stdout.splitlines():
         found = re.match(r"(.+?):(\d+): (?:error|note): (.*)", line)
         assert found, line
@@ -158,6 +160,10 @@ def mypy_answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tup
 
 
 def test_mypy_strict_accepts_the_example_of_the_readme(mypy_answers):
+    assert mypy_answers["readme"] == []
+
+
+def test_mypy_strict_accepts_a_page_of_user_code_with_a_reconstructor_of_its_own(mypy_answers):
     assert mypy_answers["accepted"] == []
 
 

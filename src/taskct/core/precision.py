@@ -18,7 +18,7 @@ def computes_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":
-        able = getattr(torch.cpu, "get_capabilities", dict)()  # torch before 2.6 cannot tell
+        able: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # older releases of torch cannot tell
         return any(able.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
     return False
 
