@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from taskct.bench import BenchPlan, full_plan, limits, quick_plan, read_bench, run_bench, threads, write_bench
+from taskct.bench import BenchPlan, full_plan, limits, quick_plan, read_bench, run_bench, write_bench
 from taskct.bench.cases import WORKS, cone, fan, operations, parallel, updates
 from taskct.bench.compare import Side
 from taskct.bench.threads import middle
@@ -27,7 +27,6 @@ def short_measurement_of_the_machine() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(limits, "_COPY_MIB", 8)
         patch.setattr(limits, "_ROUNDS", 100_000)
-        patch.setattr(threads, "_ROUNDS", 400_000)
         yield
 
 

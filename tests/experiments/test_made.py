@@ -52,7 +52,14 @@ def test_a_type_checker_takes_the_right_handles_and_refuses_every_wrong_one(tmp_
     page = tmp_path / "page.py"
     page.write_text(USER + "\n".join(WRONG) + "\n")
     source = ROOT / "src" / "taskct"
-    words = ["-m", "mypy", "--strict", "--follow-imports=silent", "--no-error-summary", f"--cache-dir={tmp_path / 'cache'}"]
+    words = [
+        "-m",
+        "mypy",
+        "--strict",
+        "--follow-imports=silent",
+        "--no-error-summary",
+        f"--cache-dir={ROOT / '.mypy_cache' / 'strict'}",
+    ]
     for name in ("core", "experiments"):  # without what their own __init__ imports
         (tmp_path / "taskct" / name).mkdir(parents=True)
     record = "from pathlib import Path\nfrom typing import Any\n\ndef read_record(root: Path, name: str) -> dict[str, Any]:\n"
