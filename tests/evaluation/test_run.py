@@ -257,3 +257,17 @@ def test_a_method_that_answers_in_hu_and_a_projector_of_another_spacing_are_refu
     wide = Projector(Grid((16, 16), 8.0), ParallelBeam(views=4, cols=200, pixel_mm=1.0))
     with pytest.raises(GeometryError, match="case water has samples 1 x 1 mm apart, the projector 8 x 8 mm"):
         evaluate({"none": lambda p, A: torch.zeros(1, 1, 16, 16)}, [case], wide, Dose(1e5))
+
+
+def test_a_network_is_told_when_it_is_judged_at_a_dose_it_was_not_trained_for(patient, A):
+    from taskct.recon.learned import TrainedFor, fbp_unet
+    from taskct.recon.learned.trained_for import watch
+
+    model = fbp_unet(widths=(4, 8), norm="none").eval()
+    watch(model, TrainedFor("run", photons=(1e4, 1e5)), otherwise="refuse")
+    words = r"method 'net' is judged .*10000 to 100000 photons per detector pixel in training, now 1000, and 1 more"
+    with pytest.warns(UserWarning, match=words):
+        evaluate({"net": model}, [patient(1)], A, [Dose(1e3), Dose(3e4), Dose(1e7)], slices=[0])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*not trained for")
+        evaluate({"net": model}, [patient(1)], A, Dose(5e4), slices=[0])

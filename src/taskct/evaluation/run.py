@@ -81,6 +81,7 @@ def evaluate(
     protocol = protocol or Protocol()
     doses = [dose] if isinstance(dose, Dose) else list(dose)
     _check_arguments(methods, cases, doses, batch)
+    _warn_of_doses(methods, doses)
     if out is not None:
         refuse_table(out, overwrite=overwrite)
     job = _Job(
@@ -354,6 +355,19 @@ def _check_arguments(methods: Mapping[str, Reconstructor], cases: Sequence[Case]
         raise InputError("two doses have the same photons and fraction; a table tells doses apart by them")
     if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
         raise InputError(f"batch expects a whole number of slices from 1, got {batch!r}")
+
+
+def _warn_of_doses(methods: Mapping[str, Reconstructor], doses: Sequence[Dose]) -> None:
+    """A warning for each network that is judged at doses which its training did not hold."""
+    from taskct.recon.learned import trained_for
+
+    for name, method in methods.items():
+        about = trained_for(method)
+        found = [about.dose_difference(dose) for dose in doses] if about is not None else []
+        outside = [text for text in found if text]
+        if outside:
+            more = f", and {len(outside) - 1} more" if len(outside) > 1 else ""
+            warnings.warn(f"method {name!r} is judged at a dose that it was not trained for: {outside[0]}{more}", stacklevel=3)
 
 
 def _projector_for(case: Case, A: Projector | Callable[[Case], Projector]) -> Projector:
