@@ -88,6 +88,23 @@ def test_folders_made_for_a_lock_go_when_nothing_came_of_them(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_a_lock_file_that_its_owner_removes_while_we_take_it_is_not_taken_for_ours(tmp_path, monkeypatch):
+    import fcntl
+
+    real, lock = fcntl.lockf, tmp_path / ".lock-run"
+    seen = []
+
+    def removed_before(descriptor, *how):
+        if not seen:
+            seen.append(lock)
+            lock.unlink()  # the owner ended between our opening of the file and our lock on it
+        return real(descriptor, *how)
+
+    monkeypatch.setattr(fcntl, "lockf", removed_before)
+    with one_writer(tmp_path / "run"):
+        assert lock.exists() and seen
+
+
 def test_claims_last_until_they_are_released(tmp_path):
     claim(tmp_path / "out")
     assert os.listdir(tmp_path) == [".lock-out"]

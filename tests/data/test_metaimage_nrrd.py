@@ -221,3 +221,13 @@ def test_an_encoding_that_is_not_read_is_named(tmp_path, encoding):
     (tmp_path / "a.nrrd").write_bytes(head.encode() + b"1 2 3 4 5 6 7 8\n")
     with pytest.raises(UnsupportedDataError, match=f"encoding '{encoding}'; expected raw or gzip"):
         read_nrrd(tmp_path / "a.nrrd")
+
+
+def test_a_data_file_whose_name_no_disk_holds_is_a_damaged_header(tmp_path):
+    from taskct.core.errors import FileFormatError
+    from taskct.data.bounded import sibling
+
+    (tmp_path / "a.mhd").write_text("")
+    for name in ("x" * 5000, "\udcff" * 300):
+        with pytest.raises(FileFormatError, match="is not in the same folder"):
+            sibling(tmp_path / "a.mhd", name)

@@ -295,3 +295,15 @@ def test_a_2d_image_has_a_thickness_that_is_told_to_be_assumed(tmp_path, thickne
     case = read_nifti(tmp_path / "flat.nii")
     assert tuple(case.hu.shape) == (1, 5, 6) and case.spacing_mm[0] == pytest.approx(thickness or 1.0)
     assert f"a 2D image, one slice of unknown thickness: {thickness or 1:g} mm were assumed" in case.provenance["notes"]
+
+
+def test_a_packed_file_too_small_for_what_its_header_declares_is_refused_unread(tmp_path):
+    """Deflate packs at most 1032 bytes into one, so 2 kB cannot hold 3 MB."""
+    from taskct.data.bounded import check_room
+
+    path = tmp_path / "a.nii.gz"
+    path.write_bytes(gzip.compress(bytes(2**20)))
+    size = path.stat().st_size
+    assert check_room(path, offset=0, size=1032 * size)
+    with pytest.raises(FileFormatError, match="cannot hold more than"):
+        check_room(path, offset=1, size=1032 * size)

@@ -59,9 +59,10 @@ class Run:
             raise OutputExistsError(f"{target}: exists and is not a run folder, so it is not overwritten; choose another name")
         if "schema" in config and config["schema"] != SCHEMA:
             raise ConfigError(f"schema is set by taskct ({SCHEMA}), got {config['schema']!r}; leave it out")
+        made = facts(**(provenance or {}))  # before: a child such as git must not inherit the lock of the new folder
         with atomic_folder(target, overwrite=overwrite) as part:
             (part / "config.toml").write_bytes(encoded(to_toml({"schema": SCHEMA, **config})))
-            (part / "provenance.json").write_bytes(encoded(_json(facts(**(provenance or {})), indent=2) + "\n"))
+            (part / "provenance.json").write_bytes(encoded(_json(made, indent=2) + "\n"))
         return cls(target)
 
     @property

@@ -106,7 +106,7 @@ def sibling(path: str | os.PathLike[str], name: str) -> Path:
     if not name or name in (".", "..") or Path(name).name != name or "\\" in name or "\0" in name:
         raise UnsupportedDataError(f"{header}: names the data file {name!r}; only a file in the same folder is read")
     found = header.with_name(name)
-    if not found.is_file() or found.resolve().parent != header.resolve().parent:
+    if not os.path.isfile(found) or found.resolve().parent != header.resolve().parent:
         raise FileFormatError(f"{header}: its data file {name!r} is not in the same folder")
     return found
 
