@@ -92,3 +92,9 @@ def test_wrong_arguments_are_refused():
         bootstrap_mean([1.0, 2.0], "a")
     with pytest.raises(InputError, match="0 < level < 1"):
         bootstrap_mean([1.0], "a", level=95)
+
+
+def test_five_patients_can_be_separated_and_four_cannot():
+    five, four = (bootstrap_mean([1.0, 1.1, 0.9, 1.05, 0.95][:n], list("abcde")[:n]) for n in (5, 4))
+    assert five.separated and five.note == ""
+    assert four.low > 0 and not four.separated and "too few" in four.note

@@ -117,3 +117,18 @@ def test_the_verdict_says_which_part_of_each_error_is_noise(table_of):
 def test_few_patients_have_no_interval_in_the_headline(table_of):
     few = text_of(table_of({"FBP": (20.0, 40.0), "TV": (15.0, 22.0)}, patients=3)).split("\n")[0]
     assert "95 %" not in few and "95 % interval" in text_of(table_of({"FBP": (20.0, 40.0), "TV": (15.0, 22.0)}))
+
+
+def test_half_of_the_squared_error_must_be_noise_for_a_statement_about_dose(table_of):
+    errors = {"FBP": (37.0, 60.0), "TV": (25.0, 30.0)}
+    of_noise = lambda share: text_of(table_of(errors, noise_free={"FBP": 37 * (1 - share) ** 0.5, "TV": 24.0}, jitter=0.01))
+    assert "does not show here how much dose" in of_noise(0.45) and "does not show here" not in of_noise(0.55)
+
+
+def test_a_bias_is_worth_saying_from_5_hu(table_of):
+    def biased(value):
+        table = table_of({"FBP": (20.0, 40.0), "TV": (15.0, 22.0)})
+        rows = [r._replace(value=value) if r.metric == "bias_hu" and r.method == "FBP" else r for r in table.rows]
+        return text_of(type(table)(rows, table.settings))
+
+    assert "off by −6.0 HU" in biased(-6.0) and "off by" not in biased(-4.0)
