@@ -9,7 +9,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from experiment_steps import Sums, sums
@@ -23,6 +25,7 @@ from taskct.experiments.steps import checked_steps
 from taskct.experiments.work import Work
 
 pytest.importorskip("distributed")
+psutil = pytest.importorskip("psutil")
 TWO = Workers(2)
 
 
@@ -72,6 +75,36 @@ def test_a_step_that_takes_every_worker_with_it_is_named_and_given_up(tmp_path: 
         run_steps(sums, Sums(dies="number-1", deaths=99), tmp_path, workers=TWO, say=str)
     assert Records(tmp_path).done("number-0") and not Records(tmp_path).done("number-1")
     assert (run_steps(sums, Sums(), tmp_path, say=str)["total"] / "value").read_text() == "6"
+
+
+def test_workers_that_die_while_they_are_started_are_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core_workers, "_LOST_S", 1)
+    monkeypatch.setattr(core_workers, "_LOOK_S", 0.5)
+
+    def workers() -> set[Any]:
+        found = set()
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):  # gone in the meantime
+                if "spawn_main" in " ".join(process.cmdline()):
+                    found.add(process)
+        return found
+
+    def kill_all_twice() -> None:
+        wait_for(lambda: Records(tmp_path).read("number-0"))
+        first = workers()
+        for process in first:
+            process.kill()
+        deadline, killed = time.time() + 30, set()
+        while len(killed) < len(first) and time.time() < deadline:
+            for process in workers() - first - killed:
+                process.kill()  # before it has reached the scheduler
+                killed.add(process)
+
+    thread = threading.Thread(target=kill_all_twice)
+    thread.start()
+    folders = run_steps(sums, Sums(slow_s=1), tmp_path, workers=TWO, say=str)
+    thread.join()
+    assert (folders["total"] / "value").read_text() == "6" and visits(tmp_path) == [1, 1, 1]
 
 
 def test_no_scheduler_at_the_address_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

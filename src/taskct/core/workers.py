@@ -12,7 +12,7 @@ import shutil
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,6 +30,8 @@ QUEUES = ("slurm", "pbs", "lsf")
 LOSSES_ALLOWED = 10  # workers that may be lost with one piece of work before it is given up
 _SCHEMES = ("tcp://", "tls://", "ws://", "wss://", "ucx://")
 _CONNECT_S = 15
+_LOST_S = 15  # a worker that is away for so long is taken for lost
+_LOOK_S = 5  # between looks for lost workers
 _LOCAL_OPTIONS = ("memory_limit", "local_directory", "dashboard_address")
 
 
@@ -164,17 +166,47 @@ def open_client(workers: Workers) -> Iterator[Client]:
     """
     distributed = _imported("distributed")
     dask = _imported("dask")
-    with dask.config.set({"distributed.scheduler.allowed-failures": LOSSES_ALLOWED}):
+    rules = {"distributed.scheduler.allowed-failures": LOSSES_ALLOWED, "distributed.deploy.lost-worker-timeout": f"{_LOST_S}s"}
+    with dask.config.set(rules):
         cluster = None if workers.running else _cluster(workers)
         try:
             client = _connected(distributed, workers, cluster)
             try:
-                yield client
+                with _kept_up(cluster, workers.processes):
+                    yield client
             finally:
                 client.close(timeout=5)
         finally:
             if cluster is not None:
                 cluster.close(timeout=10)
+
+
+@contextmanager
+def _kept_up(cluster: Any, count: int) -> Iterator[None]:
+    """Start workers anew that died while they were started, and jobs that ended: Dask itself replaces those that had begun."""
+    ended = threading.Event()
+
+    async def forget_dead() -> None:
+        for name, worker in list(cluster.workers.items()):
+            if worker.status.name in ("failed", "closed"):
+                del cluster.workers[name]
+
+    def look() -> None:
+        while not ended.wait(_LOOK_S):
+            with suppress(Exception):  # the next look may succeed; work that waits for ever is better than work that is lost
+                cluster.sync(forget_dead)
+                cluster.scale(count)
+
+    if cluster is None:
+        yield
+        return
+    watch = threading.Thread(target=look, name="taskct-workers", daemon=True)
+    watch.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watch.join()
 
 
 @contextmanager
@@ -279,13 +311,19 @@ def _cluster(workers: Workers) -> Any:
     for name in workers.options:
         if name not in _LOCAL_OPTIONS:
             raise unknown_name("option of a local cluster", name, _LOCAL_OPTIONS)
-    return distributed.LocalCluster(
-        n_workers=workers.processes,
-        threads_per_worker=1,
-        processes=True,
-        **{"dashboard_address": "127.0.0.1:0", **workers.options},
-        silence_logs=logging.CRITICAL,
-    )
+    try:
+        return distributed.LocalCluster(
+            n_workers=workers.processes,
+            threads_per_worker=1,
+            processes=True,
+            **{"dashboard_address": "127.0.0.1:0", **workers.options},
+            silence_logs=logging.CRITICAL,
+        )
+    except (OSError, RuntimeError, TimeoutError) as error:
+        words = " ".join(str(error).split())
+        raise ResourceError(
+            f"{workers.processes} workers could not be started on this machine ({words}); ask for fewer"
+        ) from error
 
 
 def _queue(workers: Workers) -> Any:
