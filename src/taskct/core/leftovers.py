@@ -127,7 +127,7 @@ def _put_right(folder: Path, path: Path) -> str:
 
 
 def _drop_lock(path: Path) -> None:
-    """Remove a lock file that nobody holds."""
+    """Remove a lock file that no process holds."""
     if str(path) in HELD or path.is_symlink():  # opening and closing it here would give up our own lock
         return
     try:
@@ -145,7 +145,7 @@ def _drop_lock(path: Path) -> None:
 
 
 def _take(path: Path, *, wait_s: float) -> int | None:
-    """Lock what nobody works at -> its descriptor; None when somebody does, or it is gone."""
+    """Lock what no process works at -> its descriptor; None when somebody does, or it is gone."""
     if path.is_symlink():
         return None
     try:

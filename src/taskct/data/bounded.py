@@ -15,7 +15,7 @@ from taskct.core.open_files import file_size, open_binary, parsing, read_start
 
 GZIP_MAGIC = b"\x1f\x8b"
 _DEFLATE_MOST = 1032  # the largest ratio deflate can reach, so a size that cannot be there is known before unpacking
-_SLACK_BYTES = 2**20  # some writers pad or append; more than this behind the values is no padding
+_SLACK_BYTES = 2**20  # some writers pad or append; more than this behind the values is not padding
 _STEP = 2**24
 
 

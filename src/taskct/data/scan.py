@@ -156,7 +156,7 @@ def write_scan(scan: Scan, path: str | os.PathLike[str], *, overwrite: bool = Fa
 def read_scan(path: str | os.PathLike[str], *, limit_bytes: int = MAX_VOLUME_BYTES) -> Scan:
     """Read a scan file; sizes are checked against the header before anything is allocated.
 
-    Raises FileFormatError for a file that is no scan, truncated, inconsistent, altered or hostile, UnsupportedDataError for
+    Raises FileFormatError for a file that is not a scan, truncated, inconsistent, altered or hostile, UnsupportedDataError for
     a newer schema or data kept outside the file, InputError when there is no file.
     """
     with open_hdf5(path) as file:

@@ -23,7 +23,7 @@ from taskct.data.orientation import canonical, checked_affine, contiguous, reord
 from taskct.data.padding import odd_hu_range, refuse_impossible_hu, replace_padding
 from taskct.data.untilt import untilted
 
-NOT_READ = "lies with the CT and was not read"  # in the notes on labels that nobody asked for
+NOT_READ = "lies with the CT and was not read"  # in the notes on labels that were not asked for
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""What an experiment's folder remembers of each step: what it was begun with, whether it is done; and who may write."""
+"""What an experiment's folder remembers of each step: what it was started with, whether it is done; and who may write."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Records:
     """Files beside the folders of the steps, in FOLDER/.steps.
 
     NAME.json is written when a step begins and when it is done, NAME.error when it fails. Whoever works at a step holds
-    NAME.lock, which ends with its process; a file system without locks is taken as one where nobody else works.
+    NAME.lock, which ends with its process; a file system without locks is taken as one where no other process works.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -40,7 +40,7 @@ class Records:
         return bool(self.read(name).get("done"))
 
     def begin(self, step: Step, key: str, **facts: Any) -> None:
-        """Note what a step is begun with; ConfigError when its folder was begun with something else."""
+        """Note what a step is begun with; ConfigError when its folder was started with something else."""
         before = self.read(step.name)
         if before and before.get("key") != key and not step.always:
             raise ConfigError(self._changed(step, before))

@@ -37,7 +37,7 @@ class Work:
         """Do a step unless it is done -> whether it was done here.
 
         Its folder has one writer: a second process that is sent the same step, since the first was taken for lost, waits for
-        that one's end. A step that was begun with another number of threads keeps that number.
+        that one's end. A step that was started with another number of threads keeps that number.
         """
         with self.records.alone(step.name):
             if self.is_done(step):

@@ -80,7 +80,7 @@ def normal_draws(like: Tensor, streams: Sequence[torch.Generator]) -> Tensor:
 
 
 def by_views(what: Callable[..., Tensor], p: Tensor, *others: Tensor) -> Tensor:
-    """what(p, *others), ray by ray, for a few views at a time when nobody asks for its gradient; all have the dims of p."""
+    """what(p, *others), ray by ray, for a few views at a time when no gradient is asked for; all have the dims of p."""
     every = (p, *others)
     if torch.is_grad_enabled() and any(one.requires_grad for one in every):
         return what(*every)

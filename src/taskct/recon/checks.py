@@ -19,7 +19,7 @@ from taskct.geometry import ConeBeam, FanBeam, Grid, ParallelBeam, VectorBeam
 from taskct.physics.kept import outside_the_compiler
 from taskct.physics.projector import Projector
 
-_LEAST_COUNTS = 100.0  # a maximum below it is no air scan
+_LEAST_COUNTS = 100.0  # a maximum below it is not an air scan
 
 _told: WeakSet[Projector] = WeakSet()  # whose scans were warned of: once is enough
 

@@ -33,7 +33,7 @@ def noise_sentence(table: Table, metric: str, doses: Sequence[DoseLevel]) -> str
 
 
 def baseline_is_not_noise(table: Table, metric: str) -> str:
-    """Why the baseline at the highest dose is no measure of dose, '' where most of its error there is noise or unknown."""
+    """Why the baseline at the highest dose is not a measure of dose, '' where most of its error there is noise or unknown."""
     baseline, top = table.methods[0], table.doses[0]
     share, free = noise_share(table, metric, baseline, top), noise_free_mean(table, metric, baseline)
     if share is None or free is None or not share.mean < MOSTLY:

@@ -97,7 +97,7 @@ def reproduce(
 
 
 def _possible(workers: Workers, say: Callable[[str], None]) -> Workers:
-    """The workers that were asked for; where nobody asked for a number and Dask is missing, this process, which is said."""
+    """The workers that were asked for; where no number was asked for and Dask is missing, this process, which is said."""
     if workers.count or workers.cluster or workers.here or find_spec("distributed"):
         return workers
     say("Dask is not installed, so this process does everything on one core; pip install 'taskct[dask]' to use all of them")

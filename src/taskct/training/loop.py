@@ -1,6 +1,6 @@
 """The training loop: one function that can be read and copied. `train` and `train_reader` say what it is fed.
 
-Everything random in step k is drawn from (seed, k), so a run that goes on after a kill needs no state of generators, and
+Everything random in step k is drawn from (seed, k), so a run that resumes after a kill needs no state of generators, and
 two processes draw what one would.
 """
 

@@ -29,7 +29,7 @@ MODEL = {"kind": "fbp_unet", "widths": [4, 8]}
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A reader that calls everything tumour, a reconstruction, and a folder that is no run."""
+    """A reader that calls everything tumour, a reconstruction, and a folder that is not a run."""
     folder = tmp_path_factory.mktemp("runs")
     (folder / "notes").mkdir()
     net = make_reader(ReaderSpec())

@@ -21,7 +21,7 @@ from taskct.data.dicom.values import value
 KEPT_ALWAYS = ("KVP", "PatientPosition", "LossyImageCompression")
 KEPT_WITH_LOSSY = ("LossyImageCompressionRatio", "LossyImageCompressionMethod")
 # BodyPartExamined is kept when it is one of these: free text could stand there, and with a paired part or an unknown one
-# DICOM asks for a Laterality that nobody knows.
+# DICOM asks for a Laterality that is not known.
 # fmt: off
 UNPAIRED_PARTS = frozenset({
     "ABDOMEN", "ABDOMENPELVIS", "AORTA", "BRAIN", "CHEST", "CHESTABDOMEN", "CHESTABDPELVIS", "COLON", "CSPINE", "ESOPHAGUS",

@@ -53,7 +53,7 @@ class SeriesInfo:
 def inspect_series(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[SeriesInfo]:
     """Describe every series under `path` (a file, a list of files, a folder searched to the bottom), damaged files last.
 
-    Raises only when the path is not there, or a named file is no DICOM; all else becomes an oddity.
+    Raises only when the path is not there, or a named file is not DICOM; all else becomes an oddity.
     """
     found = scan(path)
     infos = [_describe(found, series) for series in found.series]

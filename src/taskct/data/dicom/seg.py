@@ -88,7 +88,7 @@ def _open(path: Path) -> DicomFile:
     file = open_header(path)
     if file.sop_class not in (SEG, LABEL_MAP):
         modality = text(path, file.header, "Modality") or "unknown"
-        raise UnsupportedDataError(f"{path}: is no DICOM SEG (modality {short(modality)}); give a segmentation")
+        raise UnsupportedDataError(f"{path}: is not DICOM SEG (modality {short(modality)}); give a segmentation")
     kind = text(path, file.header, "SegmentationType").upper()
     if kind == "FRACTIONAL":
         raise UnsupportedDataError(f"{path}: a FRACTIONAL segmentation holds probabilities, not labels; threshold it first")

@@ -122,7 +122,7 @@ def _lits(folder: Path) -> list[CasePlace]:
 
 
 def _numbered(files: list[Path], pattern: str) -> dict[str, Path]:
-    """Files by the number in their name; InputError when two have one number, as nobody can know which was meant."""
+    """Files by the number in their name; InputError when two have one number, since either could be meant."""
     found: dict[str, Path] = {}
     for file in files:
         if match := re.fullmatch(pattern, file.name):

@@ -30,7 +30,7 @@ class TargetAnswer:
 
     levels, values   photons (L,) and the quality (N, L) of every patient; `gap`: its distance to the bound, good side positive
     photons          where the criterion is met; `low` to `high`: 95 % interval over patients, NaN beyond what was measured
-    confirmed        lowest measured dose from which on the interval of the gap (mean, or that of the share) stays above 0
+    confirmed        lowest measured dose from which the interval of the gap (mean, or that of the share) stays above 0
     needed           photons of each patient alone, (N,)
     """
 
@@ -180,7 +180,7 @@ class DoseAnswer:
 
         level = self.photons if self.reached else float(target.levels[-1])
         gaps = value_at(target.levels, target.gap, level)
-        least = -1e-6 * target.target.bound  # the dose is where a gap is 0: rounding is no miss
+        least = -1e-6 * target.target.bound  # the dose is where a gap is 0: rounding is not a miss
         found = [(p, float(g)) for p, g in zip(target.patients, gaps, strict=True) if g < least]
         return sorted(found, key=lambda pair: pair[1])
 

@@ -65,7 +65,7 @@ def optimise_dose(
     workers     processes of this machine, or `Workers` of a cluster, which share the patients; the model is sent to them
 
     Every scan has exact Poisson counts, the same noise at all doses; the dose that is found is scanned again with other noise.
-    `confirmed` is the lowest measured dose from which on, and the check is `proven` where, the 95 % interval over patients of
+    `confirmed` is the lowest measured dose from which, and the check is `proven` where, the 95 % interval over patients of
     the difference to the bound stays on the good side: non-inferiority, the margin being what the target gives
     up. A bound that is not met at full dose is said to be unreachable, with the best that was reached.
 
@@ -291,7 +291,7 @@ def share_interval(gap: np.ndarray, patients: Sequence[str], share: float) -> In
 
 
 def _confirmed(levels: np.ndarray, gap: np.ndarray, patients: Sequence[str], held_by: str | float) -> float:
-    """Lowest measured dose from which on the interval of what is asked stays on the good side; NaN if none.
+    """Lowest measured dose from which the interval of what is asked stays on the good side; NaN if none.
 
     What is asked: the mean difference to the bound, or that which a share of patients reaches.
     """

@@ -159,7 +159,7 @@ def _confirmed(
     full: str,
     top: DoseLevel,
 ) -> float:
-    """The lowest measured dose from which on every interval of the difference stays within the margin; NaN if none."""
+    """The lowest measured dose from which every interval of the difference stays within the margin; NaN if none."""
     found = math.nan
     for dose in reversed(doses):
         gap = table.paired(metric, method, full, dose=dose, baseline_dose=top, region=region, reader=reader)

@@ -49,7 +49,7 @@ class Ellipsoid:
         own = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])  # rows: own z, y, x axes in world z, y, x
         half = np.array(self._half_axes())
         with np.errstate(invalid="ignore"):
-            box = np.sqrt(np.nansum((own * half[:, None]) ** 2, axis=0))  # inf * 0 is no extent
+            box = np.sqrt(np.nansum((own * half[:, None]) ** 2, axis=0))  # inf * 0 is not an extent
         return np.array(self._centre()), own / half[:, None], box
 
     def _centre(self) -> tuple[float, ...]:

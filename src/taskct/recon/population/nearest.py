@@ -13,7 +13,7 @@ _CHUNK = 16
 
 
 class MeanImage:
-    """The mean of a population (N, 1, *shape) in 1/mm, whatever the scan: the atlas that nobody was registered to."""
+    """The mean of a population (N, 1, *shape) in 1/mm, whatever the scan: the atlas that was not registered to anything."""
 
     def __init__(self, population: Tensor) -> None:
         self.mean = checked_population(population).mean(0, keepdim=True)

@@ -97,7 +97,7 @@ def places_mm(case: Case, radius_mm: float, most: int) -> list[tuple[float, floa
     from scipy.ndimage import distance_transform_edt
 
     assert case.labels is not None and case.affine_mm is not None
-    liver = np.pad((case.labels == 1).numpy(), ((0, 0), (1, 1), (1, 1)))  # slices go on above and below
+    liver = np.pad((case.labels == 1).numpy(), ((0, 0), (1, 1), (1, 1)))  # slices continue above and below
     depth = distance_transform_edt(liver, sampling=case.spacing_mm)[:, 1:-1, 1:-1]
     fits = np.argwhere(depth > radius_mm + MARGIN_MM)
     found: list[np.ndarray] = []

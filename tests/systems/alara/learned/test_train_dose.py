@@ -106,7 +106,7 @@ def test_a_run_goes_on_only_with_what_it_was_begun_for(tmp_path: Path) -> None:
         ({"constraint": Hinge()}, "held.constraint.kind"),
         ({"spec": replace(SMALL, harmonics=1)}, "dose_module.harmonics"),
     ):
-        with pytest.raises(ConfigError, match=f"was begun with {said} = .*, got .*; go on"):
+        with pytest.raises(ConfigError, match=f"was started with {said} = .*, got .*; go on"):
             run(tmp_path / "run", **{**quick, **more})
 
 

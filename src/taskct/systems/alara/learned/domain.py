@@ -17,7 +17,7 @@ class Domain(nn.Module):
         t^2 = (x - mean)^T (cov + ridge)^-1 (x - mean),   outside when t > 1.5 x the largest t of a training patient
 
     Distances of training patients are taken with the patient left out, so that few patients do not make it look wide.
-    Before `learn` nobody is inside. Its numbers are buffers: they are saved with the weights.
+    Before `learn` no patient is inside. Its numbers are buffers: they are saved with the weights.
     """
 
     mean: Tensor

@@ -84,7 +84,7 @@ def train_dose(
     Scans of training are made by the differentiable twin, those of validation have exact Poisson counts. The loop is `fit`: it
     resumes bit-equal on a CPU after a kill, writes the same files, and keeps the best weights by validation.
 
-    Raises InputError for patients in two parts, missing labels or reader; ConfigError for a run that was begun with others.
+    Raises InputError for patients in two parts, missing labels or reader; ConfigError for a run that was started with others.
     """
     if world() > 1:  # constraints are of the whole batch: gaps of one process would move its multiplier alone
         raise ConfigError(f"a dose is trained in one process, got {world()}; start it without torchrun")
@@ -181,7 +181,7 @@ def _full_quality(
 
 
 def _refuse_another_training(run: Run | str | os.PathLike[str], facts: Mapping[str, Any]) -> None:
-    """A run goes on with what it was begun for; ConfigError naming the first fact that differs."""
+    """A run is resumed with what it was started for; ConfigError naming the first fact that differs."""
     if not isinstance(run, Run) and not is_run(run):
         return
     begun = run if isinstance(run, Run) else load_run(run)
@@ -192,7 +192,7 @@ def _refuse_another_training(run: Run | str | os.PathLike[str], facts: Mapping[s
         for name in dict.fromkeys([*old, *new]):
             if old.get(name) != new.get(name):
                 raise ConfigError(
-                    f"{begun.folder}: was begun with {name} = {old.get(name)!r}, got {new.get(name)!r}; go on with the "
+                    f"{begun.folder}: was started with {name} = {old.get(name)!r}, got {new.get(name)!r}; continue with the "
                     "same, or take a new folder"
                 )
 

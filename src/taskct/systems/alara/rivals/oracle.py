@@ -30,7 +30,7 @@ def oracles_by_patient(
 ) -> list[Outcome]:
     """Each patient's own least dose by bisection, and the least total for the mean; scanned again with fresh noise.
 
-    A task's score has the second only: a patient's Dice jumps with every noise, and is no bound that a dose could meet.
+    A task's score has the second only: a patient's Dice jumps with every noise, and is not a bound that a dose could meet.
     """
     levels, target = found.levels, job.target
     gaps = job.gaps(found.values[target.key], full)
