@@ -236,6 +236,6 @@ def test_overwrite_replaces_only_slices_that_were_written_here(tmp_path, series)
     (tmp_path / "nested" / "below").mkdir(parents=True)
     for folder in (series, ours, tmp_path / "nested"):  # somebody's series, a series with a stray file, a tree
         before = sorted(folder.rglob("*"))
-        with pytest.raises(OutputExistsError, match="which taskct did not write"):
+        with pytest.raises(OutputExistsError, match="not a slice that taskct wrote"):
             write_series(phantom(), folder, overwrite=True)
         assert sorted(folder.rglob("*")) == before
