@@ -47,7 +47,7 @@ def test_a_page_that_exists_is_kept_without_overwrite(run_folder: Path, taskct_s
 
 def test_what_is_no_run_is_refused_and_what_is_damaged_is_a_bad_file(run_folder: Path, taskct_says: Says) -> None:
     code, _, err = taskct_says("report", run_folder.parent)
-    assert code == 2 and "no run folder" in err
+    assert code == 2 and "not a run folder" in err
     (run_folder / "table.csv").write_text("a,b\n1,2\n")
     code, _, err = taskct_says("report", run_folder)
     assert code == 3 and "table.csv: expected the columns" in err and err.count("\n") == 1

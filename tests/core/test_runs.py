@@ -103,7 +103,7 @@ def test_a_failed_creation_leaves_nothing(tmp_path):
 def test_what_is_no_run_is_refused_with_the_reason(tmp_path):
     with pytest.raises(InputError, match="no such file or folder"):
         load_run(tmp_path / "nowhere")
-    with pytest.raises(InputError, match=r"no run folder \(it has no config.toml\)"):
+    with pytest.raises(InputError, match=r"not a run folder \(it has no config.toml\)"):
         load_run(tmp_path)
     (tmp_path / "config.toml").write_text("a = 1")
     with pytest.raises(InputError, match="states no schema"):

@@ -100,7 +100,7 @@ def test_a_table_joins_a_run_that_stands_and_replaces_a_table_only_when_asked(tm
     table_of(2).save(run.folder, overwrite=True)
     back = Table.read(run.folder)
     assert len(back.patients) == 2 and back.images == []  # no image of the older table is left
-    with pytest.raises(OutputExistsError, match="no run folder"):
+    with pytest.raises(OutputExistsError, match="not a run folder"):
         table_of().save(tmp_path, overwrite=True)
 
 

@@ -42,7 +42,7 @@ def load_part(text: str) -> Callable[..., Any]:
 def _module(path: Path) -> Any:
     spec = importlib.util.spec_from_file_location(f"taskct_user_{path.stem}", path)
     if spec is None or spec.loader is None:
-        raise InputError(f"{path}: is no Python file")
+        raise InputError(f"{path}: not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses and pickling look a module up by its name
     folder = str(path.resolve().parent)

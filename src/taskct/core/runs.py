@@ -175,11 +175,11 @@ def _read_config(folder: Path) -> dict[str, Any]:
     existing_path(folder, what="run")
     path = refuse_outside(folder, folder / "config.toml")
     if not folder.is_dir() or not path.is_file():
-        raise InputError(f"{folder}: no run folder (it has no config.toml); give the folder that a taskct command wrote")
+        raise InputError(f"{folder}: not a run folder (it has no config.toml); give the folder that a taskct command wrote")
     config = read_toml_tables(path, what="run's config")
     schema = config.get("schema")
     if isinstance(schema, bool) or not isinstance(schema, int):
-        raise InputError(f"{folder}: no run folder (its config.toml states no schema)")
+        raise InputError(f"{folder}: not a run folder (its config.toml states no schema)")
     if schema != SCHEMA:
         raise ConfigError(f"{path}: written with schema {schema}, this taskct reads schema {SCHEMA}; use the newer taskct")
     return config
