@@ -152,7 +152,7 @@ def test_overlapping_segments_are_refused(case, tmp_path):
         ({"PixelData": b"\0" * 8}, "truncated"),
         ({"NumberOfFrames": 3}, "truncated"),
         ({"SegmentSequence": []}, "described"),
-        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2", "Modality": "CT"}, "no DICOM SEG"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2", "Modality": "CT"}, "not DICOM SEG"),
         ({"Rows": 60000, "Columns": 60000, "NumberOfFrames": 9000}, "limit"),
     ],
 )
