@@ -107,7 +107,7 @@ def _json_value(made: bytearray, dice: random.Random) -> bytearray:
     try:
         size = int.from_bytes(made[:8], "little") if start == 8 else len(made)
         values = json.loads(bytes(made[start : start + size]))
-    except ValueError:
+    except (ValueError, RecursionError):  # damaged, or nested too deeply, by an earlier change
         return _token(made, dice)
     place: object = values
     while isinstance(place, dict | list) and place:

@@ -18,6 +18,7 @@ from taskct.core.errors import FileFormatError, InputError, UnsupportedDataError
 from taskct.core.files import MAX_VOLUME_BYTES, existing_path
 from taskct.core.open_files import parsing, read_bytes, read_start
 from taskct.data.hdf5_guard import HDF5_MAGIC, open_hdf5, read_array
+from taskct.data.sets.matlab5 import check_matlab5_array
 from taskct.data.sets.rotation_axis import find_rotation_axis
 from taskct.geometry import Beam, FanBeam, Grid, ParallelBeam, VectorBeam
 from taskct.physics.noise import log_transform
@@ -228,6 +229,8 @@ def _inflated(path: Path) -> bytes:
         else:
             plain = raw[place : place + 8 + count]
             plain += bytes(-len(plain) % 8)
+        if plain[:4] == struct.pack(order + "I", 14):
+            check_matlab5_array(plain[8:], path, order=order)
         parts.append(plain)
         left = max(left - len(plain), 1)
         place += 8 + count
