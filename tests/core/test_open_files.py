@@ -38,7 +38,6 @@ ALLOWED = {
     ("task/saved_weights.py", "torch.load"): "given a stream of open_binary, weights_only",
     ("data/dicom/apart.py", "dcmread"): "given a stream of open_binary, in a process of its own",
     ("data/sets/chaos.py", "Image.open"): "given a stream of open_binary",
-    ("data/sets/measured.py", "scipy.io.loadmat"): "given bytes of read_bytes",
     ("data/bounded.py", "gzip.GzipFile"): "given a stream of open_binary",
     ("bench/compare.py", "np.load"): "given a stream of open_binary",
     ("bench/limits.py", "read_text"): "a file of the kernel",

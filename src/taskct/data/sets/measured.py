@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import os
-import struct
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +15,7 @@ from taskct.core.errors import FileFormatError, InputError, UnsupportedDataError
 from taskct.core.files import MAX_VOLUME_BYTES, existing_path
 from taskct.core.open_files import parsing, read_bytes, read_start
 from taskct.data.hdf5_guard import HDF5_MAGIC, open_hdf5, read_array
-from taskct.data.sets.matlab5 import check_matlab5_array
+from taskct.data.sets.matlab5 import read_matlab5
 from taskct.data.sets.rotation_axis import find_rotation_axis
 from taskct.geometry import Beam, FanBeam, Grid, ParallelBeam, VectorBeam
 from taskct.physics.noise import log_transform
@@ -181,15 +178,12 @@ def _matlab_fields(path: Path) -> Mapping[str, Any]:
         return _matlab_7_fields(path)
     if head[:10] != b"MATLAB 5.0" or len(head) < 128:
         raise FileFormatError(f"{path}: expected a MATLAB 5 or 7.3 file, but the content is neither")
-    import scipy.io
-
-    plain = _inflated(path)
+    raw = read_bytes(path, limit_bytes=_MAT_LIMIT_BYTES)
     with parsing(path, "MATLAB"):
-        content = scipy.io.loadmat(io.BytesIO(plain), struct_as_record=False, squeeze_me=True)
+        content = read_matlab5(raw, path, limit_bytes=_MAT_LIMIT_BYTES)
     for top in content.values():
-        parameters: Any = getattr(top, "parameters", None)
-        if hasattr(top, "sinogram") and hasattr(parameters, "_fieldnames"):
-            return {"sinogram": top.sinogram, **{k: getattr(parameters, k) for k in parameters._fieldnames}}
+        if isinstance(top, dict) and isinstance(top.get("parameters"), dict) and "sinogram" in top:
+            return {"sinogram": top["sinogram"], **top["parameters"]}
     raise FileFormatError(f"{path}: expected a struct with sinogram and parameters, as in HTC 2022")
 
 
@@ -204,37 +198,6 @@ def _matlab_7_fields(path: Path) -> Mapping[str, Any]:
             if getattr(file[f"{top}/parameters/{name}"], "dtype", np.dtype("S1")).kind == "f":  # text is of no use here
                 fields[name] = read_array(file, f"{top}/parameters/{name}", limit_bytes=_MAT_LIMIT_BYTES).squeeze()
         return fields
-
-
-def _inflated(path: Path) -> bytes:
-    """A MATLAB 5 file with every compressed element unpacked, so that its true size is known before it is parsed."""
-    raw = read_bytes(path, limit_bytes=_MAT_LIMIT_BYTES)
-    order = {b"IM": "<", b"MI": ">"}.get(raw[126:128])
-    if order is None:
-        raise FileFormatError(f"{path}: the MATLAB header names no byte order")
-    parts, place, left = [raw[:128]], 128, _MAT_LIMIT_BYTES
-    while place + 8 <= len(raw):
-        kind, count = struct.unpack(order + "II", raw[place : place + 8])
-        body = raw[place + 8 : place + 8 + count]
-        if len(body) < count:
-            raise FileFormatError(f"{path}: truncated: an element of {count} bytes has only {len(body)}")
-        if kind == 15:  # miCOMPRESSED
-            try:
-                inflater = zlib.decompressobj()
-                plain = inflater.decompress(body, left)
-            except zlib.error as error:
-                raise FileFormatError(f"{path}: a compressed element is damaged ({error})") from error
-            if inflater.unconsumed_tail or not inflater.eof:
-                raise FileFormatError(f"{path}: a compressed element is truncated, or larger than {_MAT_LIMIT_BYTES} bytes")
-        else:
-            plain = raw[place : place + 8 + count]
-            plain += bytes(-len(plain) % 8)
-        if plain[:4] == struct.pack(order + "I", 14):
-            check_matlab5_array(plain[8:], path, order=order)
-        parts.append(plain)
-        left = max(left - len(plain), 1)
-        place += 8 + count
-    return b"".join(parts)
 
 
 def _numbers(facts: Mapping[str, Any], name: str, path: Path) -> np.ndarray:
