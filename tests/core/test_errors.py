@@ -17,3 +17,13 @@ def test_every_error_is_drawn_in_the_tree_and_has_the_exit_code_of_its_branch():
 def test_an_unknown_name_far_from_all_gets_the_list_without_a_guess():
     message = str(errors.unknown_name("window", "zzzz", ["ram-lak", "hann"]))
     assert message == "unknown window 'zzzz'; one of ram-lak, hann"
+
+
+def test_what_a_hostile_file_says_cannot_spoil_the_message():
+    error = errors.FileFormatError("a.mat: says 'one\ntwo\x1b[31m\0' " + "9" * 5000 + "; mend it")
+    assert "\n" not in str(error) and "\x1b" not in str(error) and "\0" not in str(error)
+    assert len(str(error)) < 2100 and str(error).startswith("a.mat: says 'one two") and str(error).endswith("; mend it")
+    assert str(errors.InputError("two\nlines, \udcff and \u202f stay")) == "two\nlines, \udcff and \u202f stay"
+    import pickle
+
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)

@@ -61,9 +61,12 @@ class BusyError(InputError):
 
 
 class DataError(TaskctError):
-    """A file is bad; the message begins with its path."""
+    """A file is bad; the message begins with its path, and is one line whatever the file holds."""
 
     exit_code = 3
+
+    def __init__(self, message: str = "", *more: object) -> None:
+        super().__init__(message.replace("\n", " ") if isinstance(message, str) else message, *more)
 
 
 class FileFormatError(DataError):
