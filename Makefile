@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 JOBS   ?= auto
 READY  := $(VENV)/.ready
 
-.PHONY: setup demo test check fuzz bench docs clean
+.PHONY: setup demo test check fuzz mutate bench docs clean
 
 setup: $(READY)
 
@@ -33,6 +33,11 @@ KILLS ?= 50
 fuzz: $(READY)  ## every reader on damaged files for SECONDS each, and KILLS random kills of every writer
 	$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS)
 	TASKCT_KILLS=$(KILLS) $(BIN)/python -m pytest -q -s tests/fuzz/test_kills.py -k random
+
+MUTANTS ?= 300
+SEED ?= 0
+mutate: $(READY)  ## MUTANTS random small faults of the code, each against the tests that run its line; resumes where it was stopped
+	$(BIN)/python tests/mutation/run.py --mutants $(MUTANTS) --seed $(SEED) $(MUTATE)
 
 docs: $(READY)  ## the pages and figures that need no data of yours; the others say in their first lines what they want
 	$(BIN)/python docs/make_architecture.py
