@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from taskct.core.config import from_dict
+from taskct.core.names import photon_count
 from taskct.core.runs import load_run
-from taskct.core.words import photon_count
 from taskct.evaluation.reading import dose_curve
 from taskct.evaluation.windows import WINDOWS
 from taskct.experiments.engine import do_last

@@ -71,7 +71,7 @@ def test_a_name_that_is_not_utf_8_goes_through_the_whole_chain(ct, tmp_path):
 
 def test_an_output_that_another_process_is_writing_is_refused_before_the_work(ct, taskct_says, tmp_path):
     hold = (
-        "import sys\nfrom taskct.core.writers import one_writer\nwith one_writer(sys.argv[1]):\n"
+        "import sys\nfrom taskct.core.write_locks import one_writer\nwith one_writer(sys.argv[1]):\n"
         "    print('held', flush=True)\n    sys.stdin.read()"
     )
     for verb, out in (("simulate", "scan.h5"), ("evaluate", "run"), ("reconstruct", "o.nii.gz")):

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from taskct.core.errors import BusyError, ConfigError, FileFormatError, InputError, OutputExistsError
-from taskct.core.writers import one_writer
+from taskct.core.write_locks import one_writer
 from taskct.data import prepare
 from taskct.data.case import Case
 from taskct.data.dicom.write import write_series
@@ -198,7 +198,7 @@ def test_cases_that_do_not_fit_together_are_refused_by_name(tmp_path: Path) -> N
 
 def test_two_processes_do_not_prepare_one_store(folder: Path, tmp_path: Path) -> None:
     job = (
-        f"import sys\nfrom taskct.core.writers import one_writer\nwith one_writer({str(tmp_path / 'store')!r}):\n"
+        f"import sys\nfrom taskct.core.write_locks import one_writer\nwith one_writer({str(tmp_path / 'store')!r}):\n"
         "    print('held', flush=True)\n    sys.stdin.read()\n"
     )
     child = subprocess.Popen([sys.executable, "-c", job], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -66,7 +66,7 @@ def test_a_type_checker_takes_the_right_handles_and_refuses_every_wrong_one(tmp_
     copies = {
         "core/errors.py": (source / "core" / "errors.py").read_text(),
         "experiments/made.py": (source / "experiments" / "made.py").read_text(),
-        "experiments/record.py": record + "    return {}\n",
+        "experiments/step_record.py": record + "    return {}\n",
     }
     for name, text in copies.items():
         (tmp_path / "taskct" / name).write_text(text)

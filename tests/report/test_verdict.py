@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import math
 
+from taskct.report.number_text import number, power_of_ten, span
 from taskct.report.verdict import verdict
-from taskct.report.words import number, power_of_ten, span
 
 
 def text_of(table, **arguments) -> str:

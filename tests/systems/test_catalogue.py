@@ -12,7 +12,7 @@ from small_task_adaptive import SIZES
 from taskct.core import workers
 from taskct.core.errors import BusyError, ConfigError
 from taskct.core.workers import Workers
-from taskct.core.writers import one_writer
+from taskct.core.write_locks import one_writer
 from taskct.systems import catalogue
 from taskct.systems.adaptive.experiment import TaskAdaptive
 from taskct.systems.alara.experiment import DoseExperiment

@@ -42,7 +42,7 @@ class Counting:
         return 1000
 
     def read(self, rows):
-        from taskct.data.image_storage import Pixels
+        from taskct.data.image_source import Pixels
 
         if 5 in rows:
             raise FileFormatError("row 5 is damaged")

@@ -11,7 +11,7 @@ from small_training import make_model, weights_of
 
 from taskct.core.errors import FileFormatError, InputError
 from taskct.data.case import Case
-from taskct.data.image_storage import Pixels
+from taskct.data.image_source import Pixels
 from taskct.data.image_store import StoredImages
 from taskct.data.images import ImageSet
 from taskct.data.prepare import prepare_store

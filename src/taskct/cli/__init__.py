@@ -27,7 +27,7 @@ def _main(words: list[str]) -> None:
 
     from taskct.cli.exits import exit_code, explain, explain_words, raise_on_terminate, warn_in_one_line
     from taskct.cli.verbs import app
-    from taskct.core.writers import release_claims
+    from taskct.core.write_locks import release_claims
 
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # names of files may hold bytes that are not UTF-8

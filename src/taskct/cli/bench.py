@@ -34,7 +34,7 @@ def run(
 
     from taskct.bench import full_plan, quick_plan, read_bench, run_bench, write_bench
     from taskct.bench.write import outputs
-    from taskct.cli.words import parse_numbers
+    from taskct.cli.arguments import parse_numbers
     from taskct.core.errors import InputError
 
     counts = parse_numbers(threads, option="--threads")

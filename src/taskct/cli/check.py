@@ -22,8 +22,8 @@ def run(
 
     Naming the file on the command line runs its code, as python would. Exit code 2 when a check fails.
     """
+    from taskct.cli.arguments import parse_numbers
     from taskct.cli.user_code import load_part
-    from taskct.cli.words import parse_numbers
     from taskct.core.errors import InputError
     from taskct.task import FrozenTask
     from taskct.testing import check_projector, check_reconstructor, check_task

@@ -47,8 +47,8 @@ def run(
     simulate scans at 100, 25, 10 and 5 % dose, reconstruct by FBP, SIRT, CGLS and TV, compare, write NIfTI and DICOM. Takes
     some minutes; everything appears in the folder at the end, and an interrupted one leaves nothing.
     """
+    from taskct.cli.arguments import parse_label_names
     from taskct.cli.scanning import show_notes
-    from taskct.cli.words import parse_label_names
     from taskct.core.errors import InputError
     from taskct.core.runs import refuse_run
     from taskct.evaluation.demo_patients import patients_of_ct, phantom_patients
@@ -81,7 +81,7 @@ def demo(
     patients: DemoPatients, out: Path, *, seed: int = 0, overwrite: bool = False, say: Callable[[str], None] = typer.echo
 ) -> None:
     """Scan, tune, reconstruct, score, and write everything into the folder `out`: report, table, volume, drawing, run."""
-    from taskct.cli.writing import reconstruct_scan
+    from taskct.cli.volume_output import reconstruct_scan
     from taskct.core.files import atomic_folder
     from taskct.core.runs import Run
     from taskct.data.dicom.write import write_series

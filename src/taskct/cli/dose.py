@@ -12,7 +12,7 @@ from taskct.cli import options
 if TYPE_CHECKING:
     from taskct.core.workers import Workers
     from taskct.evaluation.dose.answer import DoseAnswer
-    from taskct.systems.alara.setting import Setting
+    from taskct.systems.alara.dose_subject import Setting
 
 
 def run(
@@ -178,12 +178,12 @@ def _setting(
     setting: list[str],
 ) -> Setting:
     """The words of the command line as what they stand for."""
+    from taskct.cli.arguments import method_from_words, parse_beam, parse_label_names, parse_slices
     from taskct.cli.scanning import show_notes
-    from taskct.cli.words import method_from_words, parse_beam, parse_label_names, parse_slices
     from taskct.core.errors import InputError
     from taskct.core.runs import is_run, load_run
     from taskct.phantoms.inputs import open_inputs
-    from taskct.systems.alara.setting import DoseChain, chain_of, setting_of
+    from taskct.systems.alara.dose_subject import DoseChain, chain_of, setting_of
 
     trained = Path(what).is_dir() and is_run(Path(what))
     if trained and (setting or views is not None):

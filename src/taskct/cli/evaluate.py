@@ -44,8 +44,8 @@ def run(
       taskct evaluate series/ --methods fbp,tv_min:strength=0.5 --doses 1,0.1 --out runs/first
       taskct evaluate runs/first --seed 1 --out runs/second
     """
+    from taskct.cli.arguments import check_fraction, parse_beam, parse_label_names, parse_methods, parse_numbers
     from taskct.cli.scanning import show_notes
-    from taskct.cli.words import check_fraction, parse_beam, parse_label_names, parse_methods, parse_numbers
     from taskct.core.config import from_dict, to_dict
     from taskct.core.errors import ConfigError
     from taskct.core.runs import is_run

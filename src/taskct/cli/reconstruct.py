@@ -53,9 +53,9 @@ def run(
     """
     import time
 
+    from taskct.cli.arguments import check_fraction, method_from_words
     from taskct.cli.scanning import is_scan_file, lower, open_input, scan_of
-    from taskct.cli.words import check_fraction, method_from_words
-    from taskct.cli.writing import reconstruct_scan, refuse_output, write_volume
+    from taskct.cli.volume_output import reconstruct_scan, refuse_output, write_volume
     from taskct.core.errors import InputError
     from taskct.data.scan import read_scan
     from taskct.data.sets.measured_scan import measured_kind, read_measured_scan

@@ -19,7 +19,7 @@ def run(
     """Write the report of a run: one self-contained HTML file with tables, curves, images and the protocol."""
     from taskct.core.files import refuse_existing
     from taskct.core.runs import load_run
-    from taskct.core.writers import claim
+    from taskct.core.write_locks import claim
     from taskct.report import write_report
 
     run_folder = load_run(folder)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taskct.cli.words import parse_beam, parse_slices
+from taskct.cli.arguments import parse_beam, parse_slices
 from taskct.core.errors import InputError
 
 if TYPE_CHECKING:

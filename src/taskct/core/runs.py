@@ -22,7 +22,7 @@ from taskct.core.open_files import parse_json, read_json, read_text, read_toml_t
 from taskct.core.provenance import provenance as facts
 from taskct.core.safetensors_files import pack_tensors, read_safetensors
 from taskct.core.toml import to_toml
-from taskct.core.writers import claim
+from taskct.core.write_locks import claim
 
 
 class Run:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from taskct.core.config import read_toml
-from taskct.core.errors import ConfigError, InputError, ResourceError, TaskctError, unknown_name
+from taskct.core.errors import InputError, ResourceError, TaskctError, unknown_name
+from taskct.core.queues import QUEUES, imported_with_dask, queue_cluster
 
 if TYPE_CHECKING:
     from distributed import Client, KilledWorker
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-QUEUES = ("slurm", "pbs", "lsf")
 LOSSES_ALLOWED = 10  # workers that may be lost with one piece of work before it is given up
 _SCHEMES = ("tcp://", "tls://", "ws://", "wss://", "ucx://")
 _CONNECT_S = 15
@@ -164,8 +163,8 @@ def open_client(workers: Workers) -> Iterator[Client]:
 
     Raises ConfigError without the extra `dask`, ResourceError when no scheduler answers.
     """
-    distributed = _imported("distributed")
-    dask = _imported("dask")
+    distributed = imported_with_dask("distributed")
+    dask = imported_with_dask("dask")
     rules = {"distributed.scheduler.allowed-failures": LOSSES_ALLOWED, "distributed.deploy.lost-worker-timeout": f"{_LOST_S}s"}
     with dask.config.set(rules):
         cluster = None if workers.running else _cluster(workers)
@@ -293,21 +292,10 @@ def _submit(client: Client, function: Callable[[Item], Any], item: Item, workers
         raise InputError(f"this cannot be sent to other processes ({error}); use one worker") from error
 
 
-def _imported(name: str) -> Any:
-    import importlib
-
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ConfigError(
-            f"several workers and clusters need Dask, and {name} is not installed; install taskct[dask], or use one worker"
-        ) from error
-
-
 def _cluster(workers: Workers) -> Any:
     if workers.cluster:
-        return _queue(workers)
-    distributed = _imported("distributed")
+        return queue_cluster(workers.cluster, workers.processes, workers.options)
+    distributed = imported_with_dask("distributed")
     for name in workers.options:
         if name not in _LOCAL_OPTIONS:
             raise unknown_name("option of a local cluster", name, _LOCAL_OPTIONS)
@@ -324,45 +312,6 @@ def _cluster(workers: Workers) -> Any:
         raise ResourceError(
             f"{workers.processes} workers could not be started on this machine ({words}); ask for fewer"
         ) from error
-
-
-def _queue(workers: Workers) -> Any:
-    import inspect
-
-    jobqueue = _imported("dask_jobqueue")
-    kind = {"slurm": jobqueue.SLURMCluster, "pbs": jobqueue.PBSCluster, "lsf": jobqueue.LSFCluster}[workers.cluster]
-    bases = (*kind.job_cls.__mro__, *kind.__mro__)
-    known = {name for base in bases if "__init__" in vars(base) for name in inspect.signature(base.__init__).parameters}
-    for name in workers.options:
-        if name not in known - {"self", "args", "kwargs", "job_kwargs", "base_class_kwargs"}:
-            raise unknown_name(f"option of {workers.cluster}", name, sorted(known))
-    command = {"slurm": "sbatch", "pbs": "qsub", "lsf": "bsub"}[workers.cluster]
-    if shutil.which(command) is None:
-        raise ConfigError(f"cluster {workers.cluster}: {command} is not on this machine; start this where jobs are submitted")
-    try:
-        cluster = kind(**{"cores": 1, "processes": 1, "memory": "4 GiB", **workers.options}, silence_logs=logging.CRITICAL)
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
-        words = " ".join(str(error).split())
-        raise ConfigError(f"cluster {workers.cluster}: {words}; check the options of the cluster") from error
-    cluster.scale(workers.processes)
-    _refuse_unsubmitted(cluster, workers)
-    return cluster
-
-
-def _refuse_unsubmitted(cluster: Any, workers: Workers) -> None:
-    """ConfigError with the queue's own words when it does not take a job, for which Dask would wait for ever."""
-    cluster.sync(cluster._correct_state)  # what is asked for has been submitted
-    jobs = [job for job in cluster.workers.values() if job.status.name == "created"]
-    if not jobs:
-        return
-    try:
-        cluster.sync(jobs[0].start)
-    except (OSError, RuntimeError) as error:
-        for job in jobs:
-            job.status = type(job.status).closed
-        cluster.close()
-        words = " ".join(str(error).rpartition("stderr:")[2].split()) or "does not take jobs"
-        raise ConfigError(f"cluster {workers.cluster}: {words}; check the options of the cluster") from error
 
 
 def _connected(distributed: Any, workers: Workers, cluster: Any) -> Client:

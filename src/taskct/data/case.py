@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from taskct.core.errors import GeometryError, InputError, UnitsError
+from taskct.core.names import plain_name
 from taskct.core.units import MU_WATER_70KEV_PER_MM, to_mu
-from taskct.core.words import plain_name
 from taskct.geometry import Grid
 
 AIR_HU = -1000.0

@@ -20,7 +20,7 @@ from taskct.core.errors import DataError, FileFormatError, InputError
 from taskct.core.open_files import parsing, read_json
 from taskct.data.hdf5_guard import open_hdf5, read_array
 from taskct.data.hdf5_rows import Hdf5Rows
-from taskct.data.image_storage import Pixels, slice_hash
+from taskct.data.image_source import Pixels, slice_hash
 from taskct.data.images import ImageSet
 
 FORMAT, VERSION = "taskct image store", 1

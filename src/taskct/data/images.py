@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from taskct.core.errors import GeometryError, InputError
 from taskct.core.units import MU_AIR_PER_MM, MU_WATER_70KEV_PER_MM
 from taskct.data.case import Case
-from taskct.data.image_storage import ImageStorage, InMemory, PartOf, Pixels, rows_of, slice_hash, stacked
+from taskct.data.image_source import ImageStorage, InMemory, PartOf, Pixels, rows_of, slice_hash, stacked
 from taskct.data.samples import LABELS, ImageBatch, Sample
 from taskct.data.splits import split_by_patient
 

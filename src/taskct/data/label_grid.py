@@ -11,7 +11,7 @@ from torch import Tensor
 
 from taskct.core.errors import FileFormatError, GeometryError
 from taskct.data.case import Case
-from taskct.data.painting import loss_notes
+from taskct.data.overlap import loss_notes
 from taskct.data.volume import Volume
 
 SAME_GRID_VOXELS = 0.05  # corners may differ by 5 % of a voxel: DICOM rounds to text, NIfTI to float32; both stay below 1 %

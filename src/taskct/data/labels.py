@@ -15,7 +15,7 @@ from taskct.core.files import MAX_VOLUME_BYTES, existing_path
 from taskct.data.case import Case
 from taskct.data.formats import kind_of, read_volume, volume_files
 from taskct.data.label_grid import on_case
-from taskct.data.painting import Painting
+from taskct.data.overlap import Painting
 from taskct.data.sets.chaos import CHAOS_LABELS, read_chaos_masks
 from taskct.data.volume import Volume, stem
 
@@ -89,12 +89,12 @@ def _of_folder(folder: Path, case: Case, put: _Put, limit_bytes: int) -> _Found:
 
 def _of_dicom_file(path: Path, case: Case, put: _Put, limit_bytes: int) -> _Found:
     from taskct.data.dicom.find import scan
-    from taskct.data.dicom.frames import is_ct
     from taskct.data.dicom.label_objects import kind_of_object
     from taskct.data.dicom.mask_series import read_mask_series
     from taskct.data.dicom.parse import open_header
     from taskct.data.dicom.rtstruct import read_rtstruct
     from taskct.data.dicom.seg import read_seg
+    from taskct.data.dicom.slice_headers import is_ct
 
     file = open_header(path)
     kind = kind_of_object(file)

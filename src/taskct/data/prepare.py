@@ -17,16 +17,16 @@ from taskct.core.errors import ConfigError, FileFormatError, InputError, TaskctE
 from taskct.core.files import make_folder, refuse_existing, write_text
 from taskct.core.open_files import read_json, read_text
 from taskct.core.progress import track
-from taskct.core.writers import one_writer
+from taskct.core.write_locks import one_writer
 from taskct.data.case import Case
 from taskct.data.image_store import CASES, FORMAT, INDEX, VERSION, StoredCase, StoreMismatchError, open_store, read_case
+from taskct.data.image_store_case import Targets, write_case
 from taskct.data.images import ImageSet
 from taskct.data.open import case_places, open_place
 from taskct.data.sets.label_files import SkippedCaseWarning
 from taskct.data.sets.layouts import CasePlace
 from taskct.data.slice_recipe import CommonFacts, SliceRecipe
 from taskct.data.source_files import files_of, hash_of_case, hash_of_files
-from taskct.data.store_case import Targets, write_case
 
 RECIPE = "recipe.json"
 _MOST_REPORTED = 5

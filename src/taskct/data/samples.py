@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from taskct.data.image_storage import stacked
+from taskct.data.image_source import stacked
 
 LABELS = "labels"
 """The name under which `ImageBatch.labelled` says which images of a batch have a label map."""

@@ -14,7 +14,7 @@ from taskct.core.units import MU_WATER_70KEV_PER_MM, check_mu
 from taskct.data.case import Case
 from taskct.data.classes import with_classes
 from taskct.data.common_grid import onto_common_grid
-from taskct.data.image_storage import InMemory, Pixels
+from taskct.data.image_source import InMemory, Pixels
 from taskct.data.images import ImageSet
 from taskct.geometry import Grid
 

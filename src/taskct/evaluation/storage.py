@@ -17,8 +17,8 @@ from taskct.core.files import atomic_files, atomic_folder, encoded, refuse_exist
 from taskct.core.open_files import parsing, read_bytes
 from taskct.core.runs import Run, is_run, json_text, load_run
 from taskct.core.safetensors_files import pack_tensors
-from taskct.evaluation.about import check_about
 from taskct.evaluation.rows import DoseLevel, Example, TableParts, read_rows, rows_as_csv
+from taskct.evaluation.table_json import check_about
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from taskct.core.errors import InputError
 from taskct.core.workers import Workers, as_workers
-from taskct.core.writers import one_writer
-from taskct.experiments.records import Records
+from taskct.core.write_locks import one_writer
+from taskct.experiments.folder_records import Records
 from taskct.experiments.steps import Step, checked_steps
 from taskct.experiments.work import Say, Work
 
@@ -50,7 +50,7 @@ def run_steps(
                 if work.do(step, say):
                     say(work.said_done(step, begun))
         else:
-            from taskct.experiments.on_dask import do_on_workers
+            from taskct.experiments.steps_on_workers import do_on_workers
 
             do_on_workers(make, settings, work, chosen, say)
     return {name: records.folder / name for name in steps}

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from taskct.core.errors import InputError
-from taskct.experiments.record import read_record
+from taskct.experiments.step_record import read_record
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

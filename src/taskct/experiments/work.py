@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from taskct.core.workers import threads_set
-from taskct.experiments.records import Records
+from taskct.experiments.folder_records import Records
 from taskct.experiments.steps import Step, step_keys
 
 Say = Callable[[str], None]

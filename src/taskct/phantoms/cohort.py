@@ -10,7 +10,7 @@ from typing import Any
 
 from taskct.core.errors import InputError, ResourceError, unknown_name
 from taskct.core.progress import track
-from taskct.data.image_storage import ImageStorage, InMemory
+from taskct.data.image_source import ImageStorage, InMemory
 from taskct.data.images import ImageSet
 from taskct.phantoms.body import Site
 from taskct.phantoms.painted import PaintedImages

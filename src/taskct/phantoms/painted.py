@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from taskct.core.units import to_mu
-from taskct.data.image_storage import Pixels
+from taskct.data.image_source import Pixels
 from taskct.phantoms.painting.fields import Axes
 from taskct.phantoms.patient import anatomy, make_patient, pixel_spacing, slice_heights_mm
 from taskct.phantoms.sites import site_named

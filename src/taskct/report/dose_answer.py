@@ -7,13 +7,13 @@ import os
 from html import escape
 
 from taskct.core.files import refuse_existing, write_text
-from taskct.core.words import photon_count
+from taskct.core.names import photon_count
 from taskct.evaluation.dose.answer import DoseAnswer, TargetAnswer
 from taskct.evaluation.statistics import Interval
 from taskct.report.dose_example import example_html
 from taskct.report.dose_figures import curve_figure, needed_figure
+from taskct.report.number_text import number, plural
 from taskct.report.page import page, section
-from taskct.report.words import number, plural
 
 _MOST_MISSED = 15
 

@@ -6,11 +6,11 @@ from html import escape
 
 from torch import Tensor
 
-from taskct.core.words import photon_count
+from taskct.core.names import photon_count
 from taskct.evaluation.dose.example import ShownSlice
 from taskct.evaluation.windows import WINDOWS
+from taskct.report.number_text import MINUS
 from taskct.report.pictures import Encoder, to_grey
-from taskct.report.words import MINUS
 
 _BUDGET_BYTES = 3_000_000
 _BODY_ABOVE_HU = -500.0

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from taskct.core.words import photon_count
+from taskct.core.names import photon_count
 from taskct.evaluation.dose.answer import TargetAnswer
 from taskct.evaluation.dose.target import Target
 from taskct.physics.dose import Dose

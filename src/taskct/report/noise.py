@@ -9,7 +9,7 @@ from html import escape
 from taskct.evaluation.noise_share import has_noise_share, noise_free_mean, noise_share
 from taskct.evaluation.rows import DoseLevel
 from taskct.evaluation.table import Table
-from taskct.report.words import dose_label, dose_phrase, number, with_unit
+from taskct.report.number_text import dose_label, dose_phrase, number, with_unit
 
 NOT_NOISE = "blur, discretisation, streaks and bias"
 MOSTLY = 0.5  # below this share of noise a full-dose error says little about dose

@@ -9,8 +9,8 @@ import numpy as np
 from taskct.evaluation.rows import ALL, SECONDS, DoseLevel
 from taskct.evaluation.statistics import FEW_PATIENTS, Interval
 from taskct.evaluation.table import Table
+from taskct.report.number_text import dose_label, number, power_of_ten, span
 from taskct.report.verdict import ranking
-from taskct.report.words import dose_label, number, power_of_ten, span
 
 MOST_REGIONS = 14
 MOST_CASES = 60

@@ -16,7 +16,7 @@ from taskct.evaluation.metrics import rmse
 from taskct.evaluation.rows import DoseLevel, Example
 from taskct.evaluation.table import Table
 from taskct.evaluation.windows import WINDOWS, Window
-from taskct.report.words import dose_label, number
+from taskct.report.number_text import dose_label, number
 
 DIFFERENCE_STEPS_HU = (20, 50, 100, 200, 500, 1000)  # half widths of the difference window
 _BODY_ABOVE_HU = -500.0

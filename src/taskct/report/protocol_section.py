@@ -12,8 +12,8 @@ from taskct.evaluation.statistics import FEW_PATIENTS
 from taskct.evaluation.table import Table
 from taskct.geometry.config import beam_from_config, grid_from_config
 from taskct.report.geometry_figure import draw_geometry, geometry_words
+from taskct.report.number_text import power_of_ten
 from taskct.report.style import svg_uri
-from taskct.report.words import power_of_ten
 
 _MOST_CASES = 40
 _MOST_GEOMETRIES = 3

@@ -12,9 +12,10 @@ from taskct.core.runs import Run
 from taskct.evaluation.rows import DoseLevel, Example
 from taskct.evaluation.table import Table
 from taskct.evaluation.windows import Window, window_named
-from taskct.report.curves import MOST_PANELS, dose_curves, profile_figure, texture_figure
+from taskct.report.curve_figures import MOST_PANELS, dose_curves, profile_figure, texture_figure
 from taskct.report.noise import noise_table
 from taskct.report.number_tables import case_table, difference_table, metric_table, region_table, time_table
+from taskct.report.number_text import dose_label, plural
 from taskct.report.page import page, section
 from taskct.report.pictures import (
     Encoder,
@@ -28,7 +29,6 @@ from taskct.report.pictures import (
 )
 from taskct.report.protocol_section import protocol_section, provenance_section
 from taskct.report.verdict import primary_metric, verdict
-from taskct.report.words import dose_label, plural
 
 MAX_PAGE_BYTES = 6 * 2**20
 _IMAGE_BYTES = 4 * 2**20  # of the page; the rest is for figures and the embedded CSV

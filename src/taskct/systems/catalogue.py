@@ -16,9 +16,9 @@ from taskct.core.errors import ConfigError, InputError, OutputExistsError, unkno
 from taskct.core.files import atomic_path
 from taskct.core.runs import Run, is_run, load_run
 from taskct.core.workers import Workers, as_workers
-from taskct.core.writers import one_writer
+from taskct.core.write_locks import one_writer
 from taskct.experiments.engine import do_last, run_steps
-from taskct.experiments.records import Records
+from taskct.experiments.folder_records import Records
 from taskct.experiments.steps import Step
 
 

@@ -20,11 +20,11 @@ from taskct.core.precision import autocast
 from taskct.core.progress import track
 from taskct.core.runs import Run
 from taskct.core.seeds import derive_seed
-from taskct.training.alone import alone_in_its_run
 from taskct.training.batch import Batch
 from taskct.training.metrics_log import MetricsLog
 from taskct.training.players import Player, check_players, clip_gradients, set_learning_rate
 from taskct.training.processes import any_rank, rank, world
+from taskct.training.run_lock import alone_in_its_run
 from taskct.training.settings import TrainSettings
 from taskct.training.state import PlayerState, State
 from taskct.training.stopping import StopRequest

@@ -10,10 +10,10 @@ from pathlib import Path
 from taskct.core.errors import DataError, FileFormatError, InputError, UnsupportedDataError
 from taskct.core.files import existing_path
 from taskct.core.open_files import regular_file
-from taskct.data.dicom.frames import file_image_type, is_ct, is_localizer
 from taskct.data.dicom.identity import same_uid
+from taskct.data.dicom.lost_files import is_file_or_lost, lost_slices
 from taskct.data.dicom.parse import DicomFile, looks_like_dicom, open_header
-from taskct.data.dicom.strangers import is_file_or_lost, lost_slices
+from taskct.data.dicom.slice_headers import file_image_type, is_ct, is_localizer
 from taskct.data.dicom.values import text
 
 PathLike = str | os.PathLike[str]

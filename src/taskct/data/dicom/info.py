@@ -10,11 +10,11 @@ import numpy as np
 
 from taskct.core.errors import TaskctError, UnsupportedDataError
 from taskct.data.dicom.find import Scan, Series, scan
-from taskct.data.dicom.frames import Frame, frame_count
 from taskct.data.dicom.mask_series import is_mask_series
 from taskct.data.dicom.pixels import frame_hu, stored_values
 from taskct.data.dicom.series import around_notes, header_notes, optional_number, slice_frames
-from taskct.data.dicom.stack import Stack, arrange
+from taskct.data.dicom.slice_headers import Frame, frame_count
+from taskct.data.dicom.slice_positions import Stack, arrange
 from taskct.data.dicom.syntaxes import syntax_name
 from taskct.data.dicom.values import text
 from taskct.data.orientation import spacing_mm

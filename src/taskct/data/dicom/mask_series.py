@@ -9,9 +9,9 @@ import numpy as np
 from taskct.core.errors import TaskctError, UnsupportedDataError
 from taskct.core.files import MAX_VOLUME_BYTES, check_array_size
 from taskct.data.dicom.find import Scan, Series
-from taskct.data.dicom.frames import Frame, frame_count, frames_of
 from taskct.data.dicom.pixels import stored_values
-from taskct.data.dicom.stack import arrange
+from taskct.data.dicom.slice_headers import Frame, frame_count, frames_of
+from taskct.data.dicom.slice_positions import arrange
 from taskct.data.volume import Volume, canonical_volume
 
 _MOST_KINDS = 256  # different numbers in a label map; a CT has thousands

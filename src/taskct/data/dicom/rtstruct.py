@@ -23,7 +23,7 @@ from taskct.data.dicom.identity import same_uid
 from taskct.data.dicom.label_objects import kind_of_object
 from taskct.data.dicom.parse import DicomFile, open_header, reason, short
 from taskct.data.dicom.values import integer, items, text, value
-from taskct.data.painting import Painting
+from taskct.data.overlap import Painting
 
 OFF_PLANE_SLICES = 0.25  # how far a contour may lie from the slice that it is drawn on; positions are rounded texts
 _NOTED_OFF_PLANE = 0.05

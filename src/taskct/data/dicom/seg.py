@@ -15,10 +15,10 @@ from torch import Tensor
 from taskct.core.errors import FileFormatError, GeometryError, InputError, TaskctError, UnsupportedDataError
 from taskct.core.files import check_array_size, existing_path
 from taskct.data.case import Case
-from taskct.data.dicom.frames import frame_count
 from taskct.data.dicom.identity import same_uid
 from taskct.data.dicom.label_objects import LABEL_MAP, SEG
 from taskct.data.dicom.parse import EXPLICIT_BIG, DicomFile, looks_like_dicom, open_header, open_whole, reason, short
+from taskct.data.dicom.slice_headers import frame_count
 from taskct.data.dicom.syntaxes import readable_syntax
 from taskct.data.dicom.values import integer, items, numbers, text, value
 

@@ -16,16 +16,16 @@ from taskct.core.links import outside_notes
 from taskct.core.memory import require_memory
 from taskct.core.provenance import fingerprint
 from taskct.data.case import Case
-from taskct.data.dicom.ends import missing_at_ends, refuse_missing_parts
 from taskct.data.dicom.find import Scan, Series, choose, scan
-from taskct.data.dicom.frames import Frame, frame_count, frames_of
 from taskct.data.dicom.identity import patient_pseudonym, replaced_uid
 from taskct.data.dicom.label_objects import label_objects, not_read_note
+from taskct.data.dicom.lost_files import companions_note
 from taskct.data.dicom.mask_series import is_mask_series
+from taskct.data.dicom.missing_slices import missing_at_ends, refuse_missing_parts
 from taskct.data.dicom.parse import DicomFile
 from taskct.data.dicom.pixels import LOSSY, frame_hu, stored_values
-from taskct.data.dicom.stack import Stack, arrange, describe_twins
-from taskct.data.dicom.strangers import companions_note
+from taskct.data.dicom.slice_headers import Frame, frame_count, frames_of
+from taskct.data.dicom.slice_positions import Stack, arrange, describe_twins
 from taskct.data.dicom.syntaxes import syntax_name
 from taskct.data.dicom.values import number, text
 from taskct.data.naming import case_name

@@ -19,7 +19,6 @@ from taskct.core.files import atomic_folder, refuse_existing
 from taskct.core.provenance import fingerprint
 from taskct.data.case import Case
 from taskct.data.dicom.find import Scan, Series, choose, scan
-from taskct.data.dicom.frames import CT, Frame
 from taskct.data.dicom.identity import (
     EMPTY_WHEN_UNKNOWN,
     KEPT_ALWAYS,
@@ -37,6 +36,7 @@ from taskct.data.dicom.identity import (
 )
 from taskct.data.dicom.parse import EXPLICIT_LITTLE, open_header
 from taskct.data.dicom.series import is_burned_in, slice_frames
+from taskct.data.dicom.slice_headers import CT, Frame
 from taskct.data.dicom.values import integer, text
 
 PathLike = str | os.PathLike[str]

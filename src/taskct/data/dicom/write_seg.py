@@ -16,11 +16,11 @@ from taskct.core.errors import GeometryError, InputError, TaskctError, Unsupport
 from taskct.core.files import atomic_path
 from taskct.data.case import Case
 from taskct.data.dicom.find import choose, scan
-from taskct.data.dicom.frames import CT, Frame
 from taskct.data.dicom.identity import new_uid
 from taskct.data.dicom.parse import reason
 from taskct.data.dicom.seg import Place, samples
 from taskct.data.dicom.series import slice_frames
+from taskct.data.dicom.slice_headers import CT, Frame
 from taskct.data.dicom.values import text
 
 PathLike = str | os.PathLike[str]

@@ -237,7 +237,7 @@ def _series(folder: Path) -> list[CasePlace]:
     """One place per CT series among the files right in one folder; what lies beside it unread is noted."""
     from taskct.data.dicom.find import scan_folder
     from taskct.data.dicom.label_objects import label_objects, not_read_note
-    from taskct.data.dicom.strangers import companions_note
+    from taskct.data.dicom.lost_files import companions_note
 
     if not any(_may_be_dicom(f) for f in folder.iterdir()):
         return []

@@ -26,7 +26,7 @@ from taskct.data.case import Case
 from taskct.data.hdf5_guard import open_hdf5
 from taskct.data.hdf5_rows import Hdf5Rows
 from taskct.data.hdf5_write import create_hdf5
-from taskct.data.image_storage import Pixels
+from taskct.data.image_source import Pixels
 from taskct.data.images import ImageSet
 from taskct.geometry.presets import lodopab
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from taskct.core.csv_cells import safe_cells
 from taskct.core.files import write_texts
-from taskct.core.words import photon_count
+from taskct.core.names import photon_count
 from taskct.evaluation.dose.example import ShownSlice
 from taskct.evaluation.dose.target import Target
 from taskct.evaluation.statistics import FEW_PATIENTS, Interval, bootstrap_mean

@@ -10,7 +10,7 @@ import numpy as np
 
 from taskct.core.errors import InputError
 from taskct.evaluation.matrices import Matrix, aligned
-from taskct.evaluation.reading.measures import better_side
+from taskct.evaluation.reading.ratios import better_side
 from taskct.evaluation.rows import UNSEEN, DoseLevel
 from taskct.evaluation.seeded import mean_of, ratio_of, resampled
 from taskct.evaluation.statistics import Interval

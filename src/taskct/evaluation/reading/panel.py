@@ -15,7 +15,7 @@ from taskct.core.units import to_hu
 from taskct.evaluation.metrics import psnr, rmse, ssim
 from taskct.evaluation.reading.controls import random_reader, shuffled_labels
 from taskct.evaluation.reading.lesions import FALSE_ALARM_RATES, Bins, Facts, LesionSet, MatchRule, find_lesions, froc, match
-from taskct.evaluation.reading.measures import described_metrics, rate_name
+from taskct.evaluation.reading.ratios import described_metrics, rate_name
 from taskct.evaluation.reading.readings import UNTRAINED, MethodImages
 from taskct.evaluation.reading.segmentation import average_precision, best_bias, count, log_odds, predict_with_bias, winner
 from taskct.evaluation.rows import IMAGE, UNSEEN, DoseLevel, Row

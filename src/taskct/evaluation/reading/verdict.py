@@ -14,8 +14,8 @@ from typing import Any
 from taskct.core.errors import InputError
 from taskct.evaluation.reading.artefacts import ArtefactReport
 from taskct.evaluation.reading.audit import Audit
-from taskct.evaluation.reading.measures import describe_metric
 from taskct.evaluation.reading.panel import SHUFFLED
+from taskct.evaluation.reading.ratios import describe_metric
 from taskct.evaluation.reading.recovery import share_recovered
 from taskct.evaluation.rows import IMAGE, UNSEEN, DoseLevel
 from taskct.evaluation.statistics import Interval

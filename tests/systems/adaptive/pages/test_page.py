@@ -11,14 +11,14 @@ import torch
 
 from taskct.core.errors import InputError, OutputExistsError
 from taskct.evaluation.reading import task_verdict
-from taskct.evaluation.reading.measures import described_metrics
+from taskct.evaluation.reading.ratios import described_metrics
 from taskct.evaluation.reading.verdict import Remark
 from taskct.evaluation.rows import DoseLevel, Row
 from taskct.evaluation.table import Table
 from taskct.systems.adaptive.pages.page import write_task_report
 from taskct.systems.adaptive.pages.pictures import outline
 from taskct.systems.adaptive.pages.story import TaskExample, TaskStory
-from taskct.systems.adaptive.pages.words import summary_lines
+from taskct.systems.adaptive.pages.summary_lines import summary_lines
 
 DOSES = [DoseLevel(1.0, 6e4), DoseLevel(0.25, 6e4)]
 READERS = {"S0": "training", "S1": "unseen", "S2": "unseen", "retrained": "retrained"}

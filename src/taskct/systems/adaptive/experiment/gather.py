@@ -31,7 +31,7 @@ from taskct.systems.adaptive.experiment.settings import TaskAdaptive
 from taskct.systems.adaptive.experiment.shared import doses_of
 from taskct.systems.adaptive.pages.page import write_task_report
 from taskct.systems.adaptive.pages.story import TaskExample, TaskStory
-from taskct.systems.adaptive.pages.words import summary_lines
+from taskct.systems.adaptive.pages.summary_lines import summary_lines
 
 _METRICS = (
     ("dice_pooled", UNSEEN), ("dice_pooled_retuned", UNSEEN), ("ap", UNSEEN), ("dice_pooled", "training"),

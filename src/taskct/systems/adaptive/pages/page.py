@@ -8,16 +8,16 @@ from html import escape
 
 from taskct.core.errors import InputError
 from taskct.core.files import refuse_existing, write_text
-from taskct.core.words import photon_count
+from taskct.core.names import photon_count
 from taskct.evaluation.reading import TaskVerdict
+from taskct.report.number_text import plural
 from taskct.report.page import page, section
 from taskct.report.pictures import Encoder
-from taskct.report.words import plural
-from taskct.systems.adaptive.pages.curves import curve_figure, needed_doses, spectrum_figure
+from taskct.systems.adaptive.pages.dose_task_figures import curve_figure, needed_doses, spectrum_figure
 from taskct.systems.adaptive.pages.pictures import picture_section
 from taskct.systems.adaptive.pages.story import TaskStory
+from taskct.systems.adaptive.pages.summary_lines import summary_lines
 from taskct.systems.adaptive.pages.tables import audit_table, gain_table, lesion_table, reader_table, score_table
-from taskct.systems.adaptive.pages.words import summary_lines
 
 _IMAGE_BYTES = 4 * 2**20
 Spectra = dict[str, tuple[list[float], list[float]]]

@@ -7,7 +7,7 @@ from html import escape
 import numpy as np
 from torch import Tensor
 
-from taskct.core.words import photon_count
+from taskct.core.names import photon_count
 from taskct.evaluation.rows import DoseLevel
 from taskct.evaluation.windows import WINDOWS, Window
 from taskct.report.pictures import Encoder, Region, to_grey

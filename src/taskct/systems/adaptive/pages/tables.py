@@ -7,11 +7,11 @@ from collections.abc import Callable
 from html import escape
 
 from taskct.core.errors import InputError
-from taskct.core.words import photon_count
-from taskct.evaluation.reading.measures import better_side
+from taskct.core.names import photon_count
+from taskct.evaluation.reading.ratios import better_side
 from taskct.evaluation.rows import IMAGE, UNSEEN, DoseLevel
 from taskct.evaluation.statistics import Interval
-from taskct.report.words import MINUS, number
+from taskct.report.number_text import MINUS, number
 from taskct.systems.adaptive.pages.story import TaskStory
 
 Column = tuple[str, str, str | None]  # heading, metric, reader or role

@@ -14,8 +14,8 @@ from taskct.core.errors import InputError
 from taskct.core.files import refuse_existing, write_text
 from taskct.evaluation.statistics import Interval
 from taskct.report.dose_answer import everybody_reaches, small_interval
+from taskct.report.number_text import MINUS, number, plural
 from taskct.report.page import page, section
-from taskct.report.words import MINUS, number, plural
 from taskct.systems.alara.pages.figures import forecast_figure, scatter_figure
 from taskct.systems.alara.rivals.outcomes import Comparison
 

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from taskct.core.errors import ConfigError
 from taskct.core.files import make_folder, write_text
-from taskct.experiments.record import RECORDS, read_record, record_path
+from taskct.experiments.step_record import RECORDS, read_record, record_path
 from taskct.experiments.steps import Step
 
 

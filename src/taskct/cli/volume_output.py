@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskct.core.errors import InputError
 from taskct.core.files import refuse_existing
-from taskct.core.writers import claim
+from taskct.core.write_locks import claim
 
 if TYPE_CHECKING:
     from taskct.data.case import Case

@@ -10,7 +10,7 @@ from typing import Any
 
 from taskct.core.errors import ResourceError
 from taskct.core.workers import Workers, gone_words, killed_words, open_client, sendable
-from taskct.experiments.records import Records
+from taskct.experiments.folder_records import Records
 from taskct.experiments.steps import Step, checked_steps
 from taskct.experiments.work import Say, Work
 

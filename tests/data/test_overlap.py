@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from taskct.data.painting import Painting
+from taskct.data.overlap import Painting
 
 
 def _nested() -> dict[int, np.ndarray]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from taskct.core.errors import UnsupportedDataError
-from taskct.data.dicom.frames import Frame, spacing_between_mm
+from taskct.data.dicom.slice_headers import Frame, spacing_between_mm
 from taskct.data.dicom.values import text
 
 SAME_PLACE_MM = 0.01

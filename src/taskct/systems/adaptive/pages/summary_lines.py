@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable
 
 from taskct.core.errors import InputError
-from taskct.core.words import photon_count
+from taskct.core.names import photon_count
 from taskct.evaluation.reading import TaskVerdict
 from taskct.evaluation.rows import DoseLevel
 from taskct.evaluation.statistics import Interval
-from taskct.report.words import MINUS
+from taskct.report.number_text import MINUS
 from taskct.systems.adaptive.pages.story import TaskStory
 
 # Cautions in the order in which they are said; those of other rules follow.

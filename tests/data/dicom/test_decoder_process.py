@@ -8,8 +8,9 @@ from dicom_files import ct_slice, save, stored_slice
 from pydicom.uid import RLELossless
 
 from taskct.core.errors import FileFormatError, UnsupportedDataError
-from taskct.data.dicom import apart, syntaxes
-from taskct.data.dicom.apart import decode_apart
+from taskct.data.dicom import decoder_process as apart
+from taskct.data.dicom import syntaxes
+from taskct.data.dicom.decoder_process import decode_apart
 from taskct.data.dicom.series import read_series
 
 LOSSLESS = "1.2.840.10008.1.2.4.70"

@@ -62,7 +62,7 @@ class _Decoder:
             try:
                 # its standard input ends with this process, and so does it
                 self.process = subprocess.Popen(
-                    [sys.executable, "-m", "taskct.data.dicom.apart"],
+                    [sys.executable, "-m", "taskct.data.dicom.decoder_process"],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,

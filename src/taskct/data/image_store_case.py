@@ -15,7 +15,7 @@ from torch import Tensor
 from taskct.core.errors import InputError
 from taskct.data.case import Case
 from taskct.data.hdf5_write import create_hdf5
-from taskct.data.image_storage import slice_hash
+from taskct.data.image_source import slice_hash
 from taskct.data.image_store import StoredCase, read_case
 from taskct.data.slice_recipe import PreparedSlices, SliceRecipe, image_id
 

@@ -11,11 +11,11 @@ import pytest
 
 from taskct.core.errors import BusyError
 from taskct.core.leftovers import tidy
-from taskct.core.writers import claim, one_writer, release_claims
+from taskct.core.write_locks import claim, one_writer, release_claims
 
 HOLDER = """
 import sys, time
-from taskct.core.writers import one_writer
+from taskct.core.write_locks import one_writer
 with one_writer(sys.argv[1]):
     print("held", flush=True)
     sys.stdin.read()
@@ -75,7 +75,7 @@ def test_a_thread_holds_a_place_as_often_as_it_likes_and_another_is_told(tmp_pat
         thread = threading.Thread(target=other)
         thread.start()
         thread.join()
-        code = f"import sys; from taskct.core.writers import one_writer\nwith one_writer({str(tmp_path / 'run')!r}): pass"
+        code = f"import sys; from taskct.core.write_locks import one_writer\nwith one_writer({str(tmp_path / 'run')!r}): pass"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         assert "BusyError" in done.stderr
     assert "another thread of this process" in told[0]
@@ -114,7 +114,7 @@ def test_claims_last_until_they_are_released(tmp_path):
 
 def test_a_child_made_by_fork_does_not_keep_the_lock_of_its_parent(tmp_path):
     code = (
-        "import os, sys, time\nfrom taskct.core.writers import one_writer\n"
+        "import os, sys, time\nfrom taskct.core.write_locks import one_writer\n"
         "with one_writer(sys.argv[1]):\n"
         "    if os.fork() == 0:\n        time.sleep(20); os._exit(0)\n"
         "    os.kill(os.getpid(), 9)\n"

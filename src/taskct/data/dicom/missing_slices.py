@@ -7,7 +7,7 @@ from collections import Counter
 from taskct.core.errors import DataError, UnsupportedDataError
 from taskct.data.dicom.find import Scan, Series
 from taskct.data.dicom.parse import DicomFile
-from taskct.data.dicom.stack import Stack
+from taskct.data.dicom.slice_positions import Stack
 from taskct.data.dicom.values import integer, text
 
 _EXCERPT = 0.5  # numbers that begin later than this part of the slices belong to an excerpt, where nothing was lost

@@ -8,7 +8,7 @@ from html import escape
 import numpy as np
 
 from taskct.core.errors import InputError
-from taskct.core.words import photon_count
+from taskct.core.names import photon_count
 from taskct.evaluation.reading import dose_curve, needed_dose
 from taskct.report.style import GREY, figure_style, method_looks, new_figure, plain, svg_uri
 from taskct.systems.adaptive.pages.story import TaskStory

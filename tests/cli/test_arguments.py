@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from taskct.cli.words import method_from_words, parse_beam, parse_methods, parse_numbers, parse_slices
+from taskct.cli.arguments import method_from_words, parse_beam, parse_methods, parse_numbers, parse_slices
 from taskct.core.errors import ConfigError, InputError
 from taskct.geometry.presets import clinical_fan, lodopab
 

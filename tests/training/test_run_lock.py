@@ -4,8 +4,8 @@ from types import SimpleNamespace
 import pytest
 
 from taskct.core.errors import BusyError
-from taskct.core.writers import one_writer
-from taskct.training import alone
+from taskct.core.write_locks import one_writer
+from taskct.training import run_lock as alone
 
 
 def test_a_run_is_trained_by_one_process_and_the_second_is_told(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from taskct.core.writers import one_writer
+from taskct.core.write_locks import one_writer
 from taskct.training.processes import rank
 
 P = ParamSpec("P")

@@ -15,7 +15,7 @@ from taskct.geometry import Grid, ParallelBeam
 from taskct.geometry.config import beam_to_config
 from taskct.recon.fbp import fbp
 from taskct.recon.learned import make_model
-from taskct.systems.alara.setting import DoseChain, chain_of, setting_of
+from taskct.systems.alara.dose_subject import DoseChain, chain_of, setting_of
 
 BEAM = ParallelBeam(views=24, cols=52, pixel_mm=8.0)
 MODEL = {"kind": "fbp_unet", "widths": [4, 8]}

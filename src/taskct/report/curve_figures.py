@@ -14,8 +14,8 @@ from taskct.evaluation.rows import DoseLevel, Example
 from taskct.evaluation.table import Table
 from taskct.evaluation.texture import noise_power_spectrum, quiet_square
 from taskct.geometry import Grid
+from taskct.report.number_text import by_fraction, dose_label
 from taskct.report.style import GREY, INK, figure_style, method_looks, new_figure, plain, svg_uri
-from taskct.report.words import by_fraction, dose_label
 
 MOST_PANELS = 6
 _SPREAD = 0.035  # decades between neighbouring methods, so that error bars do not hide one another

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from taskct.core.words import THIN
+from taskct.core.names import THIN
 from taskct.evaluation.rows import DoseLevel
 from taskct.evaluation.statistics import Interval
 
