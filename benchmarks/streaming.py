@@ -36,7 +36,7 @@ from taskct.training import TrainSettings, train_task
 from taskct.training.read_ahead import ReadAhead
 from taskct.training.reconstructors import Order
 
-SIZE, SLICES, BATCH = 256, 128, 16
+SIZE, SLICES, BATCH = 256, 128, 8
 _IMAGE_BYTES = SIZE * SIZE * 5  # float32 and uint8
 
 
