@@ -172,3 +172,16 @@ def test_only_plain_values_are_written() -> None:
         to_toml({"a": object()})
     with pytest.raises(ConfigError, match="plain values"):
         to_dict(Plan(name="a", tube=Tube(photons=1.0), extra={"call": print}))
+
+
+@dataclass(frozen=True)
+class Numbers:
+    length_mm: float = 1.0
+    steps: int = 1
+
+
+@pytest.mark.parametrize("name", ["length_mm", "steps"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_whole_numbers_beyond_those_of_machines_are_refused_by_name(name, sign):
+    with pytest.raises(ConfigError, match=rf"{name}: expected a .*number .*larger"):
+        from_dict(Numbers, {name: sign * 10**400})

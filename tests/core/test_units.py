@@ -113,3 +113,13 @@ def test_line_integrals_that_let_no_photon_through_are_refused_and_a_few_warned_
     p[..., 40:50] = 20.0
     with pytest.raises(UnitsError, match=r"up to 20, and no detector sees exp\(-15\).*17 % of the rays.*times 0.02 or so"):
         check_photons_pass(p, who="a scan")
+
+
+@pytest.mark.parametrize("mu", [None, "0.02", [0.02], True, torch.ones(2) > 0, torch.ones(2, dtype=torch.complex64)])
+def test_what_has_no_hu_is_refused_with_the_line_that_helps(mu):
+    with pytest.raises(UnitsError, match=r"to_hu expects mu as a tensor of real numbers.*pass torch\.as_tensor"):
+        to_hu(mu)
+
+
+def test_nothing_in_hu_is_nothing():
+    assert to_hu(torch.zeros(0, 1, 4, 4)).shape == (0, 1, 4, 4)

@@ -112,3 +112,17 @@ def test_over_many_cases_a_name_must_occur_in_one(tmp_path):
     assert len(cases) == 2
     with pytest.raises(InputError, match=r"no voxel of any case has label 5 \(spleen\)"):
         open_cases(tmp_path / "ct", labels=tmp_path / "l", label_names={1: "liver", 5: "spleen"})
+
+
+@pytest.mark.parametrize("shift_mm", [(10.0, 0.0, 0.0), (0.0, -6.0, 0.0), (0.0, 0.0, 7.0)])
+def test_labels_that_are_shifted_by_half_the_volume_are_of_another_place(tmp_path, shift_mm):
+    path = _map(tmp_path / "l.nii", np.ones((10, 12, 14)), shift_mm=shift_mm)
+    with pytest.raises(GeometryError, match="lie elsewhere than the CT"):
+        read_labels(path, _case(), resample=True)
+
+
+def test_a_map_of_the_shape_of_the_ct_that_lies_elsewhere_is_told_of(tmp_path):
+    _, _, notes = read_labels(_map(tmp_path / "l.nii", _ones(), shift_mm=(0.0, 2.0, 0.0)), _case(), resample=True)
+    assert any(
+        "as many samples as the CT along each axis, but lie elsewhere: their middles are 2 mm apart" in note for note in notes
+    )

@@ -102,6 +102,8 @@ def test_clinical_presets_see_a_circle_of_500_mm():
         (lambda: ParallelBeam(views=0, cols=4, pixel_mm=1), "expects views as a whole number from 1 to 1000000, got 0"),
         (lambda: ParallelBeam(views=4, cols=2.5, pixel_mm=1), "expects cols as a whole number"),
         (lambda: ParallelBeam(views=4, cols=4, pixel_mm=0), "ParallelBeam expects pixel_mm > 0, got 0"),
+        (lambda: ParallelBeam(views=4, cols=4, pixel_mm=1e308), r"expects pixel_mm from 1e-09 to 1e\+09, got 1e\+308"),
+        (lambda: FanBeam(**FAN | {"source_detector_mm": 1e200}), "expects source_detector_mm from 1e-09"),
         (lambda: ParallelBeam(views=4, cols=4, pixel_mm=1, arc_deg=0), "expects arc_deg other than 0"),
         (lambda: FanBeam(**FAN | {"source_detector_mm": 200.0}), r"source_detector_mm > source_iso_mm.*swapped\?"),
         (lambda: FanBeam(**FAN | {"cols": 2000}, curved=True), "half fan of 229 deg is impossible"),

@@ -70,3 +70,9 @@ def test_the_bytes_of_abdominal_patients_are_those_of_the_first_cohort() -> None
         for part in (patient.case.labels, patient.organs):
             digest.update(part.numpy().tobytes())
     assert digest.hexdigest() == "2190d9c802509d0f35df174834666b4a7e9772e323dc6d66af40d2075fc6aa55"
+
+
+@pytest.mark.parametrize("wanted", [{"patients": 10**12}, {"patients": {"train": 10**9}}, {"slices_per_patient": 10**9}])
+def test_a_cohort_of_absurd_size_is_refused_before_it_is_counted(wanted):
+    with pytest.raises(InputError, match="Cohort expects"):
+        Cohort("abdomen", **{"patients": 3} | wanted)

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -164,3 +165,12 @@ def test_a_scan_without_noise_counts_as_noisy_by_a_ten_thousandth_of_its_largest
     p[0], p[1] = 5.0, -3.0
     for part in (p, p[..., :2]):  # two columns have no second difference
         torch.testing.assert_close(noise_level(part).flatten(), torch.tensor([5e-4, 3e-4, 1.0]))
+
+
+def test_arrays_beside_the_scan_are_answered_with_the_line_that_helps():
+    A = Projector(Grid((8, 8), 4.0), ParallelBeam(views=6, cols=12, pixel_mm=4.0))
+    p = A(torch.full((1, 1, 8, 8), 0.02))
+    with pytest.raises(GeometryError, match=r"sirt expects start as a torch tensor.*torch\.from_numpy\(start\)\.float\(\)"):
+        RECONSTRUCTORS["sirt"](p, A, start=np.zeros((1, 1, 8, 8)))
+    with pytest.raises(GeometryError, match=r"tv_min expects weights as a torch tensor.*torch\.as_tensor\(weights\)"):
+        RECONSTRUCTORS["tv_min"](p, A, weights=[1.0])

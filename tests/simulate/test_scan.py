@@ -172,3 +172,16 @@ def test_noise_is_the_same_on_every_device_unless_it_is_drawn_there() -> None:
     assert there.is_cuda and torch.allclose(here, there.cpu(), atol=1e-5)
     drawn_there = add_noise(p.cuda(), dose, seed=0, noise_device="cuda")
     assert drawn_there.is_cuda and not torch.allclose(here, drawn_there.cpu(), atol=1e-2)
+
+
+@pytest.mark.parametrize("dose", [1e5, None, "low"])
+def test_a_scan_expects_a_dose(dose):
+    A = Projector(Grid((8, 8), 4.0), ParallelBeam(views=6, cols=12, pixel_mm=4.0))
+    with pytest.raises(InputError, match=r"expects dose as a taskct\.Dose"):
+        simulate_scan(torch.full((1, 1, 8, 8), 0.02), A, dose, seed=0)
+
+
+@pytest.mark.parametrize("photons", [1e19, 1e308, 10**400])
+def test_more_photons_than_numbers_can_tell_apart_are_refused(photons):
+    with pytest.raises(InputError, match="at most 1e"):
+        Dose(photons)

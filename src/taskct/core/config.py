@@ -12,6 +12,7 @@ where it stands, what was expected and what was probably meant.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 import os
@@ -26,6 +27,7 @@ from taskct.core.files import write_text
 from taskct.core.open_files import read_toml_tables
 from taskct.core.toml import to_toml
 
+MOST_WHOLE = 10**18  # machine numbers hold a little more
 SCHEMA = 1
 MAX_CONFIG_BYTES = 1 << 20  # a config is written by a person; a megabyte is not a config
 
@@ -187,10 +189,14 @@ def _coerce(value: Any, hint: Any, where: str) -> Any:
             raise unknown_name(f"value of {where}", value, [str(i) for i in inner])
         return value
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        with contextlib.suppress(OverflowError):
+            return float(value)
+        raise ConfigError(f"{where}: expected a number below 1e308, got a larger whole one")
     if hint in (bool, str) and isinstance(value, hint):
         return value
     if hint is int and isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) > MOST_WHOLE:
+            raise ConfigError(f"{where}: expected a whole number of at most 18 digits, got a larger one")
         return value
     if _is_sequence(hint, origin) and isinstance(value, list | tuple):
         if origin is tuple and inner and inner[-1] is not Ellipsis:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import warnings
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -59,7 +61,8 @@ def to_hu(mu: Tensor, *, mu_water_per_mm: float = MU_WATER_70KEV_PER_MM, mu_air_
     >>> to_hu(torch.tensor([0.0, 0.02]), mu_water_per_mm=0.02)
     tensor([-1000.,     0.])
     """
-    if isinstance(mu, Tensor) and not (mu.requires_grad or mu.is_cuda or torch.compiler.is_compiling()):
+    _check_numbers(mu)
+    if isinstance(mu, Tensor) and mu.numel() and not (mu.requires_grad or mu.is_cuda or torch.compiler.is_compiling()):
         doubt = ""
         with contextlib.suppress(RuntimeError):  # inside a transform of torch.func there are no numbers to look at
             doubt = doubt_about_mu(mu)
@@ -155,6 +158,17 @@ def check_photons_pass(p: Tensor, *, who: str) -> None:
 def _sample(values: Tensor) -> Tensor:
     """Some of the values, from all rows and columns."""
     return values.detach().flatten()[:: max(1, values.numel() // _SAMPLES) | 1]
+
+
+def _check_numbers(mu: Any) -> None:
+    """Refuse what has no HU: lists, words, truth values, complex numbers."""
+    if isinstance(mu, Tensor):
+        real = not mu.is_complex() and mu.dtype != torch.bool
+    else:
+        real = getattr(np.asarray(mu).dtype, "kind", "O") in "iuf" and not isinstance(mu, list | tuple)
+    if not real:
+        what = f"{mu.dtype} values" if isinstance(mu, Tensor | np.ndarray) else f"a {type(mu).__name__}"
+        raise UnitsError(f"to_hu expects mu as a tensor of real numbers, got {what}; pass torch.as_tensor(mu).float()")
 
 
 def _check_water(mu_water_per_mm: float, mu_air_per_mm: float) -> None:

@@ -15,7 +15,7 @@ from taskct.data.overlap import loss_notes
 from taskct.data.volume import Volume
 
 SAME_GRID_VOXELS = 0.05  # corners may differ by 5 % of a voxel: DICOM rounds to text, NIfTI to float32; both stay below 1 %
-LEAST_OVERLAP = 0.5  # of the smaller of label map and CT: with less they are not of one place
+LEAST_OVERLAP = 0.51  # of the smaller of label map and CT: with less they are not of one place, and half is less
 _MOST_LABEL = 2**31 - 1
 _LOOKED_AT = 24  # samples along each axis by which an overlap is measured
 
@@ -25,7 +25,7 @@ def on_case(
 ) -> tuple[Tensor, list[str]]:
     """The labels of a volume on the case's samples, and notes.
 
-    Raises GeometryError when they lie on other samples, unless `resample` takes the nearest: then when less than half of the
+    Raises GeometryError when they lie on other samples, unless `resample` takes the nearest: then when half or less of the
     smaller of label map and CT overlap, or no label lies in the CT. Classes that lose half of their volume are noted.
     """
     whole = _whole(volume.values, path)
@@ -49,6 +49,11 @@ def on_case(
     if before and not after:
         raise GeometryError(
             f"{path}: none of its labelled voxels lies in the CT: {_away(volume, case)}; give the labels of this CT"
+        )
+    if volume.values.shape == tuple(case.hu.shape) and difference > 1:
+        notes.append(
+            f"labels of {path.name} have as many samples as the CT along each axis, but lie elsewhere: {_away(volume, case)}; "
+            "check that neither header has lost its position or spacing"
         )
     notes += [f"labels of {path.name} were resampled (nearest)", *loss_notes(before, after, names or {}, by="resampling")]
     return torch.from_numpy(labels), notes

@@ -15,6 +15,7 @@ import numpy as np
 from taskct.core.errors import GeometryError
 from taskct.geometry.poses import Poses
 
+LEAST_MM, MOST_MM = 1e-9, 1e9  # a picometre and a thousand kilometres: beyond, squares leave the range of numbers
 MAX_VIEWS = 1_000_000
 MAX_DETECTOR_PIXELS_PER_AXIS = 65536
 
@@ -260,6 +261,8 @@ def _positive(beam: object, name: str) -> None:
     value = getattr(beam, name)
     if not (np.isfinite(value) and value > 0):
         raise GeometryError(f"{type(beam).__name__} expects {name} > 0, got {value!r}")
+    if not LEAST_MM <= value <= MOST_MM:
+        raise GeometryError(f"{type(beam).__name__} expects {name} from {LEAST_MM:g} to {MOST_MM:g}, got {value!r}")
 
 
 def _finite(beam: object, *names: str) -> None:

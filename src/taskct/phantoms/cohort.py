@@ -19,6 +19,8 @@ from taskct.phantoms.sites import site_named
 
 PARTS = ("train", "validation", "test")
 _PART_OF_DIGIT = ("train",) * 7 + ("validation",) + ("test",) * 2
+MOST_PATIENTS = 1_000_000
+MOST_SLICES = 10_000  # of one patient
 MOST_GIB = 4  # of images in memory
 
 
@@ -68,8 +70,10 @@ class Cohort:
             sizes = [wanted]
         if not sizes or any(not isinstance(n, int) or n < 0 for n in sizes) or sum(sizes) < 1:
             raise InputError(f"Cohort expects patients as a number >= 1 or a number per part, got {wanted!r}")
-        if self.slices_per_patient < 1:
-            raise InputError(f"Cohort expects slices_per_patient >= 1, got {self.slices_per_patient}")
+        if sum(sizes) > MOST_PATIENTS:
+            raise InputError(f"Cohort expects at most {MOST_PATIENTS:,} patients, got {wanted!r}")
+        if not 1 <= self.slices_per_patient <= MOST_SLICES:
+            raise InputError(f"Cohort expects slices_per_patient from 1 to {MOST_SLICES:,}, got {self.slices_per_patient}")
         pixel_spacing(self.home, self.shape, self.spacing_mm, self.settings)
 
     @property

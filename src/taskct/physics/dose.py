@@ -8,6 +8,7 @@ import numpy as np
 
 from taskct.core.errors import InputError
 
+MOST_PHOTONS = 1e18  # per detector pixel: more are a wrong unit, and leave the range of float32
 MIN_FLOOR_PHOTONS = 0.1  # Leuschner et al. 2021, `create_dataset.py`: a ray without photons counts as 0.1
 
 
@@ -28,7 +29,9 @@ class Dose:
 
     def __post_init__(self) -> None:
         if not (_is_number(self.photons) and self.photons > 0):
-            raise InputError(f"Dose expects photons > 0 per detector pixel, got {self.photons!r}")
+            raise InputError(
+                f"Dose expects photons > 0 (and at most {MOST_PHOTONS:g}) per detector pixel, got {self.photons!r}"
+            )
         if not (_is_number(self.fraction) and self.fraction > 0):
             raise InputError(f"Dose expects fraction > 0 (1 is full dose), got {self.fraction!r}")
         if not (_is_number(self.electronic_std) and self.electronic_std >= 0):
@@ -57,4 +60,4 @@ class Dose:
 
 def _is_number(value: object) -> bool:
     is_real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    return is_real and bool(np.isfinite(value))  # type: ignore[call-overload]
+    return is_real and -MOST_PHOTONS <= value <= MOST_PHOTONS  # type: ignore[operator]

@@ -81,6 +81,7 @@ def _are_counts(p: Tensor) -> bool:
 
 def check_image(mu: Tensor, p: Tensor, A: Projector, *, who: str, name: str = "start") -> Tensor:
     """An image for each scan of `p`: (B or 1, 1, *A.mu_shape) as (B, 1, *A.mu_shape) in p's dtype and on its device."""
+    check_is_tensor(mu, who=who, name=name)
     wanted = (*p.shape[:2], *A.mu_shape)
     fits = mu.ndim == len(wanted) and all(n in (1, w) for n, w in zip(mu.shape[:2], wanted[:2], strict=True))
     if not fits or tuple(mu.shape[2:]) != A.mu_shape:
@@ -88,6 +89,13 @@ def check_image(mu: Tensor, p: Tensor, A: Projector, *, who: str, name: str = "s
     if not bool(torch.isfinite(mu.detach()).all()):
         raise UnitsError(f"{who} expects a finite {name} in 1/mm, got NaN or infinite values")
     return mu.to(device=p.device, dtype=p.dtype).expand(wanted)
+
+
+def check_is_tensor(x: Any, *, who: str, name: str) -> None:
+    """Refuse arrays and lists beside the scan, and say what makes a tensor of them."""
+    if not isinstance(x, Tensor):
+        line = f"torch.from_numpy({name}).float()" if isinstance(x, np.ndarray) else f"torch.as_tensor({name}).float()"
+        raise GeometryError(f"{who} expects {name} as a torch tensor, got a {type(x).__name__}; pass {line}")
 
 
 def check_count(value: int, *, who: str, name: str = "iterations", least: int = 1) -> int:

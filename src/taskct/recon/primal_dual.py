@@ -12,7 +12,7 @@ from torch import Tensor
 
 from taskct.core.errors import GeometryError, InputError, TaskctError, UnitsError
 from taskct.physics.projector import Projector
-from taskct.recon.checks import check_count, check_image, check_number, check_scan
+from taskct.recon.checks import check_count, check_image, check_is_tensor, check_number, check_scan
 from taskct.recon.fbp import fbp
 from taskct.recon.gradient import gradient, gradient_adjoint, gradient_norm_squared, total_variation
 from taskct.recon.noise_level import noise_level
@@ -145,6 +145,7 @@ def ray_weights(p: Tensor, weights: Tensor | None, noise_std: float | None) -> t
         return torch.ones_like(p[:1, :1]), 1 / std**2
     if noise_std is not None:
         raise InputError("tv_min expects weights or noise_std, got both; weights are inverse variances and say it all")
+    check_is_tensor(weights, who="tv_min", name="weights")
     fits = weights.ndim == p.ndim and all(n in (1, m) for n, m in zip(weights.shape[:2], p.shape[:2], strict=True))
     if not fits or weights.shape[2:] != p.shape[2:]:
         raise GeometryError(f"tv_min expects weights of the shape of p {tuple(p.shape)}, got {tuple(weights.shape)}")

@@ -61,6 +61,8 @@ def simulate_scan(
     keep_to_one_thread_if_forked()
     if not hasattr(A, "mu_shape"):
         raise InputError(f"simulate_scan(mu, A, dose, seed=0) expects A as a taskct.Projector, got a {type(A).__name__}")
+    if not isinstance(dose, Dose):
+        raise InputError(f"simulate_scan(mu, A, dose, seed=0) expects dose as a taskct.Dose, got a {type(dose).__name__}")
     check_seed(seed)
     check_tensor(mu, who="Projector", name="mu", shape=A.mu_shape, advice="resample it, or build the Projector from case.grid")
     check_mu(mu, who="simulate_scan")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -117,3 +118,18 @@ def test_a_small_file_of_another_name_is_a_companion(tmp_path):
                 read_series(tmp_path)
         else:
             assert any("recovered" in n for n in read_series(tmp_path).provenance["notes"])
+
+
+def test_a_pipe_where_a_slice_is_meant_is_refused_by_name(tmp_path):
+    save_stack(tmp_path, slices=4)
+    (tmp_path / "IM003").unlink()
+    os.mkfifo(tmp_path / "IM003")
+    for read in (read_series, open_case, lambda path: list(iter_cases(path))):
+        with pytest.raises(DataError, match=r"IM003: named like the slices beside it, but it is a pipe"):
+            read(tmp_path)
+
+
+def test_a_pipe_of_another_name_is_told_of_and_not_read(tmp_path):
+    save_stack(tmp_path, slices=4)
+    os.mkfifo(tmp_path / "control")
+    assert any("control" in note for note in read_series(tmp_path).provenance["notes"])

@@ -81,7 +81,7 @@ def _scan(name: str, paths: list[Path], named: bool) -> Scan:
     others: list[Path] = []
     strangers: list[Path] = []
     for each in paths:
-        if not each.exists() or not looks_like_dicom(each):
+        if not each.is_file() or not looks_like_dicom(each):
             if named:
                 raise FileFormatError(f"{each}: is not a DICOM file; give a DICOM file or a folder of them")
             strangers.append(each)

@@ -64,13 +64,15 @@ def companions_note(companions: Sequence[Path], folders: set[Path]) -> list[str]
 
 
 def is_file_or_lost(path: Path) -> bool:
-    """True for a regular file, and for a link whose file is not there (a slice may be meant)."""
-    return path.is_file() or (path.is_symlink() and not path.exists())
+    """True for all but folders: a link whose file is not there, a pipe or a device may stand where a slice is meant."""
+    return not path.is_dir()
 
 
 def _what(path: Path, size: int) -> str:
     if size < 0:
         return "it is a link to a file that is not there"
+    if not path.is_file():
+        return "it is a pipe, a socket or a device, not a regular file"
     if size == 0:
         return "it is empty"
     head = read_start(path, 4096)
