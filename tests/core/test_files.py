@@ -86,6 +86,12 @@ def test_a_missing_input_is_named():
         existing_path("nowhere", what="CT")
 
 
+def test_a_link_to_nothing_is_a_missing_input(tmp_path):
+    (tmp_path / "ct.nii").symlink_to(tmp_path / "gone.nii")
+    with pytest.raises(InputError, match=r"ct\.nii: no such file or folder"):
+        existing_path(tmp_path / "ct.nii")
+
+
 @pytest.mark.parametrize("folder", [False, True])
 def test_an_output_that_cannot_be_is_refused_before_the_work(tmp_path, monkeypatch, folder):
     (tmp_path / "file").write_text("x")

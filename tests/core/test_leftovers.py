@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 import warnings
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from taskct.core import files
 from taskct.core.errors import FileFormatError, InputError
 from taskct.core.files import atomic_files, atomic_folder, atomic_path, existing_path, refuse_existing, write_text, write_texts
-from taskct.core.leftovers import LeftoverWarning, tidy
+from taskct.core.leftovers import LeftoverWarning, hold, tidy
 
 
 def killed(code: str, *words: object) -> None:
@@ -125,6 +126,18 @@ def test_a_commit_that_cannot_be_finished_is_an_error_and_not_half_read(tmp_path
     monkeypatch.setattr(os, "replace", _read_only)
     with pytest.raises(FileFormatError, match="an interrupted write waits to be finished"):
         existing_path(tmp_path)
+
+
+def test_a_commit_that_another_process_is_at_is_waited_for(tmp_path):
+    commit = tmp_path / ".commit-abcd1234"
+    commit.mkdir()
+    (commit / "t.csv").write_text("new")
+    release = threading.Timer(0.3, os.close, [hold(commit)])
+    release.start()
+    with pytest.warns(LeftoverWarning, match="finished writing"):
+        tidy(tmp_path)
+    release.join()
+    assert names(tmp_path) == ["t.csv"]
 
 
 def _read_only(*_: object) -> None:

@@ -56,3 +56,15 @@ def test_many_views_are_not_searched_for_twins() -> None:
     beam = ParallelBeam(views=40_000, cols=8, pixel_mm=1.0)
     assert quads(Grid((4, 4), 1.0), beam.poses()) is None
     assert quads(Grid((4, 4), 1.0), beam.poses().take(slice(0, None, 2))) is not None
+
+
+def test_rows_cover_what_the_magnification_leaves_of_them_on_the_axis() -> None:
+    far = {"source_iso_mm": 200.0, "source_detector_mm": 500.0}  # the detector is 2.5 times larger than what it sees
+    parallel = ParallelBeam(views=4, cols=8, rows=10, pixel_mm=1.0, row_mm=3.0)
+    assert coverage.axial_cover_mm(parallel) == (-15.0, 15.0)
+    flat = ConeBeam(views=4, cols=8, rows=10, pixel_mm=1.0, **far)
+    assert coverage.axial_cover_mm(flat) == pytest.approx((-2.0, 2.0))
+    shifted = ConeBeam(views=4, cols=8, rows=10, pixel_mm=1.0, row_offset_mm=2.5, **far)
+    assert coverage.axial_cover_mm(shifted) == pytest.approx((-1.0, 3.0))
+    helix = ConeBeam(views=4, cols=8, rows=10, pixel_mm=1.0, pitch_mm=6.0, arc_deg=720.0, **far)
+    assert coverage.axial_cover_mm(helix) == pytest.approx((-8.0, 8.0))  # 12 mm of travel: 6 mm to each side

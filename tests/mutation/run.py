@@ -1,7 +1,7 @@
 """Mutation testing: python tests/mutation/run.py [--mutants 300] [--seed 0] [--minutes M] [--near] [--again] [FOLDER ...]
 
 Folders (under the project) are those whose tests may kill; without them, the tests and examples of the mutated layers, and the
-tests of the layers above. With --near, only the tests of the mutated file's own folder: quicker, and the score can only be
+tests of the layers above. With --near, only the test file that mirrors the mutated one: quicker, and the score can only be
 lower. Recordings and answers lie in --store, and a later call resumes there.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -33,18 +34,22 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=1e6, help="stop after this time; the next call resumes")
     parser.add_argument("--budget", type=float, default=60.0, help="seconds of recorded CPU time for one mutant")
-    parser.add_argument("--near", action="store_true", help="only tests of the mutated file's own folder")
+    parser.add_argument("--near", action="store_true", help="only the test file that mirrors the mutated one")
     parser.add_argument("--slow", action="store_true", help="also tests that are marked slow")
     parser.add_argument("--again", action="store_true", help="try survivors again, after tests were added")
+    parser.add_argument("--no-record", action="store_true", help="take only tests that are recorded already")
     parser.add_argument("--record-only", action="store_true", help="record which test runs which lines, and stop")
     parser.add_argument("--at-least", type=float, default=0.0, metavar="PERCENT")
     parser.add_argument("--store", type=Path, default=CACHE, help=f"default {CACHE}")
     parser.add_argument("--csv", type=Path, help="write the scores and the survivors to this file")
     words = parser.parse_args()
     os.environ.setdefault("TASKCT_REAL_DATA", str(ROOT.parent / "shared" / "data"))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the copy is removed
     load_slow_libraries()
     project = Project(ROOT, "taskct", LAYERS, words.store, EXCLUDED, "" if words.slow else "not slow")
     units = [] if words.near else _units(project, words.folders)
+    if words.no_record:
+        units = [unit for unit in units if project.recorded([unit])]
     _record(project, units)
     if words.record_only:
         return 0
@@ -52,8 +57,10 @@ def main() -> int:
     known = read_rows(rows).keys()
     sample = project.sample(words.mutants, words.seed)
 
-    def tests(mutant: Mutant) -> list[Test]:
+    def tests(mutant: Mutant) -> list[Test] | None:
         allowed = project.near(mutant) if words.near else units
+        if words.no_record and not project.recorded(allowed):
+            return None
         _record(project, allowed)
         return project.tests(allowed)
 

@@ -46,6 +46,12 @@ def test_lines_that_a_short_arc_measures_still_count_once(arc_deg: float, part: 
     assert total_fan_weight(part * arc, arc, col, GAMMAS) == pytest.approx(1.0, abs=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore::taskct.recon.IncompleteScanWarning")
+def test_a_line_that_only_the_very_end_of_a_short_arc_sees_has_weight_0_and_not_nan() -> None:
+    weights = fan_weights(np.array([0.0]), np.deg2rad(150.0), GAMMAS)
+    assert np.array_equal(weights, np.zeros((1, len(GAMMAS))))
+
+
 @settings(deadline=None, max_examples=40)
 @given(
     arc_deg=st.sampled_from([180.0, 200.0, 270.0, 359.0, 360.0, 450.0, 540.0, 720.0]),

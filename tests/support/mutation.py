@@ -134,6 +134,10 @@ class Project:
         target.write_text(json.dumps({"unit": unit, "files": files, "tests": tests}))
         return 0
 
+    def recorded(self, units: Iterable[str]) -> bool:
+        """Whether all of them are recorded as they are now."""
+        return all(self._recording(unit).exists() for unit in units)
+
     def tests(self, units: Iterable[str]) -> list[Test]:
         """What is recorded of these units, with lines where they are now in files that were edited since."""
         found = []
@@ -213,9 +217,16 @@ class Project:
         return 1 if test.startswith(f"tests/{folder}/") else 2
 
     def near(self, mutant: Mutant) -> list[str]:
-        """The test files of the mutated file's own folder, and its examples."""
-        folder = mutant.file.removeprefix(f"src/{self.package}/").rsplit("/", 1)[0]
-        files = sorted((self.copy / "tests" / folder).glob("test_*.py"))
+        """The test file that mirrors the mutated one (else those of its layer that import it, else of its folder), and its
+        own examples."""
+        folder, name = mutant.file.removeprefix(f"src/{self.package}/").rsplit("/", 1)
+        mirror = self.copy / "tests" / folder / f"test_{name}"
+        module = mutant.file.removeprefix("src/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        files = [mirror] if mirror.exists() else []
+        if not files:
+            layer = sorted((self.copy / "tests" / self.layer(mutant.file)).rglob("test_*.py"))
+            files = [f for f in layer if module in _imported(f.read_text())]
+        files = files or sorted((self.copy / "tests" / folder).glob("test_*.py"))
         return [f.relative_to(self.copy).as_posix() for f in files] + self.examples([mutant.file])
 
     def examples(self, files: Iterable[str]) -> list[str]:
@@ -314,16 +325,16 @@ def _tests_here(batch: Sequence[Test], root: Path) -> int:
 def run(
     project: Project,
     sample: Sequence[Mutant],
-    tests: Callable[[Mutant], Sequence[Test]],
+    tests: Callable[[Mutant], Sequence[Test] | None],
     rows: Path,
     *,
     budget: float,
     seconds: float,
     again: bool,
 ) -> Iterator[tuple[Mutant, dict[str, Any]]]:
-    """Try the mutants with the tests that `tests` allows for each. Those that `rows` (JSON lines) has no answer for are tried
-    until `seconds` have passed, and each answer is appended at once. With `again`, survivors and lines that no test covered
-    are tried once more."""
+    """Try the mutants with the tests that `tests` allows for each (None: leave it out now). Those that `rows` (JSON lines) has
+    no answer for are tried until `seconds` have passed, and each answer is appended at once. With `again`, survivors and lines
+    that no test covered are tried once more."""
     answers = read_rows(rows)
     end = time.monotonic() + seconds
     for mutant in sample:
@@ -333,6 +344,9 @@ def run(
             if time.monotonic() > end:
                 continue
             start = time.monotonic()
+            allowed = tests(mutant)
+            if allowed is None:
+                continue
             told = {
                 "key": key,
                 "layer": project.layer(mutant.file),
@@ -340,7 +354,7 @@ def run(
                 "line": mutant.line,
                 "kind": mutant.kind,
             }
-            told |= {"before": mutant.before, "after": mutant.after} | project.attempt(mutant, tests(mutant), budget)
+            told |= {"before": mutant.before, "after": mutant.after} | project.attempt(mutant, allowed, budget)
             told["seconds"] = round(time.monotonic() - start, 2)
             with rows.open("a") as file:
                 file.write(json.dumps(told) + "\n")

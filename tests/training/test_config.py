@@ -150,6 +150,14 @@ def test_a_folder_in_the_layout_of_lits_is_split_by_volume_onto_one_grid(tmp_pat
         read_parts(DataPlan(folder=str(tmp_path / "none"), pixel_mm=1.0))
 
 
+@pytest.mark.parametrize("bad", [{"shape": (7, 8)}, {"slices": -1}, {"pixel_mm": 0.0}])
+def test_the_least_shape_and_number_of_slices_are_taken_and_less_is_refused(bad):
+    least = {"shape": (8, 8), "slices": 0, "pixel_mm": 1e-3}
+    DataPlan(**least)
+    with pytest.raises(ConfigError, match="expects shape of at least 8 x 8, slices >= 0 and pixel_mm > 0"):
+        DataPlan(**{**least, **bad})
+
+
 def test_masks_of_organs_are_classes_by_name(tmp_path: Path) -> None:
     write_lits(tmp_path / "lits", 3)
     for k, case in enumerate(open_cases(tmp_path / "lits")):

@@ -15,6 +15,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, RLELos
 
 from taskct.core.errors import FileFormatError, TaskctError
 from taskct.data.case import Case
+from taskct.data.dicom import parse
 from taskct.data.dicom.info import inspect_series
 from taskct.data.dicom.series import read_series
 
@@ -42,6 +43,17 @@ def read_or_refuse(path) -> None:
         assert str(error).startswith(str(path)) and "\n" not in str(error)
         return
     assert isinstance(case, Case) and bool(case.hu.isfinite().all()) and np.isfinite(case.affine_mm).all()
+
+
+@pytest.mark.parametrize(("limit", "refused"), [(10, True), (100, False)])  # our slices have some thirty elements
+def test_a_header_of_more_elements_than_allowed_is_refused(tmp_path, monkeypatch, limit: int, refused: bool):
+    save_stack(tmp_path)
+    monkeypatch.setattr(parse, "MAX_HEADER_ELEMENTS", limit)
+    if not refused:
+        read_series(tmp_path)
+        return
+    with pytest.raises(FileFormatError, match="more than 10 elements; the file is damaged or hostile"):
+        read_series(tmp_path)
 
 
 FORMS = st.sampled_from(["plain", "enhanced", "j2k", "rle", "deflated"])

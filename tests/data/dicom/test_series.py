@@ -5,13 +5,13 @@ import random
 import numpy as np
 import pytest
 import torch
-from dicom_files import INTERCEPT, SERIES, ct_slice, enhanced, save, save_stack, stored_slice
+from dicom_files import FRAME_OF_REFERENCE, INTERCEPT, SERIES, STUDY, ct_slice, enhanced, save, save_stack, stored_slice
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
 from taskct.core.errors import DataError, FileFormatError, InputError, UnsupportedDataError
-from taskct.data.dicom.identity import patient_pseudonym
+from taskct.data.dicom.identity import patient_pseudonym, replaced_uid
 from taskct.data.dicom.series import read_series
 
 # --- laws
@@ -28,6 +28,13 @@ def test_a_series_becomes_hu_in_rising_z_with_its_affine(tmp_path):
     assert "4711" not in repr(case)  # what goes into tables and reports names no one
     assert case.provenance["kernel"] == "Br38f" and case.provenance["kvp"] == 120
     assert case.provenance["notes"] == []
+
+
+def test_the_provenance_names_series_study_and_frame_by_the_uids_of_a_deidentified_copy(tmp_path):
+    save_stack(tmp_path)
+    facts = read_series(tmp_path).provenance
+    for name, uid in (("series_uid", SERIES), ("study_uid", STUDY), ("frame_of_reference_uid", FRAME_OF_REFERENCE)):
+        assert facts[name] == replaced_uid(uid, deidentify=True) != uid
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

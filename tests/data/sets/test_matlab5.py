@@ -44,6 +44,21 @@ def test_numbers_texts_and_structs_are_what_scipy_reads(compressed):
     assert table["inner"]["deep"] == 7
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(("stored", "coding"), [(4, "utf-16"), (17, "utf-16"), (16, "utf-8"), (1, "latin-1")])
+def test_texts_of_either_byte_order_are_read_in_the_coding_of_their_type(order: str, stored: int, coding: str):
+    text = "Röntgen"
+    stem = {"<": "-le", ">": "-be"}[order] if coding == "utf-16" else ""
+
+    def element(kind: int, content: bytes) -> bytes:
+        return struct.pack(order + "II", kind, len(content)) + content + bytes(-len(content) % 8)
+
+    head = element(6, struct.pack(order + "II", 4, 0)) + element(5, struct.pack(order + "ii", 1, len(text)))
+    body = head + element(1, b"scanner") + element(stored, text.encode(coding + stem))
+    raw = b"MATLAB 5.0".ljust(124) + struct.pack(order + "H", 0x0100) + {"<": b"IM", ">": b"MI"}[order] + element(14, body)
+    assert read(raw) == {"scanner": text}
+
+
 def test_what_is_not_read_is_passed_over():
     found = read(packed(OTHERS))
     assert found["complex"] is None and found["cells"] is None and found["z"] == 1.0
