@@ -81,3 +81,9 @@ def test_a_case_whose_affine_tells_other_distances_cannot_be_made():
     for wrong in (np.eye(3), np.full((4, 4), np.nan)):
         with pytest.raises(GeometryError, match="finite affine_mm"):
             Case(torch.zeros(3, 4, 5), (1.0, 1.0, 1.0), affine_mm=wrong)
+
+
+@pytest.mark.parametrize("hu", [torch.zeros(4, 4), torch.zeros(1, 2, 4, 4), torch.zeros(2, 4, 4, dtype=torch.float64)])
+def test_values_of_another_kind_or_number_of_axes_are_refused(hu: torch.Tensor) -> None:
+    with pytest.raises(GeometryError, match=r"Case expects hu as float32 \(Z, Y, X\), got torch\.float"):
+        Case(hu, (1.0, 1.0, 1.0))

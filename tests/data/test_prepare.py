@@ -234,3 +234,11 @@ def test_a_store_that_is_damaged_is_named(folder: Path, tmp_path: Path) -> None:
         open_store(store)
     with pytest.raises(InputError, match="expected a store of images"):
         open_store(folder)
+
+
+def test_a_store_keeps_the_attenuation_of_water_that_its_images_were_made_with(folder: Path, tmp_path: Path) -> None:
+    recipe = replace(RECIPE, mu_water_per_mm=0.0206)
+    prepare_store(folder, tmp_path / "store", recipe, progress=False)
+    stored, kept = open_store(tmp_path / "store"), in_memory(folder, recipe)
+    assert stored.mu_water_per_mm == kept.mu_water_per_mm == 0.0206
+    assert stored.label_names == kept.label_names and stored.spacing_mm == kept.spacing_mm

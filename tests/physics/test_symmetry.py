@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from taskct.geometry import Beam, ConeBeam, FanBeam, Grid, ParallelBeam, VectorBeam
 from taskct.physics.backends.reference import ReferenceBackend
-from taskct.physics.native.symmetry import quads
+from taskct.physics.native.symmetry import _meets_a_diagonal, quads
 
 SQUARE, OBLONG = Grid((16, 16), 1.2), Grid((13, 18), (1.4, 0.9))
 FAN = {"cols": 24, "pixel_mm": 1.9, "source_iso_mm": 40.0, "source_detector_mm": 70.0}
@@ -151,3 +151,14 @@ def test_many_views_are_sorted_in_whole_arrays() -> None:
     assert found is not None
     assert len(found.views) == 1001
     assert np.array_equal(np.sort(found.views[found.views >= 0]), np.arange(4000))
+
+
+@pytest.mark.parametrize("curved", [False, True])
+@pytest.mark.parametrize("col", range(5))
+def test_a_ray_on_a_diagonal_of_the_slice_is_noticed_in_whatever_column_it_lies(curved: bool, col: int) -> None:
+    at_mm = 10.0 * (col - 2)
+    fan_rad = at_mm / 250 if curved else np.arctan(at_mm / 250)
+    for turned_deg, meets in ((0.0, True), (0.3, False)):
+        start_deg = 45 + np.rad2deg(fan_rad) + turned_deg  # with a fan that is the same on both sides some column has the ray
+        fan = {"cols": 5, "pixel_mm": 10.0, "source_iso_mm": 100.0, "source_detector_mm": 250.0, "curved": curved}
+        assert _meets_a_diagonal(FanBeam(views=1, start_deg=start_deg, **fan).poses()) is meets

@@ -48,6 +48,12 @@ def test_counts_become_line_integrals_with_the_axis_in_place(tmp_path):
     assert given_axis.beam.col_offset_mm == pytest.approx(0.75) and given_axis.grid.shape == (60, 60)
 
 
+def test_the_angle_of_the_first_view_is_that_of_the_file(tmp_path):
+    beam = ParallelBeam(views=90, cols=64, pixel_mm=0.5, start_deg=25.0)
+    scan = read_dxchange(_dxchange(tmp_path / "a.h5", beam), pixel_mm=0.5, axis_col=31.5)
+    assert scan.beam.start_deg == pytest.approx(25.0)
+
+
 def test_low_counts_are_raised_to_the_floor_and_no_lower():
     frame = np.full((1, 1, 3), 100.0)
     raw = RawCounts(np.array([[[1.0, -5.0, 0.05]]]), frame, np.zeros((2, 1, 3)), np.zeros(1))
