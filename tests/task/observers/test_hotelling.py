@@ -133,6 +133,15 @@ def test_the_edge_of_a_blurred_disk_gives_the_blur():
     assert not sharper.f50_per_mm < 2 * found.f50_per_mm
 
 
+def test_two_regions_of_each_kind_are_the_fewest_that_tell_signal_from_noise():
+    present, absent = torch.tensor([[2.0], [4.0]]), torch.tensor([[0.0], [1.0]])
+    # means 3 and 0.5; variance within the kinds (2 + 0.5) / 2 = 1.25
+    assert float(squared_detectability(present, absent)) == pytest.approx(2.5**2 / 1.25)
+    for fewer in ((present[:1], absent), (present, absent[:1])):
+        with pytest.raises(InputError, match="two regions or more of each kind"):
+            squared_detectability(*fewer)
+
+
 def test_impossible_arguments_are_refused():
     with pytest.raises(GeometryError, match="regions and channels differ in size"):
         responses(torch.zeros(3, 4, 4), torch.zeros(1, 5, 5))
