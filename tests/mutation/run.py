@@ -38,6 +38,7 @@ def main() -> int:
     parser.add_argument("--slow", action="store_true", help="also tests that are marked slow")
     parser.add_argument("--again", action="store_true", help="try survivors again, after tests were added")
     parser.add_argument("--no-record", action="store_true", help="take only tests that are recorded already")
+    parser.add_argument("--known", action="store_true", help="only mutants that have an answer already")
     parser.add_argument("--record-only", action="store_true", help="record which test runs which lines, and stop")
     parser.add_argument("--at-least", type=float, default=0.0, metavar="PERCENT")
     parser.add_argument("--store", type=Path, default=CACHE, help=f"default {CACHE}")
@@ -56,6 +57,8 @@ def main() -> int:
     rows = words.store / "answers.jsonl"
     known = read_rows(rows).keys()
     sample = project.sample(words.mutants, words.seed)
+    if words.known:
+        sample = [m for m in sample if m.key((project.copy / m.file).read_bytes()) in known]
 
     def tests(mutant: Mutant) -> list[Test] | None:
         allowed = project.near(mutant) if words.near else units
