@@ -108,3 +108,21 @@ def test_weights_of_another_network_are_refused_with_what_differs() -> None:
     words = r"it: these weights are of another network: 1 missing \(0.bias, ...\); 1 unknown \(extra.*1 of another shape"
     with pytest.raises(ConfigError, match=words):
         check_fit(net(), tensors, what="it")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: t.long(),
+        lambda t: t.to(torch.complex64),
+        lambda t: t.to_sparse(),
+        lambda t: t.to("meta"),
+        lambda t: torch.full_like(t, 1e300, dtype=torch.float64),  # finite, and not in float32
+    ],
+)
+def test_weights_that_would_lose_their_values_are_refused(change):
+    net = torch.nn.Linear(2, 2)
+    before = net.weight.detach().clone()
+    with pytest.raises(FileFormatError, match=r"w\.pt: 2 of 2 tensors"):
+        load_weights(net, {name: change(tensor) for name, tensor in net.state_dict().items()}, what="w.pt")
+    assert torch.equal(net.weight, before)

@@ -43,13 +43,27 @@ def check_fit(module: nn.Module, tensors: Mapping[str, Tensor], *, what: str) ->
     found = [f"{len(names)} {word} ({names[0]}, ...)" for word, names in kinds if names]
     if found:
         raise ConfigError(f"{what}: these weights are of another network: {'; '.join(found)}; build the one they came from")
-    broken = [n for n, t in given.items() if t.is_floating_point() and not bool(torch.isfinite(t).all())]
+    odd = [n for n, t in given.items() if t.is_meta or t.layout != torch.strided or not _same_kind(own.get(n), t)]
+    if odd:
+        kind = f"{odd[0]}: {given[odd[0]].dtype}, {given[odd[0]].device}"
+        raise FileFormatError(
+            f"{what}: {len(odd)} of {len(given)} tensors are of another kind of number than the network's ({kind}); "
+            "save its state_dict() in float32"
+        )
+    broken = [n for n, t in given.items() if t.is_floating_point() and not bool(torch.isfinite(t.to(own[n].dtype)).all())]
     if broken:
         raise FileFormatError(
             f"{what}: {len(broken)} of {len(given)} tensors hold NaN or infinite numbers ({broken[0]}, ...); the training "
             "that wrote them went wrong, or the file is damaged: take an earlier state, or train again"
         )
     return given
+
+
+def _same_kind(own: Tensor | None, given: Tensor) -> bool:
+    """Whether numbers can be copied without losing their fraction or their imaginary part."""
+    wanted = given if own is None else own
+    rounded = wanted.is_floating_point() and not given.is_floating_point()  # counters are floats where a file was cast
+    return given.is_complex() == wanted.is_complex() and not rounded
 
 
 def plain_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
