@@ -27,7 +27,6 @@ from taskct.recon.learned import ItNet, LearnedPrimalDual, fbp_redcnn, fbp_unet
 from taskct.simulate.clean_scans import CleanScans
 from taskct.task.readers import ReaderSpec, as_task, make_reader
 from taskct.training import DoseRange, FeaturePenalty, ImageError, LabelPenalty, Objective, convex
-from taskct.training.loop import Learner
 from taskct.training.reconstructors import ScanSource, to_channels_last
 from taskct.training.settings import TrainSettings
 
@@ -98,7 +97,8 @@ def row(name: str, model: nn.Module, task: str, A: Projector, *, batch: int, ste
     }[task]()
     to_channels_last(model)
     to_channels_last(objective)
-    learner = Learner(model, objective, lambda m, b: b.with_image(m(b.p, A))).to(device)
+    model.to(device)
+    objective.to(device)
     optimiser = torch.optim.AdamW(model.parameters(), 1e-3)
     spent = {"simulation": 0.0, "projector": 0.0}
     restore = _watch(A, spent, device)
@@ -111,7 +111,7 @@ def row(name: str, model: nn.Module, task: str, A: Projector, *, batch: int, ste
         scan = source.batch(step)
         spent["simulation"] += now(device) - before
         with autocast(device):
-            loss, _ = learner(scan)
+            loss, _ = objective(scan.with_image(model(scan.p, A)))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()

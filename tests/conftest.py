@@ -9,6 +9,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded: at 64 p
 
 import pytest
 
+from taskct.core import progress
+
+progress.LINE_EVERY_S = float("inf")  # a slow machine must not add lines to what a test compares
+
 REAL_DATA = Path(os.environ.get("TASKCT_REAL_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
 

@@ -28,7 +28,9 @@ def reconstruct_scan(scan: Scan, reconstruct: Callable[..., Any]) -> Case:
 
     A = scan.projector()
     step = SLICES_AT_ONCE if scan.grid.ndim == 2 else len(scan.p)
-    parts = track(range(0, len(scan.p), step), f"reconstructing {scan.case_id}", show=None if len(scan.p) > step else False)
+    parts = track(
+        range(0, len(scan.p), step), f"reconstructing {scan.case_id}", progress=None if len(scan.p) > step else False
+    )
     with torch.no_grad():
         mu = torch.cat([reconstruct(scan.p[first : first + step], A) for first in parts])
     facts = dict(scan.provenance.get("case", {}))  # of the CT that was scanned: its series, study and frame of reference

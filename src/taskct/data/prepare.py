@@ -82,7 +82,7 @@ def prepare_store(
         before = _cases_before(folder)
         made: dict[str, StoredCase] = {}
         seen, bad = set(), []
-        for item in track(items, f"preparing {folder}", show=progress):
+        for item in track(items, f"preparing {folder}", progress=progress):
             if item.name in seen:
                 raise InputError(f"{folder}: two cases are both called {item.name!r}; give each a name of its own")
             seen.add(item.name)

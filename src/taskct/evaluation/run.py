@@ -104,7 +104,7 @@ def evaluate(
     total = _count(plan, A, batch) * (len(doses) + noise_free) * len(methods)
     with open_pool(workers) as pool:
         steps = _steps(pool, batches, job, kept, images)
-        for found in track(steps, "evaluating", total=total, show=progress):
+        for found in track(steps, "evaluating", total=total, progress=progress):
             rows.extend(found)
     said = _warnings(job, total)
     table = Table(

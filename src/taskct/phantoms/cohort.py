@@ -134,7 +134,7 @@ class Cohort:
                     f"the {len(rows)} images of {part!r} would take {gib:.1f} GiB, above {MOST_GIB} GiB; "
                     f"ask for fewer patients, or for cohort.images({part!r}, in_memory=False)"
                 )
-            numbers = track(range(len(rows)), f"making {part} patients", show=progress)
+            numbers = track(range(len(rows)), f"making {part} patients", progress=progress)
             storage = InMemory.joined([painted.read([k]) for k in numbers])
         patients = [patient_id(number, self.site) for number, _ in rows]
         flat = len(self.shape) == 2

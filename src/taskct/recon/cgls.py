@@ -49,7 +49,7 @@ def cgls(
     slope = A.adjoint(residual) - damping * mu  # half the negative gradient
     way, size = slope, inner(slope, slope)
     rounding = size.detach() * torch.finfo(p.dtype).eps ** 2  # below it the slope is rounding error: rest
-    for iteration in track(range(1, iterations + 1), "CGLS", show=progress):
+    for iteration in track(range(1, iterations + 1), "CGLS", progress=progress):
         moving = stopping.moving(residual)
         if moving is False:
             break

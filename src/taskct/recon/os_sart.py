@@ -58,7 +58,7 @@ def os_sart(
             C = relaxation * one_over(part.adjoint(p.new_ones((1, 1, *part.p_shape))))
             parts.append((first, part, R, C))
     moving: Tensor | bool = True
-    for iteration in track(range(1, iterations + 1), "OS-SART", show=progress):
+    for iteration in track(range(1, iterations + 1), "OS-SART", progress=progress):
         residuals = []
         for first, part, R, C in parts:
             residual = p[:, :, first::subsets] - part(mu)

@@ -47,7 +47,7 @@ def sirt(
     with torch.no_grad():
         R = one_over(A(p.new_ones((1, 1, *A.mu_shape))))
         C = relaxation * one_over(A.adjoint(p.new_ones((1, 1, *A.p_shape))))
-    for iteration in track(range(1, iterations + 1), "SIRT", show=progress):
+    for iteration in track(range(1, iterations + 1), "SIRT", progress=progress):
         residual = p - A(mu)
         moving = stopping.moving(residual)
         if moving is False:

@@ -64,7 +64,7 @@ def scan_case(
         )
 
     if planar:
-        images = track(list(zip(part.mu, numbers, strict=True)), f"scanning {case.case_id}", show=progress)
+        images = track(list(zip(part.mu, numbers, strict=True)), f"scanning {case.case_id}", progress=progress)
         p = torch.cat([noisy(mu[None], number) for mu, number in images])
     else:
         p = noisy(part.mu_volume, "volume")

@@ -48,7 +48,7 @@ class CleanScans:
                 raise ResourceError(
                     f"no memory for {size / 2**30:.1f} GiB of clean projections; lower cache_gib to project in every step"
                 ) from error
-            for first in track(range(0, len(images), _CHUNK), "projecting", show=progress):
+            for first in track(range(0, len(images), _CHUNK), "projecting", progress=progress):
                 part = slice(first, first + _CHUNK)
                 with torch.no_grad():
                     self._kept[part] = self._project(images.mu[part])

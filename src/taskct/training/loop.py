@@ -89,7 +89,7 @@ def fit(
         request = stack.enter_context(StopRequest())
         stack.enter_context(torch.random.fork_rng(enabled=True))
         steps = range(done.step, settings.steps) if not done.finished else range(0)
-        for step in track(steps, "training", total=len(steps), show=progress if lead else False):
+        for step in track(steps, "training", total=len(steps), progress=progress if lead else False):
             torch.manual_seed(derive_seed(settings.seed, "layers", step, rank()))  # dropout and the like
             for player in players:  # those that rest as well: others may ask them
                 player.train()

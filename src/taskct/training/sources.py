@@ -119,7 +119,7 @@ def _folder_parts(plan: DataPlan, progress: bool | None) -> Parts:
         wait_for_all()
         images = open_store(plan.store)
     else:
-        cases = track(iter_cases(plan.folder), f"reading {plan.folder}", show=progress)
+        cases = track(iter_cases(plan.folder), f"reading {plan.folder}", progress=progress)
         images = images_of_cases(cases, recipe, source=plan.folder)
     split = split_by_patient(list(dict.fromkeys(images.patient_ids)), fractions=plan.fractions, seed=plan.seed)
     part = lambda patients: images.of_patients(patients) if patients else None

@@ -70,7 +70,7 @@ def measure_curves(
     )
     given = [1.0] * len(subjects) if courses is None else courses
     sent = (pool or Pool(Workers())).map(measure, zip(subjects, given, strict=True))
-    found = list(track(sent, words, total=len(subjects), show=progress))
+    found = list(track(sent, words, total=len(subjects), progress=progress))
     spent = np.array([one for one, _ in found]).reshape(len(subjects), len(steps))
     values = {name: np.array([one[name] for _, one in found]).reshape(len(subjects), len(steps), draws) for name in qualities}
     means = {name: one.mean(-1) for name, one in values.items()}

@@ -145,7 +145,7 @@ def subjects_from_cases(
         raise InputError("a dose search expects at least one case, got none")
     project = partial(_subject_of, A=A, slices=slices, prepare=prepare or ProjectCase(refine))
     sent = (pool or Pool(Workers())).map(project, cases)
-    return list(track(sent, "projecting", total=len(cases), show=progress))
+    return list(track(sent, "projecting", total=len(cases), progress=progress))
 
 
 def _subject_of(case: Case, *, A: Projector | Callable[[Case], Projector], slices: Slices, prepare: Prepare) -> Subject:

@@ -100,7 +100,7 @@ class ReaderPanel:
                     biases[images.key, self._name(reader, role)] = best_bias(logits, images.labels.cpu(), self.lesion_class)
         rows: list[Row] = []
         seen: set[Key] = set()
-        for images in track(test, "reading", show=progress):
+        for images in track(test, "reading", progress=progress):
             shared = tuned_on & set(images.patients)
             if shared:
                 raise InputError(f"patient {min(shared)!r} is in validation and in the test; biases must be tuned on others")

@@ -68,7 +68,7 @@ def compare_strategies(  # noqa: PLR0917  (the nouns of a comparison)
     outcomes: list[Outcome] = []
     unreached: list[str] = []
     fresh = derive_seed(seed, "fresh noise")
-    for name, strategy in track(list(strategies.items()), "strategies", show=progress):
+    for name, strategy in track(list(strategies.items()), "strategies", progress=progress):
         courses = [strategy(s).double() for s in subjects]
         mean = float(np.mean([float(c.mean()) for c in courses]))
         unit = [c / mean for c in courses]
