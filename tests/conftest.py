@@ -8,10 +8,15 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded: at 64 pixels more threads cost more than they give
 
 import pytest
+from hypothesis import settings
 
 from taskct.core import progress
 
 progress.LINE_EVERY_S = float("inf")  # a slow machine must not add lines to what a test compares
+
+settings.register_profile("ci", derandomize=True)  # the same examples each time: what is new is found at home
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 REAL_DATA = Path(os.environ.get("TASKCT_REAL_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 

@@ -100,7 +100,7 @@ def test_a_preparation_that_was_killed_resumes_with_what_it_had(
 ) -> None:
     store = tmp_path / "store"
     job = (
-        "import time\nfrom taskct.data import prepare, store_case\nfrom taskct.data.slice_recipe import SliceRecipe\n"
+        "import time\nfrom taskct.data import image_store_case, prepare\nfrom taskct.data.slice_recipe import SliceRecipe\n"
         "write = prepare.write_case\n"
         "def slow(folder, case, *more):\n    made = write(folder, case, *more)\n    time.sleep(0.3)\n    return made\n"
         "prepare.write_case = slow\n"

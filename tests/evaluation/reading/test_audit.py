@@ -18,6 +18,7 @@ from taskct.phantoms.patient import Patient, make_patient
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.fbp import fbp
+from taskct.simulate.scan import finer_projection
 from taskct.task import DiceCE, FrozenTask, HuWindow
 
 SIZE, PIXEL_MM = 48, 6.0
@@ -111,7 +112,8 @@ def test_both_states_get_the_same_noise(A):
 
     one = pair(0)
     audit_lesions([one], {"m": remember}, A, Dose(3e5), [_frozen()])
-    clean = [A(case.mu) for case in (one.with_lesion, one.without)]
+    finer = finer_projection(A, A.grid.refined(2))  # as scans are simulated
+    clean = [finer(case.mu) for case in (one.with_lesion, one.without)]
     noise = [p - c for p, c in zip(seen, clean, strict=True)]
     away = (clean[0] - clean[1]).abs() < 1e-6  # rays that miss the lesion
     assert float((noise[0] - noise[1])[away].abs().max()) < 1e-5 and away.any() and not away.all()

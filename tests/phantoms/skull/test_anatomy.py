@@ -146,8 +146,9 @@ def test_the_second_family_closes_its_sutures_by_another_law() -> None:
 
 def test_skulls_are_a_cohort_like_any_other() -> None:
     cohort = Cohort("skull", {"train": 2}, shape=(32, 32), slices_per_patient=2)
-    hu, labels, name = cohort.slices("train")[0]
-    assert hu.shape == (1, 32, 32) and labels.max() <= 3 and name == "skull-0000-s00"
+    sample = cohort.images("train")[0]
+    assert sample.mu.shape == (1, 32, 32) and sample.labels is not None and int(sample.labels.max()) <= 3
+    assert sample.id == "skull-0000-s00" and sample.patient_id == "skull-0000"
     assert cohort.pixel_mm[0] * 32 == pytest.approx(201, abs=2)  # the longest head of two years, with air
 
 
