@@ -107,8 +107,8 @@ def test_a_reader_that_learns_along_is_kept_as_it_was_at_the_best_step(
 
 
 def test_validation_is_at_the_middle_of_the_dose_range() -> None:
-    scans = CleanScans(make_images(4, seed=0), make_projector(), refine=1, show=False)
-    checks = CleanScans(make_images(24, seed=1, prefix="check"), make_projector(), refine=1, show=False)
+    scans = CleanScans(make_images(4, seed=0), make_projector(), refine=1, progress=False)
+    checks = CleanScans(make_images(24, seed=1, prefix="check"), make_projector(), refine=1, progress=False)
     doses = DoseRange(Dose(1e6), lowest=0.01, highest=1.0)
     source = ScanSource(scans, checks, doses, TrainSettings(steps=1, batch=8), torch.device("cpu"))
     clean = checks.take(torch.arange(24), torch.device("cpu"))

@@ -88,7 +88,7 @@ def half_axes_mm(circumference_mm: float, index: float) -> tuple[float, float]:
 
     >>> length, width = half_axes_mm(455.0, 0.82)
     >>> round(length, 1), round(width / length, 2)
-    (79.3, 0.82)
+    (79.4, 0.82)
     """
     h = ((1 - index) / (1 + index)) ** 2
     around = np.pi * (1 + index) * (1 + 3 * h / (10 + np.sqrt(4 - 3 * h)))  # of an ellipse with half length 1

@@ -96,7 +96,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path: Path, monke
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
-def test_a_run_goes_on_only_with_what_it_was_begun_for(tmp_path: Path) -> None:
+def test_a_run_is_resumed_only_with_what_it_was_started_for(tmp_path: Path) -> None:
     quick = {"steps": 1, "model": Classical(fbp), "image_weight": 0.0}
     run(tmp_path / "run", **quick)
     run(tmp_path / "run", **quick)
@@ -106,7 +106,7 @@ def test_a_run_goes_on_only_with_what_it_was_begun_for(tmp_path: Path) -> None:
         ({"constraint": Hinge()}, "held.constraint.kind"),
         ({"spec": replace(SMALL, harmonics=1)}, "dose_module.harmonics"),
     ):
-        with pytest.raises(ConfigError, match=f"was started with {said} = .*, got .*; go on"):
+        with pytest.raises(ConfigError, match=f"was started with {said} = .*, got .*; continue"):
             run(tmp_path / "run", **{**quick, **more})
 
 
