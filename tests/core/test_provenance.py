@@ -29,6 +29,6 @@ def test_a_fingerprint_sees_values_shape_and_dtype_but_not_the_container():
 
 
 def test_tracking_yields_the_same_items_shown_or_not(capsys):
-    assert list(track(range(3), "counting", show=False)) == [0, 1, 2]
+    assert list(track(range(3), "counting", progress=False)) == [0, 1, 2]
     assert capsys.readouterr().err == ""
-    assert list(track(iter([1, 2]), "counting", total=2, show=True)) == [1, 2]
+    assert list(track(iter([1, 2]), "counting", total=2, progress=True)) == [1, 2]
