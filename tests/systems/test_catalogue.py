@@ -29,6 +29,7 @@ def test_one_value_stands_for_a_list_of_one_wherever_the_settings_have_a_list_of
 def test_without_dask_one_process_does_what_nobody_gave_a_number_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "cores", lambda: 4)
     said: list[str] = []
+    monkeypatch.setattr(catalogue, "find_spec", lambda name: object())
     assert catalogue._possible(Workers(0), said.append) == Workers(0) and not said
     monkeypatch.setattr(catalogue, "find_spec", lambda name: None)
     assert catalogue._possible(Workers(0), said.append) == Workers(1) and "pip install 'taskct[dask]'" in said[0]
