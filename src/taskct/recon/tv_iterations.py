@@ -8,11 +8,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from taskct.geometry import VectorBeam, truncation_mm
 from taskct.physics.projector import Projector
 from taskct.recon.checks import check_count, check_number, check_scan
 from taskct.recon.primal_dual import first_image, noise_in_a_voxel, primal_dual_steps, ray_weights
 from taskct.recon.ramp_prox import ramp_prox_steps
 from taskct.recon.tv_step import TvStep
+
+_RAMP_STEPS, _STILL_FAR = 60, 0.05  # after so many steps a gap above this says that the metric does not fit the scan
 
 
 @torch.no_grad()
@@ -30,13 +33,15 @@ def tv_steps(
     """The iterations behind `tv_min`, one by one: for plots of convergence and rules of one's own. Arguments as there.
 
     Slices without `weights`, on the CPU, take `ramp_prox_steps`: each step a projection and a back-projection, 14 to 22 of
-    them where the other method needs over 100. Weighted scans, volumes and tensors on a GPU take `primal_dual_steps`, seen
-    every 10th time.
+    them where the other method needs over 100. Weighted scans, volumes, tensors on a GPU, and scans whose detector cuts off
+    the grid's circle, where A^T A is far from a ramp, take `primal_dual_steps`, seen every 10th time; so does the rest of a
+    scan whose gap is still above 5 % after 60 ramp steps.
     """
     check_scan(p, A, who="tv_min")
     strength = check_number(strength, who="tv_min", name="strength", above=0.0)
     check_count(iterations, who="tv_min")
-    if weights is not None or A.grid.ndim != 2 or p.device.type != "cpu":
+    cut = isinstance(A.beam, VectorBeam) or truncation_mm(A.grid, A.beam) > 0
+    if weights is not None or A.grid.ndim != 2 or p.device.type != "cpu" or cut:
         yield from primal_dual_steps(
             p,
             A,
@@ -54,3 +59,16 @@ def tv_steps(
     steps = ramp_prox_steps(p, A, limit=limit, first=first_image(p, A, start), nonnegative=nonnegative, iterations=iterations)
     for step in steps:
         yield replace(step, objective=step.objective * scale.flatten(1))
+        if step.iteration == _RAMP_STEPS and float(step.gap.max()) > _STILL_FAR and iterations > _RAMP_STEPS:
+            rest = primal_dual_steps(
+                p,
+                A,
+                strength=strength,
+                iterations=iterations - _RAMP_STEPS,
+                noise_std=noise_std,
+                nonnegative=nonnegative,
+                start=step.mu,
+            )
+            for later in rest:
+                yield replace(later, iteration=later.iteration + _RAMP_STEPS)
+            return
