@@ -38,7 +38,7 @@ def check_scan(p: Tensor, A: Projector, *, who: str) -> None:
 
 
 def check_order(p: Any, A: Any, *, who: str) -> None:
-    """Refuse arguments that changed places, and what is no projector."""
+    """Refuse arguments that changed places, and what is not a projector."""
     if isinstance(p, Projector):
         raise InputError(f"{who} expects the projections first and the projector second; call {who}(p, A)")
     if A is None or isinstance(A, Tensor | np.ndarray | Grid | ParallelBeam | FanBeam | ConeBeam | VectorBeam):
