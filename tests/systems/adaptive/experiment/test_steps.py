@@ -139,6 +139,11 @@ def test_presets_are_settings_and_their_graphs_are_whole() -> None:
         assert steps[-1].name == "report" and all(f"scores-{a.name}" in steps[-1].needs for a in TaskAdaptive(**changes).arms)
 
 
+def test_without_bounds_no_reader_is_retrained() -> None:
+    names = [step.name for step in task_adaptive_steps(settings(bounds=()))]
+    assert not [name for name in names if "bound" in name]
+
+
 def test_impossible_settings_are_refused_with_their_reason() -> None:
     with pytest.raises(ConfigError, match="did you mean"):
         settings(losses=("plain", "labels"))

@@ -1,4 +1,7 @@
-"""Sizes of the experiment: `small` for ten minutes of a laptop, `full` for hours of one, `gpu` for minutes of a GPU."""
+"""Sizes of the experiment: `small` for ten minutes of a laptop, `full` for hours of one, `gpu` for minutes of a GPU.
+
+`networks` made the readers and reconstructions that come with the package: an hour of one core.
+"""
 
 from __future__ import annotations
 
@@ -39,9 +42,26 @@ FULL: dict[str, Any] = {
     "retrain_steps": 600,
 }
 
+NETWORKS: dict[str, Any] = {
+    "size": 80,
+    "views": 100,
+    "widths": (16, 32, 64),
+    "readers": ("unet_small", "unet_thin", "residual_fast"),
+    "models": ("unet", "lpd"),
+    "losses": ("plain", "feature"),
+    "other_losses": ("label-0.9",),
+    "main_losses": ("plain",),
+    "bounds": (),
+    "reader_steps": 1000,
+    "base_steps": 1000,
+    "task_steps": 350,
+    "audit": 0,
+}
+
 PRESETS: dict[str, dict[str, Any]] = {
     "small": SMALL,
     "full": FULL,
+    "networks": NETWORKS,
     "gpu": {
         "reader_patients": 420,
         "train_patients": 420,

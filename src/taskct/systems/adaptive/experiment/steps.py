@@ -55,7 +55,7 @@ def task_adaptive_steps(settings: TaskAdaptive) -> list[Step]:
     plan.score("tv", TV, of=tv)
     for arm in settings.arms:
         plan.arm(arm)
-        if arm == settings.arms[0]:
+        if arm == settings.arms[0] and settings.bounds:
             plan.bound("fbp", FBP, of=smooth_fbp)
             plan.bound("full-dose", FULL_DOSE, of=None)
     plan.step(

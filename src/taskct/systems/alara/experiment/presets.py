@@ -16,6 +16,10 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "train_patients": 200, "reader_patients": 0, "test_patients": 60, "arms": ("fbp-noise-views", "fbp-noise-share"),
         "seeds_for": ("fbp-noise-views",), "seeds": 3, "fbp_steps": 250,
     },
+    "networks": {  # made the dose module that comes with the package
+        "train_patients": 160, "reader_patients": 0, "validation_patients": 12, "test_patients": 40, "size": 80, "views": 100,
+        "arms": ("fbp-noise-views",), "seeds_for": (), "fbp_steps": 250, "width": 16,
+    },
     "task": {  # lesions no smaller than the grid shows, as a reader that misses them at full dose has nothing to lose
         "train_patients": 320, "reader_patients": 200, "test_patients": 120, "slices": 6, "size": 96, "views": 120,
         "width_mm": (260.0, 400.0), "radius_mm": (10.0, 25.0), "contrast_hu": (-70.0, -30.0),
