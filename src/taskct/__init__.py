@@ -40,6 +40,7 @@ if TYPE_CHECKING:  # what editors and type checkers read; a test holds it equal 
     from taskct.evaluation import Table as Table
     from taskct.evaluation import evaluate as evaluate
     from taskct.evaluation import tune as tune
+    from taskct.evaluation.dose import DoseSearch as DoseSearch
     from taskct.evaluation.dose import optimise_dose as optimise_dose
     from taskct.geometry import ConeBeam as ConeBeam
     from taskct.geometry import FanBeam as FanBeam
@@ -149,6 +150,7 @@ _HOMES = {
     "fbp_unet": "taskct.recon.learned",
     "fbp_redcnn": "taskct.recon.learned",
     "LearnedPrimalDual": "taskct.recon.learned",
+    "DoseSearch": "taskct.evaluation.dose",
     "optimise_dose": "taskct.evaluation.dose",
     "train_dose": "taskct.systems.alara.learned",
     "load_run": "taskct.core.runs",

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from taskct.cli import options
 
 if TYPE_CHECKING:
-    from taskct.core.workers import Workers
-    from taskct.evaluation.dose.answer import DoseAnswer
     from taskct.systems.alara.dose_subject import Setting
 
 
@@ -66,16 +65,24 @@ def run(
     if what.endswith(".toml"):
         _train(Path(what), out, change, given=bool(keep or ct))
         return
+    from taskct.core.runs import refuse_run
     from taskct.core.workers import chosen_workers
+    from taskct.evaluation.dose import DoseSearch, parse_keep
+    from taskct.systems.alara.search_run import run_dose_search
 
     _refuse_nothing(keep, what)
-    given = dict(
-        ct=ct, labels=labels, label_name=label_name, patients=patients, slices=slices, every=every, beam=beam, views=views,
-        photons=photons, electronic_std=electronic_std, setting=setting,
+    parse_keep(keep)  # refused, like `out`, before the images are read
+    refuse_run(out, overwrite=overwrite)
+    search = DoseSearch(held_by=_held_by(held_by), lowest=lowest, draws=draws, seed=seed, refine=refine)
+    chosen = _setting(
+        what, ct=ct, labels=labels, label_name=label_name, patients=patients, slices=slices, every=every, beam=beam,
+        views=views, photons=photons, electronic_std=electronic_std, setting=setting,
     )  # fmt: skip
-    answer = _search(
-        what, out, keep, reader, certify, given, held_by=held_by, lowest=lowest, ctdi_mgy=ctdi_mgy, draws=draws, seed=seed,
-        refine=refine, workers=chosen_workers(workers, cluster, cluster_config), overwrite=overwrite,
+    if ctdi_mgy is not None:
+        chosen = replace(chosen, ctdi_vol_mgy=ctdi_mgy)
+    answer = run_dose_search(
+        chosen, out, name=what, keep=keep, search=search, readers=reader, certify=certify,
+        workers=chosen_workers(workers, cluster, cluster_config), overwrite=overwrite,
     )  # fmt: skip
     for line in answer.text.split("\n"):
         typer.echo(line)
@@ -89,77 +96,13 @@ def _refuse_nothing(keep: list[str], what: str) -> None:
         raise InputError(f"what has to be kept? for example: taskct dose {what} --keep 'rmse_hu<=20' --out runs/dose")
 
 
-def _refuse_twins(paths: list[Path], option: str) -> None:
+def _held_by(text: str) -> str | float:
     from taskct.core.errors import InputError
 
-    known: dict[str, Path] = {}
-    for path in paths:
-        if path.name in known:
-            raise InputError(
-                f"{path}: {option} names readers by their folders, and {known[path.name]} has the same last name "
-                f"{path.name!r}; rename one of them"
-            )
-        known[path.name] = path
-
-
-def _search(
-    what: str,
-    out: Path,
-    keep: list[str],
-    reader: list[Path],
-    certify: list[Path],
-    given: dict[str, Any],
-    *,
-    held_by: str,
-    lowest: float,
-    ctdi_mgy: float | None,
-    draws: int,
-    seed: int,
-    refine: int,
-    workers: Workers,
-    overwrite: bool,
-) -> DoseAnswer:
-    from taskct.core.errors import InputError
-    from taskct.core.files import atomic_folder
-    from taskct.core.runs import Run, refuse_run
-    from taskct.evaluation.dose import optimise_dose, parse_keep
-    from taskct.report.dose_answer import write_dose_answer
-    from taskct.task.readers import load_reader
-
-    targets = parse_keep(keep)  # refused before the work
-    for paths, option in ((reader, "--reader"), (certify, "--certify")):
-        _refuse_twins(paths, option)
-    refuse_run(out, overwrite=overwrite)
     try:
-        by: str | float = held_by if held_by == "mean" else float(held_by)
+        return text if text == "mean" else float(text)
     except ValueError:
-        raise InputError(f"--held-by expects 'mean' or a share of patients such as 0.9, got {held_by!r}") from None
-    setting = _setting(what, **given)
-    ctdi = ctdi_mgy if ctdi_mgy is not None else setting.ctdi_vol_mgy
-    answer = optimise_dose(
-        setting.model,
-        setting.cases,
-        setting.projector,
-        setting.dose,
-        keep=[str(t) for t in targets],
-        readers={path.name: load_reader(path) for path in reader} or None,
-        certify={path.name: load_reader(path) for path in certify} or None,
-        held_by=by,
-        lowest=lowest,
-        slices=setting.slices,
-        refine=refine,
-        draws=draws,
-        ctdi_vol_mgy=ctdi,
-        seed=seed,
-        workers=workers,
-    )
-    with atomic_folder(out, overwrite=overwrite) as part:
-        facts = {"dose_search": {"what": what, "keep": [str(t) for t in targets], "held_by": held_by, "seed": seed,
-                                 "photons": setting.dose.photons, "cases": [c.case_id for c in setting.cases]}}  # fmt: skip
-        Run.create(part, facts)
-        answer.save(part)
-        write_dose_answer(answer, part / "report.html", title=f"How little dose is enough: {what}")
-    return answer
+        raise InputError(f"--held-by expects 'mean' or a share of patients such as 0.9, got {text!r}") from None
 
 
 def _setting(

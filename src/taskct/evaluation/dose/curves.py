@@ -119,16 +119,19 @@ def held(contrasts: np.ndarray, by: str | float) -> np.ndarray:
     "mean": the mean over patients. A share such as 0.9: the contrast that this share of patients reaches, by order.
     NaN patients (without the class) take no part.
     """
+    refuse_criterion(by)
     if isinstance(by, str):
-        if by != EVERY_MEAN:
-            raise InputError(f"held_by expects 'mean' or a share of patients such as 0.9, got {by!r}")
         return np.asarray(np.nanmean(contrasts, axis=-2))
-    if not 0 < by <= 1:
-        raise InputError(f"held_by expects 'mean' or a share of patients such as 0.9, got {by!r}")
     rising = np.sort(contrasts, axis=-2)  # NaN last
     count = np.isfinite(rising).sum(axis=-2, keepdims=True)
     place = np.floor(count * (1 - by) + 1e-9).astype(int).clip(0, np.maximum(count - 1, 0))
     return np.asarray(np.take_along_axis(rising, place, axis=-2)[..., 0, :])
+
+
+def refuse_criterion(by: str | float) -> None:
+    """InputError unless the criterion is "mean" or a share of patients, above 0 and up to 1."""
+    if by != EVERY_MEAN if isinstance(by, str) else not 0 < by <= 1:
+        raise InputError(f"held_by expects 'mean' or a share of patients such as 0.9, got {by!r}")
 
 
 def reached_at(levels: np.ndarray, contrasts: np.ndarray) -> float:

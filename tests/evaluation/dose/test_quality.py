@@ -1,0 +1,24 @@
+"""A reader measures the class that a target names."""
+
+from dataclasses import replace
+
+import pytest
+from dose_subjects import SUBJECTS, reader
+
+from taskct.core.errors import InputError
+from taskct.data.images import ImageSet
+from taskct.evaluation.dose.quality import TaskDice
+
+
+def test_a_reader_is_asked_for_the_class_by_its_name() -> None:
+    five = lambda one: ImageSet(one.mu, one.images.patient_ids, 5 * one.labels, label_names={5: "body"})
+    far = [replace(s, images=five(s)) for s in SUBJECTS[:2]]
+    quality = TaskDice(reader(), "body")
+    with pytest.raises(InputError, match="label 5 of the case, but reader 'threshold' tells only 2 classes apart"):
+        quality(far[0], far[0].mu)
+    named = reader()
+    named.classes = ("background", "body")
+    assert TaskDice(named, "body")(far[0], far[0].mu) == quality(SUBJECTS[0], SUBJECTS[0].mu) > 0.9
+    named.classes = ("background", "liver")
+    with pytest.raises(InputError, match="knows background, liver and no 'body'"):
+        TaskDice(named, "body")(far[0], far[0].mu)

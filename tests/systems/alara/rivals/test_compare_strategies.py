@@ -1,0 +1,31 @@
+"""Strategies beside one another at one quality."""
+
+import numpy as np
+import pytest
+from dose_subjects import NOISE, SUBJECTS, smooth
+
+from taskct.core.errors import InputError
+from taskct.evaluation.dose import parse_target
+from taskct.evaluation.dose.quality import quality_of
+from taskct.systems.alara.rivals.compare_strategies import compare_strategies
+from taskct.systems.alara.rivals.outcomes import Comparison
+from taskct.systems.alara.rivals.strategies import STRATEGIES
+
+
+def test_strategies_are_compared_at_one_quality_and_saved() -> None:
+    target = parse_target(NOISE)
+    found = compare_strategies(
+        STRATEGIES, SUBJECTS, smooth, quality_of(target), target, np.geomspace(1e3, 1e6, 6), progress=False
+    )
+    names = [o.strategy for o in found.outcomes]
+    assert names[:4] == list(STRATEGIES) and len(names) == 6
+    for one in found.outcomes:
+        assert np.nanmean(one.values) == pytest.approx(5, rel=0.08)  # fresh noise of 12 images
+    assert found.saved("modulation a=0.5", "fixed").mean < 0
+    assert found.saved("oracle: least dose for the mean", "fixed").mean < 0
+    assert found.spread_difference("oracle: each reaches it", "fixed").mean < -1
+    again = Comparison.from_plain(found.plain())
+    assert again.rows() == found.rows() and again.target == target
+    assert again.saved("modulation a=0.5", "fixed") == found.saved("modulation a=0.5", "fixed")
+    with pytest.raises(InputError, match="no outcome of 'none'"):
+        found.outcome("none")

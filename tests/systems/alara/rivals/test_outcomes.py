@@ -1,0 +1,24 @@
+"""What a strategy reached: spread over patients, and who misses the bound."""
+
+import numpy as np
+import pytest
+
+from taskct.evaluation.dose import parse_target
+from taskct.systems.alara.rivals.outcomes import Comparison, Outcome, spread_over_seeds
+
+
+def test_the_spread_of_a_share_of_full_dose_is_that_of_the_gaps() -> None:
+    full, photons = np.array([0.9, 0.5, 0.2, np.nan]), np.full(4, 1e4)
+    even, uneven = (Outcome(n, 1.0, photons, 0.9 * full + off) for n, off in (("a", 0.0), ("b", np.array([0.1, 0, -0.1, 0]))))
+    found = Comparison(parse_target("body.dice>=0.9*full"), "mean", ("p", "q", "r", "s"), (even, uneven), full)
+    assert found.spread(even) == pytest.approx(0, abs=1e-12) and found.spread(uneven) == pytest.approx(0.1)
+    assert found.spread_difference("a", "b").mean == pytest.approx(-0.1)
+    other = spread_over_seeds([found, found], "b", "a")
+    assert (other.mean, other.n_patients) == (pytest.approx(0.1), 3)
+
+
+def test_missed_cases_come_worst_first() -> None:
+    target = parse_target("rmse_hu<=10")
+    one = Outcome("fixed", 1.0, np.ones(3), np.array([9.0, 14.0, 11.0]))
+    found = Comparison(target, "mean", ("a", "b", "c"), (one,))
+    assert [p for p, _ in found.missed(one)] == ["b", "c"] and found.share(one) == pytest.approx(1 / 3)
