@@ -15,6 +15,7 @@ from torch import Tensor
 from taskct.core.errors import GeometryError, InputError, UnitsError
 from taskct.core.names import plain_name
 from taskct.core.units import MU_WATER_70KEV_PER_MM, to_mu
+from taskct.data.marks import Marks
 from taskct.geometry import Grid
 
 AIR_HU = -1000.0
@@ -28,6 +29,7 @@ class Case:
     `hu` is float32 (Z, Y, X); z rises towards the head, y towards the back, x to the patient's left (LPS), whatever the
     file's order was. `affine_mm` maps an array index (z, y, x, 1) to the patient's LPS position (z, y, x, 1) in mm.
     `labels` are whole numbers on the same samples, named by `label_names`; 0 is background.
+    `marks` say which lesions are known of it, and what was not looked for; `labels` are the dense map.
     `mu_water_per_mm` is the attenuation that HU 0 stands for when the case becomes `mu`.
     `provenance` holds plain values that may be written anywhere: what was odd about the source, licence, fingerprint; the
     UIDs in it are replaced ones. `source_path` is where the case was read, and never leaves the process with its results.
@@ -43,6 +45,7 @@ class Case:
     mu_water_per_mm: float = MU_WATER_70KEV_PER_MM
     provenance: Mapping[str, Any] = field(default_factory=dict)
     source_path: Path | None = field(default=None, repr=False)
+    marks: Marks | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("case_id", "patient_id"):  # names of files may hold bytes that are not UTF-8
@@ -59,6 +62,8 @@ class Case:
             )
         if self.labels is not None and (self.labels.is_floating_point() or self.labels.is_complex()):
             raise InputError(f"Case expects labels as whole numbers, got {self.labels.dtype}")
+        if self.marks is not None and self.marks.shape != tuple(self.hu.shape):
+            raise GeometryError(f"Case expects marks on the samples of hu {tuple(self.hu.shape)}, got {self.marks.shape}")
         object.__setattr__(self, "spacing_mm", tuple(float(s) for s in self.spacing_mm))
         if self.affine_mm is None:
             affine = np.diag([*self.spacing_mm, 1.0])
@@ -105,6 +110,7 @@ class Case:
             hu=self.hu[slices],
             spacing_mm=step_mm,
             labels=None if self.labels is None else self.labels[slices],
+            marks=None if self.marks is None else self.marks.crop(slices),
             affine_mm=affine,
         )
 

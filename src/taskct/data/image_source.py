@@ -13,6 +13,7 @@ from torch import Tensor
 
 from taskct.core.errors import GeometryError, InputError, UnitsError
 from taskct.core.units import check_mu
+from taskct.data.marks import Marks
 
 
 class Pixels(NamedTuple):
@@ -126,6 +127,9 @@ class InMemory:
                 )
             if len(values) != len(self):
                 raise InputError(f"ImageSet expects target {name!r} for each of the {len(self)} images, got {len(values)}")
+            other = [v.shape for v in values if isinstance(v, Marks) and v.shape != self.shape]
+            if other:
+                raise GeometryError(f"ImageSet expects marks on the grid of its images {self.shape}, got {other[0]}")
         return InMemory(self.mu, self.labels, self.labelled, dict(targets), self._hashes)
 
     @classmethod

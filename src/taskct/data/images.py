@@ -14,6 +14,7 @@ from taskct.core.errors import GeometryError, InputError
 from taskct.core.units import MU_AIR_PER_MM, MU_WATER_70KEV_PER_MM
 from taskct.data.case import Case
 from taskct.data.image_source import ImageStorage, InMemory, PartOf, Pixels, rows_of, slice_hash, stacked
+from taskct.data.marks import MARKS, Marks
 from taskct.data.samples import LABELS, ImageBatch, Sample
 from taskct.data.splits import split_by_patient
 
@@ -188,6 +189,25 @@ class ImageSet(Dataset[Sample]):
         return self._held.labels is not None and (self._held.labelled is None or bool(self._held.labelled.all()))
 
     @property
+    def targets(self) -> dict[str, Sequence[Any]]:
+        """All further targets of a set in memory, by name."""
+        return dict(self._held.targets)
+
+    @property
+    def has_marks(self) -> bool:
+        """Whether the images carry marks."""
+        return MARKS in self.target_names
+
+    @property
+    def marks(self) -> list[Marks | None]:
+        """What is known of the lesions of each image of a set in memory; None where there are no marks."""
+        return list(self._held.targets.get(MARKS, [None] * len(self)))
+
+    def with_marks(self, marks: Sequence[Marks | None]) -> ImageSet:
+        """The same images in memory with these marks, one for each image; GeometryError for marks on another grid."""
+        return self.with_targets({**self.targets, MARKS: list(marks)})
+
+    @property
     def target_names(self) -> tuple[str, ...]:
         """Names of the further targets."""
         return self.storage.target_names
@@ -310,6 +330,7 @@ class ImageSet(Dataset[Sample]):
             raise InputError(f"ImageSet expects cases whose labels mean the same, got {named[0]} and others; see with_classes")
         mu: list[Tensor] = []
         labels: list[Tensor | None] = []
+        marks: list[Marks | None] = []
         patients: list[str] = []
         scans: list[str] = []
         ids: list[str] = []
@@ -324,6 +345,7 @@ class ImageSet(Dataset[Sample]):
                 scans.append(case.case_id)
                 ids.append(f"{case.case_id}-s{range(len(case.hu))[slices or slice(None)][k]:03d}")
                 labels.append(None if part.labels is None else part.labels[k])
+                marks.append(None if part.marks is None else part.marks.crop(k))
         if not mu:
             raise InputError("ImageSet found no slice in the cases; are they empty, or without any label?")
         return cls(
@@ -332,6 +354,7 @@ class ImageSet(Dataset[Sample]):
             labels if any(m is not None for m in labels) else None,
             ids,
             case_ids=scans,
+            targets={MARKS: marks} if any(m is not None for m in marks) else None,
             spacing_mm=cases[0].spacing_mm[1:],
             label_names=named[0] if named else None,
             mu_water_per_mm=waters[0],

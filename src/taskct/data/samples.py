@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from taskct.data.image_source import stacked
+from taskct.data.marks import MARKS, Marks
 
 LABELS = "labels"
 """The name under which `ImageBatch.labelled` says which images of a batch have a label map."""
@@ -27,6 +28,11 @@ class Sample(NamedTuple):
     patient_id: str
     id: str
     targets: Mapping[str, Any]
+
+    @property
+    def marks(self) -> Marks | None:
+        """What is known of its lesions; None where there are no marks."""
+        return self.targets.get(MARKS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +55,11 @@ class ImageBatch:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def marks(self) -> list[Marks | None]:
+        """What is known of the lesions of each image; None where there are no marks."""
+        return list(self.targets.get(MARKS, [None] * len(self)))
 
     @classmethod
     def of(cls, samples: Sequence[Sample]) -> ImageBatch:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -49,6 +49,7 @@ class Site:
     organ_names   name by tissue number
     pixel_mm      (shape, settings) -> pixel size at which the largest patient fits into slices of that shape
     slice_mm      default distance of the slices of a volume; None: that of the pixels
+    lesion_kinds  kinds of the recorded lesions; unrecorded: label -> kind of what is labelled as disease without a record
     facts         what is worth knowing of a patient, by name, such as width_mm
     """
 
@@ -62,3 +63,5 @@ class Site:
     pixel_mm: Callable[[tuple[int, ...], Any], float]
     facts: Callable[[Any], dict[str, Any]]
     slice_mm: float | None = 3.0
+    lesion_kinds: tuple[str, ...] = ()
+    unrecorded: Mapping[int, str] = field(default_factory=dict)

@@ -113,18 +113,18 @@ class Cohort:
         """Identifiers of the patients of one part."""
         return tuple(patient_id(number, self.site) for number in self.numbers(part))
 
-    def images(self, part: str, *, in_memory: bool = True, progress: bool | None = None) -> ImageSet:
+    def images(self, part: str, *, in_memory: bool = True, marks: bool = False, progress: bool | None = None) -> ImageSet:
         """The slices of one part as an image set (its volumes for a cohort of volumes): painted now and kept, or streamed.
 
         With `in_memory` False each is painted whenever it is asked for, faster than most networks take their step: a cohort of
-        any size then needs no memory. Image names are such as 'abdomen-0012-s03' (patient, slice). Raises InputError for a
-        part without patients, ResourceError for more than 4 GiB in memory.
+        any size then needs no memory. With `marks` each image carries what is known of its lesions (`Marks`).
+        Image names are such as 'abdomen-0012-s03' (patient, slice). Raises InputError for a part without patients, ResourceError for more than 4 GiB in memory.
         """
         rows = self.rows(part)
         if not rows:
             raise InputError(f"the cohort has no patient in {part!r}, patients are {self.patients!r}; ask for more")
         painted = PaintedImages(
-            self.site, self.seed, self.settings, rows, self.shape, self.spacing_mm, self.slices_per_patient
+            self.site, self.seed, self.settings, rows, self.shape, self.spacing_mm, self.slices_per_patient, marks
         )
         storage: ImageStorage = painted
         if in_memory:

@@ -14,6 +14,7 @@ from torch import Tensor
 from taskct.core.errors import GeometryError, InputError
 from taskct.data.case import Case
 from taskct.phantoms.body import Anatomy, Site
+from taskct.phantoms.known_marks import marks_of_patient
 from taskct.phantoms.lesions.record import Lesion
 from taskct.phantoms.painting.fields import Axes
 from taskct.phantoms.sites import site_named
@@ -84,12 +85,14 @@ def make_patient(
     affine = np.diag([*spacing, 1.0])
     affine[:3, 3] = heights_mm[0], axes.y_mm[0], axes.x_mm[0]
     lesions = tuple(_seen(one, lesion == i + 1, float(np.prod(spacing))) for i, one in enumerate(model.lesions))
+    labels, chosen_facts = home.labels_of(organ), home.facts(model)
     case = Case(
         hu=torch.from_numpy(hu),
         spacing_mm=spacing,
         case_id=patient_id(number, site),
-        labels=torch.from_numpy(home.labels_of(organ)),
+        labels=torch.from_numpy(labels),
         label_names=dict(home.label_names),
+        marks=marks_of_patient(home, model, chosen_facts, lesion, labels),
         affine_mm=affine,
         provenance={"source": home.source, "seed": seed, "patient": number, "licence": "none needed: computed"},
     )
@@ -99,7 +102,7 @@ def make_patient(
         lesions=lesions,
         distractors=model.distractors,
         extent_mm=model.extent_mm,
-        facts=home.facts(model),
+        facts=chosen_facts,
         organ_names=home.organ_names,
         organs=torch.from_numpy(organ) if organs else None,
     )

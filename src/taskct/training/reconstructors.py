@@ -18,6 +18,7 @@ from taskct.core.seeds import generator
 from taskct.core.units import to_hu_unchecked
 from taskct.data.images import ImageSet
 from taskct.data.leaks import refuse_leaks
+from taskct.data.marks import MARKS
 from taskct.data.samples import ImageBatch
 from taskct.geometry.config import beam_to_config
 from taskct.nets.weights import load_weights
@@ -256,9 +257,11 @@ def augmented(
 def truths_of(read: ImageBatch, device: torch.device, *, moved: bool = False) -> dict[str, Any]:
     """Targets and masks of a batch for `Batch(...)`. With `moved` images, InputError for targets that would have to move too.
 
+    Marks are left to those who derive targets from them.
     A number or a finding of an image stays what it is when the image moves; anything larger may be a place in it.
     """
-    for name, values in read.targets.items():
+    known = {name: values for name, values in read.targets.items() if name != MARKS}
+    for name, values in known.items():
         if moved and not (isinstance(values, Tensor) and values.ndim == 1) and bool(read.labelled[name].any()):
             raise InputError(
                 f"target {name!r} may be a place in the image, which augmentation would move without it; train with images as "
@@ -266,7 +269,8 @@ def truths_of(read: ImageBatch, device: torch.device, *, moved: bool = False) ->
             )
     to_device = lambda value: value.to(device) if isinstance(value, Tensor) else value
     masks = {name: mask.to(device) for name, mask in read.labelled.items() if not bool(mask.all())}
-    return {"targets": {name: to_device(values) for name, values in read.targets.items()}, "labelled": masks}
+    masks.pop(MARKS, None)
+    return {"targets": {name: to_device(values) for name, values in known.items()}, "labelled": masks}
 
 
 def open_training(run: Run | str | os.PathLike[str], config: Mapping[str, Any]) -> Run:

@@ -46,4 +46,5 @@ ABDOMEN = Site(
     organ_names={int(organ): organ.name.lower().replace("_", " ") for organ in Organ},
     pixel_mm=default_pixel_mm,
     facts=facts,
+    lesion_kinds=("tumour",),
 )

@@ -6,8 +6,10 @@ from typing import Any
 
 from taskct.phantoms.body import Site
 from taskct.phantoms.chest.anatomy import ChestAnatomy
+from taskct.phantoms.chest.disease import CONSOLIDATION, GROUND_GLASS
+from taskct.phantoms.chest.nodules import GLASS, PART_SOLID, SOLID
 from taskct.phantoms.chest.settings import ChestSettings
-from taskct.phantoms.chest.tissues import LABEL_NAMES, Tissue, labels_of
+from taskct.phantoms.chest.tissues import EFFUSION_LABEL, LABEL_NAMES, Tissue, labels_of
 
 MARGIN_MM = 24.0
 
@@ -44,4 +46,6 @@ CHEST = Site(
     organ_names={int(t): t.name.lower().replace("_", " ") for t in Tissue},
     pixel_mm=default_pixel_mm,
     facts=facts,
+    lesion_kinds=(SOLID, PART_SOLID, GLASS, GROUND_GLASS, CONSOLIDATION),
+    unrecorded={EFFUSION_LABEL: "effusion"},
 )

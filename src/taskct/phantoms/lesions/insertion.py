@@ -289,10 +289,14 @@ def _records(case: Case) -> list[dict[str, Any]]:
 def _with_record(
     case: Case, hu: torch.Tensor, labels: torch.Tensor, lesions: list[dict[str, Any]], names: dict[int, str]
 ) -> Case:
+    marks = case.marks
+    if marks is not None and case.labels is not None:
+        marks = marks.painted(labels != case.labels, next(iter(names.values()), None))
     return replace(
         case,
         hu=hu,
         labels=labels,
+        marks=marks,
         label_names={**names, **case.label_names},
         provenance={**case.provenance, "lesions": lesions},
     )
