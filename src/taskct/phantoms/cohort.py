@@ -118,7 +118,8 @@ class Cohort:
 
         With `in_memory` False each is painted whenever it is asked for, faster than most networks take their step: a cohort of
         any size then needs no memory. With `marks` each image carries what is known of its lesions (`Marks`).
-        Image names are such as 'abdomen-0012-s03' (patient, slice). Raises InputError for a part without patients, ResourceError for more than 4 GiB in memory.
+        Image names are such as 'abdomen-0012-s03' (patient, slice). Raises InputError for a part without patients,
+        ResourceError for more than 4 GiB in memory.
         """
         rows = self.rows(part)
         if not rows:
