@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from taskct.core.errors import FileFormatError
-from taskct.evaluation.rows import Row, read_rows, rows_as_csv
+from taskct.evaluation.rows import NOISE_FREE, Row, read_rows, rows_as_csv
 
 PLAIN = Row("fbp", "c0", "p0", 3, 0.1, 1e5, "rmse_hu", "all", 12.5)
 READ = Row("net", "c0", "p0", None, 0.1, 1e5, "dice", "tumour", 0.75, "unet-2", 1)
@@ -50,3 +50,16 @@ def test_a_line_with_too_few_or_too_many_cells_is_named(tmp_path, line):
     (tmp_path / "t.csv").write_text(rows_as_csv([PLAIN]) + line + "\n")
     with pytest.raises(FileFormatError, match="line 3: not a row of a table"):
         read_rows(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("dose", ["inf,1e5", "nan,1e5", "-1,1e5", "0.5,inf", "0.5,nan", "1,-2", "1e300,1e300"])
+def test_a_dose_that_is_none_is_refused_with_its_line(tmp_path, dose):
+    (tmp_path / "t.csv").write_text(rows_as_csv([PLAIN]) + f"fbp,c0,p0,3,{dose},rmse_hu,all,12.5,,\n")
+    with pytest.raises(FileFormatError, match="line 3: not a row of a table .a dose of"):
+        read_rows(tmp_path / "t.csv")
+
+
+def test_rows_of_scans_without_noise_are_read_as_such(tmp_path):
+    row = PLAIN._replace(dose_fraction=1.0, photons=NOISE_FREE.photons)
+    (tmp_path / "t.csv").write_text(rows_as_csv([row]))
+    assert read_rows(tmp_path / "t.csv")[0].dose == NOISE_FREE

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -14,6 +16,7 @@ from rtstruct_files import rtstruct
 
 from taskct.core.runs import Run, load_run
 from taskct.data.case import Case
+from taskct.geometry import Beam, Grid
 from taskct.geometry.config import beam_to_config, grid_to_config
 
 
@@ -111,10 +114,18 @@ def _labels(kind: str) -> Callable[[Path], list[Path]]:
     return make
 
 
-def _read_labels(folder: Path) -> object:
+@cache
+def _labelled_case(series: Path) -> Case:
+    """The CT that the labels belong to: it is never damaged, so it is read once."""
     from taskct.data.open import open_case
 
-    return open_case(folder / "series", labels=folder / "labels.dcm")
+    return open_case(series)
+
+
+def _read_labels(folder: Path) -> object:
+    from taskct.data.labels import read_labels
+
+    return read_labels(folder / "labels.dcm", _labelled_case(folder / "series"))
 
 
 def _scan(folder: Path) -> list[Path]:
@@ -252,11 +263,22 @@ def _table_files(folder: Path) -> list[Path]:
 
 def _read_table(folder: Path) -> object:
     from taskct.evaluation import Table
-    from taskct.report.protocol_section import protocol_section, provenance_section
+    from taskct.report import protocol_section
     from taskct.report.verdict import verdict
 
     table = Table.read(folder / "run")
-    return str(table), table.csv_text(), protocol_section(table), provenance_section(table), verdict(table)
+    with patch.multiple(protocol_section, svg_uri=str, draw_geometry=_drawn):
+        sections = protocol_section.protocol_section(table), protocol_section.provenance_section(table)
+    return str(table), table.csv_text(), sections, verdict(table)
+
+
+@cache
+def _drawn(grid: Grid, beam: Beam) -> str:
+    """The drawing of the same scan is made once: it takes as long as a hundred readings."""
+    from taskct.report.geometry_figure import draw_geometry
+    from taskct.report.style import svg_uri
+
+    return svg_uri(draw_geometry(grid, beam))
 
 
 def _matlab(packed: bool) -> Callable[[Path], list[Path]]:

@@ -40,6 +40,19 @@ class DoseLevel(NamedTuple):
         return self.fraction * self.photons
 
 
+    @classmethod
+    def checked(cls, fraction: float, photons: float) -> DoseLevel:
+        """A dose that was read from a file; ValueError unless both numbers are finite and not negative, or it is NOISE_FREE.
+
+        >>> DoseLevel.checked(0.5, 1000.0).used_photons
+        500.0
+        """
+        dose = cls(fraction, photons)
+        if dose != NOISE_FREE and not (fraction >= 0 and photons >= 0 and math.isfinite(fraction * photons)):
+            raise ValueError(f"a dose of {fraction:g} of {photons:g} photons")
+        return dose
+
+
 NOISE_FREE = DoseLevel(1.0, math.inf)  # of the reconstructions of scans without noise
 
 
@@ -146,13 +159,13 @@ def _row(cells: Sequence[str], places: Sequence[int | None], path: Path, line: i
             "" if p is None else plain_cell(cells[p]) for p in places
         )
         number = int(seed) if seed else _NO_SEED
+        dose = DoseLevel.checked(float(fraction), float(photons))
         return Row(
             method,
             case,
             patient,
             int(item) if item else None,
-            float(fraction),
-            float(photons),
+            *dose,
             metric,
             region,
             float(value),

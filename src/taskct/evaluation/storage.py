@@ -158,7 +158,8 @@ def _example(number: int, entry: Mapping[str, Any], tensors: Mapping[str, Tensor
     made = Example(str(entry["case"]), int(entry["slice"]), (dy, dx), truth)
     for place, about in enumerate(entry["recon"]):
         hu = _fitting(tensors[f"{number}/recon/{place}"], truth).float()
-        made.recon_hu[str(about["method"]), DoseLevel(float(about["fraction"]), float(about["photons"]))] = hu
+        dose = DoseLevel.checked(float(about["fraction"]), float(about["photons"]))
+        made.recon_hu[str(about["method"]), dose] = hu
     labels, mask = tensors.get(f"{number}/labels"), tensors.get(f"{number}/mask")
     return Example(
         made.case,

@@ -45,11 +45,11 @@ def span(interval: Interval, unit: str = "") -> str:
 def power_of_ten(value: float) -> str:
     """Photon numbers: 4096 stays, 100000 becomes 1×10⁵.
 
-    >>> power_of_ten(4096), power_of_ten(1e5), power_of_ten(2.5e4)
-    ('4096', '1×10⁵', '2.5×10⁴')
+    >>> power_of_ten(4096), power_of_ten(1e5), power_of_ten(2.5e4), power_of_ten(math.inf)
+    ('4096', '1×10⁵', '2.5×10⁴', '∞')
     """
-    if value < 1e4:
-        return f"{value:.4g}"
+    if not 1e4 <= value < math.inf:
+        return number(value) if math.isinf(value) or math.isnan(value) else f"{value:.4g}"
     exponent = math.floor(math.log10(value) + 1e-12)
     return f"{value / 10**exponent:.3g}×10{str(exponent).translate(_SUPERSCRIPT)}"
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -249,3 +252,20 @@ def test_label_numbers_stored_as_images_are_kept_and_a_ct_is_not_taken_for_label
     assert open_case(tmp_path / "ct", labels=tmp_path / "map").labels.unique().tolist() == [0, 1, 2, 3]
     with pytest.raises(UnsupportedDataError, match="different values: an image and not labels"):
         open_case(tmp_path / "ct", labels=tmp_path / "ct")
+
+
+def test_an_element_of_no_known_kind_is_refused_in_one_line_wherever_it_stands(tmp_path):
+    save_stack(tmp_path / "series", slices=2)
+    case = read_series(tmp_path / "series")
+    save(rtstruct({"liver": [_mm(_ring((7, 9), 3), 0)]}), tmp_path / "right.dcm")
+    right = (tmp_path / "right.dcm").read_bytes()
+    places = [found.end() - 2 for found in re.finditer(rb"\x06\x30..[A-Z]{2}", right, re.DOTALL)]
+    refused = []
+    for place, zeros in itertools.product(places, (1, 64)):  # the second letter of what it holds, and what follows
+        (tmp_path / "damaged.dcm").write_bytes(right[: place + 1] + bytes(zeros) + right[place + 1 + zeros :])
+        try:
+            read_rtstruct(tmp_path / "damaged.dcm", case)
+        except DataError as error:
+            refused.append(str(error))
+    assert len(places) >= 10 and len(refused) >= 15
+    assert all(line.startswith(str(tmp_path / "damaged.dcm")) and "\n" not in line for line in refused)

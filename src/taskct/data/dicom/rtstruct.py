@@ -156,8 +156,8 @@ def _regions(file: DicomFile) -> list[tuple[int, str, list[tuple[str, np.ndarray
 
 def _points(path: Path, contour: Dataset) -> np.ndarray:
     """ContourData (n, 3); read from its text at once, since a file may hold millions of numbers."""
-    raw = contour.get_item("ContourData") if "ContourData" in contour else None
     try:
+        raw = contour.get_item("ContourData") if "ContourData" in contour else None
         stored = getattr(raw, "value", None)
         numbers = (
             np.array(stored.split(b"\\"), dtype=np.float64)
@@ -166,7 +166,7 @@ def _points(path: Path, contour: Dataset) -> np.ndarray:
         )
     except TaskctError:
         raise
-    except Exception as error:  # numpy raises several kinds on text that is not a number
+    except Exception as error:  # of pydicom for what is no element, of numpy for what is not a number
         raise FileFormatError(f"{path}: ContourData cannot be read ({reason(error)}); the file is damaged") from error
     if numbers.size == 0 or numbers.size % 3 or not np.isfinite(numbers).all():
         raise FileFormatError(f"{path}: a contour has {numbers.size} numbers, expected finite x, y, z of each point")
