@@ -11,12 +11,18 @@ from killing import Writer
 from taskct.core.files import existing_path, write_texts
 from taskct.core.open_files import read_json, read_text
 from taskct.core.runs import Run, load_run
+from taskct.core.units import to_hu
 from taskct.data.case import Case
 from taskct.data.dicom.series import read_series
 from taskct.data.dicom.write import write_series
+from taskct.data.image_store import open_store
 from taskct.data.nifti import read_nifti, write_nifti
+from taskct.data.prepare import prepare_store
 from taskct.data.scan import Scan, read_scan, write_scan
+from taskct.data.slice_recipe import SliceRecipe
 from taskct.evaluation import DoseLevel, Example, Row, Table
+from taskct.experiments import Step, call, run_steps
+from taskct.experiments.step_record import read_record
 from taskct.geometry import Grid, ParallelBeam
 from taskct.training.checkpoint import load_state, save_state
 
@@ -122,6 +128,39 @@ def _read_together(folder: Path) -> int:
     return _one([read_json(folder / "dose.json")["version"], int(read_text(folder / "dose.csv"))])
 
 
+def _write_store(folder: Path, version: int) -> None:
+    cases = [Case(torch.full((2, 6, 6), 10.0 * version), (2.0, 1.0, 1.0), f"case-{n}") for n in range(2)]
+    prepare_store(cases, folder, SliceRecipe(), refresh=True, progress=False)
+
+
+def _read_store(folder: Path) -> int:
+    images = open_store(folder, verify=True)
+    assert len(images) == 4, "images are missing"
+    return _one((to_hu(images.take(range(4)).mu, mu_water_per_mm=images.mu_water_per_mm) / 10).round())
+
+
+def _steps(version: int) -> list[Step]:
+    """A step that is always done anew, so that its settings may change."""
+    return [Step("number", call(_write_number, value=version), config={"value": version}, always=True)]
+
+
+def _write_number(folder: Path, *, value: int) -> None:
+    write_texts(folder, {"one": str(value), "other": str(value)}, overwrite=True)
+
+
+def _write_steps(folder: Path, version: int) -> None:
+    run_steps(_steps, version, folder, say=lambda _: None)
+
+
+def _read_steps(folder: Path) -> int:
+    """What a step that is done made; of one that was begun again, what is there may be of the version before."""
+    existing_path(folder / "number")
+    record = read_record(folder, "number")
+    made, begun = _one([int(read_text(folder / "number" / name)) for name in ("one", "other")]), record["config"]["value"]
+    assert made == begun or (made == begun - 1 and not record["done"]), "the record is of another version"
+    return made
+
+
 WRITERS = {
     writer.name: writer
     for writer in (
@@ -133,5 +172,7 @@ WRITERS = {
         Writer("checkpoint", _write_state, _read_state),
         Writer("report.html", _write_report, _read_report),
         Writer("together", _write_together, _read_together),
+        Writer("store", _write_store, _read_store),
+        Writer("steps", _write_steps, _read_steps),
     )
 }

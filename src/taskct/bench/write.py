@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from taskct.core.errors import FileFormatError, InputError
-from taskct.core.files import atomic_path, refuse_existing, write_text
+from taskct.core.files import atomic_files, encoded, refuse_existing
 from taskct.core.open_files import read_json
 from taskct.report.style import COLOURS, figure_style, new_figure
 
@@ -51,24 +51,25 @@ def read_bench(out: str | Path) -> dict[str, Any] | None:
 def write_bench(
     result: dict[str, Any], out: str | Path, *, overwrite: bool = False, command: str = "taskct bench", figure: bool = True
 ) -> list[Path]:
-    """Write what `run_bench` returned as OUT.json, .csv, .md and .png (with `figure`); returns the paths.
+    """Write what `run_bench` returned as OUT.json, .csv, .md and .png (with `figure`); returns the paths. They are
+    replaced together, so that all are of one benchmark.
 
     Raises InputError for a name that does not end in .json, OutputExistsError when one exists and `overwrite` is not set.
     """
     paths = outputs(out, overwrite=overwrite)
     rounded = {**result, "command": command, "rows": [_rounded(row) for row in result["rows"]]}
-    write_text(paths[0], json.dumps(rounded, indent=1) + "\n", overwrite=overwrite)
     text = io.StringIO()
     rows = csv.DictWriter(text, _COLUMNS, lineterminator="\n", extrasaction="ignore")
     rows.writeheader()
     rows.writerows(rounded["rows"])
-    write_text(paths[1], text.getvalue(), overwrite=overwrite)
-    write_text(paths[2], table(rounded, command=command, figure=paths[3].name), overwrite=overwrite)
-    if not figure:
-        return paths[:3]
-    with atomic_path(paths[3], overwrite=overwrite) as part:
-        _figure(result).savefig(part, format="png", dpi=130, bbox_inches="tight")
-    return paths
+    written = paths if figure else paths[:3]
+    with atomic_files(paths[0].parent, [path.name for path in written], overwrite=overwrite) as part:
+        (part / paths[0].name).write_bytes(encoded(json.dumps(rounded, indent=1) + "\n"))
+        (part / paths[1].name).write_bytes(encoded(text.getvalue()))
+        (part / paths[2].name).write_bytes(encoded(table(rounded, command=command, figure=paths[3].name)))
+        if figure:
+            _figure(result).savefig(part / paths[3].name, format="png", dpi=130, bbox_inches="tight")
+    return written
 
 
 def table(result: dict[str, Any], *, command: str, figure: str) -> str:

@@ -26,10 +26,14 @@ _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 def write_case(  # noqa: PLR0917
     folder: Path, case: Case, source: str, content: str, recipe: SliceRecipe, targets: Targets | None = None
 ) -> StoredCase:
-    """Write the file of a case into `folder`, whole or not at all; `source` names it there, `content` is the source's hash."""
+    """Write the file of a case into `folder`, whole or not at all.
+
+    `source` names it there and `content` is the source's hash: the file of another content lies beside it, so that a store
+    stays whole until all of its next version is there.
+    """
     made = recipe.of(case)
     safe = _NOT_IN_NAMES.sub("_", case.case_id)[:60]
-    name = f"{safe}-{hashlib.sha256(source.encode()).hexdigest()[:8]}.h5"
+    name = f"{safe}-{hashlib.sha256(json.dumps([source, content]).encode()).hexdigest()[:12]}.h5"
     with create_hdf5(folder / name, overwrite=True) as file:
         about = _about(case, source, content, made)
         if made is not None:

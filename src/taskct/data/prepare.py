@@ -86,16 +86,16 @@ def prepare_store(
             if item.name in seen:
                 raise InputError(f"{folder}: two cases are both called {item.name!r}; give each a name of its own")
             seen.add(item.name)
-            known = before.get(item.name)
+            versions = before.get(item.name, {})
             try:
                 content = item.content()
-                if known is not None and known.source_hash != content and not refresh:
+                known = versions.get(content)
+                if versions and known is None and not refresh:
                     raise StoreMismatchError(
                         f"{folder}: {item.name} has changed since the store was made from it; refresh=True (--refresh) makes "
                         "it anew, another folder keeps both"
                     )
-                if known is None or known.source_hash != content:
-                    (folder / INDEX).unlink(missing_ok=True)  # it no longer holds
+                if known is None:
                     known = write_case(folder / CASES, item.read(), item.name, content, chosen, targets)
             except StoreMismatchError:
                 raise
@@ -138,15 +138,15 @@ def _begin(folder: Path, how: dict[str, Any]) -> None:
     write_text(folder / RECIPE, json.dumps(how, indent=1) + "\n")
 
 
-def _cases_before(folder: Path) -> dict[str, StoredCase]:
-    """What is prepared already, by its name in the source; damaged files are made anew."""
-    found = {}
+def _cases_before(folder: Path) -> dict[str, dict[str, StoredCase]]:
+    """What is prepared already, by its name in the source and the hash of its content; damaged files are made anew."""
+    found: dict[str, dict[str, StoredCase]] = {}
     for file in _case_files(folder):
         try:
             case = read_case(file)
         except FileFormatError:
             continue
-        found[case.source] = case
+        found.setdefault(case.source, {})[case.source_hash] = case
     return found
 
 

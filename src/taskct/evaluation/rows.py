@@ -39,7 +39,6 @@ class DoseLevel(NamedTuple):
         """Photons per detector pixel in this scan."""
         return self.fraction * self.photons
 
-
     @classmethod
     def checked(cls, fraction: float, photons: float) -> DoseLevel:
         """A dose that was read from a file; ValueError unless both numbers are finite and not negative, or it is NOISE_FREE.

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from taskct.core.csv_cells import safe_cells
 from taskct.core.errors import InputError
-from taskct.core.files import make_folder, write_text
+from taskct.core.files import make_folder, write_texts
 from taskct.core.runs import load_run
 from taskct.core.units import to_hu
 from taskct.evaluation.reading import ArtefactReport, Audit, TaskVerdict, needed_dose, task_verdict
@@ -61,14 +61,15 @@ def gather(
     """Write report.html, summary.csv, gains.csv, needed_dose.csv and verdicts.md from the scores that are there."""
     story, spectra = gathered(settings=settings, images=images, trained=trained, scores=scores, bounds=bounds)
     make_folder(folder)
-    write_text(folder / "summary.csv", summary_csv(story), overwrite=True)
-    write_text(folder / "gains.csv", gains_csv(story), overwrite=True)
-    write_text(folder / "needed_dose.csv", needed_csv(story), overwrite=True)
     lines = [f"## {d.used_photons:g} photons\n\n{verdict}\n" for (_, _, d), verdict in story.verdicts.items()]
-    write_text(folder / "verdicts.md", "\n".join(lines), overwrite=True)
-    write_text(
-        folder / "summary.txt", "\n".join(f"{'! ' if c else ''}{t}" for t, c in summary_lines(story)) + "\n", overwrite=True
-    )
+    texts = {
+        "summary.csv": summary_csv(story),
+        "gains.csv": gains_csv(story),
+        "needed_dose.csv": needed_csv(story),
+        "verdicts.md": "\n".join(lines),
+        "summary.txt": "\n".join(f"{'! ' if c else ''}{t}" for t, c in summary_lines(story)) + "\n",
+    }
+    write_texts(folder, texts, overwrite=True)
     write_task_report(story, folder / "report.html", title="Task-adaptive reconstruction", spectra=spectra, overwrite=True)
 
 
