@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -202,3 +204,16 @@ def test_a_planted_wrong_geometry_is_caught_by_the_law_of_the_single_voxel():
     A._stand(shifted)
     moved = A(mu)
     assert torch.allclose(moved[..., :-2], before[..., 2:], atol=1e-5) and not torch.allclose(moved, before)
+
+
+def test_coarser_levels_and_single_views_are_made_once_and_anew_in_a_copy() -> None:
+    from taskct.geometry import bi_planar
+
+    beam = bi_planar(cols=8, rows=8, pixel_mm=6.0, source_iso_mm=500, source_detector_mm=700)
+    A = Projector(Grid((8, 8, 8), 3.0), beam)
+    assert A.coarser(2) is A.coarser(2) and A.single_views is A.single_views
+    mu = torch.rand(1, 1, 8, 8, 8)
+    assert torch.equal(torch.cat([one(mu) for one in A.single_views], 2), A(mu))
+    copy = pickle.loads(pickle.dumps(A))
+    assert copy.coarser(2) is not A.coarser(2)
+    assert torch.equal(copy.single_views[1](mu), A.single_views[1](mu))

@@ -1,12 +1,30 @@
 """Network architectures: plain modules from images to images. No physics, no task: reconstructors and readers share them."""
 
 from taskct.nets.blocks import norm_layer
+from taskct.nets.dense_blocks import DenseBlock
 from taskct.nets.discriminator import PatchDiscriminator
 from taskct.nets.folded import Folded
+from taskct.nets.learned_queries import QueryVolume
 from taskct.nets.redcnn import REDCNN
 from taskct.nets.residual import ResidualNet
+from taskct.nets.state_space import SelectiveStateSpace, TokenMixer
 from taskct.nets.unet import UNet
+from taskct.nets.volume_folding import fold_volume, unfold_volume
 
-__all__ = ["NETWORKS", "REDCNN", "Folded", "PatchDiscriminator", "ResidualNet", "UNet", "norm_layer"]
+__all__ = [
+    "NETWORKS",
+    "REDCNN",
+    "DenseBlock",
+    "Folded",
+    "PatchDiscriminator",
+    "QueryVolume",
+    "ResidualNet",
+    "SelectiveStateSpace",
+    "TokenMixer",
+    "UNet",
+    "fold_volume",
+    "norm_layer",
+    "unfold_volume",
+]
 
 NETWORKS = {"unet": UNet, "redcnn": REDCNN, "residual": ResidualNet}

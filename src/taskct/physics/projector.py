@@ -22,7 +22,7 @@ from taskct.physics.scanner import pack
 _FORWARD = torch.ops.taskct.forward.default
 _ADJOINT = torch.ops.taskct.adjoint.default
 _VOXEL_BACKPROJECT = torch.ops.taskct.voxel_backproject.default
-_MADE_OF_THE_REST = ("poses", "_scanner", "_frames", "_p_shape", "row_sums", "column_sums")
+_MADE_OF_THE_REST = ("poses", "_scanner", "_frames", "_p_shape", "_levels", "row_sums", "column_sums", "single_views")
 
 
 class Projector:
@@ -97,10 +97,12 @@ class Projector:
     def coarser(self, factor: int) -> Projector:
         """The same region with `factor` voxels and detector pixels in one along every axis: exact geometry at that level.
 
-        GeometryError where `factor` does not divide the sizes, and for curved detectors.
+        Made once and kept. GeometryError where `factor` does not divide the sizes, and for curved detectors.
         """
-        grid, beam = coarser(self.grid, self._own_beam(), factor)
-        return Projector(grid, beam, backend=self.backend)
+        if factor not in self._levels:
+            grid, beam = coarser(self.grid, self._own_beam(), factor)
+            self._levels[factor] = Projector(grid, beam, backend=self.backend)
+        return self._levels[factor]
 
     def moved(
         self, *, turn_deg: np.ndarray | Sequence[Sequence[float]], shift_mm: np.ndarray | Sequence[Sequence[float]]
@@ -123,6 +125,11 @@ class Projector:
         """The adjoint applied to ones: how much all rays see of each voxel in mm, (1, 1, *mu_shape) float32 on the CPU."""
         with torch.no_grad():
             return self.adjoint(torch.ones((1, 1, *self.p_shape)))
+
+    @cached_property
+    def single_views(self) -> tuple[Projector, ...]:
+        """A projector for each view alone, in order; made once and kept."""
+        return tuple(self.subset([view]) for view in range(self.poses.views))
 
     @cached_property
     def norm(self) -> float:
@@ -161,6 +168,7 @@ class Projector:
     def _stand(self, poses: Poses) -> None:
         """Take the poses, and what every call needs of them."""
         self.poses = poses
+        self._levels: dict[int, Projector] = {}
         self._scanner = pack(self.grid, poses)
         self._frames = [poses.views, poses.rows, poses.cols]
         self._p_shape = (poses.views, poses.cols) if self.grid.ndim == 2 else (poses.views, poses.rows, poses.cols)

@@ -80,6 +80,11 @@ class Projectors:
         return Projectors([one.coarser(factor) for one in self.each])
 
     @cached_property
+    def single_views(self) -> tuple[Projectors, ...]:
+        """For each view the projectors of that view alone."""
+        return tuple(Projectors(same) for same in zip(*(one.single_views for one in self.each), strict=True))
+
+    @cached_property
     def row_sums(self) -> Tensor:
         """A of ones, (B, 1, *p_shape)."""
         return torch.cat([one.row_sums for one in self.each])

@@ -1,5 +1,6 @@
 """Learned reconstruction: modules that are callables `(p, A) -> mu` with the projector inside, exact gradients through it."""
 
+from taskct.recon.learned.biplanar import BIPLANAR, BiPlanarNet, preset_config
 from taskct.recon.learned.fbp_net import FBPNet, fbp_redcnn, fbp_unet
 from taskct.recon.learned.itnet import ItNet
 from taskct.recon.learned.primal_dual import LearnedPrimalDual
@@ -8,7 +9,9 @@ from taskct.recon.learned.scaling import MuScale
 from taskct.recon.learned.trained_for import TrainedFor, trained_for
 
 __all__ = [
+    "BIPLANAR",
     "LEARNED",
+    "BiPlanarNet",
     "FBPNet",
     "ItNet",
     "LearnedPrimalDual",
@@ -19,5 +22,6 @@ __all__ = [
     "fbp_unet",
     "load_reconstructor",
     "make_model",
+    "preset_config",
     "trained_for",
 ]

@@ -14,6 +14,7 @@ from taskct.core.errors import ConfigError, InputError, TaskctError, choose
 from taskct.core.memory import require_memory
 from taskct.core.runs import Run, load_run
 from taskct.nets.weights import load_weights
+from taskct.recon.learned.biplanar import BiPlanarNet
 from taskct.recon.learned.fbp_net import fbp_redcnn, fbp_unet
 from taskct.recon.learned.itnet import ItNet
 from taskct.recon.learned.primal_dual import LearnedPrimalDual
@@ -26,6 +27,7 @@ LEARNED: dict[str, Callable[..., nn.Module]] = {
     "fbp_redcnn": fbp_redcnn,
     "primal_dual": LearnedPrimalDual,
     "itnet": ItNet,
+    "biplanar": BiPlanarNet,
 }
 
 
