@@ -52,9 +52,9 @@ NETWORKS: dict[str, Any] = {
     "other_losses": ("label-0.9",),
     "main_losses": ("plain",),
     "bounds": (),
-    "reader_steps": 1000,
-    "base_steps": 1000,
-    "task_steps": 350,
+    "reader_steps": 900,
+    "base_steps": 900,
+    "task_steps": 300,
     "audit": 0,
 }
 
