@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # what editors and type checkers read; a test holds it equal 
     from taskct import evaluation as evaluation
     from taskct import experiments as experiments
     from taskct import geometry as geometry
+    from taskct import models as models
     from taskct import nets as nets
     from taskct import phantoms as phantoms
     from taskct import physics as physics
@@ -47,6 +48,8 @@ if TYPE_CHECKING:  # what editors and type checkers read; a test holds it equal 
     from taskct.geometry import Grid as Grid
     from taskct.geometry import ParallelBeam as ParallelBeam
     from taskct.geometry import VectorBeam as VectorBeam
+    from taskct.models import open_model as open_model
+    from taskct.models import pack_model as pack_model
     from taskct.phantoms import phantom_case as phantom_case
     from taskct.phantoms.cohort import Cohort as Cohort
     from taskct.phantoms.lesions import insert_lesion as insert_lesion
@@ -146,6 +149,8 @@ _HOMES = {
     "train_task": "taskct.training",
     "load_reconstructor": "taskct.recon.learned",
     "load_reader": "taskct.task.readers",
+    "open_model": "taskct.models",
+    "pack_model": "taskct.models",
     "TrainSettings": "taskct.training",
     "fbp_unet": "taskct.recon.learned",
     "fbp_redcnn": "taskct.recon.learned",
@@ -165,6 +170,7 @@ _SUBMODULES = (
     "evaluation",
     "experiments",
     "geometry",
+    "models",
     "nets",
     "phantoms",
     "physics",

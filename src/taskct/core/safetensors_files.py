@@ -32,6 +32,15 @@ def read_safetensors(
         return {key: f.get_tensor(key) for key in f.keys()}, dict(f.metadata() or {})  # noqa: SIM118
 
 
+def read_safetensors_text(path: str | os.PathLike[str], *, what: str = "tensors") -> dict[str, str]:
+    """The text in the header of a file; no tensor is read. Raises as `read_safetensors` does."""
+    from safetensors import safe_open
+
+    file_size(path, what=what)  # refuses pipes and the like
+    with parsing(path, "safetensors"), safe_open(path, framework="pt") as f:
+        return dict(f.metadata() or {})
+
+
 def pack_tensors(tensors: Mapping[str, Tensor], *, metadata: Mapping[str, str] | None = None) -> bytes:
     """The bytes of a safetensors file of these tensors, with text as metadata."""
     from safetensors.torch import save

@@ -11,7 +11,7 @@ from taskct.core.errors import ConfigError
 
 
 def to_toml(values: Mapping[str, Any]) -> str:
-    """Nested plain values as TOML: values first, then a table for each mapping.
+    """Nested plain values as TOML: values first, then lists of tables, then a table for each mapping.
 
     >>> print(to_toml({"schema": 1, "dose": {"photons": 1e5, "fraction": 0.1}}))
     schema = 1
@@ -28,12 +28,25 @@ def to_toml(values: Mapping[str, Any]) -> str:
 
 def _table(values: Mapping[str, Any], path: tuple[str, ...], lines: list[str]) -> None:
     tables = {k: v for k, v in values.items() if isinstance(v, Mapping)}
-    simple = {k: v for k, v in values.items() if k not in tables and v is not None}
-    if path and (simple or not tables):
-        lines += ["", f"[{'.'.join(_key(k) for k in path)}]"]
+    lists = {k: v for k, v in values.items() if _is_list_of_tables(v)}
+    simple = {k: v for k, v in values.items() if k not in tables and k not in lists and v is not None}
+    if path and (simple or not (tables or lists)):
+        lines += ["", f"[{_path(path)}]"]
     lines += [f"{_key(k)} = {_value(v, k)}" for k, v in simple.items()]
+    for name, rows in lists.items():
+        for row in rows:
+            lines += ["", f"[[{_path((*path, name))}]]"]
+            lines += [f"{_key(k)} = {_value(v, k)}" for k, v in row.items() if v is not None]
     for name, table in tables.items():
         _table(table, (*path, name), lines)
+
+
+def _is_list_of_tables(value: Any) -> bool:
+    return isinstance(value, list | tuple) and bool(value) and all(isinstance(row, Mapping) for row in value)
+
+
+def _path(keys: tuple[str, ...]) -> str:
+    return ".".join(_key(k) for k in keys)
 
 
 def _key(name: str) -> str:

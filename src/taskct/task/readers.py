@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from taskct.core.config import from_dict
 from taskct.core.errors import ConfigError, InputError, unknown_name
-from taskct.core.runs import Run, load_run
+from taskct.core.runs import Run
 from taskct.core.units import MU_WATER_70KEV_PER_MM
+from taskct.models import open_model
 from taskct.nets import Folded, ResidualNet, UNet
 from taskct.nets.weights import load_weights
 from taskct.task.frozen import FrozenTask, freeze
@@ -79,17 +80,22 @@ def reader_weights(reader: FrozenTask) -> dict[str, Tensor]:
     return net.state_dict()
 
 
-def load_reader(run: Run | str | os.PathLike[str], *, name: str = "") -> FrozenTask:
-    """The frozen reader of a run that `train_reader` wrote; `name` is the folder's unless given."""
-    run = run if isinstance(run, Run) else load_run(run)
-    if "reader" not in run.config:
-        raise InputError(f"{run.folder}: not a reader run: config.toml has no [reader] table; train one with taskct train")
-    if not run.path("weights.safetensors").exists():
-        raise InputError(f"{run.folder}: holds no weights yet (weights.safetensors); let its training end first")
-    spec = from_dict(ReaderSpec, run.config["reader"], where="reader")
+def load_reader(source: Run | str | os.PathLike[str], *, name: str = "") -> FrozenTask:
+    """A trained reader, frozen; `name` is that of its folder unless given.
+
+    `source` is the name of a reader of the package (`taskct models`), a run that `train_reader` wrote, or a folder or
+    file of weights (`open_model`). Raises InputError for a network of another kind, and what `open_model` raises.
+    """
+    saved = open_model(source)
+    if saved.kind != "reader":
+        raise InputError(
+            f"{saved.where}: not a reader run: its config has no [reader] table (it is a network for "
+            f"{saved.kind or 'something else'}); train one with taskct train"
+        )
+    spec = from_dict(ReaderSpec, saved.config["reader"], where="reader")
     net = make_reader(spec)
-    load_weights(net, run.load_tensors("weights.safetensors")[0], what=str(run.folder))
-    return as_task(net, spec, name or run.folder.name)
+    load_weights(net, saved.tensors(), what=str(saved.where))
+    return as_task(net, spec, name or saved.name)
 
 
 READERS: dict[str, Callable[..., nn.Module]] = {

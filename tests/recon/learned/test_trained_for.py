@@ -101,7 +101,7 @@ def test_doses_outside_of_the_training_are_known(tmp_path: Path) -> None:
 
 def test_a_dose_training_knows_the_doses_that_its_module_may_choose(tmp_path: Path) -> None:
     run = run_of(tmp_path / "run", dose={}, dose_module={"lowest_photons": 256.0, "highest_photons": 65536.0})
-    assert TrainedFor.of_run(run).photons == (256.0, 65536.0)
+    assert TrainedFor.of_config(str(run.folder), run.config).photons == (256.0, 65536.0)
 
 
 def test_a_run_that_does_not_say_is_not_judged(tmp_path: Path) -> None:

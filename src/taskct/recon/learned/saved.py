@@ -1,4 +1,4 @@
-"""A trained reconstructor from its run folder."""
+"""A trained reconstructor by its name or from its folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from torch import nn
 from taskct.core.config import check_settings
 from taskct.core.errors import ConfigError, InputError, TaskctError, choose
 from taskct.core.memory import require_memory
-from taskct.core.runs import Run, load_run
+from taskct.core.runs import Run
+from taskct.models import open_model
 from taskct.nets.weights import load_weights
 from taskct.recon.learned.biplanar import BiPlanarNet
 from taskct.recon.learned.fbp_net import fbp_redcnn, fbp_unet
@@ -63,24 +64,31 @@ def check_model(config: Mapping[str, Any]) -> int:
 
 
 def load_reconstructor(
-    run: Run | str | os.PathLike[str], *, model: nn.Module | None = None, otherwise: Otherwise = "refuse"
+    source: Run | str | os.PathLike[str], *, model: nn.Module | None = None, otherwise: Otherwise = "refuse"
 ) -> nn.Module:
-    """The reconstructor of a finished training run, in evaluation mode: a callable `(p, A) -> mu`.
+    """A trained reconstructor, in evaluation mode: a callable `(p, A) -> mu`.
 
-    Give `model` for a run of your own module, whose code taskct does not hold: it gets the weights. A scan of another beam or
-    of other pixels than the network was trained for is refused with a GeometryError; `otherwise` "warn" or "allow" lets it
-    pass (`TrainedFor`; `trained_for(model)` gives the record back, and knows the doses as well).
+    `source` is the name of a network of the package (`taskct models`), the run folder of a finished training, or a folder or
+    file of weights (`open_model`). Give `model` for a network of your own module, whose code taskct does not hold: it gets
+    the weights. A scan of another beam or of other pixels than the network was trained for is refused with a GeometryError;
+    `otherwise` "warn" or "allow" lets it pass (`TrainedFor`; `trained_for(model)` gives the record back, and knows the doses
+    as well).
 
     Raises InputError for a run without weights or without a model, ConfigError for weights of another network,
-    FileFormatError for weights that are not finite.
+    FileFormatError for weights that are not finite, and what `open_model` raises.
     """
-    run = run if isinstance(run, Run) else load_run(run)
+    saved = open_model(source, own=model is not None)
+    if saved.kind == "reader":
+        raise InputError(f"{saved.where}: holds a reader, and a reconstruction is expected; load_reader opens it")
+    if saved.kind == "dose":
+        raise InputError(f"{saved.where}: holds a dose module; taskct.systems.alara.learned.load_dose opens it")
     if model is None:
-        if "model" not in run.config:
-            raise InputError(f"{run.folder}: does not say how its model was made; give it: load_reconstructor(run, model=...)")
-        model = make_model(run.config["model"])
-    if not run.path("weights.safetensors").exists():
-        raise InputError(f"{run.folder}: holds no weights yet (weights.safetensors); let its training end first")
-    load_weights(model, run.load_tensors("weights.safetensors")[0], what=str(run.folder))
-    watch(model, TrainedFor.of_run(run), otherwise=otherwise)
+        if "model" not in saved.config:
+            raise InputError(
+                f"{saved.where}: does not say how its model was made; give it: load_reconstructor(run, model=...), or "
+                "--model FILE.py:NAME on the command line"
+            )
+        model = make_model(saved.config["model"])
+    load_weights(model, saved.tensors(), what=str(saved.where))
+    watch(model, TrainedFor.of_config(str(saved.where), saved.config), otherwise=otherwise)
     return model.eval()

@@ -11,7 +11,6 @@ from typing import Any, Literal
 from torch import nn
 
 from taskct.core.errors import GeometryError
-from taskct.core.runs import Run
 from taskct.geometry.config import beam_to_config
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
@@ -38,14 +37,14 @@ class TrainedFor:
     photons: tuple[float, float] | None = None
 
     @classmethod
-    def of_run(cls, run: Run) -> TrainedFor:
-        """From the config that `train` wrote."""
-        dose, grid, module = (run.config.get(name, {}) for name in ("dose", "grid", "dose_module"))
+    def of_config(cls, name: str, config: Mapping[str, Any]) -> TrainedFor:
+        """From the config that `train` wrote; `name` begins messages."""
+        dose, grid, module = (config.get(table, {}) for table in ("dose", "grid", "dose_module"))
         known = all(isinstance(dose.get(name), int | float) for name in ("photons", "lowest", "highest"))
         photons = (dose["photons"] * dose["lowest"], dose["photons"] * dose["highest"]) if known else None
         if "lowest_photons" in module and "highest_photons" in module:  # a dose was learnt with it
             photons = (module["lowest_photons"], module["highest_photons"])
-        return cls(str(run.folder), run.config.get("beam", {}), tuple(grid.get("spacing_mm", ())), photons)
+        return cls(name, config.get("beam", {}), tuple(grid.get("spacing_mm", ())), photons)
 
     def geometry_differences(self, A: Projector) -> list[str]:
         """In what a projector differs from that of the training, in words; empty where it does not."""
@@ -89,7 +88,7 @@ class GeometryWatch:
         if found and self.otherwise == "refuse":
             raise GeometryError(
                 f"{self.about.run}: was trained for another scan ({'; '.join(found)}); train a network for this one, or take "
-                "what comes by load_reconstructor(run, otherwise='warn')"
+                "what comes by load_reconstructor(run, otherwise='warn') (on the command line, the setting otherwise=warn)"
             )
         if found:
             warnings.warn(f"{self.about.run}: was trained for another scan ({'; '.join(found)})", stacklevel=3)

@@ -8,10 +8,11 @@ from torch import nn
 
 from taskct.core.config import from_dict
 from taskct.core.errors import InputError
-from taskct.core.runs import Run, load_run
+from taskct.core.runs import Run
 from taskct.evaluation.dose.target import parse_target
 from taskct.geometry import Grid
 from taskct.geometry.config import beam_from_config
+from taskct.models import open_model
 from taskct.nets.weights import load_weights
 from taskct.physics.modulation import ScannerLimits
 from taskct.recon.fbp import fbp
@@ -23,39 +24,37 @@ from taskct.systems.alara.learned.system import Classical, DoseSystem
 
 
 def load_dose(
-    run: Run | str | os.PathLike[str], *, model: nn.Module | None = None, otherwise: Otherwise = "refuse"
+    source: Run | str | os.PathLike[str], *, model: nn.Module | None = None, otherwise: Otherwise = "refuse"
 ) -> DoseSystem:
     """The system of a finished dose training, in evaluation mode; `model` is your own module if its config names none.
+
+    `source` is the name of a dose that comes with the package, a run folder, or a folder or file of weights (`open_model`).
 
     Its learned reconstruction refuses scans of another beam or of other pixels, as that of `load_reconstructor` does;
     `otherwise` "warn" or "allow" lets them pass.
     """
-    run = run if isinstance(run, Run) else load_run(run)
-    if "dose_module" not in run.config:
+    saved = open_model(source)
+    if saved.kind != "dose":
         raise InputError(
-            f"{run.folder}: not a dose training (its config.toml has no [dose_module] table); train one with taskct dose"
+            f"{saved.where}: not a dose training (its config.toml has no [dose_module] table); train one with taskct dose"
         )
-    if not run.path("weights.safetensors").exists():
-        raise InputError(f"{run.folder}: holds no weights yet (weights.safetensors); let its training end first")
-    spec = from_dict(DoseSpec, run.config["dose_module"], where="dose_module")
+    spec = from_dict(DoseSpec, saved.config["dose_module"], where="dose_module")
     if model is None:
-        model = make_model(run.config["model"]) if "model" in run.config else Classical(fbp)
-    held = run.config.get("held", {})
+        model = make_model(saved.config["model"]) if "model" in saved.config else Classical(fbp)
+    held = saved.config.get("held", {})
     system = DoseSystem(
         DoseModule(spec), model, noise=held.get("noise", "pre-log"), electronic_std=float(held.get("electronic_std", 0.0))
     )
-    load_weights(system, run.load_tensors("weights.safetensors")[0], what=str(run.folder))
+    load_weights(system, saved.tensors(), what=str(saved.where))
     if any(True for _ in model.parameters()):
-        watch(model, TrainedFor.of_run(run), otherwise=otherwise)
+        watch(model, TrainedFor.of_config(str(saved.where), saved.config), otherwise=otherwise)
     return system.eval()
 
 
-def load_strategy(run: Run | str | os.PathLike[str], *, limits: ScannerLimits | None = None) -> LearnedDose:
+def load_strategy(source: Run | str | os.PathLike[str], *, limits: ScannerLimits | None = None) -> LearnedDose:
     """The strategy of a finished dose training, for scans with the beam and the grid that it was trained with."""
-    run = run if isinstance(run, Run) else load_run(run)
-    held = run.config["held"]
-    system = load_dose(run)
-    beam, grid = run.config.get("beam"), run.config.get("grid")
+    system, config = load_dose(source), open_model(source).config
+    held, beam, grid = config["held"], config.get("beam"), config.get("grid")
     return LearnedDose(
         system.dose,
         parse_target(held["target"]),

@@ -1,0 +1,57 @@
+"""`taskct models` lists the networks of the package and shows a card, or what a run recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from taskct.core.runs import Run
+from taskct.models import open_model, shipped_models
+from taskct.task.readers import ReaderSpec, make_reader
+
+Says = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run_of_a_reader(tmp_path: Path) -> Path:
+    run = Run.create(tmp_path / "reader", {"reader": {"net": "unet_thin"}, "data": {"images": 6, "patients": 2}})
+    run.save_tensors("weights.safetensors", make_reader(ReaderSpec(net="unet_thin")).state_dict())
+    return run.folder
+
+
+def test_every_network_of_the_package_is_listed_and_shown(taskct_says: Says) -> None:
+    code, out, _ = taskct_says("models")
+    assert code == 0 and (all(name in out for name in shipped_models()) if shipped_models() else "train one" in out)
+    for name in shipped_models():
+        code, out, _ = taskct_says("models", "show", name)
+        assert code == 0 and "licence" in out and "learnt from" in out and "measured" in out and "limit" in out
+
+
+def test_every_network_of_the_package_has_a_whole_card_and_they_stay_small() -> None:
+    total = 0
+    for name in shipped_models():
+        card = open_model(name).card
+        assert card is not None and card.purpose and card.licence and card.limits and card.figures and card.training_data
+        assert card.commit and card.command and card.config_sha256 and card.weights_sha256
+        assert all(f.low is not None and f.patients for f in card.figures)
+        total += sum(file.stat().st_size for file in open_model(name).where.iterdir())
+    assert total < 25e6
+
+
+def test_a_run_of_the_user_is_shown_as_its_training_recorded_it(taskct_says: Says, run_of_a_reader: Path) -> None:
+    code, out, _ = taskct_says("models", "show", run_of_a_reader)
+    assert code == 0 and "card" in out and "none" in out and "[reader]" in out and "MB" in out
+
+
+def test_words_that_are_none_are_refused_in_one_line(taskct_says: Says, tmp_path: Path) -> None:
+    for words, said in (
+        (("shw", "x"), "did you mean 'show'"),
+        (("show",), "which network?"),
+        (("list", "x"), "takes no name"),
+        (("show", "nowhere"), "unknown network 'nowhere'"),
+        (("show", str(tmp_path)), "not a trained network"),
+    ):
+        code, _, err = taskct_says("models", *words)
+        assert code == 2 and said in err and err.count("\n") == 1
