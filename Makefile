@@ -31,7 +31,7 @@ test: check  ## a file of tests stays in one process; JOBS=1 is one process for 
 SECONDS ?= 60
 KILLS ?= 50
 fuzz: $(READY)  ## every reader on damaged files for SECONDS each, and KILLS random kills of every writer
-	$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS)
+	$(BIN)/python tests/fuzz/run_fuzzing.py --seconds $(SECONDS)
 	TASKCT_KILLS=$(KILLS) $(BIN)/python -m pytest -q -s tests/fuzz/test_kills.py -k random
 
 MUTANTS ?= 300

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from taskct.bench.cases import BALL_PER_MM, BALL_RADIUS, BALL_SHIFT, cone
+from taskct.bench.bench_geometries import BALL_PER_MM, BALL_RADIUS, BALL_SHIFT, cone
 from taskct.bench.peers import ball, peak_memory_mib, restart_peak_memory
 from taskct.geometry import ConeBeam, Grid
 from taskct.physics.projector import Projector

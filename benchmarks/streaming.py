@@ -30,7 +30,7 @@ from taskct.core.runs import load_run
 from taskct.core.units import MU_WATER_70KEV_PER_MM
 from taskct.data.case import Case
 from taskct.data.image_store import open_store
-from taskct.data.prepare import prepare_store
+from taskct.data.prepared_store import prepare_store
 from taskct.task import DiceCE
 from taskct.training import TrainSettings, train_task
 from taskct.training.read_ahead import ReadAhead

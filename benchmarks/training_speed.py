@@ -28,7 +28,7 @@ from taskct.simulate.clean_scans import CleanScans
 from taskct.task.readers import ReaderSpec, as_task, make_reader
 from taskct.training import DoseRange, FeaturePenalty, ImageError, LabelPenalty, Objective, convex
 from taskct.training.reconstructors import ScanSource, to_channels_last
-from taskct.training.settings import TrainSettings
+from taskct.training.train_settings import TrainSettings
 
 FAST: dict[str, Any] = {"widths": (32, 64, 96), "norm": "none", "unshuffle": 2, "skip_channels": None}
 MODELS: dict[str, Callable[[], nn.Module]] = {

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from taskct.data.sets.catalogue import list_data
+from taskct.data.sets.public_sets import list_data
 from taskct.geometry import Grid
 
 PAGE = Path(__file__).with_name("data.md")

@@ -19,7 +19,7 @@ from taskct.evaluation.windows import WINDOWS
 from taskct.experiments.engine import do_last
 from taskct.report.style import GREY, figure_style, method_looks, new_figure
 from taskct.systems.adaptive.experiment import LOSSES, MODELS, Arm, TaskAdaptive, task_adaptive_steps
-from taskct.systems.adaptive.experiment.gather import gathered
+from taskct.systems.adaptive.experiment.adaptive_summary import gathered
 from taskct.systems.adaptive.pages.story import TaskStory
 
 PAGE = Path(__file__).with_name("task-adaptive.md")

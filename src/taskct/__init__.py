@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # what editors and type checkers read; a test holds it equal 
     from taskct.core.units import to_mu as to_mu
     from taskct.data.case import Case as Case
     from taskct.data.classes import liver_classes as liver_classes
-    from taskct.data.dicom.write import write_series as write_series
+    from taskct.data.dicom.derived_series import write_series as write_series
     from taskct.data.images import ImageSet as ImageSet
     from taskct.data.nifti import write_nifti as write_nifti
     from taskct.data.open import open_case as open_case
@@ -117,7 +117,7 @@ _HOMES = {
     "to_hu": "taskct.core.units",
     "to_mu": "taskct.core.units",
     "write_nifti": "taskct.data.nifti",
-    "write_series": "taskct.data.dicom.write",
+    "write_series": "taskct.data.dicom.derived_series",
     "read_scan": "taskct.data.scan",
     "write_scan": "taskct.data.scan",
     # low dose

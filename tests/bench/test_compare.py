@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from taskct.bench import BenchPlan, full_plan, limits, quick_plan, read_bench, run_bench, write_bench
-from taskct.bench.cases import WORKS, cone, fan, operations, parallel, updates
+from taskct.bench.bench_files import table
+from taskct.bench.bench_geometries import WORKS, cone, fan, operations, parallel, updates
 from taskct.bench.compare import Side
-from taskct.bench.threads import middle
-from taskct.bench.write import table
+from taskct.bench.thread_gain import middle
 from taskct.core.errors import InputError, OutputExistsError
 
 pytestmark = pytest.mark.slow

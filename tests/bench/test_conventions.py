@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from taskct.bench.cases import BALL_PER_MM, BALL_RADIUS, BALL_SHIFT
+from taskct.bench.bench_geometries import BALL_PER_MM, BALL_RADIUS, BALL_SHIFT
 from taskct.bench.conventions import images_alike, projections_alike
 from taskct.bench.peers import ball
 from taskct.bench.rotate_and_sum import rotate_and_sum

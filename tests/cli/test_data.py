@@ -10,7 +10,7 @@ import torch
 from taskct.data.case import Case
 from taskct.data.image_store import open_store
 from taskct.data.nifti import write_nifti
-from taskct.data.sets.catalogue import list_data
+from taskct.data.sets.public_sets import list_data
 
 Says = Callable[..., tuple[int, str, str]]
 

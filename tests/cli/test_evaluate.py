@@ -11,7 +11,7 @@ import torch
 from taskct.core.config import to_dict, write_config
 from taskct.data.case import Case
 from taskct.data.nifti import write_nifti, write_nifti_labels
-from taskct.evaluation.config import DoseSteps, EvaluationPlan, read_plan
+from taskct.evaluation.evaluation_config import DoseSteps, EvaluationPlan, read_plan
 from taskct.evaluation.table import Table
 
 Says = Callable[..., tuple[int, str, str]]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from taskct.data.case import Case
-from taskct.data.dicom.write import write_series
+from taskct.data.dicom.derived_series import write_series
 from taskct.data.nifti import write_nifti, write_nifti_labels
 
 Says = Callable[..., tuple[int, str, str]]

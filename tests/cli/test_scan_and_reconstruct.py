@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from taskct.data.case import Case
-from taskct.data.dicom.write import write_series
+from taskct.data.dicom.derived_series import write_series
 from taskct.data.nifti import read_nifti, write_nifti
 from taskct.data.scan import read_scan
 

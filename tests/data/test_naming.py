@@ -5,12 +5,12 @@ from dicom_files import FRAME_OF_REFERENCE, SERIES, STUDY, save_stack
 from pydicom import dcmread
 
 from taskct.cli import main
+from taskct.data.dicom.derived_series import write_series
 from taskct.data.dicom.series import read_series
-from taskct.data.dicom.write import write_series
 from taskct.data.naming import is_plain
 from taskct.data.nifti import write_nifti
 from taskct.data.open import open_case, open_cases
-from taskct.evaluation.describe import describe_case
+from taskct.evaluation.evaluation_record import describe_case
 
 NAMES = ["Mueller_Hans", "DOE^JANE", "smith-19700101", "4711082", "47110", "Jänicke", "patientMueller", "ct_Rossi", "李雷"]
 

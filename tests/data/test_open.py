@@ -11,7 +11,7 @@ import torch
 
 from taskct.core.errors import DataError, FileFormatError, InputError, TaskctError, UnitsError, UnsupportedDataError
 from taskct.data.case import Case
-from taskct.data.dicom.write import write_series
+from taskct.data.dicom.derived_series import write_series
 from taskct.data.nifti import write_nifti, write_nifti_labels
 from taskct.data.open import SkippedCaseWarning, iter_cases, open_case, open_cases
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from taskct.core.errors import GeometryError, InputError
+from taskct.evaluation.noise_power_spectrum import noise_power_spectrum, power_spectrum_2d, quiet_square
 from taskct.evaluation.profiles import line_profile
-from taskct.evaluation.texture import noise_power_spectrum, power_spectrum_2d, quiet_square
 from taskct.geometry import Grid
 
 

@@ -14,7 +14,7 @@ from taskct.core.errors import ConfigError, FileFormatError, GeometryError, Inpu
 from taskct.core.runs import Run, load_run
 from taskct.core.safetensors_files import pack_tensors
 from taskct.geometry import Grid, ParallelBeam
-from taskct.geometry.config import beam_to_config
+from taskct.geometry.beam_config import beam_to_config
 from taskct.models import Card, Figure, NoCardWarning, TrainingData, open_model, pack_model
 from taskct.models.model_card import read_card
 from taskct.models.model_folder import is_model

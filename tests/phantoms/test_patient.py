@@ -12,7 +12,7 @@ import torch
 
 from taskct.core.errors import ConfigError, GeometryError, InputError
 from taskct.phantoms.abdomen import CohortSettings, Organ
-from taskct.phantoms.abdomen.site import ABDOMEN
+from taskct.phantoms.abdomen.abdomen_site import ABDOMEN
 from taskct.phantoms.painting.fields import Axes
 from taskct.phantoms.patient import Patient, anatomy, make_patient
 

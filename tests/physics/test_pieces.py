@@ -19,7 +19,7 @@ from taskct.physics.pieces import NormalDraws, normal_draws, pieces_of_views
 from taskct.physics.poisson import poisson_from_normal
 from taskct.simulate.differentiable import simulate_scan_differentiable
 from taskct.simulate.lower_dose import lower_dose
-from taskct.simulate.scan import add_noise
+from taskct.simulate.noisy_scan import add_noise
 
 SHAPES = [(1, 1, 5, 3), (2, 1, 7, 33), (1, 1, 40, 17), (3, 1, 16, 16), (1, 2, 9, 13), (2, 1, 6, 5, 7), (1, 1, 33, 4, 16)]
 
@@ -131,7 +131,7 @@ from taskct.physics.dose import Dose
 from taskct.physics.noise import statistical_weights
 from taskct.recon.noise_level import noise_level
 from taskct.simulate.lower_dose import lower_dose
-from taskct.simulate.scan import add_noise
+from taskct.simulate.noisy_scan import add_noise
 dose, bowtie = Dose(1e5, electronic_std=10.0), torch.linspace(0.2, 1, 256).double().expand(64, 256)
 p = torch.rand((1, 1, 64, 64, 256), generator=torch.Generator().manual_seed(0)) * 7
 jobs = {

@@ -12,7 +12,7 @@ import torch
 
 from taskct.evaluation import METRICS, DoseLevel, Example, Protocol, Row, Table
 from taskct.geometry import Grid, ParallelBeam
-from taskct.geometry.config import beam_to_config, grid_to_config
+from taskct.geometry.beam_config import beam_to_config, grid_to_config
 
 FULL, LOW = DoseLevel(1.0, 1e5), DoseLevel(0.1, 1e5)
 

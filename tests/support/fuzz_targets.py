@@ -17,7 +17,7 @@ from rtstruct_files import rtstruct
 from taskct.core.runs import Run, load_run
 from taskct.data.case import Case
 from taskct.geometry import Beam, Grid
-from taskct.geometry.config import beam_to_config, grid_to_config
+from taskct.geometry.beam_config import beam_to_config, grid_to_config
 
 
 @dataclass(frozen=True)
@@ -219,8 +219,8 @@ def _config(folder: Path) -> list[Path]:
 
 
 def _read_config(folder: Path) -> object:
-    from taskct.geometry.config import beam_from_config
-    from taskct.training.config import read_plan
+    from taskct.geometry.beam_config import beam_from_config
+    from taskct.training.training_config import read_plan
 
     plan = read_plan(folder / "train.toml")
     return plan.beam and beam_from_config(plan.beam)

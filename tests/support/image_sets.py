@@ -10,7 +10,7 @@ import torch
 
 from taskct.data.case import Case
 from taskct.data.images import ImageSet
-from taskct.data.prepare import prepare_store
+from taskct.data.prepared_store import prepare_store
 from taskct.data.sets.lodopab import LodopabFiles, write_lodopab
 from taskct.phantoms.cohort import Cohort
 

@@ -13,11 +13,11 @@ from taskct.core.open_files import read_json, read_text
 from taskct.core.runs import Run, load_run
 from taskct.core.units import to_hu
 from taskct.data.case import Case
+from taskct.data.dicom.derived_series import write_series
 from taskct.data.dicom.series import read_series
-from taskct.data.dicom.write import write_series
 from taskct.data.image_store import open_store
 from taskct.data.nifti import read_nifti, write_nifti
-from taskct.data.prepare import prepare_store
+from taskct.data.prepared_store import prepare_store
 from taskct.data.scan import Scan, read_scan, write_scan
 from taskct.data.slice_recipe import SliceRecipe
 from taskct.evaluation import DoseLevel, Example, Row, Table

@@ -19,7 +19,7 @@ from taskct.task import FrozenTask, HuWindow, freeze
 from taskct.task.classification import PresenceBCE, presence
 from taskct.task.detection import CentreFocal, Peak, centre_map, find_peaks, hits
 from taskct.task.observers.channels import difference_of_gaussians
-from taskct.task.observers.penalties import ContrastPenalty, ObserverPenalty
+from taskct.task.observers.observer_penalties import ContrastPenalty, ObserverPenalty
 from taskct.testing import check_task
 
 pytestmark = pytest.mark.slow

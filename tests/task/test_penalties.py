@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from taskct.core.errors import InputError
 from taskct.task import CentreFocal, DiceCE, FeatureDistance, FrozenTask, PresenceBCE, SoftTeacher, freeze, soft_dice
-from taskct.task.observers.penalties import ContrastPenalty, ObserverPenalty
+from taskct.task.observers.observer_penalties import ContrastPenalty, ObserverPenalty
 
 HALVES = [torch.float16, torch.bfloat16]
 

@@ -14,9 +14,9 @@ from torch import nn
 from taskct.core.errors import ConfigError, InputError, ResourceError, TaskctError
 from taskct.core.runs import Run
 from taskct.physics.dose import Dose
-from taskct.systems.alara.learned import config as dose_config
+from taskct.systems.alara.learned import dose_training_config as dose_config
 from taskct.training import ImageError, train
-from taskct.training import config as train_config
+from taskct.training import training_config as train_config
 from taskct.training.plans import check_warm_start, merged
 
 PLAIN, READER = ROOT / "configs" / "cohort_plain.toml", ROOT / "configs" / "cohort_reader.toml"

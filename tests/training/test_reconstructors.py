@@ -27,7 +27,7 @@ from taskct.task.readers import load_reader
 from taskct.training import Augmentation, DoseRange, FeaturePenalty, ImageError, LabelPenalty, convex, train
 from taskct.training.average import WeightAverage
 from taskct.training.reconstructors import ScanSource
-from taskct.training.settings import TrainSettings
+from taskct.training.train_settings import TrainSettings
 
 PLAIN = {"image": (1.0, ImageError())}
 SHORT = {"steps": 4, "batch": 4, "validate_every": 2, "precision": "float32", "refine": 1}

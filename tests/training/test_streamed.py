@@ -14,7 +14,7 @@ from taskct.data.case import Case
 from taskct.data.image_source import Pixels
 from taskct.data.image_store import StoredImages
 from taskct.data.images import ImageSet
-from taskct.data.prepare import prepare_store
+from taskct.data.prepared_store import prepare_store
 from taskct.geometry import Grid, ParallelBeam
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector

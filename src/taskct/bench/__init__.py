@@ -4,8 +4,8 @@
 `peers`), which `compare` asks in turn, so that a busy machine disturbs both alike.
 """
 
-from taskct.bench.cases import BenchPlan, full_plan, quick_plan
+from taskct.bench.bench_files import read_bench, write_bench
+from taskct.bench.bench_geometries import BenchPlan, full_plan, quick_plan
 from taskct.bench.compare import run_bench
-from taskct.bench.write import read_bench, write_bench
 
 __all__ = ["BenchPlan", "full_plan", "quick_plan", "read_bench", "run_bench", "write_bench"]

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from taskct.bench import limits, peers
-from taskct.bench.cases import BALL_PER_MM, BALL_RADIUS, BALL_SHIFT, BenchPlan, Case, operations, updates
+from taskct.bench.bench_geometries import BALL_PER_MM, BALL_RADIUS, BALL_SHIFT, BenchPlan, Case, operations, updates
 from taskct.bench.conventions import images_alike, projections_alike
-from taskct.bench.threads import machine_speed_up, middle
+from taskct.bench.thread_gain import machine_speed_up, middle
 from taskct.core.errors import InputError
 from taskct.core.open_files import open_binary, parsing
 from taskct.core.provenance import git_commit, provenance

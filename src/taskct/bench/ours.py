@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from taskct.bench.cases import Case
+from taskct.bench.bench_geometries import Case
 from taskct.bench.peers import ball, serve
 from taskct.bench.rotate_and_sum import rotate_and_sum
 from taskct.geometry import Beam, ConeBeam, FanBeam, Grid, ParallelBeam

@@ -48,7 +48,7 @@ def check_fraction(*fractions: float, option: str) -> None:
 
 def parse_beam(text: str, *, views: int | None = None) -> Beam:
     """The name of a preset or a TOML file with a [beam] -> Beam; `views` replaces its number of views."""
-    from taskct.geometry.config import beam_from_config, preset_beam
+    from taskct.geometry.beam_config import beam_from_config, preset_beam
     from taskct.geometry.presets import PRESETS
 
     if not text.endswith(".toml"):
@@ -106,6 +106,6 @@ def parse_methods(text: str) -> dict[str, dict[str, Any]]:
 
 def method_from_words(name: str, assignments: list[str]) -> partial[Any]:
     """One reconstructor with the settings of `--set name=value`."""
-    from taskct.recon.config import methods_from_config
+    from taskct.recon.reconstructor_config import methods_from_config
 
     return methods_from_config({name: {"method": name, **parse_assignments(assignments)}})[name]

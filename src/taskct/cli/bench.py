@@ -33,7 +33,7 @@ def run(
     from dataclasses import replace
 
     from taskct.bench import full_plan, quick_plan, read_bench, run_bench, write_bench
-    from taskct.bench.write import outputs
+    from taskct.bench.bench_files import outputs
     from taskct.cli.arguments import parse_numbers
     from taskct.core.errors import InputError
 

@@ -35,10 +35,10 @@ def run(
     Example: taskct data prepare LiTS/ -o lits-store --shape 256 256 --pixel-mm 1.5 --labelled-only
     """
     from taskct.core.errors import InputError, unknown_name
-    from taskct.data.sets.catalogue import find_data, list_data
+    from taskct.data.sets.public_sets import find_data, list_data
 
     if action == "prepare":
-        from taskct.data.prepare import prepare_store
+        from taskct.data.prepared_store import prepare_store
         from taskct.data.slice_recipe import SliceRecipe
 
         if name is None or out is None:

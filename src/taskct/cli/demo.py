@@ -84,10 +84,10 @@ def demo(
     from taskct.cli.volume_output import reconstruct_scan
     from taskct.core.files import atomic_folder
     from taskct.core.runs import Run
-    from taskct.data.dicom.write import write_series
+    from taskct.data.dicom.derived_series import write_series
     from taskct.data.nifti import write_nifti
     from taskct.evaluation import evaluate, tune
-    from taskct.geometry.config import beam_to_config
+    from taskct.geometry.beam_config import beam_to_config
     from taskct.physics.dose import Dose
     from taskct.physics.projector import Projector
     from taskct.recon import cgls, fbp, sirt, tv_min

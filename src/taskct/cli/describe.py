@@ -13,7 +13,7 @@ from taskct.core.runs import is_run, load_run
 
 if TYPE_CHECKING:
     from taskct.data.case import Case
-    from taskct.data.dicom.info import SeriesInfo
+    from taskct.data.dicom.dicom_info import SeriesInfo
     from taskct.data.scan import Scan
     from taskct.data.volume import StoredVolume
 
@@ -31,7 +31,7 @@ def path(found: Path, *, labels: Path | None = None) -> Iterator[str]:
     elif is_run(found):
         yield from run_folder(found)
         return
-    from taskct.data.dicom.info import inspect_series
+    from taskct.data.dicom.dicom_info import inspect_series
     from taskct.data.formats import kind_of
     from taskct.data.sets.measured_scan import measured_kind
 

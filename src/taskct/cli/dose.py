@@ -154,7 +154,7 @@ def _train(config: Path, out: Path, change: list[str], *, given: bool) -> None:
     from taskct.core.config import parse_assignments
     from taskct.core.errors import InputError
     from taskct.core.runs import load_run
-    from taskct.systems.alara.learned.config import read_dose_plan, run_dose_plan
+    from taskct.systems.alara.learned.dose_training_config import read_dose_plan, run_dose_plan
     from taskct.training.processes import processes_of_torchrun
 
     if given:

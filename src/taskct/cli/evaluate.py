@@ -50,8 +50,8 @@ def run(
     from taskct.core.errors import ConfigError
     from taskct.core.runs import is_run
     from taskct.core.workers import chosen_workers
-    from taskct.evaluation.config import EvaluationPlan, read_plan, run_plan
-    from taskct.geometry.config import beam_to_config
+    from taskct.evaluation.evaluation_config import EvaluationPlan, read_plan, run_plan
+    from taskct.geometry.beam_config import beam_to_config
 
     shared_by = chosen_workers(workers, cluster, cluster_config)
     first = Path(inputs[0])

@@ -60,7 +60,7 @@ def scan_of(
     """Scan `case` as the options say: by the LoDoPaB recipe for that beam, otherwise with true pixel spacing."""
     from taskct.physics.dose import Dose
     from taskct.simulate import scan_case
-    from taskct.simulate.case import PHOTONS
+    from taskct.simulate.scan_case import PHOTONS
 
     chosen = parse_slices(slices)
     if beam == "lodopab":
@@ -111,7 +111,7 @@ def _lodopab(case: Case, *, photons: float | None, fraction: float, seed: int) -
     from taskct.geometry.presets import lodopab
     from taskct.physics.dose import Dose
     from taskct.simulate import lodopab_scan
-    from taskct.simulate.lodopab import PHOTONS as LODOPAB_PHOTONS
+    from taskct.simulate.lodopab_recipe import PHOTONS as LODOPAB_PHOTONS
 
     dose = Dose(LODOPAB_PHOTONS if photons is None else photons, fraction=fraction)
     p, _ = lodopab_scan(case.hu, seed=seed, photons=dose.used_photons, case_id=case.case_id)

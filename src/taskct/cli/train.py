@@ -29,9 +29,9 @@ def run(
     from taskct.cli.user_code import load_part
     from taskct.core.config import parse_assignments
     from taskct.core.errors import InputError
-    from taskct.training.config import read_plan, run_plan
     from taskct.training.loop import Trained
     from taskct.training.processes import processes_of_torchrun, rank
+    from taskct.training.training_config import read_plan, run_plan
 
     plan = read_plan(config, parse_assignments(change))
     own = None if model is None else load_part(model)

@@ -58,7 +58,7 @@ def refuse_output(out: Path, *sources: Path | None, overwrite: bool) -> None:
         return
     refuse_existing(out, overwrite=overwrite, folder=True)
     if out.is_dir():
-        from taskct.data.dicom.write import refuse_series_folder
+        from taskct.data.dicom.derived_series import refuse_series_folder
 
         refuse_series_folder(out, overwrite=overwrite)
 
@@ -84,6 +84,6 @@ def write_volume(case: Case, out: Path, *, original: Path | None, description: s
 
         write_nifti(case, out, overwrite=overwrite)
         return
-    from taskct.data.dicom.write import write_series
+    from taskct.data.dicom.derived_series import write_series
 
     write_series(case, out, source=original, description=description[:64], method=description, overwrite=overwrite)

@@ -1,17 +1,17 @@
 """Methods x cases x doses -> a table of measured numbers."""
 
 from taskct.evaluation import metrics as _m
+from taskct.evaluation.compare_methods import evaluate
 from taskct.evaluation.masks import field_of_view_mask, label_regions
 from taskct.evaluation.metrics import bias, noise_sd, psnr, psnr_hu, rmse, ssim, ssim_hu
+from taskct.evaluation.noise_power_spectrum import noise_power_spectrum
 from taskct.evaluation.profiles import line_profile
 from taskct.evaluation.protocol import Images, Measure, Protocol
 from taskct.evaluation.rows import DoseLevel, Example, Row
-from taskct.evaluation.run import evaluate
 from taskct.evaluation.seeded import seeded_bootstrap
 from taskct.evaluation.statistics import Interval, bootstrap_mean, paired_difference
 from taskct.evaluation.studies import PrepareLodopab, ProjectCase, Study
 from taskct.evaluation.table import Table
-from taskct.evaluation.texture import noise_power_spectrum
 from taskct.evaluation.tune import TuningWarning, tune
 from taskct.evaluation.windows import WINDOWS, Window, window_named
 

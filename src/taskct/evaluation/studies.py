@@ -12,8 +12,8 @@ from taskct.core.errors import GeometryError
 from taskct.core.units import MU_AIR_LODOPAB_PER_MM, MU_AIR_PER_MM, MU_WATER_LODOPAB_PER_MM
 from taskct.data.case import Case
 from taskct.physics.projector import Projector
-from taskct.simulate.lodopab import lodopab_image, lodopab_projections
-from taskct.simulate.scan import finer_projection
+from taskct.simulate.lodopab_recipe import lodopab_image, lodopab_projections
+from taskct.simulate.noisy_scan import finer_projection
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from taskct.core.errors import InputError
 from taskct.data.case import Case
-from taskct.evaluation.describe import describe_method, describe_slices
+from taskct.evaluation.compare_methods import evaluate
+from taskct.evaluation.evaluation_record import describe_method, describe_slices
 from taskct.evaluation.protocol import Protocol
-from taskct.evaluation.run import evaluate
 from taskct.evaluation.slices import Slices
 from taskct.evaluation.table import Table, merge_tables
 from taskct.physics.dose import Dose

@@ -9,19 +9,19 @@ from taskct.phantoms.body import Site
 
 
 def _abdomen() -> Site:
-    from taskct.phantoms.abdomen.site import ABDOMEN
+    from taskct.phantoms.abdomen.abdomen_site import ABDOMEN
 
     return ABDOMEN
 
 
 def _chest() -> Site:
-    from taskct.phantoms.chest.site import CHEST
+    from taskct.phantoms.chest.chest_site import CHEST
 
     return CHEST
 
 
 def _skull() -> Site:
-    from taskct.phantoms.skull.site import SKULL
+    from taskct.phantoms.skull.skull_site import SKULL
 
     return SKULL
 

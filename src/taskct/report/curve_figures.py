@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from taskct.evaluation.noise_power_spectrum import noise_power_spectrum, quiet_square
 from taskct.evaluation.profiles import line_profile
 from taskct.evaluation.rows import DoseLevel, Example
 from taskct.evaluation.table import Table
-from taskct.evaluation.texture import noise_power_spectrum, quiet_square
 from taskct.geometry import Grid
 from taskct.report.number_text import by_fraction, dose_label
 from taskct.report.style import GREY, INK, figure_style, method_looks, new_figure, plain, svg_uri

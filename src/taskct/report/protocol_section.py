@@ -7,10 +7,10 @@ from html import escape
 from typing import Any
 
 from taskct.core.errors import TaskctError
-from taskct.evaluation.describe import is_uid
+from taskct.evaluation.evaluation_record import is_uid
 from taskct.evaluation.statistics import FEW_PATIENTS
 from taskct.evaluation.table import Table
-from taskct.geometry.config import beam_from_config, grid_from_config
+from taskct.geometry.beam_config import beam_from_config, grid_from_config
 from taskct.report.geometry_figure import draw_geometry, geometry_words
 from taskct.report.number_text import power_of_ten
 from taskct.report.style import svg_uri

@@ -9,7 +9,7 @@ from taskct.core.errors import GeometryError, ResourceError
 from taskct.core.progress import track
 from taskct.data.images import ImageSet
 from taskct.physics.projector import Projector
-from taskct.simulate.scan import finer_projection
+from taskct.simulate.noisy_scan import finer_projection
 
 CACHE_GIB = 4.0  # clean projections kept in memory
 _CHUNK = 16  # images projected at a time

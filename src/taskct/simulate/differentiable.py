@@ -14,7 +14,7 @@ from taskct.core.threads import keep_to_one_thread_if_forked
 from taskct.physics.dose import MIN_FLOOR_PHOTONS
 from taskct.physics.noise import relative_air
 from taskct.physics.pieces import by_views, normal_draws
-from taskct.simulate.scan import check_seed, checked_floor, noise_streams
+from taskct.simulate.noisy_scan import check_seed, checked_floor, noise_streams
 
 _MIN_SOFTNESS_PHOTONS = 0.1
 _SKEW_FADES_BELOW_PHOTONS = 0.5  # a starved ray must not be given counts by the correction of its shape

@@ -14,7 +14,7 @@ from taskct.core.units import LEAST_P
 from taskct.physics.dose import Dose
 from taskct.physics.noise import Air, log_transform
 from taskct.physics.pieces import NormalDraws, pieces_of_views
-from taskct.simulate.scan import check_seed, checked_floor, noise_streams
+from taskct.simulate.noisy_scan import check_seed, checked_floor, noise_streams
 
 
 def lower_dose(

@@ -11,7 +11,7 @@ from taskct.core.threads import keep_to_one_thread_if_forked
 from taskct.physics.noise import relative_air
 from taskct.physics.pieces import by_views, normal_draws
 from taskct.simulate.differentiable import _per_ray
-from taskct.simulate.scan import check_seed, noise_streams
+from taskct.simulate.noisy_scan import check_seed, noise_streams
 
 
 def simulate_scan_post_log(

@@ -12,7 +12,7 @@ from taskct.core.errors import GeometryError
 from taskct.geometry import VectorBeam
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
-from taskct.simulate.scan import add_noise
+from taskct.simulate.noisy_scan import add_noise
 
 SCOUT_PHOTONS = 65536.0  # per pixel and view; two views of it are nothing beside a scan's hundreds
 

@@ -41,7 +41,7 @@ def _task_adaptive() -> ExperimentKind:
 
 def _dose() -> ExperimentKind:
     from taskct.systems.alara.experiment import DoseExperiment, dose_steps
-    from taskct.systems.alara.experiment.presets import PRESETS
+    from taskct.systems.alara.experiment.alara_presets import PRESETS
 
     return ExperimentKind(DoseExperiment, PRESETS, dose_steps)
 

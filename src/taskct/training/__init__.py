@@ -9,12 +9,9 @@ from taskct.training.loop import Trained, fit
 from taskct.training.objective import Constrained, Objective, additive, convex
 from taskct.training.players import Player
 from taskct.training.processes import processes_of_torchrun
-from taskct.training.readers import train_reader
 from taskct.training.reconstructors import train
 from taskct.training.schedules import WarmUp
-from taskct.training.settings import DescentSettings, TrainSettings
 from taskct.training.shaken import ShakenPenalty
-from taskct.training.tasks import train_task
 from taskct.training.terms import (
     AnswerPenalty,
     FeaturePenalty,
@@ -25,6 +22,9 @@ from taskct.training.terms import (
     TeacherPenalty,
     TurnsOf,
 )
+from taskct.training.train_reader import train_reader
+from taskct.training.train_settings import DescentSettings, TrainSettings
+from taskct.training.train_task import train_task
 
 __all__ = [
     "AnswerPenalty",

@@ -23,7 +23,7 @@ from taskct.recon.learned import MuScale
 from taskct.training.batch import Batch
 from taskct.training.objective import Objective
 from taskct.training.players import Player
-from taskct.training.settings import DescentSettings
+from taskct.training.train_settings import DescentSettings
 
 Look = Callable[[Batch, Tensor], Tensor]
 """What a discriminator sees of an image (B, 1, ...) in 1/mm of a batch: (batch, image) -> (B, C, ...)."""

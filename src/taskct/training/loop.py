@@ -25,9 +25,9 @@ from taskct.training.metrics_log import MetricsLog
 from taskct.training.players import Player, check_players, clip_gradients, set_learning_rate
 from taskct.training.processes import any_rank, rank, world
 from taskct.training.run_lock import alone_in_its_run
-from taskct.training.settings import TrainSettings
 from taskct.training.state import PlayerState, State
-from taskct.training.stopping import StopRequest
+from taskct.training.train_settings import TrainSettings
+from taskct.training.training_end import StopRequest
 from taskct.training.validation import Measure, validate
 
 

@@ -15,7 +15,7 @@ from taskct.core.errors import ConfigError, InputError, TaskctError
 from taskct.core.memory import require_memory
 from taskct.core.runs import load_run
 from taskct.geometry import Beam, Grid
-from taskct.geometry.config import beam_from_config
+from taskct.geometry.beam_config import beam_from_config
 from taskct.nets.weights import check_fit
 from taskct.physics.projector import Projector
 from taskct.recon.learned import check_model, make_model

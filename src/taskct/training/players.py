@@ -19,7 +19,7 @@ from taskct.training.batch import Batch
 from taskct.training.objective import Objective
 from taskct.training.processes import world
 from taskct.training.schedules import learning_rate_share
-from taskct.training.settings import DescentSettings
+from taskct.training.train_settings import DescentSettings
 
 WEIGHTS = "weights.safetensors"
 Answer = Callable[[Any, Batch], Batch]

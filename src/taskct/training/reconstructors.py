@@ -20,7 +20,7 @@ from taskct.data.images import ImageSet
 from taskct.data.leaks import refuse_leaks
 from taskct.data.marks import MARKS
 from taskct.data.samples import ImageBatch
-from taskct.geometry.config import beam_to_config
+from taskct.geometry.beam_config import beam_to_config
 from taskct.nets.weights import load_weights
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
@@ -34,7 +34,7 @@ from taskct.training.players import WEIGHTS, Player, check_players
 from taskct.training.processes import rank, wait_for_all, world
 from taskct.training.read_ahead import ReadAhead
 from taskct.training.schedules import Weight
-from taskct.training.settings import TrainSettings, check_train_settings
+from taskct.training.train_settings import TrainSettings, check_train_settings
 
 Augmentation = Callable[[Tensor, Tensor | None, torch.Generator], tuple[Tensor, Tensor | None]]
 

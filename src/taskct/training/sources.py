@@ -10,7 +10,7 @@ from taskct.core.progress import track
 from taskct.data.image_store import open_store
 from taskct.data.images import ImageSet
 from taskct.data.open import iter_cases
-from taskct.data.prepare import prepare_store
+from taskct.data.prepared_store import prepare_store
 from taskct.data.slice_recipe import SliceRecipe, images_of_cases
 from taskct.data.splits import split_by_patient
 from taskct.geometry import Grid

@@ -15,8 +15,8 @@ from taskct.nets.weights import copy_weights, load_weights
 from taskct.training.average import WeightAverage
 from taskct.training.checkpoint import load_optimiser, load_state, optimiser_tensors, require_same_settings, save_state
 from taskct.training.players import Player, make_optimiser
-from taskct.training.settings import TrainSettings
-from taskct.training.stopping import Plateau
+from taskct.training.train_settings import TrainSettings
+from taskct.training.training_end import Plateau
 
 
 @dataclass

@@ -16,7 +16,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, RLELos
 from taskct.core.errors import FileFormatError, TaskctError
 from taskct.data.case import Case
 from taskct.data.dicom import parse
-from taskct.data.dicom.info import inspect_series
+from taskct.data.dicom.dicom_info import inspect_series
 from taskct.data.dicom.series import read_series
 
 

@@ -8,7 +8,7 @@ import pytest
 from dicom_files import save_stack
 
 from taskct.core.errors import DataError
-from taskct.data.dicom.info import inspect_series
+from taskct.data.dicom.dicom_info import inspect_series
 from taskct.data.dicom.series import read_series
 from taskct.data.open import iter_cases, open_case
 

@@ -8,9 +8,9 @@ import torch
 from dicom_files import save_stack
 
 from taskct.data.case import Case
-from taskct.data.dicom.padding import fill_outside
+from taskct.data.dicom.derived_series import write_series
+from taskct.data.dicom.dicom_padding import fill_outside
 from taskct.data.dicom.series import read_series
-from taskct.data.dicom.write import write_series
 from taskct.data.nifti import read_nifti, write_nifti
 
 SimpleITK = pytest.importorskip("SimpleITK")

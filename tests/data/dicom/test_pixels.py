@@ -19,7 +19,7 @@ from pydicom.uid import (
 )
 
 from taskct.core.errors import DataError, FileFormatError, UnsupportedDataError
-from taskct.data.dicom.padding import fill_outside
+from taskct.data.dicom.dicom_padding import fill_outside
 from taskct.data.dicom.series import read_series
 
 LARGE = (32, 40)  # JPEG 2000 encoders want at least 32 pixels

@@ -15,11 +15,11 @@ from places import ROOT
 from pydicom import dcmread
 
 from taskct.core.errors import TaskctError
-from taskct.data.dicom.info import inspect_series
-from taskct.data.dicom.padding import fill_outside
+from taskct.data.dicom.derived_series import write_series
+from taskct.data.dicom.dicom_info import inspect_series
+from taskct.data.dicom.dicom_padding import fill_outside
 from taskct.data.dicom.parse import looks_like_dicom
 from taskct.data.dicom.series import read_series
-from taskct.data.dicom.write import write_series
 
 pytestmark = pytest.mark.real_data
 DOCS = ROOT / "docs"

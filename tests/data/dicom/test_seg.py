@@ -14,9 +14,9 @@ from pydicom.dataset import Dataset
 
 from taskct.core.errors import DataError, FileFormatError, GeometryError, InputError, UnsupportedDataError
 from taskct.data.case import Case
+from taskct.data.dicom.derived_series import write_series
 from taskct.data.dicom.seg import read_seg
 from taskct.data.dicom.series import read_series
-from taskct.data.dicom.write import write_series
 from taskct.data.dicom.write_seg import write_seg
 
 SHAPE = (4, 16, 20)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from taskct.data.case import Case
-from taskct.data.dicom.write import write_series
+from taskct.data.dicom.derived_series import write_series
 from taskct.data.nifti import write_nifti, write_nifti_labels
 from taskct.data.open import open_case, open_cases
 from taskct.data.sets.label_files import SkippedCaseWarning

@@ -15,7 +15,7 @@ import torch
 from taskct.core.errors import TaskctError
 from taskct.data.case import Case
 from taskct.data.classes import liver_classes, with_classes
-from taskct.data.dicom.write import write_series
+from taskct.data.dicom.derived_series import write_series
 from taskct.data.nifti import write_nifti, write_nifti_labels
 from taskct.data.open import open_cases
 from taskct.data.splits import split_by_patient

@@ -11,7 +11,7 @@ from dose_subjects import NOISE, SIZE, SUBJECTS, A, smooth
 from taskct.core.errors import InputError
 from taskct.data.case import Case
 from taskct.evaluation.dose import DoseSearch, optimise_dose
-from taskct.evaluation.dose.curves import held
+from taskct.evaluation.dose.quality_curves import held
 from taskct.physics.dose import Dose
 
 

@@ -18,7 +18,7 @@ from taskct.phantoms.patient import Patient, make_patient
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.fbp import fbp
-from taskct.simulate.scan import finer_projection
+from taskct.simulate.noisy_scan import finer_projection
 from taskct.task import DiceCE, FrozenTask, HuWindow
 
 SIZE, PIXEL_MM = 48, 6.0

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from taskct.phantoms.abdomen import CohortSettings, Organ
-from taskct.phantoms.abdomen.anatomy import AbdomenAnatomy
-from taskct.phantoms.abdomen.site import labels_from_organs
+from taskct.phantoms.abdomen.abdomen_anatomy import AbdomenAnatomy
+from taskct.phantoms.abdomen.abdomen_site import labels_from_organs
 from taskct.phantoms.lesions import Lesion
 from taskct.phantoms.lesions.record import CORE, draw_shape, lesion_distance, profile_hu
 from taskct.phantoms.painting.draws import Draws

@@ -16,7 +16,7 @@ from taskct.core.config import to_dict
 from taskct.core.errors import FileFormatError, GeometryError
 from taskct.core.runs import Run
 from taskct.geometry import FanBeam, Grid, ParallelBeam
-from taskct.geometry.config import beam_to_config
+from taskct.geometry.beam_config import beam_to_config
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.learned import TrainedFor, load_reconstructor, make_model, trained_for

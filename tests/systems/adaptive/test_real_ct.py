@@ -13,7 +13,7 @@ from taskct.core.errors import InputError
 from taskct.core.runs import Run
 from taskct.data.case import Case
 from taskct.geometry import Grid, ParallelBeam
-from taskct.geometry.config import beam_to_config
+from taskct.geometry.beam_config import beam_to_config
 from taskct.phantoms.abdomen import CohortSettings
 from taskct.phantoms.patient import make_patient
 from taskct.recon.learned import make_model

@@ -12,7 +12,7 @@ from taskct.core.errors import InputError
 from taskct.core.runs import Run
 from taskct.data.case import Case
 from taskct.geometry import Grid, ParallelBeam
-from taskct.geometry.config import beam_to_config
+from taskct.geometry.beam_config import beam_to_config
 from taskct.recon.fbp import fbp
 from taskct.recon.learned import make_model
 from taskct.systems.alara.dose_subject import DoseChain, chain_of, setting_of

@@ -16,7 +16,7 @@ from taskct.task.observers.hotelling import (
     responses,
     squared_detectability,
 )
-from taskct.task.observers.penalties import ContrastPenalty, ObserverPenalty
+from taskct.task.observers.observer_penalties import ContrastPenalty, ObserverPenalty
 
 N = 25
 Y, X = torch.meshgrid(torch.arange(N) - 12.0, torch.arange(N) - 12.0, indexing="ij")

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from taskct.core.errors import FileFormatError, ResourceError, TaskctError, UnsupportedDataError
 from taskct.data.dicom.codestream import check_codestream
 from taskct.data.dicom.decoder_process import decode_apart
-from taskct.data.dicom.padding import declared_padding, fill_outside
+from taskct.data.dicom.dicom_padding import declared_padding, fill_outside
 from taskct.data.dicom.parse import EXPLICIT_BIG, DicomFile, open_whole, reason
 from taskct.data.dicom.slice_headers import Frame
 from taskct.data.dicom.syntaxes import Syntax, readable_syntax

@@ -47,7 +47,7 @@ def read_series(
     """Read a CT series from a folder (searched to the bottom, by content), a file or a list of files -> hu (Z, Y, X).
 
     Slices are ordered and spaced by ImagePositionPatient along the slice normal, so the order of files means nothing.
-    RescaleSlope and RescaleIntercept are applied per slice. Pixels outside the scanned circle become air (see padding.py).
+    RescaleSlope and RescaleIntercept are applied per slice. Pixels outside the scanned circle become air (dicom_padding.py).
     `untilt` shifts the slices of a tilted gantry back (see data/untilt.py); without it they are refused.
     What was odd, dropped or filled stands in `provenance["notes"]` as sentences; docs/dicom.md lists what is refused.
 

@@ -176,7 +176,7 @@ class DoseAnswer:
 
     def missed(self, target: TargetAnswer) -> list[tuple[str, float]]:
         """Patients below the bound at the dose found (full dose if none), the worst first: (patient, gap)."""
-        from taskct.evaluation.dose.curves import value_at
+        from taskct.evaluation.dose.quality_curves import value_at
 
         level = self.photons if self.reached else float(target.levels[-1])
         gaps = value_at(target.levels, target.gap, level)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from taskct.core.errors import InputError
-from taskct.evaluation.dose.curves import EVERY_MEAN, refuse_criterion
+from taskct.evaluation.dose.quality_curves import EVERY_MEAN, refuse_criterion
 from taskct.evaluation.protocol import Protocol
 from taskct.evaluation.slices import Slices
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from taskct.core.seeds import derive_seed
-from taskct.evaluation.dose.curves import held, reached_at
+from taskct.evaluation.dose.quality_curves import held, reached_at
 from taskct.evaluation.statistics import Interval, bootstrap_mean
 
 RESAMPLES = 2000

@@ -14,11 +14,11 @@ from taskct.core.workers import Pool, Workers, open_pool
 from taskct.data.case import Case
 from taskct.evaluation.dose.answer import Certificate, DoseAnswer, TargetAnswer
 from taskct.evaluation.dose.certify import certify_dose, refuse_blind, refuse_same_readers
-from taskct.evaluation.dose.curves import Curves, contrast, held, measure_curves, reached_at
 from taskct.evaluation.dose.dose_settings import DoseSearch
 from taskct.evaluation.dose.example import show_slice
 from taskct.evaluation.dose.intervals import confirmed_level, dose_interval
 from taskct.evaluation.dose.quality import quality_of
+from taskct.evaluation.dose.quality_curves import Curves, contrast, held, measure_curves, reached_at
 from taskct.evaluation.dose.subject import Subject, subjects_from_cases
 from taskct.evaluation.dose.target import CONVENTIONS, Target, parse_keep
 from taskct.evaluation.studies import Prepare

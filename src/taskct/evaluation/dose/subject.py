@@ -22,7 +22,7 @@ from taskct.physics.dose import Dose
 from taskct.physics.modulation import ScannerLimits
 from taskct.physics.projector import Projector
 from taskct.recon.reconstructor import Reconstructor
-from taskct.simulate.scan import add_noise
+from taskct.simulate.noisy_scan import add_noise
 from taskct.simulate.scout import SCOUT_PHOTONS, take_scout
 
 

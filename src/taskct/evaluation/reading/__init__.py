@@ -3,7 +3,6 @@
 from taskct.evaluation.reading.artefacts import ArtefactReport, find_checkerboards, spectrum_ratio
 from taskct.evaluation.reading.audit import Audit, LesionPair, Response, audit_lesions
 from taskct.evaluation.reading.controls import random_reader, shuffled_labels
-from taskct.evaluation.reading.curves import DoseCurve, NeededDose, dose_curve, needed_dose
 from taskct.evaluation.reading.lesions import Bins, Froc, LesionSet, MatchRule, TrueLesion, find_lesions, froc, match
 from taskct.evaluation.reading.null_space import data_conflict, null_component, null_share
 from taskct.evaluation.reading.panel import ReaderPanel, read_images
@@ -11,7 +10,8 @@ from taskct.evaluation.reading.readings import UNTRAINED, MethodImages
 from taskct.evaluation.reading.recovery import share_recovered
 from taskct.evaluation.reading.segmentation import average_precision, best_bias, count, log_odds, margin, predict_with_bias
 from taskct.evaluation.reading.sharpness import EdgeResponse, disk_edge, region_contrast
-from taskct.evaluation.reading.verdict import Remark, TaskVerdict, task_verdict
+from taskct.evaluation.reading.task_curves import DoseCurve, NeededDose, dose_curve, needed_dose
+from taskct.evaluation.reading.task_verdict import Remark, TaskVerdict, task_verdict
 
 __all__ = [
     "UNTRAINED",

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from taskct.core.errors import GeometryError, InputError
 from taskct.core.seeds import derive_seed
-from taskct.evaluation.texture import noise_power_spectrum
+from taskct.evaluation.noise_power_spectrum import noise_power_spectrum
 
 PERIODS_PX = (2, 4)
 _NEAR, _ROUND = 1, 6  # bins of the peak, and of the neighbourhood that it is compared with

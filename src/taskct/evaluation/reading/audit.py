@@ -29,7 +29,7 @@ from taskct.evaluation.studies import Prepare, ProjectCase
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.reconstructor import Reconstructor
-from taskct.simulate.scan import add_noise
+from taskct.simulate.noisy_scan import add_noise
 from taskct.task.frozen import FrozenTask
 
 FULL_DOSE = "full dose"

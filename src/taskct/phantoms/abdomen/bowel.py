@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from taskct.phantoms.abdomen.canvas import Canvas
+from taskct.phantoms.abdomen.abdomen_canvas import Canvas
 from taskct.phantoms.abdomen.intensities import Organ
 from taskct.phantoms.painting import shapes
 from taskct.phantoms.painting.canvas import ALL

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from taskct.core.files import atomic_path
-from taskct.phantoms.abdomen.anatomy import AbdomenAnatomy
+from taskct.phantoms.abdomen.abdomen_anatomy import AbdomenAnatomy
+from taskct.phantoms.abdomen.abdomen_ranges import CohortSettings
+from taskct.phantoms.abdomen.abdomen_site import labels_from_organs
 from taskct.phantoms.abdomen.intensities import Organ
-from taskct.phantoms.abdomen.settings import CohortSettings
-from taskct.phantoms.abdomen.site import labels_from_organs
 from taskct.phantoms.painting.fields import Axes
 
 WINDOWS = {"soft tissue 40/400": (-160.0, 240.0), "liver 60/160": (-20.0, 140.0)}

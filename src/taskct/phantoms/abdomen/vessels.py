@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from taskct.phantoms.abdomen.canvas import Canvas
+from taskct.phantoms.abdomen.abdomen_canvas import Canvas
 from taskct.phantoms.abdomen.habitus import SPINE_V, Habitus
 from taskct.phantoms.abdomen.intensities import Organ
 from taskct.phantoms.abdomen.liver import Liver

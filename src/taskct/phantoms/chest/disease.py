@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from taskct.phantoms.chest.chest_ranges import ChestSettings
 from taskct.phantoms.chest.nodules import Nodule, draw_nodule
-from taskct.phantoms.chest.settings import ChestSettings
 from taskct.phantoms.lesions.record import Lesion, draw_shape
 from taskct.phantoms.painting.draws import Draws
 

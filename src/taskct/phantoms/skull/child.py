@@ -8,7 +8,7 @@ import numpy as np
 
 from taskct.phantoms.painting.draws import Draws
 from taskct.phantoms.skull import growth
-from taskct.phantoms.skull.settings import KINDS, SkullSettings
+from taskct.phantoms.skull.skull_ranges import KINDS, SkullSettings
 
 SCALP_MM = (2.4, 4.2)  # newborn, adult
 VAULT_Z_MM = 22.0  # height of the vault's centre above the volume's, so that the face fits below it

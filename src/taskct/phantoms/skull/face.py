@@ -11,7 +11,7 @@ import numpy as np
 from taskct.phantoms.painting import shapes
 from taskct.phantoms.painting.draws import Draws
 from taskct.phantoms.skull.child import Child
-from taskct.phantoms.skull.tissues import SOFT_HU, Tissue
+from taskct.phantoms.skull.skull_tissues import SOFT_HU, Tissue
 
 Point = tuple[float, float, float]  # z, y, x in the child's frame
 

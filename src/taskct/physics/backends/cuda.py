@@ -15,7 +15,7 @@ from taskct.core.errors import ResourceError
 from taskct.geometry import Grid, Poses
 from taskct.physics.cuda.driver import launcher
 from taskct.physics.cuda.job import RUN, Job
-from taskct.physics.cuda.tables import Upright, frames, upright
+from taskct.physics.cuda.scanner_tables import Upright, frames, upright
 
 _TOGETHER = 4  # images whose threads share one set of positions
 _MOST_THREADS = 2**31 - 1

@@ -3,7 +3,7 @@
 from taskct.recon.learned.biplanar import BIPLANAR, BiPlanarNet, preset_config
 from taskct.recon.learned.fbp_net import FBPNet, fbp_redcnn, fbp_unet
 from taskct.recon.learned.itnet import ItNet
-from taskct.recon.learned.primal_dual import LearnedPrimalDual
+from taskct.recon.learned.learned_primal_dual import LearnedPrimalDual
 from taskct.recon.learned.saved import LEARNED, check_model, load_reconstructor, make_model
 from taskct.recon.learned.scaling import MuScale
 from taskct.recon.learned.trained_for import TrainedFor, trained_for

@@ -18,7 +18,7 @@ from taskct.nets.weights import load_weights
 from taskct.recon.learned.biplanar import BiPlanarNet
 from taskct.recon.learned.fbp_net import fbp_redcnn, fbp_unet
 from taskct.recon.learned.itnet import ItNet
-from taskct.recon.learned.primal_dual import LearnedPrimalDual
+from taskct.recon.learned.learned_primal_dual import LearnedPrimalDual
 from taskct.recon.learned.trained_for import Otherwise, TrainedFor, watch
 
 _BYTES_PER_WEIGHT = 4 * 5  # float32: the weight, its gradient, two numbers of Adam, the running mean

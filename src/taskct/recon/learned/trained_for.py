@@ -11,7 +11,7 @@ from typing import Any, Literal
 from torch import nn
 
 from taskct.core.errors import GeometryError
-from taskct.geometry.config import beam_to_config
+from taskct.geometry.beam_config import beam_to_config
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 

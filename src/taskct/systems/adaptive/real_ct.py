@@ -17,7 +17,7 @@ from taskct.evaluation.reading.audit import FULL_DOSE, Audit
 from taskct.evaluation.reading.segmentation import winner
 from taskct.evaluation.studies import ProjectCase
 from taskct.physics.dose import Dose
-from taskct.simulate.scan import add_noise
+from taskct.simulate.noisy_scan import add_noise
 from taskct.systems.adaptive.real_ct_cases import RealPatient, group_of, onto, pairs_of
 from taskct.systems.adaptive.real_ct_runs import TrainedRuns
 from taskct.task.frozen import FrozenTask

@@ -12,7 +12,7 @@ from torch import Tensor
 from taskct.core.errors import InputError
 from taskct.core.runs import is_run, load_run
 from taskct.geometry import Grid
-from taskct.geometry.config import beam_from_config
+from taskct.geometry.beam_config import beam_from_config
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon import fbp

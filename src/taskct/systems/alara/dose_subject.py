@@ -12,13 +12,13 @@ from taskct.data.case import Case
 from taskct.data.common_grid import onto_common_grid
 from taskct.evaluation.slices import Slices, slice_numbers
 from taskct.geometry import Beam, Grid
-from taskct.geometry.config import beam_from_config
+from taskct.geometry.beam_config import beam_from_config
 from taskct.phantoms.cohort import Cohort
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.learned import load_reconstructor
 from taskct.recon.reconstructor import Reconstructor
-from taskct.simulate.case import is_planar
+from taskct.simulate.scan_case import is_planar
 from taskct.systems.alara.learned import load_dose
 
 FULL_PHOTONS = 1e5

@@ -15,7 +15,7 @@ from torch import Tensor
 from taskct.core.errors import ConfigError, GeometryError
 from taskct.core.runs import Run
 from taskct.geometry import Grid, bi_planar
-from taskct.geometry.config import beam_to_config
+from taskct.geometry.beam_config import beam_to_config
 from taskct.physics.projector import Projector
 from taskct.physics.projectors import Projectors
 from taskct.recon.learned import BIPLANAR, BiPlanarNet, load_reconstructor, make_model, preset_config

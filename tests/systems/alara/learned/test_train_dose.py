@@ -30,9 +30,9 @@ from taskct.systems.alara.learned import (
     load_strategy,
     train_dose,
 )
-from taskct.systems.alara.learned.config import read_dose_plan, run_dose_plan
 from taskct.systems.alara.learned.domain import Domain
-from taskct.systems.alara.learned.source import PatientScans
+from taskct.systems.alara.learned.dose_source import PatientScans
+from taskct.systems.alara.learned.dose_training_config import read_dose_plan, run_dose_plan
 from taskct.systems.alara.learned.surrogate import Surrogate
 
 SMALL = DoseSpec(lowest_photons=256, fallback_photons=4096, highest_photons=65536, width=4)

@@ -7,12 +7,12 @@ import pytest
 from dose_subjects import NOISE, SUBJECTS, smooth
 
 from taskct.evaluation.dose import parse_target
-from taskct.evaluation.dose.curves import measure_curves
 from taskct.evaluation.dose.quality import quality_of
+from taskct.evaluation.dose.quality_curves import measure_curves
 from taskct.evaluation.protocol import Protocol
 from taskct.systems.alara.rivals.compare_strategies import compare_strategies
 from taskct.systems.alara.rivals.oracle import ORACLE_EACH, ORACLE_VIEWS, oracle_of_mean, oracle_photons
-from taskct.systems.alara.rivals.rays import RegionRays
+from taskct.systems.alara.rivals.region_rays import RegionRays
 from taskct.systems.alara.rivals.strategies import STRATEGIES
 
 

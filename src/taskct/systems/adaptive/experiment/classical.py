@@ -19,9 +19,9 @@ from taskct.physics.projector import Projector
 from taskct.recon.noise_level import noise_level
 from taskct.recon.reconstructor import Reconstructor
 from taskct.recon.tv_min import ConvergenceWarning, tv_min
+from taskct.systems.adaptive.experiment.adaptive_settings import TaskAdaptive
 from taskct.systems.adaptive.experiment.scoring import reconstruct_all
-from taskct.systems.adaptive.experiment.settings import TaskAdaptive
-from taskct.systems.adaptive.experiment.shared import doses_of
+from taskct.systems.adaptive.experiment.shared_scans import doses_of
 from taskct.task import FrozenTask
 
 TV_ITERATIONS = 40  # images change by less than 1 HU afterwards

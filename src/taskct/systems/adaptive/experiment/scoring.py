@@ -35,9 +35,9 @@ from taskct.phantoms.cohort import part_of
 from taskct.phantoms.lesions import insert_lesion, remove_lesion
 from taskct.physics.dose import Dose
 from taskct.recon.reconstructor import Reconstructor
-from taskct.simulate.scan import add_noise
-from taskct.systems.adaptive.experiment.settings import TaskAdaptive
-from taskct.systems.adaptive.experiment.shared import device, doses_of
+from taskct.simulate.noisy_scan import add_noise
+from taskct.systems.adaptive.experiment.adaptive_settings import TaskAdaptive
+from taskct.systems.adaptive.experiment.shared_scans import device, doses_of
 from taskct.task import FrozenTask
 from taskct.task.readers import load_reader
 

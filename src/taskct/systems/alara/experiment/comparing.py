@@ -15,20 +15,20 @@ from typing import Any
 
 from taskct.core.files import make_folder, write_text
 from taskct.core.open_files import read_json
-from taskct.evaluation.dose.curves import Curves
 from taskct.evaluation.dose.quality import Quality
+from taskct.evaluation.dose.quality_curves import Curves
 from taskct.evaluation.dose.subject import Subject
 from taskct.evaluation.dose.target import Target
 from taskct.experiments.cohort_images import DrawnPatients
 from taskct.experiments.made import Made
 from taskct.recon.reconstructor import Reconstructor
-from taskct.systems.alara.experiment.arms import arm_named, criteria
-from taskct.systems.alara.experiment.settings import DoseExperiment
-from taskct.systems.alara.experiment.shared import measure_of, reconstruct_of, smooth_fbp, subjects_of
+from taskct.systems.alara.experiment.alara_arms import arm_named, criteria
+from taskct.systems.alara.experiment.alara_settings import DoseExperiment
+from taskct.systems.alara.experiment.shared_subjects import measure_of, reconstruct_of, smooth_fbp, subjects_of
 from taskct.systems.alara.learned import LearnedDose, load_dose, load_strategy
 from taskct.systems.alara.rivals.compare_strategies import compare_strategies
 from taskct.systems.alara.rivals.outcomes import Comparison
-from taskct.systems.alara.rivals.rays import RegionRays
+from taskct.systems.alara.rivals.region_rays import RegionRays
 from taskct.systems.alara.rivals.strategies import STRATEGIES, AlongScan, Strategy
 from taskct.task import FrozenTask
 

@@ -15,7 +15,7 @@ from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.fbp import fbp
 from taskct.recon.learned.scaling import MuScale
-from taskct.simulate.scan import add_noise
+from taskct.simulate.noisy_scan import add_noise
 from taskct.simulate.scout import SCOUT_PHOTONS, take_scout
 
 PATH_SCALE = 5.0  # line integrals of bodies are 0 to 10

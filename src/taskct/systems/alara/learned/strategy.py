@@ -13,10 +13,10 @@ from torch import Tensor
 from taskct.evaluation.dose.subject import Subject
 from taskct.evaluation.dose.target import Target
 from taskct.geometry import Beam, Grid
-from taskct.geometry.config import beam_to_config
+from taskct.geometry.beam_config import beam_to_config
 from taskct.physics.modulation import ScannerLimits
 from taskct.simulate.scout import view_angles_rad
-from taskct.systems.alara.learned.module import DoseModule
+from taskct.systems.alara.learned.dose_module import DoseModule
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,24 +17,24 @@ from taskct.core.runs import Run, is_run, load_run
 from taskct.data.images import ImageSet
 from taskct.data.leaks import refuse_leaks
 from taskct.evaluation.dose.target import Target
-from taskct.geometry.config import beam_to_config
+from taskct.geometry.beam_config import beam_to_config
 from taskct.physics.projector import Projector
 from taskct.simulate.clean_scans import CACHE_GIB, CleanScans
 from taskct.simulate.scout import view_angles_rad
 from taskct.systems.alara.learned.constraints import Constraint
+from taskct.systems.alara.learned.dose_module import DoseModule, DoseSpec
+from taskct.systems.alara.learned.dose_objective import DoseBatch, DoseObjective
+from taskct.systems.alara.learned.dose_source import DoseSource, PatientScans
+from taskct.systems.alara.learned.dose_system import DoseSystem, Noise, exact_scans
 from taskct.systems.alara.learned.goal import DoseGoal
-from taskct.systems.alara.learned.module import DoseModule, DoseSpec
-from taskct.systems.alara.learned.objective import DoseBatch, DoseObjective
-from taskct.systems.alara.learned.source import DoseSource, PatientScans
 from taskct.systems.alara.learned.surrogate import Surrogate
-from taskct.systems.alara.learned.system import DoseSystem, Noise, exact_scans
 from taskct.task import FrozenTask
 from taskct.training.batch import Batch
 from taskct.training.loop import Trained, fit
 from taskct.training.players import Player
 from taskct.training.processes import world
 from taskct.training.reconstructors import begin_with, open_training, to_channels_last
-from taskct.training.settings import TrainSettings, check_train_settings
+from taskct.training.train_settings import TrainSettings, check_train_settings
 
 
 @dataclass(frozen=True)

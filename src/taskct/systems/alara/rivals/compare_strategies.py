@@ -12,8 +12,8 @@ import torch
 from taskct.core.errors import InputError
 from taskct.core.progress import track
 from taskct.core.seeds import derive_seed
-from taskct.evaluation.dose.curves import EVERY_MEAN, Curves, held, reached_at
 from taskct.evaluation.dose.quality import Quality
+from taskct.evaluation.dose.quality_curves import EVERY_MEAN, Curves, held, reached_at
 from taskct.evaluation.dose.subject import Subject
 from taskct.evaluation.dose.target import Target
 from taskct.physics.modulation import ScannerLimits

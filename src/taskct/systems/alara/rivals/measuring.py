@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from taskct.evaluation.dose.curves import Curves, contrast, held, measure_curves
 from taskct.evaluation.dose.quality import Quality
+from taskct.evaluation.dose.quality_curves import Curves, contrast, held, measure_curves
 from taskct.evaluation.dose.subject import Subject
 from taskct.evaluation.dose.target import Target
 from taskct.physics.modulation import ScannerLimits

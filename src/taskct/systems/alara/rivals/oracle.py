@@ -10,8 +10,8 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from taskct.evaluation.dose.curves import Curves, contrast, held, reached_at, value_at
 from taskct.evaluation.dose.quality import Quality
+from taskct.evaluation.dose.quality_curves import Curves, contrast, held, reached_at, value_at
 from taskct.evaluation.dose.subject import Subject
 from taskct.evaluation.dose.target import Target
 from taskct.recon.reconstructor import Reconstructor

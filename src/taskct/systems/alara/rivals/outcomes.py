@@ -11,7 +11,7 @@ import numpy as np
 
 from taskct.core.errors import InputError
 from taskct.core.seeds import derive_seed
-from taskct.evaluation.dose.curves import Curves, contrast
+from taskct.evaluation.dose.quality_curves import Curves, contrast
 from taskct.evaluation.dose.target import Target
 from taskct.evaluation.statistics import Interval, paired_difference
 from taskct.systems.alara.rivals.savings import LevelCurve, dose_saved

@@ -15,7 +15,7 @@ import numpy as np
 
 from taskct.core.errors import InputError
 from taskct.core.seeds import derive_seed
-from taskct.evaluation.dose.curves import EVERY_MEAN, held
+from taskct.evaluation.dose.quality_curves import EVERY_MEAN, held
 from taskct.evaluation.statistics import Interval
 
 RESAMPLES = 2000

@@ -1,0 +1,152 @@
+"""Quality over dose, patient by patient, with exact Poisson counts; and the dose at which a bound is met."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from taskct.core.errors import InputError
+from taskct.core.progress import track
+from taskct.core.workers import Pool, Workers
+from taskct.evaluation.dose.quality import Quality
+from taskct.evaluation.dose.subject import Subject
+from taskct.evaluation.dose.target import Target
+from taskct.evaluation.reading.task_curves import crossing, monotone
+from taskct.physics.modulation import ScannerLimits
+from taskct.recon.reconstructor import Reconstructor
+
+EVERY_MEAN = "mean"
+Course = Tensor | float
+"""Photons of one patient, one number or (S, V), at level 1 of a strategy."""
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """Quality of N patients at L levels: `values[quality]` (N, L), `photons` (N, L) as spent on average over views."""
+
+    levels: np.ndarray
+    photons: np.ndarray
+    values: dict[str, np.ndarray]
+    patients: tuple[str, ...]
+
+
+def measure_curves(
+    subjects: Sequence[Subject],
+    model: Reconstructor,
+    qualities: Mapping[str, Quality],
+    levels: Sequence[float],
+    *,
+    courses: Sequence[Course] | None = None,
+    limits: ScannerLimits | None = None,
+    electronic_std: float = 0.0,
+    seed: int = 0,
+    draws: int = 1,
+    pool: Pool | None = None,
+    progress: bool | None = None,
+    words: str = "measuring",
+) -> Curves:
+    """Scan every patient at `level * course` photons for every level, reconstruct and measure.
+
+    Noise is coupled over levels, so curves are smooth; `draws` independent noises are averaged. Courses are 1 by default: the
+    levels are then photons per pixel. A `pool` of workers shares the patients.
+    """
+    steps = sorted(float(level) for level in levels)
+    if not steps or steps[0] <= 0:
+        raise InputError(f"dose curves expect levels above 0, got {steps[:1]}")
+    measure = partial(
+        _measure_one,
+        model=model,
+        qualities=dict(qualities),
+        steps=steps,
+        limits=limits,
+        electronic_std=electronic_std,
+        seed=seed,
+        draws=draws,
+    )
+    given = [1.0] * len(subjects) if courses is None else courses
+    sent = (pool or Pool(Workers())).map(measure, zip(subjects, given, strict=True))
+    found = list(track(sent, words, total=len(subjects), progress=progress))
+    spent = np.array([one for one, _ in found]).reshape(len(subjects), len(steps))
+    values = {name: np.array([one[name] for _, one in found]).reshape(len(subjects), len(steps), draws) for name in qualities}
+    means = {name: one.mean(-1) for name, one in values.items()}
+    return Curves(np.array(steps), spent, means, tuple(s.patient_id for s in subjects))
+
+
+def _measure_one(
+    patient: tuple[Subject, Course],
+    *,
+    model: Reconstructor,
+    qualities: Mapping[str, Quality],
+    steps: Sequence[float],
+    limits: ScannerLimits | None,
+    electronic_std: float,
+    seed: int,
+    draws: int,
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Photons (L,) and qualities (L, draws) of one patient."""
+    subject, course = patient
+    spent = np.empty(len(steps))
+    values = {name: np.empty((len(steps), draws)) for name in qualities}
+    for j, level in enumerate(steps):
+        photons = subject.driven(torch.as_tensor(course, dtype=torch.float64) * level, limits)
+        spent[j] = float(photons.mean())
+        for k in range(draws):
+            p = subject.scan(photons, seed=seed, electronic_std=electronic_std, draw=k)
+            mu = subject.reconstruct(model, p)
+            for name, quality in qualities.items():
+                values[name][j, k] = quality(subject, mu)
+    return spent, values
+
+
+def contrast(target: Target, values: np.ndarray, full: np.ndarray | float | None = None) -> np.ndarray:
+    """How far values are on the good side of the bound, in the quality's unit; `full` (N, 1) is what full dose gives.
+
+    With a share of full dose this is Q - share * Q_full patient by patient: its mean above 0 is non-inferiority with a margin
+    of 1 - share.
+    """
+    bound = target.bound * full if target.of_full and full is not None else target.bound
+    return np.asarray(target.sign * (values - bound))
+
+
+def held(contrasts: np.ndarray, by: str | float) -> np.ndarray:
+    """The criterion: (..., N, L) -> (..., L), 0 or more where it holds.
+
+    "mean": the mean over patients. A share such as 0.9: the contrast that this share of patients reaches, by order.
+    NaN patients (without the class) take no part.
+    """
+    refuse_criterion(by)
+    if isinstance(by, str):
+        return np.asarray(np.nanmean(contrasts, axis=-2))
+    rising = np.sort(contrasts, axis=-2)  # NaN last
+    count = np.isfinite(rising).sum(axis=-2, keepdims=True)
+    place = np.floor(count * (1 - by) + 1e-9).astype(int).clip(0, np.maximum(count - 1, 0))
+    return np.asarray(np.take_along_axis(rising, place, axis=-2)[..., 0, :])
+
+
+def refuse_criterion(by: str | float) -> None:
+    """InputError unless the criterion is "mean" or a share of patients, above 0 and up to 1."""
+    if by != EVERY_MEAN if isinstance(by, str) else not 0 < by <= 1:
+        raise InputError(f"held_by expects 'mean' or a share of patients such as 0.9, got {by!r}")
+
+
+def reached_at(levels: np.ndarray, contrasts: np.ndarray) -> float:
+    """Level at which a contrast (L,), made rising, passes 0; the lowest if at once, NaN if never."""
+    return crossing(levels, contrasts, 0.0)
+
+
+def photons_at(levels: np.ndarray, photons: np.ndarray, level: float) -> np.ndarray:
+    """Photons of each patient at a level between those measured, linear in the logarithms: (N, L) -> (N,)."""
+    logs = np.log(photons)
+    return np.exp(np.array([np.interp(np.log(level), np.log(levels), row) for row in logs]))
+
+
+def value_at(levels: np.ndarray, values: np.ndarray, level: float, *, sign: float = 1.0) -> np.ndarray:
+    """Quality of each patient at a level between those measured, made monotone first: (N, L) -> (N,)."""
+    x = np.log(levels)
+    rows = [sign * monotone(sign * row) if np.isfinite(row).all() else row for row in values]
+    return np.array([np.interp(np.log(level), x, row) for row in rows])

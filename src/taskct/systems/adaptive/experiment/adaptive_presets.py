@@ -1,0 +1,77 @@
+"""Sizes of the experiment: `small` for ten minutes of a laptop, `full` for hours of one, `gpu` for minutes of a GPU.
+
+`networks` made the readers and reconstructions that come with the package: an hour of one core.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from taskct.systems.adaptive.experiment.adaptive_arms import LOSSES
+
+SMALL: dict[str, Any] = {
+    "reader_patients": 90,
+    "train_patients": 90,
+    "validation_patients": 6,
+    "test_patients": 16,
+    "slices": 6,
+    "size": 64,
+    "views": 80,
+    "widths": (16, 32, 64),
+    "readers": ("unet_small", "unet_thin"),
+    "other_losses": ("label-0.5",),
+    "bounds": ("plain", "label-0.5"),
+    "reader_steps": 600,
+    "base_steps": 400,
+    "task_steps": 120,
+    "retrain_steps": 100,
+    "audit": 6,
+}
+
+FULL: dict[str, Any] = {
+    "size": 96,
+    "views": 120,
+    "widths": (16, 32, 64),
+    "readers": ("unet_small", "unet_thin", "residual_fast"),
+    "other_losses": ("label-0.5", "feature"),
+    "main_losses": ("plain", "label-0.5", "feature", "label-shaken"),
+    "bounds": ("plain", "label-0.5", "feature"),
+    "reader_steps": 1500,
+    "base_steps": 1500,
+    "task_steps": 500,
+    "retrain_steps": 600,
+}
+
+NETWORKS: dict[str, Any] = {
+    "size": 80,
+    "views": 100,
+    "widths": (16, 32, 64),
+    "readers": ("unet_small", "unet_thin", "residual_fast"),
+    "models": ("unet", "lpd"),
+    "losses": ("plain", "feature"),
+    "other_losses": ("label-0.9",),
+    "main_losses": ("plain",),
+    "bounds": (),
+    "reader_steps": 900,
+    "base_steps": 900,
+    "task_steps": 300,
+    "audit": 0,
+}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "small": SMALL,
+    "full": FULL,
+    "networks": NETWORKS,
+    "gpu": {
+        "reader_patients": 420,
+        "train_patients": 420,
+        "models": ("unet", "unrolled", "lpd"),
+        "seeds": 3,
+        "main_losses": tuple(LOSSES),
+        "bounds": tuple(LOSSES),
+        "reader_steps": 4000,
+        "base_steps": 8000,
+        "task_steps": 3000,
+        "retrain_steps": 1500,
+    },
+}

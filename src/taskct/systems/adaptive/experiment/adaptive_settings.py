@@ -1,0 +1,105 @@
+"""The size of the task-adaptive experiment: who is scanned, how, what is trained for how long, and who reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from taskct.core.errors import ConfigError, unknown_name
+from taskct.phantoms.abdomen import CohortSettings
+from taskct.systems.adaptive.experiment.adaptive_arms import LOSSES, MODELS, Arm
+from taskct.task.readers import READERS
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskAdaptive:
+    """Settings of the experiment; every number that a result depends on.
+
+    *_patients    of the built-in cohort: readers of full dose learn from their own, reconstructions (and readers that are
+                  retrained on them) from the training patients, whom no reader knows by heart; `slices` of each patient,
+                  `size` x `size` pixels
+    photons       per detector pixel in air of the scans that are scored, the highest first; one network is trained for all
+                  doses between them
+    readers       of `task.readers.READERS`: the first is the one in the losses, the others are never seen by a training
+    models        the reconstructors, of MODELS; `widths` of their U-Nets
+    losses        of LOSSES, for the first model; `other_losses` for the others (the same when empty)
+    seeds         trainings of the `main_losses` of each model; of the others there is one
+    *_steps       of the readers, of the image loss alone, of each loss after that, and of retraining the reader
+    label_cost    how many times as long a step with the label loss takes: "plain-long" takes as many more steps
+    bounds        losses whose images a reader is retrained on: the recoverable bound
+    audit         test patients in whom lesions are put in and taken out
+    """
+
+    reader_patients: int = 260
+    train_patients: int = 260
+    validation_patients: int = 12
+    test_patients: int = 40
+    slices: int = 8
+    size: int = 128
+    width_mm: tuple[float, float] = (260.0, 360.0)
+    views: int = 160
+    photons: tuple[float, ...] = (65536.0, 16384.0)
+    readers: tuple[str, ...] = ("unet_fast", "unet_thin", "residual_fast")
+    models: tuple[str, ...] = ("unet", "unrolled")
+    widths: tuple[int, ...] = (32, 64, 96)
+    losses: tuple[str, ...] = tuple(LOSSES)
+    other_losses: tuple[str, ...] = ()
+    main_losses: tuple[str, ...] = ("plain", "label-0.5")
+    bounds: tuple[str, ...] = ("plain", "label-0.5", "feature")
+    seeds: int = 1
+    reader_steps: int = 1200
+    base_steps: int = 2000
+    task_steps: int = 800
+    retrain_steps: int = 400
+    label_cost: float = 1.8
+    batch: int = 16
+    tv_strengths: tuple[float, ...] = (0.5, 1.0, 2.0)
+    audit: int = 12
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, known in (("losses", LOSSES), ("other_losses", LOSSES), ("models", MODELS), ("readers", READERS)):
+            for one in getattr(self, name):
+                if one not in known:
+                    raise unknown_name(f"name in {name}", one, known)
+        if len(self.readers) < 2 or len(set(self.readers)) < len(self.readers):
+            raise ConfigError(f"the experiment expects two different readers or more, got {self.readers}")
+        if "plain" not in self.losses or not self.models:
+            raise ConfigError("the experiment expects a model and the loss 'plain', which the others are compared with")
+        if list(self.photons) != sorted(set(self.photons), reverse=True) or not self.photons:
+            raise ConfigError(f"photons are expected from the highest to the lowest, each once, got {self.photons}")
+        if self.size % 8:
+            raise ConfigError(f"size must divide by 8, got {self.size}")
+
+    @property
+    def anatomy(self) -> CohortSettings:
+        """What the patients are like."""
+        return CohortSettings(width_mm=self.width_mm)
+
+    @property
+    def patients(self) -> dict[str, int]:
+        """How many in each part of the cohort; the readers' come before the reconstructions' in its training part."""
+        return {
+            "train": self.reader_patients + self.train_patients,
+            "validation": self.validation_patients,
+            "test": self.test_patients,
+        }
+
+    @property
+    def reader(self) -> str:
+        """The reader in the losses."""
+        return self.readers[0]
+
+    @property
+    def fractions(self) -> tuple[float, ...]:
+        """The doses as fractions of the highest."""
+        return tuple(n / self.photons[0] for n in self.photons)
+
+    @property
+    def arms(self) -> list[Arm]:
+        """All trainings of reconstructions, those that decide first: a stop at any time leaves a usable table."""
+        wanted = [Arm(model, loss) for loss in LOSSES for model in self.models if loss in self._losses_of(model)]
+        more = [Arm(a.model, a.loss, seed) for seed in range(1, self.seeds) for a in wanted if a.loss in self.main_losses]
+        return wanted + more
+
+    def _losses_of(self, model: str) -> tuple[str, ...]:
+        return self.losses if model == self.models[0] or not self.other_losses else ("plain", *self.other_losses)

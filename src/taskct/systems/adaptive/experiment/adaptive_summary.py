@@ -1,0 +1,305 @@
+"""The step that gathers: the tables of all methods that are done, verdicts, summary.csv and report.html."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from taskct.core.csv_cells import safe_cells
+from taskct.core.errors import InputError
+from taskct.core.files import make_folder, write_texts
+from taskct.core.runs import load_run
+from taskct.core.units import to_hu
+from taskct.evaluation.reading import ArtefactReport, Audit, TaskVerdict, needed_dose, task_verdict
+from taskct.evaluation.reading.audit import FULL_DOSE, Answer
+from taskct.evaluation.rows import IMAGE, UNSEEN, DoseLevel
+from taskct.evaluation.statistics import Interval
+from taskct.evaluation.table import Table, merge_tables
+from taskct.experiments.cohort_images import DrawnPatients, cohort_of
+from taskct.experiments.made import Made
+from taskct.recon.reconstructor import Reconstructor
+from taskct.systems.adaptive.experiment.adaptive_arms import LOSSES, MODELS, Arm
+from taskct.systems.adaptive.experiment.adaptive_settings import TaskAdaptive
+from taskct.systems.adaptive.experiment.scoring import Scores
+from taskct.systems.adaptive.experiment.shared_scans import doses_of
+from taskct.systems.adaptive.pages.adaptive_page import write_task_report
+from taskct.systems.adaptive.pages.story import TaskExample, TaskStory
+from taskct.systems.adaptive.pages.summary_lines import summary_lines
+
+_METRICS = (
+    ("dice_pooled", UNSEEN), ("dice_pooled_retuned", UNSEEN), ("ap", UNSEEN), ("dice_pooled", "training"),
+    ("dice_pooled", "retrained"), ("dice_pooled", "own"), ("sensitivity", UNSEEN), ("false_pixels", UNSEEN),
+    ("false_alarms", UNSEEN), ("froc@1", UNSEEN), ("psnr", IMAGE), ("ssim", IMAGE),
+)  # fmt: skip
+_SHOWN_LOSSES = ("plain", "label-0.5", "feature")
+
+
+class Training(NamedTuple):
+    """Handles of an arm's training and of the one that it begins from."""
+
+    base: Made[Reconstructor]
+    made: Made[Reconstructor]
+    arm: Arm
+
+
+def gather(
+    folder: Path,
+    *,
+    settings: TaskAdaptive,
+    images: Made[DrawnPatients],
+    trained: Sequence[Training],
+    scores: Sequence[Made[Scores]],
+    bounds: Sequence[Made[Table]],
+) -> None:
+    """Write report.html, summary.csv, gains.csv, needed_dose.csv and verdicts.md from the scores that are there."""
+    story, spectra = gathered(settings=settings, images=images, trained=trained, scores=scores, bounds=bounds)
+    make_folder(folder)
+    lines = [f"## {d.used_photons:g} photons\n\n{verdict}\n" for (_, _, d), verdict in story.verdicts.items()]
+    texts = {
+        "summary.csv": summary_csv(story),
+        "gains.csv": gains_csv(story),
+        "needed_dose.csv": needed_csv(story),
+        "verdicts.md": "\n".join(lines),
+        "summary.txt": "\n".join(f"{'! ' if c else ''}{t}" for t, c in summary_lines(story)) + "\n",
+    }
+    write_texts(folder, texts, overwrite=True)
+    write_task_report(story, folder / "report.html", title="Task-adaptive reconstruction", spectra=spectra, overwrite=True)
+
+
+def gathered(
+    *,
+    settings: TaskAdaptive,
+    images: Made[DrawnPatients],
+    trained: Sequence[Training],
+    scores: Sequence[Made[Scores]],
+    bounds: Sequence[Made[Table]],
+) -> tuple[TaskStory, dict[str, Any]]:
+    """Everything that was scored, as its report tells it, and the spectra of the shown methods at the lowest dose."""
+    scored = [one.load() for one in scores if one.done]
+    tables = [*(one.table for one in scored), *(one.load() for one in bounds if one.done)]
+    tables += [_sequential(t, m) for m in settings.models for t in tables if _plain(m) in t.methods]
+    table = merge_tables(tables)
+    table.notes.setdefault("lesion_class", "tumour")
+    audit = _audit(one.about for one in scored)
+    artefacts, spectra = _spectra(scored, settings)
+    compute = {t.arm.method: t.made.cpu_s + t.base.cpu_s for t in trained if t.arm.seed == 0 and t.made.done}
+    baselines = _baselines(table, settings)
+    verdicts: dict[tuple[str, str, DoseLevel], TaskVerdict] = {}
+    for method, baseline in baselines.items():
+        for dose in [DoseLevel(d.fraction, d.photons) for d in doses_of(settings)]:
+            found = {m: report for (m, d), report in artefacts.items() if d == dose}
+            try:
+                verdicts[method, baseline, dose] = task_verdict(
+                    table, method, baseline, dose=dose, artefacts=found, audit=audit, compute=compute
+                )
+            except InputError:
+                continue
+    shown = [FULL_DOSE, "FBP", "TV, tuned", *(Arm(m, loss).method for m in settings.models for loss in _SHOWN_LOSSES)]
+    story = TaskStory(
+        table=table,
+        baselines=baselines,
+        verdicts=verdicts,
+        examples=_examples(images.load(), scored, settings),
+        audit=audit,
+        artefacts=artefacts,
+        compute=compute,
+        notes=_notes(settings),
+        full_dose=FULL_DOSE,
+        shown=shown,
+        task_adaptive=[a.method for a in settings.arms if a.method in baselines and LOSSES[a.loss].task],
+        controls=[a.method for a in settings.arms if a.method in baselines and LOSSES[a.loss].control],
+    )
+    return story, {m: s for m, s in spectra.items() if m in shown}
+
+
+def summary_csv(story: TaskStory) -> str:
+    """Every method, dose and score with its interval."""
+    lines: list[list[Any]] = [["method", "photons", "metric", "reader", "mean", "low", "high", "patients", "seeds"]]
+    for method in story.table.methods:
+        doses = {r.dose for r in story.table.rows if r.method == method}
+        for dose in sorted(doses, key=lambda d: -d.used_photons):
+            for metric, reader in _METRICS:
+                regions = (
+                    ("all",) if reader == IMAGE else (story.lesion, "liver") if metric == "dice_pooled" else (story.lesion,)
+                )
+                for region in regions:
+                    found = _mean(story, metric, method=method, dose=dose, region=region, reader=reader)
+                    if found is not None:
+                        name = metric if region in ("all", story.lesion) else f"{metric} of the {region}"
+                        ends = [_text(v) for v in (found.mean, found.low, found.high)]
+                        lines.append(
+                            [method, f"{dose.used_photons:g}", name, reader, *ends, found.n_patients, found.n_seeds or 0]
+                        )
+    return _csv(lines)
+
+
+def gains_csv(story: TaskStory) -> str:
+    """Every method minus its baseline, paired, with the share of the recoverable gap and the verdict."""
+    lines: list[list[Any]] = [["method", "baseline", "photons", "score", "mean", "low", "high", "verdict"]]
+    for (method, baseline, dose), verdict in story.verdicts.items():
+        where = {"dose": dose, "region": story.lesion}
+        for name, interval in verdict.numbers.items():
+            ends = [_text(v) for v in (interval.mean, interval.low, interval.high)]
+            lines.append([method, baseline, f"{dose.used_photons:g}", name, *ends, verdict.outcome])
+        more = {
+            "bound": ("dice_pooled", "retrained"),
+            "sensitivity": ("sensitivity", UNSEEN),
+            "sensitivity at 1 false alarm": ("froc@1", UNSEEN),
+            "false pixels": ("false_pixels", UNSEEN),
+        }
+        for name, (metric, reader) in more.items():
+            try:
+                found = story.table.paired(metric, method, baseline, reader=reader, **where)  # type: ignore[arg-type]
+            except InputError:
+                continue
+            lines.append(
+                [
+                    method,
+                    baseline,
+                    f"{dose.used_photons:g}",
+                    name,
+                    *(_text(v) for v in (found.mean, found.low, found.high)),
+                    "",
+                ]
+            )
+        try:
+            share = story.share(method, baseline, dose)
+        except InputError:
+            continue
+        ends = [_text(v) for v in (share.mean, share.low, share.high)]
+        lines.append([method, baseline, f"{dose.used_photons:g}", "share recovered", *ends, ""])
+    return _csv(lines)
+
+
+def needed_csv(story: TaskStory) -> str:
+    """The dose at which each method comes within the margin of full dose."""
+    lines: list[list[Any]] = [["method", "margin", "photons", "low", "high", "confirmed", "words"]]
+    for method in story.table.methods:
+        if method == story.full_dose:
+            continue
+        try:
+            found = needed_dose(story.table, method, margin=story.margin, region=story.lesion, full=story.full_dose)
+        except InputError:
+            continue
+        numbers = [_text(v) for v in (found.estimate, found.low, found.high, found.confirmed)]
+        lines.append([method, story.margin, *numbers, found.text])
+    return _csv(lines)
+
+
+def _plain(model: str) -> str:
+    return Arm(model, "plain").method
+
+
+def _sequential(table: Table, model: str) -> Table:
+    """Sequential training is the plain images with the reader that was retrained on them: nothing new has to be trained."""
+    return table.renamed(_plain(model), f"{MODELS[model].label}, sequential", readers={"retrained": "own"})
+
+
+def _baselines(table: Table, settings: TaskAdaptive) -> dict[str, str]:
+    """Method -> what it is compared with: its model's image loss; among models, that of the first."""
+    found = {
+        arm.method: _plain(arm.model)
+        for arm in settings.arms
+        if arm.loss != "plain" and arm.method in table.methods and _plain(arm.model) in table.methods
+    }
+    first = _plain(settings.models[0])
+    for model in settings.models[1:]:
+        if _plain(model) in table.methods and first in table.methods:
+            found[_plain(model)] = first
+    return found
+
+
+def _audit(about: Iterable[Mapping[str, Any]]) -> Audit | None:
+    """All answers; those to the full-dose images, which every method's audit holds, once."""
+    answers = [Answer(**a) for one in about for a in one.get("audit", [])]
+    unique = dict.fromkeys(a for a in answers if a.method == FULL_DOSE)
+    rest = [a for a in answers if a.method != FULL_DOSE]
+    return Audit([*unique, *rest]) if answers else None
+
+
+def _spectra(
+    scored: Sequence[Scores], settings: TaskAdaptive
+) -> tuple[dict[tuple[str, DoseLevel], ArtefactReport], dict[str, Any]]:
+    reports: dict[tuple[str, DoseLevel], ArtefactReport] = {}
+    spectra: dict[str, Any] = {}
+    for one in (scores.about for scores in scored):
+        for dose in doses_of(settings):
+            found = one.get(f"artefacts@{dose.used_photons:g}")
+            if found is None or one["seed"] > 0:
+                continue
+            facts = [found[k] for k in ("peaks", "threshold", "false_alarm_rate", "images")]
+            reports[one["method"], DoseLevel(dose.fraction, dose.photons)] = ArtefactReport(*facts)
+            spectra[one["method"]] = (found["frequency_per_mm"], found["power_over_full_dose"])
+    return reports, spectra
+
+
+def _examples(drawn: DrawnPatients, scored: Sequence[Scores], settings: TaskAdaptive) -> list[TaskExample]:
+    images = drawn.images("test")
+    assert images.labels is not None
+    pictures: dict[int, dict[tuple[str, DoseLevel], Tensor]] = {}
+    marks: dict[int, dict[tuple[str, DoseLevel, str], Tensor]] = {}
+    for one in scored:
+        if one.about["seed"] > 0:
+            continue
+        method = one.about["method"]
+        tensors, facts = load_run(one.folder).load_tensors("examples.safetensors")
+        for key, values in tensors.items():
+            what, photons = key.split("@")
+            dose = next(d for d in doses_of(settings) if f"{d.used_photons:g}" == photons)
+            level = DoseLevel(dose.fraction, dose.photons)
+            for i, number in enumerate(json.loads(facts["slices"])):
+                if what == "hu":
+                    pictures.setdefault(number, {})[method, level] = values[i, 0].float()
+                else:
+                    marks.setdefault(number, {})[method, level, what] = values[i]
+    spacing = cohort_of(settings).pixel_mm
+    return [
+        TaskExample(images.ids[n], spacing, to_hu(images.mu[n, 0]), images.labels[n], found, marks.get(n, {}))
+        for n, found in pictures.items()
+    ]
+
+
+def _notes(settings: TaskAdaptive) -> dict[str, str]:
+    s = settings
+    readers = ", ".join(s.readers[1:])
+    return {
+        "patients": f"built-in abdominal cohort: readers learn from {s.reader_patients}, reconstructions from "
+        f"{s.train_patients} others; {s.validation_patients} validation, {s.test_patients} test; {s.slices} slices each of "
+        f"{s.size} x {s.size} pixels of {cohort_of(s).pixel_mm[0]:.2f} mm",
+        "scan": f"parallel beam, {s.views} views; exact Poisson noise at {', '.join(f'{n:g}' for n in s.photons)} photons per "
+        "detector pixel; the truth projected on a grid twice as fine",
+        "training": f"every reconstruction: {s.base_steps} steps of image error, then {s.task_steps} of its own "
+        f"objective, {s.batch} images a step, doses drawn between the highest and the lowest",
+        "readers": f"{s.reader} in the losses; never seen by a training: {readers}; {s.reader_steps} steps on full dose each; "
+        f"retrained for {s.retrain_steps} steps on a method's own low-dose images of those {s.train_patients} patients",
+        "joint, sequential": "joint: reconstruction and reader descend together; sequential: the images of the image loss, "
+        "with the reader that was retrained on them as its own",
+        "controls": "a frozen network of random weights in the loss; the labels of other patients in the loss; in the panel a "
+        "random reader and shuffled labels",
+    }
+
+
+def _mean(story: TaskStory, metric: str, *, method: str, dose: DoseLevel, region: str, reader: str) -> Interval | None:
+    names = story.table.of_role("training") if reader == "training" else reader
+    try:
+        found = story.table.mean(metric, method, dose=dose, region=region, reader=names)
+    except InputError:
+        return None
+    return found if math.isfinite(found.mean) else None
+
+
+def _text(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.6g}"
+
+
+def _csv(lines: Iterable[list[Any]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(safe_cells(line) for line in lines)
+    return text.getvalue()

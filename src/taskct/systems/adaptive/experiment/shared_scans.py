@@ -1,0 +1,50 @@
+"""What all steps share: the patients' images, their clean scans, the projector. Made once a process, from the first step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from taskct.core.runs import Run, is_run, load_run
+from taskct.data.images import ImageSet
+from taskct.evaluation.reading.controls import images_of_others
+from taskct.experiments.cohort_images import cohort_of, keep_images
+from taskct.physics.dose import Dose
+from taskct.systems.adaptive.experiment.adaptive_settings import TaskAdaptive
+from taskct.training import DoseRange
+
+PARTS = ("readers", "train", "validation", "test")
+
+
+def doses_of(settings: TaskAdaptive) -> tuple[Dose, ...]:
+    """The doses that are scored, the highest first."""
+    return tuple(Dose(settings.photons[0], fraction=f) for f in settings.fractions)
+
+
+def dose_range(settings: TaskAdaptive) -> DoseRange:
+    """The doses that are trained for."""
+    return DoseRange(Dose(settings.photons[0]), lowest=settings.fractions[-1])
+
+
+def device() -> torch.device:
+    """Where networks are trained and read: a GPU if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def save_images(folder: Path, *, settings: TaskAdaptive) -> None:
+    """Draw the patients and keep them: those of the readers, of the reconstructions, of validation and test."""
+    run = load_run(folder) if is_run(folder) else Run.create(folder, {"patients": settings.patients})
+    cohort = cohort_of(settings)
+    known = settings.reader_patients * settings.slices
+    drawn = cohort.images("train", progress=False)
+    keep_images(run, "readers", drawn[:known])
+    keep_images(run, "train", drawn[known:])
+    for part in ("validation", "test"):
+        keep_images(run, part, cohort.images(part, progress=False))
+
+
+def shuffled(images: ImageSet, *, seed: int) -> ImageSet:
+    """The images with the labels of other patients: the control of a label loss."""
+    assert images.labels is not None
+    return ImageSet(images.mu, images.patient_ids, images.labels[images_of_others(images.patient_ids, seed=seed)], images.ids)

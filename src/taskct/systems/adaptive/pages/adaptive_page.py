@@ -1,0 +1,139 @@
+"""A task experiment -> one HTML page: what was found in plain words, then the numbers, images and curves behind it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from html import escape
+
+from taskct.core.errors import InputError
+from taskct.core.files import refuse_existing, write_text
+from taskct.core.names import photon_count
+from taskct.evaluation.reading import TaskVerdict
+from taskct.report.number_text import plural
+from taskct.report.page import page, section
+from taskct.report.pictures import Encoder
+from taskct.systems.adaptive.pages.dose_task_figures import curve_figure, needed_doses, spectrum_figure
+from taskct.systems.adaptive.pages.outline_pictures import picture_section
+from taskct.systems.adaptive.pages.reader_tables import audit_table, gain_table, lesion_table, reader_table, score_table
+from taskct.systems.adaptive.pages.story import TaskStory
+from taskct.systems.adaptive.pages.summary_lines import summary_lines
+
+_IMAGE_BYTES = 4 * 2**20
+Spectra = dict[str, tuple[list[float], list[float]]]
+
+
+def write_task_report(
+    story: TaskStory,
+    path: str | os.PathLike[str],
+    *,
+    title: str = "Does the reader gain?",
+    spectra: Spectra | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write one self-contained page about a task experiment: no script, no network.
+
+    The first lines are computed from paired intervals under readers never used in training; see `task_verdict`. Raises
+    OutputExistsError unless `overwrite`, InputError for a table without rows.
+    """
+    refuse_existing(path, overwrite=overwrite)
+    if not story.table.rows or not story.doses:
+        raise InputError("a task report expects a table with scored methods, got an empty one; evaluate first")
+    encoder = Encoder(_IMAGE_BYTES)
+    body = _body(story, encoder, title, spectra or {})
+    html = encoder.replace(body).replace("@image-note@", escape(encoder.note))
+    write_text(path, page(title, html), overwrite=overwrite)
+
+
+def _body(story: TaskStory, encoder: Encoder, title: str, spectra: Spectra) -> str:
+    tables = "".join(score_table(story, d) for d in story.doses)
+    pictures = "".join(picture_section(story, e, encoder) for e in story.examples)
+    curves = curve_figure(story)
+    drawing = f"<figure class='plot'><img alt='scores over dose' src=\"{curves}\"></figure>" if curves else ""
+    more = "".join(reader_table(story, d) + lesion_table(story, d) for d in story.doses)
+    parts = [
+        ("numbers", "Numbers", _key(story) + gain_table(story) + tables),
+        ("images", "Images", pictures + ("<p class='note'>@image-note@</p>" if pictures else "")),
+        ("curves", "Dose and task", drawing + needed_doses(story)),
+        ("verdicts", "Verdicts", _verdicts(story)),
+        ("doubts", "What could fool us", audit_table(story) + _artefacts(story, spectra)),
+        ("readers", "Reader by reader", more),
+        ("made", "How it was made", _notes(story)),
+    ]
+    links = "".join(f'<a href="#{anchor}">{escape(name)}</a>' for anchor, name, content in parts if content)
+    lines = "".join(f"<p{' class=caution' if caution else ''}>{escape(text)}</p>" for text, caution in summary_lines(story))
+    head = (
+        f"<header><h1>{escape(title)}</h1><p class='lead'>{escape(_lead(story))}</p><div class='verdict'>{lines}</div>"
+        f"<nav>{links}</nav></header>\n"
+    )
+    return head + "".join(section(*part) for part in parts) + "<footer>Made with taskct. Research use only.</footer>"
+
+
+def _lead(story: TaskStory) -> str:
+    patients = len({r.patient for r in story.table.rows})
+    readers = len(story.table.of_role("unseen"))
+    doses = " and ".join(photon_count(d.used_photons) for d in story.doses)
+    return (
+        f"{plural(len(story.table.methods) - 1, 'method')} at {doses} photons per detector pixel, "
+        f"{plural(patients, 'patient')}, one reader in the losses and {plural(readers, 'unseen reader')}."
+    )
+
+
+def _key(story: TaskStory) -> str:
+    return (
+        "<p class='key'>Small: 95 % intervals over patients and, where there are several, training seeds. Unseen readers were "
+        "trained on full dose and took no part in any training of a reconstruction. The reader retrained on a method's own "
+        "low-dose images says what those images hold for a reader that knows them.</p>"
+    )
+
+
+def _verdicts(story: TaskStory) -> str:
+    parts = []
+    for (_, _, dose), verdict in story.verdicts.items():
+        parts.append(
+            f"<h4>{escape(photon_count(dose.used_photons))} photons: {escape(_title(verdict))}</h4>{_findings(verdict)}"
+        )
+    return "".join(parts)
+
+
+def _title(verdict: TaskVerdict) -> str:
+    return f"{verdict.method} against {verdict.baseline}: {verdict.headline}"
+
+
+def _findings(verdict: TaskVerdict) -> str:
+    lines = "".join(
+        f"<li>{'<b>' if f.caution else ''}{escape(f.text)}{'</b>' if f.caution else ''}</li>" for f in verdict.findings
+    )
+    return f"<ul>{lines}</ul>"
+
+
+def _artefacts(story: TaskStory, spectra: Spectra) -> str:
+    lines = [
+        f"<tr><th scope='row' class='method'>{escape(method)}</th><td>{escape(photon_count(dose.used_photons))}</td>"
+        f"<td class='text'>{escape(str(report))}</td></tr>"
+        for (method, dose), report in story.artefacts.items()
+    ]
+    table = ""
+    if lines:
+        table = (
+            "<table class='numbers dense'><caption><b>Checkerboards</b>, searched in the spectrum of the difference to full "
+            f"dose</caption><thead><tr><th></th><th>photons</th><th></th></tr></thead><tbody>{''.join(lines)}</tbody></table>"
+        )
+    uri = spectrum_figure(story, spectra)
+    drawn = (
+        f"<figure class='plot small'><img alt='spectra' src=\"{uri}\"><figcaption>Power of the images over that of full dose"
+    )
+    return table + (drawn + ", lowest dose. Below 1: texture is lost.</figcaption></figure>" if uri else "")
+
+
+def _notes(story: TaskStory) -> str:
+    notes: Mapping[str, str] = story.notes
+    rows = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in notes.items())
+    cost = "".join(
+        f"<tr><th scope='row'>{escape(m)}</th><td>{s / 60:.1f}</td></tr>" for m, s in story.compute.items() if s > 0
+    )
+    table = (
+        "<table class='numbers dense'><caption><b>Training time</b> of the reconstruction, minutes of one core, its base "
+        f"included</caption><tbody>{cost}</tbody></table>"
+    )
+    return (f"<dl>{rows}</dl>" if rows else "") + (table if cost else "")

@@ -1,0 +1,81 @@
+"""What all steps share: patients, projector, reconstructions, readers. Read once a process."""
+
+from __future__ import annotations
+
+from functools import lru_cache, partial
+from pathlib import Path
+
+import torch
+
+from taskct.core.errors import InputError
+from taskct.core.runs import Run, is_run, load_run
+from taskct.data.images import ImageSet
+from taskct.evaluation.dose.quality import Quality, quality_of
+from taskct.evaluation.dose.subject import Subject
+from taskct.evaluation.dose.target import Target
+from taskct.evaluation.protocol import Protocol
+from taskct.experiments.cohort_images import REFINE, cohort_of, images_of, keep_images, projector_of, scans_of
+from taskct.experiments.made import Made
+from taskct.recon.fbp import fbp
+from taskct.recon.reconstructor import Reconstructor
+from taskct.simulate.clean_scans import CleanScans
+from taskct.systems.alara.experiment.alara_settings import DoseExperiment
+from taskct.task import FrozenTask
+
+PARTS = ("train", "validation", "test")
+CLASSES = {"liver": 1, "tumour": 2}
+PROTOCOL = Protocol(mask="body")
+MODEL = {"kind": "fbp_unet", "widths": [32, 64, 96], "norm": "none", "unshuffle": 2}
+smooth_fbp = partial(fbp, window="hann")
+
+
+def save_images(folder: Path, *, settings: DoseExperiment) -> None:
+    """Draw the patients and keep them."""
+    run = load_run(folder) if is_run(folder) else Run.create(folder, {"patients": settings.patients})
+    cohort = cohort_of(settings)
+    for part in PARTS:
+        keep_images(run, part, cohort.images(part, progress=False))
+
+
+def reader_images(folder: Path, settings: DoseExperiment) -> ImageSet:
+    """The training patients of the readers."""
+    images = images_of(folder, "train")
+    return images[: settings.reader_patients * settings.slices] if settings.reader_patients else images
+
+
+@lru_cache(maxsize=2)
+def dose_scans(folder: Path, settings: DoseExperiment) -> CleanScans:
+    """Noise-free scans of the training patients of doses and reconstructions."""
+    images = images_of(folder, "train")[settings.reader_patients * settings.slices :]
+    return CleanScans(images, projector_of(settings), refine=REFINE, progress=False)
+
+
+@lru_cache(maxsize=6)
+def subjects_of(folder: Path, part: str, settings: DoseExperiment) -> tuple[Subject, ...]:
+    """The patients of a part, ready to be scanned at any dose."""
+    scans = scans_of(folder, part, settings)
+    images = scans.images
+    names = {number: name for name, number in CLASSES.items()}
+    return tuple(
+        Subject(
+            ImageSet(part.mu, part.patient_ids, part.labels, part.ids, label_names=names),
+            scans.take(torch.tensor(numbers), torch.device("cpu")).reshape(len(numbers), 1, *scans.A.p_shape),
+            scans.A,
+        )
+        for numbers in images.by_patient().values()
+        for part in (images[numbers],)
+    )
+
+
+def measure_of(target: Target, reader: Made[FrozenTask] | None) -> Quality:
+    """How a target is measured; the score of a task by a reader."""
+    if not target.class_name:
+        return quality_of(target, protocol=PROTOCOL)
+    if reader is None:
+        raise InputError(f"{target}: the score of a task expects a reader, got none")
+    return quality_of(target, readers={reader.name.removeprefix("reader-"): reader.load()})
+
+
+def reconstruct_of(base: Made[Reconstructor] | None) -> Reconstructor:
+    """The network that was trained for a range of doses, or FBP."""
+    return smooth_fbp if base is None else base.load()

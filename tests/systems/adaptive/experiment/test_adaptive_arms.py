@@ -1,0 +1,46 @@
+"""What keeps the task-adaptive experiment fair: who is compared with whom, and controls that hold nothing to learn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import torch
+from small_task_adaptive import settings
+
+from taskct.data.images import ImageSet
+from taskct.evaluation.table import Table
+from taskct.experiments.cohort_images import images_of
+from taskct.systems.adaptive.experiment.adaptive_summary import _baselines
+from taskct.systems.adaptive.experiment.shared_scans import PARTS, save_images, shuffled
+
+PLAIN, LABEL, UNROLLED = "FBP + U-Net, image loss", "FBP + U-Net, label loss .5", "ItNet, image loss"
+
+
+def baselines(*methods: str) -> dict[str, str]:
+    table = cast(Table, SimpleNamespace(methods=methods))
+    return _baselines(table, settings(models=("unet", "unrolled"), losses=("plain", "label-0.5")))
+
+
+def test_an_arm_is_compared_with_the_image_loss_of_its_own_model_and_models_by_their_image_losses() -> None:
+    assert baselines(PLAIN, LABEL, UNROLLED) == {LABEL: PLAIN, UNROLLED: PLAIN}
+    assert baselines(LABEL, UNROLLED) == {}  # nothing to compare with
+
+
+def test_no_reader_knows_a_patient_of_the_reconstructions_or_of_the_test(tmp_path: Path) -> None:
+    small = settings(reader_patients=3, train_patients=2)
+    save_images(tmp_path / "images", settings=small)
+    patients = {part: set(images_of(tmp_path / "images", part).patient_ids) for part in PARTS}
+    assert {part: len(names) for part, names in patients.items()} == {"readers": 3, "train": 2, "validation": 2, "test": 5}
+    assert len(set().union(*patients.values())) == 12
+
+
+def test_shuffled_labels_are_those_of_other_patients() -> None:
+    patients = tuple(f"p{i // 6}" for i in range(30))
+    labels = torch.arange(30).reshape(30, 1, 1).expand(30, 8, 8).clone()
+    images = ImageSet(torch.rand(30, 1, 8, 8) * 0.02, patients, labels, tuple(str(i) for i in range(30)))
+    for seed in range(5):
+        mixed = shuffled(images, seed=seed)
+        assert mixed.labels is not None
+        assert all(patients[int(one[0, 0])] != own for one, own in zip(mixed.labels, patients, strict=True))

@@ -1,0 +1,116 @@
+"""The page of a task experiment: words that follow from intervals, tables, outlines."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from taskct.core.errors import InputError, OutputExistsError
+from taskct.evaluation.reading import task_verdict
+from taskct.evaluation.reading.ratios import described_metrics
+from taskct.evaluation.reading.task_verdict import Remark
+from taskct.evaluation.rows import DoseLevel, Row
+from taskct.evaluation.table import Table
+from taskct.systems.adaptive.pages.adaptive_page import write_task_report
+from taskct.systems.adaptive.pages.outline_pictures import outline
+from taskct.systems.adaptive.pages.story import TaskExample, TaskStory
+from taskct.systems.adaptive.pages.summary_lines import summary_lines
+
+DOSES = [DoseLevel(1.0, 6e4), DoseLevel(0.25, 6e4)]
+READERS = {"S0": "training", "S1": "unseen", "S2": "unseen", "retrained": "retrained"}
+
+
+def _table(gains: dict[str, float], *, patients: int = 12) -> Table:
+    """Pooled counts of 100 lesion pixels a patient: `gains` is what each method finds more than 'plain', under all readers."""
+    draws = np.random.default_rng(0)
+    rows = []
+    for dose, found in zip(DOSES, (60, 40), strict=True):
+        for patient in range(patients):
+            own = draws.normal(0, 6)
+            for method, gain in {"plain": 0.0, **gains}.items():
+                for reader in READERS:
+                    tp = found + own + gain + (10 if reader == "retrained" else 0) + draws.normal(0, 0.5)
+                    for metric, value in {"tp_px": tp, "fp_px": 20.0, "fn_px": 100 - tp, "ap": tp / 100}.items():
+                        name = f"p{patient}"
+                        place = (method, name, name, None, *dose, metric, "tumour")
+                        rows.append(Row(*place, value, reader))
+                        if "px" in metric and reader != "retrained":
+                            rows.append(Row(*place[:6], f"{metric}_retuned", "tumour", value, reader))
+    for reader in READERS:
+        for patient in range(patients):
+            for metric, value in {"tp_px": 90.0, "fp_px": 5.0, "fn_px": 10.0}.items():
+                place = ("full dose", f"p{patient}", f"p{patient}", None, 1.0, 6e4, metric, "tumour")
+                rows.append(Row(*place, value, reader))
+    about = {"metrics": described_metrics(dict.fromkeys(r.metric for r in rows))}
+    return Table(rows, about, notes={"lesion_class": "tumour"}, readers=READERS)
+
+
+def _story(gains: dict[str, float], **more: object) -> TaskStory:
+    table = _table(gains)
+    baselines = dict.fromkeys(gains, "plain")
+    verdicts = {(m, b, d): task_verdict(table, m, b, dose=d) for m, b in baselines.items() for d in DOSES}
+    return TaskStory(table=table, baselines=baselines, verdicts=verdicts, **more)  # type: ignore[arg-type]
+
+
+def test_the_first_lines_say_what_the_intervals_allow() -> None:
+    words = [text for text, _ in summary_lines(_story({"task": 5.0, "nothing": 0.0, "noise": 0.1}, controls=["nothing"]))]
+    first = words[0].replace("\u202f", " ")
+    assert first.startswith(
+        "At 60 000 photons per pixel the largest gain that is confirmed in Dice of the tumour under unseen"
+    )
+    assert "is that of task: +0.0" in first and "Not: noise (no gain shown)" in first and "nothing" not in first
+    share = re.search(r"(\d+)% \[\d+%, \d+%\] of what a reader retrained", words[0])
+    assert share and 40 < int(share[1]) < 65  # 5 pixels of the 10 that retraining finds; Dice is nearly linear here
+    assert words[1].startswith("Negative controls at this dose, where nothing should be gained: nothing")
+
+
+def test_whatever_limits_a_verdict_is_said_at_the_top() -> None:
+    story = _story({"task": 5.0})
+    caution = Remark("compute", "trained 80 % longer than the baseline", caution=True)
+    limited = {key: replace(verdict, findings=(*verdict.findings, caution)) for key, verdict in story.verdicts.items()}
+    warned = [text for text, is_caution in summary_lines(replace(story, verdicts=limited)) if is_caution]
+    assert any("trained 80 % longer" in text for text in warned)
+
+
+def test_without_a_sure_gain_none_is_claimed() -> None:
+    words = [text for text, _ in summary_lines(_story({"noise": 0.0}))]
+    assert "no gain in Dice of the tumour under unseen readers is confirmed" in words[0] and "no gain shown" in words[0]
+
+
+def test_a_page_holds_its_parts_and_escapes_names(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    name = "task <b>"
+    truth = torch.zeros(16, 16)
+    labels = torch.zeros(16, 16, dtype=torch.int64)
+    labels[4:8, 5:9] = 2
+    images = {(m, d): truth for m in ("plain", name) for d in DOSES}
+    marks = {(m, d, r): labels for m, d in images for r in ("S0", "S1")}
+    example = TaskExample("p0-s00", (1.0, 1.0), truth, labels, images, marks)
+    story = _story({name: 5.0}, examples=[example], notes={"scan": "160 views"}, compute={"plain": 60.0})
+    write_task_report(story, tmp_path / "page.html")
+    html = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "task &lt;b&gt;" in html and "task <b>" not in html and "<script" not in html
+    for part in (
+        "Dose and task",
+        "Verdicts",
+        "How it was made",
+        "160 views",
+        "gain confirmed under unseen readers",
+        "<path d=",
+    ):
+        assert part in html
+    with pytest.raises(OutputExistsError):
+        write_task_report(story, tmp_path / "page.html")
+    with pytest.raises(InputError, match="got an empty one"):
+        write_task_report(TaskStory(table=Table([]), baselines={}, verdicts={}), tmp_path / "other.html")
+
+
+def test_an_outline_goes_round_every_pixel_of_the_border_and_round_holes() -> None:
+    mask = np.ones((3, 3), dtype=bool)
+    assert outline(mask) == "M0 0h3M0 3h3M0 0v3M3 0v3"
+    mask[1, 1] = False
+    assert outline(mask) == "M0 0h3M1 1h1M1 2h1M0 3h3M0 0v3M1 1v1M2 1v1M3 0v3"
+    assert outline(np.zeros((2, 2), dtype=bool)) == ""
