@@ -17,8 +17,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "seeds_for": ("fbp-noise-views",), "seeds": 3, "fbp_steps": 250,
     },
     "networks": {  # made the dose module that comes with the package
-        "train_patients": 160, "reader_patients": 0, "validation_patients": 12, "test_patients": 40, "size": 80, "views": 100,
-        "arms": ("fbp-noise-views",), "seeds_for": (), "fbp_steps": 250, "width": 16,
+        "train_patients": 120, "reader_patients": 0, "validation_patients": 12, "test_patients": 40, "size": 64, "views": 80,
+        "arms": ("fbp-noise-views",), "seeds_for": (), "fbp_steps": 200, "width": 16,
     },
     "task": {  # lesions no smaller than the grid shows, as a reader that misses them at full dose has nothing to lose
         "train_patients": 320, "reader_patients": 200, "test_patients": 120, "slices": 6, "size": 96, "views": 120,
