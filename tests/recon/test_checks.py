@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
-from taskct.core.errors import GeometryError, InputError, UnitsError
+from taskct.core.errors import ConfigError, GeometryError, InputError, UnitsError
 from taskct.core.units import UnitsWarning
 from taskct.geometry import FanBeam, Grid, ParallelBeam
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon import RECONSTRUCTORS, fbp
+from taskct.recon.checks import check_count, check_image, check_number
 from taskct.recon.learned import ItNet, LearnedPrimalDual, fbp_redcnn, fbp_unet
 from taskct.simulate import simulate_scan
 
@@ -174,3 +178,55 @@ def test_arrays_beside_the_scan_are_answered_with_the_line_that_helps():
         RECONSTRUCTORS["sirt"](p, A, start=np.zeros((1, 1, 8, 8)))
     with pytest.raises(GeometryError, match=r"tv_min expects weights as a torch tensor.*torch\.as_tensor\(weights\)"):
         RECONSTRUCTORS["tv_min"](p, A, weights=[1.0])
+
+
+@pytest.mark.parametrize(
+    ("shape", "fits"),
+    [
+        ((1, 1, 8, 8), True), ((2, 1, 8, 8), True), ((3, 1, 8, 8), False), ((2, 2, 8, 8), False), ((8, 8), False),
+        ((1, 8, 8), False), ((1, 1, 1, 8, 8), False), ((1, 1, 8, 9), False), ((1, 1, 9, 8), False),
+    ],
+)  # fmt: skip
+def test_an_image_beside_the_scan_is_one_for_all_or_one_for_each(shape, fits):
+    A = Projector(Grid((8, 8), 4.0), ParallelBeam(views=6, cols=12, pixel_mm=4.0))
+    p, mu = A(torch.full((2, 1, 8, 8), 0.02)), torch.rand(shape)
+    if fits:
+        found = check_image(mu.double(), p, A, who="sirt")
+        assert found.shape == (2, 1, 8, 8) and found.dtype == p.dtype and torch.equal(found, mu.expand(2, 1, 8, 8))
+        return
+    with pytest.raises(GeometryError, match=r"sirt expects start of shape \(2, 1, 8, 8\), got .* make it on A.grid"):
+        check_image(mu, p, A, who="sirt")
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_an_image_that_is_not_finite_is_refused_by_its_name(bad):
+    A = Projector(Grid((8, 8), 4.0), ParallelBeam(views=6, cols=12, pixel_mm=4.0))
+    mu = torch.zeros(1, 1, 8, 8)
+    mu[..., 3, 4] = bad
+    with pytest.raises(UnitsError, match="tv_min expects a finite prior in 1/mm"):
+        check_image(mu, A(torch.zeros(1, 1, 8, 8)), A, who="tv_min", name="prior")
+
+
+@pytest.mark.parametrize("value", [0, -1, 2.0, True, "3", None])
+def test_a_count_is_a_whole_number_from_its_least_on(value):
+    with pytest.raises(ConfigError, match="cgls expects iterations as a whole number of at least 1"):
+        check_count(value, who="cgls")
+    assert check_count(1, who="cgls") == 1 and check_count(0, who="cgls", least=0) == 0
+
+
+def test_a_number_lies_within_its_open_or_closed_bounds():
+    bounded = partial(check_number, who="tv", name="strength")
+    assert (
+        bounded(0, least=0.0) == 0.0 and bounded(1e-300, above=0.0) == 1e-300 and bounded(0.99, above=0.0, below=1.0) == 0.99
+    )
+    for value, bounds, words in (
+        (0.0, {"above": 0.0}, "> 0, got 0.0"),
+        (-0.1, {"least": 0.0}, ">= 0, got -0.1"),
+        (1.0, {"least": 0.0, "below": 1.0}, ">= 0 and < 1, got 1.0"),
+        (math.nan, {"least": 0.0}, ">= 0, got nan"),
+        (math.inf, {"above": 0.0}, "> 0, got inf"),
+        (True, {"least": 0.0}, ">= 0, got True"),
+        ("1", {"least": 0.0}, ">= 0, got '1'"),
+    ):
+        with pytest.raises(ConfigError, match=re.escape(f"tv expects strength {words}")):
+            bounded(value, **bounds)

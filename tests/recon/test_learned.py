@@ -171,3 +171,11 @@ def test_errors_say_what_fits() -> None:
         LearnedPrimalDual(start="hann")
     with pytest.raises(ConfigError, match="iterations >= 1"):
         ItNet(iterations=0)
+
+
+@pytest.mark.parametrize("wrong", [{"iterations": 0}, {"primal": 1}, {"dual": 0}])
+def test_the_least_numbers_of_primal_dual_are_accepted_and_one_less_refused(wrong: dict) -> None:
+    least = {"iterations": 1, "primal": 2, "dual": 1, "width": 2}
+    assert LearnedPrimalDual(**least)(A(disk()), A).shape == disk().shape
+    with pytest.raises(ConfigError, match="expects iterations >= 1, primal >= 2 and dual >= 1"):
+        LearnedPrimalDual(**{**least, **wrong})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -313,6 +314,28 @@ def test_several_bad_steps_in_a_row_end_it_with_the_image_named(
     )
     with pytest.raises(DataError, match=words):
         train(model, odd, **how(objective=PLAIN, A=projector, dose=dose, run=tmp_path / "run", most_bad_steps=3, **SHORT))
+
+
+def test_a_loss_that_is_not_finite_on_finite_images_names_the_images_of_the_last_step(
+    images: ImageSet, projector: Projector, dose: Dose, tmp_path: Path
+) -> None:
+    class Broken(nn.Module):
+        def forward(self, batch: Any) -> Tensor:
+            return batch.image.sum() * math.nan
+
+    few = ImageSet(images.mu[:7], images.patient_ids[:7], ids=images.ids[:7])
+    settings = how(
+        objective={"mine": (1.0, Broken())}, A=projector, dose=dose, run=tmp_path / "run", most_bad_steps=2, **SHORT
+    )
+    settings["settings"] = replace(settings["settings"], batch=7)
+    with pytest.raises(DataError) as caught:
+        train(make_model(), few, **settings)
+    named, rest = str(caught.value).split(": ", 1)
+    listed, more = named.split(" and ")
+    assert set(listed.split(", ")) < set(few.ids) and len(listed.split(", ")) == 5 and more == "2 more"
+    assert rest.startswith(
+        "2 steps in a row gave no finite loss (in mine); these images were in the last of them; look at them"
+    )
 
 
 def test_patients_in_two_parts_are_refused(images: ImageSet, projector: Projector, dose: Dose, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 import scipy.io
 import torch
 
-from taskct.core.errors import FileFormatError, TaskctError, UnsupportedDataError
+from taskct.core.errors import FileFormatError, InputError, TaskctError, UnsupportedDataError
 from taskct.data.sets.measured import RawCounts, counts_to_p, read_counts, read_dxchange, read_htc2022
 from taskct.geometry import FanBeam, ParallelBeam, VectorBeam
 from taskct.phantoms.exact.ellipses import Ellipse, Phantom, disk
@@ -46,6 +46,15 @@ def test_counts_become_line_integrals_with_the_axis_in_place(tmp_path):
     assert scan.beam.col_offset_mm == pytest.approx(1.4, abs=0.05)
     given_axis = read_dxchange(tmp_path / "a.h5", pixel_mm=0.5, axis_col=30.0)
     assert given_axis.beam.col_offset_mm == pytest.approx(0.75) and given_axis.grid.shape == (60, 60)
+
+
+@pytest.mark.parametrize("axis_col", [-1.0, 0.0, 0.49, 62.51, 63.0, 64.0, np.nan])
+def test_an_axis_that_leaves_nothing_to_reconstruct_is_refused_with_the_columns_it_may_lie_on(tmp_path, axis_col):
+    beam = ParallelBeam(views=90, cols=64, pixel_mm=0.5)
+    with pytest.raises(InputError, match=r"between columns 0\.5 and 62\.5, got"):
+        read_dxchange(_dxchange(tmp_path / "a.h5", beam), pixel_mm=0.5, axis_col=axis_col)
+    for edge in (0.5, 62.5):
+        assert read_dxchange(tmp_path / "a.h5", pixel_mm=0.5, axis_col=edge).grid.shape == (2, 2)
 
 
 def test_the_angle_of_the_first_view_is_that_of_the_file(tmp_path):

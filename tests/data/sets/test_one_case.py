@@ -44,6 +44,17 @@ def test_a_series_and_a_volume_are_refused_with_both_named(tmp_path, places):
     assert open_case(tmp_path, series_uid=SERIES).provenance["format"] == "DICOM"
 
 
+@pytest.mark.parametrize(("volumes", "more"), [(2, ""), (4, ""), (6, " and 2 more")])
+def test_of_many_volumes_beside_a_series_four_are_named_and_the_others_counted(tmp_path, volumes, more):
+    save_stack(tmp_path)
+    for number in range(volumes):
+        write_nifti(read_series(tmp_path, series_uid=SERIES), tmp_path / f"volume-{number}.nii.gz")
+    with pytest.raises(InputError) as caught:
+        open_case(tmp_path)
+    said = str(caught.value).split(";")[0]
+    assert said.count(".nii.gz") == min(volumes, 4) and said.endswith(more or ".nii.gz") and (" more" in said) == bool(more)
+
+
 @pytest.mark.parametrize("places", PLACES.values(), ids=PLACES)
 def test_info_says_that_there_is_a_choice_to_make(tmp_path, places):
     _both(tmp_path, *places)

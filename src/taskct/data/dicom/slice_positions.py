@@ -154,7 +154,7 @@ def _even(
     drifts = drift > max(DRIFT_TOLERANCE * step, STEP_TOLERANCE_MM)
     if not (jumps or drifts) and (leans or lean_deg <= LEAN_TOLERANCE_DEG):
         return positions[0], (positions[-1] - positions[0]) / (len(kept) - 1), []
-    fitted = _best_even(kept[0], places_mm, rounded_mm)
+    fitted = _best_even(kept[0], places_mm, normal, rounded_mm)
     if fitted is not None and not leans and np.linalg.norm(aside, axis=1).max() <= np.sqrt(2) * rounded_mm:
         first, mm = fitted
         note = f"slice positions are rounded to {rounded_mm:g} mm: an even stack of {mm:.4g} mm steps explains all of them"
@@ -175,8 +175,8 @@ def _rounding_mm(positions: np.ndarray) -> float:
     return 0.0
 
 
-def _best_even(first: Frame, places_mm: np.ndarray, rounded_mm: float) -> tuple[float, float] | None:
-    """First place and step of an even stack that lies within half of the last digit of every place; None without one.
+def _best_even(first: Frame, places_mm: np.ndarray, normal: np.ndarray, rounded_mm: float) -> tuple[float, float] | None:
+    """First place and step of an even stack from which x, y, z rounded to `rounded_mm` give every place; None without one.
 
     The step that the header states is taken if it does; else the one whose largest distance is smallest.
     """
@@ -188,8 +188,8 @@ def _best_even(first: Frame, places_mm: np.ndarray, rounded_mm: float) -> tuple[
         one, two = low + (high - low) / 3, high - (high - low) / 3
         low, high = (low, two) if spread(one) < spread(two) else (one, high)
     best = 0.5 * (low + high)
-    allowed = rounded_mm * (1 + 1e-6)
-    if not spread(best) <= allowed <= 2 * DRIFT_TOLERANCE * best:
+    allowed = rounded_mm * float(np.abs(normal).sum()) * (1 + 1e-6)  # each coordinate adds its share along the normal
+    if not (spread(best) <= allowed and rounded_mm <= 2 * DRIFT_TOLERANCE * best):
         return None
     stated = [s for s in (spacing_between_mm(first), first.thickness_mm) if s is not None and spread(s) <= allowed]
     step = float(stated[0]) if stated else best

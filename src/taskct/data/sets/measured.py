@@ -93,8 +93,8 @@ def read_dxchange(
     start, step = _even_step(np.rad2deg(raw.angles_rad), path, given=angles_rad is not None)
     if axis_col is None:
         axis_col = find_rotation_axis(p.mean(1), raw.angles_rad)
-    if not 0 <= axis_col <= cols - 1:
-        raise InputError(f"{path}: expected the axis of rotation on one of columns 0 to {cols - 1}, got {axis_col:g}")
+    if not 0.5 <= axis_col <= cols - 1.5:  # every view must see a pixel on each side of it
+        raise InputError(f"{path}: expected the axis of rotation between columns 0.5 and {cols - 1.5:g}, got {axis_col:g}")
     offset_mm = ((cols - 1) / 2 - axis_col) * pixel_mm
     beam = ParallelBeam(
         views=views, cols=cols, pixel_mm=pixel_mm, start_deg=start, arc_deg=step * views, col_offset_mm=offset_mm

@@ -1,0 +1,53 @@
+"""Slices on a grid that all patients share: the same centre, no aliasing, air outside."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from taskct.core.errors import GeometryError
+from taskct.data.case import Case
+from taskct.data.common_grid import onto_common_grid
+from taskct.geometry import Grid
+
+
+def _case(hu: torch.Tensor, labels: torch.Tensor | None = None, spacing_mm: tuple[float, float] = (1.0, 1.0)) -> Case:
+    return Case(hu, (2.0, *spacing_mm), "c", labels=labels)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_stripes_finer_than_the_new_pixels_are_averaged_along_their_own_axis_alone(axis):
+    hu = torch.zeros(1, 30, 30)
+    stripes = torch.arange(30) % 3 == 0
+    hu[0, stripes if axis == 0 else slice(None), slice(None) if axis == 0 else stripes] = 300.0  # a third of the pixels
+    case = _case(hu)
+    fine, coarse = 1.0, 3.0
+    grid = Grid((8, 20) if axis == 0 else (20, 8), (coarse, fine) if axis == 0 else (fine, coarse))
+    mu, _ = onto_common_grid(case, grid, [0])
+    assert torch.allclose(mu, case.mu.mean().expand_as(mu), rtol=1e-5)
+
+
+def test_an_edge_stays_where_it_is_along_the_axis_that_is_not_averaged():
+    hu = torch.full((1, 30, 30), -1000.0)
+    hu[:, :, 15:] = 0.0
+    case = _case(hu)
+    mu, _ = onto_common_grid(case, Grid((8, 20), (3.0, 1.0)), [0])
+    water = case.mu.max()
+    assert torch.allclose(mu[0, 0, :, 10:], water.expand(8, 10)) and float(mu[0, 0, :, :10].max()) < 1e-6
+
+
+def test_labels_take_the_nearest_and_what_lies_outside_is_air():
+    labels = torch.zeros(2, 10, 10, dtype=torch.uint8)
+    labels[1, 2:8, 2:8] = 3
+    case = _case(torch.zeros(2, 10, 10), labels)
+    mu, found = onto_common_grid(case, Grid((16, 16), 1.0), [1])
+    assert found is not None and found.dtype == torch.uint8 and mu.shape == (1, 1, 16, 16)
+    assert torch.equal(found[0, 3:13, 3:13], labels[1]) and int(found.sum()) == int(labels[1].sum())
+    assert float(mu[0, 0, 0].max()) == 0.0 and torch.allclose(mu[0, 0, 3:13, 3:13], case.mu[1])
+
+
+def test_pixels_larger_than_the_image_are_refused():
+    case = _case(torch.zeros(1, 5, 30))
+    with pytest.raises(GeometryError, match=r"5\.0 times larger .* choose a smaller pixel_mm"):
+        onto_common_grid(case, Grid((4, 4), (5.0, 1.0)), [0])
+    onto_common_grid(case, Grid((4, 4), (3.9, 1.0)), [0])
