@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import binary_dilation
 
 from taskct import Cohort
 from taskct.core.errors import ConfigError
@@ -97,6 +98,35 @@ def test_an_open_sagittal_suture_is_as_wide_as_recorded() -> None:
     back = [r for r in rows if axes.y_mm[r] > 15]
     width = np.median([(canvas.organ[r, 180:300] == Tissue.SUTURE).sum() * 0.4 for r in back])
     assert width == pytest.approx(model.child.sutures_mm["sagittal"], abs=1.0)  # the suture saws: its cut is a little oblique
+
+
+def test_the_coronal_suture_runs_forward_on_its_way_down_to_the_temple() -> None:
+    chosen = SkullSettings(age_months=(0.0, 0.0), kinds={"none": 1.0}, noise_hu=0.0, pose=False)
+    model = SkullAnatomy(0, 2, chosen)
+    axes = Axes.centred((192, 192), (1.0, 1.0))
+    places = []
+    for share in (0.8, 0.45, 0.1):
+        canvas = model.paint(VAULT_Z_MM + share * model.child.half_height_mm, axes, texture=False)
+        rows, cols = np.nonzero(canvas.organ == Tissue.SUTURE)
+        y, x = axes.y_mm[rows], axes.x_mm[cols]
+        places.append(np.median(y[(x > 15) & (y < 20)]))
+    assert places[0] > places[1] > places[2] > -model.child.half_length_mm
+
+
+@pytest.mark.parametrize("age", [0.0, 12.0, 240.0])
+def test_the_orbits_lie_in_the_face_below_the_forehead(age: float) -> None:
+    patient = child_of("none", age)
+    organs = patient.organs
+    assert organs is not None
+    step, head = patient.case.spacing_mm[0], patient.case.hu.numpy() > -400
+    eyes = np.argwhere(organs.numpy() == Tissue.EYE)
+    level, front = int(np.median(eyes[:, 0])), int(eyes[:, 1].min())
+    forehead = np.where(head[level + int(22 / step)].any(1))[0].min()
+    assert abs(front - forehead) * step < 12  # the globes neither stand on stalks before the face nor lie in the brain
+    near = binary_dilation(organs.numpy() == Tissue.EYE, iterations=round(15 / step))
+    near[:, : int(np.median(eyes[:, 1]))] = False  # behind the middle of the globes: bone, fat and flesh
+    air = (patient.case.hu.numpy() < -800) & (organs.numpy() != Tissue.CAVITY)
+    assert (air & near).sum() < 0.02 * near.sum()
 
 
 def test_the_anterior_fontanelle_has_the_area_recorded() -> None:

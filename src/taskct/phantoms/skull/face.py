@@ -49,11 +49,15 @@ class Solid:
 
 
 def soft_solids(child: Child) -> list[Solid]:
-    """Flesh of face and neck, which lies under all bone."""
+    """Flesh of face, temples and neck, which lies under all bone: the forehead's line runs on into the face."""
     z, length, width, f = child.base_z_mm, child.half_length_mm, child.half_width_mm, child.face
     flesh = lambda centre, semi: Solid(Tissue.MUSCLE, SOFT_HU[Tissue.MUSCLE] - 6, centre, semi)
     return [
-        flesh((z - 22 * f, -0.45 * length, 0.0), (33 * f, 0.56 * length, 0.66 * width)),
+        flesh((z - 12, 0.06 * length, 0.0), (30, 0.70 * length, 0.84 * width)),  # below the base, from ear to ear
+        flesh((z - 4, -0.50 * length, 0.0), (26 * f**0.5, 0.41 * length, 0.74 * width)),  # about the orbits
+        flesh((z - 22 * f, -0.45 * length, 0.0), (33 * f, 0.53 * length, 0.66 * width)),
+        flesh((z - 16 * f, _front(child) - 1, 0.0), (9 * f, 10, 6.5 * f**0.5)),  # nose
+        *(flesh((z - 5, _front(child) + 20, s * 0.42 * width), (16 * f**0.5 + 5, 26, 16.5 * f**0.5 + 5)) for s in (-1, 1)),
         Solid(Tissue.MUSCLE, SOFT_HU[Tissue.MUSCLE], (-140.0, 0.22 * length, 0.0), end=(z, 0.16 * length, 0.0),
               radii=(0.42 * width, 0.44 * width)),
         Solid(Tissue.FAT, SOFT_HU[Tissue.FAT], (z - 24 * f, -0.52 * length, 0.44 * width), (10 * f, 14, 9)),
@@ -98,10 +102,15 @@ def _temporal(c: Child) -> Iterator[Solid]:
         )
 
 
+def _front(c: Child) -> float:
+    """y of the forehead just above the orbits, where the vault meets the base."""
+    return -0.87 * c.half_length_mm
+
+
 def _maxilla(c: Child) -> Iterator[Solid]:
     z, length, width, f = c.base_z_mm, c.half_length_mm, c.half_width_mm, c.face
     yield Solid(Tissue.BONE, 0.55 * c.bone_hu, (z - 20 * f, -0.60 * length, 0.0), (16 * f, 0.27 * length, 0.42 * width))
-    yield Solid(Tissue.CAVITY, -700.0, (z - 14 * f, -0.60 * length, 0.0), (12 * f, 0.30 * length, 5.5 * f))
+    yield Solid(Tissue.CAVITY, -700.0, (z - 14 * f, -0.56 * length, 0.0), (9 * f, 0.27 * length, 4.5 * f**0.5))
     yield Solid(
         Tissue.BONE, 0.5 * c.bone_hu, (z - 22 * f, -0.60 * length, 0.0), end=(z - 4, -0.55 * length, 0.0), radii=(0.9, 0.9)
     )
@@ -113,13 +122,13 @@ def _maxilla(c: Child) -> Iterator[Solid]:
 
 
 def _orbits(c: Child) -> Iterator[Solid]:
-    z, length, width = c.base_z_mm, c.half_length_mm, c.half_width_mm
+    z, width = c.base_z_mm, c.half_width_mm
     f = c.face**0.5
     for side in (-1, 1):
-        z0, y0, x0 = z - 5, -0.73 * length, side * 0.42 * width
+        z0, y0, x0 = z - 5, _front(c) + 13, side * 0.42 * width
         yield Solid(Tissue.BONE, 0.9 * c.bone_hu, (z0, y0, x0), (16 * f, 19, 16.5 * f), shell_mm=1.8)
         yield Solid(Tissue.FAT, SOFT_HU[Tissue.FAT], (z0, y0, x0), (14.4 * f, 17.2, 14.8 * f))
-        yield Solid(Tissue.FAT, SOFT_HU[Tissue.FAT], (z0, y0 - 14, x0), (11 * f, 12, 12 * f))
+        yield Solid(Tissue.FAT, SOFT_HU[Tissue.FAT], (z0, y0 - 11, x0), (11 * f, 9, 12 * f))
         yield Solid(Tissue.EYE, SOFT_HU[Tissue.EYE], (z0, y0 - 5, x0), (9.8, 9.8, 9.8))
         yield Solid(Tissue.EYE, 80.0, (z0, y0 - 11, x0), (4.0, 1.8, 4.0))
         yield Solid(Tissue.MUSCLE, 45.0, (z0, y0 + 3, x0), end=(z0, y0 + 18, 0.6 * x0), radii=(2.0, 1.6))

@@ -91,7 +91,8 @@ class Vault:
             line(x - saw, s["sagittal"], (y > crown) & (y < back) & (up > 0))
         if "metopic" in s:
             line(x + 0.4 * np.sin(y / 4 + w[2]), s["metopic"], (y <= crown) & (up > -0.1 * c.half_height_mm))
-        arc = y - crown + 0.33 * (up - c.half_height_mm) + 0.9 * np.sin(x / 3.3 + w[3]) + 0.5 * np.sin(x / 1.6 + w[4])
+        # from the crown the coronal sutures run down and forward, the lambdoid ones down and, with the vault, forward too
+        arc = y - crown - 0.25 * (up - c.half_height_mm) + 0.9 * np.sin(x / 3.3 + w[3]) + 0.5 * np.sin(x / 1.6 + w[4])
         bend = y - back - 0.28 * np.abs(x) - 0.45 * np.minimum(0, up - 0.75 * c.half_height_mm) + np.sin(x / 2.7 + w[5])
         for name, distance, lowest in (("coronal", arc, -0.12), ("lambdoid", bend, -0.35)):
             for end, this in (("left", x >= 0), ("right", x < 0)):
