@@ -33,8 +33,8 @@ from taskct.data.image_store import open_store
 from taskct.data.prepared_store import prepare_store
 from taskct.task import DiceCE
 from taskct.training import TrainSettings, train_task
+from taskct.training.image_order import ImageOrder
 from taskct.training.read_ahead import ReadAhead
-from taskct.training.reconstructors import Order
 
 SIZE, SLICES, BATCH = 256, 128, 8
 _IMAGE_BYTES = SIZE * SIZE * 5  # float32 and uint8
@@ -179,7 +179,7 @@ def train_streamed(words: argparse.Namespace) -> dict[str, float | str]:
 def train_in_memory(words: argparse.Namespace) -> dict[str, float | str]:
     stored = open_store(words.folder / "store")
     images = stored[: min(len(stored), 2048)].to_memory()
-    order = Order(len(images), BATCH, 0)
+    order = ImageOrder(len(images), BATCH, 0)
     begin, steps = time.process_time(), 100
     for step in range(steps):
         images.take(order.take(step))
@@ -194,7 +194,7 @@ def train_in_memory(words: argparse.Namespace) -> dict[str, float | str]:
 
 def read_alone(words: argparse.Namespace) -> dict[str, float | str]:
     images = open_store(words.folder / "store")
-    order, steps = Order(len(images), BATCH, 0), len(images) // BATCH
+    order, steps = ImageOrder(len(images), BATCH, 0), len(images) // BATCH
     ahead = ReadAhead(images, order.take)
     begin = time.process_time()
     for step in range(steps):

@@ -27,7 +27,8 @@ from taskct.recon.learned import ItNet, LearnedPrimalDual, fbp_redcnn, fbp_unet
 from taskct.simulate.clean_scans import CleanScans
 from taskct.task.readers import ReaderSpec, as_task, make_reader
 from taskct.training import DoseRange, FeaturePenalty, ImageError, LabelPenalty, Objective, convex
-from taskct.training.reconstructors import ScanSource, to_channels_last
+from taskct.training.begin import to_channels_last
+from taskct.training.scan_source import ScanSource
 from taskct.training.train_settings import TrainSettings
 
 FAST: dict[str, Any] = {"widths": (32, 64, 96), "norm": "none", "unshuffle": 2, "skip_channels": None}

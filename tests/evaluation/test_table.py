@@ -9,8 +9,8 @@ import torch
 from taskct.core.errors import ConfigError, FileFormatError, InputError, OutputExistsError
 from taskct.core.runs import Run, load_run
 from taskct.evaluation import DoseLevel, Example, Row, Table, evaluate
+from taskct.evaluation.merged_tables import merge_tables
 from taskct.evaluation.rows import read_rows
-from taskct.evaluation.table import merge_tables
 from taskct.physics.dose import Dose
 
 HALF, FULL = DoseLevel(0.5, 1e5), DoseLevel(1.0, 1e5)

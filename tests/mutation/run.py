@@ -17,7 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 from forked_pytest import load_slow_libraries
 from mutants import Mutant
-from mutation import KILLED, TIMED_OUT, Project, Test, read_rows, run, scores
+from mutation import KILLED, TIMED_OUT, Project, Test
+from mutation_answers import read_rows, run, scores
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYERS = ("core", "geometry", "physics", "data", "simulate", "recon", "task", "training", "evaluation")

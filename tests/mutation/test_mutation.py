@@ -9,7 +9,8 @@ import sys
 
 import pytest
 from mutants import mutants
-from mutation import KILLED, TIMED_OUT, UNCOVERED, Project, read_rows, scores
+from mutation import KILLED, TIMED_OUT, UNCOVERED, Project
+from mutation_answers import read_rows, scores
 from places import ROOT
 
 SOURCE = '''\
@@ -59,7 +60,8 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from forked_pytest import load_slow_libraries
-from mutation import Project, run
+from mutation import Project
+from mutation_answers import run
 import forked_pytest
 forked_pytest._SLOW_TO_LOAD = ("pytest", "coverage")
 load_slow_libraries()

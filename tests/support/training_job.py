@@ -26,7 +26,7 @@ from taskct.training import (
 )
 from taskct.training.adversarial import FoolPenalty, discriminator_player
 from taskct.training.processes import rank
-from taskct.training.reconstructors import ScanSource
+from taskct.training.scan_source import ScanSource
 
 
 def job(folder: str, *, norm: str = "batch", joint: bool = True, against: bool = False, **settings: Any) -> Any:

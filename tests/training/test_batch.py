@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from taskct.core.errors import InputError
+from taskct.data.samples import LABELS
 from taskct.training import Batch
-from taskct.training.batch import LABELS
 
 Boxes = namedtuple("Boxes", ["centres", "names"])
 

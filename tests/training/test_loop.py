@@ -16,7 +16,7 @@ from training_job import job
 
 from taskct.core.errors import ConfigError
 from taskct.core.runs import load_run
-from taskct.training.reconstructors import ScanSource
+from taskct.training.scan_source import ScanSource
 
 pytestmark = pytest.mark.slow
 

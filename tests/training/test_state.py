@@ -15,7 +15,7 @@ from taskct.physics.dose import Dose
 from taskct.simulate.clean_scans import CleanScans
 from taskct.training import Batch, DoseRange, ImageError, JointPenalty, TrainSettings, train
 from taskct.training.loop import Trained
-from taskct.training.reconstructors import ScanSource
+from taskct.training.scan_source import ScanSource
 from taskct.training.state import PlayerState
 
 Weights = dict[str, Tensor]

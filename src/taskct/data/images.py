@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from taskct.core.errors import GeometryError, InputError
 from taskct.core.units import MU_AIR_PER_MM, MU_WATER_70KEV_PER_MM
 from taskct.data.case import Case
+from taskct.data.case_slices import slices_of_cases
 from taskct.data.image_source import ImageStorage, InMemory, PartOf, Pixels, rows_of, slice_hash, stacked
 from taskct.data.marks import MARKS, Marks
 from taskct.data.samples import LABELS, ImageBatch, Sample
@@ -314,50 +315,17 @@ class ImageSet(Dataset[Sample]):
 
         With `partly_labelled` some cases may be without labels; terms that need labels then learn from the others.
         """
-        shapes = {(tuple(c.hu.shape[1:]), tuple(round(s, 4) for s in c.spacing_mm[1:])) for c in cases}
-        if len(shapes) > 1:
-            raise GeometryError(f"ImageSet expects cases of one slice grid, got {sorted(shapes)}; resample them first")
-        unlabelled = [c.case_id for c in cases if c.labels is None]
-        if not partly_labelled and unlabelled and len(unlabelled) < len(cases):
-            raise InputError(
-                f"{unlabelled[0]}: has no labels, other cases do; give all of them labels or none, or say partly_labelled=True"
-            )
-        waters = sorted({c.mu_water_per_mm for c in cases})
-        if len(waters) > 1:
-            raise InputError(f"ImageSet expects cases with one mu_water_per_mm, got {waters}; open them with the same one")
-        named = [dict(c.label_names) for c in cases if c.labels is not None and c.label_names]
-        if any(n != named[0] for n in named):
-            raise InputError(f"ImageSet expects cases whose labels mean the same, got {named[0]} and others; see with_classes")
-        mu: list[Tensor] = []
-        labels: list[Tensor | None] = []
-        marks: list[Marks | None] = []
-        patients: list[str] = []
-        scans: list[str] = []
-        ids: list[str] = []
-        for case in cases:
-            part = case.take(slices) if slices is not None else case
-            images = part.mu
-            for k in range(len(images)):
-                if labelled_only and (part.labels is None or not bool((part.labels[k] > 0).any())):
-                    continue
-                mu.append(images[k])
-                patients.append(case.patient_id)
-                scans.append(case.case_id)
-                ids.append(f"{case.case_id}-s{range(len(case.hu))[slices or slice(None)][k]:03d}")
-                labels.append(None if part.labels is None else part.labels[k])
-                marks.append(None if part.marks is None else part.marks.crop(k))
-        if not mu:
-            raise InputError("ImageSet found no slice in the cases; are they empty, or without any label?")
+        found = slices_of_cases(cases, slices, labelled_only=labelled_only, partly_labelled=partly_labelled)
         return cls(
-            torch.stack(mu),
-            patients,
-            labels if any(m is not None for m in labels) else None,
-            ids,
-            case_ids=scans,
-            targets={MARKS: marks} if any(m is not None for m in marks) else None,
+            torch.stack(found.mu),
+            found.patient_ids,
+            found.labels,
+            found.ids,
+            case_ids=found.case_ids,
+            targets=found.targets,
             spacing_mm=cases[0].spacing_mm[1:],
-            label_names=named[0] if named else None,
-            mu_water_per_mm=waters[0],
+            label_names=found.label_names,
+            mu_water_per_mm=cases[0].mu_water_per_mm,
         )
 
     @property

@@ -13,9 +13,10 @@ from taskct.core.errors import InputError
 from taskct.data.case import Case
 from taskct.evaluation.compare_methods import evaluate
 from taskct.evaluation.evaluation_record import describe_method, describe_slices
+from taskct.evaluation.merged_tables import merge_tables
 from taskct.evaluation.protocol import Protocol
 from taskct.evaluation.slices import Slices
-from taskct.evaluation.table import Table, merge_tables
+from taskct.evaluation.table import Table
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 

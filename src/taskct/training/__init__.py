@@ -9,7 +9,6 @@ from taskct.training.loop import Trained, fit
 from taskct.training.objective import Constrained, Objective, additive, convex
 from taskct.training.players import Player
 from taskct.training.processes import processes_of_torchrun
-from taskct.training.reconstructors import train
 from taskct.training.schedules import WarmUp
 from taskct.training.shaken import ShakenPenalty
 from taskct.training.terms import (
@@ -23,6 +22,7 @@ from taskct.training.terms import (
     TurnsOf,
 )
 from taskct.training.train_reader import train_reader
+from taskct.training.train_reconstructor import train
 from taskct.training.train_settings import DescentSettings, TrainSettings
 from taskct.training.train_task import train_task
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,9 @@ from torch.nn import functional
 
 from taskct.core.errors import ConfigError
 from taskct.core.units import MU_WATER_70KEV_PER_MM
+
+Augment = Callable[[Tensor, Tensor | None, torch.Generator], tuple[Tensor, Tensor | None]]
+"""Any function (mu, labels, generator) -> mu and labels of the same shapes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,3 +89,14 @@ def _blur(mu: Tensor, sigma: float) -> Tensor:
         flat = functional.conv1d(functional.pad(flat, (reach, reach), mode="replicate"), kernel)
         mu = flat.reshape(*mu.shape[:-2], mu.shape[-1], mu.shape[-2])
     return mu.reshape(shape)
+
+
+def augmented(
+    augment: Augment, mu: Tensor, labels: Tensor | None, streams: Sequence[torch.Generator]
+) -> tuple[Tensor, Tensor | None]:
+    """Each image of a batch augmented with a generator of its own."""
+    pairs = [
+        augment(mu[k : k + 1], labels[k : k + 1] if labels is not None else None, stream) for k, stream in enumerate(streams)
+    ]
+    found = [one for _, one in pairs if one is not None]
+    return torch.cat([image for image, _ in pairs]), torch.cat(found) if found else None

@@ -22,10 +22,10 @@ from taskct.training.doses import DoseRange
 from taskct.training.objective import convex
 from taskct.training.players import WEIGHTS
 from taskct.training.processes import rank
-from taskct.training.reconstructors import train
 from taskct.training.schedules import Weight
 from taskct.training.terms import ImageError, JointPenalty
 from taskct.training.train_reader import train_reader
+from taskct.training.train_reconstructor import train
 from taskct.training.train_settings import TrainSettings, check_train_settings
 
 

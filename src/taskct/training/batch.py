@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+import torch
 from torch import Tensor
 
 from taskct.core.errors import InputError
-
-LABELS = "labels"
-"""The name under which `Batch.labelled` says which images of a batch have a label map."""
+from taskct.data.marks import MARKS
+from taskct.data.samples import LABELS, ImageBatch
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,3 +109,22 @@ def _detached(value: Any) -> Any:
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return type(value)(*map(_detached, value))
     return type(value)(map(_detached, value)) if isinstance(value, list | tuple) else value
+
+
+def truths_of(read: ImageBatch, device: torch.device, *, moved: bool = False) -> dict[str, Any]:
+    """Targets and masks of a batch for `Batch(...)`. With `moved` images, InputError for targets that would have to move too.
+
+    Marks are left to those who derive targets from them.
+    A number or a finding of an image stays what it is when the image moves; anything larger may be a place in it.
+    """
+    known = {name: values for name, values in read.targets.items() if name != MARKS}
+    for name, values in known.items():
+        if moved and not (isinstance(values, Tensor) and values.ndim == 1) and bool(read.labelled[name].any()):
+            raise InputError(
+                f"target {name!r} may be a place in the image, which augmentation would move without it; train with images as "
+                "they are, or derive the target from the label map in a term"
+            )
+    to_device = lambda value: value.to(device) if isinstance(value, Tensor) else value
+    masks = {name: mask.to(device) for name, mask in read.labelled.items() if not bool(mask.all())}
+    masks.pop(MARKS, None)
+    return {"targets": {name: to_device(values) for name, values in known.items()}, "labelled": masks}

@@ -7,10 +7,10 @@ from dataclasses import replace
 from torch import Tensor, nn
 
 from taskct.core.seeds import generator
+from taskct.data.samples import LABELS
 from taskct.task import FrozenTask
-from taskct.training.augment import Augmentation
-from taskct.training.batch import LABELS, Batch
-from taskct.training.reconstructors import augmented
+from taskct.training.augment import Augmentation, augmented
+from taskct.training.batch import Batch
 from taskct.training.terms import LabelPenalty
 
 GENTLE = Augmentation(shift_share=0.03, scale=0.05, rotate_deg=5.0, offset_hu=6.0, noise_hu=10.0, blur_pixels=0.7)

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from taskct.core.errors import ConfigError, InputError, unknown_name
 from taskct.core.precision import at_least_float32
 from taskct.core.units import MU_WATER_70KEV_PER_MM
+from taskct.data.samples import LABELS
 from taskct.task import FeatureDistance, FrozenTask, SoftTeacher
-from taskct.training.batch import LABELS, Batch, Term
+from taskct.training.batch import Batch, Term
 from taskct.training.processes import fair_share
 
 ERRORS = ("mse", "l1", "charbonnier")

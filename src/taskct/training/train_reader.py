@@ -23,15 +23,17 @@ from taskct.task import DiceCE, FrozenTask
 from taskct.task.penalties import soft_dice
 from taskct.task.readers import ReaderSpec, as_task, make_reader, reader_weights, reader_window
 from taskct.task.sliding import SlidingWindow
-from taskct.training.augment import Augmentation
-from taskct.training.batch import Batch
+from taskct.training.augment import Augmentation, augmented
+from taskct.training.batch import Batch, truths_of
+from taskct.training.begin import begin_with, open_training, to_channels_last
 from taskct.training.doses import DoseRange, as_dose_range
+from taskct.training.image_order import ImageOrder
 from taskct.training.loop import fit
 from taskct.training.objective import Objective
 from taskct.training.players import Player
 from taskct.training.processes import rank, world
 from taskct.training.read_ahead import ReadAhead
-from taskct.training.reconstructors import Order, ScanSource, augmented, begin_with, open_training, to_channels_last, truths_of
+from taskct.training.scan_source import ScanSource
 from taskct.training.terms import AnswerPenalty
 from taskct.training.train_settings import TrainSettings, check_train_settings
 
@@ -134,7 +136,7 @@ class ReaderSource:
     ) -> None:
         self.data, self.checks, self.settings, self.device = data, validation, settings, device
         self.augment, self.scans, self.patch = augment, scans, patch
-        self.order = Order(len(data), settings.batch, settings.seed)
+        self.order = ImageOrder(len(data), settings.batch, settings.seed)
         self.ahead = ReadAhead(data, self._numbers, workers=workers)
 
     def batch(self, step: int) -> Batch:

@@ -16,10 +16,10 @@ from taskct.task import FrozenTask, freeze
 from taskct.task.sliding import SlidingWindow
 from taskct.training.augment import Augmentation
 from taskct.training.batch import Batch
+from taskct.training.begin import open_training, to_channels_last
 from taskct.training.loop import fit
 from taskct.training.objective import Objective
 from taskct.training.players import Player
-from taskct.training.reconstructors import open_training, to_channels_last
 from taskct.training.terms import AnswerPenalty
 from taskct.training.train_reader import ReaderSource
 from taskct.training.train_settings import TrainSettings, check_train_settings

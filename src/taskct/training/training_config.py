@@ -53,11 +53,11 @@ from taskct.training.plans import (
     seeded_model,
 )
 from taskct.training.processes import rank
-from taskct.training.reconstructors import train
 from taskct.training.schedules import WarmUp, Weight
 from taskct.training.sources import DataPlan, grid_of, read_parts
 from taskct.training.terms import FeaturePenalty, ImageError, JointPenalty, LabelPenalty, MeanOf, TeacherPenalty, TurnsOf
 from taskct.training.train_reader import train_reader
+from taskct.training.train_reconstructor import train
 from taskct.training.train_settings import TrainSettings
 
 

@@ -17,11 +17,12 @@ from taskct.core.errors import InputError
 from taskct.core.files import make_folder, write_texts
 from taskct.core.runs import load_run
 from taskct.core.units import to_hu
+from taskct.evaluation.merged_tables import merge_tables
 from taskct.evaluation.reading import ArtefactReport, Audit, TaskVerdict, needed_dose, task_verdict
 from taskct.evaluation.reading.audit import FULL_DOSE, Answer
 from taskct.evaluation.rows import IMAGE, UNSEEN, DoseLevel
 from taskct.evaluation.statistics import Interval
-from taskct.evaluation.table import Table, merge_tables
+from taskct.evaluation.table import Table
 from taskct.experiments.cohort_images import DrawnPatients, cohort_of
 from taskct.experiments.made import Made
 from taskct.recon.reconstructor import Reconstructor

@@ -12,7 +12,7 @@ from taskct.core.seeds import derive_seed
 from taskct.simulate.clean_scans import CleanScans
 from taskct.systems.alara.learned.dose_objective import DoseBatch
 from taskct.systems.alara.learned.prior import PriorInfo
-from taskct.training.reconstructors import Order
+from taskct.training.image_order import ImageOrder
 from taskct.training.train_settings import TrainSettings
 
 
@@ -76,7 +76,7 @@ class DoseSource:
         self, patients: PatientScans, validation: PatientScans | None, settings: TrainSettings, device: torch.device
     ) -> None:
         self.patients, self.checks, self.settings, self.device = patients, validation, settings, device
-        self.order = Order(len(patients), settings.batch, settings.seed)
+        self.order = ImageOrder(len(patients), settings.batch, settings.seed)
 
     def batch(self, step: int) -> DoseBatch:
         """The patients of a step."""

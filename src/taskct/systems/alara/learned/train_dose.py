@@ -30,10 +30,10 @@ from taskct.systems.alara.learned.goal import DoseGoal
 from taskct.systems.alara.learned.surrogate import Surrogate
 from taskct.task import FrozenTask
 from taskct.training.batch import Batch
+from taskct.training.begin import begin_with, open_training, to_channels_last
 from taskct.training.loop import Trained, fit
 from taskct.training.players import Player
 from taskct.training.processes import world
-from taskct.training.reconstructors import begin_with, open_training, to_channels_last
 from taskct.training.train_settings import TrainSettings, check_train_settings
 
 

@@ -1,0 +1,51 @@
+"""What a training begins with: its run folder, the weights of another run, the memory order of its networks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from taskct.core.errors import InputError
+from taskct.core.runs import Run, is_run, load_run
+from taskct.nets.weights import load_weights
+from taskct.training.players import WEIGHTS
+from taskct.training.processes import rank, wait_for_all
+
+
+def open_training(run: Run | str | os.PathLike[str], config: Mapping[str, Any]) -> Run:
+    """The run to write: one that is given or exists, else a new folder with `config`."""
+    if isinstance(run, Run):
+        return run
+    if rank() == 0 and not is_run(run):
+        Run.create(run, _plain(config))
+    wait_for_all()
+    return load_run(run)
+
+
+def begin_with(model: nn.Module, warm_start: Run | str | os.PathLike[str]) -> None:
+    """Give a model the weights of a finished run."""
+    run = warm_start if isinstance(warm_start, Run) else load_run(warm_start)
+    if not run.path(WEIGHTS).exists():
+        raise InputError(f"{run.folder}: holds no weights yet ({WEIGHTS}); let its training end first")
+    load_weights(model, run.load_tensors(WEIGHTS)[0], what=str(Path(run.folder)))
+
+
+def to_channels_last(module: nn.Module) -> None:
+    """2D convolutions in the memory order that CPUs and GPUs are fastest with; 3D networks are left as they are."""
+    if all(p.ndim < 5 for p in module.parameters()):
+        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _plain(values: Any) -> Any:
+    from dataclasses import asdict, is_dataclass
+
+    if is_dataclass(values) and not isinstance(values, type):
+        values = asdict(values)
+    if isinstance(values, Mapping):
+        return {k: _plain(v) for k, v in values.items() if v is not None}
+    return [_plain(v) for v in values] if isinstance(values, list | tuple) else values

@@ -1,0 +1,51 @@
+"""What a training begins with: the weights of another run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from small_training import how, make_model
+
+from taskct.core.errors import ConfigError, InputError
+from taskct.data.images import ImageSet
+from taskct.physics.dose import Dose
+from taskct.physics.projector import Projector
+from taskct.recon.learned import FBPNet, fbp_unet, load_reconstructor
+from taskct.training import ImageError, train
+
+PLAIN = {"image": (1.0, ImageError())}
+
+
+SHORT = {"steps": 4, "batch": 4, "validate_every": 2, "precision": "float32", "refine": 1}
+
+
+def test_a_warm_start_begins_where_the_other_run_ended(
+    images: ImageSet, checks: ImageSet, projector: Projector, dose: Dose, tmp_path: Path
+) -> None:
+    first = train(make_model(), images, **how(objective=PLAIN, A=projector, dose=dose, run=tmp_path / "first", **SHORT))
+    model = make_model(seed=7)
+    train(
+        model,
+        images,
+        **how(
+            objective=PLAIN,
+            A=projector,
+            dose=dose,
+            run=tmp_path / "second",
+            validation=checks,
+            warm_start=tmp_path / "first",
+            **{**SHORT, "steps": 1, "lr": 1e-12, "ema": 0.0},
+        ),
+    )
+    gap = [float((a - b).abs().max().detach()) for a, b in zip(first.model.parameters(), model.parameters(), strict=True)]
+    assert max(gap) < 1e-9
+
+
+def test_weights_of_another_network_are_refused(images: ImageSet, projector: Projector, dose: Dose, tmp_path: Path) -> None:
+    train(make_model(), images, **how(objective=PLAIN, A=projector, dose=dose, run=tmp_path / "run", **SHORT))
+    other: FBPNet = fbp_unet(widths=(4, 6))
+    with pytest.raises(ConfigError, match=r"run: these weights are of another network: \d+ of another shape"):
+        load_reconstructor(tmp_path / "run", model=other)
+    with pytest.raises(InputError, match="does not say how its model was made"):
+        load_reconstructor(tmp_path / "run")
