@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -35,7 +35,7 @@ class FrozenTask(nn.Module):
         self,
         net: nn.Module,
         prepare: Callable[[Tensor], Tensor],
-        penalty: Callable[[Tensor, Any], Tensor],
+        penalty: Callable[[Any, Any], Tensor],
         name: str,
         *,
         classes: Sequence[str] = (),
@@ -51,8 +51,11 @@ class FrozenTask(nn.Module):
         """Penalty of an image: mu (B, 1, ...) in 1/mm, target as `penalty` wants it -> scalar."""
         return self.penalty(self.predict(mu), target)
 
-    def predict(self, mu: Tensor) -> Tensor:
-        """The network's answer: mu (B, 1, ...) in 1/mm -> its output, with a gradient to mu when mu asks for one."""
+    def predict(self, mu: Tensor) -> Any:
+        """The network's answer: mu (B, 1, ...) in 1/mm -> its output, with a gradient to mu when mu asks for one.
+
+        A tensor, or a table or list of tensors with an entry for each image.
+        """
         self.check_frozen()
         wanted = mu.requires_grad and torch.is_grad_enabled()
         x = self.prepare(mu)
@@ -62,7 +65,7 @@ class FrozenTask(nn.Module):
                 "use differentiable steps such as HuWindow and Resample"
             )
         answer = self.net(x)
-        if wanted and not answer.requires_grad:
+        if wanted and not _asks_for_gradient(answer):
             raise InputError(
                 f"task {self.name!r}: its network blocks the gradient (it predicts inside no_grad or inference_mode, as "
                 "whole-image predictors do); pass the bare network instead of the predictor"
@@ -91,6 +94,14 @@ class FrozenTask(nn.Module):
             raise InputError(
                 f"task {self.name!r}: {training[0]} is in training mode, so its statistics would move; use freeze(net)"
             )
+
+
+def _asks_for_gradient(answer: Any) -> bool:
+    if isinstance(answer, Mapping):
+        return any(map(_asks_for_gradient, answer.values()))
+    if isinstance(answer, list | tuple):
+        return any(map(_asks_for_gradient, answer))
+    return isinstance(answer, Tensor) and answer.requires_grad
 
 
 def freeze(net: nn.Module) -> nn.Module:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -40,7 +40,8 @@ def check_task(
     - the task can be copied and moved.
 
     Without `mu`: two slices (or volumes) of `shape`, an ellipse of soft tissue with an organ and a lesion in it, with label
-    maps up to `classes` - 1 as target. Give both where your target is another. Returns `Findings`; `.raise_if_failed()` makes
+    maps up to `classes` - 1 as target. Give both where your target is another: a tensor, or a table or list with an entry for
+    each image. Returns `Findings`; `.raise_if_failed()` makes
     a test of them.
 
     >>> from taskct.task import DiceCE, HuWindow, freeze
@@ -70,7 +71,7 @@ def check_task(
         return found
     with found.asking("one image alone has a finite penalty"):
         with torch.no_grad():
-            alone = task(mu[:1], target[:1] if isinstance(target, Tensor) else target)
+            alone = task(mu[:1], _of_first(target, len(mu)))
         found.say("one image alone has a finite penalty", bool(alone.isfinite()), f"{float(alone):.4g}")
     with found.asking("same image, same bytes"):
         nn.ModuleList([task]).train()
@@ -109,6 +110,26 @@ def example_image(shape: Sequence[int], *, classes: int = 3) -> tuple[Tensor, Te
     return torch.stack(images)[:, None], torch.stack(labels)
 
 
+def _of_first(target: Any, count: int) -> Any:
+    """What of a target belongs to the first of `count` images: the target has an entry for each, in tensors, tables, lists."""
+    if isinstance(target, Mapping):
+        return {name: _of_first(part, count) for name, part in target.items()}
+    if isinstance(target, tuple) and hasattr(target, "_fields"):  # a named tuple of parts
+        return type(target)(*(_of_first(part, count) for part in target))
+    return target[:1] if isinstance(target, Tensor | list | tuple) and len(target) == count else target
+
+
+def _in_double(target: Any) -> Any:
+    """The target, its fractional numbers as float64."""
+    if isinstance(target, Tensor):
+        return target.double() if target.is_floating_point() else target
+    if isinstance(target, Mapping):
+        return {name: _in_double(part) for name, part in target.items()}
+    if isinstance(target, tuple) and hasattr(target, "_fields"):
+        return type(target)(*map(_in_double, target))
+    return type(target)(map(_in_double, target)) if isinstance(target, list | tuple) else target
+
+
 def _stay(found: Findings, task: FrozenTask, mu: Tensor, target: Any, before: dict[str, Tensor]) -> None:
     image = mu.clone().requires_grad_()
     weights = [*task.parameters()]
@@ -126,7 +147,7 @@ def _stay(found: Findings, task: FrozenTask, mu: Tensor, target: Any, before: di
 
 def _gradient(found: Findings, task: FrozenTask, mu: Tensor, target: Any, *, tolerance: float, seed: int) -> None:
     exact = copy.deepcopy(task).double()
-    target = target.double() if isinstance(target, Tensor) and target.is_floating_point() else target
+    target = _in_double(target)
     image = mu.double().requires_grad_()
     penalty = exact(image, target)
     now = float(penalty.detach())

@@ -11,6 +11,8 @@ from taskct.training.players import Player
 from taskct.training.processes import processes_of_torchrun
 from taskct.training.schedules import WarmUp
 from taskct.training.shaken import ShakenPenalty
+from taskct.training.shared_training import train_shared
+from taskct.training.sharing import preload, shared_objective
 from taskct.training.terms import (
     AnswerPenalty,
     FeaturePenalty,
@@ -31,11 +33,15 @@ __all__ = [
     "Augmentation",
     "Balanced",
     "Batch",
+    "BoxesTruth",
+    "ClassMapTruth",
     "Constrained",
     "DescentSettings",
     "DoseRange",
     "FeaturePenalty",
+    "FindingsTruth",
     "ImageError",
+    "ImageTruth",
     "JointPenalty",
     "LabelPenalty",
     "MeanOf",
@@ -51,10 +57,13 @@ __all__ = [
     "additive",
     "convex",
     "fit",
+    "preload",
     "processes_of_torchrun",
+    "shared_objective",
     "train",
     "train_in_sequence",
     "train_jointly",
     "train_reader",
+    "train_shared",
     "train_task",
 ]

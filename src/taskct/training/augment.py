@@ -28,7 +28,9 @@ class Augmentation:
     noise_hu         white noise up to this standard deviation: readers that are less brittle
     blur_pixels      Gaussian blur up to this sigma, likewise
 
-    There are no flips: the liver lies on the right. What comes from outside is air, labelled background.
+    mirror           every other image left for right: for organs that come in pairs; not where the liver lies on the right
+
+    What comes from outside is air, labelled background.
     """
 
     shift_share: float = 0.06
@@ -37,6 +39,7 @@ class Augmentation:
     offset_hu: float = 8.0
     noise_hu: float = 0.0
     blur_pixels: float = 0.0
+    mirror: bool = False
 
     def __post_init__(self) -> None:
         values = (self.shift_share, self.scale, self.rotate_deg, self.offset_hu, self.noise_hu, self.blur_pixels)
@@ -45,14 +48,10 @@ class Augmentation:
 
     def __call__(self, mu: Tensor, labels: Tensor | None, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
         """Another image and its labels."""
-        draw = (2 * torch.rand(4, generator=generator, device=generator.device) - 1).tolist()
-        grid = self._grid(mu, *draw).to(mu.device)
-        out = functional.grid_sample(mu, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+        out, grid = self._moved(mu, generator)
         if labels is not None:
             moved = functional.grid_sample(labels[:, None].float(), grid, mode="nearest", align_corners=False)
             labels = moved[:, 0].to(labels.dtype)
-        size = torch.randn(1, generator=generator, device=generator.device).to(mu.device)
-        out = out * (1 + size * self.offset_hu / 1000)  # of water: offset_hu; of air: nothing
         if self.blur_pixels:
             sigma = self.blur_pixels * float(torch.rand(1, generator=generator, device=generator.device))
             out = _blur(out, sigma)
@@ -61,6 +60,20 @@ class Augmentation:
             noise = torch.randn(mu.shape, generator=generator, device=generator.device)
             out = out + (level * noise).to(mu.device) * (self.noise_hu * MU_WATER_70KEV_PER_MM / 1000)
         return out, labels
+
+    def plain(self, mu: Tensor, generator: torch.Generator) -> Tensor:
+        """The image moved and brightened as a call with the same generator does, without noise and blur: its truth."""
+        return self._moved(mu, generator)[0]
+
+    def _moved(self, mu: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """The image moved and brightened, and the grid that it was sampled on."""
+        draw = (2 * torch.rand(4, generator=generator, device=generator.device) - 1).tolist()
+        grid = self._grid(mu, *draw).to(mu.device)
+        if self.mirror and bool(torch.rand(1, generator=generator, device=generator.device) < 0.5):
+            grid = grid.flip(-2)
+        out = functional.grid_sample(mu, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+        size = torch.randn(1, generator=generator, device=generator.device).to(mu.device)
+        return out * (1 + size * self.offset_hu / 1000), grid  # of water: offset_hu; of air: nothing
 
     def _grid(self, mu: Tensor, down: float, right: float, turn: float, grow: float) -> Tensor:
         """Where each pixel of the new image lies in the old one, -1 to 1."""

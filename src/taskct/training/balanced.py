@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -24,8 +24,9 @@ class Balanced(Objective):
     """Gradient-norm balancing: {name: term}, the first one is the reference, the others share `share` of the pull.
 
     The weights w_i of the others hold |w_i grad term_i| = share / (1 - share) / count * |grad reference|, gradients with
-    respect to the tensor that `at(batch)` returns: the reconstruction, or the map that the heads of a network share
-    (`at=lambda batch: batch.answers["encoder"]`). They are measured every `every` steps and smoothed by `momentum`.
+    respect to the tensor, or the list of tensors, that `at(batch)` returns: the reconstruction, or the maps that the heads of
+    a network share (`at=lambda batch: batch.answers["encoder"]`). They are measured every `every` steps and smoothed by
+    `momentum`.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class Balanced(Objective):
         share: float = 0.5,
         every: int = 10,
         momentum: float = 0.8,
-        at: Callable[[Batch], Tensor] = the_image,
+        at: Callable[[Batch], Tensor | Sequence[Tensor]] = the_image,
     ) -> None:
         super().__init__({name: (1.0, term) for name, term in terms.items()})
         if len(terms) < 2 or not 0 < share < 1 or every < 1 or not 0 <= momentum < 1:
@@ -72,17 +73,20 @@ class Balanced(Objective):
         return values.get(self.reference, 0.0) + sum(self._found.get(n, 1.0) * values[n] for n in self.others if n in values)
 
     def _total(self, values: Mapping[str, Tensor], batch: Batch) -> Tensor:
-        if batch.step % self.every == 0 and torch.is_grad_enabled() and (point := self.at(batch)).requires_grad:
-            self._pending = self._measure(values, point)
+        if batch.step % self.every == 0 and torch.is_grad_enabled():
+            points = [point] if isinstance(point := self.at(batch), Tensor) else list(point)
+            if all(one.requires_grad for one in points):
+                self._pending = self._measure(values, points)
         weights = {**self._pending, **self._found}
         others = [weights.get(n, 1.0) * values[n] for n in self.others if n in values]
         total = values.get(self.reference, batch.mu.new_zeros(()))
         return total + torch.stack(others).sum() if others else total
 
-    def _measure(self, values: Mapping[str, Tensor], point: Tensor) -> dict[str, float]:
-        norms = {
-            name: torch.autograd.grad(value, point, retain_graph=True)[0].float().norm() for name, value in values.items()
-        }
+    def _measure(self, values: Mapping[str, Tensor], points: Sequence[Tensor]) -> dict[str, float]:
+        norms = {}
+        for name, value in values.items():
+            found = torch.autograd.grad(value, points, retain_graph=True, allow_unused=True)
+            norms[name] = torch.stack([g.float().norm() for g in found if g is not None] or [value.new_zeros(())]).norm()
         sizes = mean_where_known(norms, [self.reference, *self.others])
         if self.reference not in sizes:
             return {}
