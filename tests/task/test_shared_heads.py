@@ -6,7 +6,6 @@ import weakref
 
 import pytest
 import torch
-from taskct.testing.task import example_image
 from torch import Tensor, nn
 
 from taskct.core.errors import ConfigError
@@ -15,6 +14,7 @@ from taskct.nets.pyramids import SmallPyramid
 from taskct.nets.shared_net import SharedNet
 from taskct.task import Boxes, CentreBoxes, DiceCE, FindingsBCE, FrozenTask, HuWindow, tasks_of
 from taskct.testing import check_task
+from taskct.testing.check_task import example_image
 from taskct.training import Batch, LabelPenalty, Objective
 
 PENALTIES = {"findings": FindingsBCE(), "segment": DiceCE(), "detect": CentreBoxes(stride=4)}

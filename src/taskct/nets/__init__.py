@@ -15,16 +15,17 @@ from taskct.nets.unet import UNet
 from taskct.nets.volume_folding import fold_volume, unfold_volume
 
 __all__ = [
+    "NETWORKS",
+    "PYRAMIDS",
+    "REDCNN",
+    "VGG13",
     "CentresHead",
     "Decoder",
     "DenseBlock",
     "FindingsHead",
     "Folded",
-    "NETWORKS",
-    "PYRAMIDS",
     "PatchDiscriminator",
     "QueryVolume",
-    "REDCNN",
     "ResNet50",
     "ResidualNet",
     "RestoreHead",
@@ -34,7 +35,6 @@ __all__ = [
     "SmallPyramid",
     "TokenMixer",
     "UNet",
-    "VGG13",
     "fold_volume",
     "norm_layer",
     "unfold_volume",

@@ -27,6 +27,7 @@ from taskct.training.train_reader import train_reader
 from taskct.training.train_reconstructor import train
 from taskct.training.train_settings import DescentSettings, TrainSettings
 from taskct.training.train_task import train_task
+from taskct.training.truths import BoxesTruth, ClassMapTruth, FindingsTruth, ImageTruth
 
 __all__ = [
     "AnswerPenalty",

@@ -85,8 +85,8 @@ class Balanced(Objective):
     def _measure(self, values: Mapping[str, Tensor], points: Sequence[Tensor]) -> dict[str, float]:
         norms = {}
         for name, value in values.items():
-            found = torch.autograd.grad(value, points, retain_graph=True, allow_unused=True)
-            norms[name] = torch.stack([g.float().norm() for g in found if g is not None] or [value.new_zeros(())]).norm()
+            pulls = torch.autograd.grad(value, points, retain_graph=True, allow_unused=True)
+            norms[name] = torch.stack([g.float().norm() for g in pulls if g is not None] or [value.new_zeros(())]).norm()
         sizes = mean_where_known(norms, [self.reference, *self.others])
         if self.reference not in sizes:
             return {}

@@ -15,7 +15,7 @@ from taskct.data.marks import Classes, Marks
 from taskct.training.augment import Augmentation
 from taskct.training.batch import Batch
 from taskct.training.processes import rank, world
-from taskct.training.settings import TrainSettings
+from taskct.training.train_settings import TrainSettings
 from taskct.training.truths import Truth, targets_of
 
 
@@ -97,9 +97,7 @@ class MarkedSource:
         beside = images.beside(numbers, self.neighbours)
         return torch.stack([shown[row, k] for row, k in zip(beside, picks, strict=True)]).float(), read.mu, read.marks
 
-    def _batch(
-        self, image: Tensor, mu: Tensor, marks: Sequence[Marks | None], ids: tuple[str, ...], step: int = 0
-    ) -> Batch:
+    def _batch(self, image: Tensor, mu: Tensor, marks: Sequence[Marks | None], ids: tuple[str, ...], step: int = 0) -> Batch:
         mu = mu.to(self.device)
         targets, labelled = targets_of(self.truths, marks, mu, self.device)
         return Batch(mu=mu, ids=ids, mu_hat=image.to(self.device), step=step, targets=targets, labelled=labelled)

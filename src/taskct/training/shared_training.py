@@ -22,7 +22,7 @@ from taskct.training.marked_source import MarkedSource
 from taskct.training.objective import Objective
 from taskct.training.players import Player
 from taskct.training.reconstructors import open_training, to_channels_last
-from taskct.training.settings import TrainSettings, check_train_settings
+from taskct.training.train_settings import TrainSettings, check_train_settings
 from taskct.training.truths import Truth
 
 
