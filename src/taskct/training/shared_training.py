@@ -17,11 +17,11 @@ from taskct.data.marks import Classes
 from taskct.nets.shared_net import SharedNet
 from taskct.training.augment import Augmentation
 from taskct.training.batch import Batch
+from taskct.training.begin import open_training, to_channels_last
 from taskct.training.loop import Trained, fit
 from taskct.training.marked_source import MarkedSource
 from taskct.training.objective import Objective
 from taskct.training.players import Player
-from taskct.training.reconstructors import open_training, to_channels_last
 from taskct.training.train_settings import TrainSettings, check_train_settings
 from taskct.training.truths import Truth
 
