@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from taskct.core.config import parse_assignments, read_toml
 from taskct.core.errors import ConfigError, InputError, unknown_name
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from taskct.geometry import Beam
+    from taskct.recon.reconstructor import Reconstructor
 
 
 def parse_slices(text: str | None) -> slice | int | None:
@@ -104,8 +106,8 @@ def parse_methods(text: str) -> dict[str, dict[str, Any]]:
     return methods
 
 
-def method_from_words(name: str, assignments: list[str]) -> partial[Any]:
-    """One reconstructor with the settings of `--set name=value`."""
+def method_from_words(name: str, assignments: list[str], *, model: nn.Module | None = None) -> Reconstructor:
+    """One reconstructor, a function or a trained network, with the settings of `--set name=value`."""
     from taskct.recon.reconstructor_config import methods_from_config
 
-    return methods_from_config({name: {"method": name, **parse_assignments(assignments)}})[name]
+    return methods_from_config({name: {"method": name, **parse_assignments(assignments)}}, model=model)[name]

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def run(
     what: str = typer.Argument(
         ...,
-        metavar="METHOD|RUN|CONFIG",
-        help="fbp, tv_min, ...; the run of a trained reconstruction or dose; or a TOML config of a dose to train.",
+        metavar="METHOD|NAME|RUN|CONFIG",
+        help="fbp, tv_min, ...; a network of taskct models; the run of a reconstruction or dose; or a TOML config of a dose.",
     ),
     out: Path = typer.Option(..., "--out", "-o", metavar="FOLDER", help="The run folder to write: report.html, dose.csv."),
     keep: list[str] = typer.Option(
@@ -27,8 +27,8 @@ def run(
     ct: list[str] = typer.Option([], "--ct", metavar="PATH", help="CT to scan.  [default: built-in test patients]"),
     labels: list[str] = typer.Option([], help="Label maps, one per CT in the same order."),
     label_name: list[str] = options.LABEL_NAME,
-    reader: list[Path] = typer.Option([], metavar="RUN", help="Reader for CLASS.dice; the first one decides."),
-    certify: list[Path] = typer.Option([], metavar="RUN", help="Readers used only to verify the dose found."),
+    reader: list[str] = typer.Option([], metavar="NAME|RUN", help="Reader for CLASS.dice; the first one decides."),
+    certify: list[str] = typer.Option([], metavar="NAME|RUN", help="Readers used only to verify the dose found."),
     held_by: str = typer.Option(
         "mean", "--held-by", help="'mean' over patients, or the share of patients that must reach the target: 0.9"
     ),
@@ -45,6 +45,7 @@ def run(
     draws: int = typer.Option(1, min=1, help="Noise realisations averaged per dose."),
     seed: int = options.SEED,
     refine: int = options.REFINE,
+    model: str | None = options.MODEL,
     change: list[str] = typer.Option([], "--change", metavar="NAME=VALUE", help="Replace a value of a config."),
     workers: int = options.WORKERS,
     cluster: str = options.CLUSTER,
@@ -76,7 +77,7 @@ def run(
     search = DoseSearch(held_by=_held_by(held_by), lowest=lowest, draws=draws, seed=seed, refine=refine)
     chosen = _setting(
         what, ct=ct, labels=labels, label_name=label_name, patients=patients, slices=slices, every=every, beam=beam,
-        views=views, photons=photons, electronic_std=electronic_std, setting=setting,
+        views=views, photons=photons, electronic_std=electronic_std, setting=setting, model=model,
     )  # fmt: skip
     if ctdi_mgy is not None:
         chosen = replace(chosen, ctdi_vol_mgy=ctdi_mgy)
@@ -119,22 +120,25 @@ def _setting(
     photons: float | None,
     electronic_std: float,
     setting: list[str],
+    model: str | None,
 ) -> Setting:
     """The words of the command line as what they stand for."""
     from taskct.cli.arguments import method_from_words, parse_beam, parse_label_names, parse_slices
     from taskct.cli.scanning import show_notes
+    from taskct.cli.user_code import load_module
     from taskct.core.errors import InputError
-    from taskct.core.runs import is_run, load_run
+    from taskct.models.model_folder import is_model
     from taskct.phantoms.inputs import open_inputs
+    from taskct.recon import RECONSTRUCTORS
     from taskct.systems.alara.dose_subject import DoseChain, chain_of, setting_of
 
-    trained = Path(what).is_dir() and is_run(Path(what))
+    trained = what not in RECONSTRUCTORS and is_model(what)
     if trained and (setting or views is not None):
         raise InputError(f"{what}: a trained run takes no --set and no --views; it has its own")
     if labels and len(labels) != len(ct):
         raise InputError(f"--labels: expected one for each of {len(ct)} CTs in the same order, got {len(labels)}")
     chain = (
-        chain_of(load_run(Path(what)))
+        chain_of(what, model=load_module(model))
         if trained
         else DoseChain(method_from_words(what, setting), parse_beam(beam, views=views))
     )

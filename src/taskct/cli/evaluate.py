@@ -16,13 +16,16 @@ def run(
     ),
     out: Path = typer.Option(..., "--out", "-o", metavar="RUN", help="The run folder to write."),
     methods: str | None = typer.Option(
-        None, metavar="LIST", help="Methods with settings: fbp,smooth=fbp:window=hann,tv_min:strength=0.5  [default: fbp]"
+        None,
+        metavar="LIST",
+        help="Methods with settings, and networks: fbp,smooth=fbp:window=hann,tv_min:strength=0.5,net=RUN  [default: fbp]",
     ),
     doses: str | None = typer.Option(None, metavar="LIST", help="Fractions of the full dose.  [default: 1,0.25,0.1]"),
     photons: float | None = typer.Option(None, help="Photons per detector pixel in air at full dose.  [default: 1e5]"),
     electronic_std: float | None = typer.Option(None, help="Read-out noise in photons.  [default: 0]"),
     beam: str | None = typer.Option(None, metavar="NAME|FILE.toml", help="[default: clinical_fan]"),
     views: int | None = options.VIEWS,
+    model: str | None = options.MODEL,
     labels: list[str] = typer.Option([], help="Label maps, one per input in the same order; scores are then per region too."),
     label_name: list[str] = options.LABEL_NAME,
     slices: str | None = options.SLICES,
@@ -42,16 +45,20 @@ def run(
     \b
     Examples:
       taskct evaluate series/ --methods fbp,tv_min:strength=0.5 --doses 1,0.1 --out runs/first
+      taskct evaluate series/ --methods fbp,net=runs/task --doses 1,0.25 --out runs/network
       taskct evaluate runs/first --seed 1 --out runs/second
     """
     from taskct.cli.arguments import check_fraction, parse_beam, parse_label_names, parse_methods, parse_numbers
-    from taskct.cli.scanning import show_notes
+    from taskct.cli.scanning import say_trained_scan, show_notes
+    from taskct.cli.user_code import load_module
     from taskct.core.config import from_dict, to_dict
     from taskct.core.errors import ConfigError
     from taskct.core.runs import is_run
     from taskct.core.workers import chosen_workers
-    from taskct.evaluation.evaluation_config import EvaluationPlan, read_plan, run_plan
+    from taskct.evaluation.evaluation_config import EvaluationPlan, read_plan, run_plan, scan_of_training
     from taskct.geometry.beam_config import beam_to_config
+    from taskct.recon.learned import common_scan
+    from taskct.recon.reconstructor_config import methods_from_config
 
     shared_by = chosen_workers(workers, cluster, cluster_config)
     first = Path(inputs[0])
@@ -70,11 +77,17 @@ def run(
         config["beam"] = beam_to_config(parse_beam(beam, views=views))
     elif views is not None:
         config["beam"] = {**config.get("beam", {"preset": "clinical_fan"}), "views": views}
+    own = load_module(model)
+    about = None if "beam" in config else common_scan(methods_from_config(config["methods"], model=own).values())
+    if about is not None:
+        say_trained_scan(about)
+        config = {**scan_of_training(about), **config}
     dose: dict[str, Any] = {"photons": photons, "electronic_std": electronic_std}
     dose["fractions"] = list(parse_numbers(doses, option="--doses")) if doses else None
     check_fraction(*(dose["fractions"] or ()), option="--doses")
     config["dose"] = {**config.get("dose", {}), **{k: v for k, v in dose.items() if v is not None}}
-    table = run_plan(from_dict(EvaluationPlan, config), out, workers=shared_by, heard=show_notes, overwrite=overwrite)
+    plan = from_dict(EvaluationPlan, config)
+    table = run_plan(plan, out, model=own, workers=shared_by, heard=show_notes, overwrite=overwrite)
     typer.echo(str(table))
     if report:
         from taskct.report import write_report

@@ -18,7 +18,16 @@ REFINE = typer.Option(2, min=1, max=8, help="Project on a grid this many times f
 SERIES = typer.Option(None, metavar="UID", help="Which series of a folder that holds several (taskct info lists them).")
 UNTILT = typer.Option(False, "--untilt", help="Shift the slices of a tilted gantry back, by linear interpolation.")
 OVERWRITE = typer.Option(False, "--overwrite", help="Replace what exists.")
-METHOD = typer.Option("fbp", "--method", "-m", help="fbp, fdk, sirt, cgls, os_sart or tv_min.")
+METHOD = typer.Option(
+    "fbp",
+    "--method",
+    "-m",
+    metavar="NAME|RUN",
+    help="fbp, fdk, sirt, cgls, os_sart, tv_min, a network of taskct models, or the run of a training of yours.",
+)
+MODEL = typer.Option(
+    None, "--model", metavar="FILE.py:NAME", help="The module of a run that was trained with --model, to put its weights into."
+)
 SET = typer.Option([], "--set", metavar="NAME=VALUE", help="A setting of the method, such as strength=0.5. Repeatable.")
 LABELS = typer.Option(None, metavar="LABELS", help="Labels of the CT: label map, DICOM SEG, RTSTRUCT or folder of masks.")
 LABEL_NAME = typer.Option([], metavar="NUMBER=NAME", help="What a number of the label map stands for: 5=liver. Repeatable.")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from taskct.cli import options
+
+if TYPE_CHECKING:
+    from taskct.geometry import Beam
 
 _OF_A_CT = ("photons", "electronic_std", "noise_free", "beam", "views", "slices", "refine", "series", "untilt")
 _OF_MEASURED = ("pixel_mm", "axis_col")
@@ -20,6 +24,7 @@ def run(
     ),
     method: str = options.METHOD,
     settings: list[str] = options.SET,
+    model: str | None = options.MODEL,
     window: str | None = typer.Option(None, help="Short for --set window=..., of fbp and fdk."),
     original: Path | None = typer.Option(
         None, "--source", metavar="SERIES", help="The original DICOM series that a written one refers to."
@@ -48,20 +53,23 @@ def run(
     Examples:
       taskct reconstruct scan.h5 --window hann --out low.nii.gz
       taskct reconstruct scan.h5 --dose 0.1 --out lower.nii.gz
+      taskct reconstruct scan.h5 --method runs/task --out by_network.nii.gz
       taskct reconstruct htc2022_ta_full.mat --method sirt --out disc.nii.gz
       taskct reconstruct series/ --dose 0.1 --method tv_min --set strength=0.5 --out low_dose
     """
     import time
 
     from taskct.cli.arguments import check_fraction, method_from_words
-    from taskct.cli.scanning import is_scan_file, lower, open_input, scan_of
+    from taskct.cli.scanning import as_trained, is_scan_file, lower, open_input, scan_of
+    from taskct.cli.user_code import load_module
     from taskct.cli.volume_output import reconstruct_scan, refuse_output, write_volume
     from taskct.core.errors import InputError
     from taskct.data.scan import read_scan
     from taskct.data.sets.measured_scan import measured_kind, read_measured_scan
+    from taskct.recon.learned import common_scan
 
     words = [*settings, *([f"window={window}"] if window else [])]
-    reconstruct = method_from_words(method, words)
+    reconstruct = method_from_words(method, words, model=load_module(model))
     check_fraction(dose, option="--dose")
     refuse_output(out, source, original, overwrite=overwrite)
     measured = measured_kind(source)
@@ -86,9 +94,14 @@ def run(
         scan = read_scan(source)
         scan = lower(scan, dose, seed=seed, source=source) if lowered else scan
     else:
+        case, about = open_input(source, series=series, untilt=untilt), common_scan([reconstruct])
+        scanned: str | Beam = beam
+        if about is not None and not (_is_given(ctx, "beam") or views is not None):
+            case, scanned = as_trained(case, about)
+            photons = photons or (about.photons[1] if about.photons else None)
         scan = scan_of(
-            open_input(source, series=series, untilt=untilt),
-            beam=beam,
+            case,
+            beam=scanned,
             views=views,
             photons=photons,
             fraction=dose,

@@ -12,6 +12,8 @@ from taskct.core.errors import InputError
 if TYPE_CHECKING:
     from taskct.data.case import Case
     from taskct.data.scan import Scan
+    from taskct.geometry import Beam
+    from taskct.recon.learned import TrainedFor
 
 _MOST_NOTES = 5
 
@@ -47,7 +49,7 @@ def is_scan_file(path: Path) -> bool:
 def scan_of(
     case: Case,
     *,
-    beam: str,
+    beam: str | Beam,
     views: int | None,
     photons: float | None,
     fraction: float,
@@ -71,8 +73,25 @@ def scan_of(
             )
         return _lodopab(case if chosen is None else case.take(chosen), photons=photons, fraction=fraction, seed=seed)
     dose = Dose(PHOTONS if photons is None else photons, fraction=fraction, electronic_std=electronic_std)
-    return scan_case(
-        case, parse_beam(beam, views=views), None if noise_free else dose, slices=chosen, seed=seed, refine=refine
+    made = parse_beam(beam, views=views) if isinstance(beam, str) else beam
+    return scan_case(case, made, None if noise_free else dose, slices=chosen, seed=seed, refine=refine)
+
+
+def as_trained(case: Case, about: TrainedFor) -> tuple[Case, Beam]:
+    """The case on the grid of a network's training, and the beam of that training; says so on stderr."""
+    from taskct.data.common_grid import case_on_grid
+    from taskct.geometry.beam_config import beam_from_config
+
+    say_trained_scan(about)
+    return case if about.grid is None else case_on_grid(case, about.grid), beam_from_config(about.beam)
+
+
+def say_trained_scan(about: TrainedFor) -> None:
+    """Say on stderr for which scan a network was trained, and that the CT is scanned so."""
+    print(
+        f"taskct: note: {about.run} was trained for a {about.words}: the CT is brought onto these pixels and scanned so; "
+        "--beam names another scan",
+        file=sys.stderr,
     )
 
 

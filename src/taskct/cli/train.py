@@ -24,19 +24,16 @@ def run(
     Ctrl-C finishes the current step and saves; the same command then resumes the run and ends with the same weights.
     Example: taskct train configs/cohort_reader.toml -o runs/reader
     """
-    from torch import nn, set_num_threads
+    from torch import set_num_threads
 
-    from taskct.cli.user_code import load_part
+    from taskct.cli.user_code import load_module
     from taskct.core.config import parse_assignments
-    from taskct.core.errors import InputError
     from taskct.training.loop import Trained
     from taskct.training.processes import processes_of_torchrun, rank
     from taskct.training.training_config import read_plan, run_plan
 
     plan = read_plan(config, parse_assignments(change))
-    own = None if model is None else load_part(model)
-    if own is not None and not isinstance(own, nn.Module):
-        raise InputError(f"{model}: is {type(own).__name__}, expected a torch.nn.Module (p, A) -> mu, or its class")
+    own = load_module(model)
     if threads:
         set_num_threads(threads)
     with processes_of_torchrun():

@@ -7,10 +7,23 @@ import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from taskct.core.errors import InputError, unknown_name
 from taskct.core.files import existing_path
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def load_module(text: str | None) -> nn.Module | None:
+    """The torch module NAME of FILE.py; None for no text. InputError for another kind of part."""
+    from torch import nn
+
+    part = None if text is None else load_part(text)
+    if part is not None and not isinstance(part, nn.Module):
+        raise InputError(f"{text}: is {type(part).__name__}, expected a torch.nn.Module (p, A) -> mu, or its class")
+    return part
 
 
 def load_part(text: str) -> Callable[..., Any]:

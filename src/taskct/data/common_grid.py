@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from taskct.core.errors import GeometryError
+from taskct.core.units import to_hu
 from taskct.data.case import Case
 from taskct.geometry import Grid
 
@@ -35,6 +38,39 @@ def onto_common_grid(case: Case, grid: Grid, numbers: Iterable[int]) -> tuple[Te
         return images, None
     labels = case.labels[wanted][:, None].float()
     return images, functional.grid_sample(labels, where, mode="nearest", align_corners=False)[:, 0].to(torch.uint8)
+
+
+def case_on_grid(case: Case, grid: Grid, numbers: Iterable[int] | None = None) -> Case:
+    """Some slices of a case (all without `numbers`) on a grid (Y, X) about the same centre, in the same place of the patient.
+
+    Slices that are not evenly spaced lose their place. Marks are left behind.
+    """
+    chosen = list(range(len(case.hu))) if numbers is None else list(numbers)
+    mu, labels = onto_common_grid(case, grid, chosen)
+    steps = set(np.diff(chosen).tolist())
+    even = len(steps) <= 1 and all(step > 0 for step in steps)
+    step = steps.pop() if even and steps else 1
+    return replace(
+        case,
+        hu=to_hu(mu[:, 0], mu_water_per_mm=case.mu_water_per_mm),
+        labels=labels,
+        spacing_mm=(case.spacing_mm[0] * step, grid.spacing_mm[0], grid.spacing_mm[1]),
+        affine_mm=_moved(case, grid, chosen[0], step) if even and chosen else None,
+        marks=None,
+    )
+
+
+def _moved(case: Case, grid: Grid, first: int, step: int) -> np.ndarray:
+    """The affine of a case whose slices lie on another grid about their centre."""
+    assert case.affine_mm is not None
+    affine = np.array(case.affine_mm, dtype=np.float64)
+    affine[:3, 3] += affine[:3, 0] * first
+    affine[:3, 0] *= step
+    for axis in (0, 1):
+        old, ratio = affine[:3, axis + 1].copy(), grid.spacing_mm[axis] / case.spacing_mm[axis + 1]
+        affine[:3, axis + 1] = old * ratio
+        affine[:3, 3] += old * (case.hu.shape[axis + 1] - 1) / 2 - old * ratio * (grid.shape[axis] - 1) / 2
+    return affine
 
 
 def _box(mu: Tensor, ratio: float, axis: int) -> Tensor:

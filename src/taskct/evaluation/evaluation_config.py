@@ -23,19 +23,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from taskct.core.config import from_dict, read_toml, to_dict
 from taskct.core.errors import ConfigError, InputError, unknown_name
 from taskct.core.files import atomic_folder
 from taskct.core.runs import Run, load_run, refuse_run
 from taskct.core.workers import Workers
 from taskct.data.case import Case
+from taskct.data.common_grid import case_on_grid
 from taskct.evaluation import PROTOCOLS, evaluate
 from taskct.evaluation.slices import slices_from_text
 from taskct.evaluation.table import Table
-from taskct.geometry.beam_config import beam_from_config
+from taskct.geometry import Grid
+from taskct.geometry.beam_config import beam_from_config, grid_from_config
 from taskct.phantoms.inputs import open_inputs
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
+from taskct.recon.learned import TrainedFor
 from taskct.recon.reconstructor_config import methods_from_config
 from taskct.simulate.scan_case import PHOTONS, is_planar
 
@@ -55,7 +60,11 @@ class DoseSteps:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationPlan:
-    """Inputs x methods x doses under one beam. `labels` go with `inputs` one by one, `label_names` are name by number."""
+    """Inputs x methods x doses under one beam. `labels` go with `inputs` one by one, `label_names` are name by number.
+
+    Methods may be trained networks, by name or path. `grid` (shape and spacing_mm of slices) brings every case onto one grid,
+    such as that of a network's training.
+    """
 
     inputs: tuple[str, ...]
     methods: Mapping[str, dict[str, Any]]
@@ -66,6 +75,7 @@ class EvaluationPlan:
     refine: int = 2
     protocol: str = "default"
     beam: Mapping[str, Any] = field(default_factory=lambda: {"preset": "clinical_fan"})
+    grid: Mapping[str, Any] | None = None
     dose: DoseSteps = DoseSteps()
 
     def __post_init__(self) -> None:
@@ -97,6 +107,7 @@ def run_plan(
     plan: EvaluationPlan,
     out: Path,
     *,
+    model: nn.Module | None = None,
     heard: Callable[[Case], None] | None = None,
     workers: int | Workers = 1,
     overwrite: bool = False,
@@ -104,17 +115,22 @@ def run_plan(
 ) -> Table:
     """Open the cases, evaluate, and write the run folder `out` in one move at the end.
 
-    What can be told from the plan is refused before any work. `heard` is called with every case as it is opened.
+    What can be told from the plan is refused before any work. `heard` is called with every case as it is opened. `model` is
+    the module of networks whose run does not say how to build it.
     """
-    methods = methods_from_config(plan.methods)
+    methods = methods_from_config(plan.methods, model=model)
     beam = beam_from_config(plan.beam)
+    grid = None if plan.grid is None else grid_from_config(plan.grid)
     doses = plan.dose.doses()
     slices = slices_from_text(plan.slices)
     refuse_run(out, overwrite=overwrite)
     names = {int(number): name for number, name in plan.label_names.items()}
     table = evaluate(
         methods,
-        open_inputs(plan.inputs, labels=plan.labels, label_names=names or None, heard=heard),
+        [
+            _on_grid(case, grid)
+            for case in open_inputs(plan.inputs, labels=plan.labels, label_names=names or None, heard=heard)
+        ],
         lambda case: Projector(case.slice_grid if is_planar(beam) else case.grid, beam),
         doses,
         seed=plan.seed,
@@ -128,3 +144,17 @@ def run_plan(
         Run.create(part, to_dict(plan), provenance=table.provenance)
         table.save(part)
     return table
+
+
+def scan_of_training(about: TrainedFor) -> dict[str, Any]:
+    """The `beam`, `grid` and `dose` of a plan whose scans are those that a network was trained for."""
+    found: dict[str, Any] = {"beam": dict(about.beam)}
+    if about.grid is not None:
+        found["grid"] = {"shape": list(about.grid.shape), "spacing_mm": list(about.grid.spacing_mm)}
+    if about.photons is not None:
+        found["dose"] = {"photons": about.photons[1]}
+    return found
+
+
+def _on_grid(case: Case, grid: Grid | None) -> Case:
+    return case if grid is None else case_on_grid(case, grid)

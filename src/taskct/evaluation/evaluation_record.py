@@ -15,6 +15,7 @@ from taskct.data.case import Case
 from taskct.evaluation.slices import Slices
 from taskct.geometry.beam_config import beam_to_config, grid_to_config
 from taskct.physics.projector import Projector
+from taskct.recon.learned import trained_for
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
@@ -31,7 +32,9 @@ def describe_method(method: Callable[..., Any]) -> str:
         fixed = [_setting(a) for a in method.args] + [f"{k}={_setting(v)}" for k, v in method.keywords.items()]
         return f"{describe_method(method.func)}({', '.join(fixed)})"
     if isinstance(method, torch.nn.Module):
-        return f"{type(method).__name__} with {sum(p.numel() for p in method.parameters())} weights"
+        about = trained_for(method)
+        origin = "" if about is None else f" of {about.run}"
+        return f"{type(method).__name__} with {sum(p.numel() for p in method.parameters())} weights{origin}"
     if dataclasses.is_dataclass(method) and not isinstance(method, type):
         shown = [f for f in dataclasses.fields(method) if f.repr]
         return f"{type(method).__name__}({', '.join(f'{f.name}={_setting(getattr(method, f.name))}' for f in shown)})"

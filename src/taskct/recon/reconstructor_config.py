@@ -1,26 +1,57 @@
-"""Reconstructors with settings from plain values, as configs and the command line give them."""
+"""Reconstructors with settings from plain values, as configs and the command line give them: functions and networks."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from torch import nn
+
 from taskct.core.config import check_settings
-from taskct.core.errors import ConfigError, choose
+from taskct.core.errors import ConfigError, unknown_name
+from taskct.models import open_model, shipped_models
+from taskct.models.model_folder import is_model
 from taskct.recon import RECONSTRUCTORS
+from taskct.recon.learned import load_reconstructor
+from taskct.recon.learned.trained_for import Otherwise
+from taskct.recon.reconstructor import Reconstructor
 
 
-def methods_from_config(table: Mapping[str, Any]) -> dict[str, partial[Any]]:
+def methods_from_config(table: Mapping[str, Any], *, model: nn.Module | None = None) -> dict[str, Reconstructor]:
     """{label: {method: a reconstructor's name, its settings ...}} -> {label: the reconstructor with these settings}.
 
-    Settings are checked against the reconstructor's signature; an unknown one says what was probably meant.
+    A method is a name of RECONSTRUCTORS, the name of a network that comes with the package, or the path of a run, a folder or
+    a file of weights (`load_reconstructor`), whose one setting is `otherwise`. Settings are checked against the
+    reconstructor's signature; an unknown one says what was probably meant. `model` is the module of networks whose run does
+    not say how to build it: each gets a copy.
     """
-    methods: dict[str, partial[Any]] = {}
+    methods: dict[str, Reconstructor] = {}
     for label, values in table.items():
         if not isinstance(values, Mapping):
             raise ConfigError(f"methods.{label}: expected a table of settings, got {values!r}")
-        function: Callable[..., Any] = choose("method", values.get("method", label), RECONSTRUCTORS)  # type: ignore[assignment]  # mypy joins them to `function`
+        name = values.get("method", label)
         settings = {k: v for k, v in values.items() if k != "method"}
-        methods[label] = partial(function, **check_settings(function, settings, where=f"methods.{label}", skip=("p", "A")))
+        if isinstance(name, str) and name in RECONSTRUCTORS:
+            function: Callable[..., Any] = RECONSTRUCTORS[name]  # type: ignore[assignment]  # mypy joins them to `function`
+            methods[label] = _function(function, settings, where=f"methods.{label}")
+        elif isinstance(name, str) and is_model(name):
+            methods[label] = _network(name, settings, where=f"methods.{label}", model=model)
+        else:
+            raise unknown_name("method", name, [*RECONSTRUCTORS, *shipped_models(), "the path of a trained run"])
     return methods
+
+
+def _function(function: Callable[..., Any], settings: Mapping[str, Any], *, where: str) -> partial[Any]:
+    return partial(function, **check_settings(function, settings, where=where, skip=("p", "A")))
+
+
+def _network(name: str, settings: Mapping[str, Any], *, where: str, model: nn.Module | None) -> nn.Module:
+    return _load(name, model=model, **check_settings(_load, settings, where=where, skip=("name", "model")))
+
+
+def _load(name: str, *, model: nn.Module | None, otherwise: Otherwise = "refuse") -> nn.Module:
+    if model is None or "model" in open_model(name).config:
+        return load_reconstructor(name, otherwise=otherwise)
+    return load_reconstructor(name, model=copy.deepcopy(model), otherwise=otherwise)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from torch import nn
 
 from taskct.core.errors import GeometryError
+from taskct.geometry import Grid
 from taskct.geometry.beam_config import beam_to_config
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
@@ -29,12 +30,14 @@ class TrainedFor:
     beam         as plain values, see `beam_to_config`; empty where the run does not say
     spacing_mm   pixels of its grid
     photons      least and most photons per detector pixel in air; None where the run does not say
+    shape        of its grid; empty where the run does not say
     """
 
     run: str
     beam: Mapping[str, Any] = field(default_factory=dict)
     spacing_mm: tuple[float, ...] = ()
     photons: tuple[float, float] | None = None
+    shape: tuple[int, ...] = ()
 
     @classmethod
     def of_config(cls, name: str, config: Mapping[str, Any]) -> TrainedFor:
@@ -44,7 +47,19 @@ class TrainedFor:
         photons = (dose["photons"] * dose["lowest"], dose["photons"] * dose["highest"]) if known else None
         if "lowest_photons" in module and "highest_photons" in module:  # a dose was learnt with it
             photons = (module["lowest_photons"], module["highest_photons"])
-        return cls(name, config.get("beam", {}), tuple(grid.get("spacing_mm", ())), photons)
+        return cls(name, config.get("beam", {}), tuple(grid.get("spacing_mm", ())), photons, tuple(grid.get("shape", ())))
+
+    @property
+    def grid(self) -> Grid | None:
+        """The grid of the training; None where the run does not say."""
+        return Grid(self.shape, self.spacing_mm) if self.shape and self.spacing_mm else None
+
+    @property
+    def words(self) -> str:
+        """Beam and grid in a few words."""
+        size = " x ".join(f"{n}" for n in self.shape)
+        pixels = " x ".join(f"{s:.3g}" for s in dict.fromkeys(self.spacing_mm))
+        return f"{self.beam.get('kind', 'a')} beam of {self.beam.get('views', '?')} views, {size} pixels of {pixels} mm"
 
     def geometry_differences(self, A: Projector) -> list[str]:
         """In what a projector differs from that of the training, in words; empty where it does not."""
@@ -111,6 +126,23 @@ def trained_for(model: object) -> TrainedFor | None:
     """What a model of `load_reconstructor` was trained for; None for anything else."""
     hooks = model._forward_pre_hooks.values() if isinstance(model, nn.Module) else ()
     return next((hook.about for hook in hooks if isinstance(hook, GeometryWatch)), None)
+
+
+def common_scan(methods: Iterable[object]) -> TrainedFor | None:
+    """The scan for which the networks among some methods were trained; None where none says so.
+
+    Raises GeometryError for two that were trained for different ones: no scan suits both.
+    """
+    known = [about for about in map(trained_for, methods) if about is not None and about.beam]
+    for other in known[1:]:
+        first = known[0]
+        same = all(_near(first.beam.get(n), other.beam.get(n)) for n in {**first.beam, **other.beam} if n not in _FREE)
+        if not same or not _near(first.spacing_mm, other.spacing_mm, _CLOSE_PIXELS):
+            raise GeometryError(
+                f"{first.run} ({first.words}) and {other.run} ({other.words}) were trained for different scans; compare each "
+                "with other methods on its own, or name one scan (--beam) with the setting otherwise=warn"
+            )
+    return known[0] if known else None
 
 
 def _near(then: Any, now: Any, close: float = _CLOSE) -> bool:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from torch import nn
 
 from taskct.core.errors import InputError
 from taskct.core.runs import Run
-from taskct.core.units import to_hu
 from taskct.data.case import Case
-from taskct.data.common_grid import onto_common_grid
+from taskct.data.common_grid import case_on_grid
 from taskct.evaluation.slices import Slices, slice_numbers
 from taskct.geometry import Beam, Grid
 from taskct.geometry.beam_config import beam_from_config
+from taskct.models import open_model
 from taskct.phantoms.cohort import Cohort
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
-from taskct.recon.learned import load_reconstructor
+from taskct.recon.learned import TrainedFor, load_reconstructor
 from taskct.recon.reconstructor import Reconstructor
 from taskct.simulate.scan_case import is_planar
 from taskct.systems.alara.learned import load_dose
@@ -46,17 +49,20 @@ class Setting:
     ctdi_vol_mgy: float | None
 
 
-def chain_of(run: Run) -> DoseChain:
-    """The chain of a run of a reconstruction or of a dose; InputError for another kind of run."""
-    if "beam" not in run.config:
-        raise InputError(f"{run.folder}: not the run of a reconstruction: its config has no [beam]")
-    beam, about = beam_from_config(run.config["beam"]), run.config.get("grid")
-    grid = Grid(tuple(about["shape"]), tuple(about["spacing_mm"])) if about else None
-    if "dose_module" in run.config:
-        return DoseChain(load_dose(run).reconstruct, beam, float(run.config["dose_module"]["highest_photons"]), grid)
-    dose = run.config.get("dose", {})
-    full = float(dose.get("photons", FULL_PHOTONS)) * float(dose.get("highest", 1.0))
-    return DoseChain(load_reconstructor(run), beam, full, grid)
+def chain_of(source: Run | str | os.PathLike[str], *, model: nn.Module | None = None) -> DoseChain:
+    """The chain of a reconstruction or of a dose, by its run, path or name (`open_model`); `model` is a module of one's own.
+
+    InputError for another kind of network.
+    """
+    saved = open_model(source, own=model is not None)
+    if "beam" not in saved.config:
+        raise InputError(f"{saved.where}: not the run of a reconstruction: its config has no [beam]")
+    about = TrainedFor.of_config(str(saved.where), saved.config)
+    full = about.photons[1] if about.photons else FULL_PHOTONS
+    beam = beam_from_config(saved.config["beam"])
+    if saved.kind == "dose":
+        return DoseChain(load_dose(source, model=model).reconstruct, beam, full, about.grid)
+    return DoseChain(load_reconstructor(source, model=model), beam, full, about.grid)
 
 
 def setting_of(
@@ -107,10 +113,7 @@ def _onto_grid(grid: Grid, cases: Sequence[Case], numbers: dict[str, list[int]] 
     found = []
     for case in cases:
         chosen = list(range(len(case.hu))) if numbers is None else numbers[case.case_id]
-        mu, labels = onto_common_grid(case, grid, chosen)
-        hu = to_hu(mu[:, 0], mu_water_per_mm=case.mu_water_per_mm)
-        spacing = (case.spacing_mm[0], grid.spacing_mm[-2], grid.spacing_mm[-1])
-        found.append(replace(case, hu=hu, labels=labels, spacing_mm=spacing, affine_mm=None))
+        found.append(case_on_grid(case, grid, chosen))
     return found
 
 

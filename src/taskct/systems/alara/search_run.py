@@ -23,15 +23,16 @@ def run_dose_search(
     name: str,
     keep: Sequence[str],
     search: DoseSearch,
-    readers: Sequence[Path] = (),
-    certify: Sequence[Path] = (),
+    readers: Sequence[str | Path] = (),
+    certify: Sequence[str | Path] = (),
     workers: int | Workers = 1,
     overwrite: bool = False,
 ) -> DoseAnswer:
     """`optimise_dose` on a setting, saved as a run: dose.csv, dose.json, report.html.
 
-    `name` stands for the reconstruction in the page; `readers` and `certify` are run folders, each named by its last part.
-    The slices and CTDIvol are those of the setting. OutputExistsError unless `overwrite`; nothing is left after an error.
+    `name` stands for the reconstruction in the page; `readers` and `certify` are those of `load_reader`, each named by the
+    last part of its path. The slices and CTDIvol are those of the setting. OutputExistsError unless `overwrite`; nothing is
+    left after an error.
     """
     targets = [str(t) for t in parse_keep(keep)]
     for paths, what in ((readers, "readers"), (certify, "readers that certify")):
@@ -43,8 +44,8 @@ def run_dose_search(
         setting.projector,
         setting.dose,
         keep=targets,
-        readers={path.name: load_reader(path) for path in readers} or None,
-        certify={path.name: load_reader(path) for path in certify} or None,
+        readers={Path(one).name: load_reader(one) for one in readers} or None,
+        certify={Path(one).name: load_reader(one) for one in certify} or None,
         search=replace(search, slices=setting.slices),
         ctdi_vol_mgy=setting.ctdi_vol_mgy,
         workers=workers,
@@ -64,9 +65,9 @@ def run_dose_search(
     return answer
 
 
-def _refuse_twins(paths: Sequence[Path], what: str) -> None:
+def _refuse_twins(paths: Sequence[str | Path], what: str) -> None:
     known: dict[str, Path] = {}
-    for path in paths:
+    for path in map(Path, paths):
         if path.name in known:
             raise InputError(
                 f"{path}: the {what} are named by their folders, and {known[path.name]} has the same last name "
