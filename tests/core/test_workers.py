@@ -1,8 +1,7 @@
-"""Workers: the same results in this process and on others, errors that keep their class, and words for what is missing."""
+"""Workers: errors that keep their class, and words for what is missing."""
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from pathlib import Path
@@ -11,45 +10,13 @@ import pytest
 
 from taskct.core import workers as core_workers
 from taskct.core.errors import ConfigError, DataError, InputError, ResourceError
-from taskct.core.workers import QUEUES, Workers, chosen_workers, open_client, open_pool, sendable
-
-
-def where(number: int) -> tuple[int, int]:
-    import torch
-
-    return os.getpid(), torch.get_num_threads()
-
-
-def fragile(number: int) -> int:
-    if number == 3:
-        raise DataError(f"{number}: is damaged")
-    return number
+from taskct.core.workers import QUEUES, Workers, chosen_workers, open_client, sendable
 
 
 class OddError(Exception):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.lock = threading.Lock()
-
-
-def test_one_worker_is_this_process() -> None:
-    with open_pool() as pool:
-        assert {process for process, _ in pool.map(where, range(3))} == {os.getpid()}
-
-
-def test_workers_are_other_processes_with_one_thread_each_and_keep_the_order_of_the_items() -> None:
-    pytest.importorskip("distributed")
-    offset = 10
-    with open_pool(2) as pool:
-        found = list(pool.map(where, range(4)))
-        assert os.getpid() not in {process for process, _ in found} and {threads for _, threads in found} == {1}
-        assert list(pool.map(lambda n: n + offset, range(20))) == list(range(10, 30))  # a function of this moment
-        with pytest.raises(DataError, match=r"^3: is damaged$"):
-            list(pool.map(fragile, range(8)))
-        assert list(pool.map(fragile, [1])) == [1]  # the pool is as good as before
-        lock = threading.Lock()
-        with pytest.raises(InputError, match="cannot be sent to other processes"):
-            list(pool.map(lambda n: lock, [1]))
 
 
 def test_without_dask_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from taskct.data.images import ImageSet
-from taskct.evaluation.dose import Subject
+from taskct.evaluation import Subject
 from taskct.geometry import Grid, ParallelBeam
 from taskct.physics.projector import Projector
 from taskct.recon.fbp import fbp

@@ -9,12 +9,11 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from taskct.core.config import read_toml
 from taskct.core.errors import InputError, ResourceError, TaskctError, unknown_name
@@ -23,8 +22,6 @@ from taskct.core.queues import QUEUES, imported_with_dask, queue_cluster
 if TYPE_CHECKING:
     from distributed import Client, KilledWorker
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 LOSSES_ALLOWED = 10  # workers that may be lost with one piece of work before it is given up
 _SCHEMES = ("tcp://", "tls://", "ws://", "wss://", "ucx://")
@@ -99,62 +96,6 @@ def cores() -> int:
     """How many cores this process may use, at most 16."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(16, count)
-
-
-class Pool:
-    """Calls a function on many items, here or on the workers of a Dask client."""
-
-    def __init__(self, workers: Workers, client: Client | None = None) -> None:
-        self.workers, self.client = workers, client
-
-    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """`function(item)` of each item, in the order of the items.
-
-        On workers `function` and items are sent to other processes. An item whose worker is lost is computed again. Raises
-        what the function raises, InputError for what cannot be sent, ResourceError when the scheduler or the workers are gone.
-        """
-        if self.client is None:
-            yield from map(function, items)
-            return
-        yield from self._sent(self.client, function, items)
-
-    def _sent(self, client: Client, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        waiting: deque[Any] = deque()  # a few for each worker: the items of a long list are not all sent at once
-        rest = iter(items)
-        more = True
-        try:
-            while more or waiting:
-                while more and len(waiting) < 2 * max(self.workers.processes, len(client.nthreads()), 1):
-                    try:
-                        item = next(rest)
-                    except StopIteration:
-                        more = False
-                        break
-                    waiting.append(_submit(client, function, item, self.workers))
-                if waiting:
-                    with lost_named(self.workers, "a piece of work"):
-                        found = waiting[0].result()
-                    waiting.popleft()
-                    yield found
-        finally:
-            if waiting:
-                client.cancel(list(waiting), force=True)
-
-
-@contextmanager
-def open_pool(workers: int | Workers = 1) -> Iterator[Pool]:
-    """A pool of workers, which ends with the block.
-
-    >>> with open_pool(1) as pool:
-    ...     list(pool.map(abs, [-1, 2]))
-    [1, 2]
-    """
-    chosen = as_workers(workers)
-    if chosen.here:
-        yield Pool(chosen)
-        return
-    with open_client(chosen) as client:
-        yield Pool(chosen, client)
 
 
 @contextmanager
@@ -262,15 +203,6 @@ def threads_set(count: int) -> Iterator[None]:
 _ONE_AT_A_TIME = threading.RLock()
 
 
-def _call(function: Callable[[Item], Result], item: Item, threads: int) -> Result:
-    """What a worker does."""
-    with threads_set(threads):
-        try:
-            return function(item)
-        except Exception as error:
-            raise sendable(error) from None
-
-
 def sendable(error: Exception) -> Exception:
     """The error as one that reaches another process whole: of the same class where it is one of taskct's."""
     if isinstance(error, TaskctError):
@@ -287,13 +219,6 @@ def _survives(error: Exception) -> bool:
         return type(pickle.loads(pickle.dumps(error))) is type(error)
     except Exception:
         return False
-
-
-def _submit(client: Client, function: Callable[[Item], Any], item: Item, workers: Workers) -> Any:
-    try:
-        return client.submit(_call, function, item, workers.threads or 1, pure=False)
-    except (TypeError, AttributeError, ValueError) as error:
-        raise InputError(f"this cannot be sent to other processes ({error}); use one worker") from error
 
 
 def _cluster(workers: Workers) -> Any:

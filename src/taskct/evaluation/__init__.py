@@ -6,11 +6,12 @@ from taskct.evaluation.masks import field_of_view_mask, label_regions
 from taskct.evaluation.metrics import bias, noise_sd, psnr, psnr_hu, rmse, ssim, ssim_hu
 from taskct.evaluation.noise_power_spectrum import noise_power_spectrum
 from taskct.evaluation.profiles import line_profile
+from taskct.evaluation.project_case import PrepareLodopab, ProjectCase, subjects_from_cases
 from taskct.evaluation.protocol import Images, Measure, Protocol
 from taskct.evaluation.rows import DoseLevel, Example, Row
 from taskct.evaluation.seeded import seeded_bootstrap
 from taskct.evaluation.statistics import Interval, bootstrap_mean, paired_difference
-from taskct.evaluation.studies import PrepareLodopab, ProjectCase, Study
+from taskct.evaluation.subject import Subject
 from taskct.evaluation.table import Table
 from taskct.evaluation.tune import TuningWarning, tune
 from taskct.evaluation.windows import WINDOWS, Window, window_named
@@ -28,7 +29,7 @@ __all__ = [
     "ProjectCase",
     "Protocol",
     "Row",
-    "Study",
+    "Subject",
     "Table",
     "TuningWarning",
     "Window",
@@ -47,6 +48,7 @@ __all__ = [
     "seeded_bootstrap",
     "ssim",
     "ssim_hu",
+    "subjects_from_cases",
     "tune",
     "window_named",
 ]

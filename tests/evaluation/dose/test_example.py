@@ -8,7 +8,8 @@ from dose_subjects import SIZE, A, smooth, subject
 from torch import Tensor
 
 from taskct.data.case import Case
-from taskct.evaluation.dose import DoseSearch, Subject, optimise_dose, parse_target
+from taskct.evaluation import Subject
+from taskct.evaluation.dose import DoseSearch, optimise_dose, parse_target
 from taskct.evaluation.dose.example import show_slice
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector

@@ -3,18 +3,15 @@
 from taskct.evaluation.dose.answer import Certificate, DoseAnswer, TargetAnswer
 from taskct.evaluation.dose.dose_settings import DoseSearch
 from taskct.evaluation.dose.search import optimise_dose
-from taskct.evaluation.dose.subject import Subject, subjects_from_cases
 from taskct.evaluation.dose.target import Target, parse_keep, parse_target
 
 __all__ = [
     "Certificate",
     "DoseAnswer",
     "DoseSearch",
-    "Subject",
     "Target",
     "TargetAnswer",
     "optimise_dose",
     "parse_keep",
     "parse_target",
-    "subjects_from_cases",
 ]

@@ -9,16 +9,16 @@ import numpy as np
 
 from taskct.core.errors import InputError
 from taskct.core.seeds import derive_seed
-from taskct.core.workers import Pool
+from taskct.core.worker_pool import Pool
 from taskct.evaluation.dose.answer import Certificate
 from taskct.evaluation.dose.dose_settings import DoseSearch
 from taskct.evaluation.dose.intervals import share_interval
 from taskct.evaluation.dose.quality import quality_of
 from taskct.evaluation.dose.quality_curves import contrast, held, measure_curves
-from taskct.evaluation.dose.subject import Subject
 from taskct.evaluation.dose.target import Target
 from taskct.evaluation.reading.panel import same_weights
 from taskct.evaluation.statistics import bootstrap_mean
+from taskct.evaluation.subject import Subject
 from taskct.physics.dose import Dose
 from taskct.recon.reconstructor import Reconstructor
 from taskct.task import FrozenTask

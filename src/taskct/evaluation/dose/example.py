@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from taskct.evaluation.dose.quality import region_of
-from taskct.evaluation.dose.subject import Subject
 from taskct.evaluation.dose.target import Target
+from taskct.evaluation.subject import Subject
 from taskct.recon.reconstructor import Reconstructor
 
 

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from taskct.core.errors import InputError, unknown_name
-from taskct.evaluation.dose.subject import Subject
 from taskct.evaluation.dose.target import Target
 from taskct.evaluation.masks import evaluation_mask, label_regions
 from taskct.evaluation.protocol import Images, Protocol
 from taskct.evaluation.reading.segmentation import count
+from taskct.evaluation.subject import Subject
 from taskct.task import FrozenTask
 
 Quality = Callable[[Subject, Tensor], float]

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from taskct.core.errors import InputError
 from taskct.core.progress import track
-from taskct.core.workers import Pool, Workers
+from taskct.core.worker_pool import Pool
+from taskct.core.workers import Workers
 from taskct.evaluation.dose.quality import Quality
-from taskct.evaluation.dose.subject import Subject
 from taskct.evaluation.dose.target import Target
 from taskct.evaluation.reading.task_curves import crossing, monotone
+from taskct.evaluation.subject import Subject
 from taskct.physics.modulation import ScannerLimits
 from taskct.recon.reconstructor import Reconstructor
 

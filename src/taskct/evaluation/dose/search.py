@@ -10,7 +10,8 @@ import numpy as np
 from taskct.core.errors import InputError
 from taskct.core.provenance import provenance
 from taskct.core.seeds import derive_seed
-from taskct.core.workers import Pool, Workers, open_pool
+from taskct.core.worker_pool import Pool, open_pool
+from taskct.core.workers import Workers
 from taskct.data.case import Case
 from taskct.evaluation.dose.answer import Certificate, DoseAnswer, TargetAnswer
 from taskct.evaluation.dose.certify import certify_dose, refuse_blind, refuse_same_readers
@@ -19,9 +20,9 @@ from taskct.evaluation.dose.example import show_slice
 from taskct.evaluation.dose.intervals import confirmed_level, dose_interval
 from taskct.evaluation.dose.quality import quality_of
 from taskct.evaluation.dose.quality_curves import Curves, contrast, held, measure_curves, reached_at
-from taskct.evaluation.dose.subject import Subject, subjects_from_cases
 from taskct.evaluation.dose.target import CONVENTIONS, Target, parse_keep
-from taskct.evaluation.studies import Prepare
+from taskct.evaluation.project_case import Prepare, subjects_from_cases
+from taskct.evaluation.subject import Subject
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.reconstructor import Reconstructor

@@ -22,10 +22,10 @@ from torch import Tensor
 
 from taskct.core.errors import InputError, unknown_name
 from taskct.data.case import Case
+from taskct.evaluation.project_case import Prepare, ProjectCase
 from taskct.evaluation.reading.panel import read_images
 from taskct.evaluation.reading.segmentation import winner
 from taskct.evaluation.statistics import Interval, bootstrap_mean
-from taskct.evaluation.studies import Prepare, ProjectCase
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.reconstructor import Reconstructor
@@ -181,9 +181,9 @@ def audit_lesions(
         region = pair.region[numbers]  # (B, Y, X)
         shown: dict[str, list[Tensor]] = {name: [] for name in (FULL_DOSE, *methods)}
         for case in (pair.with_lesion, pair.without):
-            study = project(case, numbers, A_case)
-            p = add_noise(study.p, dose, seed=seed, case_id=case.case_id, items=numbers)
-            shown[FULL_DOSE].append(study.truth_mu)
+            subject = project(case, numbers, A_case)
+            p = add_noise(subject.p, dose, seed=seed, case_id=case.case_id, items=numbers)
+            shown[FULL_DOSE].append(subject.mu)
             for name, method in methods.items():
                 with torch.no_grad():
                     shown[name].append(method(p.clone(), A_case).detach())

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from taskct.core.units import to_hu
 from taskct.data.case import Case
+from taskct.evaluation.project_case import ProjectCase
 from taskct.evaluation.reading import audit_lesions, count, find_lesions, match, read_images
 from taskct.evaluation.reading.audit import FULL_DOSE, Audit
 from taskct.evaluation.reading.segmentation import winner
-from taskct.evaluation.studies import ProjectCase
 from taskct.physics.dose import Dose
 from taskct.simulate.noisy_scan import add_noise
 from taskct.systems.adaptive.real_ct_cases import RealPatient, group_of, onto, pairs_of
@@ -72,10 +72,10 @@ def liver_rows(subjects: Sequence[RealPatient], trained: TrainedRuns, dose: Dose
 def reconstructions(case: Case, trained: TrainedRuns, dose: Dose) -> dict[str, Tensor]:
     """Full dose, and what each method makes of one noisy scan: (N, 1, Y, X) in 1/mm."""
     numbers = range(len(case.hu))
-    study = ProjectCase(refine=REFINE)(case, numbers, trained.A)
-    p = add_noise(study.p, dose, seed=1, case_id=case.case_id, items=numbers)
+    subject = ProjectCase(refine=REFINE)(case, numbers, trained.A)
+    p = add_noise(subject.p, dose, seed=1, case_id=case.case_id, items=numbers)
     with torch.no_grad():
-        return {FULL_DOSE: study.truth_mu} | {name: make(p.clone(), trained.A) for name, make in trained.methods.items()}
+        return {FULL_DOSE: subject.mu} | {name: make(p.clone(), trained.A) for name, make in trained.methods.items()}
 
 
 def draw(subjects: Sequence[RealPatient], trained: TrainedRuns, dose: Dose, path: Path, *, reader: FrozenTask) -> None:

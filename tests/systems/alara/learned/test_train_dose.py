@@ -12,7 +12,8 @@ from small_training import how, make_images, make_model, make_projector, make_ta
 
 from taskct.core.errors import ConfigError, GeometryError, InputError
 from taskct.data.images import ImageSet
-from taskct.evaluation.dose import Subject, parse_target
+from taskct.evaluation import Subject
+from taskct.evaluation.dose import parse_target
 from taskct.physics.modulation import ScannerLimits
 from taskct.physics.projector import Projector
 from taskct.recon.fbp import fbp

@@ -17,6 +17,7 @@ from taskct.core.runs import Run
 from taskct.core.units import to_hu
 from taskct.data.case import Case
 from taskct.data.images import ImageSet
+from taskct.evaluation.project_case import ProjectCase
 from taskct.evaluation.reading import (
     UNTRAINED,
     LesionPair,
@@ -27,7 +28,6 @@ from taskct.evaluation.reading import (
     read_images,
     spectrum_ratio,
 )
-from taskct.evaluation.studies import ProjectCase
 from taskct.evaluation.table import Table
 from taskct.experiments.cohort_images import REFINE, DrawnPatients, cohort_of, projector_of
 from taskct.experiments.made import Made

@@ -17,8 +17,8 @@ from taskct.core.files import make_folder, write_text
 from taskct.core.open_files import read_json
 from taskct.evaluation.dose.quality import Quality
 from taskct.evaluation.dose.quality_curves import Curves
-from taskct.evaluation.dose.subject import Subject
 from taskct.evaluation.dose.target import Target
+from taskct.evaluation.subject import Subject
 from taskct.experiments.cohort_images import DrawnPatients
 from taskct.experiments.made import Made
 from taskct.recon.reconstructor import Reconstructor

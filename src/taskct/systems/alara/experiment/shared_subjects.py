@@ -11,9 +11,9 @@ from taskct.core.errors import InputError
 from taskct.core.runs import Run, is_run, load_run
 from taskct.data.images import ImageSet
 from taskct.evaluation.dose.quality import Quality, quality_of
-from taskct.evaluation.dose.subject import Subject
 from taskct.evaluation.dose.target import Target
 from taskct.evaluation.protocol import Protocol
+from taskct.evaluation.subject import Subject
 from taskct.experiments.cohort_images import REFINE, cohort_of, images_of, keep_images, projector_of, scans_of
 from taskct.experiments.made import Made
 from taskct.recon.fbp import fbp

@@ -10,8 +10,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from taskct.evaluation.dose.subject import Subject
 from taskct.evaluation.dose.target import Target
+from taskct.evaluation.subject import Subject
 from taskct.geometry import Beam, Grid
 from taskct.geometry.beam_config import beam_to_config
 from taskct.physics.modulation import ScannerLimits

@@ -14,8 +14,8 @@ from taskct.core.progress import track
 from taskct.core.seeds import derive_seed
 from taskct.evaluation.dose.quality import Quality
 from taskct.evaluation.dose.quality_curves import EVERY_MEAN, Curves, held, reached_at
-from taskct.evaluation.dose.subject import Subject
 from taskct.evaluation.dose.target import Target
+from taskct.evaluation.subject import Subject
 from taskct.physics.modulation import ScannerLimits
 from taskct.recon.reconstructor import Reconstructor
 from taskct.systems.alara.rivals.measuring import Measuring

@@ -11,8 +11,8 @@ import torch
 
 from taskct.evaluation.dose.quality import Quality
 from taskct.evaluation.dose.quality_curves import Curves, contrast, held, measure_curves
-from taskct.evaluation.dose.subject import Subject
 from taskct.evaluation.dose.target import Target
+from taskct.evaluation.subject import Subject
 from taskct.physics.modulation import ScannerLimits
 from taskct.recon.reconstructor import Reconstructor
 from taskct.systems.alara.rivals.outcomes import Outcome

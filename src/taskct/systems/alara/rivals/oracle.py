@@ -12,8 +12,8 @@ import torch
 
 from taskct.evaluation.dose.quality import Quality
 from taskct.evaluation.dose.quality_curves import Curves, contrast, held, reached_at, value_at
-from taskct.evaluation.dose.subject import Subject
 from taskct.evaluation.dose.target import Target
+from taskct.evaluation.subject import Subject
 from taskct.recon.reconstructor import Reconstructor
 from taskct.systems.alara.rivals.measuring import Measuring
 from taskct.systems.alara.rivals.outcomes import Outcome

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from taskct.evaluation.dose.quality import region_of
-from taskct.evaluation.dose.subject import Subject
+from taskct.evaluation.subject import Subject
 
 _LEAST_SHARE = 0.1  # of the largest part: slices without the region must not look as if they had it
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from taskct.evaluation.dose.subject import Subject
+from taskct.evaluation.subject import Subject
 from taskct.physics.modulation import paths_from_scout, tube_current
 from taskct.simulate.scout import SCOUT_PHOTONS, view_angles_rad
 

@@ -1,23 +1,19 @@
-"""One patient ready to be scanned at any dose: noise-free projections, and the truth that results are judged by."""
+"""`Subject`: images of one patient with their noise-free scans, ready to be scanned at any dose and judged by their truth."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from taskct.core.errors import GeometryError, InputError
-from taskct.core.progress import track
-from taskct.core.units import check_mu, to_hu
-from taskct.core.workers import Pool, Workers
+from taskct.core.units import MU_AIR_PER_MM, check_mu, to_hu
 from taskct.data.case import Case
 from taskct.data.images import ImageSet
 from taskct.data.slice_recipe import image_id
-from taskct.evaluation.slices import Slices, slice_numbers
-from taskct.evaluation.studies import Prepare, ProjectCase
 from taskct.physics.dose import Dose
 from taskct.physics.modulation import ScannerLimits
 from taskct.physics.projector import Projector
@@ -25,12 +21,15 @@ from taskct.recon.reconstructor import Reconstructor
 from taskct.simulate.noisy_scan import add_noise
 from taskct.simulate.scout import SCOUT_PHOTONS, take_scout
 
+VOLUME = "volume"  # the item of a volume, whose noise is one
+
 
 @dataclass(frozen=True, eq=False)
 class Subject:
     """One patient's full-dose `images` in memory, and their noise-free scans `p` (S, 1, V, C) through A.
 
     A volume is one image, its p (1, 1, V, R, C). `items` name the images for their noise; by default `images.ids`.
+    `Subject.of_case` makes one from slices of a case.
     """
 
     images: ImageSet
@@ -50,6 +49,50 @@ class Subject:
             )
         if not len(self.images) == len(self.p) == len(self.items):
             raise GeometryError(f"{self.patient_id}: {len(self.images)} images, {len(self.p)} scans, {len(self.items)} names")
+
+    def __str__(self) -> str:
+        return f"case {self.case_id}, {'the volume' if self.volume else 'slice ' + ', '.join(map(str, self.items))}"
+
+    @classmethod
+    def of_case(
+        cls,
+        case: Case,
+        numbers: Sequence[int],
+        A: Projector,
+        *,
+        mu: Tensor,
+        p: Tensor,
+        labels: Tensor | None = None,
+        mu_water_per_mm: float | None = None,
+        mu_air_per_mm: float = MU_AIR_PER_MM,
+    ) -> Subject:
+        """Slices `numbers` of a case, or its volume under a 3D projector: mu (B, 1, ...), its scan p, labels (B, ...).
+
+        Names, the meaning of labels and, unless it is given, mu of water are those of the case.
+        """
+        volume = A.grid.ndim == 3
+        images = ImageSet(
+            mu,
+            [case.patient_id] * len(mu),
+            labels,
+            [case.case_id] if volume else [image_id(case.case_id, number) for number in numbers],
+            case_ids=[case.case_id] * len(mu),
+            spacing_mm=A.grid.spacing_mm,
+            label_names=case.label_names,
+            mu_water_per_mm=case.mu_water_per_mm if mu_water_per_mm is None else mu_water_per_mm,
+            mu_air_per_mm=mu_air_per_mm,
+        )
+        return cls(images, p, A, (VOLUME,) if volume else tuple(numbers))
+
+    @property
+    def volume(self) -> bool:
+        """Whether it is one volume rather than slices."""
+        return self.A.grid.ndim == 3
+
+    @property
+    def case_id(self) -> str:
+        """The name of the scan that the first image is of."""
+        return self.images.case_ids[0]
 
     @property
     def patient_id(self) -> str:
@@ -124,43 +167,3 @@ class Subject:
         """The photons that the tube gives when these are asked for, (S, V) float64."""
         wanted = torch.as_tensor(photons, dtype=torch.float64).expand(len(self.p), self.p.shape[2])
         return wanted if limits is None else limits.hold(wanted)
-
-
-def subjects_from_cases(
-    cases: Sequence[Case],
-    A: Projector | Callable[[Case], Projector],
-    *,
-    slices: Slices = None,
-    refine: int = 2,
-    prepare: Prepare | None = None,
-    pool: Pool | None = None,
-    progress: bool | None = None,
-) -> list[Subject]:
-    """Cases as subjects, each projected once; the truth is projected on a grid `refine` times finer.
-
-    `A` is one projector, or a function of the case where grids differ. Cases of one patient stay apart and share
-    the patient's name. A `pool` of workers shares the cases.
-    """
-    if not cases:
-        raise InputError("a dose search expects at least one case, got none")
-    project = partial(_subject_of, A=A, slices=slices, prepare=prepare or ProjectCase(refine))
-    sent = (pool or Pool(Workers())).map(project, cases)
-    return list(track(sent, "projecting", total=len(cases), progress=progress))
-
-
-def _subject_of(case: Case, *, A: Projector | Callable[[Case], Projector], slices: Slices, prepare: Prepare) -> Subject:
-    projector = A if isinstance(A, Projector) else A(case)
-    numbers = list(range(len(case.hu))) if projector.grid.ndim == 3 else slice_numbers(case, slices)
-    study = prepare(case, numbers, projector)
-    images = ImageSet(
-        study.truth_mu,
-        [case.patient_id] * len(study.truth_mu),
-        None if study.labels is None else study.labels[:, 0],
-        [case.case_id] if projector.grid.ndim == 3 else [image_id(case.case_id, number) for number in numbers],
-        case_ids=[case.case_id] * len(study.truth_mu),
-        spacing_mm=projector.grid.spacing_mm,
-        label_names=case.label_names,
-        mu_water_per_mm=study.mu_water_per_mm,
-        mu_air_per_mm=study.mu_air_per_mm,
-    )
-    return Subject(images, study.p, projector, ("volume",) if projector.grid.ndim == 3 else tuple(numbers))

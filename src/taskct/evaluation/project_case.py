@@ -1,35 +1,29 @@
-"""A case made ready for evaluation: the truth, its noise-free projections, and what HU mean in it."""
+"""Cases as subjects: their slices, or their volumes, with noise-free projections."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
-from torch import Tensor
 
-from taskct.core.errors import GeometryError
-from taskct.core.units import MU_AIR_LODOPAB_PER_MM, MU_AIR_PER_MM, MU_WATER_LODOPAB_PER_MM
+from taskct.core.errors import GeometryError, InputError
+from taskct.core.progress import track
+from taskct.core.units import MU_AIR_LODOPAB_PER_MM, MU_WATER_LODOPAB_PER_MM
+from taskct.core.worker_pool import Pool
+from taskct.core.workers import Workers
 from taskct.data.case import Case
+from taskct.evaluation.slices import Slices, slice_numbers
+from taskct.evaluation.subject import Subject
 from taskct.physics.projector import Projector
 from taskct.simulate.lodopab_recipe import lodopab_image, lodopab_projections
 from taskct.simulate.noisy_scan import finer_projection
 
-
-@dataclass(frozen=True)
-class Study:
-    """Truth mu (B, 1, *A.mu_shape) in 1/mm, noise-free p (B, 1, *A.p_shape), labels of the truth's shape or None."""
-
-    truth_mu: Tensor
-    p: Tensor
-    mu_water_per_mm: float
-    mu_air_per_mm: float = MU_AIR_PER_MM
-    labels: Tensor | None = None
-
-
 SPACING_TOLERANCE = 0.01  # grids that differ by more are different patients
 
-Prepare = Callable[[Case, Sequence[int], Projector], Study]
+Prepare = Callable[[Case, Sequence[int], Projector], Subject]
+"""How a case becomes a subject: (case, numbers of its slices, A) -> Subject; for a 3D projector the numbers are all slices."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +40,7 @@ class ProjectCase:
         if isinstance(self.refine, bool) or not isinstance(self.refine, int) or self.refine < 1:
             raise GeometryError(f"refine expects a whole number from 1 (no finer grid), got {self.refine!r}")
 
-    def __call__(self, case: Case, slices: Sequence[int], A: Projector) -> Study:
+    def __call__(self, case: Case, slices: Sequence[int], A: Projector) -> Subject:
         """`slices` of the case, or the volume when A is 3D."""
         planar = A.grid.ndim == 2
         have = case.slice_grid.shape if planar else case.grid.shape
@@ -65,11 +59,11 @@ class ProjectCase:
         truth = case.mu[pick] if planar else case.mu_volume
         labels = None
         if case.labels is not None:
-            labels = case.labels[pick][:, None] if planar else case.labels[None, None]
+            labels = case.labels[pick] if planar else case.labels[None]
         fine = A.grid.refined(self.refine) if self.refine > 1 else None
         with torch.no_grad():
             p = finer_projection(A, fine)(truth)
-        return Study(truth, p, case.mu_water_per_mm, labels=labels)
+        return Subject.of_case(case, slices, A, mu=truth, p=p, labels=labels)
 
     def __str__(self) -> str:
         if self.refine == 1:
@@ -86,7 +80,7 @@ class PrepareLodopab:
 
     seed: int = 0
 
-    def __call__(self, case: Case, slices: Sequence[int], A: Projector) -> Study:
+    def __call__(self, case: Case, slices: Sequence[int], A: Projector) -> Subject:
         """`slices` of the case in the geometry of the data set."""
         parts = [lodopab_image(case.hu[z], seed=self.seed, case_id=f"{case.case_id}/{z}") for z in slices]
         truth = torch.cat(parts)  # (B, 1, 362, 362)
@@ -95,12 +89,49 @@ class PrepareLodopab:
         labels = None
         if case.labels is not None:
             edge = (case.hu.shape[-1] - truth.shape[-1]) // 2
-            labels = case.labels[list(slices), edge:-edge, edge:-edge][:, None]
+            labels = case.labels[list(slices), edge:-edge, edge:-edge]
         p = torch.cat([lodopab_projections(mu[None]) for mu in truth])
-        return Study(truth, p, MU_WATER_LODOPAB_PER_MM, MU_AIR_LODOPAB_PER_MM, labels)
+        return Subject.of_case(
+            case,
+            slices,
+            A,
+            mu=truth,
+            p=p,
+            labels=labels,
+            mu_water_per_mm=MU_WATER_LODOPAB_PER_MM,
+            mu_air_per_mm=MU_AIR_LODOPAB_PER_MM,
+        )
 
     def __str__(self) -> str:
         return "LoDoPaB recipe: central 362 x 362 pixels taken as 260 mm, de-quantised, projected through a 1000 x 1000 grid"
+
+
+def subjects_from_cases(
+    cases: Sequence[Case],
+    A: Projector | Callable[[Case], Projector],
+    *,
+    slices: Slices = None,
+    refine: int = 2,
+    prepare: Prepare | None = None,
+    pool: Pool | None = None,
+    progress: bool | None = None,
+) -> list[Subject]:
+    """Cases as subjects, each projected once; the truth is projected on a grid `refine` times finer.
+
+    `A` is one projector, or a function of the case where grids differ. Cases of one patient stay apart and share
+    the patient's name. A `pool` of workers shares the cases.
+    """
+    if not cases:
+        raise InputError("a dose search expects at least one case, got none")
+    project = partial(_subject_of, A=A, slices=slices, prepare=prepare or ProjectCase(refine))
+    sent = (pool or Pool(Workers())).map(project, cases)
+    return list(track(sent, "projecting", total=len(cases), progress=progress))
+
+
+def _subject_of(case: Case, *, A: Projector | Callable[[Case], Projector], slices: Slices, prepare: Prepare) -> Subject:
+    projector = A if isinstance(A, Projector) else A(case)
+    numbers = list(range(len(case.hu))) if projector.grid.ndim == 3 else slice_numbers(case, slices)
+    return prepare(case, numbers, projector)
 
 
 def _mm(steps: Sequence[float]) -> str:
