@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -14,12 +14,12 @@ from taskct.task.boxes import Boxes
 
 
 class Truth(Protocol):
-    """`of(marks, mu)` -> the target of one image, None where it is not known; `joined` makes one target of a batch."""
+    """`of(marks, mu)` -> the target of one image, None where it is not known; `batched` makes one target of a batch."""
 
     def of(self, marks: Marks | None, mu: Tensor) -> Any:
         """mu (1, ...) in 1/mm and its marks -> a target."""
 
-    def joined(self, found: Sequence[Any], device: torch.device) -> Any:
+    def batched(self, found: Sequence[Any], device: torch.device) -> Any:
         """Targets of B images, entries that are not known anything of the right kind."""
 
 
@@ -33,22 +33,30 @@ class ClassMapTruth:
         """(...) int64."""
         return None if marks is None else marks.class_map(self.classes)
 
-    def joined(self, found: Sequence[Tensor | None], device: torch.device) -> Tensor:
+    def batched(self, found: Sequence[Tensor | None], device: torch.device) -> Tensor:
         """(B, ...), zeros where a map is not known."""
         return _stack(found, device)
 
 
 @dataclass(frozen=True)
 class BoxesTruth:
-    """Lists of `Boxes`: the target of a detection head; known where all boxes of a class are."""
+    """Lists of `Boxes`: the target of a detection head; known where all boxes of a class are.
+
+    `joined` names kinds whose instances are one lesion where they touch: {"infection": ("ground glass", "consolidation")}.
+    """
 
     classes: Classes
+    joined: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     def of(self, marks: Marks | None, mu: Tensor) -> Boxes | None:
         """Boxes of one image."""
-        return None if marks is None else marks.boxes(self.classes)
+        if marks is None:
+            return None
+        for name, kinds in self.joined.items():
+            marks = marks.joined(kinds, as_kind=name)
+        return marks.boxes(self.classes)
 
-    def joined(self, found: Sequence[Boxes | None], device: torch.device) -> list[Boxes | None]:
+    def batched(self, found: Sequence[Boxes | None], device: torch.device) -> list[Boxes | None]:
         """They stay on the CPU, where targets of cells are made."""
         return list(found)
 
@@ -64,7 +72,7 @@ class FindingsTruth:
         found = None if marks is None else marks.presence(self.classes)
         return None if found is None or bool(found.isnan().all()) else found
 
-    def joined(self, found: Sequence[Tensor | None], device: torch.device) -> Tensor:
+    def batched(self, found: Sequence[Tensor | None], device: torch.device) -> Tensor:
         """(B, K), zeros where nothing is known."""
         return _stack(found, device)
 
@@ -77,7 +85,7 @@ class ImageTruth:
         """(1, ...)."""
         return mu
 
-    def joined(self, found: Sequence[Tensor], device: torch.device) -> Tensor:
+    def batched(self, found: Sequence[Tensor], device: torch.device) -> Tensor:
         """(B, 1, ...)."""
         return torch.stack(list(found)).to(device)
 
@@ -91,7 +99,7 @@ def targets_of(
         found = [truth.of(one, image) for one, image in zip(marks, mu, strict=True)]
         known = torch.tensor([value is not None for value in found])
         labelled[head] = known.to(device)
-        targets[head] = truth.joined(found, device) if bool(known.any()) else [None] * len(found)
+        targets[head] = truth.batched(found, device) if bool(known.any()) else [None] * len(found)
     return targets, labelled
 
 

@@ -1,0 +1,59 @@
+"""Intervals over seeds and patients of numbers that are no means: an AUC, an average precision, a pooled Dice.
+
+A statistic that can count patients with weights is turned into a table of seeds x patients by the jackknife: the pseudo-value
+of a patient is P t - (P - 1) t without the patient (Efron and Stein, Ann. Stat. 9:586 (1981)). The table goes through
+`seeded_bootstrap`, which draws seeds and patients again. Differences are taken of tables of the same patients: they pair.
+The jackknife expects statistics that change little with one patient; with few lesions the interval is a guide, no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from taskct.core.errors import InputError
+from taskct.evaluation.seeded import seeded_bootstrap
+from taskct.evaluation.statistics import Interval
+
+WeightedStatistic = Callable[[np.ndarray], float]
+"""Weights of the patients (P,) -> a number; of one training."""
+
+
+@dataclass(frozen=True, eq=False)
+class Influence:
+    """A statistic of S trainings on P patients: its values (S,) and pseudo-values (S, P)."""
+
+    values: np.ndarray
+    pseudo: np.ndarray
+
+    def interval(self, *, level: float = 0.95, resamples: int = 2000) -> Interval:
+        """Mean over the seeds with its interval over seeds and patients; NaN where a training has no value."""
+        found = seeded_bootstrap(self.pseudo, level=level, resamples=resamples)
+        shift = float(self.values.mean()) - found.mean
+        return replace(found, mean=found.mean + shift, low=found.low + shift, high=found.high + shift)
+
+    def minus(self, other: Influence) -> Influence:
+        """The difference, seed by seed and patient by patient; InputError for other numbers of either."""
+        if self.pseudo.shape != other.pseudo.shape:
+            raise InputError(
+                f"a difference pairs seeds and patients, got {self.pseudo.shape} and {other.pseudo.shape} of them"
+            )
+        return Influence(self.values - other.values, self.pseudo - other.pseudo)
+
+
+def influence(statistics: Sequence[WeightedStatistic], patients: int) -> Influence:
+    """The jackknife of each training's statistic; patients without whom it is not defined have no influence."""
+    if patients < 2 or not statistics:
+        raise InputError(f"the jackknife expects two patients or more and a training, got {patients}, {len(statistics)}")
+    every = np.ones(patients)
+    values = np.array([statistic(every) for statistic in statistics])
+    pseudo = np.empty((len(statistics), patients))
+    for s, statistic in enumerate(statistics):
+        for p in range(patients):
+            weights = every.copy()
+            weights[p] = 0
+            left = statistic(weights)
+            pseudo[s, p] = patients * values[s] - (patients - 1) * left if np.isfinite(left) else values[s]
+    return Influence(values, pseudo)

@@ -1,0 +1,1 @@
+"""Chest CT by one network with four heads: findings, class maps, images, lesions."""

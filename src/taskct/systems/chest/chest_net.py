@@ -1,0 +1,169 @@
+"""The network of the chest system: built from a few plain values, saved with them, and asked for all its answers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from taskct.core.errors import ConfigError, InputError, unknown_name
+from taskct.core.precision import autocast
+from taskct.core.runs import load_run
+from taskct.nets.heads import CentresHead, FindingsHead, RestoreHead, SegmentHead, stride_for_cells
+from taskct.nets.pyramids import PYRAMIDS, SmallPyramid
+from taskct.nets.shared_net import SharedNet
+from taskct.nets.weights import load_weights
+from taskct.systems.chest.classes import AREA_WEIGHTS, AREAS, FINDINGS, LESIONS, TASKS, WINDOW
+from taskct.task import SEGMENTATION_PENALTIES, CentreBoxes, DiceCE, FindingsBCE, FoundBoxes, find_boxes
+from taskct.training.begin import to_channels_last
+from taskct.training.players import WEIGHTS
+
+RESTORE_WEIGHT = 100.0  # an RMS error of a tenth of the window (160 HU) counts 1
+DETECT_WEIGHT = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChestNetConfig:
+    """What a network of the chest system is built from: the [chest] table of its run.
+
+    tasks     heads: of "classify", "segment", "restore", "detect"
+    backbone  of `PYRAMIDS`; widths of the small one
+    pixel_mm  of the images; cell_mm the wished size of the detector's cells
+    neighbours   slices before and behind that are channels
+    low_dose  the reconstruction head corrects its input, in place of encoding it
+    """
+
+    tasks: tuple[str, ...] = TASKS
+    backbone: str = "small"
+    widths: tuple[int, ...] = (16, 32, 64, 96)
+    pixel_mm: float = 2.0
+    cell_mm: float = 4.0
+    neighbours: int = 1
+    low_dose: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.tasks or self.neighbours < 0:
+            raise ConfigError(
+                f"a chest network expects one task or more and neighbours >= 0, got {self.tasks}, {self.neighbours}"
+            )
+        for task in self.tasks:
+            if task not in TASKS:
+                raise unknown_name("task", task, TASKS)
+        if self.backbone not in PYRAMIDS:
+            raise unknown_name("backbone", self.backbone, PYRAMIDS)
+
+    @property
+    def channels(self) -> int:
+        """Of the input."""
+        return 2 * self.neighbours + 1
+
+    @property
+    def stride(self) -> int:
+        """Pixels of a cell of the detector."""
+        return stride_for_cells(self.cell_mm, self.pixel_mm)
+
+    def table(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def build_net(config: ChestNetConfig, *, seed: int = 0) -> SharedNet:
+    """The network with its first weights, drawn from `seed` without touching the caller's randomness."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        channels = config.channels
+        encoder: Any = (
+            SmallPyramid(channels, widths=config.widths) if config.backbone == "small" else PYRAMIDS[config.backbone](channels)
+        )
+        make: dict[str, Callable[[], nn.Module]] = {
+            "classify": lambda: FindingsHead(encoder, len(FINDINGS)),
+            "segment": lambda: SegmentHead(encoder, 1 + len(AREAS)),
+            "restore": lambda: RestoreHead(encoder, skips=config.low_dose, correction=config.low_dose),
+            "detect": lambda: CentresHead(encoder, len(LESIONS), stride=config.stride),
+        }
+        return SharedNet(encoder, {task: make[task]() for task in TASKS if task in config.tasks})
+
+
+def penalties_of(config: ChestNetConfig, *, loss: str = "dice-ce") -> dict[str, Callable[[Any, Any], Tensor]]:
+    """Head -> its penalty, scaled so that each is of order 1."""
+    segment = DiceCE(weights=AREA_WEIGHTS) if loss == "dice-ce" else SEGMENTATION_PENALTIES[loss]()
+    every: dict[str, Callable[[Any, Any], Tensor]] = {
+        "classify": FindingsBCE(),
+        "segment": segment,
+        "restore": RestorePenalty(),
+        "detect": ScaledPenalty(CentreBoxes(stride=config.stride), DETECT_WEIGHT),
+    }
+    return {task: every[task] for task in TASKS if task in config.tasks}
+
+
+class RestorePenalty(nn.Module):
+    """Squared error of a restored image in the window's units against mu in 1/mm."""
+
+    def forward(self, image: Tensor, mu: Tensor) -> Tensor:
+        """Scalar."""
+        return RESTORE_WEIGHT * (image - WINDOW(mu).to(image)).square().mean()
+
+
+class ScaledPenalty(nn.Module):
+    """A penalty times a number."""
+
+    def __init__(self, penalty: nn.Module, factor: float) -> None:
+        super().__init__()
+        self.penalty, self.factor = penalty, factor
+
+    def forward(self, answer: Any, target: Any) -> Tensor:
+        """Scalar."""
+        return self.factor * self.penalty(answer, target)
+
+
+@dataclass(frozen=True, eq=False)
+class ChestReader:
+    """A trained network that answers images mu (B, C, Y, X) in 1/mm, C slices side by side."""
+
+    net: SharedNet
+    config: ChestNetConfig
+
+    def answers(self, mu: Tensor) -> dict[str, Any]:
+        """Answers of all heads, without gradients, in float32."""
+        device = next(self.net.parameters()).device
+        with torch.no_grad(), autocast(device):
+            found = self.net(WINDOW(mu.to(device)), heads=self.config.tasks)
+        return {task: _plain(found[task]) for task in self.config.tasks}
+
+    def boxes(self, answer: Mapping[str, Tensor], *, threshold: float = 0.02) -> list[FoundBoxes]:
+        """Lesions of each image, from the answer of "detect"."""
+        return find_boxes(answer, stride=self.config.stride, threshold=threshold)
+
+
+def load_reader(folder: str | os.PathLike[str]) -> ChestReader:
+    """The network of a run of the chest system, in evaluation mode; InputError for a run of another kind."""
+    from taskct.core.config import from_dict
+
+    run = load_run(folder)
+    if "chest" not in run.config:
+        raise InputError(f"{run.folder}: not a run of a chest network: config.toml has no [chest] table")
+    config = from_dict(ChestNetConfig, run.config["chest"])
+    net = build_net(config)
+    load_weights(net, run.load_tensors(WEIGHTS)[0], what=str(Path(run.folder)))
+    to_channels_last(net)
+    return ChestReader(net.eval(), config)
+
+
+def stacked_answers(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Answers of several batches as one."""
+    return {task: _joined([part[task] for part in parts]) for task in parts[0]}
+
+
+def _joined(values: Sequence[Any]) -> Any:
+    if isinstance(values[0], Mapping):
+        return {name: _joined([value[name] for value in values]) for name in values[0]}
+    return torch.cat(list(values))
+
+
+def _plain(value: Any) -> Any:
+    return {name: _plain(part) for name, part in value.items()} if isinstance(value, Mapping) else value.float().cpu()
