@@ -125,8 +125,8 @@ def test_odd_values_are_said_when_a_ct_is_opened_and_impossible_ones_refused(tmp
 
 @pytest.mark.parametrize("name", ["ct.nii", "ct.nii.gz"])
 def test_a_large_volume_is_described_by_its_header_and_first_slices(tmp_path, taskct_says, monkeypatch, name) -> None:
-    from taskct.cli import describe
     from taskct.data.volume import StoredVolume
+    from taskct.report import file_description as describe
 
     hu = torch.arange(16).float()[:, None, None].expand(16, 32, 32) * 10 - 1000
     write_nifti(Case(hu=hu.clone(), spacing_mm=(2.0, 1.0, 0.5)), tmp_path / name)

@@ -44,14 +44,14 @@ def _nifti(suffix: str) -> Callable[[Path], list[Path]]:
 
 
 def _one_volume(folder: Path) -> object:
-    from taskct.cli import describe
     from taskct.data.open import open_case
+    from taskct.report import file_description as describe
 
     (path,) = (f for f in folder.iterdir() if f.name.startswith("ct."))
     try:
         return open_case(path)
     finally:
-        list(describe.path(path))
+        list(describe.describe_path(path))
 
 
 def _nrrd(folder: Path) -> list[Path]:
@@ -84,13 +84,13 @@ def _series(folder: Path) -> list[Path]:
 
 
 def _read_series(folder: Path) -> object:
-    from taskct.cli import describe
     from taskct.data.open import open_case
+    from taskct.report import file_description as describe
 
     try:
         return open_case(folder / "series")
     finally:
-        list(describe.path(folder / "series"))
+        list(describe.describe_path(folder / "series"))
 
 
 def _labels(kind: str) -> Callable[[Path], list[Path]]:
@@ -235,10 +235,10 @@ def _run(folder: Path) -> list[Path]:
 
 
 def _read_run(folder: Path) -> object:
-    from taskct.cli import describe
+    from taskct.report import file_description as describe
 
     run = load_run(folder / "run")
-    return run.provenance, run.metrics(), run.load_tensors("weights.safetensors"), list(describe.path(run.folder))
+    return run.provenance, run.metrics(), run.load_tensors("weights.safetensors"), list(describe.describe_path(run.folder))
 
 
 def _table_files(folder: Path) -> list[Path]:

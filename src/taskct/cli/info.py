@@ -15,11 +15,12 @@ def run(
     system: bool = typer.Option(False, "--system", help="Versions, threads, and which projector kernels run and why."),
 ) -> None:
     """Say what is in a file or folder: series, spacing, HU range, orientation, and what is unusual about it."""
-    from taskct.cli import describe
     from taskct.core.errors import InputError
     from taskct.core.files import existing_path
+    from taskct.report.file_description import describe_path
+    from taskct.report.machine_description import describe_machine
 
     if system == (path is not None):
         raise InputError("give either a PATH to look at, or --system")
-    for line in describe.system() if path is None else describe.path(existing_path(path), labels=labels):
+    for line in describe_machine() if path is None else describe_path(existing_path(path), labels=labels):
         typer.echo(line)

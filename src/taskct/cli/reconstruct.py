@@ -60,13 +60,15 @@ def run(
     import time
 
     from taskct.cli.arguments import check_fraction, method_from_words
-    from taskct.cli.scanning import as_trained, is_scan_file, lower, open_input, scan_of
+    from taskct.cli.scanning import as_trained, open_input, scan_of
     from taskct.cli.user_code import load_module
-    from taskct.cli.volume_output import reconstruct_scan, refuse_output, write_volume
+    from taskct.cli.volume_output import refuse_output, write_volume
     from taskct.core.errors import InputError
-    from taskct.data.scan import read_scan
+    from taskct.data.reconstructed_scan import reconstruct_scan
+    from taskct.data.scan import is_scan_file, read_scan
     from taskct.data.sets.measured_scan import measured_kind, read_measured_scan
     from taskct.recon.learned import common_scan
+    from taskct.simulate.lower_scan import lower_scan
 
     words = [*settings, *([f"window={window}"] if window else [])]
     reconstruct = method_from_words(method, words, model=load_module(model))
@@ -92,7 +94,7 @@ def run(
                 f"{source}: a scan file is reconstructed as it is, or at a lower --dose (with a --seed); leave out {listed}"
             )
         scan = read_scan(source)
-        scan = lower(scan, dose, seed=seed, source=source) if lowered else scan
+        scan = lower_scan(scan, dose, seed=seed, source=source) if lowered else scan
     else:
         case, about = open_input(source, series=series, untilt=untilt), common_scan([reconstruct])
         scanned: str | Beam = beam

@@ -36,16 +36,6 @@ def show_notes(case: Case) -> None:
         print(f"taskct: note: {case.case_id}: and {len(notes) - _MOST_NOTES} more; see taskct info", file=sys.stderr)
 
 
-def is_scan_file(path: Path) -> bool:
-    """True for an HDF5 file that holds a taskct scan, or what is left of one; LoDoPaB's files are HDF5 as well."""
-    from taskct.data.hdf5_guard import open_hdf5
-
-    if not path.is_file() or path.suffix.lower() not in (".h5", ".hdf5"):
-        return False
-    with open_hdf5(path) as file:
-        return "header" in file or "p" in file
-
-
 def scan_of(
     case: Case,
     *,
@@ -62,6 +52,7 @@ def scan_of(
     """Scan `case` as the options say: by the LoDoPaB recipe for that beam, otherwise with true pixel spacing."""
     from taskct.physics.dose import Dose
     from taskct.simulate import scan_case
+    from taskct.simulate.lodopab_case import scan_lodopab_case
     from taskct.simulate.scan_case import PHOTONS
 
     chosen = parse_slices(slices)
@@ -71,7 +62,7 @@ def scan_of(
                 "the lodopab recipe is fixed: 1000 views, Poisson noise only; leave out --views, --electronic-std and "
                 "--noise-free, or write its numbers into a file.toml"
             )
-        return _lodopab(case if chosen is None else case.take(chosen), photons=photons, fraction=fraction, seed=seed)
+        return scan_lodopab_case(case if chosen is None else case.take(chosen), photons=photons, fraction=fraction, seed=seed)
     dose = Dose(PHOTONS if photons is None else photons, fraction=fraction, electronic_std=electronic_std)
     made = parse_beam(beam, views=views) if isinstance(beam, str) else beam
     return scan_case(case, made, None if noise_free else dose, slices=chosen, seed=seed, refine=refine)
@@ -92,59 +83,6 @@ def say_trained_scan(about: TrainedFor) -> None:
         f"taskct: note: {about.run} was trained for a {about.words}: the CT is brought onto these pixels and scanned so; "
         "--beam names another scan",
         file=sys.stderr,
-    )
-
-
-def lower(scan: Scan, fraction: float, *, seed: int, source: Path) -> Scan:
-    """The scan in the file `source` as it would look at a lower fraction of full dose."""
-    from dataclasses import replace
-
-    from taskct.core.provenance import provenance
-    from taskct.simulate import lower_dose
-
-    if scan.dose is None:
-        raise InputError(f"{source}: the dose of this scan is not known, or it has no noise; --dose cannot lower it")
-    if fraction > scan.dose.fraction:
-        raise InputError(
-            f"{source}: was taken at {scan.dose.fraction:g} of full dose; --dose {fraction:g} cannot be made from it, only "
-            "lower ones; simulate it from the CT"
-        )
-    p = lower_dose(
-        scan.p,
-        scan.dose,
-        fraction,
-        seed=seed,
-        case_id=scan.case_id,
-        items=scan.slices if scan.grid.ndim == 2 else ["volume"],
-        modulation=scan.modulation,
-        bowtie=scan.bowtie,
-    )
-    made = provenance(seed=seed, lowered_from=scan.dose.fraction)
-    return replace(scan, p=p, dose=scan.dose.at(fraction), provenance={**scan.provenance, "lower_dose": made})
-
-
-def _lodopab(case: Case, *, photons: float | None, fraction: float, seed: int) -> Scan:
-    from taskct.core.provenance import provenance
-    from taskct.core.units import MU_WATER_LODOPAB_PER_MM
-    from taskct.data.scan import Scan
-    from taskct.geometry.presets import lodopab
-    from taskct.physics.dose import Dose
-    from taskct.simulate import lodopab_scan
-    from taskct.simulate.lodopab_recipe import PHOTONS as LODOPAB_PHOTONS
-
-    dose = Dose(LODOPAB_PHOTONS if photons is None else photons, fraction=fraction)
-    p, _ = lodopab_scan(case.hu, seed=seed, photons=dose.used_photons, case_id=case.case_id)
-    grid, beam = lodopab()
-    return Scan(
-        p=p,
-        beam=beam,
-        grid=grid,
-        dose=dose,
-        mu_water_per_mm=MU_WATER_LODOPAB_PER_MM,
-        case_id=case.case_id,
-        patient_id=case.patient_id,
-        spacing_mm=(case.spacing_mm[0], grid.spacing_mm[0], grid.spacing_mm[1]),
-        provenance={"case": dict(case.provenance), "simulation": provenance(seed=seed, recipe="lodopab")},
     )
 
 

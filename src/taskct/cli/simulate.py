@@ -32,12 +32,12 @@ def run(
       taskct simulate series/ --dose 0.1 --electronic-std 10 --slices 3:9 --out scan.h5
     """
     from taskct.cli.arguments import check_fraction
-    from taskct.cli.scanning import check_h5, is_scan_file, open_input, scan_of
+    from taskct.cli.scanning import check_h5, open_input, scan_of
     from taskct.cli.volume_output import refuse_input
     from taskct.core.errors import InputError
     from taskct.core.files import refuse_existing
     from taskct.core.write_locks import claim
-    from taskct.data.scan import write_scan
+    from taskct.data.scan import is_scan_file, write_scan
     from taskct.data.sets.measured_scan import measured_kind
 
     check_h5(out)

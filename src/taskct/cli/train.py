@@ -28,7 +28,9 @@ def run(
 
     from taskct.cli.user_code import load_module
     from taskct.core.config import parse_assignments
+    from taskct.core.runs import load_run
     from taskct.training.loop import Trained
+    from taskct.training.metrics_log import best_validation
     from taskct.training.processes import processes_of_torchrun, rank
     from taskct.training.training_config import read_plan, run_plan
 
@@ -39,13 +41,10 @@ def run(
     with processes_of_torchrun():
         done = run_plan(plan, out, model=own, tensorboard=tensorboard)
         if rank() == 0:
-            from taskct.core.runs import load_run
-
-            scores = [line for line in load_run(out).metrics() if line["kind"] == "validation"]
-            if scores:
-                best = min(scores, key=lambda line: line["total"])
-                shown = ", ".join(f"{k} {v:.4g}" for k, v in best.items() if k not in ("kind", "step"))
-                typer.echo(f"best of {len(scores)} validations at step {best['step']}: {shown}")
+            if best := best_validation(load_run(out)):
+                line, count = best
+                shown = ", ".join(f"{k} {v:.4g}" for k, v in line.items() if k not in ("kind", "step"))
+                typer.echo(f"best of {count} validations at step {line['step']}: {shown}")
             how = f"{done.steps} steps ({done.stopped})" if isinstance(done, Trained) else "reader"
             typer.echo(f"{out}: weights.safetensors, metrics.csv, config.toml; {how}")
             if isinstance(done, Trained) and done.remark:

@@ -1,11 +1,9 @@
-"""A scan becomes a volume, and a volume a file or a DICOM series."""
+"""A volume becomes a file or a DICOM series; names that it cannot have are refused before the work."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from taskct.core.errors import InputError
 from taskct.core.files import refuse_existing
@@ -13,35 +11,8 @@ from taskct.core.write_locks import claim
 
 if TYPE_CHECKING:
     from taskct.data.case import Case
-    from taskct.data.scan import Scan
 
-SLICES_AT_ONCE = 8  # bounds the memory of a long scan; a method treats each slice alone, so the result is the same
 _FILES = (".nii", ".nii.gz")
-_OF_VALUES = ("fingerprint", "notes")  # what was said about the original values does not hold for a reconstruction
-
-
-def reconstruct_scan(scan: Scan, reconstruct: Callable[..., Any]) -> Case:
-    """Scan -> case in HU, a few slices at a time under a 2D beam."""
-    import torch
-
-    from taskct.core.progress import track
-
-    A = scan.projector()
-    step = SLICES_AT_ONCE if scan.grid.ndim == 2 else len(scan.p)
-    parts = track(
-        range(0, len(scan.p), step), f"reconstructing {scan.case_id}", progress=None if len(scan.p) > step else False
-    )
-    with torch.no_grad():
-        mu = torch.cat([reconstruct(scan.p[first : first + step], A) for first in parts])
-    facts = dict(scan.provenance.get("case", {}))  # of the CT that was scanned: its series, study and frame of reference
-    return scan.to_case(mu, **{k: v for k, v in facts.items() if k not in _OF_VALUES}, reconstruction=describe(reconstruct))
-
-
-def describe(reconstruct: Callable[..., Any]) -> dict[str, Any]:
-    """Name and settings of a method as plain values."""
-    if isinstance(reconstruct, partial):
-        return {"method": reconstruct.func.__name__, **reconstruct.keywords}
-    return {"method": getattr(reconstruct, "__name__", type(reconstruct).__name__)}
 
 
 def refuse_output(out: Path, *sources: Path | None, overwrite: bool) -> None:

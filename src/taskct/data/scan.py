@@ -285,3 +285,11 @@ def _plain(value: Any) -> Any:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a number")
+
+
+def is_scan_file(path: Path) -> bool:
+    """True for an HDF5 file that holds a taskct scan, or what is left of one; LoDoPaB's files are HDF5 as well."""
+    if not path.is_file() or path.suffix.lower() not in (".h5", ".hdf5"):
+        return False
+    with open_hdf5(path) as file:
+        return "header" in file or "p" in file

@@ -84,3 +84,9 @@ def _forget_after(run: Run, step: int) -> None:
     kept = [line for line in lines if line.get("step", 0) <= step]
     if len(kept) < len(lines):
         run.write_text("metrics.jsonl", "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept), overwrite=True)
+
+
+def best_validation(run: Run) -> tuple[dict[str, Any], int] | None:
+    """The line of the best validation of a run by its total, and how many there are; None without one."""
+    lines = [line for line in run.metrics() if line["kind"] == "validation"]
+    return (min(lines, key=lambda line: line["total"]), len(lines)) if lines else None

@@ -7,10 +7,10 @@ import pytest
 import scipy.io
 
 from taskct.cli import main as command
-from taskct.cli.describe import path as described
 from taskct.core.errors import InputError, UnsupportedDataError
 from taskct.data.open import open_case
 from taskct.data.sets.measured_scan import DXCHANGE, HTC2022, measured_kind, read_measured_scan
+from taskct.report.file_description import describe_path as described
 
 
 def main(words: list[str]) -> int:

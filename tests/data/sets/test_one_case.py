@@ -9,12 +9,12 @@ import pytest
 import torch
 from dicom_files import SERIES, save_stack
 
-from taskct.cli.describe import path as described
 from taskct.core.errors import FileFormatError, InputError
 from taskct.data.case import Case
 from taskct.data.dicom.series import read_series
 from taskct.data.nifti import write_nifti, write_nifti_labels
 from taskct.data.open import SkippedCaseWarning, open_case, open_cases
+from taskct.report.file_description import describe_path as described
 
 PLACES = {
     "one folder": (".", "."),

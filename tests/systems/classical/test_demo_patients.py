@@ -10,7 +10,7 @@ import torch
 from taskct.core.errors import InputError
 from taskct.data.case import Case
 from taskct.data.nifti import write_nifti
-from taskct.evaluation.demo_patients import organ_of, patients_of_ct, phantom_patients
+from taskct.systems.classical.demo_patients import organ_of, patients_of_ct, phantom_patients
 
 
 def test_no_slice_is_both_scored_and_tuned_on(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Files, folders and machines in a few lines for people."""
+"""What lies at a path, in a few lines for people: CT, scans, runs, measured projections, configs."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from taskct.cli.scanning import is_scan_file
 from taskct.core.errors import FileFormatError, InputError
 from taskct.core.open_files import regular_file
 from taskct.core.runs import is_run, load_run
+from taskct.data.scan import is_scan_file
 
 if TYPE_CHECKING:
     from taskct.data.case import Case
@@ -21,7 +21,7 @@ _LOOK_BYTES = 64 * 2**20  # a volume whose values take more is described by its 
 _MOST_LINES = 20  # cases of a folder that are listed
 
 
-def path(found: Path, *, labels: Path | None = None) -> Iterator[str]:
+def describe_path(found: Path, *, labels: Path | None = None) -> Iterator[str]:
     """What lies at a path: a run folder, a scan file, a volume, or DICOM series.
 
     Raises FileFormatError after the last line when there are series but none that can be read.
@@ -106,7 +106,7 @@ def series(info: SeriesInfo) -> list[str]:
         "scanner": ", ".join(w for w in (info.manufacturer, f"{info.kvp:g} kVp" if info.kvp else "", info.kernel) if w),
         "readable": "yes" if info.readable else "no",
     }
-    return [f"series {info.description or '(no description)'}, {info.modality}", *_facts(facts), *_notes(info.oddities)]
+    return [f"series {info.description or '(no description)'}, {info.modality}", *aligned(facts), *_notes(info.oddities)]
 
 
 def volume(case: Case) -> list[str]:
@@ -133,7 +133,7 @@ def volume(case: Case) -> list[str]:
                     f"  label {value:<4} {name or '-':<24} {len(inside):>9} voxels, mean {float(inside.mean()):.0f} HU"
                 )
     kind = case.provenance.get("format", "volume")
-    return [f"{kind} {case.case_id}", *_facts(facts), *named, *_notes(case.provenance.get("notes", ()))]
+    return [f"{kind} {case.case_id}", *aligned(facts), *named, *_notes(case.provenance.get("notes", ()))]
 
 
 def large_volume(stored: StoredVolume) -> list[str]:
@@ -155,7 +155,7 @@ def large_volume(stored: StoredVolume) -> list[str]:
         if hu is None
         else f"{float(hu.min()):.0f} to {float(hu.max()):.0f} (of the first {count} of {stored.shape[0]} slices in the file)",
     }
-    return [f"volume {stored.path.name}", *_facts(facts), *_notes(stored.notes)]
+    return [f"volume {stored.path.name}", *aligned(facts), *_notes(stored.notes)]
 
 
 def scan_file(scan: Scan) -> list[str]:
@@ -172,7 +172,7 @@ def scan_file(scan: Scan) -> list[str]:
         else f"{scan.dose.used_photons:g} photons per pixel in air ({scan.dose.fraction:.0%} of {scan.dose.photons:g}), "
         f"electronic noise {scan.dose.electronic_std:g}",
     }
-    return ["scan", *_facts(facts)]
+    return ["scan", *aligned(facts)]
 
 
 def measured(file: Path, kind: str) -> list[str]:
@@ -192,7 +192,7 @@ def measured(file: Path, kind: str) -> list[str]:
         "angles deg": f"{degrees.min():.4g} to {degrees.max():.4g}",
         "beam": "parallel; pixel size not recorded (taskct reconstruct --pixel-mm)",
     }
-    return [f"measured projections, {kind}", *_facts(facts)]
+    return [f"measured projections, {kind}", *aligned(facts)]
 
 
 def run_folder(folder: Path) -> list[str]:
@@ -205,37 +205,11 @@ def run_folder(folder: Path) -> list[str]:
         "files": ", ".join(sorted(f.name for f in folder.iterdir())),
         **{k: v for k, v in run.config.items() if k != "schema"},
     }
-    return ["run folder", *_facts(facts)]
+    return ["run folder", *aligned(facts)]
 
 
-def system() -> list[str]:
-    """This machine: versions, threads and kernels."""
-    import os
-    import platform
-
-    import torch
-
-    from taskct.core.provenance import provenance
-    from taskct.physics.cuda.driver import describe
-    from taskct.physics.native.library import kernels
-
-    made = provenance()
-    compiled = kernels()
-    projector = "reference (PyTorch)" if compiled.library is None else f"{compiled.level} kernels"
-    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    facts = {
-        "versions": ", ".join(f"{k} {v}" for k, v in made["versions"].items()),
-        "python": f"{made['python']} on {platform.platform(terse=True)}, {made['machine']}",
-        "commit": made["git_commit"],
-        "threads": f"{made['threads']} of {os.cpu_count()} processors" + (", OpenMP" if compiled.openmp else ""),
-        "projector": f"{projector}: {compiled.reason}",
-        "GPU": ", ".join(gpus) or "none that torch sees",
-        "GPU projector": describe(),
-    }
-    return ["system", *_facts(facts)]
-
-
-def _facts(facts: dict[str, Any]) -> list[str]:
+def aligned(facts: dict[str, Any]) -> list[str]:
+    """Names and values in two columns; without those that have no value."""
     width = max(len(name) for name in facts)
     return [f"  {name:<{width}}  {value}" for name, value in facts.items() if value not in (None, "")]
 

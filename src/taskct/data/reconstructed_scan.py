@@ -1,0 +1,38 @@
+"""A scan becomes a volume: any reconstruction of it, a few slices at a time, as a case in HU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+
+from taskct.core.progress import track
+from taskct.data.case import Case
+from taskct.data.scan import Scan
+
+SLICES_AT_ONCE = 8  # bounds the memory of a long scan; a method treats each slice alone, so the result is the same
+_OF_VALUES = ("fingerprint", "notes")  # what was said about the original values does not hold for a reconstruction
+
+
+def reconstruct_scan(scan: Scan, reconstruct: Callable[..., Any]) -> Case:
+    """Scan -> case in HU, a few slices at a time under a 2D beam."""
+    A = scan.projector()
+    step = SLICES_AT_ONCE if scan.grid.ndim == 2 else len(scan.p)
+    parts = track(
+        range(0, len(scan.p), step), f"reconstructing {scan.case_id}", progress=None if len(scan.p) > step else False
+    )
+    with torch.no_grad():
+        mu = torch.cat([reconstruct(scan.p[first : first + step], A) for first in parts])
+    facts = dict(scan.provenance.get("case", {}))  # of the CT that was scanned: its series, study and frame of reference
+    return scan.to_case(
+        mu, **{k: v for k, v in facts.items() if k not in _OF_VALUES}, reconstruction=_method_facts(reconstruct)
+    )
+
+
+def _method_facts(reconstruct: Callable[..., Any]) -> dict[str, Any]:
+    """Name and settings of a method as plain values."""
+    if isinstance(reconstruct, partial):
+        return {"method": reconstruct.func.__name__, **reconstruct.keywords}
+    return {"method": getattr(reconstruct, "__name__", type(reconstruct).__name__)}
