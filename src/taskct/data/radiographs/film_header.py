@@ -1,0 +1,144 @@
+"""What the header of a DICOM radiograph (XA, XRF, DX, CR) says that matters for its geometry and its grey levels.
+
+Terms are those of DICOM PS3.3: X-Ray Positioner (C.8.7.5), DX Positioning (C.8.11.5), DX Image (C.8.11.3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from taskct.core.errors import UnsupportedDataError
+from taskct.data.dicom.parse import DicomFile
+from taskct.data.dicom.values import integer, number, numbers, text, words
+
+MODALITIES = ("XA", "RF", "DX", "CR", "IO", "PX", "RG")
+# Where the source stands for a ViewPosition. LL, the left lateral, has the patient's left side at the detector.
+VIEW_ANGLES_DEG = {"AP": 0.0, "PA": 180.0, "LL": -90.0, "RL": 90.0, "LLD": -90.0, "RLD": 90.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilmHeader:
+    """Facts of one DICOM radiograph; None and '' for what it does not say. Lengths in mm, angles in degrees of our frame.
+
+    `angle_from` names the attribute that the angle was taken from; `coarse` is True for one of a ViewPosition, which says only
+    from which side. `iso_from` names what the distance to the isocentre was taken from.
+    """
+
+    patient_id: str = ""
+    patient_name: str = ""
+    birth_date: str = ""
+    study_uid: str = ""
+    modality: str = ""
+    source_iso_mm: float | None = None
+    iso_from: str = ""
+    source_detector_mm: float | None = None
+    pixel_mm: float | None = None
+    row_mm: float | None = None
+    angle_deg: float | None = None
+    tilt_deg: float | None = None
+    angle_from: str = ""
+    coarse: bool = False
+    view_position: str = ""
+    orientation: tuple[str, ...] = ()
+    field_flipped: bool | None = None
+    field_turn_deg: int | None = None
+    relationship: str = ""
+    sign: int | None = None
+    photometric: str = ""
+    intent: str = ""
+    slope: float = 1.0
+    intercept: float = 0.0
+    notes: tuple[str, ...] = ()
+
+
+def film_header(file: DicomFile) -> FilmHeader:
+    """The facts of a radiograph's header; UnsupportedDataError for other modalities, colour and runs of frames."""
+    path, header = file.path, file.header
+    modality = text(path, header, "Modality").upper()
+    if modality not in MODALITIES:
+        raise UnsupportedDataError(
+            f"{path}: modality {modality or 'not stated'}; expected a projection radiograph ({', '.join(MODALITIES)})"
+        )
+    photometric = text(path, header, "PhotometricInterpretation").upper()
+    if photometric not in ("MONOCHROME1", "MONOCHROME2"):
+        raise UnsupportedDataError(f"{path}: PhotometricInterpretation {photometric or 'not stated'}; expected grey levels")
+    frames = integer(path, header, "NumberOfFrames") or 1
+    if frames > 1:
+        raise UnsupportedDataError(f"{path}: holds a run of {frames} frames; export the one to be used as an image of its own")
+    notes = list(file.notes)
+    spacing = numbers(path, header, "ImagerPixelSpacing", 2)
+    if spacing is None and numbers(path, header, "PixelSpacing", 2) is not None:
+        notes.append("PixelSpacing is not used: it may be that of any plane; ImagerPixelSpacing is that of the detector")
+    angle, tilt, angle_from, coarse = _angles(file, modality)
+    iso, iso_from = _isocentre(file, modality, notes)
+    turn = integer(path, header, "FieldOfViewRotation")
+    return FilmHeader(
+        patient_id=text(path, header, "PatientID"),
+        patient_name=text(path, header, "PatientName"),
+        birth_date=text(path, header, "PatientBirthDate"),
+        study_uid=text(path, header, "StudyInstanceUID"),
+        modality=modality,
+        source_iso_mm=iso,
+        iso_from=iso_from,
+        source_detector_mm=number(path, header, "DistanceSourceToDetector") or None,
+        pixel_mm=None if spacing is None else spacing[1],
+        row_mm=None if spacing is None else spacing[0],
+        angle_deg=angle,
+        tilt_deg=tilt,
+        angle_from=angle_from,
+        coarse=coarse,
+        view_position=text(path, header, "ViewPosition").upper(),
+        orientation=tuple(w.upper() for w in words(path, header, "PatientOrientation")),
+        field_flipped={"YES": True, "NO": False}.get(text(path, header, "FieldOfViewHorizontalFlip").upper()),
+        field_turn_deg=turn,
+        relationship=text(path, header, "PixelIntensityRelationship").upper(),
+        sign=integer(path, header, "PixelIntensityRelationshipSign"),
+        photometric=photometric,
+        intent=text(path, header, "PresentationIntentType").upper(),
+        slope=1.0 if (s := number(path, header, "RescaleSlope")) is None else s,
+        intercept=number(path, header, "RescaleIntercept") or 0.0,
+        notes=tuple(notes),
+    )
+
+
+def _angles(file: DicomFile, modality: str) -> tuple[float | None, float | None, str, bool]:
+    """Angle and tilt of the source, the attribute they come from, and whether it is a coarse one.
+
+    The positioner's angles are those of the detector: 0 in front of the patient, + 90 at the left (LAO), cranial positive.
+    The source is opposite.
+    """
+    path, header = file.path, file.header
+    first, second = (number(path, header, f"Positioner{which}Angle") for which in ("Primary", "Secondary"))
+    carm = modality in ("XA", "RF") or text(path, header, "PositionerType").upper() == "CARM"
+    if first is not None and carm:
+        return _turned(first + 180), -(second or 0.0), "PositionerPrimaryAngle", False
+    position = text(path, header, "ViewPosition").upper()
+    if position in VIEW_ANGLES_DEG:
+        return VIEW_ANGLES_DEG[position], None, "ViewPosition", True
+    return None, None, "", False
+
+
+def _isocentre(file: DicomFile, modality: str, notes: list[str]) -> tuple[float | None, str]:
+    """Distance from source to isocentre.
+
+    Of a C-arm it is DistanceSourceToPatient. Of DX and CR that is the distance to the table or the bucky, not to the middle of
+    the patient, so it is not taken; the magnification factor says it where it is given.
+    """
+    path, header = file.path, file.header
+    patient, detector = (number(path, header, f"DistanceSourceTo{which}") for which in ("Patient", "Detector"))
+    gain = number(path, header, "EstimatedRadiographicMagnificationFactor")
+    if patient and modality in ("XA", "RF"):
+        return patient, "DistanceSourceToPatient"
+    if gain and gain > 1 and detector:
+        return detector / gain, "EstimatedRadiographicMagnificationFactor"
+    if patient:
+        notes.append(
+            f"DistanceSourceToPatient is {patient:g} mm, in {modality} the distance to table or bucky, not to the isocentre: "
+            "it is not used"
+        )
+    return None, ""
+
+
+def _turned(angle_deg: float) -> float:
+    """An angle as -180 < a <= 180."""
+    return 180.0 - (180.0 - angle_deg) % 360.0

@@ -1,0 +1,150 @@
+"""Stored grey levels -> line integrals, or films whose gain and offset are unknown; what cannot be either is said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from taskct.core.errors import unknown_name
+from taskct.data.radiographs.film_header import FilmHeader
+from taskct.data.radiographs.film_values import Film
+
+GREYS = ("auto", "intensity", "line integral", "bright absorbs", "dark absorbs", "presentation")
+LINE_INTEGRAL, FILM = "line integral", "film"
+_AIR_SHARE = 0.001  # of the pixels, the brightest: taken as the unattenuated beam where nothing says what it is
+_FLOOR_SHARE = 1e-4  # of the air value: darker pixels count as this
+_BORDER = 0.06  # of the picture's size
+_MOST_P = 15.0
+
+
+@dataclass(frozen=True, eq=False)
+class Grey:
+    """A film in attenuation: larger where more was absorbed.
+
+    `meaning` is LINE_INTEGRAL (-ln(I / I0)), or FILM: gain * line integral + offset, both unknown. `notes` are sentences for
+    the result. `intensity` is I / I0 where it is known, so that pixels are averaged before the logarithm.
+    """
+
+    values: np.ndarray
+    meaning: str
+    notes: tuple[str, ...] = ()
+    intensity: np.ndarray | None = None
+
+
+def grey_of(film: Film, grey: str, *, air_value: float | None = None) -> tuple[Grey | None, list[str]]:
+    """The film in attenuation under the reading `grey`, one of GREYS, and what speaks against it.
+
+    "auto" follows the header (PixelIntensityRelationship and its sign); a picture without one needs a reading by name.
+    """
+    if grey not in GREYS:
+        raise unknown_name("reading of grey levels", grey, GREYS)
+    header = film.header
+    problems: list[str] = []
+    notes: list[str] = []
+    if header is not None and header.intent == "FOR PRESENTATION":
+        if grey != "presentation":
+            problems.append(
+                "PresentationIntentType is FOR PRESENTATION: its grey levels were processed for the eye, "
+                "they are no line integrals; "
+                "export the image FOR PROCESSING, or take it all the same with grey='presentation'"
+            )
+            return None, problems
+        notes.append(
+            "a FOR PRESENTATION image was taken as if grey levels were line integrals with an unknown gain and offset: "
+            "local contrast may be false"
+        )
+    elif grey == "presentation":
+        problems.append("grey='presentation' is for DICOM whose PresentationIntentType is FOR PRESENTATION; this one is not")
+        return None, problems
+    reading = _by_header(header) if grey in ("auto", "presentation") else grey
+    if grey == "presentation" and reading is None:
+        reading = "dark absorbs" if header is not None and header.photometric == "MONOCHROME1" else "bright absorbs"
+    if reading is None:
+        what = "the header does not say (PixelIntensityRelationship)" if header is not None else "the file does not say"
+        problems.append(
+            f"what its grey levels mean, {what}; give grey='intensity' (proportional to the detected X-rays), "
+            "'bright absorbs', "
+            "'dark absorbs' or 'line integral'"
+        )
+        return None, problems
+    expected = _by_header(header)
+    if grey not in ("auto", "presentation") and expected is not None and expected != reading:
+        assert header is not None
+        problems.append(
+            f"grey={grey!r}, but PixelIntensityRelationship is {header.relationship} with sign {header.sign}, which is "
+            f"{expected!r}"
+        )
+        return None, problems
+    made = _converted(film, reading, air_value, notes)
+    if grey == "presentation":
+        made = Grey(made.values if made.meaning == FILM else _normal(made.values), FILM, made.notes)
+    inverted = _looks_inverted(made.values)
+    if inverted:
+        problems.append(
+            f"its grey levels look inverted: the border absorbs more than the middle when they are read as {reading!r}; "
+            "if the border is a collimator, crop it, else choose the other reading"
+        )
+    if made.meaning == LINE_INTEGRAL and not -1 <= float(np.median(made.values)) <= _MOST_P:
+        problems.append(
+            f"as {reading!r} its values are no line integrals: median {np.median(made.values):.4g}, expected 0 to 15"
+        )
+    return made, problems
+
+
+def _by_header(header: FilmHeader | None) -> str | None:
+    """The reading that a header names; None where it names none."""
+    if header is None:
+        return None
+    if header.relationship == "LIN" and header.sign in (1, None):
+        return None if header.sign is None else "intensity"
+    if header.relationship == "LIN" and header.sign == -1:
+        return "intensity, inverted"
+    if header.relationship == "LOG" and header.sign in (1, -1):
+        return "bright absorbs" if header.sign == -1 else "dark absorbs"
+    return None
+
+
+def _converted(film: Film, reading: str, air_value: float | None, notes: list[str]) -> Grey:
+    values = film.values
+    if reading == "intensity, inverted":
+        top = 2.0 ** (film.bits or 16) - 1
+        values = top - values
+        air_value = None if air_value is None else top - air_value
+        notes.append(f"sign -1: intensity was taken as {top:g} minus the stored value")
+    if reading.startswith("intensity"):
+        air = air_value
+        if air is None:
+            air = float(np.quantile(values, 1 - _AIR_SHARE))
+            notes.append(
+                f"air_value is not given: the brightest {100 * _AIR_SHARE:g} % of the pixels ({air:.6g}) were taken as air"
+            )
+        air = max(air, 1e-12)
+        dark = float((values < _FLOOR_SHARE * air).mean())
+        if dark > 0:
+            notes.append(f"{100 * dark:.3g} % of the pixels hold no signal and were set to {_FLOOR_SHARE:g} of air")
+        through = np.maximum(values, _FLOOR_SHARE * air) / air
+        return Grey(-np.log(through), LINE_INTEGRAL, tuple(notes), through)
+    if reading == "line integral":
+        return Grey(values.copy(), LINE_INTEGRAL, tuple(notes), np.exp(-values.clip(-5, 50)))
+    up = values if reading == "bright absorbs" else -values
+    notes.append("gain and offset of this film are unknown: they are fitted together with the volume")
+    return Grey(_normal(up), FILM, tuple(notes))
+
+
+def _normal(values: np.ndarray) -> np.ndarray:
+    """From 0 for the least absorbing to 1 for the most, by robust ends: numbers of one size whatever the depth."""
+    low, high = np.quantile(values, [0.001, 0.999])
+    return np.asarray((values - low) / max(float(high - low), 1e-12))
+
+
+def _looks_inverted(values: np.ndarray) -> bool:
+    """Whether the border of a picture absorbs more than its middle half: air lies at the border of a head's radiograph."""
+    rows, cols = values.shape
+    a, b = max(1, round(_BORDER * rows)), max(1, round(_BORDER * cols))
+    edge = np.ones(values.shape, bool)
+    edge[a : rows - a, b : cols - b] = False
+    # a neck or a table may reach the border: half of it decides
+    return bool(
+        np.median(values[edge]) > np.median(values[rows // 4 : -(rows // 4) or None, cols // 4 : -(cols // 4) or None])
+    )

@@ -1,0 +1,320 @@
+"""Two radiographs of one patient, read with their poses: line integrals or films, and the beam that took them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from taskct.core.errors import GeometryError, InputError
+from taskct.data.dicom.identity import patient_pseudonym
+from taskct.data.radiographs.film_values import Film, read_film
+from taskct.data.radiographs.grey_levels import FILM, LINE_INTEGRAL, Grey, grey_of
+from taskct.data.radiographs.pose_file import VIEWS, PoseFile, ViewPose, filled_pose_file, read_pose_file
+from taskct.data.radiographs.view_facts import ViewFacts, view_facts
+from taskct.data.radiographs.view_orientation import Layout, layout_of
+from taskct.geometry import VectorBeam
+from taskct.geometry.radiographs import RadiographPose
+from taskct.geometry.view_overlap import common_field_mm
+
+PathLike = str | os.PathLike[str]
+PIXELS = 256
+_LEAST_APART_DEG = 20.0
+_RIGHT_ANGLE_DEG = 25.0  # further from 90 degrees than this is said
+
+
+@dataclass(frozen=True, eq=False)
+class RadiographPair:
+    """`p` (1, 1, 2, R, C) float32 as `Projector` orders it (rows towards the head), and the `beam` of both views.
+
+    `meaning` is "line integral", or "film" where gain and offset of each film are unknown (`simulate.radiograph.fit_film`).
+    `notes` are sentences on what was odd, assumed or asked for; every result made of the pair carries them. `patient` is a
+    pseudonym, '' where no header names a patient.
+    """
+
+    p: Tensor
+    beam: VectorBeam
+    meaning: str
+    notes: tuple[str, ...]
+    patient: str = ""
+    sources: tuple[str, str] = ("", "")
+    iso_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def field_mm(self) -> float:
+        """Side in mm of the largest cube about the isocentre that both views see whole."""
+        return common_field_mm(self.beam, self.iso_mm)
+
+
+@dataclass(frozen=True, eq=False)
+class PairCheck:
+    """What `check_radiographs` found: `problems` that stop a reconstruction, `notes`, a pose file filled in where possible.
+
+    `pair` is None while there are problems.
+    """
+
+    problems: tuple[str, ...]
+    notes: tuple[str, ...]
+    filled: str
+    pair: RadiographPair | None = None
+
+    @property
+    def text(self) -> str:
+        """All of it for a terminal."""
+        if self.pair is None:
+            lines = [f"This pair cannot be reconstructed yet: {len(self.problems)} problem(s)."]
+        else:
+            rows, cols = self.pair.p.shape[-2:]
+            lines = [
+                f"This pair can be reconstructed: two views of {rows} x {cols} pixels, read as {self.pair.meaning}s; both "
+                f"see a cube of {self.pair.field_mm:.0f} mm about the isocentre."
+            ]
+        return "\n".join([*lines, *(f"  problem: {p}" for p in self.problems), *(f"  note: {n}" for n in self.notes)])
+
+
+def read_radiographs(
+    frontal: PathLike,
+    lateral: PathLike,
+    *,
+    poses: PathLike | PoseFile | None = None,
+    grey: str = "auto",
+    trust: str | None = None,
+    same_patient: bool = False,
+    pixels: int = PIXELS,
+) -> RadiographPair:
+    """A frontal and a lateral radiograph with their poses -> RadiographPair, or an error that names what is wrong.
+
+    `poses` is a poses.toml (`PoseFile`); what it leaves out comes from the DICOM headers, and what both state must agree,
+    unless `trust` is "header" or "poses". `grey` says what grey levels mean (`GREYS`); "auto" follows the headers.
+    `same_patient` takes two radiographs whose headers name different patients. Pictures are averaged to at most `pixels` along
+    each axis.
+
+    Refused: no pose, contradictory poses, two patients, different sizes, inverted grey levels, images FOR PRESENTATION (unless
+    grey="presentation"), views that do not overlap or look along one direction. All that was assumed is in the pair's notes.
+    """
+    found = check_radiographs(frontal, lateral, poses=poses, grey=grey, trust=trust, same_patient=same_patient, pixels=pixels)
+    if found.pair is None:
+        more = len(found.problems) - 1
+        rest = f" (and {more} more: check_radiographs, or taskct biplanar --check, lists them)" if more else ""
+        raise InputError(found.problems[0] + rest)
+    return found.pair
+
+
+def check_radiographs(
+    frontal: PathLike,
+    lateral: PathLike,
+    *,
+    poses: PathLike | PoseFile | None = None,
+    grey: str = "auto",
+    trust: str | None = None,
+    same_patient: bool = False,
+    pixels: int = PIXELS,
+) -> PairCheck:
+    """As `read_radiographs`, but every problem is listed, and a pose file is filled in with all that is known.
+
+    Raises only for files that cannot be read, and for senseless arguments.
+    """
+    if isinstance(pixels, bool) or not isinstance(pixels, int) or pixels < 8:
+        raise InputError(f"pixels expects a whole number of at least 8, got {pixels!r}")
+    given = poses if isinstance(poses, PoseFile) else PoseFile() if poses is None else read_pose_file(poses)
+    films = {view: read_film(path) for view, path in zip(VIEWS, (frontal, lateral), strict=True)}
+    facts = {view: view_facts(view, given[view], film.header, trust=trust) for view, film in films.items()}
+    problems, notes = _of_patients(films, same_patient=same_patient)
+    for view in VIEWS:
+        notes += [f"{view}: {note}" for note in films[view].notes] + list(facts[view].notes)
+        problems += facts[view].contradictions
+        if facts[view].missing:
+            problems.append(_lacks(view, films[view], facts[view]))
+    views = {}
+    for view in VIEWS:
+        grey_found, wrong = grey_of(films[view], grey, air_value=given[view].air_value)
+        problems += [f"{view} ({films[view].path}): {w}" for w in wrong]
+        notes += [] if grey_found is None else [f"{view}: {note}" for note in grey_found.notes]
+        if grey_found is None or facts[view].missing:
+            continue
+        try:
+            pose = _pose(given[view], facts[view])
+        except GeometryError as error:
+            problems.append(f"{view}: {error}")
+            continue
+        layout, odd = layout_of(pose, given[view], films[view].header)
+        problems += [f"{view}: {o}" for o in odd]
+        notes.append(f"{view}: orientation, {layout.why}" + _turned_words(layout))
+        views[view] = _View(pose, layout, grey_found, facts[view])
+    pair = None
+    if len(views) == len(VIEWS):
+        pair, wrong = _joined(views, films, notes, pixels)
+        problems += wrong
+    filled = filled_pose_file(*_known(given, facts))
+    return PairCheck(tuple(problems), tuple(notes), filled, None if problems else pair)
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    pose: RadiographPose
+    layout: Layout
+    grey: Grey
+    facts: ViewFacts
+
+
+def _lacks(view: str, film: Film, facts: ViewFacts) -> str:
+    where = "its header and the pose file do not say" if film.header is not None else "the pose file does not say"
+    return (
+        f"{view} ({film.path}): no pose: {where} {', '.join(facts.missing)}; fill them in ([{view}] of poses.toml, "
+        "taskct biplanar --check writes one)"
+    )
+
+
+def _of_patients(films: Mapping[str, Film], *, same_patient: bool) -> tuple[list[str], list[str]]:
+    """Problems and notes of two radiographs that may be of two patients. Nothing names a patient in the clear."""
+    headers = [film.header for film in films.values()]
+    if any(h is None for h in headers):
+        return [], ["a file without a header names no patient: that both radiographs are of one patient was assumed"]
+    first, second = headers
+    assert first is not None and second is not None
+    for name in ("patient_id", "patient_name", "birth_date"):
+        a, b = getattr(first, name), getattr(second, name)
+        if a and b and a != b:
+            words = f"the radiographs name two patients (their {name.replace('_', ' ')} differs: "
+            words += f"{patient_pseudonym(a)} and {patient_pseudonym(b)}, as pseudonyms)"
+            if same_patient:
+                return [], [f"{words}; they were taken as one, as asked"]
+            return [f"{words}; if they are one, say so (same_patient=True, --same-patient)"], []
+    return [], []
+
+
+def _pose(given: ViewPose, facts: ViewFacts) -> RadiographPose:
+    v = facts.values
+    return RadiographPose(
+        source_iso_mm=v["source_iso_mm"],
+        source_detector_mm=v["source_detector_mm"],
+        angle_deg=v["angle_deg"],
+        tilt_deg=v["tilt_deg"],
+        roll_deg=given.roll_deg,
+        iso_mm=given.iso_mm,
+        offset_mm=given.offset_mm,
+    )
+
+
+def _turned_words(layout: Layout) -> str:
+    done = [f"{layout.quarter_turns} clockwise quarter turn(s)"] if layout.quarter_turns else []
+    done += ["mirrored left to right"] if layout.flip_columns else []
+    done += ["turned upside down"] if layout.flip_rows else []
+    return f": {', '.join(done)}" if done else ""
+
+
+def _joined(
+    views: Mapping[str, _View], films: Mapping[str, Film], notes: list[str], pixels: int
+) -> tuple[RadiographPair | None, list[str]]:
+    """The pair, and what is wrong with both views together."""
+    sizes = {view: one.layout.upright(one.grey.values).shape for view, one in views.items()}
+    (rows, cols), other = sizes.values()
+    if (rows, cols) != other:
+        named = " and ".join(f"{films[v].path} {r} x {c}" for v, (r, c) in sizes.items())
+        return None, [f"the radiographs have different sizes: {named}; crop or resample them to one detector"]
+    meanings = {one.grey.meaning for one in views.values()}
+    if len(meanings) > 1:
+        return None, ["one radiograph holds line integrals and the other a film of unknown gain: read both with one grey="]
+    factor = max(1, math.ceil(max(rows, cols) / pixels))
+    pictures, poses = [], []
+    for one in views.values():
+        picture, shift = _binned(one, factor)
+        pictures.append(picture)
+        poses.append(shift)
+    if factor > 1:
+        notes.append(f"pictures of {rows} x {cols} pixels were averaged by {factor} along each axis")
+    beam = _beam(list(views.values()), poses, pictures[0].shape, factor)
+    wrong = _of_views(list(views.values()), beam, notes)
+    meaning = meanings.pop()
+    iso = tuple(float(v) for v in np.mean([one.pose.iso_mm for one in views.values()], axis=0))
+    header = films["frontal"].header or films["lateral"].header
+    p = torch.from_numpy(np.stack(pictures)[None, None].astype(np.float32))
+    about = {v: {k: round(x, 6) for k, x in one.facts.values.items()} for v, one in views.items()}
+    return RadiographPair(
+        p,
+        beam,
+        meaning,
+        tuple(notes),
+        patient_pseudonym(header.patient_id) if header is not None else "",
+        (films["frontal"].path.name, films["lateral"].path.name),
+        (iso[0], iso[1], iso[2]),
+        about,
+    ), wrong
+
+
+def _binned(view: _View, factor: int) -> tuple[np.ndarray, tuple[float, float]]:
+    """The picture on the detector's axes (rows towards the head), averaged, and by how many pixels its centre moved."""
+    source = view.grey.values if view.grey.intensity is None else view.grey.intensity
+    up = view.layout.upright(source)[::-1]
+    parts, moved = [], []
+    for n in up.shape:
+        rest = n % factor
+        low = rest // 2
+        parts.append(slice(low, n - (rest - low)))
+        moved.append((low - (rest - low)) / 2)
+    cut = up[parts[0], parts[1]]
+    rows, cols = (n // factor for n in cut.shape)
+    mean = cut.reshape(rows, factor, cols, factor).mean((1, 3))  # intensities before the logarithm, films as they are
+    return mean if view.grey.meaning == FILM else -np.log(mean), (moved[0], moved[1])
+
+
+def _beam(views: list[_View], moved: list[tuple[float, float]], shape: tuple[int, ...], factor: int) -> VectorBeam:
+    """The beam of both views, each with its own pixel size."""
+    parts = []
+    for view, (down, right) in zip(views, moved, strict=True):
+        col, row = view.facts.values["pixel_mm"], view.facts.values["row_mm"]
+        if view.layout.quarter_turns % 2:
+            col, row = row, col
+        ray, across, rise = view.pose.axes
+        source = np.asarray(view.pose.iso_mm) - view.pose.source_iso_mm * ray
+        centre = source + view.pose.source_detector_mm * ray
+        centre = centre + (view.pose.offset_mm[0] + down * row) * rise + (view.pose.offset_mm[1] + right * col) * across
+        parts.append((source, centre, factor * col * across, factor * row * rise))
+    source_mm, detector_mm, col_step, row_step = (np.array(part) for part in zip(*parts, strict=True))
+    return VectorBeam(
+        rows=shape[0], cols=shape[1], detector_mm=detector_mm, col_step_mm=col_step, row_step_mm=row_step, source_mm=source_mm
+    )
+
+
+def _of_views(views: list[_View], beam: VectorBeam, notes: list[str]) -> list[str]:
+    """Whether the two cones meet, and from how different directions."""
+    first, second = (view.pose.axes[0] for view in views)
+    apart = math.degrees(math.acos(min(1.0, abs(float(first @ second)))))
+    centre = np.mean([view.pose.iso_mm for view in views], axis=0)
+    if common_field_mm(beam, centre) <= 0:
+        return [
+            "the views do not overlap: no point half way between their isocentres is seen by both; check iso_mm, offset_mm, "
+            "pixel_mm and the angles"
+        ]
+    if apart < _LEAST_APART_DEG:
+        return [f"the views look along one direction ({apart:.0f} degrees apart); a frontal and a lateral view are expected"]
+    if abs(apart - 90) > _RIGHT_ANGLE_DEG:
+        notes.append(f"the views are {apart:.0f} degrees apart, not about 90")
+    return []
+
+
+def _known(given: PoseFile, facts: Mapping[str, ViewFacts]) -> tuple[dict[str, dict[str, object]], dict[str, dict[str, str]]]:
+    """Values of each view for a filled-in pose file, and where each came from."""
+    known: dict[str, dict[str, object]] = {}
+    origin: dict[str, dict[str, str]] = {}
+    for view in VIEWS:
+        defaults = ViewPose()
+        mine = {
+            f.name: getattr(given[view], f.name)
+            for f in dataclasses.fields(ViewPose)
+            if getattr(given[view], f.name) != getattr(defaults, f.name)
+        }
+        known[view] = {**mine, **facts[view].values}
+        origin[view] = {k: v for k, v in facts[view].origin.items() if v != "pose file"}
+    return known, origin
+
+
+__all__ = ["FILM", "LINE_INTEGRAL", "PairCheck", "RadiographPair", "check_radiographs", "read_radiographs"]
