@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from taskct.cli import options
+
+if TYPE_CHECKING:
+    from taskct.evaluation.evaluation_config import EvaluationPlan
 
 
 def run(
@@ -32,6 +35,7 @@ def run(
     seed: int | None = typer.Option(None, help="[default: 0]"),
     refine: int | None = typer.Option(None, min=1, max=8, help="Project the truth on a finer grid.  [default: 2]"),
     protocol: str | None = typer.Option(None, help="default or lodopab: which metrics, in which conventions."),
+    each: bool = options.EACH,
     report: bool = typer.Option(False, "--report", help="Write RUN/report.html as well."),
     workers: int = options.WORKERS,
     cluster: str = options.CLUSTER,
@@ -40,7 +44,8 @@ def run(
 ) -> None:
     """Compare methods at several doses on one or more CTs; prints a table and writes a run folder.
 
-    Options that are given replace those of a config or run that is repeated.
+    Options that are given replace those of a config or run that is repeated. With --each every CT below the folder INPUT
+    gets a run folder in RUN, and RUN/all-cases is the table of all.
 
     \b
     Examples:
@@ -87,6 +92,9 @@ def run(
     check_fraction(*(dose["fractions"] or ()), option="--doses")
     config["dose"] = {**config.get("dose", {}), **{k: v for k, v in dose.items() if v is not None}}
     plan = from_dict(EvaluationPlan, config)
+    if each:
+        _each(plan, inputs, labels, out, repeated, report, {"model": own, "workers": shared_by, "overwrite": overwrite})
+        return
     table = run_plan(plan, out, model=own, workers=shared_by, heard=show_notes, overwrite=overwrite)
     typer.echo(str(table))
     if report:
@@ -94,3 +102,30 @@ def run(
 
         write_report(table, out / "report.html")
     typer.echo(f"\n{out}: table.csv, config.toml, provenance.json" + (", report.html" if report else ""))
+
+
+def _each(
+    plan: EvaluationPlan, inputs: list[str], labels: list[str], out: Path, repeated: bool, report: bool, how: dict[str, Any]
+) -> None:
+    """Every CT of a folder on its own; ends with the exit code of the worst failure."""
+    from taskct.cli.each import leave
+    from taskct.cli.scanning import show_notes
+    from taskct.core.each_input import SUMMARY
+    from taskct.core.errors import InputError
+    from taskct.core.files import existing_path
+    from taskct.data.each_case import named_places
+    from taskct.evaluation.each_evaluation import ALL_CASES, evaluate_each
+
+    if repeated or len(inputs) != 1 or len(labels) > 1:
+        raise InputError("--each expects one folder of CTs, and for --labels one folder of label maps of the same names")
+    folder = existing_path(inputs[0], what="folder")
+    places = named_places(folder, labels=Path(labels[0]) if labels else None)
+    found, table = evaluate_each(plan, places, out, heard=show_notes, **how)
+    if table is not None:
+        typer.echo(str(table))
+        if report:
+            from taskct.report import write_report
+
+            write_report(table, out / ALL_CASES / "report.html", overwrite=True)
+    typer.echo(f"{found}\n{out}: {SUMMARY}, {ALL_CASES}" + ("/report.html" if report else ""))
+    leave(found)

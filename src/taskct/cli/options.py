@@ -17,6 +17,9 @@ SEED = typer.Option(0, help="The same case and seed give the same noise.")
 REFINE = typer.Option(2, min=1, max=8, help="Project on a grid this many times finer; 1 commits the inverse crime.")
 SERIES = typer.Option(None, metavar="UID", help="Which series of a folder that holds several (taskct info lists them).")
 UNTILT = typer.Option(False, "--untilt", help="Shift the slices of a tilted gantry back, by linear interpolation.")
+EACH = typer.Option(
+    False, "--each", help="Take every CT or scan of a folder on its own, resume what was stopped, and say what failed and why."
+)
 OVERWRITE = typer.Option(False, "--overwrite", help="Replace what exists.")
 METHOD = typer.Option(
     "fbp",

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from taskct.cli import options
 
 if TYPE_CHECKING:
-    from taskct.geometry import Beam
+    from taskct.core.each_input import InputJob
+    from taskct.data.case import Case
+    from taskct.data.scan import Scan
+    from taskct.data.sets.layouts import CasePlace
+    from taskct.recon.reconstructor import Reconstructor
 
 _OF_A_CT = ("photons", "electronic_std", "noise_free", "beam", "views", "slices", "refine", "series", "untilt")
 _OF_MEASURED = ("pixel_mm", "axis_col")
@@ -22,6 +26,8 @@ def run(
     out: Path = typer.Option(
         ..., "--out", "-o", metavar="VOL.nii.gz|FOLDER", help="NIfTI file, or a folder for a derived DICOM series."
     ),
+    each: bool = options.EACH,
+    dicom: bool = typer.Option(False, "--dicom", help="With --each: DICOM series in place of NIfTI files."),
     method: str = options.METHOD,
     settings: list[str] = options.SET,
     model: str | None = options.MODEL,
@@ -47,7 +53,8 @@ def run(
     """Reconstruct a scan, or scan a CT at some dose and reconstruct that.
 
     From a scan file, --dose makes a scan at lower dose; the other options of a scan apply to a CT only. Measured projections
-    are those of the Helsinki challenge (.mat) and of Data Exchange files (.h5, with --pixel-mm).
+    are those of the Helsinki challenge (.mat) and of Data Exchange files (.h5, with --pixel-mm). With --each every scan below
+    a folder, or every CT where it holds no scans, becomes a volume in the folder OUT.
 
     \b
     Examples:
@@ -56,73 +63,145 @@ def run(
       taskct reconstruct scan.h5 --method runs/task --out by_network.nii.gz
       taskct reconstruct htc2022_ta_full.mat --method sirt --out disc.nii.gz
       taskct reconstruct series/ --dose 0.1 --method tv_min --set strength=0.5 --out low_dose
+      taskct reconstruct scans/ --each --method runs/task --out volumes
     """
-    import time
-
     from taskct.cli.arguments import check_fraction, method_from_words
-    from taskct.cli.scanning import as_trained, open_input, scan_of
+    from taskct.cli.each import finish, leave, refuse_file_name
     from taskct.cli.user_code import load_module
-    from taskct.cli.volume_output import refuse_output, write_volume
+    from taskct.cli.volume_output import refuse_input, refuse_output
     from taskct.core.errors import InputError
-    from taskct.data.reconstructed_scan import reconstruct_scan
-    from taskct.data.scan import is_scan_file, read_scan
-    from taskct.data.sets.measured_scan import measured_kind, read_measured_scan
-    from taskct.recon.learned import common_scan
-    from taskct.simulate.lower_scan import lower_scan
+    from taskct.core.files import existing_path
 
     words = [*settings, *([f"window={window}"] if window else [])]
-    reconstruct = method_from_words(method, words, model=load_module(model))
+    given = frozenset(name for name in (*_OF_A_CT, *_OF_MEASURED, "dose", "seed") if _is_given(ctx, name))
+    scan = _HowToScan(
+        given, method_from_words(method, words, model=load_module(model)), dose, seed, pixel_mm, axis_col, untilt,
+        beam=beam, views=views, photons=photons, electronic_std=electronic_std, noise_free=noise_free, slices=slices,
+        refine=refine,
+    )  # fmt: skip
+    what = " ".join([method, *words])
     check_fraction(dose, option="--dose")
-    refuse_output(out, source, original, overwrite=overwrite)
-    measured = measured_kind(source)
-    foreign = [name for name in _OF_MEASURED if _is_given(ctx, name) and not measured]
-    if measured:
-        foreign += [name for name in (*_OF_A_CT, "dose", "seed") if _is_given(ctx, name)]
-    if foreign:
-        what = "measured projections" if measured else "no measured projections"
-        raise InputError(f"{source}: holds {what}; leave out {', '.join('--' + n.replace('_', '-') for n in foreign)}")
-    if measured:
-        scan = read_measured_scan(source, pixel_mm=pixel_mm, axis_col=axis_col)
-        for note in scan.provenance["case"]["notes"]:
-            typer.echo(f"taskct: note: {note}", err=True)
-    elif is_scan_file(source):
-        lowered = _is_given(ctx, "dose")
-        wrong = [name for name in (*_OF_A_CT, *(() if lowered else ("seed",))) if _is_given(ctx, name)]
+    if dicom and not each:
+        raise InputError("--dicom goes with --each; without it the name of --out says what is written")
+    if not each:
+        refuse_output(out, source, original, overwrite=overwrite)
+        made, series_of = scan.of_path(source, series=series)
+        typer.echo(f"{out}: {_write(made, scan.reconstruct, out, what, original=original or series_of, overwrite=overwrite)}")
+        return
+    if series is not None or original is not None:
+        raise InputError("--series and --source are about one series, and --each takes all of a folder; leave them out")
+    refuse_file_name(out)
+    refuse_input(out, source)
+    jobs = _jobs(existing_path(source, what="folder"), out, scan, what, dicom=dicom, overwrite=overwrite)
+    facts = {"verb": "reconstruct", "method": what, "dicom": dicom, "dose": dose, "seed": seed, "untilt": untilt, **scan.how}
+    leave(finish(jobs, out, facts | {"pixel_mm": pixel_mm, "axis_col": axis_col}, overwrite=overwrite))
+
+
+class _HowToScan:
+    """The options of a scan: which of them were given, and the scan of a file or a CT that follows from them."""
+
+    def __init__(
+        self,
+        given: frozenset[str],
+        reconstruct: Reconstructor,
+        dose: float,
+        seed: int,
+        pixel_mm: float | None,
+        axis_col: float | None,
+        untilt: bool,
+        **how: Any,
+    ) -> None:
+        self.given, self.reconstruct, self.dose, self.seed = given, reconstruct, dose, seed
+        self.pixel_mm, self.axis_col, self.untilt, self.how = pixel_mm, axis_col, untilt, how
+
+    def of_path(self, source: Path, *, series: str | None = None) -> tuple[Scan, Path | None]:
+        """The scan of a scan file, of measured projections or of a CT, and the series that a written one derives from."""
+        from taskct.cli.scanning import open_input
+        from taskct.core.errors import InputError
+        from taskct.data.scan import is_scan_file, read_scan
+        from taskct.data.sets.measured_scan import measured_kind, read_measured_scan
+        from taskct.simulate.lower_scan import lower_scan
+
+        measured = measured_kind(source)
+        foreign = [name for name in _OF_MEASURED if name in self.given and not measured]
+        foreign += [name for name in (*_OF_A_CT, "dose", "seed") if name in self.given and measured]
+        if foreign:
+            what = "measured projections" if measured else "no measured projections"
+            raise InputError(f"{source}: holds {what}; leave out {_options(foreign)}")
+        if measured:
+            scan = read_measured_scan(source, pixel_mm=self.pixel_mm, axis_col=self.axis_col)
+            for note in scan.provenance["case"]["notes"]:
+                typer.echo(f"taskct: note: {note}", err=True)
+            return scan, None
+        if not is_scan_file(source):
+            case = open_input(source, series=series, untilt=self.untilt)
+            return self.of_case(case), source if source.is_dir() else None
+        lowered = "dose" in self.given
+        wrong = [name for name in (*_OF_A_CT, *(() if lowered else ("seed",))) if name in self.given]
         if wrong:
-            listed = ", ".join("--" + name.replace("_", "-") for name in wrong)
             raise InputError(
-                f"{source}: a scan file is reconstructed as it is, or at a lower --dose (with a --seed); leave out {listed}"
+                f"{source}: a scan file is reconstructed as it is, or at a lower --dose (with a --seed); leave out "
+                f"{_options(wrong)}"
             )
         scan = read_scan(source)
-        scan = lower_scan(scan, dose, seed=seed, source=source) if lowered else scan
-    else:
-        case, about = open_input(source, series=series, untilt=untilt), common_scan([reconstruct])
-        scanned: str | Beam = beam
-        if about is not None and not (_is_given(ctx, "beam") or views is not None):
-            case, scanned = as_trained(case, about)
-            photons = photons or (about.photons[1] if about.photons else None)
-        scan = scan_of(
-            case,
-            beam=scanned,
-            views=views,
-            photons=photons,
-            fraction=dose,
-            electronic_std=electronic_std,
-            noise_free=noise_free,
-            slices=slices,
-            seed=seed,
-            refine=refine,
-        )
-        original = original or (source if source.is_dir() else None)
+        return lower_scan(scan, self.dose, seed=self.seed, source=source) if lowered else scan, None
+
+    def of_case(self, case: Case) -> Scan:
+        """The scan of a CT; as a network was trained, where one reconstructs and no other scan is named."""
+        from taskct.cli.scanning import as_trained, scan_of
+        from taskct.recon.learned import common_scan
+
+        about, how = common_scan([self.reconstruct]), dict(self.how)
+        if about is not None and not {"beam", "views"} & self.given:
+            case, how["beam"] = as_trained(case, about)
+            how["photons"] = how["photons"] or (about.photons[1] if about.photons else None)
+        return scan_of(case, fraction=self.dose, seed=self.seed, **how)
+
+
+def _jobs(folder: Path, out: Path, scan: _HowToScan, what: str, *, dicom: bool, overwrite: bool) -> list[InputJob]:
+    """A job for each scan in a folder; for each CT where it holds no scans."""
+    from taskct.cli.each import jobs_of_cases, open_one, scan_files
+    from taskct.core.each_input import InputJob
+    from taskct.data.naming import case_name
+
+    suffix = "" if dicom else ".nii.gz"
+    files = scan_files(folder) if folder.is_dir() else []
+
+    def of_file(path: Path) -> InputJob:
+        inside = str(path.relative_to(folder).with_suffix(""))
+        name = case_name(inside.replace("/", "-"), inside)
+        target = out / (name + suffix)
+        return InputJob(name, str(path), target, lambda: write(scan.of_path(path)[0], target, None))
+
+    def write(made: Scan, target: Path, original: Path | None) -> str:
+        return _write(made, scan.reconstruct, target, what, original=original, overwrite=overwrite)
+
+    def of_place(place: CasePlace, target: Path) -> str:
+        folder_of_series = place.image if isinstance(place.image, Path) and place.image.is_dir() else None
+        return write(scan.of_case(open_one(place, untilt=scan.untilt)), target, folder_of_series)
+
+    return [of_file(path) for path in files] or jobs_of_cases(folder, out, suffix, of_place)
+
+
+def _write(scan: Scan, reconstruct: Reconstructor, out: Path, what: str, *, original: Path | None, overwrite: bool) -> str:
+    """Reconstruct and write a volume; what was made, in words."""
+    import time
+
+    from taskct.cli.volume_output import write_volume
+    from taskct.data.reconstructed_scan import reconstruct_scan
+
     began = time.monotonic()
     case = reconstruct_scan(scan, reconstruct)
     took_s = time.monotonic() - began
-    what = " ".join([method, *words])
     at_dose = "" if scan.dose is None else f" at {100 * scan.dose.fraction:.4g}% dose"
     write_volume(case, out, original=original, description=f"taskct {what}{at_dose}", overwrite=overwrite)
     low, high = float(case.hu.min()), float(case.hu.max())
     shape = " x ".join(str(n) for n in case.hu.shape)
-    typer.echo(f"{out}: {shape} voxels, {low:.0f} to {high:.0f} HU, by {what} in {took_s:.1f} s")
+    return f"{shape} voxels, {low:.0f} to {high:.0f} HU, by {what} in {took_s:.1f} s"
+
+
+def _options(names: list[str]) -> str:
+    return ", ".join("--" + name.replace("_", "-") for name in names)
 
 
 def _is_given(ctx: typer.Context, name: str) -> bool:

@@ -11,7 +11,8 @@ from taskct.cli import options
 
 def run(
     ct: Path = options.CT,
-    out: Path = typer.Option(..., "--out", "-o", metavar="SCAN.h5", help="The scan file to write."),
+    out: Path = typer.Option(..., "--out", "-o", metavar="SCAN.h5", help="The scan file to write; a folder with --each."),
+    each: bool = options.EACH,
     photons: float | None = options.PHOTONS,
     dose: float = options.DOSE,
     electronic_std: float = options.ELECTRONIC_STD,
@@ -27,22 +28,51 @@ def run(
 ) -> None:
     """Simulate the low-dose scan of a CT: DICOM folder, NIfTI, MetaImage, NRRD or HDF5 -> one scan file.
 
+    With --each every CT below the folder CT becomes a scan file in the folder OUT.
+
     \b
-    Example:
+    Examples:
       taskct simulate series/ --dose 0.1 --electronic-std 10 --slices 3:9 --out scan.h5
+      taskct simulate patients/ --each --dose 0.1 --out scans
     """
     from taskct.cli.arguments import check_fraction
+    from taskct.cli.each import finish, jobs_of_cases, leave, open_one, refuse_file_name
     from taskct.cli.scanning import check_h5, open_input, scan_of
     from taskct.cli.volume_output import refuse_input
     from taskct.core.errors import InputError
-    from taskct.core.files import refuse_existing
+    from taskct.core.files import existing_path, refuse_existing
     from taskct.core.write_locks import claim
+    from taskct.data.case import Case
     from taskct.data.scan import is_scan_file, write_scan
+    from taskct.data.sets.layouts import CasePlace
     from taskct.data.sets.measured_scan import measured_kind
 
-    check_h5(out)
+    how = {
+        "beam": beam, "views": views, "photons": photons, "fraction": dose, "electronic_std": electronic_std,
+        "noise_free": noise_free, "slices": slices, "seed": seed, "refine": refine,
+    }  # fmt: skip
+
+    def scanned(case: Case, target: Path) -> str:
+        scan = scan_of(case, **how)  # type: ignore[arg-type]
+        write_scan(scan, target, overwrite=overwrite)
+        shape = " x ".join(str(n) for n in scan.p.shape[2:])
+        spent = "no noise" if scan.dose is None else f"{scan.dose.used_photons:g} photons per pixel in air"
+        return f"{len(scan.slices)} slices of {case.case_id}, projections {shape}, {spent}"
+
     check_fraction(dose, option="--dose")
     refuse_input(out, ct)
+    if each:
+        if series is not None:
+            raise InputError("--series chooses one series of a folder, and --each takes all of them; leave out one of the two")
+        refuse_file_name(out)
+
+        def work(place: CasePlace, target: Path) -> str:
+            return scanned(open_one(place, untilt=untilt), target)
+
+        jobs = jobs_of_cases(existing_path(ct, what="folder"), out, ".h5", work)
+        leave(finish(jobs, out, {"verb": "simulate", "untilt": untilt, **how}, overwrite=overwrite))
+        return
+    check_h5(out)
     claim(out)
     refuse_existing(out, overwrite=overwrite)
     if is_scan_file(ct):
@@ -51,20 +81,4 @@ def run(
         )
     if kind := measured_kind(ct):
         raise InputError(f"{ct}: holds measured projections, {kind}, not a CT; taskct reconstruct makes a volume of them")
-    case = open_input(ct, series=series, untilt=untilt)
-    scan = scan_of(
-        case,
-        beam=beam,
-        views=views,
-        photons=photons,
-        fraction=dose,
-        electronic_std=electronic_std,
-        noise_free=noise_free,
-        slices=slices,
-        seed=seed,
-        refine=refine,
-    )
-    write_scan(scan, out, overwrite=overwrite)
-    shape = " x ".join(str(n) for n in scan.p.shape[2:])
-    spent = "no noise" if scan.dose is None else f"{scan.dose.used_photons:g} photons per pixel in air"
-    typer.echo(f"{out}: {len(scan.slices)} slices of {case.case_id}, projections {shape}, {spent}")
+    typer.echo(f"{out}: {scanned(open_input(ct, series=series, untilt=untilt), out)}")

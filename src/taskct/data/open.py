@@ -160,11 +160,12 @@ def open_place(
     *,
     label_names: Mapping[int, str] | None = None,
     resample_labels: bool = False,
+    untilt: bool = False,
     mu_water_per_mm: float = MU_WATER_70KEV_PER_MM,
     limit_bytes: int = MAX_VOLUME_BYTES,
 ) -> Case:
     """One of `case_places` as `iter_cases` gives it."""
-    case = _open_place(place, _How(mu_water_per_mm, limit_bytes, untilt=False))
+    case = _open_place(place, _How(mu_water_per_mm, limit_bytes, untilt))
     return _labelled(case, place.labels, {**place.label_names, **(label_names or {})}, resample_labels, limit_bytes)
 
 

@@ -18,7 +18,7 @@ window = "hann"
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -107,13 +107,14 @@ def run_plan(
     plan: EvaluationPlan,
     out: Path,
     *,
+    cases: Sequence[Case] | None = None,
     model: nn.Module | None = None,
     heard: Callable[[Case], None] | None = None,
     workers: int | Workers = 1,
     overwrite: bool = False,
     progress: bool | None = None,
 ) -> Table:
-    """Open the cases, evaluate, and write the run folder `out` in one move at the end.
+    """Open the cases of the plan (or take `cases`), evaluate, and write the run folder `out` in one move at the end.
 
     What can be told from the plan is refused before any work. `heard` is called with every case as it is opened. `model` is
     the module of networks whose run does not say how to build it.
@@ -124,13 +125,12 @@ def run_plan(
     doses = plan.dose.doses()
     slices = slices_from_text(plan.slices)
     refuse_run(out, overwrite=overwrite)
-    names = {int(number): name for number, name in plan.label_names.items()}
+    if cases is None:
+        names = {int(number): name for number, name in plan.label_names.items()}
+        cases = open_inputs(plan.inputs, labels=plan.labels, label_names=names or None, heard=heard)
     table = evaluate(
         methods,
-        [
-            _on_grid(case, grid)
-            for case in open_inputs(plan.inputs, labels=plan.labels, label_names=names or None, heard=heard)
-        ],
+        [_on_grid(case, grid) for case in cases],
         lambda case: Projector(case.slice_grid if is_planar(beam) else case.grid, beam),
         doses,
         seed=plan.seed,

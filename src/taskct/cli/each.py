@@ -1,0 +1,82 @@
+"""`--each`: a verb for every CT or scan of a folder, with a summary and an exit code for all of them together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from taskct.core.errors import InputError
+
+if TYPE_CHECKING:
+    from taskct.core.each_input import EachSummary, InputJob
+    from taskct.data.case import Case
+    from taskct.data.sets.layouts import CasePlace
+
+_SCANS = (".h5", ".hdf5", ".mat")
+_WORST_FIRST = (1, 4, 3, 2)
+
+
+def jobs_of_cases(
+    folder: Path, out: Path, suffix: str, work: Callable[[CasePlace, Path], str], *, labels: Path | None = None
+) -> list[InputJob]:
+    """A job for every CT of a folder; its output is `out`/NAME + `suffix`."""
+    from taskct.core.each_input import InputJob
+    from taskct.data.each_case import named_places
+
+    def job(name: str, place: CasePlace) -> InputJob:
+        target = out / (name + suffix)
+        return InputJob(name, str(place.name), target, lambda: work(place, target))
+
+    return [job(name, place) for name, place in named_places(folder, labels=labels).items()]
+
+
+def open_one(place: CasePlace, *, untilt: bool = False, label_names: Mapping[int, str] | None = None) -> Case:
+    """The CT of a place; what is odd about it goes to stderr."""
+    from taskct.cli.scanning import show_notes
+    from taskct.data.open import open_place
+
+    case = open_place(place, untilt=untilt, label_names=label_names)
+    show_notes(case)
+    return case
+
+
+def scan_files(folder: Path) -> list[Path]:
+    """The scan files and measured projections in a folder, at any depth."""
+    from taskct.core.errors import TaskctError
+    from taskct.data.scan import is_scan_file
+    from taskct.data.sets.measured_scan import measured_kind
+
+    def is_scan(path: Path) -> bool:
+        try:
+            return is_scan_file(path) or bool(measured_kind(path))
+        except TaskctError:
+            return True  # its own reader says what is wrong with it
+
+    return [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in _SCANS and path.is_file() and is_scan(path)]
+
+
+def finish(jobs: Sequence[InputJob], out: Path, settings: Mapping[str, Any], *, overwrite: bool) -> EachSummary:
+    """Do the jobs, and print their summary on stdout."""
+    from taskct.core.each_input import SUMMARY, do_each
+
+    found = do_each(jobs, out, settings=settings, overwrite=overwrite)
+    typer.echo(f"{found}\n{out}: {SUMMARY}")
+    return found
+
+
+def leave(found: EachSummary) -> None:
+    """End with the exit code of the worst failure: a bug, then memory or disk, bad files, wrong input."""
+    from taskct.cli.exits import exit_code
+
+    codes = {exit_code(error) for error in found.errors}
+    if codes:
+        raise typer.Exit(next(code for code in (*_WORST_FIRST, *codes) if code in codes))
+
+
+def refuse_file_name(out: Path) -> None:
+    """The output of --each is a folder."""
+    if out.suffix in (".h5", ".gz", ".nii"):
+        raise InputError(f"{out}: --each writes a folder with one output for each input; give a name without {out.suffix}")

@@ -1,0 +1,77 @@
+"""An evaluation of every CT of a folder: a run for each, which is made once, and one table of all that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from taskct.core.config import to_dict
+from taskct.core.each_input import EachSummary, InputJob, do_each
+from taskct.core.files import atomic_folder
+from taskct.core.runs import Run
+from taskct.core.workers import Workers
+from taskct.data.case import Case
+from taskct.data.open import open_place
+from taskct.data.sets.layouts import CasePlace
+from taskct.evaluation.evaluation_config import EvaluationPlan, run_plan
+from taskct.evaluation.merged_tables import merge_tables
+from taskct.evaluation.table import Table
+
+ALL_CASES = "all-cases"
+_MOST_WITH_IMAGES = 3  # cases whose images the table of all keeps
+
+
+def evaluate_each(
+    plan: EvaluationPlan,
+    places: Mapping[str, CasePlace],
+    out: Path,
+    *,
+    model: nn.Module | None = None,
+    heard: Callable[[Case], None] | None = None,
+    workers: int | Workers = 1,
+    overwrite: bool = False,
+    progress: bool | None = None,
+) -> tuple[EachSummary, Table | None]:
+    """Evaluate each CT of `places` under one plan -> what became of each, and the table of all that are there (None: none).
+
+    `out`/NAME is the run folder of a CT, `out`/all-cases that of all; a CT that fails does not stop the others, and the same
+    call resumes.
+    """
+    names = {int(number): name for number, name in plan.label_names.items()}
+
+    def job(name: str, place: CasePlace) -> InputJob:
+        def work() -> str:
+            case = replace(open_place(place, label_names=names or None), case_id=name)
+            if heard is not None:
+                heard(case)
+            one = replace(plan, inputs=(str(place.name),), labels=())
+            run_plan(one, out / name, cases=[case], model=model, workers=workers, overwrite=overwrite, progress=progress)
+            return f"{len(case.hu)} slices"
+
+        return InputJob(name, str(place.name), out / name, work)
+
+    settings: dict[str, Any] = {
+        "verb": "evaluate",
+        **{k: v for k, v in to_dict(plan).items() if k not in ("inputs", "labels")},
+    }
+    jobs = [job(name, place) for name, place in places.items()]
+    found = do_each(jobs, out, settings=settings, overwrite=overwrite, progress=False)
+    there = [one.out for one in jobs if one.out.is_dir()]
+    if not there:
+        return found, None
+    table = merge_tables(_few_images(Table.read(folder), number) for number, folder in enumerate(there))
+    with atomic_folder(out / ALL_CASES, overwrite=True) as part:
+        Run.create(part, to_dict(plan), provenance=table.provenance)
+        table.save(part)
+    return found, table
+
+
+def _few_images(table: Table, number: int) -> Table:
+    """A table without its images, but for the first ones: those of a hundred CTs fill a memory."""
+    if number < _MOST_WITH_IMAGES:
+        return table
+    return Table(table.rows, table.settings, table.cases, table.notes, table.provenance, [], table.readers)
