@@ -79,9 +79,8 @@ def open_cases(
     hold any mixture of volume files and DICOM series, at any depth; but a CT volume beside the files of a series may be the
     same CT, and neither is read. One file gives one case (LoDoPaB: one per slice). `labels` is a
     folder with label maps of the same file names, for layouts that have none of their own; a label file serves one case.
-    A name of `label_names` must occur in one case at least. A CT that comes in two formats is refused with both places
-    named, and one that comes twice in one format is noted. Cases that cannot be used are named together in one error at
-    the end; with `skip_bad` each is warned of instead.
+    A name of `label_names` must occur in one case at least. A warning names a CT that comes twice, as DICOM and as a volume.
+    Cases that cannot be read are named together in one error at the end; with `skip_bad` each is warned of instead.
     """
     return list(
         iter_cases(
@@ -117,7 +116,7 @@ def iter_cases(
     places = case_places(found, labels=labels)
     how = _How(mu_water_per_mm, limit_bytes, untilt)
     bad: list[str] = []
-    seen: dict[str, _Seen] = {}
+    seen: dict[str, tuple[str, str]] = {}
     unused = dict(label_names or {})
     for place in places:
         try:
@@ -126,7 +125,8 @@ def iter_cases(
             case = _labelled(case, place.labels, names, resample_labels, limit_bytes)
             if unused:
                 unused = {number: name for number, name in unused.items() if number not in numbers_of(case)}
-            yield _seen_once(place, case, seen)
+            _warn_of_repetition(place, case, seen)
+            yield case
         except TaskctError as error:
             if len(places) == 1 and not skip_bad:
                 raise
@@ -267,28 +267,16 @@ def _named(names: Mapping[int, str]) -> str:
     return ", ".join(f"label {number} ({name})" for number, name in names.items())
 
 
-class _Seen(NamedTuple):
-    """A case that was read before."""
-
-    place: Path
-    case_id: str
-    form: str
-
-
-def _seen_once(place: CasePlace, case: Case, seen: dict[str, _Seen]) -> Case:
-    """The case; the same values in another format are refused, as one CT that averages and splits would count twice."""
-    key = str(case.provenance.get("fingerprint") or "")
-    before, form = seen.get(key), str(case.provenance.get("format"))
-    if not key or before is None:
-        seen[key] = _Seen(place.name, case.case_id, form)
-        return case
-    if form != before.form:
-        raise UnsupportedDataError(
-            f"{place.name}: has the same values as {before.place}: one CT in two formats, {form} and {before.form}; move one "
-            "of them elsewhere, or leave this one out with skip_bad=True"
+def _warn_of_repetition(place: CasePlace, case: Case, seen: dict[str, tuple[str, str]]) -> None:
+    """The same values as DICOM and as a volume are one CT that was converted; counted twice it would spoil a split."""
+    key, form = str(case.provenance.get("fingerprint") or ""), str(case.provenance.get("format"))
+    other, where = seen.setdefault(key, (form, str(place.name)))
+    if key and (form == "DICOM") != (other == "DICOM"):
+        warnings.warn(
+            f"{place.name}: has the same values as {where}: one CT in two formats; leave one out before averages and splits",
+            SkippedCaseWarning,
+            stacklevel=3,
         )
-    note = f"has the same values as the case {before.case_id}: averages and splits count this CT twice"
-    return replace(case, provenance=with_notes(case, [note]))
 
 
 def _labels_of(labels: Path, place: CasePlace, *, count: int) -> Path:

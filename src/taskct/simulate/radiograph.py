@@ -59,18 +59,8 @@ def take_radiographs(
     Noise depends on `seed`, `case_id` and the item's name only. The result carries no gradient. Raises GeometryError for a
     grid of another region, UnitsError for HU or NaN.
     """
-    check_mu(mu, who="take_radiographs")
-    if isinstance(oversample, bool) or not isinstance(oversample, int) or oversample < 1:
-        raise ConfigError(f"take_radiographs expects oversample as a whole number >= 1, got {oversample!r}")
-    if len(A.p_shape) != 3:
-        raise GeometryError(f"take_radiographs expects a projector of volumes onto (V, R, C), got p of shape {A.p_shape}")
     with torch.no_grad():
-        fine = _finer(A, mu_grid, oversample)
-        if mu_grid is None and oversample > 1:
-            mu = onto_grid(mu, A.grid, fine.grid)
-        through = _transmission(mu, fine, spectrum, oversample)  # (B, 1, V, R, C)
-        if scatter is not None:
-            through = through + _scattered(through, scatter, A)
+        through = transmission(mu, A, mu_grid=mu_grid, oversample=oversample, scatter=scatter, spectrum=spectrum)
         air = torch.tensor(dose.used_photons, dtype=torch.float64)
         names = range(len(mu)) if items is None else items
         if len(names) != len(mu):
@@ -81,6 +71,32 @@ def take_radiographs(
             for one, name in zip(through, names, strict=True)
         ])  # fmt: skip
         return log_transform(counts, air, floor_photons=dose.floor_photons).to(mu.dtype)
+
+
+def transmission(
+    mu: Tensor,
+    A: Projector,
+    *,
+    mu_grid: Grid | None = None,
+    oversample: int = 2,
+    scatter: Scatter | None = None,
+    spectrum: Spectrum | None = None,
+) -> Tensor:
+    """Share of the photons that reach each pixel, without noise: mu (B, 1, *shape) in 1/mm -> (B, 1, V, R, C).
+
+    The arguments are those of `take_radiographs`, which adds counts and their noise.
+    """
+    check_mu(mu, who="take_radiographs")
+    if isinstance(oversample, bool) or not isinstance(oversample, int) or oversample < 1:
+        raise ConfigError(f"take_radiographs expects oversample as a whole number >= 1, got {oversample!r}")
+    if len(A.p_shape) != 3:
+        raise GeometryError(f"take_radiographs expects a projector of volumes onto (V, R, C), got p of shape {A.p_shape}")
+    with torch.no_grad():
+        fine = _finer(A, mu_grid, oversample)
+        if mu_grid is None and oversample > 1:
+            mu = onto_grid(mu, A.grid, fine.grid)
+        through = _transmission(mu, fine, spectrum, oversample)  # (B, 1, V, R, C)
+        return through if scatter is None else through + _scattered(through, scatter, A)
 
 
 def as_film(

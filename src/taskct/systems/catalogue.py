@@ -46,12 +46,19 @@ def _dose() -> ExperimentKind:
     return ExperimentKind(DoseExperiment, PRESETS, dose_steps)
 
 
+def _biplanar() -> ExperimentKind:
+    from taskct.systems.biplanar.experiment import PRESETS, BiPlanar, biplanar_steps
+
+    return ExperimentKind(BiPlanar, PRESETS, biplanar_steps)
+
+
 EXPERIMENTS: dict[str, tuple[str, Callable[[], ExperimentKind]]] = {
     "task-adaptive": (
         "reconstructions trained for a frozen reader, judged by readers never used in training",
         _task_adaptive,
     ),
     "dose": ("a dose for each patient: learned, fixed, tube-current modulation and an oracle at one quality", _dose),
+    "biplanar": ("skulls from two radiographs: networks of blocks beside what any network has to beat", _biplanar),
 }
 
 

@@ -12,6 +12,8 @@ from torch import Tensor
 from taskct.core.errors import InputError
 from taskct.data.marks import MARKS
 from taskct.data.samples import LABELS, ImageBatch
+from taskct.physics.projector import Projector
+from taskct.physics.projectors import Projectors
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +24,7 @@ class Batch:
     ids       their names, B of them
     labels    label maps (B, ...), the target of every task that has none of its own in `targets`
     p         noisy scans (B, C, V, ...)
+    A         what p was projected by, where trainings see several geometries: one projector, or one for each image
     mu_hat    reconstructions (B, 1, ...) in 1/mm
     step      the training step
     answers   what networks said, by task: anything with an entry for each image (tensors, lists, nested tables of these)
@@ -41,6 +44,7 @@ class Batch:
     answers: Mapping[str, Any] = field(default_factory=dict)
     targets: Mapping[str, Any] = field(default_factory=dict)
     labelled: Mapping[str, Tensor] = field(default_factory=dict)
+    A: Projector | Projectors | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -126,6 +126,15 @@ def test_an_untrained_network_starts_near_its_prior() -> None:
     assert float((mu - 0.01).abs().mean()) < 0.003
 
 
+def test_a_centred_network_sees_only_what_differs_from_its_prior() -> None:
+    model = small("smear", centred=True).eval()
+    usual = A(torch.full((1, 1, N, N, N), 0.01))
+    seen: list[Tensor] = []
+    model.nets[0].register_forward_pre_hook(lambda module, given: seen.extend(given[:2]))
+    model(usual, A)
+    assert all(float(one.abs().max()) < 1e-5 for one in seen)
+
+
 def test_more_views_than_two_are_a_setting() -> None:
     three = radiographs(0, 60, 120)
     p = torch.rand(1, 1, 3, N, N)
@@ -162,10 +171,11 @@ def test_blocks_that_do_not_fit_together_are_refused_with_what_to_do() -> None:
         ({"core": "mamba"}, "core"),
         ({"agree": "first"}, "agreement"),
         ({"geometry": "wrong"}, "geometry"),
-        ({"norm": "group"}, "stay at the mean image"),
+        ({"norm": "group"}, "crawl away from the mean image"),
         ({"widths": (8,)}, "two widths"),
         ({"dropout": 1.0}, "dropout"),
         ({"stages": 0}, "stages"),
+        ({"centred": True}, "needs one"),
     ):
         with pytest.raises(ConfigError, match=words):
             BiPlanarNet(**wrong)  # type: ignore[arg-type]

@@ -39,11 +39,13 @@ class BiPlanarNet(nn.Module):
     view_answers
                 whether the answers of the view branches are meant to be trained; as released they are not, and their last
                 layers stay as they were drawn
+    centred     whether lifts see p - A prior, what differs from the prior, in place of p
     positive    whether negative attenuation is cut off before agreement
 
-    Normalisation by groups of channels keeps the mean of each channel over the volume, which is nearly the same in all
-    patients, and a group's scale is set by it; what differs between patients is a small part of it, and trainings stay at
-    the mean image for hundreds of steps. Instance normalisation takes that mean out. So "group" is a ConfigError here.
+    Normalisation by groups of channels keeps each channel's mean over the volume, which is nearly the same in all patients
+    and sets the scale of its group; what differs between patients is a small part of that, and trainings crawl away from the
+    mean image. Instance normalisation takes the mean out. Input that is `centred` mends most of it, but instance normalisation
+    stays ahead (docs/biplanar.md has the figures), so "group" is a ConfigError here.
 
     `model.outputs(p, A)` gives the answers of all branches. GeometryError for sizes that the levels do not divide, another
     number of views, or another grid than the prior's. All arguments are plain values: `make_model({"kind": "biplanar", ...})`
@@ -79,6 +81,7 @@ class BiPlanarNet(nn.Module):
         last_size: int = 1,
         view_answers: bool = False,
         prior: tuple[int, int, int] | None = None,
+        centred: bool = False,
         positive: bool = False,
     ) -> None:
         super().__init__()
@@ -88,8 +91,10 @@ class BiPlanarNet(nn.Module):
             raise unknown_name("geometry", geometry, GEOMETRIES)
         if norm == "group":
             raise ConfigError(
-                "BiPlanarNet does not take norm 'group', with which trainings stay at the mean image; take 'instance'"
+                "BiPlanarNet does not take norm 'group', with which trainings crawl away from the mean image; take 'instance'"
             )
+        if centred and prior is None:
+            raise ConfigError("BiPlanarNet centred on its prior needs one: prior=(Z, Y, X)")
         if stages < 1 or agree_steps < 1:
             raise ConfigError(f"BiPlanarNet expects stages and agree_steps of 1 or more, got {stages} and {agree_steps}")
         lifts = (lift,) if isinstance(lift, str) else tuple(lift)
@@ -99,6 +104,7 @@ class BiPlanarNet(nn.Module):
         )  # fmt: skip
         self.blocks.check()
         self.agree, self.geometry, self.positive, self.views = agree, geometry, positive, views
+        self.centred = centred
         unrolled = agree == "unrolled"
         self.nets = nn.ModuleList(ViewsToVolume(self.blocks, inputs=2 * unrolled) for _ in range(stages if unrolled else 1))
         self.agreement = Agreement(agree_steps)
@@ -124,11 +130,12 @@ class BiPlanarNet(nn.Module):
         self._check(p, A)
         lifting = Lifting(A, self.geometry)
         water = MU_WATER_70KEV_PER_MM
-        smeared = lifting.images(p) / water if "smear" in self.blocks.lift else None
         x = p.new_zeros((len(p), 1, *A.mu_shape))  # in units of water, as the networks are
         if self.prior is not None:
             x = x + self.prior.to(p)
-        seen = p - _USUAL_P
+        shown = p - A(x * water) if self.centred else p
+        smeared = lifting.images(shown) / water if "smear" in self.blocks.lift else None
+        seen = shown if self.centred else shown - _USUAL_P
         if self.agree != "unrolled":
             each = [x + change.float() for change in self.nets[0](seen, smeared, None, lifting)]
         else:

@@ -1,0 +1,25 @@
+"""Named sizes of the bi-planar experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "small": {
+        "train_skulls": 80, "validation_skulls": 8, "test_skulls": 16, "second_skulls": 8, "steps": 250,
+        "nets": ("unrolled", "psct-small", "x2ct"), "doses": (0.01,), "pose_errors": (3.0,),
+        "plain": ("back-projection", "sirt", "atlas", "nearest", "gaussian", "nearest-registered"),
+    },
+    "first": {"nets": ("unrolled", "psct-small", "x2ct")},
+    "full": {"seeds": 3},
+    "geometries": {"geometries": 48, "nets": ("unrolled", "psct-small", "x2ct"), "pose_errors": ()},
+    "64": {
+        "size": 64, "train_skulls": 120, "validation_skulls": 8, "test_skulls": 20, "second_skulls": 10, "steps": 500,
+        "batch": 2, "nets": ("unrolled", "psct-small", "x2ct"), "doses": (), "pose_errors": (),
+    },
+    "gpu": {
+        "size": 128, "train_skulls": 800, "validation_skulls": 40, "test_skulls": 100, "second_skulls": 50, "steps": 20000,
+        "seeds": 3, "view_counts": (1, 3, 4, 6, 10),
+    },
+}  # fmt: skip

@@ -1,0 +1,103 @@
+"""The size of the bi-planar experiment: which skulls, which radiographs, which networks for how long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from taskct.core.errors import ConfigError, unknown_name
+from taskct.phantoms.skull.skull_ranges import SkullSettings
+from taskct.systems.biplanar.experiment.network_rows import ROWS, Training
+from taskct.systems.biplanar.experiment.plain_rows import PLAIN
+
+
+@dataclass(frozen=True, kw_only=True)
+class BiPlanar:
+    """Settings of the experiment; every number that a result depends on.
+
+    *_skulls      of the built-in cohort, by patient: training, validation (settings are chosen there), test; and of the second
+                  family, other base shapes and another law of sutures, on which nothing was trained
+    age_months    range of ages
+    size          voxels of the answer along each axis; skulls are drawn `factor` times finer, and radiographs taken from there
+    field_mm      extent of the volume
+    views         radiographs at evenly spaced angles: 1 frontal, 2 frontal and lateral, 3 and more round half a turn
+    source_iso_mm, source_detector_mm, detector_mm
+                  distances and extent of the detector, which has `size` pixels along each axis
+    geometries    1: all radiographs are taken by that geometry. More: trainings see so many others (turned up to 15 degrees,
+                  source 500 to 1200 mm away, magnified 1.3 to 1.7 times), every test skull one of its own that none saw
+    photons       per detector pixel in air: trainings and the main table; `doses` are fractions of it that are tested too
+    nets          rows that are networks, of ROWS, those that decide first; `seeds` trainings of each of `main_nets`
+    plain         rows that are not networks, of PLAIN
+    steps, batch, lr
+                  the same for all trainings
+    reader_steps  of the bone reader, where a row needs one
+    pose_errors   standard deviations, in degrees and mm, of a rotation and a shift of each view that no method is told
+    view_counts   numbers of views at which the rows `few_view_plain` and the first network, trained anew, are scored
+    examples      test skulls whose volumes are kept for the page
+    """
+
+    train_skulls: int = 200
+    validation_skulls: int = 20
+    test_skulls: int = 40
+    second_skulls: int = 40
+    age_months: tuple[float, float] = (0.0, 24.0)
+    size: int = 32
+    factor: int = 2
+    field_mm: float = 192.0
+    views: int = 2
+    source_iso_mm: float = 1000.0
+    source_detector_mm: float = 1500.0
+    detector_mm: float = 307.2
+    geometries: int = 1
+    photons: float = 1e5
+    doses: tuple[float, ...] = (0.1, 0.01, 0.001)
+    nets: tuple[str, ...] = tuple(ROWS)
+    main_nets: tuple[str, ...] = ("unrolled", "psct-small", "x2ct")
+    plain: tuple[str, ...] = tuple(PLAIN)
+    seeds: int = 1
+    steps: int = 1200
+    batch: int = 4
+    lr: float = 2e-3
+    reader_steps: int = 300
+    pose_errors: tuple[float, ...] = (1.0, 3.0, 5.0)
+    view_counts: tuple[int, ...] = ()
+    examples: int = 3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, known in (("nets", ROWS), ("main_nets", ROWS), ("plain", PLAIN)):
+            for one in getattr(self, name):
+                if one not in known:
+                    raise unknown_name(f"name in {name}", one, known)
+        if self.size % 8 or self.factor < 2:
+            raise ConfigError(
+                f"the experiment expects a size that divides by 8, and a factor of 2 or more, as radiographs are not taken "
+                f"from the answer's grid, got {self.size} and {self.factor}"
+            )
+        if min(self.train_skulls, self.validation_skulls, self.test_skulls, self.second_skulls, self.steps, self.seeds) < 1:
+            raise ConfigError("the experiment expects at least one skull in every part, one step and one seed")
+        if not all(0 < dose < 1 for dose in self.doses):
+            raise ConfigError(f"doses are fractions of the photons between 0 and 1, got {self.doses}")
+        if any(error <= 0 for error in self.pose_errors) or any(not 1 <= n <= 10 for n in (*self.view_counts, self.views)):
+            raise ConfigError("the experiment expects pose_errors above 0 and 1 to 10 views")
+
+    @property
+    def skulls(self) -> SkullSettings:
+        """What the skulls are like."""
+        return SkullSettings(age_months=self.age_months)
+
+    @property
+    def patients(self) -> dict[str, int]:
+        """How many in each part of the first family."""
+        return {"train": self.train_skulls, "validation": self.validation_skulls, "test": self.test_skulls}
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of the answer."""
+        return (self.size, self.size, self.size)
+
+    @property
+    def trainings(self) -> list[Training]:
+        """All trainings, those that decide first: a stop at any time leaves a usable table."""
+        first = [Training(row) for row in ROWS if row in self.nets]
+        more = [Training(t.row, seed) for seed in range(1, self.seeds) for t in first if t.row in self.main_nets]
+        return first + more

@@ -1,0 +1,112 @@
+"""The rows of the experiment that are networks: which network, and what it is trained for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from taskct.nets import PatchDiscriminator
+from taskct.recon.learned import preset_config
+from taskct.task import FrozenTask
+from taskct.training import DescentSettings, ImageError, LabelPenalty, Objective, Player
+from taskct.training.adversarial import FoolPenalty, discriminator_player
+from taskct.training.train_radiographs import beside_views
+from taskct.training.volume_terms import MeanProjections, RadiographMisfit
+
+_UNIT_HU = 180.0  # an RMS error of this counts 1: of the order of what networks leave
+_PUBLISHED_HU = 2500.0  # the published losses are of volumes scaled to 0..1
+_WIDTH, _LAYERS = 16, 2  # of the discriminator: for 32 voxels, where the published three layers see nearly everything
+
+
+class NetworkRow(NamedTuple):
+    """A network of `BIPLANAR`, with what is changed of it, and the objective it is trained for.
+
+    `objective` is one of OBJECTIVES. `cost` is that of a step in those of the network "smear".
+    """
+
+    label: str
+    preset: str
+    objective: str = "image"
+    changes: Mapping[str, Any] = {}
+    cost: float = 1.0
+
+    def config(self, shape: tuple[int, int, int], *, views: int) -> dict[str, Any]:
+        """The [model] table, with the mean skull of the training as its prior."""
+        return preset_config(self.preset, **{"prior": list(shape), "views": views, **self.changes})
+
+
+ROWS: dict[str, NetworkRow] = {  # those that decide first
+    "unrolled": NetworkRow("unrolled", "unrolled", cost=2.2),
+    "psct-small": NetworkRow("PSCT-Net, small", "psct-small", "published", cost=5.0),
+    "x2ct": NetworkRow("X2CT-like", "x2ct", cost=1.9),
+    "psct-small-mse": NetworkRow("PSCT-Net, small, image error", "psct-small", cost=3.5),
+    "smear": NetworkRow("smear", "smear"),
+    "smear-agree": NetworkRow("smear, agreement last", "smear-agree", cost=1.2),
+    "repeat": NetworkRow("repeat", "repeat", cost=1.2),
+    "repeat-agree": NetworkRow("repeat, agreement last", "repeat-agree", cost=1.3),
+    "released-geometry": NetworkRow("smear, released geometry", "released-geometry", cost=1.1),
+    "rays": NetworkRow("smear and rays", "rays", cost=1.6),
+    "attention": NetworkRow("repeat and attention", "attention", cost=1.3),
+    "attention-published": NetworkRow("repeat and attention, no positions", "attention-published", cost=1.3),
+    "state-space": NetworkRow("smear, state space", "state-space", cost=2.2),
+    "fused": NetworkRow("smear, fused decoder", "fused", cost=2.2),
+    "unrolled-projections": NetworkRow("unrolled, cone projections in the loss", "unrolled", "projections", cost=2.3),
+    "unrolled-reader": NetworkRow("unrolled, bone reader in the loss", "unrolled", "reader", cost=2.6),
+    "unrolled-state-space": NetworkRow("unrolled, state space", "unrolled", changes={"core": "state-space"}, cost=4.0),
+}
+
+
+def _image(reader: FrozenTask | None) -> tuple[Objective, list[Player]]:
+    return Objective({"image": (1.0, ImageError(unit_hu=_UNIT_HU))}), []
+
+
+def _projections(reader: FrozenTask | None) -> tuple[Objective, list[Player]]:
+    return Objective({"image": (1.0, ImageError(unit_hu=_UNIT_HU)), "radiographs": (0.5, RadiographMisfit())}), []
+
+
+def _reader(reader: FrozenTask | None) -> tuple[Objective, list[Player]]:
+    assert reader is not None
+    return Objective({"image": (1.0, ImageError(unit_hu=_UNIT_HU)), "task": (0.5, LabelPenalty(reader))}), []
+
+
+def _published(reader: FrozenTask | None) -> tuple[Objective, list[Player]]:
+    """10 L1 + 10 mean projections + 0.1 LSGAN, with a conditional PatchGAN as the second player."""
+    judge = PatchDiscriminator(3, dims=3, width=_WIDTH, layers=_LAYERS)
+    terms = {
+        "image": (10.0, ImageError("l1", unit_hu=_PUBLISHED_HU)),
+        "projections": (10.0, MeanProjections(unit_hu=_PUBLISHED_HU)),
+        "fool": (0.1, FoolPenalty(judge, look=beside_views)),
+    }
+    descent = DescentSettings(lr=2e-4, betas=(0.5, 0.99), ema=0.0, schedule="constant", warmup_steps=0, clip_norm=0.0)
+    return Objective(terms), [discriminator_player(judge, look=beside_views, descent=descent)]
+
+
+OBJECTIVES: dict[str, Callable[[FrozenTask | None], tuple[Objective, list[Player]]]] = {
+    "image": _image,
+    "projections": _projections,
+    "reader": _reader,
+    "published": _published,
+}
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training of one row.
+
+    >>> Training("unrolled", 2).name
+    'net-unrolled-s2'
+    """
+
+    row: str
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        return f"net-{self.row}-s{self.seed}"
+
+    @property
+    def label(self) -> str:
+        """In tables."""
+        return ROWS[self.row].label

@@ -1,0 +1,170 @@
+"""The steps that score: one row under all conditions, alone and after agreement, with volumes kept for the page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from taskct.core.open_files import read_json
+from taskct.core.runs import Run
+from taskct.core.units import MU_WATER_70KEV_PER_MM, to_hu
+from taskct.evaluation.rows import Row
+from taskct.evaluation.table import Table
+from taskct.evaluation.volumes import (
+    TRUTH,
+    VolumeCases,
+    check_against_atlas,
+    film_rows,
+    psnr3d,
+    reliability,
+    score_volumes,
+    skull_targets,
+    volume_table,
+)
+from taskct.experiments.made import Made
+from taskct.physics.projector import Projector
+from taskct.physics.projectors import Projectors
+from taskct.recon.agree import agree
+from taskct.recon.population import GaussianPopulation
+from taskct.systems.biplanar.experiment.biplanar_settings import BiPlanar
+from taskct.systems.biplanar.experiment.conditions import cases_of, conditions
+from taskct.systems.biplanar.experiment.plain_rows import PLAIN, Method
+from taskct.systems.biplanar.experiment.shared_skulls import Skulls, mean_skull
+
+AGREED = " + agreement"
+AGREE_STEPS = 20
+_LIGHT = ("psnr3d", "mae_hu", "bone_dice", "bone_surface_mm", "reprojection_rms")
+_ABOUT = "about.json"
+
+
+@dataclass(frozen=True)
+class RowScores:
+    """What a scoring step writes: the table of one row under all conditions, facts about it, and volumes for the page."""
+
+    table: Table
+    about: Mapping[str, Any]
+    folder: Path
+
+    @classmethod
+    def read(cls, folder: Path) -> RowScores:
+        """The scores in the folder of a step."""
+        return cls(Table.read(folder), read_json(folder / _ABOUT), folder)
+
+
+def score_truth(folder: Path, *, settings: BiPlanar, skulls: Made[Skulls]) -> None:
+    """What the grid itself costs (the truth's own re-projection), and readers of the radiographs alone."""
+    drawn = skulls.load()
+    cases = cases_of(drawn.folder, settings, "test", settings.views)
+    train = cases_of(drawn.folder, settings, "train", settings.views)
+    rows = score_volumes(TRUTH, cases.truth, cases)
+    rows += film_rows(train.p, skull_targets([*drawn.facts("train")]), skull_targets([*drawn.facts("test")]), cases)
+    _write(folder, rows, cases, {"method": TRUTH}, {})
+
+
+def score_plain(folder: Path, *, settings: BiPlanar, skulls: Made[Skulls], row: str) -> None:
+    """A row that learns no network; its setting, if it has one, is chosen on validation skulls."""
+    drawn, plain = skulls.load(), PLAIN[row]
+    population = drawn.radiographs("train", settings).truth
+    about: dict[str, Any] = {}
+    value = 0.0
+    if plain.choice is not None:
+        check = cases_of(drawn.folder, settings, "validation", settings.views)
+        tried = {
+            v: float(psnr3d(check.hu(plain.make(population, v)(check.p, check.A)), check.truth_hu).mean())
+            for v in plain.choice.values
+        }
+        value = max(tried, key=lambda v: tried[v])
+        about = {plain.choice.name: value, "tried": {f"{v:g}": score for v, score in tried.items()}}
+    method = plain.make(population, value)
+    if isinstance(method, GaussianPopulation):
+        method = method.calibrated(*_truth_p_and_geometry(drawn, settings))
+    score_method(folder, settings=settings, drawn=drawn, label=plain.label, method=method, about=about, agreed=plain.agreed)
+
+
+def score_network(
+    folder: Path,
+    *,
+    settings: BiPlanar,
+    skulls: Made[Skulls],
+    label: str,
+    of: Made[Method],
+    seed: int,
+    views: int = 0,
+) -> None:
+    """A network's row; whether it says anything beyond the mean skull stands in its facts."""
+    score_method(
+        folder, settings=settings, drawn=skulls.load(), label=label, method=of.load(), seed=seed, views=views, agreed=True
+    )  # fmt: skip
+
+
+def score_method(
+    folder: Path,
+    *,
+    settings: BiPlanar,
+    drawn: Skulls,
+    label: str,
+    method: Method,
+    seed: int | None = None,
+    views: int = 0,
+    about: Mapping[str, Any] | None = None,
+    agreed: bool = True,
+) -> None:
+    """Write table.csv, about.json and examples.safetensors of one method under all conditions."""
+    rows: list[Row] = []
+    facts: dict[str, Any] = {"method": label, "seed": seed, **(about or {})}
+    kept: dict[str, Tensor] = {}
+    main: VolumeCases | None = None
+    for condition in conditions(drawn.folder, settings, views=views):
+        cases = condition.cases
+        with torch.no_grad():
+            mu = method(cases.p, cases.A)
+        finished = {label: mu}
+        if agreed:
+            finished[label + AGREED] = agree(mu, cases.p, cases.A, steps=AGREE_STEPS)
+        for name, volumes in finished.items():
+            found = score_volumes(condition.method(name), volumes, cases, seed=seed, views=condition.full)
+            rows += found if condition.full else [r for r in found if r.metric in _LIGHT]
+        if condition.full:
+            main = cases
+            facts |= _facts(method, mu, cases, mean_skull(drawn, settings))
+            for name, volumes in finished.items():
+                kept[name] = to_hu(volumes[: settings.examples]).half()
+        elif condition.name and mu.shape == main.truth.shape:  # type: ignore[union-attr]
+            kept[f"{condition.name}@{label}"] = to_hu(mu[: settings.examples]).half()
+    assert main is not None
+    _write(folder, rows, main, facts, kept)
+
+
+def _facts(method: object, mu: Tensor, cases: VolumeCases, atlas: Tensor) -> dict[str, Any]:
+    """Whether the method is the atlas, and how its spread agrees with its error where it has one."""
+    check = check_against_atlas(mu, cases.truth, atlas, cases.case_ids, mu_water_per_mm=MU_WATER_70KEV_PER_MM)
+    facts: dict[str, Any] = {"atlas": check.text, "equals_atlas": check.equals_atlas}
+    if isinstance(method, GaussianPopulation):
+        spread = method.spread(cases.A).expand_as(mu)
+        curve = reliability(spread, mu, cases.truth)
+        facts["spread"] = {
+            "ratio": curve.ratio, "within": list(curve.within), "spread": list(curve.spread), "error": list(curve.error)
+        }  # fmt: skip
+    return facts
+
+
+def _truth_p_and_geometry(drawn: Skulls, settings: BiPlanar) -> tuple[Tensor, Tensor, Projector | Projectors]:
+    check = cases_of(drawn.folder, settings, "validation", settings.views)
+    return check.truth, check.p, check.A
+
+
+def _write(
+    folder: Path, rows: Sequence[Row], cases: VolumeCases, about: Mapping[str, Any], kept: Mapping[str, Tensor]
+) -> None:
+    plain = {k: v for k, v in about.items() if v is not None}
+    run = Run.create(folder, {"row": plain["method"]}, overwrite=folder.exists())
+    volume_table(rows, cases).save(run.folder, overwrite=True)
+    run.write_json(_ABOUT, about, overwrite=True)
+    if kept:
+        run.save_tensors("examples.safetensors", kept, metadata={"names": json.dumps(list(kept))}, overwrite=True)

@@ -1,0 +1,70 @@
+"""The pictures of a bi-planar page: radiographs beside re-projections, slices, bone, and what the prior alone gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from taskct.report.pictures import Encoder
+from taskct.systems.biplanar.pages.bone_rendering import render_bone
+
+WINDOW_HU = (-400.0, 1200.0)
+PLANES = (("axial", 0), ("coronal", 1), ("sagittal", 2))
+
+
+class Shown(NamedTuple):
+    """A column: its heading, a volume (Z, Y, X) in HU, and its radiographs (V, R, C)."""
+
+    name: str
+    hu: Tensor
+    p: Tensor
+
+
+class ExampleSkull(NamedTuple):
+    """A skull with its columns, the truth first; `bone` False leaves out pictures of its surface (a real head has a face)."""
+
+    title: str
+    columns: Sequence[Shown]
+    bone: bool = True
+
+
+def example_section(example: ExampleSkull, encoder: Encoder) -> str:
+    """One skull: a column for the truth and each method; rows of radiographs, slices, and the surface of bone."""
+    columns = example.columns
+    heads = "".join(f"<th scope='col'>{escape(one.name)}</th>" for one in columns)
+    rows = []
+    top = float(columns[0].p.max()) or 1.0
+    for view in range(len(columns[0].p)):
+        rows.append(_row(f"view {view + 1}", [encoder.add(_grey(one.p[view].flip(0), 0.0, top)) for one in columns]))
+    for plane, axis in PLANES:
+        rows.append(_row(plane, [encoder.add(_slice(one.hu, axis)) for one in columns]))
+    if example.bone:
+        for name, axis in (("bone, front", 1), ("bone, side", 2)):
+            rows.append(_row(name, [encoder.add(render_bone(one.hu, axis=axis)) for one in columns]))
+    return (
+        f"<h3>{escape(example.title)}</h3><div class='wide'><table class='pictures'><colgroup><col class='dose'>"
+        f"<col span='{len(columns)}'></colgroup><thead><tr><th></th>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        "</div>"
+    )
+
+
+def _row(name: str, keys: Sequence[str]) -> str:
+    cells = "".join(f'<td><img class="near" alt="" src="{key}"></td>' for key in keys)
+    return f"<tr><th scope='row' class='dose'><span>{escape(name)}</span></th>{cells}</tr>"
+
+
+def _slice(hu: Tensor, axis: int) -> np.ndarray:
+    """The middle slice across an axis, head upwards."""
+    image = hu.select(axis, hu.shape[axis] // 2).float()
+    return _grey(image if axis == 0 else image.flip(0), *WINDOW_HU)
+
+
+def _grey(image: Tensor, low: float, high: float) -> np.ndarray:
+    grey = ((image.float() - low) / (high - low)).clamp(0, 1) * 255
+    found: np.ndarray = grey.round().to(torch.uint8).numpy()
+    return found

@@ -1,0 +1,115 @@
+"""What a bi-planar experiment has to tell, and its first lines in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from taskct.evaluation.rows import DoseLevel
+from taskct.evaluation.statistics import Interval
+from taskct.evaluation.table import Table
+from taskct.report.number_text import number
+from taskct.systems.biplanar.pages.biplanar_pictures import ExampleSkull
+
+ATLAS, SHUFFLED, SECOND = "mean atlas", "radiographs of another skull", "second family"
+
+
+class Lead(NamedTuple):
+    """Paired differences of a network from the best row without one, by metric."""
+
+    method: str
+    baseline: str
+    differences: Mapping[str, Interval]
+
+
+@dataclass(frozen=True, eq=False)
+class BiPlanarStory:
+    """Everything that the page tells.
+
+    table        rows of all methods under all conditions; those of a condition are called "METHOD, CONDITION"
+    dose         of the main rows
+    methods      in the main table, those without a network first
+    best_plain   the row without a network of the highest PSNR3D
+    facts        by row: whether it is the atlas, what was chosen, how its spread agrees with its error
+    examples     skulls to look at
+    """
+
+    table: Table
+    dose: DoseLevel
+    methods: Sequence[str]
+    best_plain: str | None
+    leads: Sequence[Lead]
+    conditions: Sequence[str]
+    facts: Mapping[str, Mapping[str, Any]]
+    examples: Sequence[ExampleSkull]
+    settings: Any
+
+    def mean(self, metric: str, method: str, condition: str = "", dose: DoseLevel | None = None) -> Interval | None:
+        """The mean of a method under a condition, None where it was not measured."""
+        name, dose = f"{method}, {condition}" if condition else method, dose or self.dose
+        if not any(r.method == name and r.metric == metric and r.dose == dose for r in self.table.rows):
+            return None
+        return self.table.mean(metric, name, dose=dose)
+
+    @property
+    def lines(self) -> list[str]:
+        """The verdict, one sentence or two a line; those to be careful about begin with "Careful:"."""
+        found = [*self._leads(), *self._controls(), *self._second()]
+        same = [name for name, about in self.facts.items() if about.get("equals_atlas") and not name.startswith(ATLAS)]
+        if same:
+            found.append(f"Careful: {', '.join(same)} say nothing beyond the mean atlas.")
+        if any(lead.differences["psnr3d"].n_seeds == 1 for lead in self.leads):
+            found.append("Careful: one training of each network; another seed would move its figures by some tenths of a dB.")
+        found.append(
+            "Careful: skulls of one procedural family favour whatever learns from them; these figures rank methods at this "
+            "size, and say nothing about children."
+        )
+        return found
+
+    @property
+    def _networks(self) -> list[Lead]:
+        """The networks' own answers, without those after agreement; the one that leads most first."""
+        names = {lead.method for lead in self.leads}
+        own = [lead for lead in self.leads if not any(lead.method.startswith(name + " +") for name in names)]
+        return sorted(own, key=lambda lead: -lead.differences["psnr3d"].mean)
+
+    def _leads(self) -> list[str]:
+        found = []
+        for lead in self._networks:
+            gain, dice = lead.differences["psnr3d"], lead.differences["bone_dice"]
+            words = "ahead of" if gain.mean > 0 else "behind"
+            doubt = "" if gain.separated else "Careful, not separated: "
+            found.append(
+                f"{doubt}{lead.method} is {number(abs(gain.mean), 'dB')} dB {words} {lead.baseline}, the best row without a "
+                f"network ({number(gain.low, 'dB')} to {number(gain.high, 'dB')} dB, bone Dice {dice.mean:+.3f}, "
+                f"{dice.low:+.3f} to {dice.high:+.3f})."
+            )
+        return found
+
+    def _controls(self) -> list[str]:
+        atlas = self.mean("psnr3d", ATLAS)
+        if atlas is None:
+            return []
+        shuffled = {m: self.mean("psnr3d", m, SHUFFLED) for m in self.methods if not m.startswith(ATLAS)}
+        above = [m for m, found in shuffled.items() if found is not None and found.mean > atlas.mean]
+        if above:
+            return [f"Careful: given the radiographs of another skull, {', '.join(above)} still score above the mean atlas."]
+        if any(shuffled.values()):
+            return ["Given the radiographs of another skull, every row falls below the mean atlas: all use what they see."]
+        return []
+
+    def _second(self) -> list[str]:
+        if self.best_plain is None:
+            return []
+        found = []
+        there = self.mean("psnr3d", self.best_plain, SECOND)
+        for lead in self._networks:
+            here = self.mean("psnr3d", lead.method, SECOND)
+            if here is not None and there is not None and lead.differences["psnr3d"].mean > 0:
+                found.append(
+                    f"On the second family of skulls, {lead.method} scores {number(here.mean, 'dB')} dB, {lead.baseline} "
+                    f"{number(there.mean, 'dB')} dB: {number(here.mean - there.mean, 'dB')} dB of its lead of "
+                    f"{number(lead.differences['psnr3d'].mean, 'dB')} dB remain."
+                )
+        return found

@@ -1,0 +1,112 @@
+"""The bi-planar experiment, done in small: rows, conditions, tables, page, and what is added later."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from small_biplanar import settings
+
+from taskct.core.errors import ConfigError
+from taskct.evaluation.table import Table
+from taskct.evaluation.volumes import FILM_READER
+from taskct.experiments import run_steps
+from taskct.systems.biplanar.experiment import biplanar_steps
+from taskct.systems.biplanar.experiment.conditions import LOST, OWN, PRIOR, SECOND, SHUFFLED, cases_of, conditions, poses_name
+from taskct.systems.biplanar.experiment.row_scores import RowScores
+from taskct.systems.biplanar.experiment.shared_skulls import Skulls, geometries_of
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an experiment that is done."""
+    folder = tmp_path_factory.mktemp("biplanar")
+    run_steps(biplanar_steps, settings(), folder, say=lambda text: None)
+    return folder
+
+
+def test_every_row_is_scored_under_every_condition(done: Path) -> None:
+    names = {OWN, SHUFFLED, LOST, PRIOR, SECOND, poses_name(3.0)}
+    for step, label in (("row-atlas", "mean atlas"), ("row-gaussian", "Gaussian model"), ("row-net-smear-s0", "smear")):
+        table = RowScores.read(done / step).table
+        for row in (label, label + " + agreement"):
+            methods = {f"{row}, {name}" if name else row for name in names}
+            assert methods <= set(table.methods), row
+            doses = {r.dose.used_photons for r in table.rows if r.method == row and r.metric == "psnr3d"}
+            assert doses == {1e5, 1e3}
+    truth = RowScores.read(done / "row-truth").table
+    assert ("truth" in truth.methods and FILM_READER not in truth.methods) or truth.rows
+
+
+def test_the_page_and_the_tables_hold_what_was_measured(done: Path) -> None:
+    page = (done / "report" / "report.html").read_text()
+    assert "smear: prior only" in page and "Gaussian model" in page and page.count("data:image") > 20
+    summary = (done / "report" / "summary.csv").read_text().splitlines()
+    own = RowScores.read(done / "row-net-smear-s0").table
+    mean = own.mean("psnr3d", "smear", dose=own.doses[0]).mean
+    line = next(one.split(",") for one in summary if one.startswith("smear,100") and ",psnr3d,all," in one)
+    assert float(line[4]) == pytest.approx(mean, rel=1e-4)
+    leads = (done / "report" / "leads.csv").read_text()
+    assert leads.startswith("network,minus,metric") and "\nsmear," in leads
+    assert "children" in (done / "report" / "summary.txt").read_text()
+
+
+def test_conditions_are_what_their_names_say(done: Path) -> None:
+    by_name = {c.name: c.cases for c in conditions(done / "skulls", settings()) if c.cases.dose.fraction == 1}
+    own = by_name[OWN]
+    assert torch.equal(by_name[SHUFFLED].p, own.p[[4, 0, 1, 2, 3]])
+    assert torch.equal(by_name[LOST].p[:, :, 0], own.p[:, :, 0])
+    assert torch.equal(by_name[LOST].p[:, :, 1], by_name[PRIOR].p[:, :, 1])
+    assert float((by_name[PRIOR].p - by_name[PRIOR].p[:1]).abs().max()) < 1e-5
+    assert all(name.startswith("second-") for name in by_name[SECOND].case_ids)
+    moved = by_name[poses_name(3.0)]
+    assert moved.A is own.A and not torch.allclose(moved.p, own.p, atol=0.05)
+    assert float((moved.p.mean() / own.p.mean() - 1).abs()) < 0.1  # the same skulls, a little aside
+
+
+def test_radiographs_are_taken_from_the_finer_grid(done: Path) -> None:
+    cases = cases_of(done / "skulls", settings(), "test", 2)
+    again = cases.A(cases.truth)
+    misfit = float((again - cases.p).square().mean().sqrt())
+    assert 0.01 < misfit < 0.2  # the answer's own grid does not explain them; noise alone would be 0.005
+
+
+def test_a_geometry_per_skull_is_one_that_no_training_saw(done: Path) -> None:
+    many = settings(geometries=3)
+    train, test = geometries_of(many, "train", 2), geometries_of(many, "test", 2)
+    assert len(train) == 3 and len(test) == 5
+    sources = [A.poses.source_mm[0].tolist() for A in (*train, *test)]
+    assert len({tuple(s) for s in sources}) == 8
+    cases = cases_of(done / "skulls", many, "test", 2)
+    assert len(cases.A) == 5
+
+
+def test_more_rows_add_to_a_folder_and_other_skulls_are_refused(done: Path) -> None:
+    said: list[str] = []
+    run_steps(biplanar_steps, settings(plain=("atlas", "gaussian", "nearest")), done, say=said.append)
+    begun = [one.split("] ")[1].split(":")[0] for one in said if "done in" not in one]
+    assert begun == ["row-nearest", "report"]
+    assert "nearest skull" in Table.read(done / "row-nearest").methods
+    with pytest.raises(ConfigError, match="train_skulls"):
+        run_steps(biplanar_steps, settings(train_skulls=5), done, say=said.append)
+
+
+def test_settings_that_cannot_be_done_are_refused_by_name() -> None:
+    for wrong, words in (
+        ({"nets": ("unroled",)}, "did you mean 'unrolled'"),
+        ({"plain": ("atlass",)}, "did you mean 'atlas'"),
+        ({"size": 20}, "divides by 8"),
+        ({"factor": 1}, "answer's grid"),
+        ({"doses": (1.5,)}, "fractions"),
+        ({"view_counts": (11,)}, "1 to 10 views"),
+        ({"test_skulls": 0}, "at least one skull"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            settings(**wrong)
+
+
+def test_skulls_know_what_they_are_labelled_with(done: Path) -> None:
+    skulls = Skulls(done / "skulls")
+    assert [len(skulls.facts(part)) for part in ("train", "validation", "test", "second")] == [4, 1, 5, 2]
+    assert all(0 <= one["age_months"] <= 24 for one in skulls.facts("test"))

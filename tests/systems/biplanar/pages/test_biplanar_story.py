@@ -1,0 +1,57 @@
+"""The first lines of a bi-planar page."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from taskct.evaluation.rows import DoseLevel, Row
+from taskct.evaluation.table import Table
+from taskct.systems.biplanar.pages.biplanar_story import ATLAS, SECOND, SHUFFLED, BiPlanarStory, Lead
+
+DOSE = DoseLevel(1.0, 1e5)
+PATIENTS = [f"skull-{k}" for k in range(8)]
+
+
+def story(scores: dict[str, float], **more: Any) -> BiPlanarStory:
+    """Every method scores its number, a little more or less from skull to skull."""
+    rows = [
+        Row(method, one, one, None, *DOSE, metric, "all", value * scale + 0.01 * k)
+        for method, value in scores.items()
+        for metric, scale in (("psnr3d", 1.0), ("bone_dice", 0.01), ("mae_hu", 1.0), ("bone_surface_mm", 1.0))
+        for k, one in enumerate(PATIENTS)
+    ]
+    table = Table(rows)
+    plain, nets = ["mean atlas", "nearest"], [m for m in scores if m.startswith("net") and "," not in m]
+    leads = [Lead(n, "nearest", {m: table.paired(m, n, "nearest", dose=DOSE) for m in ("psnr3d", "bone_dice")}) for n in nets]
+    facts = {**{name: {} for name in plain}, **more.pop("facts", {})}
+    return BiPlanarStory(table, DOSE, [*plain, *nets], "nearest", leads, (SHUFFLED, SECOND), facts, (), SimpleNamespace())
+
+
+USUAL = {ATLAS: 21.0, "nearest": 25.0, "net": 28.0, f"nearest, {SHUFFLED}": 18.0, f"net, {SHUFFLED}": 19.0}
+
+
+def test_a_network_that_leads_is_said_to_lead_by_how_much() -> None:
+    first = story(USUAL).lines[0]
+    assert first.startswith("net is 3.00 dB ahead of nearest, the best row without a network (")
+    assert "bone Dice +0.030" in first
+
+
+def test_one_that_is_behind_is_said_to_be_behind() -> None:
+    assert story({**USUAL, "net": 24.0}).lines[0].startswith("net is 1.00 dB behind nearest")
+
+
+def test_a_row_that_scores_with_another_skulls_radiographs_is_named() -> None:
+    assert any("all use what they see" in line for line in story(USUAL).lines)
+    fooled = story({**USUAL, f"net, {SHUFFLED}": 22.0}).lines
+    assert any(line.startswith("Careful: given the radiographs of another skull, net still score above") for line in fooled)
+
+
+def test_how_much_of_a_lead_remains_on_the_second_family_is_said() -> None:
+    lines = story({**USUAL, f"nearest, {SECOND}": 22.0, f"net, {SECOND}": 23.0}).lines
+    assert any("1.00 dB of its lead of 3.00 dB remain" in line for line in lines)
+
+
+def test_a_network_that_equals_the_atlas_is_named() -> None:
+    lines = story(USUAL, facts={"net": {"equals_atlas": True}}).lines
+    assert "Careful: net say nothing beyond the mean atlas." in lines
