@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from page_tables import filled
 
 from taskct.core.config import read_toml
 from taskct.evaluation.statistics import Interval, bootstrap_mean
@@ -228,23 +229,16 @@ def draw(folder: Path) -> None:
         figure.savefig(FIGURE, dpi=110)
 
 
-def filled(page: str, noise: Path, of_task: Path) -> str:
-    """The page with fresh tables between its markers."""
-    for name, text in (
-        ("gradients", gradients()),
-        ("strategies", table(noise)),
-        ("task", task(of_task)),
-        ("summary", summary(noise, of_task)),
-        ("seeds", seeds(noise, of_task)),
-        ("forecasts", forecasts(noise, of_task)),
-    ):
-        begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
-        before, _, rest = page.partition(begin)
-        _, found, after = rest.partition(end)
-        if not found:
-            raise SystemExit(f"{PAGE}: has no markers {begin} and {end}")
-        page = f"{before}{begin}\n{text}\n{end}{after}"
-    return page
+def tables(noise: Path, of_task: Path) -> dict[str, str]:
+    """The tables of the page by the names of their markers."""
+    return {
+        "gradients": gradients(),
+        "strategies": table(noise),
+        "task": task(of_task),
+        "summary": summary(noise, of_task),
+        "seeds": seeds(noise, of_task),
+        "forecasts": forecasts(noise, of_task),
+    }
 
 
 def _scatter(axis: object, c: Comparison) -> None:
@@ -267,5 +261,5 @@ def _interval(interval: Interval, digits: int) -> str:
 
 if __name__ == "__main__":
     of_noise, of_task = Path(sys.argv[1]), Path(sys.argv[2])
-    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), of_noise, of_task), encoding="utf-8")
+    PAGE.write_text(filled(PAGE, tables(of_noise, of_task)), encoding="utf-8")
     draw(of_noise)

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import torch
+from page_tables import filled
 from torch import Tensor
 
 from taskct.physics.dose import Dose
@@ -128,16 +129,13 @@ def draw(path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def filled(page: str) -> str:
-    """The page with fresh tables between its markers."""
-    for name, text in (("quantum", table(0.0)), ("readout", table(10.0)), ("agreement", agreement())):
-        begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
-        before, _, rest = page.partition(begin)
-        _, found, after = rest.partition(end)
-        if not found:
-            raise SystemExit(f"{PAGE}: has no markers {begin} and {end}")
-        page = f"{before}{begin}\n{text}\n{end}{after}"
-    return page
+def tables() -> dict[str, str]:
+    """The tables of the page by the names of their markers."""
+    return {
+        "quantum": table(0.0),
+        "readout": table(10.0),
+        "agreement": agreement(),
+    }
 
 
 def _moments(counts: Tensor, chance: Tensor, expected: float) -> tuple[float, float]:
@@ -159,6 +157,6 @@ def _round(value: float) -> str:
 if __name__ == "__main__":
     page = PAGE.read_text(encoding="utf-8")
     if "--check" in sys.argv:
-        sys.exit(0 if filled(page) == page else f"{PAGE}: differs from what {Path(__file__).name} writes; run it")
-    PAGE.write_text(filled(page), encoding="utf-8")
+        sys.exit(0 if filled(PAGE, tables()) == page else f"{PAGE}: differs from what {Path(__file__).name} writes; run it")
+    PAGE.write_text(filled(PAGE, tables()), encoding="utf-8")
     draw(FIGURE)

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from page_tables import filled
 from torch import Tensor
 
 from taskct.geometry import Beam, ConeBeam, FanBeam, Grid, ParallelBeam
 from taskct.phantoms.exact.ellipses import Ellipse, Ellipsoid, Phantom, ellipses
 from taskct.physics.projector import Projector
-from taskct.recon import fbp, tv_steps
+from taskct.recon import TvProblem, fbp, tv_steps
 
 PAGE = Path(__file__).with_name("reconstruction.md")
 FAR = {"pixel_mm": 2.0, "source_iso_mm": 200.0, "source_detector_mm": 400.0}
@@ -79,9 +80,9 @@ def _steps_table(*, weighted: bool, checks: tuple[int, ...]) -> str:
         counts = torch.poisson(photons * torch.exp(-clean), generator=torch.Generator().manual_seed(0)).clamp(min=0.5)
         p = -torch.log(counts / photons)
         weights = counts if weighted else None
-        *_, best = tv_steps(p, A, weights=weights, iterations=1500 if weighted else 200)
+        *_, best = tv_steps(p, A, TvProblem(weights=weights, iterations=1500 if weighted else 200))
         cells, enough = [], 0
-        for step in tv_steps(p, A, weights=weights, iterations=500 if weighted else 60):
+        for step in tv_steps(p, A, TvProblem(weights=weights, iterations=500 if weighted else 60)):
             if step.iteration in checks:
                 away = float((step.mu - best.mu).square().mean().sqrt()) / 0.02 * 1000
                 cells.append(f"{away:.2f} HU ({float(step.gap):.0e})")
@@ -90,16 +91,12 @@ def _steps_table(*, weighted: bool, checks: tuple[int, ...]) -> str:
     return "\n".join(lines)
 
 
-def filled(page: str) -> str:
-    """The page with fresh tables between its markers."""
-    for name, text in (("accuracy", accuracy()), ("convergence", convergence())):
-        begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
-        before, _, rest = page.partition(begin)
-        _, found, after = rest.partition(end)
-        if not found:
-            raise SystemExit(f"{PAGE}: has no markers {begin} and {end}")
-        page = f"{before}{begin}\n{text}\n{end}{after}"
-    return page
+def tables() -> dict[str, str]:
+    """The tables of the page by the names of their markers."""
+    return {
+        "accuracy": accuracy(),
+        "convergence": convergence(),
+    }
 
 
 def _inside(grid: Grid, body: Ellipsoid) -> Tensor:
@@ -111,4 +108,4 @@ def _inside(grid: Grid, body: Ellipsoid) -> Tensor:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(filled(PAGE, tables()), encoding="utf-8")

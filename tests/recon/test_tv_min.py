@@ -13,7 +13,7 @@ from torch import Tensor
 from taskct.core.errors import ConfigError, GeometryError, InputError, UnitsError
 from taskct.geometry import FanBeam, Grid, ParallelBeam, VectorBeam
 from taskct.physics.projector import Projector
-from taskct.recon import ConvergenceWarning, TvStep, fbp, tv_min, tv_steps
+from taskct.recon import ConvergenceWarning, TvProblem, TvStep, fbp, tv_min, tv_steps
 from taskct.recon.gradient import gradient, gradient_adjoint, gradient_norm_squared, total_variation
 from taskct.recon.noise_level import noise_level
 from taskct.recon.primal_dual import primal_dual_steps
@@ -85,7 +85,7 @@ def test_the_duality_gap_bounds_the_objective_and_goes_to_zero(
     clean = scan_of_balls(BEAM, DISKS, dtype=torch.float64)
     p = noisy_scan(clean)
     options = {"weights": 1e3 * torch.exp(-3 * clean)} if weighted else {"noise_std": 0.03}
-    steps = list(tv_steps(p, A, iterations=900, nonnegative=nonnegative, **options))
+    steps = list(tv_steps(p, A, TvProblem(iterations=900, nonnegative=nonnegative, **options)))
     last = steps[-1]
     assert float(last.gap) < (3e-4 if weighted else 3e-5)
     assert nonnegative == bool(last.mu.min() >= 0)
@@ -99,7 +99,7 @@ def test_the_duality_gap_bounds_the_objective_and_goes_to_zero(
 def test_an_optimum_by_gap_cannot_be_improved_by_small_changes(scan_of_balls: Callable[..., Tensor]) -> None:
     A = Projector(GRID, BEAM)
     p = noisy_scan(scan_of_balls(BEAM, DISKS, dtype=torch.float64))
-    *_, last = tv_steps(p, A, strength=1.0, noise_std=0.03, iterations=600)
+    *_, last = tv_steps(p, A, TvProblem(noise_std=0.03, iterations=600))
     h, n = 2.0, float(A.adjoint(torch.ones_like(p)).mean())
     lam = h * (h * n / 0.03**2) ** 0.5
 
@@ -248,12 +248,12 @@ def test_both_methods_find_the_same_image_and_the_one_in_a_ramp_metric_with_a_fi
                 return len(calls), step.mu
         raise AssertionError("the gap was not reached")
 
-    options = {"noise_std": 0.03, "iterations": 2000}
-    few, image = projections_until(tv_steps(p, A, **options), 1e-2)
-    many, _ = projections_until(primal_dual_steps(p, A, **options), 1e-2)
+    options = TvProblem(noise_std=0.03, iterations=2000)
+    few, image = projections_until(tv_steps(p, A, options), 1e-2)
+    many, _ = projections_until(primal_dual_steps(p, A, options), 1e-2)
     assert 5 * few <= many
-    _, image = projections_until(tv_steps(p, A, **options), 1e-5)
-    _, other = projections_until(primal_dual_steps(p, A, **options), 1e-5)
+    _, image = projections_until(tv_steps(p, A, options), 1e-5)
+    _, other = projections_until(primal_dual_steps(p, A, options), 1e-5)
     torch.testing.assert_close(image, other, atol=5e-5, rtol=0.0)  # of 0.02: gaps of 1e-5 on both sides
 
 

@@ -15,7 +15,7 @@ from taskct.core.worker_pool import Pool, open_pool
 from taskct.core.workers import Workers
 from taskct.data.case import Case
 from taskct.evaluation.evaluation_record import describe_case, describe_method, describe_slices, note_geometry
-from taskct.evaluation.measure_subject import EvaluationPlan, Findings, measure_subject
+from taskct.evaluation.measure_subject import Findings, SubjectPlan, measure_subject
 from taskct.evaluation.project_case import Prepare, ProjectCase
 from taskct.evaluation.protocol import Measure, Protocol, chosen_measures
 from taskct.evaluation.rows import Row
@@ -78,7 +78,7 @@ def evaluate(
     if out is not None:
         refuse_table(out, overwrite=overwrite)
     chosen = [(case, slice_numbers(case, slices)) for case in cases]
-    plan = EvaluationPlan(
+    plan = SubjectPlan(
         methods=dict(methods),
         doses=doses,
         seed=seed,
@@ -135,7 +135,7 @@ def _pieces(
             yield case, _Piece(numbers[start : start + size], projector)
 
 
-def _steps(pool: Pool, pieces: Iterable[tuple[Case, _Piece]], plan: EvaluationPlan, found: Findings) -> Iterator[list[Row]]:
+def _steps(pool: Pool, pieces: Iterable[tuple[Case, _Piece]], plan: SubjectPlan, found: Findings) -> Iterator[list[Row]]:
     """The rows of each method and dose on each piece, in the order of the pieces, whoever measures them."""
     if pool.client is None:
         for case, piece in pieces:
@@ -146,7 +146,7 @@ def _steps(pool: Pool, pieces: Iterable[tuple[Case, _Piece]], plan: EvaluationPl
         yield from rows
 
 
-def _measure_piece(case: Case, piece: _Piece, *, plan: EvaluationPlan) -> tuple[list[list[Row]], Findings]:
+def _measure_piece(case: Case, piece: _Piece, *, plan: SubjectPlan) -> tuple[list[list[Row]], Findings]:
     """What a worker does with a piece."""
     found = Findings()
     return list(measure_subject(plan.prepare(case, *piece), plan, found)), found
@@ -194,7 +194,7 @@ def _count(plan: Sequence[tuple[Case, list[int]]], A: Projector | Callable[[Case
     return sum(1 if volumes else -(-len(numbers) // batch) for _, numbers in plan)
 
 
-def _warnings(plan: EvaluationPlan, found: Findings, total: int) -> dict[str, str]:
+def _warnings(plan: SubjectPlan, found: Findings, total: int) -> dict[str, str]:
     """What methods warned of, in one line each; passed on as one warning per method instead of one per slice."""
     said = {}
     for name, heard in found.warned.items():
@@ -205,7 +205,7 @@ def _warnings(plan: EvaluationPlan, found: Findings, total: int) -> dict[str, st
     return said
 
 
-def _settings(plan: EvaluationPlan, slices: Slices, geometries: list[dict[str, Any]]) -> dict[str, Any]:
+def _settings(plan: SubjectPlan, slices: Slices, geometries: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "seed": plan.seed,
         "slices": describe_slices(slices),

@@ -23,7 +23,7 @@ from taskct.simulate.noisy_scan import add_noise
 
 
 @dataclass(frozen=True)
-class EvaluationPlan:
+class SubjectPlan:
     """What is done with every subject: methods, doses, measures, and which (case, slice) are kept as images."""
 
     methods: dict[str, Reconstructor]
@@ -57,7 +57,7 @@ class Findings:
         self.failed = other.failed | self.failed
 
 
-def measure_subject(subject: Subject, plan: EvaluationPlan, found: Findings) -> Iterator[list[Row]]:
+def measure_subject(subject: Subject, plan: SubjectPlan, found: Findings) -> Iterator[list[Row]]:
     """The rows of each method, without noise and at each dose, on one subject; images and warnings are added to `found`."""
     mask = evaluation_mask(plan.protocol.mask, subject.A.grid, subject.A.beam, subject.truth_hu)
     labels = _labels(subject)
@@ -84,7 +84,7 @@ def measure_subject(subject: Subject, plan: EvaluationPlan, found: Findings) -> 
             yield rows + _rows(measured, subject, plan, name, level)
 
 
-def _rows(seen: Images, subject: Subject, plan: EvaluationPlan, method: str, level: DoseLevel) -> list[Row]:
+def _rows(seen: Images, subject: Subject, plan: SubjectPlan, method: str, level: DoseLevel) -> list[Row]:
     rows = []
     axes = tuple(range(1, seen.mask.ndim))
     for metric, measure in plan.measures.items():
@@ -101,7 +101,7 @@ def _rows(seen: Images, subject: Subject, plan: EvaluationPlan, method: str, lev
     return rows
 
 
-def _noise_free(name: str, subject: Subject, plan: EvaluationPlan, found: Findings) -> Tensor | None:
+def _noise_free(name: str, subject: Subject, plan: SubjectPlan, found: Findings) -> Tensor | None:
     """The method's image of the scan without noise; None, and a note of the reason, where it has none."""
     if name in found.failed:
         return None
@@ -113,7 +113,7 @@ def _noise_free(name: str, subject: Subject, plan: EvaluationPlan, found: Findin
 
 
 def _reconstruct(
-    name: str, p: Tensor, subject: Subject, plan: EvaluationPlan, found: Findings, *, at: str
+    name: str, p: Tensor, subject: Subject, plan: SubjectPlan, found: Findings, *, at: str
 ) -> tuple[Tensor, float]:
     """The method's image and its wall time in seconds; InputError, saying where, when there is none."""
     where = f"method {name!r} on {subject} at {at}"
@@ -143,7 +143,7 @@ def _reconstruct(
 
 
 def _start_examples(
-    subject: Subject, plan: EvaluationPlan, found: Findings, mask: Tensor
+    subject: Subject, plan: SubjectPlan, found: Findings, mask: Tensor
 ) -> list[tuple[tuple[int, ...], Example]]:
     """Examples of this subject that are to be kept, each with its place in the subject's tensors."""
     started: list[tuple[tuple[int, ...], Example]] = []

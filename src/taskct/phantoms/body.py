@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any, Protocol
 
 import numpy as np
@@ -65,3 +66,12 @@ class Site:
     slice_mm: float | None = 3.0
     lesion_kinds: tuple[str, ...] = ()
     unrecorded: Mapping[int, str] = field(default_factory=dict)
+
+
+def plain_name(tissue: IntEnum) -> str:
+    """The name of a tissue in words.
+
+    >>> plain_name(IntEnum("Tissue", "SOFT_TISSUE")(1))
+    'soft tissue'
+    """
+    return tissue.name.lower().replace("_", " ")

@@ -9,6 +9,7 @@ from taskct.recon.redundancy import IncompleteScanWarning
 from taskct.recon.sirt import sirt
 from taskct.recon.tv_iterations import tv_steps
 from taskct.recon.tv_min import ConvergenceWarning, tv_min
+from taskct.recon.tv_problem import TvProblem
 from taskct.recon.tv_step import TvStep
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "ConvergenceWarning",
     "IncompleteScanWarning",
     "Reconstructor",
+    "TvProblem",
     "TvStep",
     "cgls",
     "fbp",

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from taskct.core.errors import GeometryError, InputError, TaskctError, UnitsError
 from taskct.physics.projector import Projector
-from taskct.recon.checks import check_count, check_image, check_is_tensor, check_number, check_scan
+from taskct.recon.checks import check_image, check_is_tensor, check_number, check_scan
 from taskct.recon.fbp import fbp
 from taskct.recon.gradient import gradient, gradient_adjoint, gradient_norm_squared, total_variation
 from taskct.recon.noise_level import noise_level
 from taskct.recon.stopping import inner, norm
+from taskct.recon.tv_problem import TvProblem
 from taskct.recon.tv_step import TvStep, duality_gap
 
 CHECK_EVERY = 10
@@ -27,18 +28,8 @@ _NORM_STEPS, _NORM_MARGIN = 14, 1.1  # power iterations, and what they may fall 
 
 
 @torch.no_grad()
-def primal_dual_steps(
-    p: Tensor,
-    A: Projector,
-    *,
-    strength: float = 1.0,
-    iterations: int = 500,
-    weights: Tensor | None = None,
-    noise_std: float | None = None,
-    nonnegative: bool = True,
-    start: Tensor | None = None,
-) -> Iterator[TvStep]:
-    """Primal-dual steps towards the minimiser of `tv_min`, seen every 10th time; arguments as there.
+def primal_dual_steps(p: Tensor, A: Projector, problem: TvProblem | None = None) -> Iterator[TvStep]:
+    """Primal-dual steps towards the minimiser of `tv_min`, seen every 10th time.
 
     Chambolle & Pock, J. Math. Imaging Vis. 40:120, 2011, algorithm 1, with the operators K = sqrt(w) A and the gradient D,
     dual variables r (noise units) and z (|z| <= lambda), and positive step operators T (voxels), S (rays), Q (voxels):
@@ -54,18 +45,18 @@ def primal_dual_steps(
     The gap is that of mu and the dual point over the images between 0 (or -b) and b, twice the largest value of mu.
     """
     check_scan(p, A, who="tv_min")
-    strength = check_number(strength, who="tv_min", name="strength", above=0.0)
-    check_count(iterations, who="tv_min")
-    w, scale = ray_weights(p, weights, noise_std)
+    problem = problem or TvProblem()
+    weights, iterations, nonnegative = problem.weights, problem.iterations, problem.nonnegative
+    w, scale = ray_weights(p, weights, problem.noise_std)
     root = (w * scale).sqrt()
     measured, spacing = root * p, A.grid.spacing_mm
-    limit = strength * noise_in_a_voxel(p, A, w * scale)  # lambda, (B, 1, 1, ...)
+    limit = problem.strength * noise_in_a_voxel(p, A, w * scale)  # lambda, (B, 1, 1, ...)
     slow, T, Q = _step_sizes(A, w, share=_DATA_SHARE if weights is None else _WEIGHTED_SHARE)
     T, Q = T / scale, Q * scale
     forward = lambda x: root * A(x)
     back = lambda y: A.adjoint(root * y)
 
-    mu = first_image(p, A, start)
+    mu = first_image(p, A, problem.start)
     if nonnegative:
         mu = mu.clamp(min=0)
     seen = forward(mu)

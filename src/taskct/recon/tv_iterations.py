@@ -10,27 +10,18 @@ from torch import Tensor
 
 from taskct.geometry import VectorBeam, truncation_mm
 from taskct.physics.projector import Projector
-from taskct.recon.checks import check_count, check_number, check_scan
+from taskct.recon.checks import check_scan
 from taskct.recon.primal_dual import first_image, noise_in_a_voxel, primal_dual_steps, ray_weights
 from taskct.recon.ramp_prox import ramp_prox_steps
+from taskct.recon.tv_problem import TvProblem
 from taskct.recon.tv_step import TvStep
 
 _RAMP_STEPS, _STILL_FAR = 60, 0.05  # after so many steps a gap above this says that the metric does not fit the scan
 
 
 @torch.no_grad()
-def tv_steps(
-    p: Tensor,
-    A: Projector,
-    *,
-    strength: float = 1.0,
-    iterations: int = 500,
-    weights: Tensor | None = None,
-    noise_std: float | None = None,
-    nonnegative: bool = True,
-    start: Tensor | None = None,
-) -> Iterator[TvStep]:
-    """The iterations behind `tv_min`, one by one: for plots of convergence and rules of one's own. Arguments as there.
+def tv_steps(p: Tensor, A: Projector, problem: TvProblem | None = None) -> Iterator[TvStep]:
+    """The iterations behind `tv_min`, one by one: for plots of convergence and rules of one's own.
 
     Slices without `weights`, on the CPU, take `ramp_prox_steps`: each step a projection and a back-projection, 14 to 22 of
     them where the other method needs over 100. Weighted scans, volumes, tensors on a GPU, and scans whose detector cuts off
@@ -38,37 +29,20 @@ def tv_steps(
     scan whose gap is still above 5 % after 60 ramp steps.
     """
     check_scan(p, A, who="tv_min")
-    strength = check_number(strength, who="tv_min", name="strength", above=0.0)
-    check_count(iterations, who="tv_min")
+    problem = problem or TvProblem()
     cut = isinstance(A.beam, VectorBeam) or truncation_mm(A.grid, A.beam) > 0
-    if weights is not None or A.grid.ndim != 2 or p.device.type != "cpu" or cut:
-        yield from primal_dual_steps(
-            p,
-            A,
-            strength=strength,
-            iterations=iterations,
-            weights=weights,
-            noise_std=noise_std,
-            nonnegative=nonnegative,
-            start=start,
-        )
+    if problem.weights is not None or A.grid.ndim != 2 or p.device.type != "cpu" or cut:
+        yield from primal_dual_steps(p, A, problem)
         return
-    w, scale = ray_weights(p, None, noise_std)
+    w, scale = ray_weights(p, None, problem.noise_std)
     scale = scale.expand(len(p), *scale.shape[1:])
-    limit = strength * noise_in_a_voxel(p, A, w * scale) / scale  # of the objective over the scale: every ray counts 1
-    steps = ramp_prox_steps(p, A, limit=limit, first=first_image(p, A, start), nonnegative=nonnegative, iterations=iterations)
+    limit = problem.strength * noise_in_a_voxel(p, A, w * scale) / scale  # of the objective over the scale: every ray counts 1
+    first, iterations = first_image(p, A, problem.start), problem.iterations
+    steps = ramp_prox_steps(p, A, limit=limit, first=first, nonnegative=problem.nonnegative, iterations=iterations)
     for step in steps:
         yield replace(step, objective=step.objective * scale.flatten(1))
         if step.iteration == _RAMP_STEPS and float(step.gap.max()) > _STILL_FAR and iterations > _RAMP_STEPS:
-            rest = primal_dual_steps(
-                p,
-                A,
-                strength=strength,
-                iterations=iterations - _RAMP_STEPS,
-                noise_std=noise_std,
-                nonnegative=nonnegative,
-                start=step.mu,
-            )
-            for later in rest:
+            rest = replace(problem, iterations=iterations - _RAMP_STEPS, start=step.mu)
+            for later in primal_dual_steps(p, A, rest):
                 yield replace(later, iteration=later.iteration + _RAMP_STEPS)
             return

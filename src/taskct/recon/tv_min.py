@@ -13,6 +13,7 @@ from taskct.physics.projector import Projector
 from taskct.recon.checks import check_number, check_scan
 from taskct.recon.stopping import Callback
 from taskct.recon.tv_iterations import tv_steps
+from taskct.recon.tv_problem import TvProblem
 
 
 class ConvergenceWarning(UserWarning):
@@ -58,9 +59,7 @@ def tv_min(
     if torch.is_grad_enabled() and p.requires_grad:
         raise InputError("tv_min has no gradient with respect to p; pass p.detach(), or use fbp, sirt or cgls")
     tolerance = check_number(tolerance, who="tv_min", name="tolerance", least=0.0)
-    steps = tv_steps(
-        p,
-        A,
+    problem = TvProblem(
         strength=strength,
         iterations=iterations,
         weights=weights,
@@ -68,6 +67,7 @@ def tv_min(
         nonnegative=nonnegative,
         start=start,
     )
+    steps = tv_steps(p, A, problem)
     found: Tensor | None = None
     resting = torch.zeros(p.shape[:2], dtype=torch.bool, device=p.device)
     for step in track(steps, "TV", total=None if weights is not None or A.grid.ndim != 2 else iterations, progress=progress):

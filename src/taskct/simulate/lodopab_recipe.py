@@ -27,7 +27,7 @@ from taskct.geometry import Grid, ParallelBeam
 from taskct.geometry.presets import lodopab
 from taskct.physics.dose import MIN_FLOOR_PHOTONS, Dose
 from taskct.physics.projector import Projector
-from taskct.simulate.noisy_scan import add_noise_unchecked, check_seed, noise_streams
+from taskct.simulate.noisy_scan import add_noise, check_seed, noise_streams
 from taskct.simulate.resample import onto_grid
 
 HU_MAX = 3071.0
@@ -72,7 +72,9 @@ def lodopab_scan(
     """
     mu = lodopab_image(hu_slice, seed=seed, case_id=case_id, items=items, recipe=recipe)
     p = lodopab_projections(mu, recipe=recipe)
-    noisy = add_noise_unchecked(p, Dose(photons), seed=seed, case_id=case_id, items=items, floor_photons=MIN_FLOOR_PHOTONS)
+    noisy = add_noise(
+        p, Dose(photons), seed=seed, case_id=case_id, items=items, floor_photons=MIN_FLOOR_PHOTONS, unit_known=True
+    )
     return noisy, mu
 
 

@@ -92,40 +92,17 @@ def add_noise(
     bowtie: Tensor | None = None,
     floor_photons: float | None = None,
     noise_device: torch.device | str = "cpu",
+    unit_known: bool = False,
 ) -> Tensor:
     """The noise of `simulate_scan` on noise-free line integrals: p of any scan shape -> the same shape, no gradient.
 
     For many doses of one image: project once, then call this for each dose. One seed gives coupled noise at all doses:
-    each ray keeps its draw, so curves over dose are smooth and dose searches are monotone.
+    each ray keeps its draw, so curves over dose are smooth and dose searches are monotone. UnitsError for rays so long that
+    mu cannot be in 1/mm, unless its unit is known (`unit_known`), as that of a case in HU is.
     """
-    check_photons_pass(p, who="a simulated scan")
-    return add_noise_unchecked(
-        p,
-        dose,
-        seed=seed,
-        case_id=case_id,
-        items=items,
-        modulation=modulation,
-        bowtie=bowtie,
-        floor_photons=floor_photons,
-        noise_device=noise_device,
-    )
-
-
-def add_noise_unchecked(
-    p: Tensor,
-    dose: Dose,
-    *,
-    seed: int | torch.Generator,
-    case_id: str = "",
-    items: Sequence[int | str] | None = None,
-    modulation: Tensor | None = None,
-    bowtie: Tensor | None = None,
-    floor_photons: float | None = None,
-    noise_device: torch.device | str = "cpu",
-) -> Tensor:
-    """`add_noise` where the unit of mu is known, as in a case in HU: rays may be as long as they are."""
     keep_to_one_thread_if_forked()
+    if not unit_known:
+        check_photons_pass(p, who="a simulated scan")
     check_seed(seed)
     floor = dose.floor_photons if floor_photons is None else checked_floor(floor_photons)
     with torch.no_grad():

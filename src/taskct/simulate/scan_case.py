@@ -14,7 +14,7 @@ from taskct.geometry import Beam, ConeBeam, FanBeam, ParallelBeam
 from taskct.physics.bowtie import Bowtie, transmission
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
-from taskct.simulate.noisy_scan import add_noise_unchecked, check_seed, finer_projection
+from taskct.simulate.noisy_scan import add_noise, check_seed, finer_projection
 
 PHOTONS = 1e5  # per pixel in air at full dose; clinical scanners work between 1e4 and 1e6
 
@@ -59,8 +59,8 @@ def scan_case(
             p = project(mu)
         if dose is None:
             return p
-        return add_noise_unchecked(
-            p, dose, seed=seed, case_id=case.case_id, items=[name], modulation=modulation, bowtie=filtered
+        return add_noise(
+            p, dose, seed=seed, case_id=case.case_id, items=[name], modulation=modulation, bowtie=filtered, unit_known=True
         )
 
     if planar:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import torch
 from torch import nn
@@ -13,17 +12,15 @@ from torch import nn
 from taskct.core.config import to_dict
 from taskct.core.runs import Run, is_run
 from taskct.data.images import ImageSet
-from taskct.physics.dose import Dose
-from taskct.physics.projector import Projector
 from taskct.simulate.clean_scans import CACHE_GIB, CleanScans
 from taskct.task import DiceCE, FrozenTask
 from taskct.task.readers import ReaderSpec, as_task, make_reader, reader_weights, reader_window
-from taskct.training.doses import DoseRange
 from taskct.training.objective import convex
 from taskct.training.players import WEIGHTS
 from taskct.training.processes import rank
 from taskct.training.schedules import Weight
 from taskct.training.terms import ImageError, JointPenalty
+from taskct.training.train_options import TrainOptions
 from taskct.training.train_reader import train_reader
 from taskct.training.train_reconstructor import train
 from taskct.training.train_settings import TrainSettings, check_train_settings
@@ -34,20 +31,10 @@ def train_jointly(
     data: ImageSet | CleanScans,
     *,
     spec: ReaderSpec,
-    A: Projector,
-    dose: Dose | DoseRange,
-    run: str | os.PathLike[str],
-    settings: TrainSettings,
     alpha: Weight = 0.5,
     reader: FrozenTask | None = None,
     image: ImageError | None = None,
-    validation: ImageSet | CleanScans | None = None,
-    held_out: Sequence[str] = (),
-    warm_start: Run | str | os.PathLike[str] | None = None,
-    refine: int = 2,
-    cache_gib: float = CACHE_GIB,
-    config: Mapping[str, Any] | None = None,
-    progress: bool | None = None,
+    **options: Unpack[TrainOptions],
 ) -> FrozenTask:
     """Model and reader descend together on (1 - alpha) image + alpha task.
 
@@ -59,25 +46,10 @@ def train_jointly(
     Judge it twice: by its own reader and by standard ones. The published result that joint training is worst holds for the
     second only.
     """
-    check_train_settings(settings, who="train_jointly")
-    term = joint_penalty(spec, reader, seed=settings.seed)
-    train(
-        model,
-        data,
-        objective=convex(image or ImageError(), term, alpha=alpha),
-        A=A,
-        dose=dose,
-        run=run,
-        settings=settings,
-        validation=validation,
-        held_out=held_out,
-        warm_start=warm_start,
-        refine=refine,
-        cache_gib=cache_gib,
-        config=config,
-        progress=progress,
-    )
-    folder = joint_reader_folder(run)
+    check_train_settings(options["settings"], who="train_jointly")
+    term = joint_penalty(spec, reader, seed=options["settings"].seed)
+    train(model, data, objective=convex(image or ImageError(), term, alpha=alpha), **options)
+    folder = joint_reader_folder(options["run"])
     if rank() == 0:
         save_reader(term.net, spec, folder, reads="joint")
     return as_task(term.net, spec, folder.name)
@@ -88,20 +60,10 @@ def train_in_sequence(
     data: ImageSet,
     *,
     spec: ReaderSpec,
-    A: Projector,
-    dose: Dose | DoseRange,
-    run: str | os.PathLike[str],
-    settings: TrainSettings,
     reader_settings: TrainSettings | None = None,
     reader: FrozenTask | None = None,
     image: ImageError | None = None,
-    validation: ImageSet | None = None,
-    held_out: Sequence[str] = (),
-    warm_start: Run | str | os.PathLike[str] | None = None,
-    refine: int = 2,
-    cache_gib: float = CACHE_GIB,
-    config: Mapping[str, Any] | None = None,
-    progress: bool | None = None,
+    **options: Unpack[TrainOptions],
 ) -> FrozenTask:
     """First the model for the image error alone, then a reader for the model's images, which no longer change.
 
@@ -109,22 +71,8 @@ def train_in_sequence(
     are those of its training, by default the steps and the seed of `settings`. The other arguments are those of `train`. The
     reader's score is also the recoverable bound: what a reader can find in this model's images when it knows them.
     """
-    train(
-        model,
-        data,
-        objective={"image": (1.0, image or ImageError())},
-        A=A,
-        dose=dose,
-        run=run,
-        settings=settings,
-        validation=validation,
-        held_out=held_out,
-        warm_start=warm_start,
-        refine=refine,
-        cache_gib=cache_gib,
-        config=config,
-        progress=progress,
-    )
+    train(model, data, objective={"image": (1.0, image or ImageError())}, **options)
+    settings, validation = options["settings"], options.get("validation")
     net = None
     if reader is not None:
         net = make_reader(spec)
@@ -132,15 +80,15 @@ def train_in_sequence(
     return train_reader(
         spec,
         data,
-        run=joint_reader_folder(run),
+        run=joint_reader_folder(options["run"]),
         settings=reader_settings or TrainSettings(steps=settings.steps, seed=settings.seed),
-        validation=validation,
-        held_out=held_out,
-        through=(model, A, dose),
+        validation=validation.images if isinstance(validation, CleanScans) else validation,
+        held_out=options.get("held_out", ()),
+        through=(model, options["A"], options["dose"]),
         net=net,
-        refine=refine,
-        cache_gib=cache_gib,
-        progress=progress,
+        refine=options.get("refine", 2),
+        cache_gib=options.get("cache_gib", CACHE_GIB),
+        progress=options.get("progress"),
     )
 
 

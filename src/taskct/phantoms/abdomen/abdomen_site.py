@@ -9,7 +9,7 @@ import numpy as np
 from taskct.phantoms.abdomen.abdomen_anatomy import AbdomenAnatomy
 from taskct.phantoms.abdomen.abdomen_ranges import CohortSettings
 from taskct.phantoms.abdomen.intensities import IN_LIVER, LABEL_NAMES, Organ
-from taskct.phantoms.body import Site
+from taskct.phantoms.body import Site, plain_name
 from taskct.phantoms.lesions.record import LIVER_LABEL, TUMOUR_LABEL
 
 MARGIN_MM = 20.0  # air that the default field of view leaves round the widest patient
@@ -28,7 +28,7 @@ def default_pixel_mm(shape: tuple[int, ...], settings: CohortSettings) -> float:
 
 def facts(model: AbdomenAnatomy) -> dict[str, Any]:
     """Width of the body, mean HU of the liver and of every tissue before texture and noise."""
-    tones = {organ.name.lower().replace("_", " "): value for organ, value in model.tones.items()}
+    tones = {plain_name(organ): value for organ, value in model.tones.items()}
     return {"width_mm": model.habitus.width_mm, "liver_hu": model.tones[Organ.LIVER], "organ_hu": tones}
 
 
@@ -43,7 +43,7 @@ ABDOMEN = Site(
     anatomy=AbdomenAnatomy,
     label_names=LABEL_NAMES,
     labels_of=labels_from_organs,
-    organ_names={int(organ): organ.name.lower().replace("_", " ") for organ in Organ},
+    organ_names={int(organ): plain_name(organ) for organ in Organ},
     pixel_mm=default_pixel_mm,
     facts=facts,
     lesion_kinds=("tumour",),

@@ -14,6 +14,7 @@ from taskct.phantoms.abdomen.abdomen_anatomy import AbdomenAnatomy
 from taskct.phantoms.abdomen.abdomen_ranges import CohortSettings
 from taskct.phantoms.abdomen.abdomen_site import labels_from_organs
 from taskct.phantoms.abdomen.intensities import Organ
+from taskct.phantoms.body import plain_name
 from taskct.phantoms.painting.fields import Axes
 
 WINDOWS = {"soft tissue 40/400": (-160.0, 240.0), "liver 60/160": (-20.0, 140.0)}
@@ -63,7 +64,7 @@ def draw_histograms(path: Path, *, patients: int = 40, overwrite: bool = False) 
     models = [AbdomenAnatomy(_SEED, n, CohortSettings()) for n in range(patients)]
     shown = (Organ.LIVER, Organ.SPLEEN, Organ.KIDNEY, Organ.AORTA, Organ.LIVER_VESSEL, Organ.PANCREAS, Organ.MUSCLE)
     left.boxplot([[m.tones[organ] for m in models] for organ in shown], orientation="horizontal")
-    left.set_yticks(range(1, len(shown) + 1), [organ.name.lower().replace("_", " ") for organ in shown])
+    left.set_yticks(range(1, len(shown) + 1), [plain_name(organ) for organ in shown])
     left.set_xlabel("mean HU of a patient's organ")
     lesions = [one for m in models for one in m.lesions]
     middle.scatter([one.radius_mm for one in lesions], [one.contrast_hu for one in lesions], s=6)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from taskct.phantoms.body import Site
+from taskct.phantoms.body import Site, plain_name
 from taskct.phantoms.chest.chest_anatomy import ChestAnatomy
 from taskct.phantoms.chest.chest_ranges import ChestSettings
 from taskct.phantoms.chest.chest_tissues import EFFUSION_LABEL, LABEL_NAMES, Tissue, labels_of
@@ -32,7 +32,7 @@ def facts(model: ChestAnatomy) -> dict[str, Any]:
             "emphysema": bool(d.bullae),
             "atelectasis": max(d.atelectasis_mm) > 0,
         },
-        "organ_hu": {tissue.name.lower().replace("_", " "): value for tissue, value in model.tones.items()},
+        "organ_hu": {plain_name(tissue): value for tissue, value in model.tones.items()},
     }
 
 
@@ -43,7 +43,7 @@ CHEST = Site(
     anatomy=ChestAnatomy,
     label_names=LABEL_NAMES,
     labels_of=labels_of,
-    organ_names={int(t): t.name.lower().replace("_", " ") for t in Tissue},
+    organ_names={int(t): plain_name(t) for t in Tissue},
     pixel_mm=default_pixel_mm,
     facts=facts,
     lesion_kinds=(SOLID, PART_SOLID, GLASS, GROUND_GLASS, CONSOLIDATION),

@@ -61,8 +61,9 @@ def test_no_dose_for_a_task_is_learnt_on_patients_that_its_reader_knows(arm: str
         replace(TINY, arms=("fbp-noise-views", arm))
 
 
-def test_the_share_of_full_dose_in_the_docs_is_that_of_the_run(tmp_path: Path) -> None:
+def test_the_share_of_full_dose_in_the_docs_is_that_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = ROOT / "docs" / "make_dose_optimisation.py"
+    monkeypatch.syspath_prepend(path.parent)
     page = runpy.run_path(str(path))
     Run.create(tmp_path / "run", {"experiment": {"name": "dose", **to_dict(replace(TINY, photons=(16.0, 32.0, 4096.0)))}})
     assert page["full_photons_of"](tmp_path / "run") == 4096
