@@ -36,7 +36,10 @@ def law_3() -> list[str]:
 def catalogue() -> list[str]:
     """The public sets."""
     rows = ["| name | content | licence | size | where |", "|---|---|---|---|---|"]
-    return rows + [f"| `{d.name}` | {d.content} | {d.licence} | {d.size} | {d.where} |" for d in list_data()]
+    for d in list_data():
+        flags = "".join(f" **{flag}**" for flag in d.flags)
+        rows.append(f"| `{d.name}` | {d.content} | {d.licence}{flags} | {d.size} | {d.where} |")
+    return rows
 
 
 def page() -> str:

@@ -35,7 +35,7 @@ def run(
     Example: taskct data prepare LiTS/ -o lits-store --shape 256 256 --pixel-mm 1.5 --labelled-only
     """
     from taskct.core.errors import InputError, unknown_name
-    from taskct.data.sets.public_sets import find_data, list_data
+    from taskct.data.sets.public_sets import find_data, list_data, restrictions
 
     if action == "prepare":
         from taskct.data.prepared_store import prepare_store
@@ -57,6 +57,8 @@ def run(
         width = max(len(s.name) for s in sets)
         for found in sets:
             typer.echo(f"{found.name:<{width}}  {found.title}: {found.content}; {found.licence}; {found.size}")
+            for words in restrictions(found):
+                typer.echo(f"{'':<{width}}  {words}")
             typer.echo(f"{'':<{width}}  loaded by {found.loads}")
         typer.echo("\nyour own CT with labels: open_cases('ct/', labels='labels/') pairs files of the same names")
         typer.echo(
@@ -75,7 +77,8 @@ def run(
             "loads": found.loads,
             "cite": found.cite,
         }
-        typer.echo("\n".join([f"{found.name}: {found.title}", *(f"  {k:<8} {v}" for k, v in facts.items())]))
+        lines = [*(f"  {k:<8} {v}" for k, v in facts.items()), *(f"  {words}" for words in restrictions(found))]
+        typer.echo("\n".join([f"{found.name}: {found.title}", *lines]))
         if action == "get":
             raise InputError(f"{found.name} is not downloaded by taskct ({found.access}); get it from {found.where}")
     else:

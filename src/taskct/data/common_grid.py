@@ -73,6 +73,17 @@ def _moved(case: Case, grid: Grid, first: int, step: int) -> np.ndarray:
     return affine
 
 
+def nearest_on_grid(maps: Tensor, own: Grid, grid: Grid) -> Tensor:
+    """Maps of whole numbers (N, Y, X) on the grid `own` -> on another grid of the same centre, by the nearest; 0 outside."""
+    found = []
+    for axis, (new, old) in enumerate(zip(grid.axes_mm(), own.axes_mm(), strict=True)):
+        at = torch.from_numpy((new - old[0]) / own.spacing_mm[axis]).round().long()
+        found.append((at.clamp(0, own.shape[axis] - 1), (at >= 0) & (at < own.shape[axis])))
+    (rows, rows_in), (cols, cols_in) = found
+    taken = maps[:, rows[:, None], cols[None, :]]
+    return taken.masked_fill(~(rows_in[:, None] & cols_in[None, :]), 0)
+
+
 def _box(mu: Tensor, ratio: float, axis: int) -> Tensor:
     """Mean over about one new pixel along an axis (an odd number of old ones)."""
     width = 2 * int(ratio // 2) + 1

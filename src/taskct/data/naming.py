@@ -26,7 +26,7 @@ _WORDS = """
     tissue total totalseg totalsegmentator tumor tumour tumors tumours tv two upper upright venous arterial vertebra
     vertebrae vol volume volumes water whole written abdomen abdominal heart aorta brain neck hip hips knee thorax
     bone bones box ball cube cylinder siemens philips canon toshiba abdomenct crlm headsq vtk lowres highres cranium
-    invesalius
+    invesalius coronacases radiopaedia covid
 """
 _PLAIN = frozenset(_WORDS.split())
 _MOST_DIGITS = 4

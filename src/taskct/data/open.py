@@ -15,8 +15,9 @@ from taskct.core.units import MU_WATER_70KEV_PER_MM
 from taskct.data.case import Case
 from taskct.data.formats import VOLUME_READERS, format_name, kind_of
 from taskct.data.naming import case_name, is_plain, plain_file_name
+from taskct.data.sets.case_place import CasePlace
 from taskct.data.sets.label_files import SkippedCaseWarning as SkippedCaseWarning  # noqa: PLC0414  (its public place)
-from taskct.data.sets.layouts import CasePlace, find_cases
+from taskct.data.sets.layouts import find_cases
 from taskct.data.sets.lodopab import is_lodopab_image_file, read_lodopab_cases
 from taskct.data.sets.one_case import one_case, two_forms_words
 from taskct.data.volume import NOT_READ, case_from_volume
@@ -49,15 +50,12 @@ def open_case(
     (well-formed, but not what is read), GeometryError (labels on other samples); each message begins with the path.
     """
     found = existing_path(path, what="CT")
-    how = _How(mu_water_per_mm, limit_bytes, untilt)
-    names: Mapping[int, str] = {}
+    how = Reading(mu_water_per_mm, limit_bytes, untilt)
+    place = CasePlace(found, "", series_uid=series_uid)
     if found.is_dir():
         place = one_case(found, series_uid=series_uid, warn=labels is None)
-        case, own_labels, names = _open_place(place, how), place.labels, place.label_names
-        labels = own_labels if labels is None else labels
-    else:
-        case = _open_file(found, series_uid, how)
-    case = _labelled(case, labels, {**names, **(label_names or {})}, resample_labels, limit_bytes)
+    place = replace(place, labels=place.labels if labels is None else Path(labels))
+    case = _whole_case(place, how, label_names or {}, resample_labels)
     refuse_unused_names(case, label_names or {}, labels)
     return case if case_id is None else _called(case, case_id)
 
@@ -75,12 +73,14 @@ def open_cases(
 ) -> list[Case]:
     """All cases of a folder in memory; `iter_cases` gives the same one at a time.
 
-    A folder may be laid out as LiTS, the Medical Segmentation Decathlon, CHAOS, 3D-IRCADb, TotalSegmentator or LoDoPaB-CT, or
-    hold any mixture of volume files and DICOM series, at any depth; but a CT volume beside the files of a series may be the
+    A folder may be laid out as LiTS, the Medical Segmentation Decathlon, CHAOS, 3D-IRCADb, TotalSegmentator, LUNA16,
+    LIDC-IDRI, COVID-19-CT-Seg or LoDoPaB-CT, or hold any mixture of volume files and DICOM
+    series, at any depth; but a CT volume beside the files of a series may be the
     same CT, and neither is read. One file gives one case (LoDoPaB: one per slice). `labels` is a
     folder with label maps of the same file names, for layouts that have none of their own; a label file serves one case.
-    A name of `label_names` must occur in one case at least. A warning names a CT that comes twice, as DICOM and as a volume.
-    Cases that cannot be read are named together in one error at the end; with `skip_bad` each is warned of instead.
+    A name of `label_names` must occur in one case at least. A CT that comes in two formats is refused with both places
+    named, and one that comes twice in one format is noted. Cases that cannot be used are named together in one error at
+    the end; with `skip_bad` each is warned of instead.
     """
     return list(
         iter_cases(
@@ -114,33 +114,54 @@ def iter_cases(
             yield from read_lodopab_cases(file)
         return
     places = case_places(found, labels=labels)
-    how = _How(mu_water_per_mm, limit_bytes, untilt)
-    bad: list[str] = []
-    seen: dict[str, tuple[str, str]] = {}
+    how = Reading(mu_water_per_mm, limit_bytes, untilt)
     unused = dict(label_names or {})
+    bad = False
+    for opened in cases_of_places(
+        places, name=str(found), how=how, label_names=label_names, resample=resample_labels, skip_bad=skip_bad
+    ):
+        if opened is None:
+            bad = True
+            continue
+        unused = {number: name for number, name in unused.items() if number not in numbers_of(opened)}
+        yield opened
+    if unused and not bad:
+        raise InputError(f"{found}: no voxel of any case has {_named(unused)}; check label_names")
+
+
+def cases_of_places(
+    places: Sequence[CasePlace],
+    *,
+    name: str,
+    skip_bad: bool = False,
+    how: Reading | None = None,
+    label_names: Mapping[int, str] | None = None,
+    resample: bool = False,
+) -> Iterator[Case | None]:
+    """The cases of some places, read one at a time; None for one that cannot be read.
+
+    Cases that cannot be read are named together in one FileFormatError at the end, beginning with `name`; with `skip_bad` each
+    is warned of instead.
+    """
+    bad: list[str] = []
+    seen: dict[str, _Seen] = {}
     for place in places:
         try:
-            case = _open_place(place, how)
-            names = {**place.label_names, **(label_names or {})}
-            case = _labelled(case, place.labels, names, resample_labels, limit_bytes)
-            if unused:
-                unused = {number: name for number, name in unused.items() if number not in numbers_of(case)}
-            _warn_of_repetition(place, case, seen)
-            yield case
+            case = _whole_case(place, how or Reading(), label_names or {}, resample)
+            yield _seen_once(place, case, seen)
         except TaskctError as error:
             if len(places) == 1 and not skip_bad:
                 raise
             bad.append(str(error))
             if skip_bad:
-                warnings.warn(f"left out: {error}", SkippedCaseWarning, stacklevel=3)
+                warnings.warn(f"left out: {error}", SkippedCaseWarning, stacklevel=4)
+            yield None
     if bad and not skip_bad:
         more = f"; and {len(bad) - _MOST_REPORTED} more" if len(bad) > _MOST_REPORTED else ""
         listed = "; ".join(f"[{i}] {line}" for i, line in enumerate(bad[:_MOST_REPORTED], start=1))
         raise FileFormatError(
-            f"{found}: {len(bad)} of {len(places)} cases cannot be read (skip_bad=True leaves them out): {listed}{more}"
+            f"{name}: {len(bad)} of {len(places)} cases cannot be read (skip_bad=True leaves them out): {listed}{more}"
         )
-    if unused and not bad:
-        raise InputError(f"{found}: no voxel of any case has {_named(unused)}; check label_names")
 
 
 def case_places(path: PathLike, *, labels: PathLike | None = None) -> list[CasePlace]:
@@ -160,24 +181,33 @@ def open_place(
     *,
     label_names: Mapping[int, str] | None = None,
     resample_labels: bool = False,
-    untilt: bool = False,
     mu_water_per_mm: float = MU_WATER_70KEV_PER_MM,
     limit_bytes: int = MAX_VOLUME_BYTES,
 ) -> Case:
     """One of `case_places` as `iter_cases` gives it."""
-    case = _open_place(place, _How(mu_water_per_mm, limit_bytes, untilt))
-    return _labelled(case, place.labels, {**place.label_names, **(label_names or {})}, resample_labels, limit_bytes)
+    return _whole_case(place, Reading(mu_water_per_mm, limit_bytes), label_names or {}, resample_labels)
 
 
-class _How(NamedTuple):
+class Reading(NamedTuple):
     """How every case of one call is read."""
 
-    mu_water_per_mm: float
-    limit_bytes: int
-    untilt: bool
+    mu_water_per_mm: float = MU_WATER_70KEV_PER_MM
+    limit_bytes: int = MAX_VOLUME_BYTES
+    untilt: bool = False
 
 
-def _open_place(place: CasePlace, how: _How) -> Case:
+def _whole_case(place: CasePlace, how: Reading, names: Mapping[int, str], resample: bool) -> Case:
+    """A case with its labels and its marks."""
+    case = _open_place(place, how)
+    case = _labelled(case, place.labels, {**place.label_names, **names}, resample, how.limit_bytes)
+    if place.patient_id:
+        case = replace(case, patient_id=place.patient_id)
+    if place.fold is not None:
+        case = replace(case, provenance={**case.provenance, "fold": place.fold})
+    return case if place.marks is None else place.marks.add(case)
+
+
+def _open_place(place: CasePlace, how: Reading) -> Case:
     if place.error is not None:
         raise place.error
     if place.other_form is not None:
@@ -199,7 +229,7 @@ def _called(case: Case, case_id: str) -> Case:
     return replace(case, case_id=case_id, patient_id=case.patient_id if case.patient_id != case.case_id else "")
 
 
-def _open_file(path: Path, series_uid: str | None, how: _How) -> Case:
+def _open_file(path: Path, series_uid: str | None, how: Reading) -> Case:
     kind = kind_of(path)
     if kind == "dicom":
         return _open_series(path, series_uid, how)
@@ -211,7 +241,7 @@ def _open_file(path: Path, series_uid: str | None, how: _How) -> Case:
     )
 
 
-def _open_series(path: Path | tuple[Path, ...], series_uid: str | None, how: _How) -> Case:
+def _open_series(path: Path | tuple[Path, ...], series_uid: str | None, how: Reading) -> Case:
     from taskct.data.dicom.series import read_series
 
     case = read_series(path, series_uid=series_uid, untilt=how.untilt, limit_bytes=how.limit_bytes)
@@ -267,16 +297,28 @@ def _named(names: Mapping[int, str]) -> str:
     return ", ".join(f"label {number} ({name})" for number, name in names.items())
 
 
-def _warn_of_repetition(place: CasePlace, case: Case, seen: dict[str, tuple[str, str]]) -> None:
-    """The same values as DICOM and as a volume are one CT that was converted; counted twice it would spoil a split."""
-    key, form = str(case.provenance.get("fingerprint") or ""), str(case.provenance.get("format"))
-    other, where = seen.setdefault(key, (form, str(place.name)))
-    if key and (form == "DICOM") != (other == "DICOM"):
-        warnings.warn(
-            f"{place.name}: has the same values as {where}: one CT in two formats; leave one out before averages and splits",
-            SkippedCaseWarning,
-            stacklevel=3,
+class _Seen(NamedTuple):
+    """A case that was read before."""
+
+    place: Path
+    case_id: str
+    form: str
+
+
+def _seen_once(place: CasePlace, case: Case, seen: dict[str, _Seen]) -> Case:
+    """The case; the same values in another format are refused, as one CT that averages and splits would count twice."""
+    key = str(case.provenance.get("fingerprint") or "")
+    before, form = seen.get(key), str(case.provenance.get("format"))
+    if not key or before is None:
+        seen[key] = _Seen(place.name, case.case_id, form)
+        return case
+    if form != before.form:
+        raise UnsupportedDataError(
+            f"{place.name}: has the same values as {before.place}: one CT in two formats, {form} and {before.form}; move one "
+            "of them elsewhere, or leave this one out with skip_bad=True"
         )
+    note = f"has the same values as the case {before.case_id}: averages and splits count this CT twice"
+    return replace(case, provenance=with_notes(case, [note]))
 
 
 def _labels_of(labels: Path, place: CasePlace, *, count: int) -> Path:

@@ -23,8 +23,8 @@ from taskct.data.image_store import CASES, FORMAT, INDEX, VERSION, StoredCase, S
 from taskct.data.image_store_case import Targets, write_case
 from taskct.data.images import ImageSet
 from taskct.data.open import case_places, open_place
+from taskct.data.sets.case_place import CasePlace
 from taskct.data.sets.label_files import SkippedCaseWarning
-from taskct.data.sets.layouts import CasePlace
 from taskct.data.slice_recipe import CommonFacts, SliceRecipe
 from taskct.data.source_files import files_of, hash_of_case, hash_of_files
 

@@ -13,20 +13,22 @@ from taskct.core.errors import ConfigError, InputError
 from taskct.core.units import MU_WATER_70KEV_PER_MM, check_mu
 from taskct.data.case import Case
 from taskct.data.classes import with_classes
-from taskct.data.common_grid import onto_common_grid
+from taskct.data.common_grid import nearest_on_grid, onto_common_grid
 from taskct.data.image_source import InMemory, Pixels
 from taskct.data.images import ImageSet
+from taskct.data.marks import MARKS, Marks
 from taskct.geometry import Grid
 
 
 class PreparedSlices(NamedTuple):
-    """The slices `numbers` of a case: mu (N, 1, Y, X), labels (N, Y, X) or None, pixel size, names of the labels."""
+    """The slices `numbers` of a case: mu (N, 1, Y, X), labels (N, Y, X) or None, pixel size, names of the labels, marks."""
 
     mu: Tensor
     labels: Tensor | None
     numbers: list[int]
     spacing_mm: tuple[float, float]
     label_names: Mapping[int, str]
+    marks: list[Marks] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +80,17 @@ class SliceRecipe:
         names = {n: name for n, name in case.label_names.items() if n} if labels is not None else {}
         if self.labels and labels is not None:
             labels, names = _mapped(labels, self.labels), _joined(names, self.labels)
-        return PreparedSlices(mu.contiguous(), labels, numbers, spacing, names)
+        return PreparedSlices(mu.contiguous(), labels, numbers, spacing, names, self._marks(case, numbers))
+
+    def _marks(self, case: Case, numbers: list[int]) -> list[Marks] | None:
+        """The marks of each slice on its grid; what is known of the case is known of its slices."""
+        if case.marks is None:
+            return None
+        marks = [case.marks.crop(k) for k in numbers]
+        if self.shape is None or self.pixel_mm is None:
+            return marks
+        where = Grid(self.shape, self.pixel_mm)
+        return [m.with_map(nearest_on_grid(m.instances[None], case.slice_grid, where)[0]) for m in marks]
 
     def _numbers(self, case: Case) -> list[int]:
         numbers = list(range(len(case.hu)))
@@ -107,8 +119,9 @@ def images_of_cases(cases: Iterable[Case], recipe: SliceRecipe, *, source: str =
         wanted = "no labelled CT" if recipe.labelled_only else "no CT"
         raise InputError(f"{source}: holds {wanted}")
     labelled = any(made.labels is not None for *_, made in parts)
+    marked = any(made.marks is not None for *_, made in parts)
     return ImageSet(
-        InMemory.joined([_pixels(made, labelled) for *_, made in parts]),
+        InMemory.joined([_pixels(made, labelled, marked) for *_, made in parts]),
         [patient for patient, _, made in parts for _ in made.numbers],
         ids=[image_id(case_id, number) for _, case_id, made in parts for number in made.numbers],
         case_ids=[case_id for _, case_id, made in parts for _ in made.numbers],
@@ -160,16 +173,16 @@ class CommonFacts:
         self.label_names |= names
 
 
-def _pixels(made: PreparedSlices, labelled: bool) -> Pixels:
-    """With empty maps where other cases have labels."""
+def _pixels(made: PreparedSlices, labelled: bool, marked: bool) -> Pixels:
+    """With empty maps where other cases have labels, and without knowledge where others have marks."""
     count = len(made.mu)
+    targets = {MARKS: made.marks or [Marks.nothing_known(made.mu.shape[2:])] * count} if marked else {}
     if not labelled:
-        return Pixels(made.mu)
+        return Pixels(made.mu, targets=targets)
     if made.labels is None:
-        return Pixels(
-            made.mu, torch.zeros((count, *made.mu.shape[2:]), dtype=torch.uint8), torch.zeros(count, dtype=torch.bool)
-        )
-    return Pixels(made.mu, made.labels, None)
+        empty = torch.zeros((count, *made.mu.shape[2:]), dtype=torch.uint8)
+        return Pixels(made.mu, empty, torch.zeros(count, dtype=torch.bool), targets)
+    return Pixels(made.mu, made.labels, None, targets)
 
 
 def _mapped(labels: Tensor, groups: tuple[tuple[int, ...], ...]) -> Tensor:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from taskct.core.open_files import open_binary
 from taskct.data.case import Case
-from taskct.data.sets.layouts import CasePlace
+from taskct.data.sets.case_place import CasePlace
 
 _PIECE = 2**20
 _HEADERS = {".mhd", ".nhdr"}
@@ -18,9 +18,11 @@ _ELSEWHERE = re.compile(rb"^\s*(?:ElementDataFile|data ?file)\s*[=:]\s*(\S.*?)\s
 
 
 def files_of(place: CasePlace) -> list[Path]:
-    """All files whose content a case depends on: of its image, with the data beside a header, and of its labels."""
+    """All files whose content a case depends on: of its image, with the data beside a header, of its labels and its marks."""
     image = list(place.image) if isinstance(place.image, tuple) else [place.image]
-    found = [file for path in [*image, *([place.labels] if place.labels else [])] for file in _below(path)]
+    labels = [place.labels] if place.labels else []
+    marks = list(place.marks.files) if place.marks else []
+    found = [file for path in [*image, *labels, *marks] for file in _below(path)]
     return list(dict.fromkeys(found))
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from taskct.core.errors import DataError, InputError
-from taskct.core.open_files import parsing, read_json
+from taskct.core.errors import InputError
 from taskct.data.dicom.parse import looks_like_dicom
 from taskct.data.formats import promised_kind, volume_files
+from taskct.data.sets.case_place import CasePlace, FoundPlaces
 from taskct.data.sets.chaos import CHAOS_LABELS
+from taskct.data.sets.covid19_ct_seg import covid19_places
 from taskct.data.sets.ircad import ircad_patients
 from taskct.data.sets.label_files import (
     LABEL_FOLDERS,
@@ -23,35 +24,14 @@ from taskct.data.sets.label_files import (
     owners,
     warn_of_label_files,
 )
+from taskct.data.sets.lidc import lidc_places
+from taskct.data.sets.luna16 import luna16_places
+from taskct.data.sets.msd import msd_places
 from taskct.data.volume import stem
 
 LITS_LABELS = {1: "liver", 2: "liver tumour"}
-_MOST_JSON_BYTES = 2**20
 _LOOKED_AT = 20  # files of a folder that may tell that there is DICOM in it
 _TEST_FOLDERS = ("imagesTs",)  # of MSD: images whose labels are kept secret
-
-
-@dataclass(frozen=True)
-class CasePlace:
-    """Where one case lies: an image file, a folder or files of a DICOM series, and what labels it.
-
-    `notes` say what lies beside it without being read. `other_form` is a volume in the folder of a series, or the other
-    way round: perhaps the same CT, so neither is taken unasked.
-    """
-
-    image: Path | tuple[Path, ...]
-    case_id: str
-    labels: Path | None = None
-    label_names: Mapping[int, str] = field(default_factory=dict)
-    series_uid: str | None = None
-    notes: tuple[str, ...] = ()
-    other_form: Path | None = None
-    error: DataError | None = None
-
-    @property
-    def name(self) -> Path:
-        """One path for messages."""
-        return self.image if isinstance(self.image, Path) else self.image[0].parent
 
 
 def find_cases(folder: Path, *, warn: bool = True) -> list[CasePlace]:
@@ -66,15 +46,17 @@ def find_cases(folder: Path, *, warn: bool = True) -> list[CasePlace]:
     """
     for layout in LAYOUTS:
         found = layout(folder)
-        if found:
+        if found.places:
             if warn:
-                _warn_of_others(folder, found)
-            return found
+                _warn_of_others(folder, list(found.places), found.left_out)
+            return list(found.places)
     return cases_of([folder, *folders_below(folder)], warn=warn)
 
 
-def _warn_of_others(folder: Path, found: list[CasePlace]) -> None:
-    """One warning for the volumes and DICOM series of a known layout that are not cases of it."""
+def _warn_of_others(folder: Path, found: list[CasePlace], left_out: tuple[str, ...]) -> None:
+    """One warning for the volumes and DICOM series of a known layout that are not cases of it, and what it left out itself."""
+    for sentence in left_out:
+        warnings.warn(sentence, SkippedCaseWarning, stacklevel=4)
     used = {p for case in found for p in ((case.image,) if isinstance(case.image, Path) else case.image)}
     used |= {case.labels for case in found if case.labels is not None}
     others = []
@@ -84,31 +66,13 @@ def _warn_of_others(folder: Path, found: list[CasePlace]) -> None:
         others += [f for f in volume_files(place) if f not in used and not is_label_map(f)]
         dicom = [f for f in sorted(place.iterdir()) if _may_be_dicom(f) and f not in used]
         others += [place] * any(looks_like_dicom(f) for f in dicom[:_LOOKED_AT])
+    others = [other for other in others if not any(words.startswith(f"{other}:") for words in left_out)]
     if others:
         warnings.warn(
             f"{folder}: left out, not cases of the layout found here: {listed(others)}; open them by their own paths",
             SkippedCaseWarning,
             stacklevel=4,
         )
-
-
-def _msd(folder: Path) -> list[CasePlace]:
-    images, labels = folder / "imagesTr", folder / "labelsTr"
-    if not (images.is_dir() and labels.is_dir()):
-        return []
-    names = _msd_names(folder / "dataset.json")
-    return [
-        CasePlace(image, stem(image), labels / image.name if (labels / image.name).exists() else None, names)
-        for image in volume_files(images)
-    ]
-
-
-def _msd_names(path: Path) -> dict[int, str]:
-    if not path.is_file():
-        return {}
-    about = read_json(path, limit_bytes=_MOST_JSON_BYTES)
-    with parsing(path, "a description with a table of labels, as in the Medical Segmentation Decathlon"):
-        return {int(number): str(name) for number, name in about["labels"].items() if int(number) != 0}
 
 
 def _lits(folder: Path) -> list[CasePlace]:
@@ -154,7 +118,20 @@ def _totalsegmentator(folder: Path) -> list[CasePlace]:
     return found
 
 
-LAYOUTS = (_msd, _lits, _chaos, _ircad, _totalsegmentator)
+def _plain(find: Callable[[Path], list[CasePlace]]) -> Callable[[Path], FoundPlaces]:
+    return lambda folder: FoundPlaces(tuple(find(folder)))
+
+
+LAYOUTS: tuple[Callable[[Path], FoundPlaces], ...] = (
+    msd_places,
+    luna16_places,
+    covid19_places,
+    _plain(_lits),
+    _plain(_chaos),
+    _plain(_ircad),
+    _plain(_totalsegmentator),
+    lidc_places,
+)
 
 
 def cases_of(folders: list[Path], *, warn: bool = True) -> list[CasePlace]:

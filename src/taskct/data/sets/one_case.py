@@ -7,7 +7,8 @@ from pathlib import Path
 
 from taskct.core.errors import InputError
 from taskct.data.formats import VOLUME_READERS, promised_kind
-from taskct.data.sets.layouts import LAYOUTS, CasePlace, cases_of, folders_below
+from taskct.data.sets.case_place import CasePlace
+from taskct.data.sets.layouts import LAYOUTS, cases_of, folders_below
 
 _MOST_NAMED = 4
 _MASKS = "segmentations"  # of TotalSegmentator: one mask per organ, for the one volume beside it
@@ -23,8 +24,8 @@ def one_case(folder: Path, *, series_uid: str | None = None, warn: bool = True) 
     if series_uid is not None:
         return whole
     for layout in LAYOUTS:
-        found = layout(folder)
-        if len(found) == 1 and found[0].labels is not None:
+        found = layout(folder).places
+        if len(found) == 1 and (found[0].labels is not None or found[0].marks is not None):
             return found[0]
     folders = [folder, *folders_below(folder)]
     if not any(promised_kind(f) in VOLUME_READERS for d in folders for f in d.iterdir()):

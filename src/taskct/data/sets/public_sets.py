@@ -13,7 +13,10 @@ from taskct.core.errors import InputError, unknown_name
 
 @dataclass(frozen=True, kw_only=True)
 class PublicData:
-    """One public set. `sha256` maps file names to hashes where the owners publish them."""
+    """One public set. `sha256` maps file names to hashes where the owners publish them.
+
+    `same_patients_as` names sets with the same patients: never train on one and test on another.
+    """
 
     name: str
     title: str
@@ -25,6 +28,13 @@ class PublicData:
     cite: str
     access: str
     sha256: dict[str, str] | None = None
+    same_patients_as: tuple[str, ...] = ()
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What its licence forbids, in short: NC (no commercial use), ND (nothing derived from it may be given on)."""
+        words = self.licence.replace(",", " ").replace(")", " ").replace("-", " ").split()
+        return tuple(flag for flag in ("NC", "ND") if flag in words)
 
 
 _SETS = (
@@ -38,6 +48,7 @@ _SETS = (
         access="free download",
         loads="taskct.data.sets.lodopab.LodopabFiles(folder, part); open_cases(folder) for the images alone",
         cite="Leuschner, Schmidt, Baguer, Maass, Sci. Data 8:109 (2021)",
+        same_patients_as=("lidc-idri", "luna16"),
     ),
     PublicData(
         name="lits",
@@ -49,6 +60,7 @@ _SETS = (
         access="registration",
         loads="open_cases(folder) with volume-N.nii and segmentation-N.nii, also in two sub-folders",
         cite="Bilic et al., Med. Image Anal. 84:102680 (2023), arXiv:1901.04056",
+        same_patients_as=("msd-liver",),
     ),
     PublicData(
         name="msd-liver",
@@ -61,6 +73,7 @@ _SETS = (
         access="free download",
         loads="open_cases('Task03_Liver') with imagesTr, labelsTr and dataset.json",
         cite="Antonelli et al., Nat. Commun. 13:4128 (2022)",
+        same_patients_as=("lits",),
     ),
     PublicData(
         name="lidc-idri",
@@ -70,8 +83,54 @@ _SETS = (
         size="about 130 GB",
         where="The Cancer Imaging Archive, doi:10.7937/K9/TCIA.2015.LO9QL9SX",
         access="free download (NBIA Data Retriever)",
-        loads="open_case(series folder), open_cases(folder) for all series; the XML marks are not read",
+        loads="open_lidc(folder) of taskct.data.marked_set, or open_cases(folder): CT with the nodules of the readers' XML",
         cite="Armato et al., Med. Phys. 38:915 (2011)",
+        same_patients_as=("luna16", "lodopab"),
+    ),
+    PublicData(
+        name="luna16",
+        title="LUNA16, Lung Nodule Analysis 2016",
+        content="888 chest CT of LIDC-IDRI as MetaImage in ten subsets, 1,186 nodules by centre and diameter",
+        licence="CC BY 4.0",
+        size="about 120 GB unpacked",
+        where="luna16.grand-challenge.org (Zenodo, doi:10.5281/zenodo.3723295 and 10.5281/zenodo.4121926)",
+        access="free download",
+        loads="open_luna16(folder) of taskct.data.marked_set, or open_cases(folder), with subsetN/*.mhd and annotations.csv",
+        cite="Setio et al., Med. Image Anal. 42:1 (2017)",
+        same_patients_as=("lidc-idri", "lodopab"),
+    ),
+    PublicData(
+        name="msd-lung",
+        title="Medical Segmentation Decathlon, Task06 Lung",
+        content="96 chest CT, 63 with labels of lung cancer; nothing else is labelled, so background is not healthy",
+        licence="CC BY-SA 4.0",
+        size="about 9 GB packed",
+        where="medicaldecathlon.com",
+        access="free download",
+        loads="open_msd_lung('Task06_Lung') of taskct.data.marked_set, with imagesTr, labelsTr, dataset.json",
+        cite="Antonelli et al., Nat. Commun. 13:4128 (2022)",
+    ),
+    PublicData(
+        name="covid19-ct-seg",
+        title="COVID-19-CT-Seg, COVID-19 CT Lung and Infection Segmentation",
+        content="20 chest CT of COVID-19 with lungs and infection; ten of them are windowed and scaled to 0 to 255, not HU",
+        licence="CC BY-NC-SA 4.0",
+        size="about 1 GB packed",
+        where="Zenodo, doi:10.5281/zenodo.3757476",
+        access="free download",
+        loads="open_covid19(folder) of taskct.data.marked_set, with COVID-19-CT-Seg_20cases and Lung_and_Infection_Mask",
+        cite="Ma et al., Med. Phys. 48:1197 (2021), arXiv:2004.12537",
+    ),
+    PublicData(
+        name="mosmed",
+        title="MosMedData COVID19_1110",
+        content="1,110 chest CT in five degrees of COVID-19, 50 of them with a mask of ground glass and consolidation in one",
+        licence="CC BY-NC-ND 3.0",
+        size="about 30 GB unpacked",
+        where="mosmed.ai; described in arXiv, doi:10.48550/arXiv.2005.06465",
+        access="registration",
+        loads="open_marked(folder, masks={1: 'infection'}) of taskct.data.marked_set, with studies/CT-N and masks",
+        cite="Morozov et al., arXiv:2005.06465",
     ),
     PublicData(
         name="ldct",
@@ -108,6 +167,19 @@ _SETS = (
     ),
 )
 CATALOGUE = {data.name: data for data in _SETS}
+
+
+_FLAGS = {
+    "NC": "NC: no commercial use, of networks trained on it neither unless its owners say otherwise",
+    "ND": "ND: what is made of it (crops, masks, reconstructions) may not be given to others",
+}
+
+
+def restrictions(data: PublicData) -> tuple[str, ...]:
+    """What a user must know before use, a line each: flags of the licence, and sets with the same patients."""
+    same = ", ".join(data.same_patients_as)
+    shared = (f"the same patients as {same}: never train on one and test on another",) if same else ()
+    return (*(_FLAGS[flag] for flag in data.flags), *shared)
 
 
 def list_data() -> tuple[PublicData, ...]:

@@ -1,0 +1,60 @@
+"""Where one case lies, with what labels it and what marks it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from taskct.core.errors import DataError
+from taskct.data.case import Case
+
+
+class MarkSource(Protocol):
+    """Marks of a case in the form of one data set. `files` are those that the marks are read from."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """For hashes of what a case was made from."""
+
+    def add(self, case: Case) -> Case:
+        """The case with its marks, and with notes on what was odd about them.
+
+        Raises GeometryError for marks that lie elsewhere, UnsupportedDataError for a CT that cannot be used.
+        """
+
+
+@dataclass(frozen=True)
+class CasePlace:
+    """Where one case lies: an image file, a folder or files of a DICOM series, and what labels and marks it.
+
+    `notes` say what lies beside it without being read. `other_form` is a volume in the folder of a series, or the other
+    way round: perhaps the same CT, so neither is taken unasked. `patient_id` is that of a set which names patients elsewhere
+    than in its images, `fold` the part of a set that its owners divided.
+    """
+
+    image: Path | tuple[Path, ...]
+    case_id: str
+    labels: Path | None = None
+    label_names: Mapping[int, str] = field(default_factory=dict)
+    series_uid: str | None = None
+    notes: tuple[str, ...] = ()
+    other_form: Path | None = None
+    error: DataError | None = None
+    marks: MarkSource | None = None
+    patient_id: str = ""
+    fold: int | None = None
+
+    @property
+    def name(self) -> Path:
+        """One path for messages."""
+        return self.image if isinstance(self.image, Path) else self.image[0].parent
+
+
+@dataclass(frozen=True)
+class FoundPlaces:
+    """The cases of a set, and a sentence on each thing that was left out."""
+
+    places: tuple[CasePlace, ...] = ()
+    left_out: tuple[str, ...] = ()

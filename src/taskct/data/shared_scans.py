@@ -1,0 +1,79 @@
+"""Whether two sets of cases hold the same scans or patients: by series, by patient, by content, and by family of data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from taskct.core.errors import InputError
+from taskct.data.case import Case
+from taskct.data.sets.public_sets import CATALOGUE
+
+_MOST_NAMED = 3
+
+
+@dataclass(frozen=True)
+class SharedScan:
+    """One scan or patient in both sets: names of the two cases, and by what they are the same."""
+
+    first: str
+    second: str
+    by: str
+
+
+def shared_scans(one: Iterable[Case], other: Iterable[Case]) -> list[SharedScan]:
+    """Pairs of cases that are one scan (by series UID or content) or one patient (by name).
+
+    LIDC-IDRI and LUNA16 have the series UIDs of the same scans, whatever their format.
+    """
+    by_mark: dict[tuple[str, str], str] = {}
+    for case in one:
+        for mark in _marks(case):
+            by_mark.setdefault(mark, case.case_id)
+    found = []
+    for case in other:
+        same = next((mark for mark in _marks(case) if mark in by_mark), None)
+        if same is not None:
+            found.append(SharedScan(by_mark[same], case.case_id, same[0]))
+    return found
+
+
+def refuse_shared_scans(training: Iterable[Case], test: Iterable[Case], *, sets: tuple[str, str] = ("", "")) -> None:
+    """InputError when training and test cases share a scan or a patient.
+
+    `sets` names the public set of each side where it is one (`taskct data list`). Two sets of the same patients that name them
+    by other numbers, such as LIDC-IDRI and LoDoPaB-CT, are refused as a whole: nobody can tell which patients they share.
+    """
+    pairs = shared_scans(training, test)
+    if pairs:
+        named = "; ".join(f"{p.first} and {p.second} (the same {p.by})" for p in pairs[:_MOST_NAMED])
+        raise InputError(f"{len(pairs)} scan(s) are in training and in test: {named}; leave them out of one of the two")
+    if all(sets) and sets[0] != sets[1] and sets[1] in same_patients(sets[0]) and not _comparable(*sets):
+        raise InputError(
+            f"{sets[0]} and {sets[1]} are CT of the same patients under other numbers, so it cannot be told whom they share; "
+            "train and test on one of the two, by its own split"
+        )
+
+
+def same_patients(name: str) -> tuple[str, ...]:
+    """Public sets that hold the patients of this one.
+
+    >>> same_patients("luna16")
+    ('lidc-idri', 'lodopab')
+    """
+    return CATALOGUE[name].same_patients_as if name in CATALOGUE else ()
+
+
+def _comparable(one: str, other: str) -> bool:
+    """Whether both name the scans by series UIDs."""
+    return {one, other} <= {"lidc-idri", "luna16"}
+
+
+def _marks(case: Case) -> list[tuple[str, str]]:
+    about = case.provenance
+    found = [
+        ("series UID", str(about.get("series_uid") or "")),
+        ("content", str(about.get("fingerprint") or "")),
+        ("patient", case.patient_id if case.patient_id != case.case_id else ""),
+    ]
+    return [mark for mark in found if mark[1]]

@@ -1,0 +1,148 @@
+"""LIDC-IDRI in its own layout: readers' outlines, holes, points, radiographs beside the CT, patients with two scans."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from chest_sets import nodule, non_nodule, ring, roi, tiny_chest, write_lidc_series, write_lidc_xml
+from dicom_files import ct_slice, save
+
+from taskct.core.errors import GeometryError, InputError, UnsupportedDataError
+from taskct.data.marked_set import open_lidc
+from taskct.data.open import open_case
+from taskct.data.sets.lidc import LidcReading
+
+KINDS = ["solid nodule", "part-solid nodule", "ground-glass nodule"]
+UID = "1.2.840.1"
+
+
+def patient(root: Path, *, name: str = "LIDC-IDRI-0001", uid: str = UID, number: int = 0) -> tuple[Path, list[str]]:
+    series = root / name / "study" / "series"
+    return series, write_lidc_series(series, tiny_chest(number), patient=name, uid=uid)
+
+
+def four_readers(sops: list[str]) -> list[str]:
+    """Three readers see one nodule (4 x 4 pixels, one of them a pixel further), one of them another, one a point."""
+    solid = {"subtlety": 5, "texture": 5, "malignancy": 4}
+    same = [nodule(f"n{k}", roi(sops[5], ring(19, 14 + (k == 2), 4)) + roi(sops[6], ring(19, 14, 4)), solid) for k in range(3)]
+    alone = nodule("other", roi(sops[8], ring(25, 40, 3)), {"texture": 1})
+    small = nodule("tiny", roi(sops[2], [(30, 14)]))
+    return [same[0], same[1] + small, same[2] + alone, non_nodule("vessel", sops[3], (20, 41))]
+
+
+def test_marks_of_several_readers_become_one_nodule_and_the_edge_is_outside(tmp_path: Path) -> None:
+    series, sops = patient(tmp_path)
+    write_lidc_xml(series / "069.xml", UID, four_readers(sops))
+    (case,) = open_lidc(tmp_path).cases()
+    assert case.marks is not None
+    boxes = case.marks.boxes({"nodule": KINDS})
+    assert boxes is not None and boxes.corners.tolist() == [[5, 20, 15, 7, 24, 19]]  # 4 x 4 within the ring, two slices
+    number = next(n for n in case.marks.numbers(KINDS))
+    assert int((case.marks.instances == number).sum()) == 32
+    facts = case.provenance["nodules"][str(number)]
+    assert (facts["readers"], facts["malignancy"], facts["volume_mm3"]) == (3, 4.0, 32 * 2.5 * 16)
+    assert case.marks.kinds[number] == "solid nodule"
+
+
+def test_what_few_readers_saw_points_and_non_nodules_are_ignored_and_not_lost(tmp_path: Path) -> None:
+    series, sops = patient(tmp_path)
+    write_lidc_xml(series / "069.xml", UID, four_readers(sops))
+    (case,) = open_lidc(tmp_path).cases()
+    kinds = sorted(case.marks.kinds[n] for n in case.marks.ignored)  # type: ignore[union-attr]
+    assert kinds == ["ground-glass nodule", "nodule below 3 mm", "non-nodule"]
+    assert any("1 nodule(s) that fewer than 3 readers" in n for n in case.provenance["notes"])
+    (all_count,) = open_lidc(tmp_path, least_readers=1).cases()
+    assert len(all_count.marks.numbers(KINDS)) == 2  # type: ignore[union-attr]
+
+
+def test_votes_count_readers_at_each_sample(tmp_path: Path) -> None:
+    series, sops = patient(tmp_path)
+    xml = write_lidc_xml(series / "069.xml", UID, four_readers(sops))
+    votes = LidcReading(xml, open_case(series)).votes
+    assert votes[5, 21, 15] == 2 and votes[5, 21, 16] == 3 and votes[5, 21, 19] == 1 and votes[5, 19, 16] == 0
+    assert votes.max() == 3 and votes[8].sum() == 9
+
+
+def test_a_hole_is_left_out_with_its_edge(tmp_path: Path) -> None:
+    series, sops = patient(tmp_path)
+    hollow = nodule("n", roi(sops[4], ring(10, 10, 9)) + roi(sops[4], ring(13, 13, 1), inclusion=False), {"texture": 3})
+    write_lidc_xml(series / "1.xml", UID, [hollow] * 3 + [""])
+    (case,) = open_lidc(tmp_path).cases()
+    shown = (case.marks.instances > 0).numpy()  # type: ignore[union-attr]
+    assert shown.sum() == 81 - 9 and not shown[4, 14, 14] and shown[4, 12, 12]
+
+
+def test_touching_marks_of_one_reader_stay_two_nodules(tmp_path: Path) -> None:
+    series, sops = patient(tmp_path)
+    left, right, both = (roi(sops[5], ring(10, c, n)) for c, n in ((10, 4), (14, 4), (10, 8)))
+    write_lidc_xml(series / "1.xml", UID, [nodule("a", left) + nodule("b", right), nodule("c", both), "", ""])
+    (case,) = open_lidc(tmp_path, least_readers=1).cases()
+    assert len(case.marks.numbers(KINDS)) == 2  # type: ignore[union-attr]
+    assert any("kept apart" in n for n in case.provenance["notes"])
+
+
+def test_radiographs_and_derived_segmentations_beside_the_ct_are_named(tmp_path: Path) -> None:
+    series, sops = patient(tmp_path, name="LIDC-IDRI-0262")
+    write_lidc_xml(series / "069.xml", UID, four_readers(sops))
+    film = tmp_path / "LIDC-IDRI-0262" / "films" / "cr"
+    made = ct_slice(
+        0.0, 0, SOPClassUID="1.2.840.10008.5.1.4.1.1.1", Modality="CR", SeriesInstanceUID="1.9", SOPInstanceUID="1.9.1"
+    )
+    save(made, film / "1.dcm")
+    write_lidc_xml(film / "cr.xml", "1.9", [""], root="IdriReadMessage")
+    seg = ct_slice(
+        0.0, 0, SOPClassUID="1.2.840.10008.5.1.4.1.1.66.4", Modality="SEG", SeriesInstanceUID="1.8", SOPInstanceUID="1.8.1"
+    )
+    save(seg, tmp_path / "LIDC-IDRI-0262" / "seg" / "1.dcm")
+    found = open_lidc(tmp_path)
+    assert len(found) == 1
+    words = "\n".join(found.left_out)
+    assert "a radiograph (CR), left out" in words and "marks of a radiograph" in words
+    assert "a derived segmentation (SEG), left out; the SEG of this patient are known to lie outside" in words
+
+
+def test_two_scans_of_one_patient_are_one_patient(tmp_path: Path) -> None:
+    for uid, study in (("1.2.840.1", "a"), ("1.2.840.2", "b")):
+        folder = tmp_path / "LIDC-IDRI-0132" / study
+        sops = write_lidc_series(folder, tiny_chest(int(uid[-1])), patient="LIDC-IDRI-0132", uid=uid)
+        write_lidc_xml(folder / "r.xml", uid, four_readers(sops))
+    cases = list(open_lidc(tmp_path).cases())
+    assert len(cases) == 2 and len({c.patient_id for c in cases}) == 1
+
+
+def test_a_ct_without_xml_is_kept_as_unknown_and_xml_without_ct_is_named(tmp_path: Path) -> None:
+    series, sops = patient(tmp_path)
+    write_lidc_xml(series / "069.xml", UID, four_readers(sops))
+    patient(tmp_path, name="LIDC-IDRI-0002", uid="1.2.840.7", number=1)
+    other = write_lidc_xml(tmp_path / "stray.xml", "1.2.840.8", [""] * 4)
+    found = open_lidc(tmp_path)
+    assert [c.marks is not None for c in found.cases()] == [True, False]
+    assert found.left_out == (f"{other}: marks a CT that is not there, series 1.2.840.8",)
+
+
+def test_two_xml_of_one_series_are_refused(tmp_path: Path) -> None:
+    series, sops = patient(tmp_path)
+    for name in ("a.xml", "b.xml"):
+        write_lidc_xml(series / name, UID, four_readers(sops))
+    with pytest.raises(InputError, match="marks the same series as"):
+        open_lidc(tmp_path)
+
+
+def test_marks_on_a_slice_that_is_missing_and_outside_of_the_pixels_are_refused(tmp_path: Path) -> None:
+    series, sops = patient(tmp_path)
+    write_lidc_xml(series / "1.xml", UID, [nodule("n", roi("9.9", ring(3, 3, 2), z_mm=77.0))])
+    with pytest.raises(GeometryError, match="z 77 mm that the CT does not have"):
+        list(open_lidc(tmp_path).cases())
+    write_lidc_xml(series / "1.xml", UID, [nodule("n", roi(sops[0], ring(60, 3, 2)))])
+    with pytest.raises(GeometryError, match="outside the CT"):
+        list(open_lidc(tmp_path).cases())
+
+
+def test_xml_of_another_series_is_refused(tmp_path: Path) -> None:
+    series, sops = patient(tmp_path)
+    xml = write_lidc_xml(series / "1.xml", "1.2.3.4.5", four_readers(sops))
+    with pytest.raises(UnsupportedDataError, match=r"marks series 1\.2\.3\.4\.5, not that of"):
+        LidcReading(xml, open_case(series, series_uid=UID))
+    assert np.isfinite(open_case(series).hu.numpy()).all()  # the folder opens without it

@@ -1,0 +1,120 @@
+"""Your own CT: masks with kinds that you name, tables of boxes and balls, negatives, and everything that does not fit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from chest_sets import SHAPE, tiny_chest
+
+from taskct.core.errors import DataError, TaskctError
+from taskct.data.marked_set import open_marked
+from taskct.data.nifti import write_nifti, write_nifti_labels
+
+BOX_HEAD = "case,kind,x_min_mm,y_min_mm,z_min_mm,x_max_mm,y_max_mm,z_max_mm\n"
+BALL_HEAD = "case,kind,x_mm,y_mm,z_mm,diameter_mm\n"
+BOX = "-72,-32,-191.25,-60,-20,-183.75"  # pixels 10..12 of x, 15..17 of y, slices 4..6, their edges
+NODULES = {"nodule": ["nodule"]}
+
+
+def make_folder(root: Path, *, masks: bool = False) -> Path:
+    for number in range(3):
+        case = tiny_chest(number)
+        write_nifti(case, root / "ct" / f"p{number}.nii.gz")
+        if masks and number < 2:
+            labels = torch.zeros(SHAPE, dtype=torch.int16)
+            labels[3, 10:12, 10:12], labels[:, 40:, :5] = 1, 7
+            write_nifti_labels(replace(case, labels=labels), root / "ct" / "masks" / f"p{number}.nii.gz")
+    return root / "ct"
+
+
+def table(root: Path, text: str) -> Path:
+    (root / "boxes.csv").write_text(text)
+    return root / "boxes.csv"
+
+
+def test_boxes_in_mm_come_back_in_samples_and_unlisted_ct_are_unknown(tmp_path: Path) -> None:
+    boxes = table(tmp_path, BOX_HEAD + f"p0,nodule,{BOX}\np1,,0,0,0,0,0,0\n")
+    found = open_marked(make_folder(tmp_path), boxes=boxes, kinds=["nodule"])
+    first, read, other = found.cases()
+    assert first.marks is not None and read.marks is not None
+    got = first.marks.boxes(NODULES)
+    assert got is not None and got.corners.tolist() == [[4, 15, 10, 7, 18, 13]]
+    assert read.marks.presence(NODULES).tolist() == [0.0] and other.marks is None
+    assert found.left_out == (f"{tmp_path / 'ct'}: nothing is known of 1 of 3 CT (no mask, no row): p2",)
+
+
+def test_unlisted_ct_are_negatives_when_you_say_so(tmp_path: Path) -> None:
+    boxes = table(tmp_path, BOX_HEAD + f"p0,nodule,{BOX}\n")
+    cases = list(open_marked(make_folder(tmp_path), boxes=boxes, kinds=["nodule"], unlisted="absent").cases())
+    assert [c.marks.presence(NODULES).tolist() for c in cases] == [[1.0], [0.0], [0.0]]  # type: ignore[union-attr]
+
+
+def test_ras_boxes_are_turned_and_ras_taken_for_lps_is_refused(tmp_path: Path) -> None:
+    ras = ",".join(str(v) for v in (72, 32, -191.25, 60, 20, -183.75))
+    boxes = table(tmp_path, BOX_HEAD + f"p0,nodule,{ras}\n")
+    folder = make_folder(tmp_path)
+    case = next(open_marked(folder, boxes=boxes, kinds=["nodule"], space="RAS").cases())
+    assert case.marks.boxes(NODULES).corners.tolist() == [[4, 15, 10, 7, 18, 13]]  # type: ignore[union-attr]
+    far = table(tmp_path, BOX_HEAD + f"p0,nodule,{ras.replace('72', '290').replace('60', '280')}\n")
+    with pytest.raises(DataError, match=r"1 of 3 cases.*row 2: a box from .* reaches out of the CT .*LPS or RAS"):
+        list(open_marked(folder, boxes=far, kinds=["nodule"]).cases())
+    case = next(open_marked(folder, boxes=far, kinds=["nodule"], outside="skip").cases())
+    assert any("left out" in n for n in case.provenance["notes"])
+
+
+def test_balls_have_their_diameter(tmp_path: Path) -> None:
+    boxes = table(tmp_path, BALL_HEAD + "p2.nii.gz,cyst,-66,-26,-187.5,1\n")
+    *_, case = open_marked(make_folder(tmp_path), boxes=boxes, kinds=["cyst"]).cases()
+    assert case.marks.boxes({"cyst": ["cyst"]}).corners.tolist() == [[5, 16, 11, 6, 17, 12]]  # type: ignore[union-attr]
+
+
+def test_masks_have_the_kinds_that_you_name_and_no_others(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path, masks=True)
+    found = open_marked(folder, masks={1: "nodule"}, other_labels=[7])
+    cases = list(found.cases())
+    assert [c.marks is not None for c in cases] == [True, True, False]
+    assert cases[0].marks.masked == {"nodule"} and len(cases[0].marks.kinds) == 1  # type: ignore[union-attr]
+    with pytest.raises(DataError, match=r"2 of 3 cases.*its labels hold 7, of which no kind is named"):
+        list(open_marked(folder, masks={1: "nodule"}).cases())
+
+
+def test_masks_and_boxes_go_together_unless_they_speak_of_one_kind(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path, masks=True)
+    boxes = table(tmp_path, BOX_HEAD + f"p0,cyst,{BOX}\n")
+    case = next(open_marked(folder, masks={1: "nodule", 7: "rib"}, boxes=boxes, kinds=["cyst"]).cases())
+    marks = case.marks
+    assert marks is not None and marks.masked == {"nodule", "rib"} and marks.boxed == {"nodule", "rib", "cyst"}
+    assert marks.presence({"cyst": ["cyst"], "nodule": ["nodule"]}).tolist() == [1.0, 1.0]
+    assert int((marks.instances == marks.numbers(["nodule"])[0]).sum()) == 4
+    with pytest.raises(DataError, match="'cyst' comes from its label map and from the table"):
+        list(open_marked(folder, masks={1: "cyst", 7: "rib"}, boxes=boxes, kinds=["cyst"]).cases())
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (BOX_HEAD + f"p0,nodul,{BOX}\n", "unknown kind 'nodul'; did you mean 'nodule'"),
+        (BOX_HEAD + f"p9,nodule,{BOX}\n", "1 row.s. speak of no CT here, the first of 'p9'"),
+        (BOX_HEAD + "p0,nodule,1,2,3,1,2,4\n", "row 2: an empty box or ball"),
+        ("case,kind,x\np0,nodule,1\n", "expected the columns case, kind, x_min_mm"),
+        (BOX_HEAD + "p0,nodule,a,2,3,1,2,4\n", "row 2: expected a finite number as x_min_mm"),
+        ("", "an empty table"),
+    ],
+)
+def test_rows_that_do_not_fit_are_named(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(TaskctError, match=words):
+        next(open_marked(make_folder(tmp_path), boxes=table(tmp_path, text), kinds=["nodule"]).cases())
+
+
+def test_the_layout_of_mosmed_pairs_masks_by_name(tmp_path: Path) -> None:
+    for part, number in (("CT-0", 1), ("CT-1", 255)):
+        write_nifti(tiny_chest(number), tmp_path / "studies" / part / f"study_{number:04d}.nii.gz")
+    labels = torch.zeros(SHAPE, dtype=torch.int16)
+    labels[2, 20:23, 14:18] = 1
+    write_nifti_labels(replace(tiny_chest(255), labels=labels), tmp_path / "masks" / "study_0255_mask.nii.gz")
+    found = open_marked(tmp_path, masks={1: "infection"})
+    assert [c.marks is not None for c in found.cases()] == [False, True]
+    assert "nothing is known of 1 of 2 CT" in found.left_out[0]
