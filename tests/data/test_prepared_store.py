@@ -243,3 +243,12 @@ def test_a_store_keeps_the_attenuation_of_water_that_its_images_were_made_with(f
     stored, kept = open_store(tmp_path / "store"), in_memory(folder, recipe)
     assert stored.mu_water_per_mm == kept.mu_water_per_mm == 0.0206
     assert stored.label_names == kept.label_names and stored.spacing_mm == kept.spacing_mm
+
+
+def test_one_ct_in_two_formats_or_copied_is_no_two_cases_of_a_store(tmp_path: Path) -> None:
+    write_nifti(make_case(0), tmp_path / "ct" / "case.nii.gz")
+    write_series(make_case(0), tmp_path / "ct" / "dicom" / "series")
+    with pytest.raises(InputError, match=r"dicom/series .* and .*have the same images, one CT twice|one folder"):
+        prepare_store(tmp_path / "ct", tmp_path / "store", progress=False)
+    with pytest.raises(InputError, match="copy and case-0 have the same images, one CT twice; move one"):
+        prepare_store([make_case(0), replace(make_case(0), case_id="copy")], tmp_path / "other", RECIPE, progress=False)

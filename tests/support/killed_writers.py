@@ -129,14 +129,14 @@ def _read_together(folder: Path) -> int:
 
 
 def _write_store(folder: Path, version: int) -> None:
-    cases = [Case(torch.full((2, 6, 6), 10.0 * version), (2.0, 1.0, 1.0), f"case-{n}") for n in range(2)]
+    cases = [Case(torch.full((2 + n, 6, 6), 10.0 * version), (2.0, 1.0, 1.0), f"case-{n}") for n in range(2)]
     prepare_store(cases, folder, SliceRecipe(), refresh=True, progress=False)
 
 
 def _read_store(folder: Path) -> int:
     images = open_store(folder, verify=True)
-    assert len(images) == 4, "images are missing"
-    return _one((to_hu(images.take(range(4)).mu, mu_water_per_mm=images.mu_water_per_mm) / 10).round())
+    assert len(images) == 5, "images are missing"
+    return _one((to_hu(images.take(range(5)).mu, mu_water_per_mm=images.mu_water_per_mm) / 10).round())
 
 
 def _steps(version: int) -> list[Step]:

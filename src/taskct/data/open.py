@@ -181,11 +181,12 @@ def open_place(
     *,
     label_names: Mapping[int, str] | None = None,
     resample_labels: bool = False,
+    untilt: bool = False,
     mu_water_per_mm: float = MU_WATER_70KEV_PER_MM,
     limit_bytes: int = MAX_VOLUME_BYTES,
 ) -> Case:
     """One of `case_places` as `iter_cases` gives it."""
-    return _whole_case(place, Reading(mu_water_per_mm, limit_bytes), label_names or {}, resample_labels)
+    return _whole_case(place, Reading(mu_water_per_mm, limit_bytes, untilt), label_names or {}, resample_labels)
 
 
 class Reading(NamedTuple):

@@ -193,7 +193,13 @@ def _finish(folder: Path, cases: list[StoredCase], how: dict[str, Any], named: s
     if not used:
         raise InputError(f"{named}: holds no {'labelled ' if how['labelled_only'] else ''}CT")
     names: dict[str, str] = {}
+    twice: dict[tuple[str, ...], str] = {}
     for case in used:
+        other = twice.setdefault(tuple(case.hashes), case.source)
+        if other != case.source:
+            raise InputError(
+                f"{folder}: {case.source} and {other} have the same images, one CT twice; move one of them elsewhere"
+            )
         if case.case_id in names:
             raise InputError(f"{folder}: {case.source} and {names[case.case_id]} are both called {case.case_id!r}; rename one")
         names[case.case_id] = case.source

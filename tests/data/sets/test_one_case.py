@@ -71,10 +71,32 @@ def test_many_cases_of_which_one_comes_in_two_forms(tmp_path):
         assert len(open_cases(tmp_path, skip_bad=True)) == 1
 
 
-def test_a_ct_that_comes_as_series_and_as_volume_is_told_of(tmp_path):
+def test_a_ct_that_comes_in_two_formats_in_folders_side_by_side_is_refused_with_both_named(tmp_path):
     _both(tmp_path, "dicom", "nifti")
+    with pytest.raises(FileFormatError, match=r"has the same values as .*: one CT in two formats, .*skip_bad=True") as caught:
+        open_cases(tmp_path)
+    assert f"{tmp_path}/nifti/converted.nii.gz" in str(caught.value) and f"{tmp_path}/dicom" in str(caught.value)
     with pytest.warns(SkippedCaseWarning, match="one CT in two formats"):
-        assert len(open_cases(tmp_path)) == 2
+        assert len(open_cases(tmp_path, skip_bad=True)) == 1
+
+
+def test_two_volume_formats_are_two_formats_too(tmp_path):
+    case = Case(torch.arange(60.0).reshape(3, 4, 5), (1.0, 1.0, 1.0))
+    write_nifti(case, tmp_path / "a" / "ct.nii")
+    (tmp_path / "b").mkdir()
+    head = "ObjectType = Image\nNDims = 3\nElementSpacing = 1 1 1\nDimSize = 5 4 3\nElementType = MET_FLOAT\n"
+    (tmp_path / "b" / "ct.mha").write_bytes((head + "ElementDataFile = LOCAL\n").encode() + case.hu.numpy().tobytes())
+    with pytest.raises(FileFormatError, match=r"ct\.mha: has the same values as .*ct\.nii: one CT in two formats"):
+        open_cases(tmp_path)
+
+
+def test_a_copy_in_the_same_format_is_noted(tmp_path):
+    case = Case(torch.arange(60.0).reshape(3, 4, 5), (1.0, 1.0, 1.0))
+    for name in ("a", "b"):
+        write_nifti(case, tmp_path / f"{name}.nii")
+    one, other = open_cases(tmp_path)
+    note = f"has the same values as the case {one.case_id}: averages and splits count this CT twice"
+    assert note not in one.provenance["notes"] and note in other.provenance["notes"]
 
 
 def test_label_maps_are_no_second_form(tmp_path):
