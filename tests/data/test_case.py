@@ -87,3 +87,8 @@ def test_a_case_whose_affine_tells_other_distances_cannot_be_made():
 def test_values_of_another_kind_or_number_of_axes_are_refused(hu: torch.Tensor) -> None:
     with pytest.raises(GeometryError, match=r"Case expects hu as float32 \(Z, Y, X\), got torch\.float"):
         Case(hu, (1.0, 1.0, 1.0))
+
+
+def test_values_that_are_not_dense_are_refused():
+    with pytest.raises(GeometryError, match=r"Case expects hu as a dense tensor, got torch\.sparse_coo; call \.to_dense"):
+        Case(torch.zeros(2, 3, 4).to_sparse(), (1.0, 1.0, 1.0))

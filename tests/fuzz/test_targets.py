@@ -1,5 +1,8 @@
 """Each reader on some hundred damaged files: read, or refused in one line of ours. `make fuzz` runs them for minutes."""
 
+import time
+
+import fuzzing
 import pytest
 from fuzz_targets import TARGETS
 from fuzzing import fuzz
@@ -29,6 +32,25 @@ def test_a_reader_that_fails_is_noticed(monkeypatch):
     monkeypatch.setitem(TARGETS, "bad", Target(make, read))
     outcome = fuzz("bad", seed=0, inputs=20)
     assert len(outcome.failures) == 1 and "KeyError" in outcome.failures[0][1]
+
+
+@pytest.mark.parametrize("hang", ["work", "wait"])
+def test_an_input_that_takes_for_ever_is_noticed(monkeypatch, hang):
+    from fuzz_targets import Target
+
+    def read(folder):
+        while (folder / "a").read_bytes() != b"right":
+            time.sleep(0.01 if hang == "wait" else 0)
+
+    def make(folder):
+        (folder / "a").write_bytes(b"right")
+        return [folder / "a"]
+
+    monkeypatch.setattr(fuzzing, "MOST_CPU_S", 0.05 if hang == "work" else 60.0)
+    monkeypatch.setattr(fuzzing, "MOST_S", 0.1 if hang == "wait" else 60.0)
+    monkeypatch.setitem(TARGETS, "bad", Target(make, read))
+    ((_, what),) = fuzz("bad", seed=0, inputs=6).failures
+    assert what.startswith("Hang at ") and what.endswith("s of work" if hang == "work" else "more than 0.1 s")
 
 
 def test_mutations_depend_on_their_seed_alone():

@@ -6,7 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskct.core.errors import GeometryError
-from taskct.geometry import ConeBeam, FanBeam, Grid, ParallelBeam, Poses, TruncationWarning, VectorBeam, check_pair
+from taskct.geometry import (
+    ConeBeam,
+    FanBeam,
+    Grid,
+    ParallelBeam,
+    Poses,
+    RadiographPose,
+    TruncationWarning,
+    VectorBeam,
+    check_pair,
+)
 from taskct.geometry.coverage import field_of_view_mm, truncation_mm
 from taskct.geometry.presets import PRESETS, clinical_cone, clinical_fan, lodopab
 
@@ -96,6 +106,11 @@ def test_clinical_presets_see_a_circle_of_500_mm():
     assert set(PRESETS) == {"lodopab", "clinical_fan", "clinical_cone"}
 
 
+def _fields() -> dict:
+    poses = ConeBeam(**CONE).poses()
+    return {f.name: getattr(poses, f.name) for f in dataclasses.fields(VectorBeam)}
+
+
 @pytest.mark.parametrize(
     ("make", "why"),
     [
@@ -110,6 +125,14 @@ def test_clinical_presets_see_a_circle_of_500_mm():
         (lambda: FanBeam(**FAN, start_deg=float("nan")), "expects a finite start_deg"),
         (lambda: ConeBeam(**CONE | {"row_mm": -1.0}), "expects row_mm > 0"),
         (lambda: ConeBeam(**CONE, pitch_mm=float("inf")), "expects a finite pitch_mm"),
+        (lambda: ConeBeam(**CONE, pitch_mm=1e300), r"finite pitch_mm of at most 1e\+09, got 1e\+300"),
+        (lambda: FanBeam(**FAN, col_offset_mm=-1.1e9), "finite col_offset_mm of at most"),
+        (lambda: FanBeam(**FAN, arc_deg=1e12), "finite arc_deg of at most"),
+        (lambda: ParallelBeam(views=4, cols=4, pixel_mm=5e-324), r"expects pixel_mm from 1e-09"),
+        (lambda: ParallelBeam(views=4, cols=4, pixel_mm=True), "expects pixel_mm > 0, got True"),
+        (lambda: VectorBeam(**_fields() | {"source_mm": _fields()["source_mm"] * 1e100}), r"source_mm expects places at most"),
+        (lambda: RadiographPose(source_iso_mm=1e300, source_detector_mm=2e300), "RadiographPose expects source_iso_mm from"),
+        (lambda: RadiographPose(source_iso_mm=1e3, source_detector_mm=2e3, offset_mm=(1e300, 0)), "expects finite angles"),
     ],
 )
 def test_impossible_beams_are_refused_with_the_reason(make, why):

@@ -46,11 +46,26 @@ def test_radii_measure_what_a_detector_must_cover():
         (((4, 4), (1.0, 1.0, 1.0)), "one positive spacing_mm per axis"),
         (((4, 4), float("nan")), "one positive spacing_mm per axis"),
         (((4, 4), 1.0, (0.0,)), "one finite origin_mm per axis"),
+        (((4, 4), float("inf")), "one positive spacing_mm per axis"),
+        (((4, 4), (1.0, 0.0)), "one positive spacing_mm per axis"),
+        (((4, 4), 1e300), r"spacing_mm from 1e-09 to 1e\+09, got 1e\+300"),
+        (((4, 4), (1.0, 1.1e9)), r"spacing_mm from 1e-09 to 1e\+09"),
+        (((4, 4), 5e-324), r"spacing_mm from 1e-09 to 1e\+09, got 5e-324"),
+        (((4, 4), 0.9e-9), r"spacing_mm from 1e-09"),
+        (((4, 4), 1.0, (0.0, float("nan"))), "one finite origin_mm per axis"),
+        (((4, 4), 1.0, (-1.1e9, 0.0)), r"at most 1e\+09 from 0"),
     ],
 )
 def test_impossible_grids_are_refused_with_the_reason(arguments, why):
     with pytest.raises(GeometryError, match=why):
         Grid(*arguments)
+
+
+def test_the_shortest_and_the_longest_lengths_are_taken():
+    for spacing_mm in (1e-9, 1e9):
+        grid = Grid((3, 3), spacing_mm)
+        assert np.isfinite([*grid.size_mm, grid.radius_mm**2]).all() and grid.radius_mm**2 > 0
+    assert Grid((3, 3), 1.0, (1e9, -1e9)).origin_mm == (1e9, -1e9)
 
 
 def test_grids_with_equal_numbers_are_equal():

@@ -63,6 +63,25 @@ def test_numpy_arrays_and_arguments_that_changed_places_are_told_so(solve: Calla
         solve(p, BEAM)
 
 
+@pytest.mark.parametrize("kind", ["coo", "csr of one image", "nested"])
+def test_tensors_that_are_not_dense_are_refused_with_the_call_that_helps(solve: Callable, kind: str) -> None:
+    A = Projector(GRID, BEAM)
+    make = {
+        "coo": lambda x: x.to_sparse(),
+        "csr of one image": lambda x: x[0, 0].to_sparse_csr(),
+        "nested": lambda x: torch.nested.nested_tensor([x[0], x[0]]),
+    }[kind]
+    p, mu = torch.zeros(1, 1, *A.p_shape), torch.zeros(1, 1, *A.mu_shape)
+    calls = (lambda: solve(make(p), A), lambda: A(make(mu)), lambda: A.adjoint(make(p)))
+    for call in (
+        *calls,
+        lambda: simulate_scan(make(mu), A, Dose(1e5), seed=0),
+        lambda: RECONSTRUCTORS["sirt"](p, A, start=make(mu)),
+    ):
+        with pytest.raises(GeometryError, match=r"as a dense tensor, got .*; call \.to_dense\(\)"):
+            call()
+
+
 def test_the_projector_and_the_simulation_say_the_same_of_arrays() -> None:
     A, image = Projector(GRID, BEAM), torch.full((16, 16), 0.02)
     for call in (A, lambda x: simulate_scan(x, A, Dose(1e4), seed=0)):

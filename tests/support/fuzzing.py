@@ -18,7 +18,8 @@ from mutations import mutate
 
 from taskct.core.errors import TaskctError
 
-MOST_S = 20.0  # for one input of a few kB; a hang, not a slow machine
+MOST_CPU_S = 20.0  # for one input of a few kB
+MOST_S = 300.0  # the same of the clock: a hang without work, not a busy machine
 MOST_GROWTH = 2**30  # bytes of memory that such an input may take
 
 
@@ -68,6 +69,7 @@ def _read(read, work: Path, outcome: Outcome) -> str:
     """What went wrong; '' when the input was read or refused as it should be."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     signal.setitimer(signal.ITIMER_REAL, MOST_S)
+    signal.setitimer(signal.ITIMER_PROF, MOST_CPU_S)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -86,6 +88,7 @@ def _read(read, work: Path, outcome: Outcome) -> str:
         return f"{type(error).__name__} at {where}: {str(error)[:200]}"
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
     return f"took {grown / 2**20:.0f} MiB" if grown > MOST_GROWTH else ""
 
@@ -96,10 +99,13 @@ class Hang(BaseException):
 
 class _alarm:  # noqa: N801  (a context)
     def __enter__(self) -> None:
-        def ring(*_: object) -> None:
-            raise Hang(f"took more than {MOST_S:g} s")
+        def ring(number: int, _: object) -> None:
+            raise Hang(
+                f"took more than {MOST_CPU_S:g} s of work" if number == signal.SIGPROF else f"took more than {MOST_S:g} s"
+            )
 
-        self.old = signal.signal(signal.SIGALRM, ring)
+        self.old = {number: signal.signal(number, ring) for number in (signal.SIGALRM, signal.SIGPROF)}
 
     def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGALRM, self.old)
+        for number, before in self.old.items():
+            signal.signal(number, before)

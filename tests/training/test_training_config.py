@@ -22,7 +22,7 @@ from taskct.geometry import Grid
 from taskct.recon.learned import load_reconstructor
 from taskct.task.readers import load_reader
 from taskct.training import Balanced, Constrained, JointPenalty, MeanOf, Objective, TurnsOf
-from taskct.training.sources import DataPlan, read_parts
+from taskct.training.sources import DataPlan, grid_of, read_parts
 from taskct.training.training_config import ObjectivePlan, make_objective, read_plan
 
 CONFIGS = ROOT / "configs"
@@ -148,6 +148,14 @@ def test_a_folder_in_the_layout_of_lits_is_split_by_volume_onto_one_grid(tmp_pat
     (tmp_path / "none").mkdir()
     with pytest.raises(InputError, match="none: holds no CT"):
         read_parts(DataPlan(folder=str(tmp_path / "none"), pixel_mm=1.0))
+
+
+def test_built_in_patients_need_a_number_of_slices():
+    for use in (read_parts, grid_of):
+        with pytest.raises(
+            ConfigError, match="slices = 0 takes all slices of a folder's CT; built-in patients expect how many"
+        ):
+            use(DataPlan(slices=0, shape=(32, 32), patients={"train": 1}))
 
 
 @pytest.mark.parametrize("bad", [{"shape": (7, 8)}, {"slices": -1}, {"pixel_mm": 0.0}])

@@ -74,12 +74,16 @@ def parse_label_names(words: list[str]) -> dict[int, str]:
     >>> parse_label_names(["5=liver", "1=spleen"])
     {5: 'liver', 1: 'spleen'}
     """
-    names = {}
+    from taskct.data.label_names import check_label_names
+
+    names: dict[int, str] = {}
     for word in words:
         number, equals, name = word.partition("=")
-        if not equals or not number.strip().isdigit() or not name.strip():
+        if not equals or not number.strip().isdecimal() or not name.strip():
             raise InputError(f"--label-name expects NUMBER=NAME, got {word!r}; for example 5=liver")
-        names[int(number)] = name.strip()
+        if names.setdefault(int(number), name.strip()) != name.strip():
+            raise InputError(f"--label-name names label {int(number)} twice: {names[int(number)]!r} and {name.strip()!r}")
+    check_label_names(names, who="--label-name")
     return names
 
 

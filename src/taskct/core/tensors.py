@@ -29,6 +29,7 @@ def check_tensor(x: Any, *, who: str, name: str, shape: tuple[int, ...], advice:
         raise GeometryError(
             f"{who} expects {name} as a torch tensor of shape {wanted}, got {_what(x)}; pass {_line(x, name, shape)}"
         )
+    check_dense(x, who=who, name=name)
     if x.dtype not in (torch.float32, torch.float64):
         raise GeometryError(f"{who} expects {name} in float32 or float64, got {x.dtype}; call .float()")
     if x.ndim != 2 + len(shape) or tuple(x.shape[2:]) != shape:
@@ -37,6 +38,19 @@ def check_tensor(x: Any, *, who: str, name: str, shape: tuple[int, ...], advice:
         raise GeometryError(f"{who} expects {name} of shape {wanted}{source}, got {tuple(x.shape)}; {advice}")
     if 0 in x.shape[:2]:
         raise GeometryError(f"{who} expects at least one image in {name}, got an empty batch {tuple(x.shape)}; skip it")
+
+
+def check_dense(x: Tensor, *, who: str, name: str) -> None:
+    """Refuse sparse and nested tensors, whose numbers do not lie in one block.
+
+    >>> check_dense(torch.zeros(2, 2).to_sparse(), who="Projector", name="mu")
+    Traceback (most recent call last):
+    ...
+    taskct.core.errors.GeometryError: Projector expects mu as a dense tensor, got torch.sparse_coo; call .to_dense()
+    """
+    if x.layout is not torch.strided or x.is_nested:
+        kind = "a nested one" if x.is_nested else str(x.layout)
+        raise GeometryError(f"{who} expects {name} as a dense tensor, got {kind}; call .to_dense()")
 
 
 def _what(x: Any) -> str:

@@ -14,7 +14,9 @@ from torch import Tensor
 
 from taskct.core.errors import GeometryError, InputError, UnitsError
 from taskct.core.names import plain_name
+from taskct.core.tensors import check_dense
 from taskct.core.units import MU_WATER_70KEV_PER_MM, to_mu
+from taskct.data.label_names import check_label_names
 from taskct.data.marks import Marks
 from taskct.geometry import Grid
 
@@ -28,7 +30,7 @@ class Case:
 
     `hu` is float32 (Z, Y, X); z rises towards the head, y towards the back, x to the patient's left (LPS), whatever the
     file's order was. `affine_mm` maps an array index (z, y, x, 1) to the patient's LPS position (z, y, x, 1) in mm.
-    `labels` are whole numbers on the same samples, named by `label_names`; 0 is background.
+    `labels` are whole numbers on the same samples, each named by `label_names` with a name of its own; 0 is background.
     `marks` say which lesions are known of it, and what was not looked for; `labels` are the dense map.
     `mu_water_per_mm` is the attenuation that HU 0 stands for when the case becomes `mu`.
     `provenance` holds plain values that may be written anywhere: what was odd about the source, licence, fingerprint; the
@@ -52,6 +54,7 @@ class Case:
             object.__setattr__(self, name, plain_name(getattr(self, name)))
         if self.hu.ndim != 3 or self.hu.dtype != torch.float32:
             raise GeometryError(f"Case expects hu as float32 (Z, Y, X), got {self.hu.dtype} {tuple(self.hu.shape)}")
+        check_dense(self.hu, who="Case", name="hu")
         if self.hu.numel() and not all(abs(float(v)) < float("inf") for v in torch.aminmax(self.hu.detach())):  # NaN passes on
             bad = int((~torch.isfinite(self.hu)).sum())
             raise UnitsError(f"Case expects finite hu, got {bad} NaN or infinite values; mend them first (air is -1000 HU)")
@@ -62,6 +65,7 @@ class Case:
             )
         if self.labels is not None and (self.labels.is_floating_point() or self.labels.is_complex()):
             raise InputError(f"Case expects labels as whole numbers, got {self.labels.dtype}")
+        check_label_names(self.label_names, who=f"case {self.case_id}")
         if self.marks is not None and self.marks.shape != tuple(self.hu.shape):
             raise GeometryError(f"Case expects marks on the samples of hu {tuple(self.hu.shape)}, got {self.marks.shape}")
         object.__setattr__(self, "spacing_mm", tuple(float(s) for s in self.spacing_mm))

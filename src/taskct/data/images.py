@@ -15,6 +15,7 @@ from taskct.core.units import MU_AIR_PER_MM, MU_WATER_70KEV_PER_MM
 from taskct.data.case import Case
 from taskct.data.case_slices import slices_of_cases
 from taskct.data.image_source import ImageStorage, InMemory, PartOf, Pixels, rows_of, slice_hash, stacked
+from taskct.data.label_names import check_label_names
 from taskct.data.marks import MARKS, Marks
 from taskct.data.samples import LABELS, ImageBatch, Sample
 from taskct.data.splits import split_by_patient
@@ -73,6 +74,7 @@ class ImageSet(Dataset[Sample]):
             raise GeometryError(f"ImageSet expects one spacing per axis of {self.storage.shape}, got {tuple(spacing_mm)}")
         self.spacing_mm = None if spacing_mm is None else tuple(float(s) for s in spacing_mm)
         self.label_names = dict(label_names or {})
+        check_label_names(self.label_names, who="images")
         self.mu_water_per_mm, self.mu_air_per_mm = mu_water_per_mm, mu_air_per_mm
 
     def __len__(self) -> int:

@@ -15,6 +15,7 @@ from taskct.core.files import MAX_VOLUME_BYTES, existing_path
 from taskct.data.case import Case
 from taskct.data.formats import kind_of, read_volume, volume_files
 from taskct.data.label_grid import on_case
+from taskct.data.label_names import check_label_names, distinct_names
 from taskct.data.overlap import Painting
 from taskct.data.sets.chaos import CHAOS_LABELS, read_chaos_masks
 from taskct.data.volume import Volume, stem
@@ -42,6 +43,7 @@ def read_labels(
     voxel. Raises UnsupportedDataError for labels that label no voxel.
     """
     found = existing_path(path, what="labels")
+    check_label_names(names or {}, who=f"names for {found}")
     put = partial(on_case, case=case, resample=resample)
     if found.is_dir() and (found.parent / "DICOM_anon").is_dir():
         labels, notes = put(found, read_chaos_masks(found, found.parent / "DICOM_anon"), names=CHAOS_LABELS)
@@ -60,7 +62,8 @@ def read_labels(
     if empty:
         more = f" and {len(empty) - _MOST_NAMED} more" if len(empty) > _MOST_NAMED else ""
         notes = [*notes, f"no voxel is labelled {', '.join(empty[:_MOST_NAMED])}{more}"]
-    return labels, {**own_names, **(names or {})}, list(dict.fromkeys(notes))
+    all_names, renamed = distinct_names(own_names, names or {})
+    return labels, all_names, list(dict.fromkeys([*notes, *renamed]))
 
 
 def _of_folder(folder: Path, case: Case, put: _Put, limit_bytes: int) -> _Found:

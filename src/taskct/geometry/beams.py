@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from taskct.core.errors import GeometryError
+from taskct.geometry.lengths import MOST_MM, are_places, check_length
 from taskct.geometry.poses import Poses
 
-LEAST_MM, MOST_MM = 1e-9, 1e9  # a picometre and a thousand kilometres: beyond, squares leave the range of numbers
 MAX_VIEWS = 1_000_000
 MAX_DETECTOR_PIXELS_PER_AXIS = 65536
 
@@ -258,14 +258,12 @@ def _whole(beam: object, name: str, most: int) -> None:
 
 
 def _positive(beam: object, name: str) -> None:
-    value = getattr(beam, name)
-    if not (np.isfinite(value) and value > 0):
-        raise GeometryError(f"{type(beam).__name__} expects {name} > 0, got {value!r}")
-    if not LEAST_MM <= value <= MOST_MM:
-        raise GeometryError(f"{type(beam).__name__} expects {name} from {LEAST_MM:g} to {MOST_MM:g}, got {value!r}")
+    check_length(getattr(beam, name), name, who=type(beam).__name__)
 
 
 def _finite(beam: object, *names: str) -> None:
     for name in names:
-        if not np.isfinite(getattr(beam, name)):
-            raise GeometryError(f"{type(beam).__name__} expects a finite {name}, got {getattr(beam, name)!r}")
+        if not are_places(getattr(beam, name)):
+            raise GeometryError(
+                f"{type(beam).__name__} expects a finite {name} of at most {MOST_MM:g}, got {getattr(beam, name)!r}"
+            )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from taskct.core.errors import GeometryError
+from taskct.geometry.lengths import MOST_MM, are_places, check_length
 
 MAX_SAMPLES_PER_AXIS = 65536
 
@@ -19,7 +20,8 @@ class Grid:
     The isocentre of every beam is the world's origin. Without `origin_mm` the grid is centred on it.
     One number for `spacing_mm` serves all axes.
 
-    Raises GeometryError for sizes or spacings that are no positive finite numbers.
+    Raises GeometryError for sizes or spacings that are no positive finite numbers, or beyond what can be computed with
+    (`geometry.lengths`).
 
     >>> Grid((4, 4), 0.5).origin_mm
     (-0.75, -0.75)
@@ -42,12 +44,17 @@ class Grid:
         steps = tuple(float(s) for s in steps)
         if len(steps) != len(sizes) or not all(np.isfinite(s) and s > 0 for s in steps):
             raise GeometryError(f"Grid expects one positive spacing_mm per axis of shape {sizes}, got {spacing_mm!r}")
+        for step in steps:
+            check_length(step, "spacing_mm", who="Grid")
         if origin_mm is None:
             first = tuple(-(n - 1) / 2 * s for n, s in zip(sizes, steps, strict=True))
         else:
             first = tuple(float(o) for o in origin_mm)
-            if len(first) != len(sizes) or not all(np.isfinite(first)):
-                raise GeometryError(f"Grid expects one finite origin_mm per axis of shape {sizes}, got {origin_mm!r}")
+            if len(first) != len(sizes) or not are_places(first):
+                raise GeometryError(
+                    f"Grid expects one finite origin_mm per axis of shape {sizes}, at most {MOST_MM:g} from 0, got "
+                    f"{origin_mm!r}"
+                )
         object.__setattr__(self, "shape", sizes)
         object.__setattr__(self, "spacing_mm", steps)
         object.__setattr__(self, "origin_mm", first)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from taskct.core.errors import GeometryError
+from taskct.geometry.lengths import MOST_MM, are_places
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +48,8 @@ class Poses:
                 raise GeometryError(
                     f"{name} expects finite vectors of shape ({views}, 3) in order z, y, x, got {values.shape}"
                 )
+            if not are_places(values / 4):  # a source may stand as far behind the isocentre as the detector before it
+                raise GeometryError(f"{name} expects places at most {4 * MOST_MM:g} mm from the isocentre, got larger numbers")
             values.setflags(write=False)
             object.__setattr__(self, name, values)
         if (self.source_mm is None) == (self.direction is None):

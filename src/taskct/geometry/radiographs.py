@@ -10,6 +10,7 @@ import numpy as np
 from taskct.core.errors import GeometryError
 from taskct.geometry.beams import Beam, VectorBeam
 from taskct.geometry.grid import Grid
+from taskct.geometry.lengths import are_places, check_length
 from taskct.geometry.poses import Poses
 
 
@@ -33,16 +34,14 @@ class RadiographPose:
 
     def __post_init__(self) -> None:
         for name in ("source_iso_mm", "source_detector_mm"):
-            value = getattr(self, name)
-            if not (np.isfinite(value) and value > 0):
-                raise GeometryError(f"RadiographPose expects {name} > 0, got {value!r}")
+            check_length(getattr(self, name), name, who="RadiographPose")
         if self.source_detector_mm <= self.source_iso_mm:
             raise GeometryError(
                 f"RadiographPose expects source_detector_mm > source_iso_mm, got {self.source_detector_mm:g} and "
                 f"{self.source_iso_mm:g}; the detector stands behind the isocentre (are the two swapped?)"
             )
         numbers = (self.angle_deg, self.tilt_deg, self.roll_deg, *self.iso_mm, *self.offset_mm)
-        if not np.isfinite(numbers).all() or abs(self.tilt_deg) >= 90:
+        if not are_places(numbers) or abs(self.tilt_deg) >= 90:
             raise GeometryError(f"RadiographPose expects finite angles and |tilt_deg| < 90, got {self}")
 
     @property
@@ -71,8 +70,8 @@ def radiograph_beam(
     if len(poses) == 0:
         raise GeometryError("radiograph_beam expects at least one pose, got none")
     height = pixel_mm if row_mm is None else row_mm
-    if not (np.isfinite([pixel_mm, height]).all() and pixel_mm > 0 and height > 0):
-        raise GeometryError(f"radiograph_beam expects pixel_mm and row_mm > 0, got {pixel_mm!r} and {row_mm!r}")
+    for name, value in (("pixel_mm", pixel_mm), ("row_mm", height)):
+        check_length(value, name, who="radiograph_beam")
     source, detector, col, row = [], [], [], []
     for pose in poses:
         ray, across, rise = pose.axes

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from taskct.core.errors import ConfigError, GeometryError, InputError, UnitsError
-from taskct.core.tensors import check_tensor
+from taskct.core.tensors import check_dense, check_tensor
 from taskct.core.threads import keep_to_one_thread_if_forked
 from taskct.core.units import LEAST_P, MOST_P, UnitsWarning
 from taskct.geometry import ConeBeam, FanBeam, Grid, ParallelBeam, VectorBeam
@@ -96,6 +96,7 @@ def check_is_tensor(x: Any, *, who: str, name: str) -> None:
     if not isinstance(x, Tensor):
         line = f"torch.from_numpy({name}).float()" if isinstance(x, np.ndarray) else f"torch.as_tensor({name}).float()"
         raise GeometryError(f"{who} expects {name} as a torch tensor, got a {type(x).__name__}; pass {line}")
+    check_dense(x, who=who, name=name)
 
 
 def check_count(value: int, *, who: str, name: str = "iterations", least: int = 1) -> int:

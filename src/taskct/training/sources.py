@@ -26,7 +26,7 @@ class DataPlan:
     patients     built-in: how many in each part
     fractions    folder: shares of patients for training, validation and test
     shape        pixels (Y, X) of every slice; `pixel_mm` their size, centred on each image (the built-in patients know theirs)
-    slices       per patient, evenly over those with a label; all of those when 0
+    slices       per patient, evenly over those with a label; 0 takes all of those of a folder's CT
     labels       folder: which values of the label map become class 1, 2, ...; [] keeps them
     classes      folder: the same by name, {"liver": ["liver"], "tumour": ["cancer", "liver tumour"]}; for folders of masks,
                  whose numbers follow the masks that are there
@@ -79,13 +79,15 @@ def grid_of(plan: DataPlan) -> Grid:
 
 
 def _cohort(plan: DataPlan) -> Cohort:
+    if plan.slices == 0:
+        raise ConfigError("data.slices = 0 takes all slices of a folder's CT; built-in patients expect how many to make")
     return Cohort(
         "abdomen",
         dict(plan.patients),
         seed=plan.seed,
         shape=plan.shape,
         spacing_mm=plan.pixel_mm,
-        slices_per_patient=plan.slices or 8,
+        slices_per_patient=plan.slices,
     )
 
 
