@@ -13,7 +13,7 @@ from taskct.core.errors import InputError
 if TYPE_CHECKING:
     from taskct.core.each_input import EachSummary, InputJob
     from taskct.data.case import Case
-    from taskct.data.sets.layouts import CasePlace
+    from taskct.data.sets.case_place import CasePlace
 
 _SCANS = (".h5", ".hdf5", ".mat")
 _WORST_FIRST = (1, 4, 3, 2)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from taskct.core.each_input import InputJob
     from taskct.data.case import Case
     from taskct.data.scan import Scan
-    from taskct.data.sets.layouts import CasePlace
+    from taskct.data.sets.case_place import CasePlace
     from taskct.recon.reconstructor import Reconstructor
 
 _OF_A_CT = ("photons", "electronic_std", "noise_free", "beam", "views", "slices", "refine", "series", "untilt")

@@ -44,7 +44,7 @@ def run(
     from taskct.core.write_locks import claim
     from taskct.data.case import Case
     from taskct.data.scan import is_scan_file, write_scan
-    from taskct.data.sets.layouts import CasePlace
+    from taskct.data.sets.case_place import CasePlace
     from taskct.data.sets.measured_scan import measured_kind
 
     how = {

@@ -7,7 +7,7 @@ from pathlib import Path
 from taskct.core.errors import InputError
 from taskct.data.naming import case_name
 from taskct.data.open import case_places
-from taskct.data.sets.layouts import CasePlace
+from taskct.data.sets.case_place import CasePlace
 
 
 def named_places(folder: Path, *, labels: Path | None = None) -> dict[str, CasePlace]:

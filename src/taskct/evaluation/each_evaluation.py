@@ -16,7 +16,7 @@ from taskct.core.runs import Run
 from taskct.core.workers import Workers
 from taskct.data.case import Case
 from taskct.data.open import open_place
-from taskct.data.sets.layouts import CasePlace
+from taskct.data.sets.case_place import CasePlace
 from taskct.evaluation.evaluation_config import EvaluationPlan, run_plan
 from taskct.evaluation.merged_tables import merge_tables
 from taskct.evaluation.table import Table
