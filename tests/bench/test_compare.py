@@ -78,6 +78,11 @@ def test_a_peer_that_is_installed_is_compared_with(result: dict[str, Any]) -> No
 
 
 def test_json_table_rows_and_figure_are_written_once(result: dict[str, Any], tmp_path: Path) -> None:
+    formula = {"case": "=1+1", "work": "forward"}
+    paths = write_bench(
+        {**result, "rows": [*result["rows"], {**result["rows"][0], **formula}]}, tmp_path / "odd.json", figure=False
+    )
+    assert list(csv.DictReader(paths[1].open()))[-1]["case"] == "'=1+1"  # no spreadsheet runs it
     paths = write_bench(result, tmp_path / "b.json")
     assert [path.name for path in paths] == ["b.json", "b.csv", "b.md", "b.png"]
     assert len(json.loads(paths[0].read_text())["rows"]) == len(list(csv.DictReader(paths[1].open()))) == len(result["rows"])

@@ -274,3 +274,21 @@ def test_a_network_is_told_when_it_is_judged_at_a_dose_it_was_not_trained_for(pa
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*not trained for")
         evaluate({"net": model}, [patient(1)], A, Dose(5e4), slices=[0])
+
+
+def test_a_network_trained_in_other_units_is_refused_by_name(patient, A):
+    from taskct.recon.learned import TrainedFor, fbp_unet
+    from taskct.recon.learned.trained_for import watch
+
+    model = fbp_unet(widths=(4, 8), norm="none").eval()
+    watch(model, TrainedFor("runs/net", mu_water_per_mm=0.0193), otherwise="refuse")
+    words = r"runs/net: .* other units than those of case patient-1 for method 'net' \(water of 0.0193/mm .* now 0.02/mm\)"
+    with pytest.raises(UnitsError, match=words):
+        evaluate({"net": model}, [patient(1)], A, DOSE, slices=[0])
+    watch(model, TrainedFor("runs/net", mu_water_per_mm=0.0193), otherwise="warn")
+    with pytest.warns(UserWarning, match="other units"):
+        evaluate({"net": model}, [patient(1)], A, DOSE, slices=[0])
+    watch(model, TrainedFor("runs/net", mu_water_per_mm=0.02), otherwise="refuse")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*other units")
+        evaluate({"net": model}, [patient(1)], A, DOSE, slices=[0])

@@ -12,7 +12,6 @@ from taskct.geometry import ConeBeam, FanBeam, ParallelBeam, VectorBeam
 from taskct.physics.bowtie import cylinder_bowtie
 from taskct.physics.dose import Dose
 from taskct.simulate import scan_case
-from taskct.simulate.scan_case import is_planar
 
 FAN = FanBeam(views=8, cols=40, pixel_mm=12.0, source_iso_mm=500, source_detector_mm=1000)
 
@@ -68,9 +67,9 @@ def test_beams_of_one_row_in_the_plane_are_planar() -> None:
         vectors = {"detector_mm": [[rise_mm, 500, 0]], "col_step_mm": [[0, 0, 1]], "row_step_mm": [[1, 0, 0]]}
         return VectorBeam(rows=rows, cols=8, **{n: np.array(v, float) for n, v in vectors.items()}, source_mm=[[0, -500, 0]])  # type: ignore[arg-type]
 
-    assert is_planar(FAN) and is_planar(free(0.0))
-    assert not is_planar(free(10.0)) and not is_planar(free(0.0, rows=2))
-    assert not is_planar(ConeBeam(views=1, cols=4, rows=1, pixel_mm=1.0, source_iso_mm=50, source_detector_mm=100))
+    assert FAN.planar and free(0.0).planar
+    assert not free(10.0).planar and not free(0.0, rows=2).planar
+    assert not ConeBeam(views=1, cols=4, rows=1, pixel_mm=1.0, source_iso_mm=50, source_detector_mm=100).planar
 
 
 def test_impossible_requests_are_refused() -> None:

@@ -17,7 +17,7 @@ from taskct.geometry import Grid, ParallelBeam
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon import fbp
-from taskct.recon.learned import fbp_unet, load_reconstructor
+from taskct.recon.learned import fbp_unet, load_reconstructor, trained_for
 from taskct.task import FrozenTask
 from taskct.task.readers import load_reader
 from taskct.training import FeaturePenalty, ImageError, LabelPenalty, convex, train
@@ -90,6 +90,7 @@ def test_a_run_comes_back_as_the_reconstructor_it_left(
         **how(objective=PLAIN, A=projector, dose=dose, run=tmp_path / "run", validation=checks, config=config, **SHORT),
     )
     p = projector(checks.mu)
+    assert trained_for(load_reconstructor(done.run)).mu_water_per_mm == images.mu_water_per_mm
     assert not done.model.training
     for again in (load_reconstructor(tmp_path / "run"), load_reconstructor(tmp_path / "run", model=make_model(seed=8))):
         assert all(torch.equal(t, again.state_dict()[n]) for n, t in done.model.state_dict().items())

@@ -19,6 +19,7 @@ from taskct.data.common_grid import onto_common_grid
 from taskct.data.nifti import write_nifti
 from taskct.data.open import open_cases
 from taskct.geometry import Grid
+from taskct.phantoms.sites import site_named
 from taskct.recon.learned import load_reconstructor
 from taskct.task.readers import load_reader
 from taskct.training import Balanced, Constrained, JointPenalty, MeanOf, Objective, TurnsOf
@@ -196,3 +197,14 @@ def test_a_case_keeps_its_size_in_mm_on_the_common_grid() -> None:
         assert labels is not None and float(labels.sum()) * grid.spacing_mm[0] ** 2 == pytest.approx(math.pi * 40**2, rel=0.03)
         middle = mu[0, 0].sum(0)
         assert float((middle * torch.from_numpy(grid.axes_mm()[1])).sum() / middle.sum()) == pytest.approx(0, abs=0.1)
+
+
+def test_the_built_in_patients_of_any_site_are_trained_on() -> None:
+    plan = DataPlan(site="skull", patients={"train": 1}, shape=(24, 24), slices=2)
+    images = read_parts(plan, progress=False).train
+    assert len(images) == 2 and images.shape == grid_of(plan).shape == (24, 24)
+    assert images.label_names == site_named("skull").label_names != site_named("abdomen").label_names
+    with pytest.raises(InputError, match="unknown site 'skul'; did you mean 'skull'"):
+        DataPlan(site="skul")
+    with pytest.raises(ConfigError, match=r"a data\.folder has its own; leave out 'chest'"):
+        DataPlan(site="chest", folder="ct", pixel_mm=1.0)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from pathlib import Path
 from typing import Any
 
+from taskct.core.csv_cells import csv_text
 from taskct.core.errors import FileFormatError, InputError
 from taskct.core.files import atomic_files, encoded, refuse_existing
 from taskct.core.open_files import read_json
@@ -58,14 +57,10 @@ def write_bench(
     """
     paths = outputs(out, overwrite=overwrite)
     rounded = {**result, "command": command, "rows": [_rounded(row) for row in result["rows"]]}
-    text = io.StringIO()
-    rows = csv.DictWriter(text, _COLUMNS, lineterminator="\n", extrasaction="ignore")
-    rows.writeheader()
-    rows.writerows(rounded["rows"])
     written = paths if figure else paths[:3]
     with atomic_files(paths[0].parent, [path.name for path in written], overwrite=overwrite) as part:
         (part / paths[0].name).write_bytes(encoded(json.dumps(rounded, indent=1) + "\n"))
-        (part / paths[1].name).write_bytes(encoded(text.getvalue()))
+        (part / paths[1].name).write_bytes(encoded(csv_text(_COLUMNS, rounded["rows"])))
         (part / paths[2].name).write_bytes(encoded(table(rounded, command=command, figure=paths[3].name)))
         if figure:
             _figure(result).savefig(part / paths[3].name, format="png", dpi=130, bbox_inches="tight")

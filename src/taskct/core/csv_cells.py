@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
 
 _FORMULA = ("=", "+", "-", "@", "\t")
 
@@ -17,6 +19,19 @@ def safe_cells(values: Iterable[object]) -> list[object]:
     """
     plain = [value.replace("\r", " ") if isinstance(value, str) else value for value in values]
     return [f"'{value}" if isinstance(value, str) and _escapes(value) else value for value in plain]
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
+    """A CSV with a header line: the cells of each row by column, empty where a row has none.
+
+    >>> csv_text(["name", "value"], [{"name": "=1+1", "value": 2.5}, {"name": "liver"}])
+    "name,value\\n'=1+1,2.5\\nliver,\\n"
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(safe_cells(columns))
+    writer.writerows(safe_cells(row.get(column, "") for column in columns) for row in rows)
+    return text.getvalue()
 
 
 def plain_cell(cell: str) -> str:

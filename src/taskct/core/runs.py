@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import os
@@ -14,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from taskct.core.config import SCHEMA
-from taskct.core.csv_cells import safe_cells
+from taskct.core.csv_cells import csv_text
 from taskct.core.errors import ConfigError, FileFormatError, InputError, OutputExistsError
 from taskct.core.files import atomic_folder, atomic_path, encoded, existing_path, refuse_existing, write_text
 from taskct.core.links import refuse_outside
@@ -98,11 +96,7 @@ class Run:
         """metrics.csv: the same lines as a table, one column per name that ever occurs."""
         rows = self.metrics()
         columns = list(dict.fromkeys(name for row in rows for name in row))
-        text = io.StringIO()
-        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(dict(zip(row, safe_cells(row.values()), strict=True)) for row in rows)
-        self.write_text("metrics.csv", text.getvalue(), overwrite=True)
+        self.write_text("metrics.csv", csv_text(columns, rows), overwrite=True)
         return self.path("metrics.csv")
 
     def path(self, name: str) -> Path:

@@ -11,6 +11,7 @@ import torch
 from taskct.core.progress import track
 from taskct.data.case import Case
 from taskct.data.scan import Scan
+from taskct.recon.learned import check_units
 
 SLICES_AT_ONCE = 8  # bounds the memory of a long scan; a method treats each slice alone, so the result is the same
 _OF_VALUES = ("fingerprint", "notes")  # what was said about the original values does not hold for a reconstruction
@@ -18,6 +19,7 @@ _OF_VALUES = ("fingerprint", "notes")  # what was said about the original values
 
 def reconstruct_scan(scan: Scan, reconstruct: Callable[..., Any]) -> Case:
     """Scan -> case in HU, a few slices at a time under a 2D beam."""
+    check_units(reconstruct, scan.mu_water_per_mm, who=f"the scan of {scan.case_id}")
     A = scan.projector()
     step = SLICES_AT_ONCE if scan.grid.ndim == 2 else len(scan.p)
     parts = track(

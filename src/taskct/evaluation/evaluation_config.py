@@ -42,7 +42,7 @@ from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.learned import TrainedFor
 from taskct.recon.reconstructor_config import methods_from_config
-from taskct.simulate.scan_case import PHOTONS, is_planar
+from taskct.simulate.scan_case import PHOTONS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +131,7 @@ def run_plan(
     table = evaluate(
         methods,
         [_on_grid(case, grid) for case in cases],
-        lambda case: Projector(case.slice_grid if is_planar(beam) else case.grid, beam),
+        lambda case: Projector(case.slice_grid if beam.planar else case.grid, beam),
         doses,
         seed=plan.seed,
         slices=[slices] if isinstance(slices, int) else slices,

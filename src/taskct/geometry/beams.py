@@ -45,6 +45,11 @@ class _CircularBeam:
         return np.deg2rad(self.start_deg) + np.deg2rad(self.arc_deg) / self.views * np.arange(self.views)
 
     @property
+    def planar(self) -> bool:
+        """Whether it scans single slices: one row, without a height of its own."""
+        return self.rows == 1  # type: ignore[attr-defined]  # each beam has rows
+
+    @property
     def arc_rad(self) -> float:
         """The whole arc; views are `arc_rad / views` apart."""
         return float(np.deg2rad(self.arc_deg))
@@ -128,6 +133,11 @@ class ConeBeam(_CircularBeam):
         _check_rows(self)
         _finite(self, "row_offset_mm", "pitch_mm")
 
+    @property
+    def planar(self) -> bool:
+        """False: even one row of a cone beam belongs to a volume."""
+        return False
+
     def poses(self) -> Poses:
         """Poses of all views."""
         return _divergent_poses(self, row_mm=self.row_mm or self.pixel_mm)
@@ -167,6 +177,12 @@ class VectorBeam:
     def views(self) -> int:
         """Number of views."""
         return len(self.detector_mm)
+
+    @property
+    def planar(self) -> bool:
+        """Whether it scans single slices: one row, all sources, detectors and columns in the plane z = 0."""
+        vectors = (self.detector_mm, self.col_step_mm, self.source_mm, self.direction)
+        return self.rows == 1 and all(v is None or bool(np.abs(v[:, 0]).max() <= 1e-9) for v in vectors)
 
     def poses(self) -> Poses:
         """The poses that were given."""

@@ -41,10 +41,8 @@ def check_pair(grid: Grid, beam: Beam) -> None:
         )
     if grid.ndim == 3 and isinstance(beam, FanBeam):
         raise GeometryError(f"FanBeam projects 2D grids, got {grid.shape}; use ConeBeam(rows=...), or project slice by slice")
-    if grid.ndim == 2 and isinstance(beam, VectorBeam):
-        out = [poses.detector_mm, poses.col_step_mm, poses.source_mm, poses.direction]
-        if any(a is not None and np.abs(a[:, 0]).max() > 1e-9 for a in out):
-            raise GeometryError("a 2D grid needs all sources, detectors and columns of VectorBeam in the plane z = 0")
+    if grid.ndim == 2 and not beam.planar:
+        raise GeometryError("a 2D grid needs all sources, detectors and columns of VectorBeam in the plane z = 0")
     if poses.source_mm is not None:
         for what, points in (("source", poses.source_mm), ("detector", poses.detector_mm)):
             inside = np.ones(poses.views, dtype=bool)

@@ -10,7 +10,7 @@ from taskct.core.progress import track
 from taskct.core.provenance import provenance
 from taskct.data.case import Case
 from taskct.data.scan import Scan
-from taskct.geometry import Beam, ConeBeam, FanBeam, ParallelBeam
+from taskct.geometry import Beam
 from taskct.physics.bowtie import Bowtie, transmission
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
@@ -48,7 +48,7 @@ def scan_case(
         raise InputError(f"refine expects a whole number from 1 (no finer grid), got {refine!r}")
     part = case if slices is None else case.take(slices)
     numbers = _slice_numbers(case, slices)
-    planar = is_planar(beam)
+    planar = beam.planar
     grid = part.slice_grid if planar else part.grid
     A = Projector(grid, beam)
     project = finer_projection(A, grid.refined(refine) if refine > 1 else None)
@@ -84,20 +84,6 @@ def scan_case(
         bowtie=filtered,
         provenance={"case": dict(case.provenance), "simulation": provenance(seed=seed, refine=refine)},
     )
-
-
-def is_planar(beam: Beam) -> bool:
-    """True for a beam that scans single slices: a fan, or one row that stays in the plane z = 0.
-
-    >>> is_planar(ParallelBeam(views=1, cols=4, pixel_mm=1.0)), is_planar(ParallelBeam(views=1, cols=4, rows=2, pixel_mm=1.0))
-    (True, False)
-    """
-    if isinstance(beam, FanBeam | ParallelBeam):
-        return beam.rows == 1
-    if isinstance(beam, ConeBeam) or beam.rows != 1:
-        return False
-    vectors = [beam.detector_mm, beam.col_step_mm, beam.source_mm, beam.direction]
-    return all(v is None or abs(v[:, 0]).max() <= 1e-9 for v in vectors)
 
 
 def _slice_numbers(case: Case, slices: slice | int | None) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ from taskct.data.slice_recipe import SliceRecipe, images_of_cases
 from taskct.data.splits import split_by_patient
 from taskct.geometry import Grid
 from taskct.phantoms.cohort import Cohort
+from taskct.phantoms.sites import site_named
 from taskct.training.processes import rank, wait_for_all
 
 
@@ -23,6 +24,7 @@ class DataPlan:
     """Images of a training.
 
     folder       CT with labels in any layout that `open_cases` knows (LiTS, MSD, ...); "" for the built-in patients
+    site         built-in: the part of the body, a name of `SITES`
     patients     built-in: how many in each part
     fractions    folder: shares of patients for training, validation and test
     shape        pixels (Y, X) of every slice; `pixel_mm` their size, centred on each image (the built-in patients know theirs)
@@ -35,6 +37,7 @@ class DataPlan:
     """
 
     folder: str = ""
+    site: str = "abdomen"
     patients: Mapping[str, int] = field(default_factory=lambda: {"train": 300, "validation": 20, "test": 50})
     fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
     shape: tuple[int, int] = (128, 128)
@@ -48,6 +51,9 @@ class DataPlan:
     def __post_init__(self) -> None:
         if self.labels and self.classes:
             raise ConfigError("data expects labels (by number) or classes (by name), got both")
+        site_named(self.site)
+        if self.folder and self.site != "abdomen":
+            raise ConfigError(f"data.site names built-in patients, and a data.folder has its own; leave out {self.site!r}")
         if self.store and not self.folder:
             raise ConfigError("data.store keeps the images of a data.folder; the built-in patients need none")
         if self.folder and self.pixel_mm is None:
@@ -82,7 +88,7 @@ def _cohort(plan: DataPlan) -> Cohort:
     if plan.slices == 0:
         raise ConfigError("data.slices = 0 takes all slices of a folder's CT; built-in patients expect how many to make")
     return Cohort(
-        "abdomen",
+        plan.site,
         dict(plan.patients),
         seed=plan.seed,
         shape=plan.shape,

@@ -106,6 +106,7 @@ def train(
                  "electronic_std": doses.full.electronic_std},
         "beam": beam_to_config(A.beam),
         "grid": {"shape": list(A.grid.shape), "spacing_mm": list(A.grid.spacing_mm)},
+        "units": {"image": "1/mm", "mu_water_per_mm": images.mu_water_per_mm},
         "data": {**images.facts(), "validation_images": len(seen) if seen is not None else 0, "refine": refine},
         **(config or {}),
     }  # fmt: skip

@@ -6,7 +6,7 @@ from taskct.recon.learned.itnet import ItNet
 from taskct.recon.learned.learned_primal_dual import LearnedPrimalDual
 from taskct.recon.learned.saved import LEARNED, check_model, load_reconstructor, make_model
 from taskct.recon.learned.scaling import MuScale
-from taskct.recon.learned.trained_for import TrainedFor, common_scan, trained_for
+from taskct.recon.learned.trained_for import TrainedFor, check_units, common_scan, trained_for
 
 __all__ = [
     "BIPLANAR",
@@ -18,6 +18,7 @@ __all__ = [
     "MuScale",
     "TrainedFor",
     "check_model",
+    "check_units",
     "common_scan",
     "fbp_redcnn",
     "fbp_unet",

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from taskct.core.errors import GeometryError
+from taskct.core.errors import GeometryError, UnitsError
 from taskct.geometry import Grid
 from taskct.geometry.beam_config import beam_to_config
 from taskct.physics.dose import Dose
@@ -31,6 +31,7 @@ class TrainedFor:
     spacing_mm   pixels of its grid
     photons      least and most photons per detector pixel in air; None where the run does not say
     shape        of its grid; empty where the run does not say
+    mu_water_per_mm  of its images, the unit in which the network knows tissue; None where the run does not say
     """
 
     run: str
@@ -38,6 +39,7 @@ class TrainedFor:
     spacing_mm: tuple[float, ...] = ()
     photons: tuple[float, float] | None = None
     shape: tuple[int, ...] = ()
+    mu_water_per_mm: float | None = None
 
     @classmethod
     def of_config(cls, name: str, config: Mapping[str, Any]) -> TrainedFor:
@@ -47,7 +49,9 @@ class TrainedFor:
         photons = (dose["photons"] * dose["lowest"], dose["photons"] * dose["highest"]) if known else None
         if "lowest_photons" in module and "highest_photons" in module:  # a dose was learnt with it
             photons = (module["lowest_photons"], module["highest_photons"])
-        return cls(name, config.get("beam", {}), tuple(grid.get("spacing_mm", ())), photons, tuple(grid.get("shape", ())))
+        water = config.get("units", {}).get("mu_water_per_mm")
+        spacing_mm, shape = (tuple(grid.get(key, ())) for key in ("spacing_mm", "shape"))
+        return cls(name, config.get("beam", {}), spacing_mm, photons, shape, water)
 
     @property
     def grid(self) -> Grid | None:
@@ -85,6 +89,12 @@ class TrainedFor:
             return ""
         range_ = f"{low:g}" if low == high else f"{low:g} to {high:g}"
         return f"{range_} photons per detector pixel in training, now {dose.used_photons:g}"
+
+    def unit_difference(self, mu_water_per_mm: float) -> str:
+        """How attenuation in other images differs from that of the training, in words; "" where it does not."""
+        if self.mu_water_per_mm is None or _near(self.mu_water_per_mm, mu_water_per_mm):
+            return ""
+        return f"water of {self.mu_water_per_mm:.5g}/mm in training, now {mu_water_per_mm:.5g}/mm"
 
 
 class GeometryWatch:
@@ -126,6 +136,26 @@ def trained_for(model: object) -> TrainedFor | None:
     """What a model of `load_reconstructor` was trained for; None for anything else."""
     hooks = model._forward_pre_hooks.values() if isinstance(model, nn.Module) else ()
     return next((hook.about for hook in hooks if isinstance(hook, GeometryWatch)), None)
+
+
+def check_units(method: object, mu_water_per_mm: float, *, who: str) -> None:
+    """UnitsError for a network that was trained on images in which water has another attenuation than in `who`'s scan.
+
+    A network that was loaded with `otherwise` "warn" gives a warning, with "allow" it passes; so does any other method.
+    """
+    hooks = method._forward_pre_hooks.values() if isinstance(method, nn.Module) else ()
+    watching = next((hook for hook in hooks if isinstance(hook, GeometryWatch)), None)
+    found = watching.about.unit_difference(mu_water_per_mm) if watching is not None else ""
+    if watching is None or not found or watching.otherwise == "allow":
+        return
+    words = f"{watching.about.run}: was trained in other units than those of {who} ({found})"
+    if watching.otherwise == "warn":
+        warnings.warn(words, stacklevel=3)
+        return
+    raise UnitsError(
+        f"{words}; open the CT with mu_water_per_mm={watching.about.mu_water_per_mm:.5g}, or take what comes by "
+        "load_reconstructor(run, otherwise='warn') (on the command line, the setting otherwise=warn)"
+    )
 
 
 def common_scan(methods: Iterable[object]) -> TrainedFor | None:

@@ -21,7 +21,6 @@ from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.learned import TrainedFor, load_reconstructor
 from taskct.recon.reconstructor import Reconstructor
-from taskct.simulate.scan_case import is_planar
 from taskct.systems.alara.learned import load_dose
 
 FULL_PHOTONS = 1e5
@@ -88,7 +87,7 @@ def setting_of(
     if chain.grid is not None:
         chosen, numbers = _onto_grid(chain.grid, chosen, numbers), None
     beam = chain.beam
-    projector = lambda case: Projector(case.slice_grid if is_planar(beam) else case.grid, beam)
+    projector = lambda case: Projector(case.slice_grid if beam.planar else case.grid, beam)
     dose = Dose(photons or chain.full_photons, electronic_std=electronic_std)
     return Setting(chain.model, chosen, projector, dose, numbers, _ctdi(chosen))
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
+from taskct.core.csv_cells import csv_text
 from taskct.core.files import make_folder, write_text
 from taskct.evaluation.statistics import Interval
 from taskct.experiments.made import Made
@@ -19,7 +18,7 @@ def gather(folder: Path, *, compared: Sequence[Made[Compared]]) -> None:
     from taskct.systems.alara.pages.strategies_page import DoseSection, write_dose_page
 
     sections = []
-    rows = []
+    named: list[tuple[str, Comparison]] = []
     for one in compared:
         if not one.done:
             continue
@@ -27,11 +26,11 @@ def gather(folder: Path, *, compared: Sequence[Made[Compared]]) -> None:
         values, found = loaded.values, loaded.comparisons
         about = values["about"]
         for comparison in found:
-            rows += _rows(one.name, comparison)
+            named.append((one.name, comparison))
         title = f"{about['about']}; seed {about['seed']}" + (f"; read by {about['reader']}" if about["reader"] else "")
         sections.append(DoseSection(title, found, LEARNED, tuple(f"{p}: {text}" for p, text in values["advice"].items())))
     make_folder(folder)
-    write_text(folder / "summary.csv", _csv(rows), overwrite=True)
+    write_text(folder / "summary.csv", summary_text(named), overwrite=True)
     write_dose_page(sections, folder / "report.html", title="How little dose is enough, patient by patient", overwrite=True)
 
 
@@ -56,11 +55,9 @@ def _cells(name: str, interval: Interval) -> dict[str, object]:
     return {name: interval.mean, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
-def _csv(rows: list[dict[str, object]]) -> str:
+def summary_text(named: Sequence[tuple[str, Comparison]]) -> str:
+    """summary.csv: a line for each strategy of each comparison, by the comparison's name."""
+    rows = [row for name, comparison in named for row in _rows(name, comparison)]
     columns = list(dict.fromkeys(k for row in rows for k in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
-    return text.getvalue()
+    plain = lambda value: f"{value:.6g}" if isinstance(value, float) else value
+    return csv_text(columns, ({name: plain(value) for name, value in row.items()} for row in rows))

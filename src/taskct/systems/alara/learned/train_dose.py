@@ -115,6 +115,7 @@ def train_dose(
                  "reader": reader.name if reader is not None else ""},
         "beam": beam_to_config(A.beam),
         "grid": {"shape": list(A.grid.shape), "spacing_mm": list(A.grid.spacing_mm)},
+        "units": {"image": "1/mm", "mu_water_per_mm": images.mu_water_per_mm},
         "data": {**images.facts(),
                  "validation_images": len(seen) if seen is not None else 0, "refine": refine},
         **(config or {}),
