@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from pathlib import Path
@@ -17,6 +18,18 @@ class OddError(Exception):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.lock = threading.Lock()
+
+
+def variable(name: str) -> str | None:
+    return os.environ.get(name)
+
+
+def test_workers_have_the_environment_of_the_moment_at_which_they_are_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed")
+    for value in ("first", "second"):
+        monkeypatch.setenv("TASKCT_TEST_OF_WORKERS", value)
+        with open_client(Workers(2)) as client:
+            assert client.submit(variable, "TASKCT_TEST_OF_WORKERS").result() == value
 
 
 def test_without_dask_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

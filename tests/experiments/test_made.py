@@ -57,11 +57,13 @@ def test_a_type_checker_takes_the_right_handles_and_refuses_every_wrong_one(tmp_
         "mypy",
         "--strict",
         "--follow-imports=silent",
+        "--no-site-packages",  # the package itself may be installed there, and would bring all that it imports
         "--no-error-summary",
         f"--cache-dir={ROOT / '.mypy_cache' / 'strict'}",
     ]
-    for name in ("core", "experiments"):  # without what their own __init__ imports
-        (tmp_path / "taskct" / name).mkdir(parents=True)
+    for name in ("", "core", "experiments"):  # without what their own __init__ imports
+        (tmp_path / "taskct" / name).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "taskct" / name / "__init__.py").touch()
     record = "from pathlib import Path\nfrom typing import Any\n\ndef read_record(root: Path, name: str) -> dict[str, Any]:\n"
     copies = {
         "core/errors.py": (source / "core" / "errors.py").read_text(),

@@ -85,7 +85,8 @@ def test_workers_that_die_while_they_are_started_are_started_again(tmp_path: Pat
         found = set()
         for process in psutil.Process().children(recursive=True):
             with suppress(psutil.Error):  # gone in the meantime
-                if "spawn_main" in " ".join(process.cmdline()):
+                words = " ".join(process.cmdline())
+                if "spawn_main" in words or ("forkserver" in words and process.ppid() != os.getpid()):
                     found.add(process)
         return found
 

@@ -7,7 +7,9 @@ call has one thread unless told otherwise, so results do not depend on the numbe
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -28,6 +30,7 @@ _SCHEMES = ("tcp://", "tls://", "ws://", "wss://", "ucx://")
 _CONNECT_S = 15
 _LOST_S = 15  # a worker that is away for so long is taken for lost
 _LOOK_S = 5  # between looks for lost workers
+_START = "forkserver" if sys.platform == "linux" else "spawn"  # elsewhere the system's own libraries do not survive a fork
 _LOCAL_OPTIONS = ("memory_limit", "local_directory", "dashboard_address")
 
 
@@ -109,6 +112,7 @@ def open_client(workers: Workers) -> Iterator[Client]:
     rules = {
         "distributed.scheduler.allowed-failures": LOSSES_ALLOWED,
         "distributed.deploy.lost-worker-timeout": f"{_LOST_S}s",
+        "distributed.worker.multiprocessing-method": _START,
         "distributed.worker.profile.enabled": False,  # Dask's sampling of stacks takes a quarter of a small training's time
     }
     with dask.config.set(rules):
@@ -228,11 +232,13 @@ def _cluster(workers: Workers) -> Any:
     for name in workers.options:
         if name not in _LOCAL_OPTIONS:
             raise unknown_name("option of a local cluster", name, _LOCAL_OPTIONS)
+    _import_once(distributed)
     try:
         return distributed.LocalCluster(
             n_workers=workers.processes,
             threads_per_worker=1,
             processes=True,
+            env=dict(os.environ),  # that of this moment: the process that forks them has that of its own beginning
             **{"dashboard_address": "127.0.0.1:0", **workers.options},
             silence_logs=logging.CRITICAL,
         )
@@ -241,6 +247,13 @@ def _cluster(workers: Workers) -> Any:
         raise ResourceError(
             f"{workers.processes} workers could not be started on this machine ({words}); ask for fewer"
         ) from error
+
+
+def _import_once(distributed: Any) -> None:
+    """Let the workers be forks of one process that has imported what each of them would otherwise import for seconds."""
+    if _START == "forkserver":
+        distributed.utils.get_mp_context()  # its first call sets a list of its own
+        multiprocessing.get_context(_START).set_forkserver_preload(["distributed", "torch"])
 
 
 def _connected(distributed: Any, workers: Workers, cluster: Any) -> Client:
