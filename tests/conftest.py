@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded: at 64 pixels more threads cost more than they give
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # where a test asks for several, those that wait do not keep the cores busy
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # where a test asks for several, those that wait must not spin
 
 import pytest
 from hypothesis import settings

@@ -1,11 +1,10 @@
 """A disk that is full is one error with the file's name; HDF5 prints nothing, and nothing is left."""
 
 import os
-import subprocess
-import sys
 
 import h5py
 import numpy as np
+import own_process
 import pytest
 
 from taskct.data.hdf5_write import create_hdf5
@@ -30,7 +29,7 @@ except OSError as error:
 @pytest.mark.parametrize("room", [0, 50_000])
 def test_a_scan_that_does_not_fit_on_the_disk_names_its_file_in_one_line(tmp_path, room):
     out = tmp_path / "scan.h5"
-    done = subprocess.run([sys.executable, "-c", FULL_DISK, str(out), str(room)], capture_output=True, text=True, check=False)
+    done = own_process.run(FULL_DISK, out, room)
     assert done.returncode == 4, done.stderr
     assert done.stderr == f"taskct: {out}: File too large; free some space or write elsewhere\n"
     assert os.listdir(tmp_path) == []

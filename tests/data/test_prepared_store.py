@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -12,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import own_process
 import pytest
 import torch
 
@@ -107,13 +106,12 @@ def test_a_preparation_that_was_killed_resumes_with_what_it_had(
         "prepare.write_case = slow\n"
         f"prepare.prepare_store({str(folder)!r}, {str(store)!r}, SliceRecipe(shape=(16, 16), pixel_mm=2.0), progress=False)\n"
     )
-    child = subprocess.Popen([sys.executable, "-c", job])
+    child = own_process.begin(job)
     for _ in range(600):
-        if len(list(store.glob("cases/[!.]*.h5"))) >= 2 or child.poll() is not None:
+        if len(list(store.glob("cases/[!.]*.h5"))) >= 2 or not child.process.is_alive():
             break
         time.sleep(0.05)
-    os.kill(child.pid, signal.SIGKILL)
-    child.wait()
+    child.kill()
     done = len(list(store.glob("cases/[!.]*.h5")))
     assert 2 <= done < 4
     with pytest.raises(InputError, match="not complete, its preparation was stopped; run it again to resume"):

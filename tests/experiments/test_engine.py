@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
+import own_process
 import pytest
 from experiment_steps import Sums, sums
 from places import child_env
@@ -60,12 +60,11 @@ def test_a_killed_experiment_goes_on(tmp_path: Path) -> None:
         "from experiment_steps import Sums, sums\nfrom taskct.experiments import run_steps\n"
         f"run_steps(sums, Sums(slow_s=0.4), {str(tmp_path)!r})"
     )
-    process = subprocess.Popen([sys.executable, "-c", code], env=child_env())
+    process = own_process.begin(code)
     deadline = time.time() + 60
     while not Records(tmp_path).read("number-1") and time.time() < deadline:  # it has begun, and sleeps first
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
     assert Records(tmp_path).done("number-0") and not Records(tmp_path).done("number-2")
     lines: list[str] = []
     folders = run_steps(sums, Sums(), tmp_path, say=lines.append)  # the lock of the dead process holds nobody up

@@ -139,7 +139,8 @@ def test_a_running_scheduler_is_used_and_left_running_and_one_that_goes_away_is_
 def test_a_stopped_command_leaves_a_folder_that_resumes_and_no_process(tmp_path: Path, number: int) -> None:
     script = tmp_path / "script.py"
     script.write_text(
-        "from experiment_steps import Sums, sums\nfrom taskct.experiments import run_steps\n"
+        "import signal\nfrom experiment_steps import Sums, sums\nfrom taskct.experiments import run_steps\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job ignores it
         f"if __name__ == '__main__':\n    run_steps(sums, Sums(slow_s=20), {str(tmp_path / 'x')!r}, workers=2, say=str)"
     )
     process = subprocess.Popen([sys.executable, str(script)], env=child_env(), start_new_session=True, stderr=subprocess.PIPE)

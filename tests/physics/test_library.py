@@ -5,9 +5,8 @@ from __future__ import annotations
 import copy
 import gc
 import io
-import subprocess
-import sys
 
+import own_process
 import pytest
 import torch
 from torch import Tensor
@@ -72,7 +71,7 @@ x = torch.rand(1, 1, 4, 3, dtype=torch.float64, requires_grad=True)
 for f in (A, lambda x: A.adjoint(A(x)), lambda x: A.voxel_backproject(A(x))):
     assert torch.autograd.gradcheck(f, x) and torch.autograd.gradgradcheck(lambda x: f(x) ** 2, x)
 """
-    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=300)
+    done = own_process.run(program)
     assert done.returncode == 0, done.stderr
 
 

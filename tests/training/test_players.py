@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import signal
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
+import own_process
 import pytest
 import torch
 from heads_job import BATCH, Heads, TwoHeads, job
-from places import SUPPORT, child_env
+from places import SUPPORT
 
 from taskct.core.errors import DataError
 from taskct.core.runs import load_run
 from taskct.training import AnswerPenalty, Objective, Player, TrainSettings, fit
 
+JOB = SUPPORT / "heads_job.py"
 
-def start(folder: Path, *, kill: int = -1, launcher: tuple[str, ...] = ()) -> int:
-    words = [sys.executable, *launcher, str(SUPPORT / "heads_job.py"), str(folder), str(kill)]
-    return subprocess.run(words, env=child_env(), check=False, timeout=120, capture_output=True).returncode
+
+def start(folder: Path, *, kill: int = -1) -> int:
+    return own_process.run(JOB, folder, kill).returncode
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -106,11 +105,8 @@ def test_partly_labelled_training_resumes_bit_equal_after_a_kill(tmp_path: Path)
 
 
 def test_two_ranks_with_labels_in_one_of_them_end_where_one_process_ends(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    two = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1", "--master-port", str(port))
-    assert start(tmp_path / "two", launcher=two) == 0
+    ranks = own_process.run_ranks(2, JOB, tmp_path / "two", -1)
+    assert [one.returncode for one in ranks] == [0, 0], ranks
     assert start(tmp_path / "one") == 0
     one, both = weights(tmp_path / "one"), weights(tmp_path / "two")
     # means over labelled pixels: organs of two ranks weigh by images, which hold as many pixels each
