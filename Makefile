@@ -26,6 +26,7 @@ check: $(READY)
 	$(BIN)/lint-imports
 
 test: check  ## a file of tests stays in one process; JOBS=1 is one process for all
+	$(BIN)/python -m compileall -q src  # once for the many processes that the tests start, even where Python may write no bytecode
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 SECONDS ?= 60
