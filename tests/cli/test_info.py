@@ -152,3 +152,16 @@ def test_a_volume_that_does_not_fit_into_memory_is_refused_by_name_before_it_is_
     monkeypatch.setattr(memory, "free_bytes", lambda: 100_000)
     code, _, err = taskct_says("simulate", tmp_path / "ct.nii.gz", "--out", tmp_path / "scan.h5")
     assert code == 4 and "ct.nii.gz: reading it takes about" in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("shape", [(32767, 32767, 32767), (64, 64, 64), (4096, 4096, 32)])
+def test_a_volume_file_that_is_shorter_than_its_header_says_is_called_truncated(tmp_path, taskct_says, shape) -> None:
+    import nibabel
+
+    header = nibabel.Nifti1Header()
+    header.set_data_dtype("float64")
+    header.set_data_shape(shape)
+    header["vox_offset"], header["magic"] = 352, b"n+1"
+    (tmp_path / "a.nii").write_bytes(header.binaryblock + bytes(4) + bytes(4096))
+    code, _, error = taskct_says("info", tmp_path / "a.nii")
+    assert code == 3 and "a.nii" in error and "truncated" in error

@@ -255,3 +255,21 @@ def test_a_dicom_seg_labels_the_series_beside_it(real_data):
 def test_a_case_of_values_that_are_not_finite_cannot_be_made(bad):
     with pytest.raises(UnitsError, match="got 1 NaN or infinite"):
         Case(torch.tensor([[[0.0, bad]]]), (1.0, 1.0, 1.0))
+
+
+@pytest.mark.parametrize("name", ["ct.nii", "ct.nii.gz", "ct.mha"])
+def test_a_volume_that_is_a_link_out_of_its_folder_is_noted(tmp_path, name):
+    elsewhere, here = tmp_path / "elsewhere", tmp_path / "here"
+    here.mkdir()
+    case = _case()
+    if name == "ct.mha":
+        elsewhere.mkdir()
+        z, y, x = case.hu.shape
+        head = f"ObjectType = Image\nNDims = 3\nElementSpacing = 1 1 2\nDimSize = {x} {y} {z}\nElementType = MET_FLOAT\n"
+        (elsewhere / name).write_bytes((head + "ElementDataFile = LOCAL\n").encode() + case.hu.numpy().tobytes())
+    else:
+        write_nifti(case, elsewhere / name)
+    (here / name).symlink_to(elsewhere / name)
+    (elsewhere / f"again-{name}").symlink_to(name)  # within its folder
+    told = [open_case(f).provenance["notes"] for f in (here / name, elsewhere / name, elsewhere / f"again-{name}")]
+    assert ["the file is a symbolic link out of its folder" in notes for notes in told] == [True, False, False]

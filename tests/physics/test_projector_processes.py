@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import io
 import multiprocessing
+import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
@@ -107,35 +108,42 @@ def test_a_beam_of_free_poses_leaves_the_arrays_of_its_caller_as_they_were_and_d
     assert torch.equal(A(mu), p)
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_pool_map_gives_the_bytes_of_this_process_and_leaves_the_projector_as_it_was(method: str):
+TIMES = int(os.environ.get("TASKCT_TIMES", "1"))  # 20 hands the projector on twenty times, in all nine ways
+METHODS = ("fork", "spawn", "forkserver")
+IN_SHORT = {("pool", "fork"), ("pool", "spawn"), ("executor", "fork"), ("executor", "forkserver"), ("loader", "spawn")}
+
+
+def _there(how: str, method: str, A: Projector, mu: torch.Tensor, times: int) -> Iterator[list[Any]]:
+    """What another process makes of `scan_and_reconstruct`, in `times` rounds of two jobs; a loader starts anew each time."""
+    context = multiprocessing.get_context(method)
+    if how == "loader":
+        for _ in range(times):
+            loaded = DataLoader(Scans(A, mu), num_workers=1, multiprocessing_context=method, batch_size=None)
+            yield [one.numpy().tobytes() for one in loaded]
+    elif how == "pool":
+        with context.Pool(2) as pool:
+            for _ in range(times):
+                yield pool.map(scan_and_reconstruct, [(A, mu)] * 2, chunksize=1)
+    else:
+        with ProcessPoolExecutor(2, mp_context=context) as pool:
+            for _ in range(times):
+                yield list(pool.map(scan_and_reconstruct, [(A, mu)] * 2))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("how", ["pool", "executor", "loader"])
+def test_another_process_gives_the_bytes_of_this_one_and_leaves_the_projector_as_it_was(how: str, method: str):
+    if TIMES == 1 and (how, method) not in IN_SHORT:
+        pytest.skip("run with TASKCT_TIMES above 1")
     A, mu, p = _used()
-    here = scan_and_reconstruct((A, mu))
-    with multiprocessing.get_context(method).Pool(1) as pool:
-        there = pool.map(scan_and_reconstruct, [(A, mu)])
-    _fill_freed_memory(14 + 12 * 24)
-    assert there == [here] == [scan_and_reconstruct((A, mu))]
-    assert torch.equal(A(mu), p)
-
-
-@pytest.mark.parametrize("method", ["fork", "forkserver"])
-def test_an_executor_gives_the_bytes_of_this_process_and_leaves_the_projector_as_it_was(method: str):
-    A, mu, _ = _used()
-    here = scan_and_reconstruct((A, mu))
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(method)) as pool:
-        there = list(pool.map(scan_and_reconstruct, [(A, mu)]))
-    _fill_freed_memory(14 + 12 * 24)
-    assert there == [here] == [scan_and_reconstruct((A, mu))]
-
-
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_a_data_loader_gives_the_bytes_of_this_process_and_leaves_the_projector_as_it_was(method: str):
-    A, mu, p = _used()
-    here = fbp(p, A)[0]
-    loaded = list(DataLoader(Scans(A, mu), num_workers=1, multiprocessing_context=method, batch_size=None))
-    _fill_freed_memory(14 + 12 * 24)
-    assert all(torch.equal(one, here) for one in loaded) and len(loaded) == 2
-    assert torch.equal(A(mu), p)
+    here = fbp(p, A)[0].numpy().tobytes() if how == "loader" else scan_and_reconstruct((A, mu))
+    rounds = 0
+    for there in _there(how, method, A, mu, TIMES):
+        _fill_freed_memory(14 + 12 * 24)
+        assert there == [here] * 2
+        assert torch.equal(A(mu), p)  # used before, and after
+        rounds += 1
+    assert rounds == TIMES
 
 
 def test_a_forked_worker_that_asks_for_two_threads_does_not_hang_and_gives_the_same_bytes():

@@ -38,6 +38,7 @@ WRONG: list[tuple[dict[str, Any], type[TaskctError], str]] = [
     ({"model": {"widths": [10**6, 10**6]}}, ResourceError, r"\[model\]: training its .* weights takes about"),
     ({"model": {"widths": [8, -3]}}, ConfigError, "positive widths"),
     ({"model": {"widths": [8]}}, ConfigError, "at least two"),
+    ({"model": {"widths": [8] * 200}}, ConfigError, "at most 17 widths, each of half the size before, got 200"),
     ({"model": {"norm": "bach"}}, ConfigError, "did you mean 'batch'"),
     ({"model": {"dims": 5, "unshuffle": 1}}, ConfigError, "dims 2 or 3"),
     ({"model": {"dims": 3, "unshuffle": 1}}, ConfigError, r"the model cannot answer for images of \(128, 128\)"),

@@ -27,6 +27,11 @@ def refuse_outside(folder: str | os.PathLike[str], file: Path) -> Path:
     return file
 
 
+def leads_out(file: Path) -> bool:
+    """Whether a file is a symbolic link to a place outside of its own folder."""
+    return bool(_outside(file.parent, file))
+
+
 def _outside(folder: str | os.PathLike[str], file: Path) -> str:
     """Where a link leads that leaves the folder; '' for anything else."""
     if not os.path.islink(file):

@@ -13,6 +13,7 @@ import torch
 
 from taskct.core.errors import FileFormatError
 from taskct.core.files import MAX_VOLUME_BYTES, check_array_size
+from taskct.core.links import leads_out
 from taskct.core.memory import require_memory
 from taskct.core.provenance import fingerprint
 from taskct.core.units import MU_WATER_70KEV_PER_MM
@@ -56,12 +57,20 @@ class StoredVolume:
         require_memory(self.path, size + max(size, as_float32 + as_float32 // 4))  # the peak of a Case, as measured
         raw, note = read_exactly(size=size, **self.bytes_from)
         values = self.scaled(raw.view(self.dtype).reshape(self.shape))
-        notes = [*self.notes, *([note] if note else [])]
+        notes = [*self.notes, *self.link_notes(), *([note] if note else [])]
         return replace(canonical_volume(self.path, values, self.affine_mm, notes), may_be_padded=self.may_be_padded)
+
+    def link_notes(self) -> list[str]:
+        """A sentence when the file is a symbolic link out of its folder; that a header's data file is one is refused."""
+        return ["the file is a symbolic link out of its folder"] if leads_out(self.path) else []
+
+    def require_room(self) -> None:
+        """FileFormatError when the file is too short to hold the values that its header declares."""
+        check_room(size=self.value_bytes, **self.bytes_from)
 
     def read_first(self, count: int) -> np.ndarray:
         """The first `count` slices as they lie in the file; FileFormatError when the file is too short to hold them all."""
-        check_room(size=self.value_bytes, **self.bytes_from)
+        self.require_room()
         size = count * self.shape[1] * self.shape[2] * self.dtype.itemsize
         raw, _ = read_exactly(size=size, to_the_end=False, **self.bytes_from)
         return self.scaled(raw.view(self.dtype).reshape(count, *self.shape[1:]))

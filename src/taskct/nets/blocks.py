@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,7 +11,18 @@ from torch.nn import functional
 
 from taskct.core.errors import ConfigError, unknown_name
 
+MOST_SCALES = 17  # an image of 65,536 pixels is halved 16 times until one is left
 NORMS = ("batch", "group", "instance", "none")
+
+
+def check_widths(widths: Sequence[int], *, who: str) -> None:
+    """Channels of the scales of a network that halves its images: two scales or more, and no more than can be halved."""
+    if len(widths) < 2 or min(widths) < 1:
+        raise ConfigError(f"{who} expects at least two positive widths, got {tuple(widths)}")
+    if len(widths) > MOST_SCALES:
+        raise ConfigError(
+            f"{who} expects at most {MOST_SCALES} widths, each of half the size before, got {len(widths)} of them"
+        )
 
 
 def conv_layer(dims: int, inputs: int, outputs: int, *, size: int = 3, stride: int = 1) -> nn.Module:

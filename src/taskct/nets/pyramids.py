@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 from torch import Tensor, nn
 
 from taskct.core.errors import ConfigError
-from taskct.nets.blocks import norm_layer
+from taskct.nets.blocks import check_widths, norm_layer
 
 
 @runtime_checkable
@@ -37,8 +37,9 @@ class SmallPyramid(nn.Module):
 
     def __init__(self, in_channels: int = 1, *, widths: Sequence[int] = (16, 32, 64, 96), norm: str = "batch") -> None:
         super().__init__()
-        if len(widths) < 2 or min(in_channels, *widths) < 1:
-            raise ConfigError(f"SmallPyramid expects two positive widths or more, got {tuple(widths)}")
+        if in_channels < 1:
+            raise ConfigError(f"SmallPyramid expects in_channels of 1 or more, got {in_channels}")
+        check_widths(widths, who="SmallPyramid")
         self.widths = tuple(widths)
         self.strides = tuple(2**k for k in range(len(widths)))
         self.levels = nn.ModuleList(

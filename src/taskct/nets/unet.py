@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from taskct.core.errors import ConfigError, GeometryError
-from taskct.nets.blocks import concatenate, conv_block, conv_layer, norm_layer, upsample_to
+from taskct.nets.blocks import check_widths, concatenate, conv_block, conv_layer, norm_layer, upsample_to
 
 
 class UNet(nn.Module):
@@ -43,8 +43,7 @@ class UNet(nn.Module):
         super().__init__()
         if unshuffle < 1 or (unshuffle > 1 and dims != 2):
             raise ConfigError(f"UNet expects unshuffle 1, or more in two dimensions, got {unshuffle} with dims {dims}")
-        if len(widths) < 2 or min(widths) < 1:
-            raise ConfigError(f"UNet expects at least two positive widths, got {tuple(widths)}")
+        check_widths(widths, who="UNet")
         if residual and in_channels != out_channels:
             raise ConfigError(
                 f"a residual UNet adds its input, so in and out channels must match: {in_channels}, {out_channels}"

@@ -19,6 +19,7 @@ from taskct.geometry import ConeBeam, FanBeam, Grid, ParallelBeam, VectorBeam
 from taskct.physics.kept import outside_the_compiler
 from taskct.physics.projector import Projector
 
+MOST_ITERATIONS = 1000  # of a network that repeats itself; published ones have 4 to 20
 _LEAST_COUNTS = 100.0  # a maximum below it is not an air scan
 
 _told: WeakSet[Projector] = WeakSet()  # whose scans were warned of: once is enough

@@ -144,6 +144,7 @@ def large_volume(stored: StoredVolume) -> list[str]:
     count = min(stored.shape[0], _LOOK_BYTES // 4 // per_slice)
     shape, affine_mm = oriented(stored.shape, stored.affine_mm, name=str(stored.path))
     spacing = [float((affine_mm[:3, axis] ** 2).sum() ** 0.5) for axis in range(3)]
+    stored.require_room()
     hu = stored.read_first(count) if count else None
     facts = {
         "shape z y x": " x ".join(map(str, shape)),
@@ -155,7 +156,7 @@ def large_volume(stored: StoredVolume) -> list[str]:
         if hu is None
         else f"{float(hu.min()):.0f} to {float(hu.max()):.0f} (of the first {count} of {stored.shape[0]} slices in the file)",
     }
-    return [f"volume {stored.path.name}", *aligned(facts), *_notes(stored.notes)]
+    return [f"volume {stored.path.name}", *aligned(facts), *_notes([*stored.notes, *stored.link_notes()])]
 
 
 def scan_file(scan: Scan) -> list[str]:

@@ -118,6 +118,43 @@ def test_a_challenge_file_gives_its_line_integrals_and_fan(tmp_path, kind):
     assert np.allclose(angles_rad, FAN.angles_rad)
 
 
+@pytest.mark.parametrize("kind", ["5", "7.3"])
+def test_of_several_scans_in_one_file_none_is_taken_and_all_are_named(tmp_path, kind):
+    path, names = tmp_path / "a.mat", ("CtDataFull", "CtDataLimited")
+    if kind == "7.3":
+        _matlab_73(path, _fields())
+        with h5py.File(path, "r+") as f:
+            f.copy("CtDataLimited", "CtDataFull")
+    else:
+        scipy.io.savemat(path, dict.fromkeys(names, _fields()))
+    with pytest.raises(
+        UnsupportedDataError, match=r"holds 2 scans \(CtDataFull, CtDataLimited\); save each to a file of its own"
+    ):
+        read_htc2022(path)
+
+
+@pytest.mark.parametrize("kind", ["5", "7.3"])
+def test_other_variables_beside_the_scan_are_passed_over(tmp_path, kind):
+    path = tmp_path / "a.mat"
+    if kind == "7.3":
+        _matlab_73(path, _fields())
+        with h5py.File(path, "r+") as f:
+            f["notes/parameters"] = np.zeros(3)
+            f["mask"] = np.ones((4, 4))
+    else:
+        scipy.io.savemat(path, {"mask": np.ones((4, 4)), "notes": {"parameters": "none"}, "CtDataLimited": _fields()})
+    assert torch.allclose(read_htc2022(path).p, BODY.line_integrals(FAN), atol=1e-7)
+
+
+def test_two_variables_of_one_name_are_refused(tmp_path):
+    for name in ("one", "two"):
+        scipy.io.savemat(tmp_path / f"{name}.mat", {"CtDataLimited": _fields()})
+    twice = (tmp_path / "one.mat").read_bytes() + (tmp_path / "two.mat").read_bytes()[128:]
+    (tmp_path / "twice.mat").write_bytes(twice)
+    with pytest.raises(FileFormatError, match="two variables called 'CtDataLimited'"):
+        read_htc2022(tmp_path / "twice.mat")
+
+
 def test_uneven_angles_get_a_pose_each(tmp_path):
     angles = np.rad2deg(FAN.angles_rad) + np.array([0, 0, 0.1, 0, 0, 0, 0, 0, 0])
     scipy.io.savemat(tmp_path / "a.mat", {"CtDataLimited": _fields(angles)})

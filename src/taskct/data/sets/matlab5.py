@@ -51,6 +51,8 @@ def read_matlab5(raw: bytes, path: str | os.PathLike[str], *, limit_bytes: int) 
             element = next(_elements(plain, order, path), None)
         if element is not None and element[0] == _MATRIX:
             name, content = _array(element[1], order, path, 0)
+            if name in found and name:
+                raise FileFormatError(f"{path}: holds two variables called {name!r}; the file is damaged")
             found[name] = content
     return found
 

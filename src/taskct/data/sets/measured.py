@@ -181,17 +181,29 @@ def _matlab_fields(path: Path) -> Mapping[str, Any]:
     raw = read_bytes(path, limit_bytes=_MAT_LIMIT_BYTES)
     with parsing(path, "MATLAB"):
         content = read_matlab5(raw, path, limit_bytes=_MAT_LIMIT_BYTES)
-    for top in content.values():
-        if isinstance(top, dict) and isinstance(top.get("parameters"), dict) and "sinogram" in top:
-            return {"sinogram": top["sinogram"], **top["parameters"]}
+    scans = {
+        name: top
+        for name, top in content.items()
+        if isinstance(top, dict) and isinstance(top.get("parameters"), dict) and "sinogram" in top
+    }
+    _refuse_several(path, list(scans))
+    for top in scans.values():
+        return {"sinogram": top["sinogram"], **top["parameters"]}
     raise FileFormatError(f"{path}: expected a struct with sinogram and parameters, as in HTC 2022")
+
+
+def _refuse_several(path: Path, scans: list[str]) -> None:
+    if len(scans) > 1:
+        listed = ", ".join(scans[:4]) + (", ..." if len(scans) > 4 else "")
+        raise UnsupportedDataError(f"{path}: holds {len(scans)} scans ({listed}); save each to a file of its own")
 
 
 def _matlab_7_fields(path: Path) -> Mapping[str, Any]:
     with open_hdf5(path) as file:
-        tops = [name for name in file if name != "#refs#"]
-        if len(tops) != 1 or f"{tops[0]}/parameters" not in file:
-            raise FileFormatError(f"{path}: expected one struct with sinogram and parameters, as in HTC 2022")
+        tops = [name for name in file if f"{name}/parameters" in file and f"{name}/sinogram" in file]
+        _refuse_several(path, tops)
+        if not tops:
+            raise FileFormatError(f"{path}: expected a struct with sinogram and parameters, as in HTC 2022")
         top = tops[0]
         fields: dict[str, Any] = {"sinogram": read_array(file, f"{top}/sinogram", limit_bytes=_MAT_LIMIT_BYTES).T}
         for name in file[f"{top}/parameters"]:

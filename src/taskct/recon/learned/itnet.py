@@ -13,6 +13,7 @@ from taskct.core.errors import ConfigError
 from taskct.nets import UNet
 from taskct.physics.filters import FilterWindow
 from taskct.physics.projector import Projector
+from taskct.recon.checks import MOST_ITERATIONS
 from taskct.recon.fbp import fbp
 from taskct.recon.learned.scaling import MuScale
 
@@ -47,8 +48,8 @@ class ItNet(nn.Module):
         scale: MuScale | None = None,
     ) -> None:
         super().__init__()
-        if iterations < 1:
-            raise ConfigError(f"ItNet expects iterations >= 1, got {iterations}")
+        if not 1 <= iterations <= MOST_ITERATIONS:
+            raise ConfigError(f"ItNet expects iterations >= 1 and at most {MOST_ITERATIONS}, got {iterations}")
         if net is None:
             net = UNet(widths=widths, skip_channels=skip_channels, norm=norm, unshuffle=unshuffle)
             nn.init.zeros_(net.out.weight)  # type: ignore[arg-type]

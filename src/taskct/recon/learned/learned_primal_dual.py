@@ -13,7 +13,7 @@ from taskct.nets.blocks import conv_layer
 from taskct.physics.filters import FilterWindow
 from taskct.physics.kept import outside_the_compiler
 from taskct.physics.projector import Projector
-from taskct.recon.checks import check_scan
+from taskct.recon.checks import MOST_ITERATIONS, check_scan
 from taskct.recon.fbp import fbp
 from taskct.recon.learned.scaling import MuScale
 
@@ -53,6 +53,8 @@ class LearnedPrimalDual(nn.Module):
             raise ConfigError(
                 f"LearnedPrimalDual expects iterations >= 1, primal >= 2 and dual >= 1, got {iterations}, {primal}, {dual}"
             )
+        if iterations > MOST_ITERATIONS:
+            raise ConfigError(f"LearnedPrimalDual expects at most {MOST_ITERATIONS} iterations, got {iterations}")
         if start not in ("fbp", "zero"):
             raise ConfigError(f"LearnedPrimalDual starts from 'fbp' or 'zero', got {start!r}")
         self.primal, self.dual, self.start = primal, dual, start

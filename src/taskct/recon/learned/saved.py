@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_module_registration_hook, register_module_parameter_registration_hook
 
 from taskct.core.config import check_settings
 from taskct.core.errors import ConfigError, InputError, TaskctError, choose
-from taskct.core.memory import require_memory
+from taskct.core.memory import free_bytes, require_memory
 from taskct.core.runs import Run
 from taskct.models import open_model
 from taskct.nets.weights import load_weights
@@ -21,6 +23,7 @@ from taskct.recon.learned.itnet import ItNet
 from taskct.recon.learned.learned_primal_dual import LearnedPrimalDual
 from taskct.recon.learned.trained_for import Otherwise, TrainedFor, watch
 
+_MOST_PARTS = 20_000
 _BYTES_PER_WEIGHT = 4 * 5  # float32: the weight, its gradient, two numbers of Adam, the running mean
 
 LEARNED: dict[str, Callable[..., nn.Module]] = {
@@ -49,10 +52,10 @@ def check_model(config: Mapping[str, Any]) -> int:
     """The number of weights of a [model] table, which is built without memory for them.
 
     Raises ConfigError for settings from which no network can be built, ResourceError for one whose weights, gradients and
-    state of Adam do not fit into free memory.
+    state of Adam do not fit into free memory; a network of too many parts or weights is given up while it is built.
     """
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _bounded_size():
             model = make_model(config)
     except (RuntimeError, TypeError, ValueError, OverflowError, ZeroDivisionError) as error:
         if isinstance(error, TaskctError):
@@ -61,6 +64,32 @@ def check_model(config: Mapping[str, Any]) -> int:
     count = sum(p.numel() for p in model.parameters())
     require_memory("[model]", count * _BYTES_PER_WEIGHT, what=f"training its {count:,} weights")
     return count
+
+
+@contextmanager
+def _bounded_size() -> Iterator[None]:
+    """Modules are made until there are too many of them, or too many weights to train in free memory."""
+    parts, weights = 0, 0
+
+    def count_part(*_: Any) -> None:
+        nonlocal parts
+        parts += 1
+        if parts > _MOST_PARTS:
+            raise ConfigError(f"[model]: has more than {_MOST_PARTS:,} layers; take fewer scales, blocks or iterations")
+
+    def count_weights(_module: nn.Module, _name: str, weight: Tensor | None) -> None:
+        nonlocal weights
+        weights += 0 if weight is None else weight.numel()
+        if weights > free // _BYTES_PER_WEIGHT:
+            require_memory("[model]", weights * _BYTES_PER_WEIGHT, what=f"training its more than {weights:,} weights")
+
+    free = free_bytes() or 2**62
+    hooks = (register_module_module_registration_hook(count_part), register_module_parameter_registration_hook(count_weights))
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def load_reconstructor(
