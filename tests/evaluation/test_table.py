@@ -128,6 +128,25 @@ def test_damaged_tables_are_refused_with_the_place(tmp_path):
         Table.read(run.folder)
 
 
+@pytest.mark.parametrize("depth", [0, 1, 4])
+@pytest.mark.parametrize("wrong", [{"cases": [{}]}, {"cases": [["c0"]]}, {"cases": {"c0": 1}}, {"at_edge": 3}])
+def test_damaged_notes_on_tuning_are_refused_however_deep_they_lie(tmp_path, depth, wrong):
+    from taskct.report.verdict import verdict
+
+    table, note = table_of(1), {"best": 1.0, "cases": ["c0"], "at_edge": "no"}
+    for right in (note, {**note, **wrong}):
+        tuning = right
+        for level in range(depth):
+            tuning = {f"level {level}": tuning, "other": 1.0}
+        table.notes["tuning"] = tuning
+        table.save(tmp_path / "run", overwrite=True)
+        if right is note:
+            assert verdict(Table.read(tmp_path / "run"))
+            continue
+        with pytest.raises(FileFormatError, match=r"table\.json: notes\.tuning.* expected (texts|a text)"):
+            Table.read(tmp_path / "run")
+
+
 def test_tables_of_one_protocol_merge_and_others_do_not():
     first, second = table_of(3), table_of(3)
     second.rows[:] = [r._replace(method="new " + r.method) for r in second.rows]

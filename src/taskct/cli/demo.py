@@ -22,6 +22,7 @@ def run(
     labels: Path | None = options.LABELS,
     label_name: list[str] = options.LABEL_NAME,
     series: str | None = options.SERIES,
+    untilt: bool = options.UNTILT,
     classical: bool = typer.Option(False, "--classical", help="The classical chain on built-in patients."),
     seed: int = options.SEED,
     overwrite: bool = options.OVERWRITE,
@@ -39,8 +40,10 @@ def run(
     from taskct.systems.classical.classical_demo import classical_demo
     from taskct.systems.classical.demo_patients import patients_of_ct, phantom_patients
 
-    if ct is None and (labels is not None or label_name or series is not None):
-        raise InputError("--labels, --label-name and --series go with --ct; the built-in patients bring their own labels")
+    if ct is None and (labels is not None or label_name or series is not None or untilt):
+        raise InputError(
+            "--labels, --label-name, --series and --untilt go with --ct; the built-in patients bring their own labels"
+        )
     if ct is None and not classical:
         task_demo(out, seed=seed, overwrite=overwrite)
         return
@@ -48,7 +51,8 @@ def run(
     if ct is None:
         patients = phantom_patients(seed)
     else:
-        patients = patients_of_ct(ct, labels=labels, label_names=parse_label_names(label_name), series=series)
+        names = parse_label_names(label_name)
+        patients = patients_of_ct(ct, labels=labels, label_names=names, series=series, untilt=untilt)
         show_notes(patients.shown)
     classical_demo(patients, out, seed=seed, overwrite=overwrite, say=typer.echo)
 

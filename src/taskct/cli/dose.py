@@ -34,6 +34,7 @@ def run(
     ),
     patients: int = typer.Option(20, min=1, help="Built-in test patients, without --ct."),
     slices: str | None = options.SLICES,
+    untilt: bool = options.UNTILT,
     every: int = typer.Option(0, min=0, help="Use at most this many slices of each CT, evenly spaced; 0: all of --slices."),
     photons: float | None = typer.Option(None, help="Photons per pixel in air at full dose.  [default: 1e5, or the run's]"),
     electronic_std: float = options.ELECTRONIC_STD,
@@ -76,8 +77,8 @@ def run(
     refuse_run(out, overwrite=overwrite)
     search = DoseSearch(held_by=_held_by(held_by), lowest=lowest, draws=draws, seed=seed, refine=refine)
     chosen = _setting(
-        what, ct=ct, labels=labels, label_name=label_name, patients=patients, slices=slices, every=every, beam=beam,
-        views=views, photons=photons, electronic_std=electronic_std, setting=setting, model=model,
+        what, ct=ct, labels=labels, label_name=label_name, patients=patients, slices=slices, untilt=untilt, every=every,
+        beam=beam, views=views, photons=photons, electronic_std=electronic_std, setting=setting, model=model,
     )  # fmt: skip
     if ctdi_mgy is not None:
         chosen = replace(chosen, ctdi_vol_mgy=ctdi_mgy)
@@ -114,6 +115,7 @@ def _setting(
     label_name: list[str],
     patients: int,
     slices: str | None,
+    untilt: bool,
     every: int,
     beam: str,
     views: int | None,
@@ -142,10 +144,12 @@ def _setting(
         if trained
         else DoseChain(method_from_words(what, setting), parse_beam(beam, views=views))
     )
-    chosen = parse_slices(slices)
+    if untilt and not ct:
+        raise InputError("--untilt goes with --ct; the built-in patients lie straight")
+    chosen, names = parse_slices(slices), parse_label_names(label_name)
     return setting_of(
         chain,
-        cases=open_inputs(ct, labels=labels, label_names=parse_label_names(label_name), heard=show_notes) if ct else (),
+        cases=open_inputs(ct, labels=labels, label_names=names, untilt=untilt, heard=show_notes) if ct else (),
         slices=[chosen] if isinstance(chosen, int) else chosen,
         patients=patients,
         every=every,

@@ -32,6 +32,7 @@ def run(
     labels: list[str] = typer.Option([], help="Label maps, one per input in the same order; scores are then per region too."),
     label_name: list[str] = options.LABEL_NAME,
     slices: str | None = options.SLICES,
+    untilt: bool = options.UNTILT,
     seed: int | None = typer.Option(None, help="[default: 0]"),
     refine: int | None = typer.Option(None, min=1, max=8, help="Project the truth on a finer grid.  [default: 2]"),
     protocol: str | None = typer.Option(None, help="default or lodopab: which metrics, in which conventions."),
@@ -73,6 +74,7 @@ def run(
     new: dict[str, Any] = {"inputs": inputs, "methods": {"fbp": {"method": "fbp"}}}
     config = to_dict(read_plan(first)) if repeated else new
     given = {"slices": slices, "seed": seed, "refine": refine, "protocol": protocol, "labels": labels or None}
+    given["untilt"] = untilt or None  # a config that is repeated keeps its own
     config |= {k: v for k, v in given.items() if v is not None}
     if label_name:
         config["label_names"] = {str(number): name for number, name in parse_label_names(label_name).items()}

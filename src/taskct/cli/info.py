@@ -12,6 +12,7 @@ from taskct.cli import options
 def run(
     path: Path | None = typer.Argument(None, metavar="PATH", help="DICOM folder or file, volume, scan file or run folder."),
     labels: Path | None = options.LABELS,
+    untilt: bool = options.UNTILT,
     system: bool = typer.Option(False, "--system", help="Versions, threads, and which projector kernels run and why."),
 ) -> None:
     """Say what is in a file or folder: series, spacing, HU range, orientation, and what is unusual about it."""
@@ -22,5 +23,9 @@ def run(
 
     if system == (path is not None):
         raise InputError("give either a PATH to look at, or --system")
-    for line in describe_machine() if path is None else describe_path(existing_path(path), labels=labels):
+    for line in (
+        describe_machine()
+        if (found := path and existing_path(path)) is None
+        else describe_path(found, labels=labels, untilt=untilt)
+    ):
         typer.echo(line)

@@ -63,7 +63,7 @@ class EvaluationPlan:
     """Inputs x methods x doses under one beam. `labels` go with `inputs` one by one, `label_names` are name by number.
 
     Methods may be trained networks, by name or path. `grid` (shape and spacing_mm of slices) brings every case onto one grid,
-    such as that of a network's training.
+    such as that of a network's training. `untilt` shifts the slices of a tilted gantry back (`open_case`).
     """
 
     inputs: tuple[str, ...]
@@ -71,6 +71,7 @@ class EvaluationPlan:
     labels: tuple[str, ...] = ()
     label_names: Mapping[str, str] = field(default_factory=dict)
     slices: str = ":"
+    untilt: bool = False
     seed: int = 0
     refine: int = 2
     protocol: str = "default"
@@ -127,7 +128,7 @@ def run_plan(
     refuse_run(out, overwrite=overwrite)
     if cases is None:
         names = {int(number): name for number, name in plan.label_names.items()}
-        cases = open_inputs(plan.inputs, labels=plan.labels, label_names=names or None, heard=heard)
+        cases = open_inputs(plan.inputs, labels=plan.labels, label_names=names or None, untilt=plan.untilt, heard=heard)
     table = evaluate(
         methods,
         [_on_grid(case, grid) for case in cases],

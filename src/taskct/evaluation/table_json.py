@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from taskct.core.errors import FileFormatError
+from taskct.core.open_files import parsing
 
 _ANY = "*"  # any other name
+_TEXTS = "texts"
 _NUMBER, _NUMBERS, _TEXT, _TABLE, _LIST, _WHOLES = "a number", "numbers", "a text", "a table", "a list", "whole numbers"
-_ANY_OR_NONE = "anything"
 _BETTER = ("higher", "lower", "zero")
 _WEIGHTS = {_ANY: _NUMBER}
 _METRIC = {"label": _TEXT, "unit": _TEXT, "better": _BETTER, "definition": _TEXT, "above": _WEIGHTS, "below": _WEIGHTS}
@@ -24,7 +25,8 @@ _CASE = {
     "slices": _WHOLES,
     "provenance": _TABLE,
 }
-_TUNING = {"cases": _LIST, "at_edge": _TEXT, _ANY: _ANY_OR_NONE}
+_TUNING: dict[str, Any] = {"cases": _TEXTS, "at_edge": _TEXT}
+_TUNING[_ANY] = _TUNING  # a caller may nest what `tune` wrote as deep as wanted
 _SHAPE: dict[str, Any] = {
     "settings": {
         "metrics": {_ANY: _METRIC},
@@ -33,7 +35,7 @@ _SHAPE: dict[str, Any] = {
     },
     "cases": [_CASE],
     "notes": {
-        "tuning": {_ANY: _TUNING, "cases": _LIST, "at_edge": _TEXT},
+        "tuning": dict(_TUNING),
         "unseen_of_the_same_architecture": _LIST,
         "lesion_class": _TEXT,
     },
@@ -47,9 +49,10 @@ def check_about(about: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
 
     Names that are missing or unknown pass.
     """
-    for name, shape in _SHAPE.items():
-        if name in about:
-            _check(about[name], shape, f"{path}: {name}")
+    with parsing(path, "a table"):  # whatever it holds, however deep
+        for name, shape in _SHAPE.items():
+            if name in about:
+                _check(about[name], shape, f"{path}: {name}")
 
 
 def _check(value: Any, shape: Any, where: str) -> None:
@@ -65,11 +68,13 @@ def _check(value: Any, shape: Any, where: str) -> None:
             _check(inner, shape[0], f"{where}[{number}]")
     elif isinstance(shape, tuple):
         _expect(isinstance(value, str) and value in shape, where, f"one of {', '.join(shape)}", value)
+    elif shape == _TEXTS:
+        _expect(isinstance(value, list) and all(isinstance(inner, str) for inner in value), where, shape, value)
     elif shape in (_NUMBERS, _WHOLES):
         _expect(isinstance(value, list), where, shape, value)
         for inner in value:
             _expect(_is_number(inner) and (shape == _NUMBERS or isinstance(inner, int)), where, shape, value)
-    elif shape != _ANY_OR_NONE:
+    else:
         fits = {_NUMBER: _is_number, _TEXT: lambda v: isinstance(v, str), _TABLE: lambda v: isinstance(v, dict)}
         _expect(fits.get(shape, lambda v: isinstance(v, list))(value), where, shape, value)
 

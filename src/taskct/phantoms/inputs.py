@@ -17,16 +17,22 @@ def open_inputs(
     *,
     labels: Sequence[str] = (),
     label_names: Mapping[int, str] | None = None,
+    untilt: bool = False,
     heard: Callable[[Case], None] | None = None,
 ) -> list[Case]:
     """The cases of paths and of `phantom:NAME:SEED`; cases of one name are told apart by their folder.
 
-    `labels` go with `inputs` one by one ('' for none). `heard` is called with every case as it is opened, to show its notes.
+    `labels` go with `inputs` one by one ('' for none). `untilt` is that of `open_cases`. `heard` is called with every case as
+    it is opened, to show its notes.
     """
     cases: list[Case] = []
     for number, text in enumerate(inputs):
         own = (labels[number] or None) if labels else None
-        found = [_phantom(text)] if text.startswith("phantom:") else open_cases(text, labels=own, label_names=label_names)
+        found = (
+            [_phantom(text)]
+            if text.startswith("phantom:")
+            else open_cases(text, labels=own, label_names=label_names, untilt=untilt)
+        )
         for case in found:
             if heard is not None:
                 heard(case)

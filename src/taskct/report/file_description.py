@@ -21,8 +21,9 @@ _LOOK_BYTES = 64 * 2**20  # a volume whose values take more is described by its 
 _MOST_LINES = 20  # cases of a folder that are listed
 
 
-def describe_path(found: Path, *, labels: Path | None = None) -> Iterator[str]:
-    """What lies at a path: a run folder, a scan file, a volume, or DICOM series.
+def describe_path(found: Path, *, labels: Path | None = None, untilt: bool = False) -> Iterator[str]:
+    """What lies at a path: a run folder, a scan file, a volume, or DICOM series; with `labels` or `untilt`, as `open_case`
+    reads it with them.
 
     Raises FileFormatError after the last line when there are series but none that can be read.
     """
@@ -48,15 +49,15 @@ def describe_path(found: Path, *, labels: Path | None = None) -> Iterator[str]:
 
         yield f"config with {', '.join(read_toml(found)) or 'nothing in it'}"
         return
-    if labels is not None or (found.is_file() and kind_of(found) != "dicom"):
+    if labels is not None or untilt or (found.is_file() and kind_of(found) != "dicom"):
         from taskct.data.formats import open_volume
         from taskct.data.open import open_case
 
-        stored = open_volume(found) if labels is None else None
+        stored = open_volume(found) if labels is None and not untilt else None
         if stored is not None and stored.value_bytes > _LOOK_BYTES:
             yield from large_volume(stored)
             return
-        yield from volume(open_case(found, labels=labels))
+        yield from volume(open_case(found, labels=labels, untilt=untilt))
         return
     if found.is_dir() and _holds_volumes(found):
         yield from folder_of_cases(found)

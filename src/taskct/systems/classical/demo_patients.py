@@ -48,10 +48,15 @@ def phantom_patients(seed: int, *, shape: tuple[int, int, int] = (8, 256, 256)) 
 
 
 def patients_of_ct(
-    ct: Path, *, labels: Path | None = None, label_names: Mapping[int, str] | None = None, series: str | None = None
+    ct: Path,
+    *,
+    labels: Path | None = None,
+    label_names: Mapping[int, str] | None = None,
+    series: str | None = None,
+    untilt: bool = False,
 ) -> DemoPatients:
     """One CT: two slices are scored and another one tunes, well apart."""
-    case = open_case(ct, labels=labels, label_names=label_names or None, series_uid=series)
+    case = open_case(ct, labels=labels, label_names=label_names or None, series_uid=series, untilt=untilt)
     count = len(case.hu)
     if count < 3:
         raise InputError(f"{ct}: has {count} slice(s); the demo needs 3 (two are scored, another one tunes TV)")
