@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import tomllib
+from collections import Counter
 
 from places import ROOT
 
@@ -27,3 +29,20 @@ def test_every_dependency_is_pinned_and_every_pin_is_exact():
 
 def test_the_version_is_stated_once():
     assert taskct.__version__ == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+
+
+def test_a_file_name_stands_once_in_the_tree_and_no_file_is_long():
+    files = [*(ROOT / "src").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
+    verbs = ROOT / "src" / "taskct" / "cli"  # a verb names its file
+    names = Counter(f.name for f in files if f.parent != verbs and f.name not in ("__init__.py", "__main__.py", "conftest.py"))
+    assert [name for name, count in names.items() if count > 1] == []
+    long = {str(f.relative_to(ROOT)): count for f in files if (count := len(f.read_text(encoding="utf-8").splitlines())) > 400}
+    assert long == {}
+
+
+def test_every_place_of_the_architecture_page_exists():
+    page = (
+        (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").split("## Where things go")[1].split("## Decisions")[0]
+    )
+    places = [place for place in re.findall(r"`([\w/]+(?:/[\w/]+|\.py))`", page) if "<" not in place]
+    assert len(places) > 20 and [p for p in places if not (ROOT / "src" / "taskct" / p).exists()] == []

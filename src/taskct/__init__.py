@@ -30,10 +30,12 @@ if TYPE_CHECKING:  # what editors and type checkers read; a test holds it equal 
     from taskct.data.case import Case as Case
     from taskct.data.classes import liver_classes as liver_classes
     from taskct.data.dicom.derived_series import write_series as write_series
+    from taskct.data.image_store import open_store as open_store
     from taskct.data.images import ImageSet as ImageSet
     from taskct.data.nifti import write_nifti as write_nifti
     from taskct.data.open import open_case as open_case
     from taskct.data.open import open_cases as open_cases
+    from taskct.data.prepared_store import prepare_store as prepare_store
     from taskct.data.scan import Scan as Scan
     from taskct.data.scan import read_scan as read_scan
     from taskct.data.scan import write_scan as write_scan
@@ -67,6 +69,7 @@ if TYPE_CHECKING:  # what editors and type checkers read; a test holds it equal 
     from taskct.recon.learned import fbp_redcnn as fbp_redcnn
     from taskct.recon.learned import fbp_unet as fbp_unet
     from taskct.recon.learned import load_reconstructor as load_reconstructor
+    from taskct.recon.reconstructor import Reconstructor as Reconstructor
     from taskct.report import draw_geometry as draw_geometry
     from taskct.report import write_report as write_report
     from taskct.simulate import lodopab_scan as lodopab_scan
@@ -74,16 +77,20 @@ if TYPE_CHECKING:  # what editors and type checkers read; a test holds it equal 
     from taskct.simulate import scan_case as scan_case
     from taskct.simulate import simulate_scan as simulate_scan
     from taskct.simulate import simulate_scan_differentiable as simulate_scan_differentiable
+    from taskct.simulate.radiograph import take_radiographs as take_radiographs
     from taskct.systems.alara.learned import train_dose as train_dose
     from taskct.task import FrozenTask as FrozenTask
     from taskct.task import freeze as freeze
+    from taskct.task.readers import ReaderSpec as ReaderSpec
     from taskct.task.readers import load_reader as load_reader
     from taskct.training import DoseRange as DoseRange
     from taskct.training import FeaturePenalty as FeaturePenalty
     from taskct.training import ImageError as ImageError
     from taskct.training import LabelPenalty as LabelPenalty
+    from taskct.training import Player as Player
     from taskct.training import TrainSettings as TrainSettings
     from taskct.training import convex as convex
+    from taskct.training import fit as fit
     from taskct.training import train as train
     from taskct.training import train_reader as train_reader
     from taskct.training import train_task as train_task
@@ -104,9 +111,12 @@ _HOMES = {
     "FrozenTask": "taskct.task",
     "freeze": "taskct.task",
     "Run": "taskct.core.runs",
+    "Reconstructor": "taskct.recon.reconstructor",
     # from files to attenuation and back
     "open_case": "taskct.data.open",
     "open_cases": "taskct.data.open",
+    "prepare_store": "taskct.data.prepared_store",
+    "open_store": "taskct.data.image_store",
     "phantom_case": "taskct.phantoms",
     "Cohort": "taskct.phantoms.cohort",
     "insert_lesion": "taskct.phantoms.lesions",
@@ -126,6 +136,7 @@ _HOMES = {
     "scan_case": "taskct.simulate",
     "lodopab_scan": "taskct.simulate",
     "lower_dose": "taskct.simulate",
+    "take_radiographs": "taskct.simulate.radiograph",
     # reconstruction
     "fbp": "taskct.recon",
     "fdk": "taskct.recon",
@@ -146,7 +157,10 @@ _HOMES = {
     "convex": "taskct.training",
     "train": "taskct.training",
     "train_reader": "taskct.training",
+    "ReaderSpec": "taskct.task.readers",
     "train_task": "taskct.training",
+    "fit": "taskct.training",
+    "Player": "taskct.training",
     "load_reconstructor": "taskct.recon.learned",
     "load_reader": "taskct.task.readers",
     "open_model": "taskct.models",

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from taskct.core.seeds import generator
 from taskct.testing.bodies import off_centre_body
-from taskct.testing.findings import Findings
+from taskct.testing.check_findings import Findings
 
 _ADJOINT_TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-12}  # relative to the inner product itself
 _LINEAR_TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}  # rounding of one sum along a ray, with room

@@ -10,7 +10,7 @@ from torch import Tensor
 from taskct.geometry import Grid, ParallelBeam
 from taskct.physics.projector import Projector
 from taskct.testing.bodies import Body, off_centre_body
-from taskct.testing.findings import Findings
+from taskct.testing.check_findings import Findings
 
 _EDGE_PIXELS = 3.0  # resolution is not judged here, so the edge is left out
 

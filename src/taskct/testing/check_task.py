@@ -13,7 +13,7 @@ from taskct.core.errors import InputError
 from taskct.core.seeds import generator
 from taskct.core.units import to_mu
 from taskct.task.frozen import FrozenTask
-from taskct.testing.findings import Findings
+from taskct.testing.check_findings import Findings
 
 _DIRECTIONS = 3
 

@@ -1,5 +1,6 @@
 """Whatever has an optimiser: reconstructions, readers, and the objectives in which both meet."""
 
+from taskct.training.adversarial import FoolPenalty, discriminator_player
 from taskct.training.augment import Augmentation
 from taskct.training.balanced import Balanced, Uncertain
 from taskct.training.baselines import train_in_sequence, train_jointly
@@ -41,6 +42,7 @@ __all__ = [
     "DoseRange",
     "FeaturePenalty",
     "FindingsTruth",
+    "FoolPenalty",
     "ImageError",
     "ImageTruth",
     "JointPenalty",
@@ -57,6 +59,7 @@ __all__ = [
     "WarmUp",
     "additive",
     "convex",
+    "discriminator_player",
     "fit",
     "preload",
     "processes_of_torchrun",

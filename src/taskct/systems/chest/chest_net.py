@@ -18,7 +18,7 @@ from taskct.nets.heads import CentresHead, FindingsHead, RestoreHead, SegmentHea
 from taskct.nets.pyramids import PYRAMIDS, SmallPyramid
 from taskct.nets.shared_net import SharedNet
 from taskct.nets.weights import load_weights
-from taskct.systems.chest.classes import AREA_WEIGHTS, AREAS, FINDINGS, LESIONS, TASKS, WINDOW
+from taskct.systems.chest.chest_classes import AREA_WEIGHTS, AREAS, FINDINGS, LESIONS, TASKS, WINDOW
 from taskct.task import SEGMENTATION_PENALTIES, CentreBoxes, DiceCE, FindingsBCE, FoundBoxes, find_boxes
 from taskct.training.begin import to_channels_last
 from taskct.training.players import WEIGHTS

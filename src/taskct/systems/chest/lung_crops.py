@@ -25,7 +25,7 @@ from taskct.phantoms.cohort import Cohort
 from taskct.phantoms.known_marks import marks_of_patient
 from taskct.phantoms.painting.fields import Axes
 from taskct.phantoms.patient import anatomy, patient_id, slice_heights_mm
-from taskct.systems.chest.classes import LEAST_PIXELS, NODULES
+from taskct.systems.chest.chest_classes import LEAST_PIXELS, NODULES
 
 SIDES = ("right", "left")  # of the patient: x is negative on the right
 PLACE = "place_mm"  # target: where the first pixel of a crop lies, (z, y, x) in mm

@@ -9,7 +9,7 @@ from taskct.nets.pyramids import PYRAMIDS
 from taskct.phantoms.chest import ChestSettings
 from taskct.phantoms.cohort import Cohort
 from taskct.systems.chest.arms import Arm, all_subsets
-from taskct.systems.chest.classes import TASKS
+from taskct.systems.chest.chest_classes import TASKS
 from taskct.task.overlap_penalties import SEGMENTATION_PENALTIES
 
 COMPARISONS = ("steps", "computing", "longer")

@@ -10,8 +10,8 @@ from taskct.data.images import ImageSet
 from taskct.data.label_shares import LabelShares
 from taskct.experiments.made import Made
 from taskct.systems.chest.arms import Arm
+from taskct.systems.chest.chest_classes import BALANCE, FINDINGS, TRUTHS, WINDOW
 from taskct.systems.chest.chest_net import ChestNetConfig, ChestReader, build_net, penalties_of
-from taskct.systems.chest.classes import BALANCE, FINDINGS, TRUTHS, WINDOW
 from taskct.systems.chest.lung_crops import LungCrops
 from taskct.systems.chest.settings import ChestExperiment
 from taskct.training import Augmentation, TrainSettings, preload, shared_objective, train_shared

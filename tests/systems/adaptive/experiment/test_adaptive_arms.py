@@ -13,7 +13,7 @@ from taskct.data.images import ImageSet
 from taskct.evaluation.table import Table
 from taskct.experiments.cohort_images import images_of
 from taskct.systems.adaptive.experiment.adaptive_summary import _baselines
-from taskct.systems.adaptive.experiment.shared_scans import PARTS, save_images, shuffled
+from taskct.systems.adaptive.experiment.experiment_scans import PARTS, save_images, shuffled
 
 PLAIN, LABEL, UNROLLED = "FBP + U-Net, image loss", "FBP + U-Net, label loss .5", "ItNet, image loss"
 

@@ -22,8 +22,8 @@ from taskct.systems.adaptive.experiment.adaptive_trainings import (
     train_full_dose_reader,
 )
 from taskct.systems.adaptive.experiment.classical import tune_tv, tuned_tv
+from taskct.systems.adaptive.experiment.experiment_scans import save_images
 from taskct.systems.adaptive.experiment.scoring import FULL_DOSE, Method, Scores, score, score_bound
-from taskct.systems.adaptive.experiment.shared_scans import save_images
 from taskct.task import FrozenTask
 from taskct.task.readers import load_reader
 

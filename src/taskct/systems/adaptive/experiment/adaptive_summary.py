@@ -28,8 +28,8 @@ from taskct.experiments.made import Made
 from taskct.recon.reconstructor import Reconstructor
 from taskct.systems.adaptive.experiment.adaptive_arms import LOSSES, MODELS, Arm
 from taskct.systems.adaptive.experiment.adaptive_settings import TaskAdaptive
+from taskct.systems.adaptive.experiment.experiment_scans import doses_of
 from taskct.systems.adaptive.experiment.scoring import Scores
-from taskct.systems.adaptive.experiment.shared_scans import doses_of
 from taskct.systems.adaptive.pages.adaptive_page import write_task_report
 from taskct.systems.adaptive.pages.story import TaskExample, TaskStory
 from taskct.systems.adaptive.pages.summary_lines import summary_lines

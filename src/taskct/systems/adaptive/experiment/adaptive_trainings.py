@@ -19,8 +19,8 @@ from taskct.recon.reconstructor import Reconstructor
 from taskct.simulate.clean_scans import CleanScans
 from taskct.systems.adaptive.experiment.adaptive_arms import LOSSES, MODELS, Arm, objective_of
 from taskct.systems.adaptive.experiment.adaptive_settings import TaskAdaptive
+from taskct.systems.adaptive.experiment.experiment_scans import device, dose_range, shuffled
 from taskct.systems.adaptive.experiment.scoring import Method, reconstruct_of
-from taskct.systems.adaptive.experiment.shared_scans import device, dose_range, shuffled
 from taskct.task import FrozenTask
 from taskct.task.readers import ReaderSpec, make_reader
 from taskct.training import ImageError, Objective, TrainSettings, train, train_jointly, train_reader

@@ -20,8 +20,8 @@ from taskct.recon.noise_level import noise_level
 from taskct.recon.reconstructor import Reconstructor
 from taskct.recon.tv_min import ConvergenceWarning, tv_min
 from taskct.systems.adaptive.experiment.adaptive_settings import TaskAdaptive
+from taskct.systems.adaptive.experiment.experiment_scans import doses_of
 from taskct.systems.adaptive.experiment.scoring import reconstruct_all
-from taskct.systems.adaptive.experiment.shared_scans import doses_of
 from taskct.task import FrozenTask
 
 TV_ITERATIONS = 40  # images change by less than 1 HU afterwards

@@ -37,7 +37,7 @@ from taskct.physics.dose import Dose
 from taskct.recon.reconstructor import Reconstructor
 from taskct.simulate.noisy_scan import add_noise
 from taskct.systems.adaptive.experiment.adaptive_settings import TaskAdaptive
-from taskct.systems.adaptive.experiment.shared_scans import device, doses_of
+from taskct.systems.adaptive.experiment.experiment_scans import device, doses_of
 from taskct.task import FrozenTask
 from taskct.task.readers import load_reader
 

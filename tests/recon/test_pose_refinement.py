@@ -11,7 +11,7 @@ from taskct.core.errors import ConfigError, GeometryError
 from taskct.geometry import bi_planar
 from taskct.physics.projectors import Projectors
 from taskct.recon.population import GaussianPopulation
-from taskct.recon.poses import PoseRefined, reconstruct_and_refine, refine_poses
+from taskct.recon.pose_refinement import PoseRefined, reconstruct_and_refine, refine_poses
 
 N = 20
 GRID = Grid((N, N, N), 9.0)
