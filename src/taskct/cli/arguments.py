@@ -41,6 +41,19 @@ def parse_numbers(text: str, *, option: str) -> tuple[float, ...]:
     return numbers
 
 
+def parse_months(text: str) -> tuple[float, float]:
+    """'0:24' -> a range of ages in months.
+
+    >>> parse_months("6:24")
+    (6.0, 24.0)
+    """
+    low, colon, high = text.partition(":")
+    try:
+        return float(low), float(high if colon else low)
+    except ValueError:
+        raise InputError(f"--months expects LOW:HIGH, got {text!r}; for example 0:24") from None
+
+
 def check_fraction(*fractions: float, option: str) -> None:
     """Refuse more than full dose: it would be another scanner setting, and `--photons` is the word for that."""
     for fraction in fractions:

@@ -17,6 +17,7 @@ VERBS = {
     "info": "describe a file or folder, and what is unusual about it",
     "simulate": "CT -> scan file: simulate its low-dose scan",
     "reconstruct": "scan file or CT -> volume: NIfTI or a derived DICOM series",
+    "biplanar": "two radiographs of a head -> an estimate of the volume, not for diagnosis",
     "evaluate": "compare methods at several doses -> run folder with a table of scores",
     "dose": "find the least dose that keeps an image quality or a task, or train a learned dose",
     "train": "config -> run folder: train a reader, or a reconstruction for a task",

@@ -375,3 +375,16 @@ def test_ct_slices_runs_of_frames_colour_and_damage_are_refused_by_file(tmp_path
     with pytest.raises(UnsupportedDataError, match="expected a radiograph"):
         read_radiographs(tmp_path / "text.dcm", second)
     assert read_radiographs(first, second)
+
+
+def test_a_resized_pair_has_the_same_detectors_and_averages_intensities(tmp_path: Path) -> None:
+    fine = Projector(GRID, radiograph_beam([pose(0), pose(90)], rows=60, cols=56, pixel_mm=PIXEL / 2))
+    pair = read_radiographs(*_write(tmp_path, fine(BODY), PIXEL / 2))
+    small = pair.resized(20, 14)
+    again = Projector(GRID, small.beam)(BODY)
+    assert small.p.shape == (1, 1, 2, 20, 14) and float((small.p - again).abs().mean()) < 0.05
+    corner = lambda b: (
+        np.asarray(b.detector_mm) - b.rows / 2 * np.asarray(b.row_step_mm) - b.cols / 2 * np.asarray(b.col_step_mm)
+    )
+    assert np.allclose(corner(small.beam), corner(pair.beam))
+    assert abs(float(torch.exp(-small.p).mean() - torch.exp(-pair.p).mean())) < 2e-3

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from taskct.core.errors import GeometryError, InputError
 from taskct.data.dicom.identity import patient_pseudonym
@@ -52,6 +53,25 @@ class RadiographPair:
     def field_mm(self) -> float:
         """Side in mm of the largest cube about the isocentre that both views see whole."""
         return common_field_mm(self.beam, self.iso_mm)
+
+    def resized(self, rows: int, cols: int) -> RadiographPair:
+        """The same detectors with other numbers of pixels, averaged over each new pixel; intensities of line integrals."""
+        if min(rows, cols) < 1:
+            raise GeometryError(f"resized expects numbers of pixels of at least 1, got {rows} x {cols}")
+        before = tuple(self.p.shape[-2:])
+        if before == (rows, cols):
+            return self
+        through = torch.exp(-self.p) if self.meaning == LINE_INTEGRAL else self.p
+        made = interpolate(through[0], size=(rows, cols), mode="bilinear", align_corners=False, antialias=True)[None]
+        p = -torch.log(made.clamp_min(1e-7)) if self.meaning == LINE_INTEGRAL else made
+        beam = dataclasses.replace(
+            self.beam,
+            rows=rows,
+            cols=cols,
+            row_step_mm=np.asarray(self.beam.row_step_mm) * before[0] / rows,
+            col_step_mm=np.asarray(self.beam.col_step_mm) * before[1] / cols,
+        )
+        return dataclasses.replace(self, p=p, beam=beam)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,218 @@
+"""A pair of radiographs -> a volume with its spread, the prior alone, and whether the pair is of the kind the method knows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from taskct.core.errors import ConfigError, GeometryError, unknown_name
+from taskct.core.units import MU_WATER_70KEV_PER_MM
+from taskct.data.case import Case
+from taskct.data.radiographs import RadiographPair
+from taskct.evaluation.volumes import reprojection_rms
+from taskct.geometry import Grid
+from taskct.phantoms.skull import SkullSettings
+from taskct.physics.projector import Projector
+from taskct.recon.learned.trained_for import trained_for
+from taskct.recon.population import GaussianPopulation
+from taskct.recon.poses import reconstruct_and_refine
+from taskct.systems.biplanar.own_pair.drawn_heads import Heads, draw_skulls
+from taskct.systems.biplanar.own_pair.held_heads import Finished, doubts_about, judge
+from taskct.systems.biplanar.own_pair.pair_methods import PAIR_METHODS, SIGMA
+
+_LEAST_MM = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairSettings:
+    """How an estimate is made.
+
+    size, side_mm      voxels along each axis of the cube about the isocentre, and its side; None: what both views see, at most
+                       192 mm to 24 months of age, 250 mm later
+    agree              SIRT steps towards the radiographs at the end
+    skulls, held       built-in skulls to learn from, and others on which spread and residuals are judged
+    age_months         range of their ages
+    refine_poses       times that poses are refined in turn with the image; 0 believes them
+    """
+
+    size: int = 32
+    side_mm: float | None = None
+    agree: int = 20
+    skulls: int = 80
+    held: int = 16
+    age_months: tuple[float, float] = (0.0, 24.0)
+    refine_poses: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 16 <= self.size <= 256 or self.size % 2:
+            raise ConfigError(f"size expects an even number of voxels from 16 to 256, got {self.size!r}")
+        if self.skulls < 10 or self.held < 4:
+            raise ConfigError(f"an estimate expects skulls >= 10 and held >= 4, got {self.skulls!r} and {self.held!r}")
+        if self.agree < 0 or self.refine_poses < 0:
+            raise ConfigError(f"agree and refine_poses expect numbers >= 0, got {self.agree!r} and {self.refine_poses!r}")
+        if self.side_mm is not None and not _LEAST_MM <= self.side_mm <= 1000:
+            raise ConfigError(f"side_mm expects {_LEAST_MM:g} to 1000 mm, got {self.side_mm!r}")
+
+    @property
+    def family(self) -> SkullSettings:
+        """What the skulls are drawn from."""
+        return SkullSettings(age_months=self.age_months)
+
+
+@dataclass(frozen=True, eq=False)
+class PairEstimate:
+    """`estimate`, `spread` and `prior` are cases in HU on one grid; `p` and `again` radiographs and re-projections (V, R, C).
+
+    `numbers` are plain values for a page; `doubts` say in what the pair lies outside of what the method knows, empty where it
+    does not; `notes` are those of the pair and of the method.
+    """
+
+    estimate: Case
+    spread: Case
+    prior: Case
+    p: Tensor
+    again: Tensor
+    method: str
+    numbers: Mapping[str, float]
+    doubts: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        """Its size, such as '32 x 32 x 32 voxels of 6.0 mm'."""
+        return f"{' x '.join(str(n) for n in self.estimate.hu.shape)} voxels of {self.numbers['voxel_mm']:.1f} mm"
+
+
+def reconstruct_pair(
+    pair: RadiographPair,
+    *,
+    method: str | Callable[..., Tensor] = "gaussian",
+    settings: PairSettings | None = None,
+    name: str = "",
+    heads: Heads | None = None,
+    progress: bool | None = None,
+) -> PairEstimate:
+    """Estimate a head from two radiographs.
+
+    `method` is a name of `PAIR_METHODS`, or any reconstructor (p, A) -> mu such as a trained network, called `name`. A network
+    that knows its grid gets that grid. `heads` are heads of yours in place of the built-in skulls. The spread is the posterior
+    spread of their Gaussian model, scaled to this method's errors on heads that it does not know. Films of unknown gain are
+    fitted in turn with the image.
+
+    Raises GeometryError where the views see too little in common, ConfigError for an unknown method.
+    """
+    settings = settings or PairSettings()
+    notes = list(pair.notes)
+    grid, pixels = _grid(pair, method, settings, notes)
+    shown = pair.resized(*pixels)
+    A = Projector(grid, shown.beam)
+    own = Grid(grid.shape, grid.spacing_mm)  # skulls are drawn about the origin, the volume lies about the isocentre
+    sets = heads or draw_skulls(
+        own, known=settings.skulls, held=settings.held, settings=settings.family, seed=settings.seed, progress=progress
+    )
+    if sets.grid.shape != grid.shape or not np.allclose(sets.grid.spacing_mm, grid.spacing_mm):
+        raise GeometryError(
+            f"heads lie on a grid of {sets.grid.shape} voxels of {sets.grid.spacing_mm} mm, the answer on {grid.shape} of "
+            f"{grid.spacing_mm}; resample them, or give size and side_mm of theirs"
+        )
+    if isinstance(method, str):
+        if method not in PAIR_METHODS:
+            raise unknown_name("method for a pair", method, PAIR_METHODS)
+        run, name = PAIR_METHODS[method](sets.known), method
+    else:
+        run, name = method, name or getattr(method, "__name__", type(method).__name__)
+    finished = Finished(run, settings.agree, pair.meaning != "line integral", sets.known.mean(0, keepdim=True))
+    judged = judge(finished, sets, A, seed=settings.seed)
+    model = GaussianPopulation(sets.known, sigma=SIGMA)
+    with torch.no_grad():
+        if settings.refine_poses:
+            _, fit = reconstruct_and_refine(finished, shown.p, A, turns=settings.refine_poses)
+            assert isinstance(fit.A, Projector)
+            A = fit.A
+            moved = np.concatenate([fit.turn_deg[0], fit.shift_mm[0]], 1)
+            notes += [_moved_words(view, six) for view, six in zip(("frontal", "lateral"), moved, strict=True)]
+        mu, p, misfit = finished.run(shown.p, A)
+        spread = judged.factor * model.spread(A)
+        again = A(mu)
+    residual = float(reprojection_rms(mu, p, A))
+    doubts = doubts_about(pair.meaning, p, (float(misfit), residual), judged, age_months=settings.age_months)
+    numbers = {
+        "residual": residual,
+        "misfit": float(misfit),
+        "misfit_held_mean": float(judged.misfits.mean()),
+        "residual_held_mean": float(judged.residuals.mean()),
+        "residual_held_most": float(judged.residuals.max()),
+        "seen": judged.seen,
+        "explained": judged.explained,
+        "spread_factor": judged.factor,
+        "error_held_hu": judged.error_hu,
+        "error_prior_held_hu": judged.prior_error_hu,
+        "voxel_mm": grid.spacing_mm[0],
+        "side_mm": grid.size_mm[0],
+    }
+    facts = {"method": name, "settings": dataclasses.asdict(settings), "poses": dict(pair.about), "meaning": pair.meaning}
+    case = lambda hu, what: _case(hu, grid, pair, notes=[*notes, *doubts], what=what, **facts)
+    hu = lambda x: (x / MU_WATER_70KEV_PER_MM - 1) * 1000
+    return PairEstimate(
+        case(hu(mu[0, 0].clamp_min(0)), "estimate"),
+        case(spread[0, 0] / MU_WATER_70KEV_PER_MM * 1000, "spread"),
+        case(hu(sets.known.mean(0)[0]), "prior"),
+        p[0, 0],
+        again[0, 0],
+        name,
+        numbers,
+        doubts,
+        tuple(notes),
+    )
+
+
+def _grid(pair: RadiographPair, method: object, settings: PairSettings, notes: list[str]) -> tuple[Grid, tuple[int, int]]:
+    """The grid of the answer about the isocentre, and the detector's pixels."""
+    about = trained_for(method)
+    known = None if about is None else about.grid
+    seen = pair.field_mm
+    if known is not None:
+        shape, spacing = known.shape, known.spacing_mm
+        beam = about.beam if about is not None else {}
+        pixels = int(beam.get("rows", 2 * shape[0])), int(beam.get("cols", 2 * shape[1]))
+    else:
+        usual = 192.0 if settings.age_months[1] <= 24 else 250.0
+        side = settings.side_mm or min(usual, seen)
+        shape, spacing = (settings.size,) * 3, (side / settings.size,) * 3
+        pixels = (2 * settings.size, 2 * settings.size)
+    if seen < _LEAST_MM:
+        raise GeometryError(
+            f"both views see only a cube of {seen:.0f} mm about the isocentre, too little for a head; check pixel_mm, the "
+            "distances, offset_mm and iso_mm"
+        )
+    size_mm = shape[0] * spacing[0]
+    if size_mm > 1.02 * seen:
+        notes.append(f"the volume of {size_mm:.0f} mm reaches beyond the cube of {seen:.0f} mm that both views see whole")
+    grid = Grid(shape, spacing)
+    origin = tuple(o + c for o, c in zip(grid.origin_mm, pair.iso_mm, strict=True))
+    return Grid(shape, spacing, origin), pixels
+
+
+def _moved_words(view: str, six: np.ndarray) -> str:
+    turn, shift = (float(np.linalg.norm(part)) for part in (six[:3], six[3:]))
+    return f"{view}: its pose was refined by {turn:.2f} degrees and {shift:.1f} mm"
+
+
+def _case(hu: Tensor, grid: Grid, pair: RadiographPair, *, what: str, **facts: Any) -> Case:
+    affine = np.diag([*grid.spacing_mm, 1.0])
+    affine[:3, 3] = grid.origin_mm
+    return Case(
+        hu=hu.float(),
+        spacing_mm=(grid.spacing_mm[0], grid.spacing_mm[1], grid.spacing_mm[2]),
+        case_id=f"pair-{what}",
+        patient_id=pair.patient or "pair",
+        affine_mm=affine,
+        provenance={"what": f"{what}, estimated from two radiographs, not for diagnosis", **facts},
+    )

@@ -1,0 +1,53 @@
+"""`taskct biplanar`: what is missing for a pair, and the estimate, as files and as lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import radiograph_files as files
+import torch
+
+from taskct import Grid, Projector
+from taskct.geometry import bi_planar
+
+N, SIDE, PIXELS = 16, 192.0, 40
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """AP.dcm and LAT.dcm of an ellipsoid of water in a shell of bone, as an angiography C-arm would write them."""
+    grid = Grid((32,) * 3, 6.0)
+    z, y, x = torch.meshgrid(*[torch.from_numpy(a) for a in grid.axes_mm()], indexing="ij")
+    form = (((z - 20) / 62) ** 2 + (y / 74) ** 2 + (x / 60) ** 2).sqrt()
+    mu = (0.0195 * (form < 1) + 0.008 * ((form < 1) & (form > 0.9)))[None, None].float()
+    beam = bi_planar(cols=PIXELS, rows=PIXELS, pixel_mm=360.0 / PIXELS, source_iso_mm=1000, source_detector_mm=1500)
+    p = Projector(grid, beam)(mu)
+    for k, (name, angle) in enumerate((("AP", 180.0), ("LAT", -90.0))):
+        facts = files.xa(1000, 1500, 360.0 / PIXELS, angle)
+        files.write_dicom(tmp_path / f"{name}.dcm", files.counts_of(p[0, 0, k]), **facts)
+    return tmp_path
+
+
+def test_the_command_checks_a_pair_and_reconstructs_it(
+    folder: Path, tmp_path: Path, taskct_says: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    png = files.write_png(tmp_path / "LAT.png", np.full((PIXELS, PIXELS), 9, np.uint8))
+    code, out, _ = taskct_says("biplanar", folder / "AP.dcm", png, "--check")
+    assert code == 2 and "problem: lateral" in out and "poses.toml: pose file" in out
+    assert "TO FILL IN" in (tmp_path / "poses.toml").read_text()
+    code, out, _ = taskct_says("biplanar", folder / "AP.dcm", folder / "LAT.dcm", "--check", "--overwrite")
+    assert code == 0 and "can be reconstructed" in out and "TO FILL IN" not in (tmp_path / "poses.toml").read_text()
+    words = ["--size", N, "--side-mm", SIDE, "--skulls", 10, "--poses", tmp_path / "poses.toml", "--out", tmp_path / "out"]
+    code, out, err = taskct_says("biplanar", folder / "AP.dcm", folder / "LAT.dcm", *words, "--agree", 10)
+    assert code == 0 and "not for diagnosis" in out and "note: frontal" in err
+    assert (tmp_path / "out" / "estimate.nii.gz").exists()
+    code, _, err = taskct_says("biplanar", folder / "AP.dcm", folder / "LAT.dcm")
+    assert code == 2 and "--out" in err
+    code, _, err = taskct_says(
+        "biplanar", folder / "AP.dcm", folder / "LAT.dcm", "--out", tmp_path / "x", "--method", "gausian"
+    )
+    assert code == 2 and "unknown method" in err

@@ -1,0 +1,191 @@
+"""From a DICOM pair to an estimate, and to its folder; what lies outside of the known skulls is said."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+import radiograph_files as files
+import torch
+
+from taskct import Dose, Grid, Projector, open_case
+from taskct.core.errors import ConfigError, GeometryError, OutputExistsError
+from taskct.data.radiographs import PoseFile, RadiographPair, ViewPose, read_radiographs
+from taskct.evaluation.volumes import psnr3d
+from taskct.geometry import bi_planar
+from taskct.recon import sirt
+from taskct.simulate.radiograph import take_radiographs
+from taskct.systems.biplanar.own_pair import DESCRIPTION, Heads, PairSettings, draw_skulls, reconstruct_pair, write_estimate
+
+N, SIDE = 16, 192.0
+PIXELS = 48
+SETTINGS = PairSettings(size=N, side_mm=SIDE, agree=10)
+FINE = Grid((2 * N,) * 3, SIDE / (2 * N))
+BEAM = bi_planar(cols=PIXELS, rows=PIXELS, pixel_mm=360.0 / PIXELS, source_iso_mm=1000, source_detector_mm=1500)
+
+
+def drawn(count: int, seed: int) -> torch.Tensor:
+    """Heads of random size, density and place: shells of bone with two dense lumps inside, (count, 1, Z, Y, X) on FINE."""
+    g = torch.Generator().manual_seed(seed)
+    z, y, x = torch.meshgrid(*[torch.from_numpy(a) for a in FINE.axes_mm()], indexing="ij")
+    made = []
+    for _ in range(count):
+        r, c = 1 + 0.14 * torch.randn(3, generator=g).clamp(-1.5, 1.5), 5 * torch.randn(3, generator=g)
+        form = (((z - c[0]) / (60 * r[0])) ** 2 + ((y - c[1]) / (70 * r[1])) ** 2 + ((x - c[2]) / (57 * r[2])) ** 2).sqrt()
+        mu = 0.0195 * torch.sigmoid((1 - form) * 25) + (0.008 + 0.006 * torch.rand(1, generator=g)) * torch.exp(
+            -(((form - 0.93) / 0.06) ** 2)
+        )
+        for side in (-1, 1):
+            away = ((z + 20) ** 2 + (y - 12) ** 2 + (x - side * 26 * r[2]) ** 2).sqrt()
+            mu = mu + 0.014 * torch.sigmoid((12 - away) / 2)
+        made.append(mu)
+    return torch.stack(made)[:, None].float()
+
+
+@pytest.fixture(scope="module")
+def heads() -> Heads:
+    fine = drawn(56, seed=0)
+    coarse = torch.nn.functional.avg_pool3d(fine, 2)
+    return Heads(coarse[:48], coarse[48:], fine[48:], Grid((N,) * 3, SIDE / N), FINE)
+
+
+@pytest.fixture(scope="module")
+def skull() -> torch.Tensor:
+    """A head that no population holds, (1, 1, Z, Y, X) on the fine grid."""
+    return drawn(1, seed=9)
+
+
+@pytest.fixture(scope="module")
+def films(skull: torch.Tensor) -> torch.Tensor:
+    A = Projector(FINE, BEAM)
+    return take_radiographs(skull, A, Dose(1e5), seed=0)
+
+
+@pytest.fixture(scope="module")
+def folder(films: torch.Tensor, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """AP.dcm and LAT.dcm as an angiography C-arm would write them."""
+    made = tmp_path_factory.mktemp("pair")
+    for k, (name, angle) in enumerate((("AP", 180.0), ("LAT", -90.0))):
+        files.write_dicom(made / f"{name}.dcm", files.counts_of(films[0, 0, k]), **files.xa(1000, 1500, 360.0 / PIXELS, angle))
+    return made
+
+
+@pytest.fixture(scope="module")
+def pair(folder: Path) -> RadiographPair:
+    return read_radiographs(folder / "AP.dcm", folder / "LAT.dcm")
+
+
+def truth_hu(skull: torch.Tensor) -> torch.Tensor:
+    return (torch.nn.functional.avg_pool3d(skull, 2) / 0.01929 - 1) * 1000
+
+
+def test_an_estimate_is_nearer_to_the_truth_than_the_prior_and_its_spread_says_where_it_errs(
+    skull: torch.Tensor, pair: RadiographPair, heads: Heads
+) -> None:
+    made = reconstruct_pair(pair, settings=SETTINGS, heads=heads)
+    truth = truth_hu(skull)
+    score = lambda case: float(psnr3d(case.hu[None, None], truth))
+    assert score(made.estimate) > score(made.prior) + 1.5
+    assert made.numbers["error_held_hu"] < made.numbers["error_prior_held_hu"]
+    assert 0.05 < made.numbers["seen"] < 0.7 and 0.5 < made.numbers["explained"] < 1
+    blind = reconstruct_pair(pair, method=lambda p, A: heads.known.mean(0, keepdim=True).expand(len(p), 1, N, N, N),
+                             settings=replace(SETTINGS, agree=0), heads=heads)  # fmt: skip
+    assert abs(blind.numbers["explained"]) < 1e-6 and blind.numbers["seen"] == made.numbers["seen"]
+    error = (made.estimate.hu - truth[0, 0]).abs().flatten()
+    wide = made.spread.hu.flatten()
+    assert float(torch.corrcoef(torch.stack([error, wide]))[0, 1]) > 0.35
+    assert made.doubts == () and made.estimate.spacing_mm == (12.0, 12.0, 12.0)
+    assert "not for diagnosis" in made.estimate.provenance["what"] and made.estimate.provenance["notes"]
+
+
+def test_any_reconstructor_serves_as_method_and_films_of_unknown_gain_are_fitted(
+    skull: torch.Tensor, pair: RadiographPair, heads: Heads
+) -> None:
+    plain = reconstruct_pair(
+        pair, method=lambda p, A: sirt(p, A, iterations=5, progress=False), name="sirt", settings=SETTINGS, heads=heads
+    )
+    assert plain.method == "sirt"
+    film = replace(pair, p=0.7 * pair.p + 0.4, meaning="film")
+    fitted, exact = (reconstruct_pair(one, settings=SETTINGS, heads=heads) for one in (film, pair))
+    truth = truth_hu(skull)
+    score = lambda made: float(psnr3d(made.estimate.hu[None, None], truth))
+    prior = float(psnr3d(exact.prior.hu[None, None], truth))
+    assert score(exact) > score(fitted) > prior + 2 and score(exact) > score(plain)
+    assert abs(float(fitted.p.mean() / exact.p.mean()) - 1) < 0.15  # gain and offset were taken off
+
+
+def test_what_lies_outside_of_the_known_skulls_is_said(pair: RadiographPair, heads: Heads) -> None:
+    dense = reconstruct_pair(replace(pair, p=1.8 * pair.p), settings=SETTINGS, heads=heads)
+    assert any("mean line integral" in doubt for doubt in dense.doubts)
+    far = replace(pair, p=torch.nn.functional.avg_pool2d(pair.p[0], 3, stride=1, padding=1)[None])
+    far.p[..., : PIXELS // 2, :] = 0
+    assert any("shadows" in doubt for doubt in reconstruct_pair(far, settings=SETTINGS, heads=heads).doubts)
+    crossed = replace(pair, p=pair.p.flip(-2) + 0.5 * pair.p.flip(-1))
+    doubts = reconstruct_pair(crossed, settings=SETTINGS, heads=heads).doubts
+    assert any("before agreement the re-projections differ" in doubt for doubt in doubts)
+
+
+def test_poses_that_are_a_little_wrong_can_be_refined(skull: torch.Tensor, heads: Heads) -> None:
+    turn, shift = [[0.0, 0.0, 0.0], [5.0, 0.0, 0.0]], [[0.0, 0.0, 0.0], [8.0, 0.0, 0.0]]
+    moved = Projector(FINE, BEAM).moved(turn_deg=turn, shift_mm=shift)
+    wrong = RadiographPair(take_radiographs(skull, moved, Dose(1e5), seed=0), BEAM, "line integral", ())
+    as_told = reconstruct_pair(wrong, settings=SETTINGS, heads=heads)
+    refined = reconstruct_pair(wrong, settings=replace(SETTINGS, refine_poses=2), heads=heads)
+    assert refined.numbers["residual"] < as_told.numbers["residual"]
+    assert any("lateral: its pose was refined by" in note for note in refined.notes)
+
+
+def test_a_pair_off_the_grids_origin_is_reconstructed_about_its_isocentre(pair: RadiographPair, heads: Heads) -> None:
+    way = np.array([40.0, -25.0, 10.0])
+    beam = replace(BEAM, source_mm=np.asarray(BEAM.source_mm) + way, detector_mm=np.asarray(BEAM.detector_mm) + way)
+    there = reconstruct_pair(replace(pair, beam=beam, iso_mm=(40.0, -25.0, 10.0)), settings=SETTINGS, heads=heads)
+    here = reconstruct_pair(replace(pair, beam=BEAM), settings=SETTINGS, heads=heads)
+    assert torch.allclose(there.estimate.hu, here.estimate.hu, atol=5.0)
+    assert np.allclose(there.estimate.affine_mm[:3, 3] - here.estimate.affine_mm[:3, 3], way)
+
+
+def test_views_that_see_too_little_and_senseless_settings_are_refused(pair: RadiographPair, heads: Heads) -> None:
+    narrow = bi_planar(cols=PIXELS, rows=PIXELS, pixel_mm=1.0, source_iso_mm=1000, source_detector_mm=1500)
+    with pytest.raises(GeometryError, match="too little for a head"):
+        reconstruct_pair(replace(pair, beam=narrow), settings=SETTINGS, heads=heads)
+    with pytest.raises(ConfigError, match="did you mean 'gaussian'"):
+        reconstruct_pair(pair, method="gausian", settings=SETTINGS, heads=heads)
+    with pytest.raises(ConfigError, match="even number of voxels"):
+        PairSettings(size=33)
+
+
+def test_the_folder_holds_volumes_page_and_numbers_and_says_what_they_are(
+    pair: RadiographPair, heads: Heads, tmp_path: Path
+) -> None:
+    made = reconstruct_pair(pair, method="nearest", settings=SETTINGS, heads=heads)
+    write_estimate(made, tmp_path / "out")
+    for name in ("estimate", "spread", "prior"):
+        case = open_case(tmp_path / "out" / f"{name}.nii.gz")
+        assert torch.allclose(case.hu, getattr(made, name).hu, atol=1e-3)
+        first = pydicom.dcmread(next((tmp_path / "out" / f"{name}_dicom").iterdir()))
+        assert DESCRIPTION in first.SeriesDescription and DESCRIPTION in first.DerivationDescription
+        assert list(first.ImageType)[:2] == ["DERIVED", "SECONDARY"] and "MRN" not in str(first)
+    text = (tmp_path / "out" / "page.html").read_text()
+    assert "not for diagnosis" in text and "prior alone" in text and "re-projection" in text and "<script" not in text
+    facts = json.loads((tmp_path / "out" / "estimate.json").read_text())
+    assert facts["what"] == DESCRIPTION and facts["method"] == "nearest" and facts["notes"]
+    with pytest.raises(OutputExistsError):
+        write_estimate(made, tmp_path / "out")
+
+
+def test_a_pose_file_may_give_what_the_headers_lack(folder: Path) -> None:
+    told = PoseFile(lateral=ViewPose(iso_mm=(3.0, 0.0, 0.0)))
+    pair = read_radiographs(folder / "AP.dcm", folder / "LAT.dcm", poses=told)
+    assert pair.iso_mm == (1.5, 0.0, 0.0)
+
+
+def test_heads_of_another_grid_are_refused_and_drawn_ones_are_kept(pair: RadiographPair, heads: Heads) -> None:
+    with pytest.raises(GeometryError, match="heads lie on a grid"):
+        reconstruct_pair(pair, settings=replace(SETTINGS, size=20), heads=heads)
+    one, again = (draw_skulls(Grid((16,) * 3, 12.0), known=1, held=1, settings=SETTINGS.family, progress=False) for _ in "ab")
+    assert one is again and one.known.shape == one.held.shape == (1, 1, 16, 16, 16)
+    assert torch.allclose(torch.nn.functional.avg_pool3d(one.held_fine, 2), one.held)
