@@ -21,7 +21,7 @@ from taskct.phantoms.skull import SkullSettings
 from taskct.physics.projector import Projector
 from taskct.recon.learned.trained_for import trained_for
 from taskct.recon.population import GaussianPopulation
-from taskct.recon.poses import reconstruct_and_refine
+from taskct.recon.pose_refinement import reconstruct_and_refine
 from taskct.systems.biplanar.own_pair.drawn_heads import Heads, draw_skulls
 from taskct.systems.biplanar.own_pair.held_heads import Finished, doubts_about, judge
 from taskct.systems.biplanar.own_pair.pair_methods import PAIR_METHODS, SIGMA
