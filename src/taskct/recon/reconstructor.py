@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
 from torch import Tensor
 
 from taskct.physics.projector import Projector
 
-Reconstructor = Callable[[Tensor, Projector], Tensor]
-"""Projections p (B, 1, V, C) or (B, 1, V, R, C) and the Projector that made them -> mu (B, 1, *grid.shape) in 1/mm."""
+
+class Reconstructor(Protocol):
+    """Anything that is called as `(p, A) -> mu`: a function, a `functools.partial`, a network. Nothing has to inherit it.
+
+    Projections p (B, 1, V, C) or (B, 1, V, R, C) and the Projector that made them -> mu (B, 1, *grid.shape) in 1/mm.
+    """
+
+    def __call__(self, p: Tensor, A: Projector, /) -> Tensor:
+        """Mu of a scan."""
