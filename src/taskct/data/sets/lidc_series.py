@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 from importlib import resources
 
-from taskct.data.dicom.identity import patient_pseudonym
-
 UID_START = "1.3.6.1.4.1.14519.5.2.1.6279.6001."
 
 
@@ -24,6 +22,8 @@ def lidc_series() -> dict[str, int]:
 
 def lidc_patient(series_uid: str) -> str:
     """What the patient of a series is called here, as where the DICOM is read; "" for a series that is not of LIDC-IDRI."""
+    from taskct.data.dicom.identity import patient_pseudonym
+
     number = lidc_series().get(series_uid)
     return "" if number is None else patient_pseudonym(f"LIDC-IDRI-{number:04d}")
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from taskct.core.errors import GeometryError, InputError
 from taskct.core.open_files import read_bytes
 from taskct.data.case import Case
-from taskct.data.dicom.identity import patient_pseudonym, replaced_uid
 from taskct.data.sets.case_place import CasePlace, FoundPlaces
 from taskct.data.sets.lidc_series import lidc_case_id, lidc_patient
 from taskct.data.sets.mark_painting import MarkPainter
@@ -46,6 +45,8 @@ class Luna16Marks:
 
     def add(self, case: Case) -> Case:
         """See `MarkSource`."""
+        from taskct.data.dicom.identity import replaced_uid
+
         painter, notes = MarkPainter(case), []
         for rows, kind, ignored in ((self.excluded or (), EXCLUDED, True), (self.nodules, NODULE, False)):
             for row in sorted(rows, key=lambda r: -r.number("diameter_mm")):
@@ -75,6 +76,8 @@ def luna16_places(folder: Path, *, outside: str = "refuse") -> FoundPlaces:
 
     Raises InputError for a scan that lies in two subsets, and for tables of one name that differ.
     """
+    from taskct.data.dicom.identity import patient_pseudonym
+
     roots = [folder, folder.parent] if _SUBSET.fullmatch(folder.resolve().name) else [folder]
     subsets = [folder] if len(roots) == 2 else sorted(d for d in folder.iterdir() if d.is_dir() and _SUBSET.fullmatch(d.name))
     volumes: dict[str, tuple[Path, int]] = {}
