@@ -15,8 +15,8 @@ from taskct.systems.adaptive.real_ct_runs import TrainedRuns
 HEAD = """
 # Real livers through networks trained on built-in patients
 
-Readers and reconstructions learnt from computed patients only ([cohort](cohort.md)). Here they meet real CT: what carries over
-and what does not. Written by `python docs/make_real_ct_task_figure.py DATA RUNS`.
+Readers and reconstructions learnt from computed patients only ([cohort](cohort.md)). This page shows how far they serve
+real CT. Written by `python docs/make_real_ct_task_figure.py DATA RUNS`.
 
 ![full dose and reconstructions with the reader's marks](figures/real_ct_task.png)
 
@@ -31,8 +31,8 @@ full dose of built-in patients. Arms and table are taken out of the real scans, 
 projected, each in a slice of its own; a reader says "lesion" when it marks a tenth of the place. The same slice, with the
 same noise, is asked without the lesion.
 
-These are three real patients with labels, and one with metastases and no labels, who is in the picture only: counts, no
-evidence about patients. The labels of the first two come from a network.
+These are three real patients with labels, and one with metastases and no labels, who is in the picture only. The numbers are
+counts and not evidence about patients. The labels of the first two come from a network.
 
 ## Liver, and marks where no tumour is known
 
@@ -40,16 +40,16 @@ Pooled Dice of the liver (tumour counted as liver) / tumour marks per slice, mea
 """
 
 LESIONS = """
-## Lesions that were put in
+## Inserted lesions
 
-Answers "lesion" where one was put in / at the same place without it, of all places and readers asked.
+Share of the answers "lesion", over all places and readers: where a lesion was inserted / at the same place without it.
 """
 
 NOTES = """
-## What it says, and what not
+## Interpretation and limits
 
-What carries over: the liver is outlined in scans that no network ever saw the like of, and lesions of the contrast and size
-that built-in patients have are found in a real liver too, somewhat less often than in a built-in one. What does not: real
+Some of it carries over: the liver is outlined in scans unlike any that the networks have seen, and lesions of the contrast and
+size that built-in patients have are found in a real liver too, somewhat less often than in a built-in one. Some does not: real
 texture, vessels without contrast medium and the streaks between the arms are marked as tumours where built-in livers are
 quiet, at full dose already. Scans without contrast medium are outside of what the readers learnt (livers of 45 HU instead
 of 73 to 121, more noise): there a reconstruction that removes noise helps them beyond full dose, and at full dose a lesion
