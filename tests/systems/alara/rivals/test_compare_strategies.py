@@ -8,6 +8,7 @@ from taskct.core.errors import InputError
 from taskct.evaluation.dose import parse_target
 from taskct.evaluation.dose.quality import quality_of
 from taskct.systems.alara.rivals.compare_strategies import compare_strategies
+from taskct.systems.alara.rivals.measuring import Measuring
 from taskct.systems.alara.rivals.outcomes import Comparison
 from taskct.systems.alara.rivals.strategies import STRATEGIES
 
@@ -15,7 +16,7 @@ from taskct.systems.alara.rivals.strategies import STRATEGIES
 def test_strategies_are_compared_at_one_quality_and_saved() -> None:
     target = parse_target(NOISE)
     found = compare_strategies(
-        STRATEGIES, SUBJECTS, smooth, quality_of(target), target, np.geomspace(1e3, 1e6, 6), progress=False
+        STRATEGIES, smooth, np.geomspace(1e3, 1e6, 6), Measuring(SUBJECTS, quality_of(target), target), progress=False
     )
     names = [o.strategy for o in found.outcomes]
     assert names[:4] == list(STRATEGIES) and len(names) == 6

@@ -11,6 +11,7 @@ from taskct.evaluation.dose.quality import quality_of
 from taskct.evaluation.dose.quality_curves import measure_curves
 from taskct.evaluation.protocol import Protocol
 from taskct.systems.alara.rivals.compare_strategies import compare_strategies
+from taskct.systems.alara.rivals.measuring import Measuring
 from taskct.systems.alara.rivals.oracle import ORACLE_EACH, ORACLE_VIEWS, oracle_of_mean, oracle_photons
 from taskct.systems.alara.rivals.region_rays import RegionRays
 from taskct.systems.alara.rivals.strategies import STRATEGIES
@@ -40,8 +41,8 @@ def test_the_oracle_of_the_mean_equals_the_law_for_noise() -> None:
 def test_the_oracle_that_modulates_spends_least(held_by: str | float) -> None:
     target, body = parse_target(NOISE), RegionRays("body")
     found = compare_strategies(
-        {n: STRATEGIES[n] for n in ("fixed", "modulation a=0.5")}, SUBJECTS, smooth, quality_of(target), target,
-        np.geomspace(1e3, 1e6, 6), held_by=held_by, known_shape=body, progress=False,
+        {n: STRATEGIES[n] for n in ("fixed", "modulation a=0.5")}, smooth, np.geomspace(1e3, 1e6, 6),
+        Measuring(SUBJECTS, quality_of(target), target, held_by), known_shape=body, progress=False,
     )  # fmt: skip
     best = found.outcome(ORACLE_VIEWS)
     assert np.nanmean(best.values) == pytest.approx(5, rel=0.1)

@@ -27,6 +27,7 @@ from taskct.systems.alara.experiment.alara_settings import DoseExperiment
 from taskct.systems.alara.experiment.shared_subjects import measure_of, reconstruct_of, smooth_fbp, subjects_of
 from taskct.systems.alara.learned import LearnedDose, load_dose, load_strategy
 from taskct.systems.alara.rivals.compare_strategies import compare_strategies
+from taskct.systems.alara.rivals.measuring import Measuring
 from taskct.systems.alara.rivals.outcomes import Comparison
 from taskct.systems.alara.rivals.region_rays import RegionRays
 from taskct.systems.alara.rivals.strategies import STRATEGIES, AlongScan, Strategy
@@ -166,15 +167,11 @@ def _compared(strategies: Mapping[str, Strategy], models: Mapping[str, Reconstru
     return [
         compare_strategies(
             strategies,
-            ground.subjects,
             models,
-            ground.measure,
-            target,
             settings.levels,
-            held_by=held_by,
+            Measuring(ground.subjects, ground.measure, target, held_by, draws=settings.draws),
             full_photons=settings.full_photons,
             seed=settings.seed + 1,
-            draws=settings.draws,
             oracles=oracles,
             known_shape=shape,
             as_deployed=(LEARNED,) if LEARNED in strategies else (),

@@ -12,11 +12,7 @@ import torch
 from taskct.core.errors import InputError
 from taskct.core.progress import track
 from taskct.core.seeds import derive_seed
-from taskct.evaluation.dose.quality import Quality
-from taskct.evaluation.dose.quality_curves import EVERY_MEAN, Curves, held, reached_at
-from taskct.evaluation.dose.target import Target
-from taskct.evaluation.subject import Subject
-from taskct.physics.modulation import ScannerLimits
+from taskct.evaluation.dose.quality_curves import Curves, held, reached_at
 from taskct.recon.reconstructor import Reconstructor
 from taskct.systems.alara.rivals.measuring import Measuring
 from taskct.systems.alara.rivals.oracle import ORACLE_VIEWS, oracle_by_view, oracles_by_patient
@@ -24,20 +20,14 @@ from taskct.systems.alara.rivals.outcomes import Comparison, Outcome
 from taskct.systems.alara.rivals.strategies import Strategy
 
 
-def compare_strategies(  # noqa: PLR0917  (the nouns of a comparison)
+def compare_strategies(
     strategies: Mapping[str, Strategy],
-    subjects: Sequence[Subject],
     model: Reconstructor | Mapping[str, Reconstructor],
-    quality: Quality,
-    target: Target,
     levels: Sequence[float],
+    measuring: Measuring,
     *,
-    held_by: str | float = EVERY_MEAN,
     full_photons: float | None = None,
-    limits: ScannerLimits | None = None,
-    electronic_std: float = 0.0,
     seed: int = 0,
-    draws: int = 1,
     oracles: bool = True,
     known_shape: Strategy | None = None,
     as_deployed: Sequence[str] = (),
@@ -48,7 +38,7 @@ def compare_strategies(  # noqa: PLR0917  (the nouns of a comparison)
 
     levels       mean photons over which curves are measured, exact Poisson throughout; each strategy's courses are scaled to a
                  mean of 1 over all patients first. The level is found between them, then on the scans themselves
-    held_by      "mean" over patients, or the share of patients that must reach the bound
+    measuring    the patients, the quality, its bound and the criterion
     model        one reconstructor for all, or one for each strategy by name; the oracles take the first strategy's
     known_shape  course within each patient that sees the truth (`RegionRays`), for an oracle that also modulates
     as_deployed  strategies that are also shown at their own level, as they would be used
@@ -57,7 +47,7 @@ def compare_strategies(  # noqa: PLR0917  (the nouns of a comparison)
     if not strategies:
         raise InputError("compare_strategies expects at least one strategy")
     known = curves if curves is not None else {}
-    job = Measuring(tuple(subjects), quality, target, held_by, limits, electronic_std, draws)
+    job, subjects, target, held_by = measuring, measuring.subjects, measuring.target, measuring.held_by
     own_model = lambda name: model[name] if isinstance(model, Mapping) else model
     full = None
     if target.of_full:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from taskct.evaluation.dose.quality import Quality
-from taskct.evaluation.dose.quality_curves import Curves, contrast, held, measure_curves
+from taskct.evaluation.dose.quality_curves import EVERY_MEAN, Curves, contrast, held, measure_curves
 from taskct.evaluation.dose.target import Target
 from taskct.evaluation.subject import Subject
 from taskct.physics.modulation import ScannerLimits
@@ -23,15 +23,19 @@ _MOST_STEPS = 7
 
 @dataclass(frozen=True)
 class Measuring:
-    """What all measurements of a comparison share."""
+    """What all measurements of a comparison share: patients, the quality and its bound, and how scans are made.
 
-    subjects: tuple[Subject, ...]
+    held_by   "mean" over patients, or the share of patients that must reach the bound
+    limits    of the tube current; draws: independent noise realisations that are averaged
+    """
+
+    subjects: Sequence[Subject]
     quality: Quality
     target: Target
-    held_by: str | float
-    limits: ScannerLimits | None
-    electronic_std: float
-    draws: int
+    held_by: str | float = EVERY_MEAN
+    limits: ScannerLimits | None = None
+    electronic_std: float = 0.0
+    draws: int = 1
 
     def curves(self, model: Reconstructor, courses: Sequence[torch.Tensor], levels: Sequence[float], seed: int) -> Curves:
         """Quality of everybody at all levels."""
