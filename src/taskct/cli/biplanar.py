@@ -24,7 +24,7 @@ def run(
         "--method",
         "-m",
         metavar="NAME|RUN",
-        help="gaussian, atlas, atlas-registered, nearest, nearest-registered, sirt and its like, or a trained network.",
+        help="gaussian, atlas, nearest, both with -registered, back-projection, sirt, tv, another one, or a trained network.",
     ),
     settings: list[str] = options.SET,
     model: str | None = options.MODEL,
@@ -89,9 +89,8 @@ def run(
         refine_poses=refine_poses,
         seed=seed,
     )
-    if method in PAIR_METHODS and settings:
-        raise InputError(f"--method {method} has no settings; leave out --set")
-    chosen = method if method in PAIR_METHODS else method_from_words(method, settings, model=load_module(model))
+    own = method in PAIR_METHODS and not settings
+    chosen = method if own else method_from_words(method, settings, model=load_module(model))
     pair = read_radiographs(frontal, lateral, **read)  # type: ignore[arg-type]
     made = reconstruct_pair(pair, method=chosen, settings=how, name=method)
     write_estimate(made, out, overwrite=overwrite)

@@ -18,8 +18,19 @@ from taskct.data.radiographs import PoseFile, RadiographPair, ViewPose, read_rad
 from taskct.evaluation.volumes import psnr3d
 from taskct.geometry import bi_planar
 from taskct.recon import sirt
+from taskct.recon.learned.biplanar import BiPlanarNet
+from taskct.recon.learned.trained_for import TrainedFor, watch
 from taskct.simulate.radiograph import take_radiographs
-from taskct.systems.biplanar.own_pair import DESCRIPTION, Heads, PairSettings, draw_skulls, reconstruct_pair, write_estimate
+from taskct.systems.biplanar.experiment.plain_rows import PLAIN
+from taskct.systems.biplanar.own_pair import (
+    DESCRIPTION,
+    PAIR_METHODS,
+    Heads,
+    PairSettings,
+    draw_skulls,
+    reconstruct_pair,
+    write_estimate,
+)
 
 N, SIDE = 16, 192.0
 PIXELS = 48
@@ -116,6 +127,18 @@ def test_any_reconstructor_serves_as_method_and_films_of_unknown_gain_are_fitted
     prior = float(psnr3d(exact.prior.hu[None, None], truth))
     assert score(exact) > score(fitted) > prior + 2 and score(exact) > score(plain)
     assert abs(float(fitted.p.mean() / exact.p.mean()) - 1) < 0.15  # gain and offset were taken off
+
+
+def test_a_network_that_knows_its_grid_gets_it_and_every_row_of_the_experiment_serves(
+    pair: RadiographPair, heads: Heads
+) -> None:
+    net = BiPlanarNet(lift=("smear",), widths=(8, 16), agree="last", prior=(N, N, N)).eval()
+    watch(net, TrainedFor("net", {}, (SIDE / N,) * 3, None, (N,) * 3), otherwise="refuse")
+    made = reconstruct_pair(pair, method=net, name="net", settings=replace(SETTINGS, size=64, side_mm=None), heads=heads)
+    assert made.estimate.hu.shape == (N, N, N) and made.p.shape == (2, N, N) and made.method == "net"
+    assert set(PLAIN) == set(PAIR_METHODS)
+    for name in ("back-projection", "atlas-registered", "sirt"):
+        assert reconstruct_pair(pair, method=name, settings=SETTINGS, heads=heads).estimate.hu.isfinite().all()
 
 
 def test_what_lies_outside_of_the_known_skulls_is_said(pair: RadiographPair, heads: Heads) -> None:

@@ -20,8 +20,9 @@ from taskct.physics.projectors import Projectors
 from taskct.recon.agree import agree
 from taskct.recon.population import GaussianPopulation
 from taskct.simulate.radiograph import as_film, fit_film, take_radiographs
+from taskct.systems.biplanar.experiment.plain_rows import Method
 from taskct.systems.biplanar.own_pair.drawn_heads import Heads
-from taskct.systems.biplanar.own_pair.pair_methods import SIGMA, Method
+from taskct.systems.biplanar.own_pair.pair_methods import SIGMA
 
 _PHOTONS = 1e5  # of the radiographs of the held heads
 _FILM_TURNS = 10  # image, gain and offset in turn

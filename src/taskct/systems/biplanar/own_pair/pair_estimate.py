@@ -181,7 +181,7 @@ def _grid(pair: RadiographPair, method: object, settings: PairSettings, notes: l
     if known is not None:
         shape, spacing = known.shape, known.spacing_mm
         beam = about.beam if about is not None else {}
-        pixels = int(beam.get("rows", 2 * shape[0])), int(beam.get("cols", 2 * shape[1]))
+        pixels = int(beam.get("rows", shape[0])), int(beam.get("cols", shape[1]))  # as many as voxels, as in trainings
     else:
         usual = 192.0 if settings.age_months[1] <= 24 else 250.0
         side = settings.side_mm or min(usual, seen)

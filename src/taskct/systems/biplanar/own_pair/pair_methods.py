@@ -1,22 +1,22 @@
-"""What can be made of a pair without a trained network: estimates from built-in skulls, by name."""
+"""What can be made of a pair without a trained network: every such row of the experiment, by its name there."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from torch import Tensor
 
-from taskct.physics.projector import Projector
-from taskct.physics.projectors import Projectors
-from taskct.recon.population import GaussianPopulation, MeanImage, NearestImage, Registered
+from taskct.systems.biplanar.experiment.plain_rows import PLAIN, Method, PlainRow
 
-Method = Callable[[Tensor, Projector | Projectors], Tensor]
 SIGMA = 0.2  # standard error of a line integral, the grid's own included
+_VALUES = {"gaussian": SIGMA, "tv": 1.0}  # of rows whose setting the experiment chooses on validation skulls
+
+
+def _made(row: PlainRow, value: float, heads: Tensor) -> Method:
+    return row.make(heads, value)
+
 
 PAIR_METHODS: dict[str, Callable[[Tensor], Method]] = {
-    "gaussian": lambda skulls: GaussianPopulation(skulls, sigma=SIGMA),
-    "atlas": MeanImage,
-    "atlas-registered": lambda skulls: Registered(MeanImage(skulls)),
-    "nearest": NearestImage,
-    "nearest-registered": lambda skulls: Registered(NearestImage(skulls)),
+    name: partial(_made, row, _VALUES.get(name, 0.0)) for name, row in PLAIN.items()
 }

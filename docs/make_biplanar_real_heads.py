@@ -1,0 +1,57 @@
+"""Writes the tables of docs/biplanar-real-heads.md: real heads as bi-planar cases, every plain row scored.
+
+python docs/make_biplanar_real_heads.py FOLDER     (holds head_invesalius_cranium and head_vtk_headsq_lowres)
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from taskct import Grid, Projector, open_case
+from taskct.evaluation import Table
+from taskct.geometry import bi_planar
+from taskct.phantoms.skull import SkullSettings
+from taskct.systems.biplanar.own_pair import draw_skulls
+from taskct.systems.biplanar.real_heads import Placement, placed_head, score_real_head
+
+PAGE = Path(__file__).parent / "biplanar-real-heads.md"
+SIZE, SIDE_MM, SKULLS = 32, 250.0, 80
+HEADS = {
+    "head_invesalius_cranium": ("ct.nii.gz", Placement(flips=(1,))),  # its rows run from back to face
+    "head_vtk_headsq_lowres": ("ct_raw_units.nii.gz", Placement(flips=(0, 1), offset=1000.0, in_hu=False)),
+}
+COLUMNS = {"psnr3d": 2, "mae_hu": 0, "bone_dice": 3, "bone_surface_mm": 1, "reprojection_rms": 3, "seen_share": 3}
+START, END = "<!-- tables: begin -->\n", "<!-- tables: end -->\n"
+
+
+def main() -> None:
+    """Every head, every row, into the page between its marks."""
+    folder = Path(sys.argv[1])
+    grid = Grid((SIZE,) * 3, SIDE_MM / SIZE)
+    A = Projector(grid, bi_planar(cols=64, rows=64, pixel_mm=6.7, source_iso_mm=1000, source_detector_mm=1500))
+    skulls = draw_skulls(grid, known=SKULLS, held=4, settings=SkullSettings(age_months=(180, 240)))
+    parts = []
+    for name, (file, placement) in HEADS.items():
+        mu = placed_head(open_case(folder / name / file), skulls, placement)
+        parts.append(f"### {name}\n\n{rows_of(score_real_head(name, mu, skulls, A, in_hu=placement.in_hu))}")
+    text = PAGE.read_text()
+    before, after = text.split(START)[0], text.split(END)[1]
+    PAGE.write_text(before + START + "\n" + "\n".join(parts) + "\n" + END + after)
+
+
+def rows_of(table: Table) -> str:
+    """A table in Markdown, a line for each method."""
+    metrics = [m for m in COLUMNS if m in table.metrics]
+    lines = ["| row | " + " | ".join(table.label(m)["label"] for m in metrics) + " |", "|---" * (len(metrics) + 1) + "|"]
+    for method in table.methods:
+        cells = []
+        for metric in metrics:
+            found = table.select(metric, method, 1.0)
+            cells.append(f"{found[0].value:.{COLUMNS[metric]}f}" if found else "-")
+        lines.append(f"| {method} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
