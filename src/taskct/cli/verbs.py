@@ -21,6 +21,7 @@ VERBS = {
     "evaluate": "compare methods at several doses -> run folder with a table of scores",
     "dose": "find the least dose that keeps an image quality or a task, or train a learned dose",
     "train": "config -> run folder: train a reader, or a reconstruction for a task",
+    "chest": "read your chest CT by a network -> findings, lesions, areas, a page with its limits",
     "models": "list the trained networks that come with the package, or show one",
     "reproduce": "run a whole experiment, or resume it -> tables and a page",
     "report": "run folder -> one HTML page",

@@ -71,7 +71,7 @@ class PlainMarks:
         for row in sorted(self.rows or (), key=_size, reverse=True):
             kind = row.values["kind"]
             try:
-                if "diameter_mm" in row.values:
+                if "x_mm" in row.values:
                     centre = [s * v for s, v in zip(sign, row.numbers("x_mm", "y_mm", "z_mm"), strict=True)]
                     painter.ball(centre, row.number("diameter_mm"), kind, where=row.where)
                 else:
@@ -180,7 +180,7 @@ def _check(row: MarkRow, kinds: Collection[str]) -> None:
 
 
 def _size(row: MarkRow) -> float:
-    if "diameter_mm" in row.values:
+    if "x_mm" in row.values:
         return row.number("diameter_mm") ** 3
     values = row.numbers(*BOX_COLUMNS)
     return float(np.prod(np.abs(np.subtract(values[3:], values[:3]))))

@@ -1,0 +1,168 @@
+"""A user's chest CT: crops lie where the lungs are, what is seen goes back to its place, files and page say what they are."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from chest_runs import TINY, chest_with_ball, network
+from torch import Tensor
+from torch.nn import functional
+
+from taskct.core.errors import InputError, UnsupportedDataError
+from taskct.core.runs import Run
+from taskct.data.case import Case
+from taskct.data.dicom.derived_series import write_series
+from taskct.data.lungs import find_lungs
+from taskct.data.marked_set import open_marked
+from taskct.data.nifti import write_nifti, write_nifti_labels
+from taskct.data.open import open_case
+from taskct.systems.chest import own_ct
+from taskct.systems.chest.chest_net import ChestNetConfig, ChestReader
+from taskct.systems.chest.own_ct import read_chest, read_own_chest
+from taskct.task import FoundBoxes
+
+AT_MM, RADIUS_MM = (10.0, 12.0, -62.0), 9.0  # of a nodule in the right lung, (z, y, x)
+
+
+@pytest.fixture(scope="module")
+def chest() -> Case:
+    """A built-in chest about a bright ball in its right lung."""
+    return chest_with_ball(AT_MM, RADIUS_MM)
+
+
+@dataclass(frozen=True)
+class BrightReader:
+    """Stands for a network: what is bright in the middle slice is a nodule, in area, box and finding."""
+
+    config: ChestNetConfig = TINY
+
+    def answers(self, mu: Tensor) -> dict[str, Any]:
+        bright = (mu[:, self.config.neighbours] > 0.026).float()  # 1/mm; 350 HU
+        areas = functional.one_hot(bright.long(), 5).permute(0, 3, 1, 2).float()
+        return {
+            "classify": torch.stack([bright.flatten(1).amax(1) * 8 - 4, *[torch.full((len(mu),), -6.0)] * 2], 1),
+            "segment": areas,
+            "detect": {"bright": bright},
+        }
+
+    def boxes(self, answer: dict[str, Tensor], *, threshold: float) -> list[FoundBoxes]:
+        found = []
+        for one in answer["bright"]:
+            at = one.nonzero().float()
+            corners = torch.cat([at.amin(0), at.amax(0) + 1])[None] if len(at) else torch.zeros(0, 4)
+            found.append(FoundBoxes(corners, torch.zeros(len(corners), dtype=torch.int64), torch.full((len(corners),), 0.8)))
+        return found
+
+
+@pytest.fixture
+def bright(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    about = own_ct.open_chest_network(network(tmp_path / "net"))[1]
+    monkeypatch.setattr(own_ct, "open_chest_network", lambda _: (BrightReader(), about))
+
+
+@pytest.mark.usefixtures("bright")
+def test_what_is_seen_comes_back_at_its_place_in_the_patient(chest: Case) -> None:
+    found = read_chest(chest)
+    truth = chest.hu > 500
+    said = found.labels == 1  # type: ignore[operator]
+    assert 2 * float((said & truth).sum()) / float(said.sum() + truth.sum()) > 0.75  # pixels of 4 mm, a ball of 9
+    (lesion,) = found.lesions
+    place = own_ct.world_mm(chest, lesion.middle_mm)[::-1]
+    assert np.abs(place - AT_MM).max() < 3 and lesion.side == "right lung"
+    assert abs(lesion.diameter_mm - 2 * RADIUS_MM) < 5 and abs(lesion.high_mm[0] - lesion.low_mm[0] - 2 * RADIUS_MM) < 6
+    assert found.findings[0].name == "nodule" and found.findings[0].probability > 0.9
+    assert found.findings[0].side == "right lung" and found.findings[1].probability < 0.1
+
+
+@pytest.mark.usefixtures("bright")
+def test_files_are_read_again_as_what_they_say(chest: Case, tmp_path: Path) -> None:
+    write_series(chest, tmp_path / "series")
+    found = read_own_chest(tmp_path / "series", tmp_path / "out")
+    again = open_case(tmp_path / "series", labels=tmp_path / "out" / "areas.dcm")
+    assert torch.equal(again.labels > 0, found.labels > 0)  # type: ignore[operator]
+    assert list(again.label_names.values()) == ["nodule"]
+    write_nifti(open_case(tmp_path / "series"), tmp_path / "ct" / "chest.nii.gz")
+    table = list(csv.DictReader((tmp_path / "out" / "lesions.csv").open()))
+    (tmp_path / "ct" / "boxes.csv").write_text(
+        (tmp_path / "out" / "lesions.csv").read_text().replace(table[0]["case"], "chest")
+    )
+    (read,) = open_marked(tmp_path / "ct", boxes=tmp_path / "ct" / "boxes.csv", kinds=["nodule", "infection"]).cases()
+    corners = read.marks.boxes({"nodule": ["nodule"]}).corners[0]  # type: ignore[union-attr]
+    where = (found.labels == 1).nonzero().float()  # type: ignore[operator]
+    assert float((corners[:3] - where.amin(0)).abs().max()) <= 1.5
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Never tested on patients".lower() in page.lower() and "computed phantoms, no patients" in page
+    assert "areas.dcm: DICOM SEG" in page and "data:image/svg" in page and "<script" not in page
+
+
+@pytest.mark.usefixtures("bright")
+def test_votes_of_readers_stand_beside_the_prediction(chest: Case, tmp_path: Path) -> None:
+    truth = (chest.hu > 500).short()
+    write_nifti(chest, tmp_path / "ct.nii.gz")
+    write_nifti_labels(replace(chest, labels=3 * truth), tmp_path / "votes.nii.gz")
+    found = read_own_chest(tmp_path / "ct.nii.gz", tmp_path / "out", votes=tmp_path / "votes.nii.gz")
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Beside the readers" in page and "votes of readers beside the network" in page
+    from taskct.systems.chest.own_page import beside_readers
+
+    rows = beside_readers(found)
+    assert [row["readers"] for row in rows] == [1, 2, 3] and rows[2]["dice"] > 0.75 and rows[0]["hu"] == 900
+
+
+def test_a_network_without_some_heads_leaves_their_parts_out(chest: Case, tmp_path: Path) -> None:
+    found = read_chest(chest, network=network(tmp_path / "net", tasks=("classify",)))
+    assert found.labels is None and not found.lesions and len(found.findings) == 3
+    found = read_chest(chest, network=network(tmp_path / "other", tasks=("segment",)))
+    assert not found.findings and found.labels is not None
+
+
+def test_a_phantom_of_water_and_another_network_are_refused(tmp_path: Path) -> None:
+    water = torch.full((6, 40, 40), 20.0).index_fill(1, torch.arange(4), -1000.0)
+    with pytest.raises(UnsupportedDataError, match="not a CT of the chest"):
+        read_chest(Case(water, (5.0, 4.0, 4.0), "water"), network=network(tmp_path / "net"))
+    other = Run.create(tmp_path / "other", {"reader": {"net": "unet_thin"}})
+    with pytest.raises(InputError, match=r"not a chest network: its config has no \[chest\] table"):
+        read_chest(Case(water, (5.0, 4.0, 4.0)), network=other.folder)
+
+
+def test_seg_is_refused_for_what_is_no_dicom(chest: Case, tmp_path: Path) -> None:
+    write_nifti(chest, tmp_path / "ct.nii.gz")
+    with pytest.raises(InputError, match="not a DICOM series, so no SEG can refer to it"):
+        read_own_chest(tmp_path / "ct.nii.gz", tmp_path / "out", network=network(tmp_path / "net"), masks="seg")
+    assert not (tmp_path / "out").exists()
+
+
+def test_crops_have_the_pixels_and_the_slices_of_training(chest: Case) -> None:
+    from taskct.systems.chest.own_crops import CROP, SLICE_MM, OwnCrops
+
+    crops = OwnCrops.of(chest, find_lungs(chest), pixel_mm=2.0)
+    right, left = crops.windows
+    assert right.shape[0] >= CROP[0] and all(n % 8 == 0 for n in (*right.shape, *left.shape))
+    assert crops.apart * crops.step_mm == pytest.approx(SLICE_MM)
+    stack = crops.stack(right, [0, 5], 1)
+    assert tuple(stack.shape) == (2, 3, *right.shape)
+    assert torch.equal(stack[0, 2], crops.stack(right, [crops.apart], 1)[0, 1])  # the neighbour above is that slice
+    air = crops.stack(left, [3], 0)
+    assert 0.0 <= float(air.min()) < 0.006 and float(air.max()) > 0.018  # lung and soft tissue in 1/mm
+
+
+@pytest.mark.real_data
+def test_a_real_chest_is_read_beside_its_readers(real_data: Path, tmp_path: Path) -> None:
+    folder = real_data / "chest_lidc0314_nodule"
+    case = open_case(folder / "ct.nii.gz", labels=folder / "nodule_votes_0to4.nii.gz").take(slice(40, 60, 5))
+    found = read_chest(case, network=network(tmp_path / "net"), votes=case.labels)
+    own_ct.write_own_chest(found, tmp_path, seg_of=None)
+    page = (tmp_path / "report.html").read_text()
+    assert found.votes is not None and int(found.votes.max()) == 4
+    assert "the lungs reach the lowest slice" in page and "votes of readers beside the network" in page
+
+
+def test_reader_type_is_that_of_the_chest_system(tmp_path: Path) -> None:
+    reader, about = own_ct.open_chest_network(network(tmp_path / "net"))
+    assert isinstance(reader, ChestReader) and about.name == "net"
