@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # what editors and type checkers read; a test holds it equal 
     from taskct.data.open import open_case as open_case
     from taskct.data.open import open_cases as open_cases
     from taskct.data.prepared_store import prepare_store as prepare_store
+    from taskct.data.radiographs import read_radiographs as read_radiographs
     from taskct.data.scan import Scan as Scan
     from taskct.data.scan import read_scan as read_scan
     from taskct.data.scan import write_scan as write_scan
@@ -50,6 +51,7 @@ if TYPE_CHECKING:  # what editors and type checkers read; a test holds it equal 
     from taskct.geometry import Grid as Grid
     from taskct.geometry import ParallelBeam as ParallelBeam
     from taskct.geometry import VectorBeam as VectorBeam
+    from taskct.geometry import bi_planar as bi_planar
     from taskct.models import open_model as open_model
     from taskct.models import pack_model as pack_model
     from taskct.phantoms import phantom_case as phantom_case
@@ -69,6 +71,7 @@ if TYPE_CHECKING:  # what editors and type checkers read; a test holds it equal 
     from taskct.recon.learned import fbp_redcnn as fbp_redcnn
     from taskct.recon.learned import fbp_unet as fbp_unet
     from taskct.recon.learned import load_reconstructor as load_reconstructor
+    from taskct.recon.pose_refinement import refine_poses as refine_poses
     from taskct.recon.reconstructor import Reconstructor as Reconstructor
     from taskct.report import draw_geometry as draw_geometry
     from taskct.report import write_report as write_report
@@ -104,6 +107,7 @@ _HOMES = {
     "FanBeam": "taskct.geometry",
     "ConeBeam": "taskct.geometry",
     "VectorBeam": "taskct.geometry",
+    "bi_planar": "taskct.geometry",
     "Projector": "taskct.physics.projector",
     "Dose": "taskct.physics.dose",
     "Case": "taskct.data.case",
@@ -114,6 +118,7 @@ _HOMES = {
     "Reconstructor": "taskct.recon.reconstructor",
     # from files to attenuation and back
     "open_case": "taskct.data.open",
+    "read_radiographs": "taskct.data.radiographs",
     "open_cases": "taskct.data.open",
     "prepare_store": "taskct.data.prepared_store",
     "open_store": "taskct.data.image_store",
@@ -144,6 +149,7 @@ _HOMES = {
     "cgls": "taskct.recon",
     "os_sart": "taskct.recon",
     "tv_min": "taskct.recon",
+    "refine_poses": "taskct.recon.pose_refinement",
     # proof
     "Table": "taskct.evaluation",
     "evaluate": "taskct.evaluation",

@@ -8,7 +8,7 @@ from fuzz_targets import TARGETS
 from fuzzing import fuzz
 from mutations import mutate
 
-INPUTS = {"table": 40, "pth": 100, "lodopab": 60, "seg": 80, "rtstruct": 80, "dicom": 120}
+INPUTS = {"radiographs": 150, "table": 40, "pth": 100, "lodopab": 60, "seg": 80, "rtstruct": 80, "dicom": 120}
 
 
 @pytest.mark.parametrize("name", TARGETS)

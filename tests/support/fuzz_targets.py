@@ -308,7 +308,28 @@ def _read_matlab(folder: Path) -> object:
     return read_htc2022(folder / "a.mat")
 
 
+def _radiographs(folder: Path) -> list[Path]:
+    import radiograph_files as films
+
+    y, x = np.mgrid[0:12, 0:10]
+    head = (np.hypot(y - 5.5, x - 4.5) < 4).astype(float)
+    counts = np.round(50000 * np.exp(-head)).astype(np.uint16)
+    made = [films.write_dicom(folder / "ap.dcm", counts, **films.xa(700, 1000, 9.0, 180.0))]
+    made.append(films.write_png(folder / "lat.png", counts))
+    (folder / "poses.toml").write_text(
+        "schema = 1\n[lateral]\nsource_iso_mm = 700.0\nsource_detector_mm = 1000.0\npixel_mm = 9.0\nangle_deg = 90.0\n"
+    )
+    return [*made, folder / "poses.toml"]
+
+
+def _read_pair(folder: Path) -> object:
+    from taskct.data.radiographs import read_radiographs
+
+    return read_radiographs(folder / "ap.dcm", folder / "lat.png", poses=folder / "poses.toml", grey="intensity")
+
+
 TARGETS: dict[str, Target] = {
+    "radiographs": Target(_radiographs, _read_pair),
     "nifti": Target(_nifti(".nii"), _one_volume),
     "nifti-gz": Target(_nifti(".nii.gz"), _one_volume),
     "nrrd": Target(_nrrd, _one_volume),

@@ -14,13 +14,15 @@ import torch
 
 from taskct import Dose, Grid, Projector, open_case
 from taskct.core.errors import ConfigError, GeometryError, OutputExistsError
+from taskct.data.images import ImageSet
 from taskct.data.radiographs import PoseFile, RadiographPair, ViewPose, read_radiographs
 from taskct.evaluation.volumes import psnr3d
 from taskct.geometry import bi_planar
 from taskct.recon import sirt
-from taskct.recon.learned.biplanar import BiPlanarNet
+from taskct.recon.learned import BiPlanarNet, load_reconstructor, make_model, preset_config
 from taskct.recon.learned.trained_for import TrainedFor, watch
 from taskct.simulate.radiograph import take_radiographs
+from taskct.simulate.radiograph_set import RadiographSet
 from taskct.systems.biplanar.experiment.plain_rows import PLAIN
 from taskct.systems.biplanar.own_pair import (
     DESCRIPTION,
@@ -31,6 +33,8 @@ from taskct.systems.biplanar.own_pair import (
     reconstruct_pair,
     write_estimate,
 )
+from taskct.training import ImageError, TrainSettings
+from taskct.training.train_radiographs import train_on_radiographs
 
 N, SIDE = 16, 192.0
 PIXELS = 48
@@ -139,6 +143,20 @@ def test_a_network_that_knows_its_grid_gets_it_and_every_row_of_the_experiment_s
     assert set(PLAIN) == set(PAIR_METHODS)
     for name in ("back-projection", "atlas-registered", "sirt"):
         assert reconstruct_pair(pair, method=name, settings=SETTINGS, heads=heads).estimate.hu.isfinite().all()
+
+
+def test_the_run_of_a_training_on_radiographs_of_many_geometries_serves_as_method(
+    pair: RadiographPair, heads: Heads, tmp_path: Path
+) -> None:
+    seen = [bi_planar(cols=N, rows=N, pixel_mm=24.0, source_iso_mm=d, source_detector_mm=1500) for d in (900, 1000)]
+    images = ImageSet(heads.held_fine, [f"head-{i}" for i in range(len(heads.held_fine))])
+    data = RadiographSet(images, [Projector(heads.grid, beam) for beam in seen], factor=2)
+    config = preset_config("smear-agree", widths=[4, 8], prior=[N, N, N])
+    how = {"objective": {"error": (1.0, ImageError(unit_hu=200))}, "dose": Dose(1e5), "config": {"model": config}}
+    settings = TrainSettings(steps=2, batch=2, lr=1e-3)
+    train_on_radiographs(make_model(config), data, run=tmp_path / "run", settings=settings, progress=False, **how)
+    made = reconstruct_pair(pair, method=load_reconstructor(tmp_path / "run"), name="run", settings=SETTINGS, heads=heads)
+    assert made.estimate.hu.shape == (N, N, N) and made.p.shape == (2, N, N)
 
 
 def test_what_lies_outside_of_the_known_skulls_is_said(pair: RadiographPair, heads: Heads) -> None:
