@@ -54,6 +54,7 @@ class Scan:
     damaged: list[tuple[Path, DataError]]
     companions: list[Path] = field(default_factory=list)
     masks: list[Series] = field(default_factory=list)  # what `choose` took for masks, and not for CT
+    directories: list[DicomFile] = field(default_factory=list)  # DICOMDIR: indexes of other files
 
     @property
     def paths(self) -> list[Path]:
@@ -80,6 +81,7 @@ def _scan(name: str, paths: list[Path], named: bool) -> Scan:
     damaged: list[tuple[Path, DataError]] = []
     others: list[Path] = []
     strangers: list[Path] = []
+    directories: list[DicomFile] = []
     for each in paths:
         if not each.is_file() or not looks_like_dicom(each):
             if named:
@@ -98,6 +100,7 @@ def _scan(name: str, paths: list[Path], named: bool) -> Scan:
             if named:
                 raise UnsupportedDataError(f"{each}: is a DICOMDIR, an index of other files; give the folder it lies in")
             others.append(each)
+            directories.append(file)
             continue
         modality = text(each, file.header, "Modality") or ("CT" if is_ct(file) else "?")
         series = found.setdefault(uid, Series(uid, text(each, file.header, "SeriesDescription"), modality))
@@ -106,7 +109,7 @@ def _scan(name: str, paths: list[Path], named: bool) -> Scan:
     lost = lost_slices(strangers, images)
     damaged += lost.items()
     others += [p for p in strangers if p not in lost]
-    return Scan(name, sorted(found.values(), key=lambda s: s.uid), damaged, others)
+    return Scan(name, sorted(found.values(), key=lambda s: s.uid), damaged, others, directories=directories)
 
 
 def choose(found: Scan, series_uid: str | None, *, is_mask: Callable[[Series], bool] = lambda _: False) -> Series:

@@ -21,7 +21,7 @@ from taskct.data.dicom.identity import patient_pseudonym, replaced_uid
 from taskct.data.dicom.label_objects import label_objects, not_read_note
 from taskct.data.dicom.lost_files import companions_note
 from taskct.data.dicom.mask_series import is_mask_series
-from taskct.data.dicom.missing_slices import missing_at_ends, refuse_missing_parts
+from taskct.data.dicom.missing_slices import mentioned_elsewhere, missing_at_ends, refuse_missing_parts
 from taskct.data.dicom.parse import DicomFile
 from taskct.data.dicom.pixels import LOSSY, frame_hu, stored_values
 from taskct.data.dicom.slice_headers import Frame, frame_count, frames_of
@@ -101,6 +101,7 @@ def around_notes(found: Scan, series: Series, stack: Stack) -> list[str]:
         *outside_notes(found.name, [file.path for file in series.files]),
         *_masks_note(found.masks),
         *missing_at_ends(series, stack),
+        *mentioned_elsewhere(found, series),
     ]
 
 
