@@ -51,7 +51,9 @@ def test_a_count_in_one_of_the_files_is_enough(tmp_path, keyword):
 def _referrer(kind: str, uids: list[str], series: str) -> Dataset:
     """An object that says on which images of a series it was made; a DICOMDIR that lists them after another series."""
     images = [item(ReferencedSOPInstanceUID=uid) for uid in uids]
-    made = item(SOPInstanceUID="1.2.9.9", SeriesInstanceUID="1.2.9", Modality="OT", SOPClassUID="1.2.840.10008.5.1.4.1.1.88.11")
+    made = item(
+        SOPInstanceUID="1.2.9.9", SeriesInstanceUID="1.2.9", Modality="OT", SOPClassUID="1.2.840.10008.5.1.4.1.1.88.11"
+    )
     if kind == "SEG":
         made.SOPClassUID = "1.2.840.10008.5.1.4.1.1.66.4"
         made.ReferencedSeriesSequence = [item(SeriesInstanceUID=series, ReferencedInstanceSequence=images)]

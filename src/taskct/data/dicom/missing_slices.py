@@ -13,6 +13,7 @@ from taskct.data.dicom.parse import DicomFile
 from taskct.data.dicom.slice_positions import Stack
 from taskct.data.dicom.values import integer, items, text
 
+_IMAGES = ("ReferencedInstanceSequence", "ReferencedImageSequence", "ReferencedSOPSequence", "ContourImageSequence")
 _EXCERPT = 0.5  # numbers that begin later than this part of the slices belong to an excerpt, where nothing was lost
 
 
@@ -56,8 +57,8 @@ def mentioned_elsewhere(found: Scan, series: Series) -> list[str]:
         gone = len(named - here)
         if series.uid and gone:
             notes.append(
-                f"{file.path.name} names {len(named)} images of this series, and {gone} of them are not here: slices at an end may "
-                "be missing"
+                f"{file.path.name} names {len(named)} images of this series, and {gone} of them are not here: slices at an "
+                "end may be missing"
             )
     return notes
 
