@@ -8,10 +8,11 @@ import pytest
 import torch
 from small_biplanar import settings
 
-from taskct.core.errors import ConfigError
+from taskct.core.errors import ConfigError, InputError
 from taskct.evaluation.table import Table
 from taskct.evaluation.volumes import FILM_READER
 from taskct.experiments import run_steps
+from taskct.models import Card, pack_model
 from taskct.systems.biplanar.experiment import biplanar_steps
 from taskct.systems.biplanar.experiment.conditions import LOST, OWN, PRIOR, SECOND, SHUFFLED, cases_of, conditions, poses_name
 from taskct.systems.biplanar.experiment.row_scores import RowScores
@@ -110,3 +111,16 @@ def test_skulls_know_what_they_are_labelled_with(done: Path) -> None:
     skulls = Skulls(done / "skulls")
     assert [len(skulls.facts(part)) for part in ("train", "validation", "test", "second")] == [4, 1, 5, 2]
     assert all(0 <= one["age_months"] <= 24 for one in skulls.facts("test"))
+
+
+def test_a_network_of_the_package_is_scored_as_it_is(done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    card = Card(kind="reconstruction", title="small")
+    packed = pack_model(done / "net-smear-s0", tmp_path / "skull-small", card=card, half=True)
+    monkeypatch.setattr("taskct.systems.biplanar.experiment.row_scores.shipped_models", lambda: {"skull-small": packed})
+    run_steps(biplanar_steps, settings(nets=(), package=("skull-small",)), done, say=lambda text: None)
+    ours, theirs = (RowScores.read(done / step).table for step in ("row-package-skull-small", "row-net-smear-s0"))
+    means = [t.mean("psnr3d", name, dose=t.doses[0]).mean for t, name in ((ours, "skull-small"), (theirs, "smear"))]
+    assert means[0] == pytest.approx(means[1], abs=0.02)  # in half precision
+    assert "skull-small: prior only" in (done / "report" / "report.html").read_text()
+    with pytest.raises(InputError, match="did you mean 'skull-small'"):
+        run_steps(biplanar_steps, settings(nets=(), package=("skull-smal",)), done, say=lambda text: None)

@@ -23,3 +23,11 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "seeds": 3, "view_counts": (1, 3, 4, 6, 10),
     },
 }  # fmt: skip
+
+DEMO: Mapping[str, Mapping[str, Any]] = {
+    "full": {
+        "train_skulls": 40, "validation_skulls": 4, "test_skulls": 8, "second_skulls": 4, "nets": (),
+        "package": ("skull-unrolled",), "plain": ("back-projection", "atlas", "nearest", "gaussian"), "doses": (0.01,),
+        "pose_errors": (3.0,),
+    },
+}  # fmt: skip

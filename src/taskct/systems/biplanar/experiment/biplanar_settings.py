@@ -26,6 +26,7 @@ class BiPlanar:
                   source 500 to 1200 mm away, magnified 1.3 to 1.7 times), every test skull one of its own that none saw
     photons       per detector pixel in air: trainings and the main table; `doses` are fractions of it that are tested too
     nets          rows that are networks, of ROWS, those that decide first; `seeds` trainings of each of `main_nets`
+    package       networks that come with the package, which are scored as they are
     plain         rows that are not networks, of PLAIN
     steps, batch, lr
                   the same for all trainings
@@ -52,6 +53,7 @@ class BiPlanar:
     doses: tuple[float, ...] = (0.1, 0.01, 0.001)
     nets: tuple[str, ...] = tuple(ROWS)
     main_nets: tuple[str, ...] = ("unrolled", "psct-small", "x2ct")
+    package: tuple[str, ...] = ()
     plain: tuple[str, ...] = tuple(PLAIN)
     seeds: int = 1
     steps: int = 1200

@@ -12,7 +12,13 @@ from taskct.systems.biplanar.experiment.biplanar_summary import gather
 from taskct.systems.biplanar.experiment.biplanar_trainings import learned, train_bone_reader, train_network
 from taskct.systems.biplanar.experiment.network_rows import ROWS, Training
 from taskct.systems.biplanar.experiment.plain_rows import PLAIN, Method
-from taskct.systems.biplanar.experiment.row_scores import RowScores, score_network, score_plain, score_truth
+from taskct.systems.biplanar.experiment.row_scores import (
+    RowScores,
+    score_network,
+    score_package,
+    score_plain,
+    score_truth,
+)
 from taskct.systems.biplanar.experiment.shared_skulls import Skulls, save_skulls
 from taskct.task import FrozenTask
 from taskct.task.readers import load_reader
@@ -42,6 +48,8 @@ def biplanar_steps(settings: BiPlanar) -> list[Step]:
     for row in PLAIN:
         if row in settings.plain:
             plan.plain(row)
+    for name in settings.package:
+        plan.package(name)
     for training in settings.trainings:
         plan.network(training)
     for views in settings.view_counts:
@@ -83,6 +91,18 @@ class _Plan(Plan[BiPlanar]):
             uses=_SCORED,
             about=f"{PLAIN[row].label} under all conditions",
             cost=self.volume * (_SCORE_S + 6 * PLAIN[row].cost),
+        )
+        self.scores.append(made)
+
+    def package(self, name: str) -> None:
+        """A network of the package."""
+        made = self.step(
+            f"row-package-{name}",
+            call(score_package, settings=self.settings, skulls=self.skulls, name=name),
+            RowScores.read,
+            uses=_SCORED,
+            about=f"{name}, which comes with the package, under all conditions",
+            cost=self.volume * _SCORE_S,
         )
         self.scores.append(made)
 

@@ -47,7 +47,8 @@ def gathered(*, settings: BiPlanar, skulls: Made[Skulls], scores: Sequence[Made[
     table = merge_tables([one.table for one in done], settings={"metrics": _metrics(done)})
     dose = DoseLevel(1.0, settings.photons)
     plain = [name for row in PLAIN.values() for name in (row.label, row.label + AGREED) if _has(table, name, dose)]
-    nets = [name for row in ROWS.values() for name in (row.label, row.label + AGREED) if _has(table, name, dose)]
+    known = [*settings.package, *(row.label for row in ROWS.values())]
+    nets = [name for label in known for name in (label, label + AGREED) if _has(table, name, dose)]
     best = max(plain, key=lambda m: table.mean("psnr3d", m, dose=dose).mean, default=None)
     leads = [] if best is None else [
         Lead(name, best, {m: table.paired(m, name, best, dose=dose) for m in LEAD_METRICS}) for name in nets

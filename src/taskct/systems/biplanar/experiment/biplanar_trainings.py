@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from taskct.core.seeds import derive_seed
 from taskct.core.units import to_hu_unchecked
@@ -72,8 +72,13 @@ def train_network(
 
 
 def learned(folder: Path) -> Method:
-    """The network of a step that trained one: on a GPU if there is one, whatever its scan lies on."""
-    model = load_reconstructor(folder, otherwise="allow").to(device())
+    """The network of a step that trained one."""
+    return one_device(load_reconstructor(folder, otherwise="allow"))
+
+
+def one_device(model: nn.Module) -> Method:
+    """A network as a method: on a GPU if there is one, whatever its scan lies on; in parts that memory holds."""
+    model = model.to(device())
 
     def run(p: Tensor, A: Projector | Projectors) -> Tensor:
         with torch.no_grad():

@@ -22,7 +22,8 @@ _WIDTH, _LAYERS = 16, 2  # of the discriminator: for 32 voxels, where the publis
 class NetworkRow(NamedTuple):
     """A network of `BIPLANAR`, with what is changed of it, and the objective it is trained for.
 
-    `objective` is one of OBJECTIVES. `cost` is that of a step in those of the network "smear".
+    `objective` is one of OBJECTIVES. All but the published one see what differs from the mean skull (`centred`), which serves
+    every network. `cost` is that of a step in those of the network "smear".
     """
 
     label: str
@@ -33,7 +34,8 @@ class NetworkRow(NamedTuple):
 
     def config(self, shape: tuple[int, int, int], *, views: int) -> dict[str, Any]:
         """The [model] table, with the mean skull of the training as its prior."""
-        return preset_config(self.preset, **{"prior": list(shape), "views": views, **self.changes})
+        centred = self.objective != "published"
+        return preset_config(self.preset, **{"prior": list(shape), "views": views, "centred": centred, **self.changes})
 
 
 ROWS: dict[str, NetworkRow] = {  # those that decide first

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from taskct.core.errors import InputError, unknown_name
 from taskct.core.open_files import read_json
 from taskct.core.runs import Run
 from taskct.core.units import MU_WATER_70KEV_PER_MM, to_hu
@@ -19,27 +20,31 @@ from taskct.evaluation.table import Table
 from taskct.evaluation.volumes import (
     TRUTH,
     VolumeCases,
+    bone_dice,
     check_against_atlas,
     film_rows,
     psnr3d,
     reliability,
+    reprojection_rms,
     score_volumes,
     skull_targets,
     volume_table,
 )
 from taskct.experiments.made import Made
+from taskct.models.package_models import shipped_models
 from taskct.physics.projector import Projector
 from taskct.physics.projectors import Projectors
 from taskct.recon.agree import agree
+from taskct.recon.learned import load_reconstructor
 from taskct.recon.population import GaussianPopulation
 from taskct.systems.biplanar.experiment.biplanar_settings import BiPlanar
+from taskct.systems.biplanar.experiment.biplanar_trainings import one_device
 from taskct.systems.biplanar.experiment.conditions import cases_of, conditions
 from taskct.systems.biplanar.experiment.plain_rows import PLAIN, Method
 from taskct.systems.biplanar.experiment.shared_skulls import Skulls, mean_skull
 
 AGREED = " + agreement"
 AGREE_STEPS = 20
-_LIGHT = ("psnr3d", "mae_hu", "bone_dice", "bone_surface_mm", "reprojection_rms")
 _ABOUT = "about.json"
 
 
@@ -84,7 +89,16 @@ def score_plain(folder: Path, *, settings: BiPlanar, skulls: Made[Skulls], row: 
     method = plain.make(population, value)
     if isinstance(method, GaussianPopulation):
         method = method.calibrated(*_truth_p_and_geometry(drawn, settings))
-    score_method(folder, settings=settings, drawn=drawn, label=plain.label, method=method, about=about, agreed=plain.agreed)
+    score_method(
+        folder,
+        settings=settings,
+        drawn=drawn,
+        label=plain.label,
+        method=method,
+        about=about,
+        agreed=plain.agreed,
+        everywhere=plain.everywhere,
+    )
 
 
 def score_network(
@@ -103,6 +117,15 @@ def score_network(
     )  # fmt: skip
 
 
+def score_package(folder: Path, *, settings: BiPlanar, skulls: Made[Skulls], name: str) -> None:
+    """A network that comes with the package; InputError for a name that none has."""
+    models = shipped_models()
+    if name not in models:
+        raise unknown_name("network of the package", name, models, InputError)
+    method = one_device(load_reconstructor(models[name]))
+    score_method(folder, settings=settings, drawn=skulls.load(), label=name, method=method, about={"package": name})
+
+
 def score_method(
     folder: Path,
     *,
@@ -114,6 +137,7 @@ def score_method(
     views: int = 0,
     about: Mapping[str, Any] | None = None,
     agreed: bool = True,
+    everywhere: bool = True,
 ) -> None:
     """Write table.csv, about.json and examples.safetensors of one method under all conditions."""
     rows: list[Row] = []
@@ -122,14 +146,16 @@ def score_method(
     main: VolumeCases | None = None
     for condition in conditions(drawn.folder, settings, views=views):
         cases = condition.cases
+        if not (condition.full or everywhere):
+            break
         with torch.no_grad():
             mu = method(cases.p, cases.A)
         finished = {label: mu}
         if agreed:
             finished[label + AGREED] = agree(mu, cases.p, cases.A, steps=AGREE_STEPS)
         for name, volumes in finished.items():
-            found = score_volumes(condition.method(name), volumes, cases, seed=seed, views=condition.full)
-            rows += found if condition.full else [r for r in found if r.metric in _LIGHT]
+            scored = score_volumes if condition.full else _score_briefly
+            rows += scored(condition.method(name), volumes, cases, seed=seed)
         if condition.full:
             main = cases
             facts |= _facts(method, mu, cases, mean_skull(drawn, settings))
@@ -139,6 +165,17 @@ def score_method(
             kept[f"{condition.name}@{label}"] = to_hu(mu[: settings.examples]).half()
     assert main is not None
     _write(folder, rows, main, facts, kept)
+
+
+def _score_briefly(method: str, mu: Tensor, cases: VolumeCases, *, seed: int | None = None) -> list[Row]:
+    """Rows of the metrics that tell conditions apart: PSNR3D, bone Dice, re-projection."""
+    hu = cases.hu(mu)
+    values = {
+        "psnr3d": psnr3d(hu, cases.truth_hu, window=cases.window),
+        "bone_dice": bone_dice(hu, cases.truth_hu),
+        "reprojection_rms": reprojection_rms(mu, cases.p, cases.A),
+    }
+    return [row for name, found in values.items() for row in cases.rows(method, name, found.tolist(), seed=seed)]
 
 
 def _facts(method: object, mu: Tensor, cases: VolumeCases, atlas: Tensor) -> dict[str, Any]:
