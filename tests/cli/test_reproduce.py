@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from small_task_adaptive import SIZES
 
-from taskct.cli.demo import task_demo
+from taskct.cli.demo import show_system
 from taskct.core import workers
 from taskct.core.runs import is_run
 from taskct.systems.adaptive.experiment import PRESETS
@@ -46,20 +46,20 @@ def test_a_request_that_cannot_be_met_is_refused_before_any_work(
     assert code == 2 and text in err and not (tmp_path / "new").exists()
 
 
-def test_the_demo_is_the_experiment_in_small_and_a_second_call_finds_it_done(
+def test_the_demo_that_trains_is_the_experiment_in_small_and_a_second_call_finds_it_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = {**SIZES, "losses": ("plain", "label-0.5"), "bounds": ("plain",), "audit": 1}
     monkeypatch.setitem(PRESETS, "small", small)
     monkeypatch.setattr(workers, "cores", lambda: 1)
     lines: list[str] = []
-    task_demo(tmp_path / "demo", say=lines.append)
+    show_system("adaptive", tmp_path / "demo", train=True, say=lines.append)
     assert is_run(tmp_path / "demo")
     said = "\n".join(lines)
-    assert "under unseen readers is confirmed" in said and "report.html: tables beside it" in said
+    assert "under unseen readers is confirmed" in said and "Tables: " in said
     assert (tmp_path / "demo" / "report.html").stat().st_size > 50_000
     again: list[str] = []
-    task_demo(tmp_path / "demo", say=again.append)
+    show_system("adaptive", tmp_path / "demo", train=True, say=again.append)
     assert sum(": done in" in line for line in again) == 1  # only the page is made anew
 
 

@@ -85,8 +85,8 @@ def test_half_precision_halves_the_file_and_hardly_moves_the_image(run: Run, tmp
 
 
 def test_half_precision_is_refused_for_weights_beyond_it(run: Run, tmp_path: Path) -> None:
-    tensors = {name: t * 1e6 if name.endswith("out.bias") else t for name, t in make_model(MODEL).state_dict().items()}
-    tensors = {name: t + 1e6 if name.endswith("out.bias") else t for name, t in tensors.items()}
+    tensors = {name: t * 1e6 if name.endswith("out.weight") else t for name, t in make_model(MODEL).state_dict().items()}
+    tensors = {name: t + 1e6 if name.endswith("out.weight") else t for name, t in tensors.items()}
     run.save_tensors("weights.safetensors", tensors, overwrite=True)
     with pytest.raises(InputError, match="half precision cannot hold"):
         pack_model(run, tmp_path / "half", card=CARD, half=True)

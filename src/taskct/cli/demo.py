@@ -1,67 +1,108 @@
-"""`taskct demo`: the task-adaptive experiment in small, or the classical chain on built-in patients or the user's CT."""
+"""`taskct demo`: what taskct shows in two minutes, with the networks that come with it, or the classical chain on your CT."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
 from taskct.cli import options
 
-if TYPE_CHECKING:
-    pass
-
 NEEDS_WORDS = False
+SYSTEMS = {"adaptive": ("task-adaptive-demo", "task-adaptive"), "dose": ("dose-demo", "dose")}
+"""System -> the experiment with networks of the package, and the one that trains them."""
+_NEXT = {
+    "adaptive": (
+        "taskct models                                             the networks you have just seen, and their cards",
+        "taskct demo dose                                          how little dose is enough",
+        "taskct demo --ct YOUR_CT                                  the classical chain on your own CT",
+        "taskct evaluate YOUR_CT --methods fbp,abdomen-lpd-label --out runs/mine",
+        "taskct demo --train                                       the same, trained from nothing",
+    ),
+    "dose": (
+        "taskct dose fbp --ct YOUR_CT --keep 'rmse_hu<=20' --out runs/dose     the search on your own CT",
+        "taskct models show abdomen-dose                                       what the learned dose knows",
+        "taskct demo dose --train                                              the same, trained from nothing",
+    ),
+}
 
 
 def run(
-    out: Path = typer.Option(Path("runs/demo"), "--out", "-o", metavar="FOLDER", help="The folder to write."),
+    system: str = typer.Argument("adaptive", metavar="adaptive|dose", help="Which system to show."),
+    out: Path | None = typer.Option(
+        None,
+        "--out",
+        "-o",
+        metavar="FOLDER",
+        help="The folder to write.  [default: runs/demo, runs/demo-dose]",
+        show_default=False,
+    ),
+    train: bool = typer.Option(False, "--train", help="Train everything from nothing: minutes instead of two."),
     ct: Path | None = typer.Option(None, metavar="CT", help="Your CT instead of the built-in patients."),
     labels: Path | None = options.LABELS,
     label_name: list[str] = options.LABEL_NAME,
     series: str | None = options.SERIES,
     untilt: bool = options.UNTILT,
     classical: bool = typer.Option(False, "--classical", help="The classical chain on built-in patients."),
-    seed: int = options.SEED,
+    seed: int | None = typer.Option(None, help="Of patients and noise.  [default: fixed]", show_default=False),
     overwrite: bool = options.OVERWRITE,
 ) -> None:
-    """Train reconstructions for a frozen reader, judge them with readers never used in training, and write a report.
+    """Judge the networks that come with taskct on built-in patients that no training saw, and write a page.
 
-    Nine minutes on two idle cores, trained from nothing; an interrupted demo is resumed. With --ct or --classical instead:
-    simulate scans at 100, 25, 10 and 5 % dose, reconstruct by FBP, SIRT, CGLS and TV, compare, write NIfTI and DICOM. Takes
-    some minutes; everything appears in the folder at the end, and an interrupted one leaves nothing.
+    Two doses, two readers never used in training; `dose` searches for the least dose and compares a learned one. Two minutes
+    on two cores; with --train everything is trained from nothing first. An interrupted demo is resumed. With --ct or
+    --classical instead: simulate scans at 100, 25, 10 and 5 % dose, reconstruct by FBP, SIRT, CGLS and TV, compare, write
+    NIfTI and DICOM.
     """
     from taskct.cli.arguments import parse_label_names
     from taskct.cli.scanning import show_notes
-    from taskct.core.errors import InputError
+    from taskct.core.errors import InputError, unknown_name
     from taskct.core.runs import refuse_run
     from taskct.systems.classical.classical_demo import classical_demo
     from taskct.systems.classical.demo_patients import patients_of_ct, phantom_patients
 
+    if system not in SYSTEMS:
+        raise unknown_name("demo", system, SYSTEMS, InputError)
     if ct is None and (labels is not None or label_name or series is not None or untilt):
         raise InputError(
             "--labels, --label-name, --series and --untilt go with --ct; the built-in patients bring their own labels"
         )
+    if (ct is not None or classical) and (train or system != "adaptive"):
+        raise InputError("--ct and --classical run the classical chain; leave out --train and the name of a system")
+    folder = out or Path("runs/demo" if system == "adaptive" else f"runs/demo-{system}")
     if ct is None and not classical:
-        task_demo(out, seed=seed, overwrite=overwrite)
+        show_system(system, folder, train=train, seed=seed, overwrite=overwrite)
         return
-    refuse_run(out, overwrite=overwrite)
+    refuse_run(folder, overwrite=overwrite)
     if ct is None:
-        patients = phantom_patients(seed)
+        patients = phantom_patients(seed or 0)
     else:
         names = parse_label_names(label_name)
         patients = patients_of_ct(ct, labels=labels, label_names=names, series=series, untilt=untilt)
         show_notes(patients.shown)
-    classical_demo(patients, out, seed=seed, overwrite=overwrite, say=typer.echo)
+    classical_demo(patients, folder, seed=seed or 0, overwrite=overwrite, say=typer.echo)
 
 
-def task_demo(out: Path, *, seed: int = 0, overwrite: bool = False, say: Callable[[str], None] = typer.echo) -> None:
-    """The task-adaptive experiment in small; its first lines, and where its page is."""
+def show_system(
+    system: str,
+    out: Path,
+    *,
+    train: bool = False,
+    seed: int | None = None,
+    overwrite: bool = False,
+    say: Callable[[str], None] = typer.echo,
+) -> None:
+    """One system in small: its first lines, where its pages are, and what to do next."""
     from taskct.core.open_files import read_text
     from taskct.systems.catalogue import reproduce
 
-    page = reproduce("task-adaptive", out, preset="small", changes={"seed": seed}, overwrite=overwrite, say=say)
-    say("\n" + read_text(page.parent / "report" / "summary.txt"))
-    say(f"{page}: tables beside it in {page.parent / 'report'}")
+    name = SYSTEMS[system][train]
+    changes = {} if seed is None else {"seed": seed}
+    page = reproduce(name, out, preset="small" if train else "full", changes=changes, overwrite=overwrite, say=say)
+    report = page.parent / "report"
+    if (report / "summary.txt").exists():
+        say("\n" + read_text(report / "summary.txt"))
+    more = [str(file) for file in sorted(report.glob("*.html")) if file.name != "report.html"]
+    say(f"The page: {page.resolve()}" + (f"\nand {', '.join(more)}" if more else "") + f"\nTables: {report}")
+    say("\nNext:\n  " + "\n  ".join(_NEXT[system]))

@@ -28,7 +28,8 @@ def pack_model(
 ) -> Path:
     """Write the network of a run, with `card`, into the folder `out`, or into the one file `out` (.safetensors).
 
-    `half` keeps weights in half precision; measure first that the figures stay the same. The hashes of config and weights are
+    `half` keeps kernels in half precision, and biases and statistics, which are few, as they are; measure first that the
+    figures stay the same. The hashes of config and weights are
     filled in. Raises InputError for weights that half precision cannot hold and for a card of another kind of network.
     """
     model = open_model(source)
@@ -38,7 +39,7 @@ def pack_model(
         )
     tensors = model.tensors()
     if half:
-        tensors = {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}
+        tensors = {name: t.half() if t.is_floating_point() and t.ndim > 1 else t for name, t in tensors.items()}
         broken = [name for name, t in tensors.items() if t.is_floating_point() and not bool(torch.isfinite(t).all())]
         if broken:
             raise InputError(f"{model.where}: half precision cannot hold its weights ({broken[0]}, ...); leave out half=True")

@@ -52,13 +52,32 @@ def _biplanar() -> ExperimentKind:
     return ExperimentKind(BiPlanar, PRESETS, biplanar_steps)
 
 
+def _task_adaptive_demo() -> ExperimentKind:
+    from taskct.systems.adaptive.experiment import TaskAdaptive
+    from taskct.systems.adaptive.network_demo import DEMO, network_demo_steps
+
+    return ExperimentKind(TaskAdaptive, {"full": DEMO}, network_demo_steps)
+
+
+def _dose_demo() -> ExperimentKind:
+    from taskct.systems.alara.dose_demo import DEMO, dose_demo_steps
+    from taskct.systems.alara.experiment import DoseExperiment
+
+    return ExperimentKind(DoseExperiment, {"full": DEMO}, dose_demo_steps)
+
+
 EXPERIMENTS: dict[str, tuple[str, Callable[[], ExperimentKind]]] = {
     "task-adaptive": (
         "reconstructions trained for a frozen reader, judged by readers never used in training",
         _task_adaptive,
     ),
+    "task-adaptive-demo": (
+        "the networks of the package on built-in patients that no training saw: two minutes",
+        _task_adaptive_demo,
+    ),
     "dose": ("a dose for each patient: learned, fixed, tube-current modulation and an oracle at one quality", _dose),
     "biplanar": ("skulls from two radiographs: networks of blocks beside what any network has to beat", _biplanar),
+    "dose-demo": ("a dose search, and the learned dose of the package beside a fixed one: two minutes", _dose_demo),
 }
 
 

@@ -61,6 +61,11 @@ def gather(
 ) -> None:
     """Write report.html, summary.csv, gains.csv, needed_dose.csv and verdicts.md from the scores that are there."""
     story, spectra = gathered(settings=settings, images=images, trained=trained, scores=scores, bounds=bounds)
+    write_story(folder, story, spectra, title="Task-adaptive reconstruction")
+
+
+def write_story(folder: Path, story: TaskStory, spectra: dict[str, Any], *, title: str) -> None:
+    """The page and the tables of a story, in a folder."""
     make_folder(folder)
     lines = [f"## {d.used_photons:g} photons\n\n{verdict}\n" for (_, _, d), verdict in story.verdicts.items()]
     texts = {
@@ -71,7 +76,7 @@ def gather(
         "summary.txt": "\n".join(f"{'! ' if c else ''}{t}" for t, c in summary_lines(story)) + "\n",
     }
     write_texts(folder, texts, overwrite=True)
-    write_task_report(story, folder / "report.html", title="Task-adaptive reconstruction", spectra=spectra, overwrite=True)
+    write_task_report(story, folder / "report.html", title=title, spectra=spectra, overwrite=True)
 
 
 def gathered(

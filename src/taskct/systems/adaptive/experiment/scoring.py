@@ -39,7 +39,6 @@ from taskct.simulate.noisy_scan import add_noise
 from taskct.systems.adaptive.experiment.adaptive_settings import TaskAdaptive
 from taskct.systems.adaptive.experiment.experiment_scans import device, doses_of
 from taskct.task import FrozenTask
-from taskct.task.readers import load_reader
 
 FULL_DOSE, RETRAINED = "full dose", "retrained"
 Method = Made[Reconstructor] | Reconstructor | None
@@ -84,7 +83,7 @@ def score(
     reconstruct = reconstruct_of(of)
     drawn = images.load()
     at = device()
-    panel_readers = {name: one.read_as(partial(load_reader, name=name)).load().to(at) for name, one in readers.items()}
+    panel_readers = {name: _called(one.load(), name).to(at) for name, one in readers.items()}
     beside = own.load().to(at) if own else None
     panel = ReaderPanel(
         training=panel_readers[settings.reader],
@@ -133,7 +132,7 @@ def score_bound(
     """Write table.csv of one method under `bound`, the reader that was retrained on its images."""
     made = Run.create(folder, {"method": method, "seed": seed, "reader": bound.name}, overwrite=folder.exists())
     reconstruct = reconstruct_of(of)
-    retrained = bound.read_as(partial(load_reader, name=bound.name)).load().to(device())
+    retrained = _called(bound.load(), bound.name).to(device())
     panel = ReaderPanel(training=retrained, unseen=[], controls=False)
 
     def sets(part: str) -> Iterator[MethodImages]:
@@ -145,6 +144,12 @@ def score_bound(
     table = panel.evaluate(sets("test"), validation=sets("validation"), progress=False)
     rows = [r._replace(reader=RETRAINED) for r in table.rows if r.reader == bound.name]
     Table(rows, table.settings, notes=table.notes, readers={RETRAINED: RETRAINED}).save(made.folder, overwrite=True)
+
+
+def _called(reader: FrozenTask, name: str) -> FrozenTask:
+    """The reader under the name that tables give it."""
+    reader.name = name
+    return reader
 
 
 def example_slices(images: ImageSet, count: int = 3) -> list[int]:

@@ -74,7 +74,7 @@ def compare_rivals(
     """Compare the strategies that do not learn through FBP, read by `readers[by]`; the first reader has the oracles too."""
     ground = _ground(settings, images, bound, readers, quality=quality, by=by)
     found = _compared(STRATEGIES, dict.fromkeys(STRATEGIES, smooth_fbp), ground)
-    _write(folder, {"comparisons": [c.plain() for c in found]})
+    write_comparisons(folder, {"comparisons": [c.plain() for c in found]})
 
 
 def compare_arm(
@@ -110,7 +110,7 @@ def compare_arm(
         found = [_beside(r, c) for r, c in zip(rivals.load().comparisons, alone, strict=True)]
     subjects, reader = ground.subjects, settings.readers[by] if by else ""
     about_arm = {"arm": arm, "seed": seed, "about": about.about, "reader": reader, "hold": about.hold}
-    _write(
+    write_comparisons(
         folder,
         {
             "about": about_arm,
@@ -196,7 +196,8 @@ def _beside(rivals: Comparison, learned: Comparison) -> Comparison:
     return replace(rivals, outcomes=outcomes, unreached=(*rivals.unreached, *learned.unreached))
 
 
-def _write(folder: Path, values: Mapping[str, Any]) -> None:
+def write_comparisons(folder: Path, values: Mapping[str, Any]) -> None:
+    """Write what `read_comparisons` reads: `comparisons` as plain values, and facts beside them."""
     make_folder(folder)
     write_text(folder / _FILE, json.dumps(_finite(values), indent=1) + "\n", overwrite=True)
 
