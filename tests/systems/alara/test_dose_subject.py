@@ -44,7 +44,8 @@ def test_ctdi_is_taken_from_headers_that_agree() -> None:
 
 def test_a_trained_chain_brings_its_beam_its_dose_and_its_grid(tmp_path: Path) -> None:
     grid = {"shape": [48, 48], "spacing_mm": [8.0, 8.0]}
-    config = {"model": MODEL, "beam": beam_to_config(BEAM), "grid": grid, "dose": {"photons": 5e4, "highest": 0.5}}
+    dose = {"photons": 5e4, "lowest": 0.1, "highest": 0.5}
+    config = {"model": MODEL, "beam": beam_to_config(BEAM), "grid": grid, "dose": dose}
     run = Run.create(tmp_path / "run", config)
     run.save_tensors("weights.safetensors", make_model(MODEL).state_dict())
     chain = chain_of(run)
