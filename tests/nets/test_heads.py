@@ -11,13 +11,15 @@ ENCODER = SmallPyramid(widths=(4, 6, 8))
 
 
 @pytest.mark.parametrize("size", [(16, 24), (17, 23), (8, 5)])
-def test_every_head_answers_images_of_any_size(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("fold", [1, 2, 4])
+def test_every_head_answers_images_of_any_size(size: tuple[int, int], fold: int) -> None:
     x = torch.randn(2, 1, *size)
-    maps = ENCODER(x)
-    assert FindingsHead(ENCODER, 3)(maps, x).shape == (2, 3)
-    assert SegmentHead(ENCODER, 4)(maps, x).shape == (2, 4, *size)
-    assert RestoreHead(ENCODER)(maps, x).shape == (2, 1, *size)
-    cells = CentresHead(ENCODER, 2, stride=2)(maps, x)
+    encoder = SmallPyramid(widths=(4, 6) if fold > 1 else (4, 6, 8), fold=fold)
+    maps = encoder(x)
+    assert FindingsHead(encoder, 3)(maps, x).shape == (2, 3)
+    assert SegmentHead(encoder, 4)(maps, x).shape == (2, 4, *size)
+    assert RestoreHead(encoder)(maps, x).shape == (2, 1, *size)
+    cells = CentresHead(encoder, 2, stride=2)(maps, x)
     wanted = tuple(-(-n // 2) for n in size)
     assert cells["centres"].shape == (2, 2, *wanted) and cells["boxes"].shape == (2, 4, *wanted)
 

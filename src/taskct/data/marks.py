@@ -100,6 +100,14 @@ class Marks:
         return cls(instances, numbers, only_boxes=frozenset(numbers), **known)  # type: ignore[arg-type]
 
     @property
+    def shown(self) -> list[int]:
+        """Numbers of all instances in the map, rising."""
+        flat = self.instances.cpu().numpy().ravel()
+        if flat.size and flat.min() < 0:
+            raise InputError(f"Marks expects instances of 0 or more, got {int(flat.min())}")
+        return np.flatnonzero(np.bincount(flat))[1 if (flat == 0).any() else 0 :].tolist()
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """(Y, X) or (Z, Y, X)."""
         return tuple(self.instances.shape)
@@ -127,8 +135,7 @@ class Marks:
 
     def numbers(self, kinds: Collection[str]) -> list[int]:
         """Instances of some kinds that the map shows, without those to ignore, rising."""
-        shown = self.instances.unique().tolist()
-        return [n for n in shown if n and n not in self.ignored and self._kind(n) in kinds]
+        return [n for n in self.shown if n not in self.ignored and self._kind(n) in kinds]
 
     def class_map(self, classes: Classes) -> Tensor | None:
         """int64 map of the image: k + 1 for the k-th class, 0 elsewhere; None where an outline of a class is not known.
@@ -138,13 +145,13 @@ class Marks:
         kinds = {kind for members in classes.values() for kind in members}
         if not kinds <= self.masked:
             return None
-        shown = self.instances.unique().tolist()
+        shown = self.shown
         if any(self._kind(n) in kinds for n in shown if n in self.only_boxes):
             return None
         table = torch.zeros(max([0, *shown]) + 1, dtype=torch.int64)
         for k, members in enumerate(classes.values(), start=1):
             for n in shown:
-                if n and self._kind(n) in members:
+                if self._kind(n) in members:
                     table[n] = k
         return table.to(self.instances.device)[self.instances.long()]
 
@@ -179,7 +186,7 @@ class Marks:
         By the map where all kinds of a class are boxed, else by `findings`. A class of which only instances to ignore are
         shown is unknown.
         """
-        shown = [n for n in self.instances.unique().tolist() if n]
+        shown = self.shown
         found = []
         for name, members in classes.items():
             mine = [n for n in shown if self._kind(n) in members]
@@ -204,7 +211,7 @@ class Marks:
         """
         from scipy.ndimage import label
 
-        mine = [n for n in self.instances.unique().tolist() if n and self._kind(n) in kinds]
+        mine = [n for n in self.shown if self._kind(n) in kinds]
         others = {n: kind for n, kind in self.kinds.items() if kind not in kinds}
         swap = lambda known: (known - set(kinds)) | ({as_kind} if set(kinds) <= known else set())
         known = replace(self, masked=frozenset(swap(self.masked)), boxed=frozenset(swap(self.boxed)))

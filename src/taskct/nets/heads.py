@@ -37,7 +37,7 @@ class Decoder(nn.Module):
     """From the coarsest map back to `stride` pixels: maps -> (B, outputs, Y / stride, X / stride).
 
     With `skips` each scale is joined by the encoder's map of it (U-Net); without, everything passes the coarsest map. Where
-    the encoder's finest map is coarser than `stride`, the answer is interpolated.
+    the encoder's finest map is coarser than `stride`, the last convolution answers for all pixels of a sample.
     """
 
     def __init__(
@@ -61,7 +61,9 @@ class Decoder(nn.Module):
             width = min(pyramid.widths[k], widest)
             self.steps.append(_block(inputs + (pyramid.widths[k] if skips else 0), width, norm=norm))
             inputs = width
-        self.out = nn.Conv2d(inputs, outputs, 3, padding=1)
+        finest = pyramid.strides[self.scales[-1]] if self.scales else pyramid.strides[-1]
+        self.ratio = max(1, finest // stride)
+        self.out = nn.Conv2d(inputs, outputs * self.ratio**2, 3, padding=1)
 
     def forward(self, maps: Sequence[Tensor], x: Tensor) -> Tensor:
         """(B, outputs, Y / stride, X / stride)."""
@@ -69,9 +71,11 @@ class Decoder(nn.Module):
         for k, step in zip(self.scales, self.steps, strict=True):
             y = functional.interpolate(y, size=maps[k].shape[2:], mode="nearest")
             y = step(torch.cat([y, maps[k]], 1) if self.skips else y)
-        y = self.out(y)
+        y = functional.pixel_shuffle(self.out(y), self.ratio) if self.ratio > 1 else self.out(y)
         size = [math.ceil(n / self.stride) for n in x.shape[2:]]
-        return y if list(y.shape[2:]) == size else functional.interpolate(y, size=size, mode="bilinear")
+        if y.shape[2] >= size[0] and y.shape[3] >= size[1]:  # the encoder rounded up
+            return y[:, :, : size[0], : size[1]]
+        return functional.interpolate(y, size=size, mode="bilinear")
 
 
 class SegmentHead(Decoder):
@@ -117,7 +121,8 @@ class CentresHead(nn.Module):
         self.classes, self.stride = classes, stride
         self.decoder = Decoder(pyramid, classes + 4, stride=stride, norm=norm)
         assert self.decoder.out.bias is not None
-        nn.init.constant_(self.decoder.out.bias[:classes], math.log(rare / (1 - rare)))  # lesions are rare at first
+        rare_bias = math.log(rare / (1 - rare))  # lesions are rare at first
+        nn.init.constant_(self.decoder.out.bias[: classes * self.decoder.ratio**2], rare_bias)
 
     def forward(self, maps: Sequence[Tensor], x: Tensor) -> dict[str, Tensor]:
         """The answer of each cell."""

@@ -30,25 +30,35 @@ class Pyramid(Protocol):
 class SmallPyramid(nn.Module):
     """Pairs of convolutions, halved in size from scale to scale: quick on a laptop.
 
+    With `fold` 2 or 4, blocks of that many pixels are channels of the first scale (Shi et al., CVPR 2016): strides begin at
+    `fold`, and a step takes a third of the time or less.
+
     >>> import torch
     >>> [tuple(m.shape) for m in SmallPyramid(widths=(4, 8))(torch.zeros(1, 1, 10, 12))]
     [(1, 4, 10, 12), (1, 8, 5, 6)]
     """
 
-    def __init__(self, in_channels: int = 1, *, widths: Sequence[int] = (16, 32, 64, 96), norm: str = "batch") -> None:
+    def __init__(
+        self, in_channels: int = 1, *, widths: Sequence[int] = (16, 32, 64, 96), fold: int = 1, norm: str = "batch"
+    ) -> None:
         super().__init__()
         if in_channels < 1:
             raise ConfigError(f"SmallPyramid expects in_channels of 1 or more, got {in_channels}")
         check_widths(widths, who="SmallPyramid")
-        self.widths = tuple(widths)
-        self.strides = tuple(2**k for k in range(len(widths)))
+        if fold not in (1, 2, 4):
+            raise ConfigError(f"SmallPyramid expects fold 1, 2 or 4, got {fold!r}")
+        self.widths, self.fold = tuple(widths), fold
+        self.strides = tuple(fold * 2**k for k in range(len(widths)))
         self.levels = nn.ModuleList(
             _convolutions(a, b, 1 if k == 0 else 2, norm=norm, bias=False)
-            for k, (a, b) in enumerate(itertools.pairwise((in_channels, *widths)))
+            for k, (a, b) in enumerate(itertools.pairwise((in_channels * fold**2, *widths)))
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """(B, in_channels, Y, X) -> maps, fine to coarse."""
+        """(B, in_channels, Y, X) -> maps, fine to coarse. Sizes that do not divide by `fold` are filled up with zeros."""
+        if self.fold > 1:
+            down, right = (-n % self.fold for n in x.shape[2:])
+            x = nn.functional.pixel_unshuffle(nn.functional.pad(x, (0, right, 0, down)), self.fold)
         return _climb(self.levels, x)
 
 

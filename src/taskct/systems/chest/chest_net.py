@@ -15,7 +15,7 @@ from taskct.core.errors import ConfigError, InputError, unknown_name
 from taskct.core.precision import autocast
 from taskct.core.runs import load_run
 from taskct.nets.heads import CentresHead, FindingsHead, RestoreHead, SegmentHead, stride_for_cells
-from taskct.nets.pyramids import PYRAMIDS, SmallPyramid
+from taskct.nets.pyramids import PYRAMIDS
 from taskct.nets.shared_net import SharedNet
 from taskct.nets.weights import load_weights
 from taskct.systems.chest.chest_classes import AREA_WEIGHTS, AREAS, FINDINGS, LESIONS, TASKS, WINDOW
@@ -32,7 +32,7 @@ class ChestNetConfig:
     """What a network of the chest system is built from: the [chest] table of its run.
 
     tasks     heads: of "classify", "segment", "restore", "detect"
-    backbone  of `PYRAMIDS`; widths of the small one
+    backbone  of `PYRAMIDS`; widths of the small one, which folds blocks of `fold` pixels into channels
     pixel_mm  of the images; cell_mm the wished size of the detector's cells
     neighbours   slices before and behind that are channels
     low_dose  the reconstruction head corrects its input, in place of encoding it
@@ -40,7 +40,8 @@ class ChestNetConfig:
 
     tasks: tuple[str, ...] = TASKS
     backbone: str = "small"
-    widths: tuple[int, ...] = (16, 32, 64, 96)
+    widths: tuple[int, ...] = (32, 48, 64, 96)
+    fold: int = 2
     pixel_mm: float = 2.0
     cell_mm: float = 4.0
     neighbours: int = 1
@@ -67,6 +68,11 @@ class ChestNetConfig:
         """Pixels of a cell of the detector."""
         return stride_for_cells(self.cell_mm, self.pixel_mm)
 
+    @property
+    def sizes(self) -> dict[str, Any]:
+        """What the encoder is told beside its channels."""
+        return {"widths": self.widths, "fold": self.fold} if self.backbone == "small" else {}
+
     def table(self) -> dict[str, Any]:
         """Plain values."""
         return asdict(self)
@@ -77,9 +83,7 @@ def build_net(config: ChestNetConfig, *, seed: int = 0) -> SharedNet:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         channels = config.channels
-        encoder: Any = (
-            SmallPyramid(channels, widths=config.widths) if config.backbone == "small" else PYRAMIDS[config.backbone](channels)
-        )
+        encoder: Any = PYRAMIDS[config.backbone](channels, **config.sizes)
         make: dict[str, Callable[[], nn.Module]] = {
             "classify": lambda: FindingsHead(encoder, len(FINDINGS)),
             "segment": lambda: SegmentHead(encoder, 1 + len(AREAS)),

@@ -9,11 +9,11 @@ from taskct.core.seeds import derive_seed
 from taskct.data.images import ImageSet
 from taskct.data.label_shares import LabelShares
 from taskct.experiments.made import Made
-from taskct.systems.chest.arms import Arm
+from taskct.systems.chest.chest_arms import Arm
 from taskct.systems.chest.chest_classes import BALANCE, FINDINGS, TRUTHS, WINDOW
 from taskct.systems.chest.chest_net import ChestNetConfig, ChestReader, build_net, penalties_of
+from taskct.systems.chest.chest_settings import ChestExperiment
 from taskct.systems.chest.lung_crops import LungCrops
-from taskct.systems.chest.settings import ChestExperiment
 from taskct.training import Augmentation, TrainSettings, preload, shared_objective, train_shared
 
 AUGMENT = Augmentation(shift_share=0.08, scale=0.12, rotate_deg=12.0, offset_hu=4.0, noise_hu=15.0, mirror=True)
@@ -25,6 +25,7 @@ def net_config(settings: ChestExperiment, arm: Arm, **changes: Any) -> ChestNetC
         "tasks": arm.tasks,
         "backbone": arm.backbone,
         "widths": settings.widths,
+        "fold": settings.fold,
         "pixel_mm": settings.pixel_mm,
         "cell_mm": settings.cell_mm,
         "neighbours": settings.neighbours,

@@ -8,7 +8,7 @@ from taskct.core.errors import ConfigError, unknown_name
 from taskct.nets.pyramids import PYRAMIDS
 from taskct.phantoms.chest import ChestSettings
 from taskct.phantoms.cohort import Cohort
-from taskct.systems.chest.arms import Arm, all_subsets
+from taskct.systems.chest.chest_arms import Arm, all_subsets
 from taskct.systems.chest.chest_classes import TASKS
 from taskct.task.overlap_penalties import SEGMENTATION_PENALTIES
 
@@ -23,7 +23,7 @@ class ChestExperiment:
     pixel_mm         of the crops
     nodule_share, most_nodules, infection_share, effusion_share, width_mm   of `ChestSettings`: more lesions than in a clinic
     neighbours       slices before and behind that a network of the full-dose experiments sees as channels
-    widths           of the small encoder; `cell_mm` the size of the detector's cells
+    widths, fold     of the small encoder; `cell_mm` the size of the detector's cells
     first_steps      of the first run, all four heads at full dose
     steps            of each arm of the comparisons; 0 leaves the comparisons out
     seeds            trainings of all four heads and of each alone; of the other subsets there is one
@@ -47,7 +47,8 @@ class ChestExperiment:
     infection_share: float = 0.4
     effusion_share: float = 0.2
     neighbours: int = 1
-    widths: tuple[int, ...] = (16, 32, 64, 96)
+    widths: tuple[int, ...] = (32, 48, 64, 96)
+    fold: int = 2
     cell_mm: float = 4.0
     batch: int = 16
     lr: float = 3e-3
