@@ -66,6 +66,14 @@ def _dose_demo() -> ExperimentKind:
     return ExperimentKind(DoseExperiment, {"full": DEMO}, dose_demo_steps)
 
 
+def _chest() -> ExperimentKind:
+    from taskct.systems.chest.chest_presets import PRESETS
+    from taskct.systems.chest.chest_settings import ChestExperiment
+    from taskct.systems.chest.chest_steps import chest_steps
+
+    return ExperimentKind(ChestExperiment, PRESETS, chest_steps)
+
+
 EXPERIMENTS: dict[str, tuple[str, Callable[[], ExperimentKind]]] = {
     "task-adaptive": (
         "reconstructions trained for a frozen reader, judged by readers never used in training",
@@ -78,6 +86,7 @@ EXPERIMENTS: dict[str, tuple[str, Callable[[], ExperimentKind]]] = {
     "dose": ("a dose for each patient: learned, fixed, tube-current modulation and an oracle at one quality", _dose),
     "biplanar": ("skulls from two radiographs: networks of blocks beside what any network has to beat", _biplanar),
     "dose-demo": ("a dose search, and the learned dose of the package beside a fixed one: two minutes", _dose_demo),
+    "chest": ("chest CT by one network with four heads: alone, together, and in the loss of a reconstruction", _chest),
 }
 
 

@@ -125,7 +125,8 @@ def _sizes(boxes: np.ndarray) -> np.ndarray:
 
 def _flat(found: np.ndarray, true: np.ndarray) -> tuple[np.ndarray, ...]:
     one, other = np.asarray(found, float), np.asarray(true, float)
-    width = next((a.shape[1] for a in (one, other) if a.ndim == 2 and len(a)), 2)
+    shapes = [a.shape[1] for a in (one, other) if a.ndim == 2]
+    width = shapes[0] if shapes else 2
     both = tuple(a.reshape(0, width) if not a.size else a for a in (one, other))
     if any(a.ndim != 2 or a.shape[1] != width for a in both):
         raise GeometryError(f"findings and lesions expect as many numbers each, got {one.shape} and {other.shape}")

@@ -47,7 +47,8 @@ def scores_of(readings: Readings) -> dict[str, WeightedStatistic]:
         large = [one for one in readings.nodules if one["diameter_mm"] >= LARGE_MM]
         values = np.array([one["dice"] for one in large], float)
         whose = np.array([readings.row[one["patient"]] for one in large], int)
-        found[f"Dice nodules >= {LARGE_MM:g} mm"] = partial(_mean, values, whose)
+        if large:
+            found[f"Dice nodules >= {LARGE_MM:g} mm"] = partial(_mean, values, whose)
     for rule, name in (("luna16", "CPM nodule"), ("near", "CPM nodule, reach of a slice")):
         if rule in readings.points:
             found[name] = partial(_of_scans, competition_metric, readings, rule)

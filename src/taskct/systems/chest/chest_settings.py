@@ -92,6 +92,11 @@ class ChestExperiment:
         return round((self.crop[0] * self.crop[1]) ** 0.5)
 
     @property
+    def slice_mm(self) -> float:
+        """Distance of the slices."""
+        return 186.0 / self.slices
+
+    @property
     def part_sizes(self) -> dict[str, int]:
         """How many patients in each part."""
         return {"train": self.train_patients, "validation": self.validation_patients, "test": self.test_patients}

@@ -112,13 +112,16 @@ class Readings:
 def read_crops(
     reader: ChestReader,
     images: ImageSet,
-    lesions: Mapping[str, Sequence[Mapping[str, Any]]],
+    lesions: Mapping[str, Sequence[Mapping[str, Any]]] | None,
     *,
     pixel_mm: float,
     slice_mm: float,
     shown: Tensor | None = None,
 ) -> Readings:
-    """A network's answers on crops in order; `shown` (N, 1, Y, X) takes their place as what it sees (a reconstruction)."""
+    """A network's answers on crops in order; `shown` (N, 1, Y, X) takes their place as what it sees (a reconstruction).
+
+    `lesions` of each patient are what whole scans are scored by; None for slices that are too far apart for that.
+    """
     patients = tuple(images.by_patient())
     scans = list(images.by_case())
     row, lung = ({name: k for k, name in enumerate(names)} for names in (patients, scans))
@@ -149,13 +152,14 @@ def read_crops(
         "presence": torch.stack([m.presence(FINDINGS) for m in marks]).numpy(),
         "restored": torch.cat(restored).numpy() if restored else None,
         "sums": area_sums(areas, maps, images.patient_ids, list(AREAS)) if areas is not None and maps is not None else None,
-        "nodules": tuple(_nodules(images, lesions, areas)),
+        "nodules": tuple(_nodules(images, lesions, areas)) if lesions is not None else (),
     }
-    if found:
+    if found and lesions is not None:
         facts["points"] = {
             "luna16": [_scan(images, found, lesions, p, pixel_mm=pixel_mm, reach_mm=0.0) for p in patients],
             "near": [_scan(images, found, lesions, p, pixel_mm=pixel_mm, reach_mm=slice_mm) for p in patients],
         }
+    if found:
         facts["boxes"] = {(name, iou): _sections(images, found, name, iou) for name in LESIONS for iou in IOUS}
     return Readings(patients, owner, np.array([lung[c] for c in images.case_ids]), **facts)
 

@@ -1,0 +1,168 @@
+"""Scores of trainings with intervals, the three comparisons of heads together and alone, and what the bridge gains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from taskct.evaluation.influence import Influence, influence
+from taskct.evaluation.statistics import Interval
+from taskct.experiments.made import Made
+from taskct.systems.chest.chest_arms import Arm
+from taskct.systems.chest.chest_classes import TASKS
+from taskct.systems.chest.chest_scores import scores_of
+from taskct.systems.chest.chest_settings import ChestExperiment
+from taskct.systems.chest.reading_crops import Readings
+
+MAIN_SCORES: dict[str, tuple[str, ...]] = {
+    "classify": ("AUC nodule", "AUC infection"),
+    "segment": ("Dice nodules >= 8 mm", "Dice ground glass", "Dice consolidation"),
+    "restore": ("PSNR",),
+    "detect": ("CPM nodule", "AP10 nodule", "AP10 infection"),
+}
+AIMS = {"AUC nodule": 0.9, "CPM nodule": 0.5, "Dice nodules >= 8 mm": 0.6}
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Trainings that differ by their seed only, with what they say of the same patients."""
+
+    name: str
+    arms: Sequence[Arm]
+    readings: Sequence[Readings]
+
+    @cached_property
+    def scores(self) -> dict[str, Influence]:
+        """Every score, over seeds and patients."""
+        patients = len(self.readings[0].patients)
+        each = [scores_of(one) for one in self.readings]
+        return {name: influence([one[name] for one in each], patients) for name in each[0]} if patients > 1 else {}
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Seeds of its trainings."""
+        return tuple(arm.seed for arm in self.arms)
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """One group against another by one score: the difference, paired by seeds and patients."""
+
+    kind: str
+    group: str
+    baseline: str
+    score: str
+    before: float
+    after: float
+    gain: Interval
+    seeds: int
+
+
+def groups_of(readings: Mapping[str, Made[Readings]], arms: Mapping[str, Arm]) -> dict[str, Group]:
+    """The groups of all trainings that were read, by name."""
+    found: dict[str, list[tuple[Arm, Readings]]] = {}
+    for label, made in readings.items():
+        if made.done:
+            found.setdefault(arms[label].group, []).append((arms[label], made.load()))
+    return {name: Group(name, [a for a, _ in these], [r for _, r in these]) for name, these in found.items()}
+
+
+def comparisons(groups: Mapping[str, Group]) -> list[Comparison]:
+    """All comparisons of which both sides are done: of what is shared, and of what else was changed."""
+    found: list[Comparison] = []
+    for task in TASKS:
+        for group in groups.values():
+            arm = group.arms[0]
+            if arm.name or task not in arm.tasks:
+                continue
+            plain = (arm.backbone, arm.loss, arm.sharing, arm.length, arm.preload) == (
+                "small",
+                "dice-ce",
+                "sum",
+                "steps",
+                False,
+            )
+            share = "" if arm.share == 1 else f"-{arm.share:.0%}".rstrip("%") + "pc"
+            if plain and len(arm.tasks) > 1:
+                found += _pairs(
+                    "equal steps" if arm.share == 1 else f"equal steps{share}", group, groups.get(task + share), task
+                )
+            if arm.length == "computing":
+                found += _pairs("equal computing", group, groups.get(task), task)
+            if arm.length == "longer":
+                found += _pairs("single task longer", groups.get("all"), group, task)
+            if not plain and arm.length == "steps":
+                base = "all" if len(arm.tasks) > 1 else task
+                found += _pairs("changed", group, groups.get(base), task)
+    return found
+
+
+def _pairs(kind: str, group: Group | None, baseline: Group | None, task: str) -> list[Comparison]:
+    if group is None or baseline is None or group is baseline:
+        return []
+    shared = [seed for seed in group.seeds if seed in baseline.seeds]
+    if not shared:
+        return []
+    rows = [[g.seeds.index(seed) for seed in shared] for g in (group, baseline)]
+    found = []
+    for score in MAIN_SCORES[task]:
+        if score not in group.scores or score not in baseline.scores:
+            continue
+        one, other = (
+            Influence(g.scores[score].values[r], g.scores[score].pseudo[r])
+            for g, r in zip((group, baseline), rows, strict=True)
+        )
+        before, after = float(other.values.mean()), float(one.values.mean())
+        if np.isfinite(before) and np.isfinite(after):
+            gain = one.minus(other).interval()
+            found.append(Comparison(kind, group.name, baseline.name, score, before, after, gain, len(shared)))
+    return found
+
+
+def bridge_gains(judged: Mapping[tuple[str, str], Readings]) -> list[tuple[str, str, str, float, Interval | None]]:
+    """(image, dose, score, value, gain over the image error alone at that dose) for everything that was judged."""
+    rows = []
+    for (name, dose), readings in judged.items():
+        patients = len(readings.patients)
+        if patients < 2:
+            continue
+        base = judged.get(("error", dose))
+        against = scores_of(base) if base is not None and name not in ("error", "full dose") else {}
+        for score, statistic in scores_of(readings).items():
+            found = influence([statistic], patients)
+            gain = None
+            if score in against:
+                gain = found.minus(influence([against[score]], patients)).interval()
+            rows.append((name, dose, score, float(found.values[0]), gain))
+    return rows
+
+
+def summary_lines(
+    settings: ChestExperiment,
+    groups: Mapping[str, Group],
+    pairs: Sequence[Comparison],
+    judged: Mapping[tuple[str, str], Readings],
+) -> list[str]:
+    """What came out, a line each."""
+    lines = []
+    first = groups.get("first")
+    if first is not None:
+        for score, aim in AIMS.items():
+            if score in first.scores:
+                found = first.scores[score].interval()
+                word = "reached" if found.mean >= aim else "not reached"
+                lines.append(f"First run, all four heads at full dose: {score} {found} (aim {aim:g}: {word})")
+    for kind in ("equal steps", "equal computing", "single task longer"):
+        mine = [p for p in pairs if p.kind == kind and p.group in ("all", "all-computing")]
+        apart = [p for p in mine if p.gain.separated]
+        if mine:
+            better = sum(p.gain.mean > 0 for p in apart)
+            said = f"{len(apart)} of {len(mine)} scores are separated from zero, {better} of them in favour of four"
+            lines.append(f"Four heads against each alone, {kind}: {said}")
+    for name, dose, score, value, gain in bridge_gains(judged):
+        if gain is not None and dose == f"{settings.bridge_dose:g}" and score in ("AP10 infection", "AUC infection"):
+            lines.append(f"Bridge at {float(dose):.1%} of the dose, {name} in the loss: {score} {value:.3f}, gain {gain}")
+    return lines or ["Nothing was read yet."]

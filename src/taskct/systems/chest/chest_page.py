@@ -1,0 +1,145 @@
+"""The page of the chest experiment: what came out in plain words, then the tables and pictures behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+
+from taskct.core.files import write_text
+from taskct.evaluation.statistics import Interval
+from taskct.report.number_text import number, span
+from taskct.report.page import page, section
+from taskct.systems.chest.chest_classes import TASKS
+from taskct.systems.chest.chest_comparing import MAIN_SCORES, Comparison, Group, bridge_gains, summary_lines
+from taskct.systems.chest.chest_scores import ABOUT
+from taskct.systems.chest.chest_settings import ChestExperiment
+from taskct.systems.chest.reading_crops import Readings
+
+_KINDS = {
+    "equal steps": "Four heads against each alone, equal steps",
+    "equal computing": "Four heads for as long as the four alone take together",
+    "single task longer": "Four heads against each alone for as long as the four take",
+    "changed": "What else was changed",
+}
+
+
+def write_chest_page(
+    path: Path,
+    *,
+    settings: ChestExperiment,
+    groups: Mapping[str, Group],
+    pairs: Sequence[Comparison],
+    judged: Mapping[tuple[str, str], Readings],
+    pictures: str = "",
+) -> None:
+    """Write one self-contained page: no script, no network."""
+    lines = "".join(f"<p>{escape(text)}</p>" for text in summary_lines(settings, groups, pairs, judged))
+    parts = [
+        ("first", "The first run", score_table(groups["first"]) if "first" in groups else ""),
+        ("pictures", "Pictures", pictures),
+        ("sharing", "Four heads or one", _comparison_tables(pairs)),
+        ("transfer", "Which head helps which", transfer_table(pairs)),
+        ("bridge", "Heads in the loss of a reconstruction", bridge_table(judged, settings)),
+        ("groups", "All trainings", "".join(score_table(g) for name, g in groups.items() if name != "first")),
+        ("made", "How it was made", _made(settings)),
+    ]
+    links = "".join(f'<a href="#{anchor}">{escape(name)}</a>' for anchor, name, content in parts if content)
+    head = (
+        "<header><h1>Chest CT: one network, four heads</h1>"
+        f"<p class='lead'>{escape(lead(settings))}</p><div class='verdict'>{lines}</div><nav>{links}</nav></header>\n"
+    )
+    body = head + "".join(section(*part) for part in parts) + "<footer>Made with taskct. Research use only.</footer>"
+    write_text(path, page("Chest CT: one network, four heads", body), overwrite=True)
+
+
+def lead(settings: ChestExperiment) -> str:
+    """What was done, in two sentences."""
+    return (
+        f"Built-in chests: {settings.train_patients} patients to learn from, {settings.test_patients} to judge on, "
+        f"{settings.slices} slices each, lungs at {settings.pixel_mm:g} mm. No figure was measured on patients of a clinic."
+    )
+
+
+def score_table(group: Group) -> str:
+    """All scores of a group with their intervals."""
+    rows = [f"<tr><th scope='row'>{escape(score)}</th>{_cell(found.interval())}</tr>" for score, found in group.scores.items()]
+    arm = group.arms[0]
+    about = f"<b>{escape(group.name)}</b>: heads {', '.join(arm.tasks)}; {arm.steps} steps; {len(group.seeds)} seed(s)"
+    heads = "<thead><tr><th></th><th>mean</th></tr></thead>"
+    return f"<table class='numbers'><caption>{about}</caption>{heads}<tbody>{''.join(rows)}</tbody></table>" if rows else ""
+
+
+def _comparison_tables(pairs: Sequence[Comparison]) -> str:
+    tables = []
+    for kind in dict.fromkeys(p.kind for p in pairs):
+        rows = [
+            f"<tr><th scope='row'>{escape(p.group)} − {escape(p.baseline)}</th><td class='text'>{escape(p.score)}</td>"
+            f"<td>{number(p.before)}</td><td>{number(p.after)}</td>"
+            f"{_cell(p.gain, bold=p.gain.separated)}<td>{p.seeds}</td></tr>"
+            for p in pairs
+            if p.kind == kind
+        ]
+        heads = "<thead><tr><th></th><th>score</th><th>before</th><th>after</th><th>gain</th><th>seeds</th></tr></thead>"
+        caption = f"<b>{escape(_KINDS.get(kind, kind))}</b>; intervals over seeds and patients; bold: separated from zero"
+        tables.append(f"<table class='numbers'><caption>{caption}</caption>{heads}<tbody>{''.join(rows)}</tbody></table>")
+    return "".join(tables)
+
+
+def transfer_table(pairs: Sequence[Comparison]) -> str:
+    """Gain of each task's first score by one other head beside it, equal steps: rows learn, columns help."""
+    found = {(p.group, p.score): p for p in pairs if p.kind == "equal steps"}
+    rows = []
+    for task in TASKS:
+        cells = []
+        for other in TASKS:
+            name = "+".join(t for t in TASKS if t in (task, other))
+            pair = found.get((name, MAIN_SCORES[task][0]))
+            cells.append("<td>–</td>" if pair is None else _cell(pair.gain, bold=pair.gain.separated))
+        rows.append(f"<tr><th scope='row'>{escape(task)}: {escape(MAIN_SCORES[task][0])}</th>{''.join(cells)}</tr>")
+    if not any(p.group.count("+") == 1 for p in pairs if p.kind == "equal steps"):
+        return ""
+    heads = "<thead><tr><th></th>" + "".join(f"<th>with {escape(t)}</th>" for t in TASKS) + "</tr></thead>"
+    caption = "<b>Gain of a head by another one beside it</b>, equal steps, against the head alone"
+    return f"<table class='numbers'><caption>{caption}</caption>{heads}<tbody>{''.join(rows)}</tbody></table>"
+
+
+def bridge_table(judged: Mapping[tuple[str, str], Readings], settings: ChestExperiment) -> str:
+    """What the unseen reader says of every image, dose by dose."""
+    rows = bridge_gains(judged)
+    scores = ("AUC infection", "Dice ground glass", "Dice consolidation", "AP10 infection", "AP10 nodule", "PSNR")
+    tables = []
+    for dose in ("", *(f"{d:g}" for d in settings.doses)):
+        mine = {(n, s): (v, g) for n, d, s, v, g in rows if d == dose}
+        names = list(dict.fromkeys(n for n, _ in mine))
+        body = []
+        for name in names:
+            cells = []
+            for score in scores:
+                value, gain = mine.get((name, score), (float("nan"), None))
+                more = f"<small>{number(gain.mean)} ({span(gain)})</small>" if gain is not None else ""
+                cells.append(f"<td>{number(value)}{more}</td>")
+            body.append(f"<tr><th scope='row'>{escape(name)}</th>{''.join(cells)}</tr>")
+        if body:
+            heads = "<thead><tr><th></th>" + "".join(f"<th>{escape(s)}</th>" for s in scores) + "</tr></thead>"
+            at = f"{float(dose):.1%} of the dose" if dose else "Full dose"
+            caption = f"<b>{at}</b>, under a reader never used in training; small: gain over the image error alone"
+            tables.append(f"<table class='numbers'><caption>{caption}</caption>{heads}<tbody>{''.join(body)}</tbody></table>")
+    return "".join(tables)
+
+
+def _made(settings: ChestExperiment) -> str:
+    rows = [(name, about) for name, about in ABOUT.items()]
+    rows += [("first_steps", str(settings.first_steps)), ("steps", str(settings.steps)), ("seeds", str(settings.seeds))]
+    rows += [
+        (
+            "lesions",
+            f"nodules in {settings.nodule_share:.0%} of patients, up to {settings.most_nodules}: more than in a clinic",
+        )
+    ]
+    return "<dl>" + "".join(f"<dt>{escape(a)}</dt><dd>{escape(b)}</dd>" for a, b in rows) + "</dl>"
+
+
+def _cell(interval: Interval, *, bold: bool = False) -> str:
+    value = number(interval.mean)
+    return f"<td>{f'<b>{value}</b>' if bold else value}<small>{span(interval)}</small></td>"

@@ -1,0 +1,41 @@
+"""Sizes of the chest experiment: `small` for ten minutes of two cores, `full` for hours of them, `gpu` for hours of a GPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+SMALL: dict[str, Any] = {
+    "train_patients": 14,
+    "validation_patients": 1,
+    "test_patients": 6,
+    "slices": 20,
+    "crop": (96, 80),
+    "first_steps": 200,
+    "steps": 60,
+    "seeds": 1,
+    "subsets": False,
+    "shares": (0.3,),
+    "backbones": (),
+    "losses": ("generalised-dice",),
+    "sharings": ("uncertainty",),
+    "doses": (0.10, 0.05),
+    "bridge_slices": 4,
+    "views": 160,
+    "reader_steps": 100,
+    "bridge_steps": 60,
+}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "small": SMALL,
+    "full": {},
+    "gpu": {
+        "train_patients": 700,
+        "test_patients": 200,
+        "first_steps": 30_000,
+        "steps": 8_000,
+        "seeds": 7,
+        "share_seeds": 3,
+        "reader_steps": 8_000,
+        "bridge_steps": 4_000,
+    },
+}

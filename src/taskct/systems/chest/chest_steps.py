@@ -1,0 +1,164 @@
+"""The graph of the chest experiment, in the order in which its results are worth most."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from taskct.experiments.made import Made, call
+from taskct.experiments.plan import Plan
+from taskct.experiments.steps import Step
+from taskct.systems.chest.bridge import ARMS, load_corrector, read_bridge, train_bridge, train_reader, train_start
+from taskct.systems.chest.bridge_scans import BridgeScans, scan_lungs
+from taskct.systems.chest.chest_arms import Arm
+from taskct.systems.chest.chest_net import ChestReader, load_reader
+from taskct.systems.chest.chest_settings import ChestExperiment
+from taskct.systems.chest.chest_summary import gather
+from taskct.systems.chest.chest_trainings import train_arm
+from taskct.systems.chest.lung_crops import LungCrops, draw_crops
+from taskct.systems.chest.reading_crops import Readings, read_crops
+
+_DATA = (
+    "train_patients", "validation_patients", "test_patients", "slices", "crop", "pixel_mm", "width_mm", "nodule_share",
+    "most_nodules", "infection_share", "effusion_share", "seed",
+)  # fmt: skip
+_NET = ("neighbours", "widths", "fold", "cell_mm", "batch", "lr")
+_STEP_S, _PATIENT_S, _READ_S = 0.6, 2.5, 30.0  # of a core, at 128 x 128 pixels
+FULL_DOSE, FBP = "full dose", "FBP"
+
+
+def chest_steps(settings: ChestExperiment) -> list[Step]:
+    """All steps: a stop at any time leaves the tables of what is done, and more arms or seeds only add to them."""
+    plan = _Plan(settings)
+    first = plan.arm(settings.first)
+    if settings.bridge_steps:
+        plan.bridge()
+    for arm in settings.arms:
+        plan.arm(arm)
+    plan.step(
+        "report",
+        call(
+            gather,
+            settings=settings,
+            readings=plan.readings,
+            arms=plan.arms,
+            bridge=plan.bridges,
+            images=plan.images,
+            first=first,
+        ),
+        Path,
+        about="tables and page",
+        cost=20,
+        always=True,
+    )
+    return list(plan.steps.values())
+
+
+def read_arm(folder: Path, *, settings: ChestExperiment, images: Made[LungCrops], reader: Made[ChestReader]) -> None:
+    """What an arm's network says of the test patients."""
+    crops = images.load()
+    read_crops(
+        reader.load(),
+        crops.images("test"),
+        crops.lesions("test"),
+        pixel_mm=settings.pixel_mm,
+        slice_mm=settings.slice_mm,
+    ).save(folder)
+
+
+class _Plan(Plan[ChestExperiment]):
+    """The steps, and handles of what they make."""
+
+    def __init__(self, settings: ChestExperiment) -> None:
+        super().__init__(settings)
+        self.readings: dict[str, Made[Readings]] = {}
+        self.arms: dict[str, Arm] = {}
+        self.bridges: dict[tuple[str, str], Made[Readings]] = {}
+        patients = sum(settings.part_sizes.values())
+        self.images = self.step(
+            "images",
+            call(draw_crops, settings=settings),
+            LungCrops,
+            uses=_DATA,
+            about=f"painting the lungs of {patients} patients",
+            cost=_PATIENT_S * patients,
+        )
+
+    def arm(self, arm: Arm) -> Made[ChestReader]:
+        """Training and readings of an arm."""
+        encoder = self.arm(Arm(("segment",), steps=self.settings.steps)) if arm.preload else None
+        made = self.step(
+            arm.label,
+            call(train_arm, settings=self.settings, images=self.images, arm=arm, encoder=encoder),
+            load_reader,
+            uses=(*_NET, "first_steps" if arm.name else "steps"),
+            about=f"{', '.join(arm.tasks)}: {arm.group}, {arm.steps} steps",
+            cost=_STEP_S * arm.cost,
+        )
+        if arm.label not in self.readings:
+            self.readings[arm.label] = self.step(
+                f"read-{arm.label}",
+                call(read_arm, settings=self.settings, images=self.images, reader=made),
+                Readings.read,
+                about=f"{arm.group} reads the test patients",
+                cost=_READ_S,
+            )
+            self.arms[arm.label] = arm
+        return made
+
+    def bridge(self) -> None:
+        """Scans, two readers, a start, the arms, and what the unseen reader says of all of them at every dose."""
+        s = self.settings
+        scans = self.step(
+            "bridge-scans",
+            call(scan_lungs, settings=s),
+            BridgeScans,
+            uses=(*_DATA, "doses", "photons", "views", "bridge_slices"),
+            about="scanning whole slices at low dose",
+            cost=2.0 * (s.train_patients + s.test_patients) * s.bridge_slices,
+        )
+        seen, unseen = (
+            self.step(
+                f"bridge-reader-{'unseen' if other else 'seen'}",
+                call(train_reader, settings=s, images=self.images, unseen=other),
+                load_reader,
+                uses=("widths", "fold", "cell_mm", "batch", "lr", "reader_steps"),
+                about=f"a reader {'that judges' if other else 'for the losses'}, {s.reader_steps} steps",
+                cost=_STEP_S * s.reader_steps,
+            )
+            for other in (False, True)
+        )
+        start = self.step(
+            "bridge-start",
+            call(train_start, settings=s, scans=scans),
+            load_corrector,
+            uses=("batch", "lr", "bridge_steps"),
+            about=f"a reconstruction learns by image error, {s.bridge_steps} steps",
+            cost=0.3 * s.bridge_steps,
+        )
+        made = {
+            arm: self.step(
+                f"bridge-{arm}",
+                call(train_bridge, settings=s, scans=scans, start=start, reader=seen, arm=arm),
+                load_corrector,
+                uses=("batch", "lr", "bridge_steps"),
+                about=f"and goes on with {' + '.join(('image error', *heads)) or 'image error'} ({arm})",
+                cost=(0.3 + 0.5 * bool(heads)) * s.bridge_steps,
+            )
+            for arm, heads in ARMS.items()
+        }
+        self._judge(FULL_DOSE, None, scans, unseen, None)
+        for dose in sorted(s.doses, key=lambda d: d != s.bridge_dose):
+            self._judge(FBP, dose, scans, unseen, None)
+            for arm, one in made.items():
+                self._judge(arm, dose, scans, unseen, one)
+
+    def _judge(self, name: str, dose: float | None, scans: Made, unseen: Made, of: Made | None) -> None:  # type: ignore[type-arg]
+        at = "" if dose is None else f"{dose:g}"
+        label = "-".join(["bridge-read", name.replace(" ", "-"), *([at] if at else [])])
+        self.bridges[name, at] = self.step(
+            label,
+            call(read_bridge, settings=self.settings, scans=scans, reader=unseen, dose=dose, of=of),
+            Readings.read,
+            about=f"the unseen reader reads {name}{f' at {dose:.1%} of the dose' if dose else ''}",
+            cost=_READ_S / 2,
+        )

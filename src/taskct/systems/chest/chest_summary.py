@@ -1,0 +1,109 @@
+"""The step that gathers: tables of scores, comparisons and the bridge, and a page."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from taskct.core.csv_cells import safe_cells
+from taskct.core.files import make_folder, write_texts
+from taskct.experiments.made import Made
+from taskct.systems.chest.chest_arms import Arm
+from taskct.systems.chest.chest_comparing import Comparison, Group, bridge_gains, comparisons, groups_of, summary_lines
+from taskct.systems.chest.chest_net import ChestReader
+from taskct.systems.chest.chest_page import write_chest_page
+from taskct.systems.chest.chest_settings import ChestExperiment
+from taskct.systems.chest.lung_crops import LungCrops
+from taskct.systems.chest.lung_pictures import colour_words, lungs_figure, telling_crops
+from taskct.systems.chest.reading_crops import Readings
+
+
+def gather(
+    folder: Path,
+    *,
+    settings: ChestExperiment,
+    readings: Mapping[str, Made[Readings]],
+    arms: Mapping[str, Arm],
+    bridge: Mapping[tuple[str, str], Made[Readings]],
+    images: Made[LungCrops] | None = None,
+    first: Made[ChestReader] | None = None,
+) -> None:
+    """Write scores.csv, comparisons.csv, bridge.csv, summary.txt and report.html of what is done."""
+    groups = groups_of(readings, arms)
+    pairs = comparisons(groups)
+    judged = {key: made.load() for key, made in bridge.items() if made.done}
+    texts = {
+        "scores.csv": scores_csv(groups),
+        "comparisons.csv": comparisons_csv(pairs),
+        "bridge.csv": bridge_csv(judged),
+        "summary.txt": "\n".join(summary_lines(settings, groups, pairs, judged)) + "\n",
+    }
+    make_folder(folder)
+    write_texts(folder, texts, overwrite=True)
+    shown = ""
+    if images is not None and first is not None and first.done:
+        crops = images.load().images("test")
+        uri = lungs_figure(first.load(), crops, telling_crops(crops))
+        words = f"Above the truth, below what the network says: {colour_words()}; boxes of nodules yellow, of infection white."
+        shown = f"<figure class='plot'><img alt='lungs' src=\"{uri}\"><figcaption>{words}</figcaption></figure>"
+    path = folder / "report.html"
+    write_chest_page(path, settings=settings, groups=groups, pairs=pairs, judged=judged, pictures=shown)
+
+
+def scores_csv(groups: Mapping[str, Group]) -> str:
+    """Every score of every group with its interval over seeds and patients."""
+    lines: list[list[Any]] = [["group", "tasks", "steps", "score", "mean", "low", "high", "patients", "seeds"]]
+    for group in groups.values():
+        for score, found in group.scores.items():
+            mean = found.interval()
+            ends = [_text(v) for v in (mean.mean, mean.low, mean.high)]
+            arm = group.arms[0]
+            lines.append([group.name, "+".join(arm.tasks), arm.steps, score, *ends, mean.n_patients, len(group.seeds)])
+    return _csv(lines)
+
+
+def comparisons_csv(pairs: Sequence[Comparison]) -> str:
+    """Every comparison: before, after, the difference with its interval."""
+    lines: list[list[Any]] = [
+        [
+            "comparison",
+            "group",
+            "baseline",
+            "score",
+            "baseline mean",
+            "group mean",
+            "gain",
+            "low",
+            "high",
+            "seeds",
+            "separated",
+        ]
+    ]
+    for p in pairs:
+        numbers = [_text(v) for v in (p.before, p.after, p.gain.mean, p.gain.low, p.gain.high)]
+        lines.append([p.kind, p.group, p.baseline, p.score, *numbers, p.seeds, "yes" if p.gain.separated else "no"])
+    return _csv(lines)
+
+
+def bridge_csv(judged: Mapping[tuple[str, str], Readings]) -> str:
+    """What the unseen reader says of every image at every dose."""
+    lines: list[list[Any]] = [["image", "dose", "score", "value", "gain over the image error", "low", "high"]]
+    for name, dose, score, value, gain in bridge_gains(judged):
+        ends = ["", "", ""] if gain is None else [_text(v) for v in (gain.mean, gain.low, gain.high)]
+        lines.append([name, dose or "1", score, _text(value), *ends])
+    return _csv(lines)
+
+
+def _csv(lines: Sequence[Sequence[Any]]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(safe_cells(line) for line in lines)
+    return out.getvalue()
+
+
+def _text(value: float) -> str:
+    return f"{value:.4f}" if np.isfinite(value) else ""

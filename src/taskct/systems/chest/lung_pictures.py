@@ -1,0 +1,81 @@
+"""Pictures of lungs with what is true of them and what a network says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from taskct.core.units import to_hu_unchecked
+from taskct.data.images import ImageSet
+from taskct.report.style import COLOURS, figure_style, new_figure, svg_uri
+from taskct.systems.chest.chest_classes import AREAS, FINDINGS
+from taskct.systems.chest.chest_net import ChestReader
+from taskct.task import FoundBoxes
+
+_WINDOW = (-1150.0, 250.0)
+SHOWN_SCORE = 0.3  # boxes that are shown
+
+
+def telling_crops(images: ImageSet, count: int = 6) -> list[int]:
+    """Crops that show something, one of each patient where there are as many: the largest sections of any lesion."""
+    best: dict[str, tuple[int, int]] = {}
+    for i, (patient, marks) in enumerate(zip(images.patient_ids, images.marks, strict=True)):
+        size = 0 if marks is None else int((marks.instances > 0).sum())
+        best[patient] = max(best.get(patient, (0, i)), (size, i))
+    ranked = sorted(best.values(), reverse=True)
+    return [i for _, i in ranked[:count]]
+
+
+def lungs_figure(reader: ChestReader, images: ImageSet, numbers: Sequence[int]) -> str:
+    """A row for the truth and a row for the network's answer, a column for each crop, as a data URI."""
+    read = images.take(numbers, neighbours=reader.config.neighbours)
+    assert read.stack is not None
+    answers = reader.answers(read.stack)
+    truth = [None if m is None else m.class_map(AREAS) for m in read.marks]
+    said = list(answers["segment"].argmax(1)) if "segment" in answers else [None] * len(numbers)
+    boxes = reader.boxes(answers["detect"], threshold=SHOWN_SCORE) if "detect" in answers else [None] * len(numbers)
+    with figure_style():
+        figure, axes = new_figure(1.75 * len(numbers), 4.4, rows=2, cols=len(numbers))
+        for k, mu in enumerate(read.mu[:, 0]):
+            for row, (areas, found) in enumerate(((truth[k], None), (said[k], boxes[k]))):
+                _draw(axes[row][k], mu, areas, found)
+            axes[0][k].set_title(read.ids[k], fontsize=6.5, fontweight="normal")
+            axes[1][k].set_title(_findings(answers, k), fontsize=6.5, fontweight="normal")
+        return svg_uri(figure)
+
+
+def _draw(axis: Any, mu: Tensor, areas: Tensor | None, found: FoundBoxes | None) -> None:
+    axis.imshow(to_hu_unchecked(mu).numpy(), cmap="gray", vmin=_WINDOW[0], vmax=_WINDOW[1], interpolation="nearest")
+    axis.set_axis_off()
+    for k in range(1, len(AREAS) + 1):
+        mask = None if areas is None else (areas == k).numpy()
+        if mask is not None and mask.any() and not mask.all():
+            axis.contour(mask.astype(np.float32), [0.5], colors=COLOURS[k], linewidths=0.9)
+    if found is None:
+        return
+    for (y0, x0, y1, x1), kind, score in zip(
+        found.corners.tolist(), found.classes.tolist(), found.scores.tolist(), strict=True
+    ):
+        corner_x, corner_y = (
+            [x0 - 0.5, x1 - 0.5, x1 - 0.5, x0 - 0.5, x0 - 0.5],
+            [y0 - 0.5, y0 - 0.5, y1 - 0.5, y1 - 0.5, y0 - 0.5],
+        )
+        axis.plot(corner_x, corner_y, color="#ffd000" if kind == 0 else "#ffffff", linewidth=0.8)
+        axis.text(x0, y0 - 1, f"{score:.2f}", color="#ffd000" if kind == 0 else "#ffffff", fontsize=5)
+
+
+def _findings(answers: Mapping[str, Any], k: int) -> str:
+    if "classify" not in answers:
+        return ""
+    p = torch.sigmoid(answers["classify"][k]).tolist()
+    return "\n".join(f"{name} {value:.2f}" for name, value in zip(FINDINGS, p, strict=True))
+
+
+def colour_words() -> str:
+    """Which colour is which."""
+    names = ("blue", "vermilion", "green", "pink", "amber", "sky blue", "grey")
+    return ", ".join(f"{area} {names[k]}" for k, area in enumerate(AREAS, start=1))
