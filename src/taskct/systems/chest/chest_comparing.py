@@ -148,7 +148,7 @@ def summary_lines(
 ) -> list[str]:
     """What came out, a line each."""
     lines = []
-    first = groups.get("first")
+    first = groups.get("first-longer") or groups.get("first")
     if first is not None:
         for score, aim in AIMS.items():
             if score in first.scores:

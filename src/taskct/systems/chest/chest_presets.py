@@ -28,6 +28,15 @@ SMALL: dict[str, Any] = {
 PRESETS: dict[str, dict[str, Any]] = {
     "small": SMALL,
     "full": {},
+    "first": {  # all four heads at full dose and nothing else: about ten minutes of one core
+        "train_patients": 60,
+        "validation_patients": 4,
+        "test_patients": 20,
+        "first_steps": 1000,
+        "more_steps": 1300,
+        "steps": 0,
+        "bridge_steps": 0,
+    },
     "gpu": {
         "train_patients": 700,
         "test_patients": 200,

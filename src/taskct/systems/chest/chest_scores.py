@@ -9,13 +9,14 @@ import numpy as np
 
 from taskct.evaluation.influence import WeightedStatistic
 from taskct.evaluation.reading import accuracy, auc, box_average_precision, calibration_error, competition_metric
-from taskct.systems.chest.chest_classes import AREAS, FINDINGS
-from taskct.systems.chest.reading_crops import Readings
+from taskct.systems.chest.chest_classes import AREAS, FINDINGS, LESIONS
+from taskct.systems.chest.reading_crops import IOUS, Readings
 
 LARGE_MM = 8.0  # nodules whose Dice is asked for
 
 ABOUT = {
     "AUC": "of a finding in one lung of one slice; sections of nodules below 3 pixels count neither way",
+    "AUC by boxes": "of the finding in one lung of one slice, by the surest box of its class",
     "AUC of lungs": "of a finding in a whole lung, by the surest of its slices",
     "ECE": "expected calibration error in 10 bins, one lung of one slice",
     "Dice": "of a class, mean over the patients who have it",
@@ -54,6 +55,12 @@ def scores_of(readings: Readings) -> dict[str, WeightedStatistic]:
             found[name] = partial(_of_scans, competition_metric, readings, rule)
     for (name, iou), matches in readings.boxes.items():
         found[f"AP{round(100 * iou)} {name}"] = partial(_of_boxes, matches, readings)
+    for name in LESIONS:
+        sections = readings.boxes.get((name, min(IOUS)))
+        if sections is not None and readings.presence is not None:
+            surest = np.array([one.scores.max(initial=0.0) for one in sections])
+            truth = readings.presence[:, list(FINDINGS).index(name)].astype(float)
+            found[f"AUC {name} by boxes"] = partial(_of_images, auc, surest, truth, owner)
     if readings.restored is not None:
         found["PSNR"] = partial(_mean, readings.restored.astype(float), owner)
     return found

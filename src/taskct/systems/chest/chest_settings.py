@@ -24,7 +24,7 @@ class ChestExperiment:
     nodule_share, most_nodules, infection_share, effusion_share, width_mm   of `ChestSettings`: more lesions than in a clinic
     neighbours       slices before and behind that a network of the full-dose experiments sees as channels
     widths, fold     of the small encoder; `cell_mm` the size of the detector's cells
-    first_steps      of the first run, all four heads at full dose
+    first_steps      of the first run, all four heads at full dose; `more_steps` further ones, from its weights on
     steps            of each arm of the comparisons; 0 leaves the comparisons out
     seeds            trainings of all four heads and of each alone; of the other subsets there is one
     comparisons      "steps": every arm as many steps; "computing": all four for as long as the four alone take together;
@@ -53,6 +53,7 @@ class ChestExperiment:
     batch: int = 16
     lr: float = 3e-3
     first_steps: int = 3000
+    more_steps: int = 0
     steps: int = 1000
     seeds: int = 3
     comparisons: tuple[str, ...] = COMPARISONS
@@ -130,6 +131,11 @@ class ChestExperiment:
     def first(self) -> Arm:
         """All four heads at full dose."""
         return Arm(TASKS, steps=self.first_steps, name="first")
+
+    @property
+    def longer(self) -> Arm:
+        """The first run, trained further at a new learning rate."""
+        return Arm(TASKS, steps=self.more_steps, name="first-longer")
 
     @property
     def arms(self) -> list[Arm]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from taskct.experiments.made import Made, call
 from taskct.experiments.plan import Plan
 from taskct.experiments.steps import Step
+from taskct.nets.shared_net import ENCODER
 from taskct.systems.chest.bridge import ARMS, load_corrector, read_bridge, train_bridge, train_reader, train_start
 from taskct.systems.chest.bridge_scans import BridgeScans, scan_lungs
 from taskct.systems.chest.chest_arms import Arm
@@ -23,6 +24,7 @@ _DATA = (
 )  # fmt: skip
 _NET = ("neighbours", "widths", "fold", "cell_mm", "batch", "lr")
 _STEP_S, _PATIENT_S, _READ_S = 0.6, 2.5, 30.0  # of a core, at 128 x 128 pixels
+_LENGTHS = {"first": "first_steps", "first-longer": "more_steps"}
 FULL_DOSE, FBP = "full dose", "FBP"
 
 
@@ -30,6 +32,8 @@ def chest_steps(settings: ChestExperiment) -> list[Step]:
     """All steps: a stop at any time leaves the tables of what is done, and more arms or seeds only add to them."""
     plan = _Plan(settings)
     first = plan.arm(settings.first)
+    if settings.more_steps:
+        first = plan.arm(settings.longer, after=first)
     if settings.bridge_steps:
         plan.bridge()
     for arm in settings.arms:
@@ -83,14 +87,15 @@ class _Plan(Plan[ChestExperiment]):
             cost=_PATIENT_S * patients,
         )
 
-    def arm(self, arm: Arm) -> Made[ChestReader]:
-        """Training and readings of an arm."""
-        encoder = self.arm(Arm(("segment",), steps=self.settings.steps)) if arm.preload else None
+    def arm(self, arm: Arm, *, after: Made[ChestReader] | None = None) -> Made[ChestReader]:
+        """Training and readings of an arm; `after` is the network that it goes on from, whole."""
+        begin = self.arm(Arm(("segment",), steps=self.settings.steps)) if arm.preload else after
+        parts = (ENCODER,) if after is None else (ENCODER, *arm.tasks)
         made = self.step(
             arm.label,
-            call(train_arm, settings=self.settings, images=self.images, arm=arm, encoder=encoder),
+            call(train_arm, settings=self.settings, images=self.images, arm=arm, begin=begin, parts=parts),
             load_reader,
-            uses=(*_NET, "first_steps" if arm.name else "steps"),
+            uses=(*_NET, _LENGTHS.get(arm.name, "steps")),
             about=f"{', '.join(arm.tasks)}: {arm.group}, {arm.steps} steps",
             cost=_STEP_S * arm.cost,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from taskct.core.seeds import derive_seed
 from taskct.data.images import ImageSet
 from taskct.data.label_shares import LabelShares
 from taskct.experiments.made import Made
+from taskct.nets.shared_net import ENCODER
 from taskct.systems.chest.chest_arms import Arm
 from taskct.systems.chest.chest_classes import BALANCE, FINDINGS, TRUTHS, WINDOW
 from taskct.systems.chest.chest_net import ChestNetConfig, ChestReader, build_net, penalties_of
@@ -39,14 +41,15 @@ def train_arm(
     settings: ChestExperiment,
     images: Made[LungCrops],
     arm: Arm,
-    encoder: Made[ChestReader] | None = None,
+    begin: Made[ChestReader] | None = None,
+    parts: Collection[str] = (ENCODER,),
 ) -> None:
-    """One training at full dose; `encoder` is the network whose encoder it begins with."""
+    """One training at full dose; it begins with `parts` of the network `begin` where there is one."""
     crops = images.load()
     config = net_config(settings, arm)
     net = build_net(config, seed=derive_seed(settings.seed, "weights", arm.seed) % 2**31)
-    if encoder is not None:
-        preload(net, encoder.folder)
+    if begin is not None:
+        preload(net, begin.folder, parts=parts)
     train_shared(
         net,
         labelled_part(crops.images("train"), arm),
