@@ -102,9 +102,12 @@ def test_crops_lie_where_they_say_and_hold_the_lesions_that_are_recorded(
         for n in marks.numbers(AREAS["nodule"]):
             one = lesions[images.patient_ids[i]][n - 1]
             rows, cols = np.where(marks.instances.numpy() == n)
-            y, x = places[i][1] + pixel * rows.mean(), places[i][2] + pixel * cols.mean()
+            y, x = float(places[i][1]) + pixel * rows.mean(), float(places[i][2]) + pixel * cols.mean()
             away = np.hypot(y - one["centre_mm"][1], x - one["centre_mm"][2])
-            assert away < 0.75 * one["diameter_mm"] + pixel and abs(places[i][0] - one["centre_mm"][0]) < one["diameter_mm"]
+            assert (
+                away < 0.75 * one["diameter_mm"] + pixel
+                and abs(float(places[i][0]) - one["centre_mm"][0]) < one["diameter_mm"]
+            )
             checked += 1
     assert checked > 2 and len(images) == 3 * 2 * tiny_settings.slices
     hu = images.mu[:, 0] / 0.0193 * 1000 - 1000
