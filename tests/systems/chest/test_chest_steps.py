@@ -27,8 +27,6 @@ def test_every_preset_plans_steps_that_stand_on_one_another() -> None:
         assert list(steps)[-1] == "report" and "first-0" in steps
         assert ("bridge-random" in steps) == bool(preset.get("bridge_steps", 1))
         assert ("all-0" in steps) == bool(preset.get("steps", 1))
-            preset.get("steps", 1)
-        )
 
 
 def test_the_arms_hold_all_subsets_and_the_three_comparisons() -> None:
