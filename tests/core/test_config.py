@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from taskct.core.config import (
     MAX_CONFIG_BYTES,
+    MOST_WHOLE,
     check_settings,
     from_dict,
+    list_settings,
     parse_assignments,
     read_config,
     read_toml,
@@ -185,3 +187,23 @@ class Numbers:
 def test_whole_numbers_beyond_those_of_machines_are_refused_by_name(name, sign):
     with pytest.raises(ConfigError, match=rf"{name}: expected a .*number .*larger"):
         from_dict(Numbers, {name: sign * 10**400})
+
+
+def test_the_largest_whole_number_is_taken_and_the_next_one_refused():
+    @dataclass(frozen=True)
+    class Count:
+        n: int
+
+    for value in (MOST_WHOLE, -MOST_WHOLE):
+        assert from_dict(Count, {"n": value}).n == value
+    for value in (MOST_WHOLE + 1, -MOST_WHOLE - 1):
+        with pytest.raises(ConfigError, match="at most 18 digits, got a larger one"):
+            from_dict(Count, {"n": value})
+
+
+def test_settings_that_are_lists_of_any_length_are_told_from_pairs():
+    def target(
+        *, widths: Sequence[int], any_length: tuple[int, ...], names: list[str], pair: tuple[int, int], one: int, word: str
+    ) -> None: ...
+
+    assert list_settings(target) == {"widths", "any_length", "names"}

@@ -10,8 +10,10 @@ import pytest
 
 import taskct
 from taskct.cli import main
+from taskct.core import open_files
 from taskct.core.errors import FileFormatError, InputError, ResourceError, TaskctError, UnsupportedDataError
 from taskct.core.open_files import (
+    one_line,
     open_binary,
     parse_json,
     parsing,
@@ -220,3 +222,8 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
 
 def _refused(*_: object, **__: object) -> int:
     raise PermissionError(13, "Permission denied")
+
+
+def test_a_long_reason_is_cut_to_one_length_and_a_shorter_one_is_whole():
+    assert one_line(ValueError("x" * open_files._MAX_REASON)) == "x" * open_files._MAX_REASON
+    assert one_line(ValueError("x" * (open_files._MAX_REASON + 1))) == "x" * (open_files._MAX_REASON - 3) + "..."

@@ -250,3 +250,24 @@ def test_one_ct_in_two_formats_or_copied_is_no_two_cases_of_a_store(tmp_path: Pa
         prepare_store(tmp_path / "ct", tmp_path / "store", progress=False)
     with pytest.raises(InputError, match="copy and case-0 have the same images, one CT twice; move one"):
         prepare_store([make_case(0), replace(make_case(0), case_id="copy")], tmp_path / "other", RECIPE, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [((0, 1), "uint8"), ((0, 255), "uint8"), ((0, 256), "int16"), ((-1, 3), "int16"), ((0, 2**15), "int32")],
+)
+def test_labels_are_stored_in_the_smallest_type_that_holds_them(tmp_path: Path, values: tuple[int, int], dtype: str) -> None:
+    case = make_case(0, labelled=False)
+    labels = torch.full(case.hu.shape, values[0], dtype=torch.int32)
+    labels[1, 3:9, 3:9] = values[1]
+    store = tmp_path / "store"
+    images = prepare_store([replace(case, labels=labels)], store, SliceRecipe(), progress=False)
+    assert json.loads((store / "store.json").read_text())["label_dtype"] == dtype
+    assert set(images.label_values()) == set(values)
+
+
+def test_images_know_their_cases_and_the_water_of_their_recipe() -> None:
+    images = images_of_cases(map(make_case, range(4)), replace(RECIPE, mu_water_per_mm=0.021), source="memory")
+    assert images.mu_water_per_mm == 0.021 and images.spacing_mm == (2.0, 2.0) and dict(images.label_names) == {1: "liver"}
+    assert list(dict.fromkeys(images.case_ids)) == [f"case-{n}" for n in range(4)]
+    assert all(name.startswith(case) for name, case in zip(images.ids, images.case_ids, strict=True))

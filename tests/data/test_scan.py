@@ -293,3 +293,8 @@ def test_a_scan_that_contradicts_itself_cannot_be_made() -> None:
         _scan(affine_mm=np.full((4, 4), math.nan))
     with pytest.raises(GeometryError, match="2D grid has one detector row"):
         Scan(torch.zeros(1, 1, 5, 12), BEAMS["cone"][0], Grid((8, 9), 1.0))
+
+
+def test_a_scan_of_slices_without_a_place_begins_at_height_0():
+    scan = Scan(torch.zeros(2, 1, 5, 12), ParallelBeam(views=5, cols=12, pixel_mm=1.0), Grid((8, 8), 1.0))
+    assert scan.affine_mm is not None and scan.affine_mm[0, 3] == 0.0 and scan.affine_mm[1, 3] == -3.5

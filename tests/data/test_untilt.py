@@ -100,3 +100,17 @@ def test_a_shear_that_no_gantry_makes_is_refused():
     affine[1, 0] = 1.5  # 56 degrees
     with pytest.raises(UnsupportedDataError, match="at most 45 deg"):
         untilted(np.zeros((3, 4, 5), np.float32), affine, name="x.nii")
+
+
+@pytest.mark.parametrize("spacing", [(0.5, 0.75), (3.0, 0.4), (1.0, 1.0)])
+@pytest.mark.parametrize(("lean", "fits"), [(0.0005, True), (0.003, False)])
+def test_the_axes_within_a_slice_are_at_right_angles_to_a_thousandth_whatever_their_spacing(spacing, lean, fits):
+    affine = np.diag([4.0, *spacing, 1.0])
+    affine[1, 0] = 1.0  # the tilt
+    affine[2, 1] = lean * spacing[0]  # the rows lean along the columns
+    volume = np.zeros((3, 8, 9), np.float32)
+    if fits:
+        assert untilted(volume, affine, name="ct")[2]
+        return
+    with pytest.raises(UnsupportedDataError, match="not as a tilted gantry shears them"):
+        untilted(volume, affine, name="ct")

@@ -292,3 +292,9 @@ def test_a_network_trained_in_other_units_is_refused_by_name(patient, A):
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*other units")
         evaluate({"net": model}, [patient(1)], A, DOSE, slices=[0])
+
+
+def test_seconds_are_a_time_and_not_a_date(patient, A, methods):
+    table = evaluate(methods, [patient(1)], A, Dose(1e5), slices=[0], refine=1, progress=False)
+    taken = [r.value for r in table.rows if r.metric == SECONDS]
+    assert taken and all(0 < seconds < 600 for seconds in taken)

@@ -97,3 +97,11 @@ def test_the_truth_is_projected_on_a_finer_grid_unless_asked_otherwise(patient, 
     plain, finer, crime = (t.select("rmse_hu", "m", 1.0)[0].value for t in (run(), run(refine=2), run(refine=1)))
     assert plain == finer != crime and "2 times finer" in run().settings["simulation"]
     assert torch.isfinite(torch.tensor([plain, crime])).all()
+
+
+def test_the_share_of_a_region_is_that_of_its_own_rows():
+    table = table_of("rmse_hu", [3.0, 3.0], [5.0, 5.0])
+    liver = [r._replace(region="liver", value=4.0 if r.dose == NOISE_FREE else 8.0) for r in table.rows]
+    both = Table([*table.rows, *liver], table.settings)
+    assert noise_share(both, "rmse_hu", "fbp", FULL).mean == pytest.approx(16 / 25)
+    assert noise_share(both, "rmse_hu", "fbp", FULL, region="liver").mean == pytest.approx(0.75)

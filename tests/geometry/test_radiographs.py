@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from taskct import ConeBeam, Grid, Projector
 from taskct.core.errors import GeometryError
-from taskct.geometry import RadiographPose, bi_planar, radiograph_beam
+from taskct.geometry import ParallelBeam, RadiographPose, bi_planar, radiograph_beam
+from taskct.geometry.radiographs import vector_beam
 from taskct.physics.projectors import Projectors
 
 ARM = {"source_iso_mm": 1000.0, "source_detector_mm": 1500.0}
@@ -100,3 +101,19 @@ def test_impossible_poses_are_refused() -> None:
         radiograph_beam([], **DETECTOR)
     with pytest.raises(GeometryError, match=r"turn_deg as finite \(2, 3\)"):
         Projector(GRID, bi_planar(**DETECTOR, **ARM)).moved(turn_deg=[[0, 0, 0]], shift_mm=[[0, 0, 0]] * 2)
+
+
+@pytest.mark.parametrize(
+    "beam",
+    [
+        ParallelBeam(views=5, cols=6, rows=3, pixel_mm=2.0, col_offset_mm=1.0),
+        ConeBeam(views=5, cols=6, rows=3, pixel_mm=2.0, source_iso_mm=100, source_detector_mm=170),
+    ],
+    ids=["parallel", "cone"],
+)
+def test_any_flat_poses_become_a_beam_of_vectors(beam):
+    poses, again = beam.poses(), vector_beam(beam.poses()).poses()
+    assert (again.rows, again.cols) == (3, 6)
+    for name in ("detector_mm", "col_step_mm", "row_step_mm", "source_mm", "direction"):
+        one, other = getattr(poses, name), getattr(again, name)
+        assert (one is None) == (other is None) and (one is None or np.array_equal(one, other))

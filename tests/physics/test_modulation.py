@@ -82,3 +82,22 @@ def test_longest_paths_are_per_view_and_nonsense_is_refused() -> None:
         ScannerLimits(largest_step=1.0)
     with pytest.raises(InputError, match="finite photons above 0"):
         ScannerLimits().hold(torch.tensor([0.0, 1.0]))
+
+
+@pytest.mark.parametrize(
+    ("photons", "said"),
+    [
+        ([100.0, 100.0], ""),
+        ([100.0 * (1 - 0.5e-6), 100.0], ""),
+        ([100.0 * (1 - 1.5e-6), 100.0], "below the least 100"),
+        ([400.0, 400.0 * (1 + 0.5e-6)], ""),
+        ([400.0, 400.0 * (1 + 1.5e-6)], "above the most 400"),
+        ([100.0, 200.0 * (1 + 0.5e-6)], ""),
+        ([100.0, 200.0 * (1 + 1.5e-6)], "from one view to the next, above 2"),
+        ([100.0], ""),
+    ],
+)
+def test_a_limit_is_kept_to_a_millionth_for_rounding_and_no_more(photons: list[float], said: str) -> None:
+    limits = ScannerLimits(lowest_photons=100.0, highest_photons=400.0, largest_step=2.0)
+    found = limits.breaches(torch.tensor(photons, dtype=torch.float64))
+    assert len(found) == bool(said) and all(said in line for line in found)

@@ -99,3 +99,11 @@ def test_gain_and_offset_of_films_spread_as_stated_and_do_not_depend_on_each_oth
 def test_hounsfield_units_are_refused() -> None:
     with pytest.raises(UnitsError):
         take_radiographs(torch.full((1, 1, 12, 12, 12), -1000.0), A, Dose(1e4), seed=0)
+
+
+def test_scatter_takes_no_share_and_ten_times_the_primary_and_no_more() -> None:
+    Scatter(share=0.0, width_mm=0.5)
+    Scatter(share=10.0)
+    for wrong in ({"share": -0.01}, {"share": 10.1}, {"width_mm": 0.0}):
+        with pytest.raises(ConfigError, match="0 <= share <= 10 and width_mm > 0"):
+            Scatter(**wrong)

@@ -19,7 +19,7 @@ from torch import nn
 from taskct.core.errors import ConfigError, FileFormatError, InputError, UnsupportedDataError
 from taskct.core.units import to_mu
 from taskct.nets import UNet
-from taskct.task import DiceCE, FrozenTask, HuWindow, freeze
+from taskct.task import DiceCE, FrozenTask, HuWindow, freeze, nnunet
 from taskct.task.grids import Padded
 from taskct.task.nnunet import NnUNetIntensities, build_network, load_nnunet, read_nnunet_plan
 from taskct.task.saved_weights import load_network, read_weights
@@ -278,3 +278,23 @@ def test_what_is_missing_or_unsaid_is_named(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setitem(__import__("sys").modules, "dynamic_network_architectures.architectures", None)
     with pytest.raises(ConfigError, match="pip install --no-deps dynamic-network-architectures"):
         build_network(read_nnunet_plan(root))
+
+
+@pytest.mark.parametrize(("dims", "fold", "checkpoint"), [(2, 0, "checkpoint_final.pth"), (3, 3, "checkpoint_best.pth")])
+def test_the_weights_of_the_fold_that_is_named_are_read_whatever_makes_the_network(
+    dims: int, fold: int, checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the library that makes nnU-Net's networks: another one of as many classes stands for it."""
+    root = write_model(tmp_path, dims=dims)
+    conv = nn.Conv2d if dims == 2 else nn.Conv3d
+    torch.manual_seed(5)
+    trained = conv(1, 3, 1)
+    (root / f"fold_{fold}").mkdir(exist_ok=True)
+    torch.save({"network_weights": trained.state_dict()}, root / f"fold_{fold}" / checkpoint)
+    monkeypatch.setattr(nnunet, "build_network", lambda _: conv(1, 3, 1))
+    spacing = (2.0, 2.0) if dims == 2 else (5.0, 2.0, 2.0)
+    task = load_nnunet(root, spacing_mm=spacing, orientation="LPS", fold=fold, checkpoint=checkpoint)
+    mu = torch.full((1, 1, *((32, 32) if dims == 2 else (8, 32, 32))), 0.02)
+    kept = {name: weight for name, weight in task.net.state_dict().items() if weight.shape == trained.weight.shape}
+    assert any(torch.equal(weight, trained.weight) for weight in kept.values())
+    assert task.predict(mu).shape == (1, 3, *mu.shape[2:])

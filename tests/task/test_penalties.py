@@ -138,3 +138,10 @@ def test_numbers_beyond_the_scales_of_a_network_are_refused() -> None:
     task = FrozenTask(freeze(UNet(1, 3, widths=(4, 8))), nn.Identity(), DiceCE(), "unet")
     with pytest.raises(InputError, match=r"has 3 scales, got depths \[7\]"):
         FeatureDistance(task, depths=[7])(torch.rand(1, 1, 8, 8), torch.rand(1, 1, 8, 8))
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])
+def test_a_teacher_without_temperature_is_refused(temperature):
+    with pytest.raises(InputError, match="temperature > 0"):
+        SoftTeacher(temperature=temperature)
+    SoftTeacher(temperature=1e-3)

@@ -160,3 +160,19 @@ def test_merged_classes_add_their_probabilities_and_keep_the_gradient() -> None:
         MergedClasses(nn.Identity(), [[1], [1]])
     with pytest.raises(GeometryError, match="expect more classes than the network's 6"):
         MergedClasses(nn.Identity(), [[6]])(logits)
+
+
+@pytest.mark.parametrize(("outside", "beyond"), [("edge", 5.0), ("zero", 0.0)])
+def test_an_image_smaller_than_its_window_is_continued_as_asked(outside: str, beyond: float) -> None:
+    seen: list[Tensor] = []
+
+    class Spy(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            seen.append(x)
+            return x
+
+    x = torch.full((1, 1, 4, 3), 5.0)
+    assert torch.equal(SlidingWindow(Spy(), (8, 3), outside=outside)(x), x)
+    (grown,) = seen
+    assert grown.shape == (1, 1, 8, 3) and torch.equal(grown[:, :, 2:6], x)
+    assert float(grown[:, :, :2].unique()) == float(grown[:, :, 6:].unique()) == beyond

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+import json
 import multiprocessing
 
 import numpy as np
@@ -90,3 +92,17 @@ def test_jpeg_lossless_is_decoded_by_gdcm(real_data):
         "JPEGProcess14TransferSyntax_1.2.840.10008.1.2.4.57",
     ):
         assert np.array_equal(read_series(folder / f"CTImage.dcm_{name}.dcm").hu, plain.hu)
+
+
+def test_requests_are_answered_in_turn_with_the_numbers_or_one_line(tmp_path):
+    """What the other process does, here in this one."""
+    (tmp_path / "bad.dcm").write_bytes(b"no DICOM")
+    good = _packed(tmp_path / "a.dcm", 3)
+    asked = [json.dumps({"path": str(p), "plugin": "pydicom"}) + "\n" for p in (tmp_path / "bad.dcm", good)]
+    answers = io.BytesIO()
+    apart.serve(io.BytesIO("".join(asked).encode()), answers)
+    first, second = answers.getvalue().split(b"\n", 2)[:2]
+    assert list(json.loads(first)) == ["error"] and "\n" not in json.loads(first)["error"]
+    head = json.loads(second)
+    values = np.frombuffer(answers.getvalue()[len(first) + len(second) + 2 :], head["dtype"]).reshape(head["shape"])
+    assert np.array_equal(values, stored_slice(3))

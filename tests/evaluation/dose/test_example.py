@@ -48,3 +48,16 @@ def test_the_slice_that_is_shown_is_scanned_alone_and_as_it_was_among_the_others
     assert seen == [1, 1] and scanned == [1, 1] and shown.item == 1
     among = patient.hu(smooth(patient.scan(1e4, seed=3), A))
     assert torch.allclose(shown.found_hu, among[1, 0], atol=1e-3)
+
+
+def test_the_first_patient_that_has_the_region_is_shown_however_small_it_is() -> None:
+    empty, small = subject(0), subject(1)
+    nothing = torch.zeros_like(empty.labels)  # type: ignore[arg-type]
+    few = nothing.clone()
+    few[1, 15:17, 15:17] = 1
+    without, with_few = (replace(s, images=s.images.with_labels(x)) for s, x in ((empty, nothing), (small, few)))
+    shown = show_slice(
+        smooth, [without, with_few], [parse_target("noise_sd_hu[body]<=20")], photons=1e5, full_photons=1e5, seed=0
+    )
+    assert (shown.item, shown.region) == (1, "body")
+    assert torch.allclose(shown.truth_hu, show_slice(smooth, [with_few], [], photons=1e5, full_photons=1e5, seed=0).truth_hu)

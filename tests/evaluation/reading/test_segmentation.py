@@ -115,3 +115,10 @@ def test_other_grids_are_refused():
         count(torch.zeros(1, 4, 4), torch.zeros(1, 5, 5), 1)
     with pytest.raises(InputError, match="class 3 of 3 logits"):
         margin(torch.zeros(1, 3, 4, 4), 3)
+
+
+def test_a_bias_that_gains_nothing_is_0():
+    labels = torch.tensor([[[0, 0, 1, 1]]])
+    logits = torch.stack([torch.zeros(1, 1, 4), torch.tensor([[[-2.0, -1.0, 1.0, 2.0]]])], 1)
+    assert best_bias(logits, labels, 1) == 0.0  # all right as it is: nothing is better
+    assert best_bias(logits - torch.tensor([0.0, 1.5]).view(1, 2, 1, 1), labels, 1) != 0.0

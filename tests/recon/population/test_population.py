@@ -157,3 +157,9 @@ def test_models_survive_pickling_and_refuse_other_grids() -> None:
         GaussianPopulation(POPULATION[:1])
     with pytest.raises(InputError, match="finite images"):
         NearestImage(torch.full((2, 1, 4, 4, 4), float("nan")))
+
+
+@pytest.mark.parametrize("learnt", [True, False])
+def test_the_relaxation_is_a_weight_only_where_it_is_learnt(learnt: bool) -> None:
+    assert Agreement(2, learnt=learnt).relaxation.requires_grad is learnt
+    assert Agreement(2).relaxation.requires_grad is False
