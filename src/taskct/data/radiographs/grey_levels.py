@@ -61,7 +61,11 @@ def grey_of(film: Film, grey: str, *, air_value: float | None = None) -> tuple[G
     if grey == "presentation" and reading is None:
         reading = "dark absorbs" if header is not None and header.photometric == "MONOCHROME1" else "bright absorbs"
     if reading is None:
-        what = "the header does not say (PixelIntensityRelationship)" if header is not None else "the file does not say"
+        what = "the file does not say"
+        if header is not None:
+            stated = f"is {header.relationship}" if header.relationship else "is missing"
+            sign = "" if header.sign is not None else ", without a sign"
+            what = f"the header does not say (PixelIntensityRelationship {stated}{sign})"
         problems.append(
             f"what its grey levels mean, {what}; give grey='intensity' (proportional to the detected X-rays), "
             "'bright absorbs', "
@@ -93,16 +97,19 @@ def grey_of(film: Film, grey: str, *, air_value: float | None = None) -> tuple[G
 
 
 def _by_header(header: FilmHeader | None) -> str | None:
-    """The reading that a header names; None where it names none."""
+    """The reading that a header names; None where it names none.
+
+    Of XA and RF, whose module has no sign, values rise with the intensity.
+    """
     if header is None:
         return None
-    if header.relationship == "LIN" and header.sign in (1, None):
-        return None if header.sign is None else "intensity"
-    if header.relationship == "LIN" and header.sign == -1:
-        return "intensity, inverted"
-    if header.relationship == "LOG" and header.sign in (1, -1):
-        return "bright absorbs" if header.sign == -1 else "dark absorbs"
-    return None
+    sign = header.sign if header.sign is not None else (1 if header.modality in ("XA", "RF") else None)
+    return {
+        ("LIN", 1): "intensity",
+        ("LIN", -1): "intensity, inverted",
+        ("LOG", 1): "dark absorbs",
+        ("LOG", -1): "bright absorbs",
+    }.get((header.relationship, sign or 0))
 
 
 def _converted(film: Film, reading: str, air_value: float | None, notes: list[str]) -> Grey:

@@ -52,7 +52,7 @@ def about_metric(name: str) -> dict[str, str]:
         return VOLUME_METRICS[name]
     if name.startswith(CLASS):
         what = name.removeprefix(CLASS)
-        words = "values per case whose mean is the AUC of a linear reader (DeLong)"
+        words = "values per case whose mean is the AUC of a linear reader (DeLong); with few cases its interval may pass 1"
         return {"label": f"AUC, {what}", "unit": "", "better": "higher", "definition": words}
     if name.startswith(NUMBER):
         what = name.removeprefix(NUMBER)

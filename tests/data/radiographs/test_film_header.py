@@ -1,0 +1,60 @@
+"""Terms of DICOM that are easily mistaken: whose angle it is, and to where a distance runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import radiograph_files as files
+from small_pair import (
+    BODY,
+    DETECTOR,
+    GRID,
+    ISO,
+    PIXEL,
+    P,
+    pose,
+    views,
+)
+
+from taskct import Projector
+from taskct.data.radiographs import check_radiographs, read_radiographs
+
+
+@pytest.mark.parametrize(
+    ("angle", "tilt", "primary", "secondary"), [(30.0, 0.0, -150.0, 0.0), (-60.0, 15.0, 120.0, -15.0), (180.0, 0.0, 0.0, 0.0)]
+)
+def test_positioner_angles_are_those_of_the_detector_so_the_source_is_opposite(
+    tmp_path: Path, angle: float, tilt: float, primary: float, secondary: float
+) -> None:
+    taken = views(pose(angle, tilt), pose(angle + 90))
+    p = taken(BODY)
+    first = files.write_dicom(
+        tmp_path / "a.dcm", files.counts_of(p[0, 0, 0]), **files.xa(ISO, DETECTOR, PIXEL, primary, secondary)
+    )
+    second = files.write_dicom(tmp_path / "b.dcm", files.counts_of(p[0, 0, 1]), **files.xa(ISO, DETECTOR, PIXEL, primary + 90))
+    pair = read_radiographs(first, second)
+    assert float((Projector(GRID, pair.beam)(BODY) - p).abs().max()) < 1e-3
+    assert float((pair.p - p).abs().max()) < 0.01
+
+
+def test_the_distance_to_the_bucky_is_not_taken_for_the_isocentre(tmp_path: Path) -> None:
+    facts = {"ImagerPixelSpacing": [PIXEL, PIXEL], "DistanceSourceToDetector": DETECTOR, "DistanceSourceToPatient": 950.0}
+    pair = [
+        files.write_dicom(tmp_path / f"{k}.dcm", files.counts_of(P[0, 0, k]), modality="DX", ViewPosition=v, **facts)
+        for k, v in enumerate(("AP", "RL"))
+    ]
+    found = check_radiographs(*pair)
+    assert all("source_iso_mm" in p for p in found.problems) and any("table or bucky" in n for n in found.notes)
+    gain = [
+        files.write_dicom(
+            tmp_path / f"g{k}.dcm",
+            files.counts_of(P[0, 0, k]),
+            modality="DX",
+            ViewPosition=v,
+            EstimatedRadiographicMagnificationFactor=DETECTOR / ISO,
+            **facts,
+        )
+        for k, v in enumerate(("AP", "RL"))
+    ]
+    assert abs(read_radiographs(*gain).about["frontal"]["source_iso_mm"] - ISO) < 0.1

@@ -1,0 +1,104 @@
+"""What grey levels mean: intensities, logarithms, films; inverted ones and those for the eye are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import radiograph_files as files
+import torch
+from small_pair import (
+    BOTH,
+    DETECTOR,
+    ISO,
+    PIXEL,
+    P,
+    dicom_pair,
+)
+
+from taskct.core.errors import InputError
+from taskct.data.radiographs import read_radiographs
+
+
+def test_eight_bit_films_are_taken_with_unknown_gain_and_say_so(tmp_path: Path) -> None:
+    names = []
+    for k in range(2):
+        film = files.picture_of(P[0, 0, k])
+        names.append(files.write_png(tmp_path / f"{k}.png", np.round(255 * film / film.max()).astype(np.uint8)))
+    pair = read_radiographs(*names, poses=BOTH, grey="bright absorbs")
+    assert pair.meaning == "film" and any("gain and offset" in note for note in pair.notes)
+    flat = torch.stack([pair.p.flatten(2)[0, 0], P.flatten(2)[0, 0]])
+    assert float(torch.corrcoef(flat)[0, 1]) > 0.98
+    dark = [files.write_png(tmp_path / f"d{k}.png", 255 - np.asarray(_read(names[k]))) for k in range(2)]
+    assert torch.allclose(read_radiographs(*dark, poses=BOTH, grey="dark absorbs").p, pair.p, atol=1e-6)
+
+
+def _read(path: Path) -> np.ndarray:
+    from PIL import Image
+
+    return np.asarray(Image.open(path))
+
+
+def test_inverted_grey_levels_are_refused(tmp_path: Path) -> None:
+    pair = dicom_pair(tmp_path)
+    inverted = [
+        files.write_dicom(tmp_path / f"i{k}.dcm", files.AIR - files.counts_of(P[0, 0, k]), **files.xa(ISO, DETECTOR, PIXEL, a))
+        for k, a in enumerate((180.0, -90.0))
+    ]
+    with pytest.raises(InputError, match="look inverted"):
+        read_radiographs(*inverted)
+    as_said = [
+        files.write_dicom(
+            tmp_path / f"n{k}.dcm",
+            2**16 - 1 - files.counts_of(P[0, 0, k]),
+            PixelIntensityRelationshipSign=-1,
+            PhotometricInterpretation="MONOCHROME1",
+            **files.xa(ISO, DETECTOR, PIXEL, a),
+        )
+        for k, a in enumerate((180.0, -90.0))
+    ]
+    assert torch.allclose(read_radiographs(*as_said).p, read_radiographs(*pair).p, atol=1e-3)
+
+
+def test_images_for_presentation_are_no_line_integrals_unless_they_are_asked_for(tmp_path: Path) -> None:
+    shown = {"PresentationIntentType": "FOR PRESENTATION", "PixelIntensityRelationship": None}
+    shown |= {"PixelIntensityRelationshipSign": None, "PhotometricInterpretation": "MONOCHROME1"}
+    pair = dicom_pair(tmp_path, **shown)
+    with pytest.raises(InputError, match="FOR PRESENTATION"):
+        read_radiographs(*pair)
+    with pytest.raises(InputError, match="FOR PRESENTATION"):
+        read_radiographs(*pair, grey="intensity")
+    taken = read_radiographs(*pair, grey="presentation")
+    assert taken.meaning == "film" and any("FOR PRESENTATION image was taken" in note for note in taken.notes)
+    with pytest.raises(InputError, match="is for DICOM whose PresentationIntentType"):
+        read_radiographs(*dicom_pair(tmp_path), grey="presentation")
+
+
+def test_logarithmic_values_are_films_whose_sign_is_followed(tmp_path: Path) -> None:
+    made = []
+    for sign, name in ((-1, "up"), (1, "down")):
+        for k, a in enumerate((180.0, -90.0)):
+            levels = 4000 * files.picture_of(P[0, 0, k])
+            stored = np.round(levels if sign < 0 else 30000 - levels).astype(np.uint16)
+            facts = {"PixelIntensityRelationship": "LOG", "PixelIntensityRelationshipSign": sign}
+            made.append(files.write_dicom(tmp_path / f"{name}{k}.dcm", stored, **facts, **files.xa(ISO, DETECTOR, PIXEL, a)))
+    up, down = read_radiographs(*made[:2]), read_radiographs(*made[2:])
+    assert up.meaning == "film" and torch.allclose(up.p, down.p, atol=1e-3)
+    with pytest.raises(InputError, match="PixelIntensityRelationship is LOG with sign 1"):
+        read_radiographs(*made[2:], grey="bright absorbs")
+
+
+def test_angiography_has_no_sign_and_rises_with_intensity_while_dx_without_one_must_be_told(tmp_path: Path) -> None:
+    pair = dicom_pair(tmp_path, PixelIntensityRelationshipSign=None)
+    assert float((read_radiographs(*pair).p - P).abs().max()) < 0.01
+    shown = dicom_pair(tmp_path, PixelIntensityRelationshipSign=None, PixelIntensityRelationship="DISP")
+    with pytest.raises(InputError, match="PixelIntensityRelationship is DISP, without a sign"):
+        read_radiographs(*shown)
+    facts = {"PixelIntensityRelationshipSign": None, "PresentationIntentType": "FOR PROCESSING"}
+    plain = dicom_pair(
+        tmp_path, modality="DX", PositionerType="CARM", EstimatedRadiographicMagnificationFactor=1 / 0.7, **facts
+    )
+    with pytest.raises(InputError, match="what its grey levels mean"):
+        read_radiographs(*plain)
+    assert float((read_radiographs(*plain, grey="intensity").p - P).abs().max()) < 0.01

@@ -1,0 +1,50 @@
+"""Header and pose file together: both named where they contradict, one trusted where that is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import radiograph_files as files
+from small_pair import (
+    BODY,
+    BOTH,
+    DETECTOR,
+    GRID,
+    PIXEL,
+    P,
+    dicom_pair,
+)
+
+from taskct import Projector
+from taskct.core.errors import ConfigError, InputError
+from taskct.data.radiographs import PoseFile, check_radiographs, read_radiographs
+
+
+def test_a_pose_file_that_contradicts_the_header_is_refused_with_both_named_unless_one_is_trusted(tmp_path: Path) -> None:
+    pair = dicom_pair(tmp_path)
+    wrong = replace(BOTH, frontal=replace(BOTH.frontal, source_detector_mm=1200.0, angle_deg=10.0))
+    found = check_radiographs(*pair, poses=wrong)
+    assert any("source_detector_mm is 1200 in the pose file and 1000 by DistanceSourceToDetector" in p for p in found.problems)
+    assert any("angle_deg is 10 in the pose file and 0 by PositionerPrimaryAngle" in p for p in found.problems)
+    by_header = read_radiographs(*pair, poses=wrong, trust="header")
+    assert float((Projector(GRID, by_header.beam)(BODY) - P).abs().max()) < 1e-3
+    by_file = read_radiographs(*pair, poses=wrong, trust="poses")
+    assert by_file.about["frontal"]["source_detector_mm"] == 1200.0
+    assert any("pose file was trusted" in note for note in by_file.notes)
+    with pytest.raises(ConfigError, match="trust expects"):
+        read_radiographs(*pair, poses=wrong, trust="both")
+
+
+def test_a_view_position_says_only_from_which_side(tmp_path: Path) -> None:
+    facts = {"ImagerPixelSpacing": [PIXEL, PIXEL], "DistanceSourceToDetector": DETECTOR}
+    pair = [
+        files.write_dicom(tmp_path / f"{k}.dcm", files.counts_of(P[0, 0, k]), modality="CR", ViewPosition=v, **facts)
+        for k, v in enumerate(("AP", "RL"))
+    ]
+    near = PoseFile(frontal=replace(BOTH.frontal, angle_deg=8.0), lateral=BOTH.lateral)
+    assert read_radiographs(*pair, poses=near).about["frontal"]["angle_deg"] == 8.0
+    far = PoseFile(frontal=replace(BOTH.frontal, angle_deg=180.0), lateral=BOTH.lateral)
+    with pytest.raises(InputError, match="180 in the pose file and 0 by ViewPosition"):
+        read_radiographs(*pair, poses=far)
