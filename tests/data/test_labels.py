@@ -6,6 +6,8 @@ import nibabel
 import numpy as np
 import pytest
 import torch
+from dicom_files import save, save_stack
+from rtstruct_files import item
 
 from taskct.core.errors import DataError, FileFormatError, GeometryError, UnsupportedDataError
 from taskct.data.case import Case
@@ -115,3 +117,14 @@ def test_a_folder_of_label_maps_is_not_a_folder_of_masks(tmp_path):
     write_nifti_labels(case, tmp_path / "masks" / "l.nii")
     with pytest.raises(UnsupportedDataError, match="mask of 0 and 1"):
         read_labels(tmp_path / "masks", case)
+
+
+def test_a_dicom_object_that_labels_nothing_is_refused_by_its_kind(tmp_path):
+    hu = save_stack(tmp_path / "series", slices=2)
+    case = Case(torch.from_numpy(hu), (2.0, 0.75, 0.5))
+    report = item(
+        SOPClassUID="1.2.840.10008.5.1.4.1.1.88.11", SOPInstanceUID="1.2.9.1", SeriesInstanceUID="1.2.9", Modality="SR"
+    )
+    save(report, tmp_path / "report.dcm")
+    with pytest.raises(UnsupportedDataError, match=r"report\.dcm: is not DICOM SEG \(modality 'SR'\)"):
+        read_labels(tmp_path / "report.dcm", case)

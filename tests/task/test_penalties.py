@@ -145,3 +145,12 @@ def test_a_teacher_without_temperature_is_refused(temperature):
     with pytest.raises(InputError, match="temperature > 0"):
         SoftTeacher(temperature=temperature)
     SoftTeacher(temperature=1e-3)
+
+
+def test_images_that_show_the_class_count_as_often_as_they_are_weighed():
+    labels = torch.zeros((3, 4, 4), dtype=torch.int64)
+    labels[1, 0, :3], labels[2, 0, 0] = 2, 2  # three pixels, and one of two that are wanted
+    logits = torch.tensor([[0.5], [-1.0], [2.0]])
+    found = float(PresenceBCE(label=2, min_pixels=2, positive_weight=5.0)(logits, labels))
+    losses = [math.log1p(math.exp(0.5)), 5 * math.log1p(math.exp(1.0)), math.log1p(math.exp(2.0))]
+    assert found == pytest.approx(sum(losses) / 3, rel=1e-6)

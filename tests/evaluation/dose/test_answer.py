@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from taskct.core.names import THIN
 from taskct.evaluation.dose import parse_target
-from taskct.evaluation.dose.answer import Certificate
+from taskct.evaluation.dose.answer import Certificate, DoseAnswer
 from taskct.evaluation.dose.intervals import share_interval
 from taskct.evaluation.statistics import bootstrap_mean
+from taskct.physics.dose import Dose
 
 
 def certificate(gaps: list[float], held_by: str | float = "mean") -> Certificate:
@@ -27,3 +29,13 @@ def test_it_holds_only_where_the_interval_does() -> None:
     assert not certificate([1, 2, 3]).proven  # too few
     assert "100 % of 6 patients reach it" in sure.text() and "% of" not in certificate([1]).text()
     assert not certificate([5, 5, 5, 5, 5, -9], 0.5).proven and certificate([5, 5, 5, 5, 5, 1], 0.5).proven
+
+
+def test_a_dose_that_was_found_is_told_to_four_digits_with_what_was_asked() -> None:
+    found = DoseAnswer((), (certificate([1, 2, 3]),), Dose(1e6), photons=123456.7, ctdi_vol_mgy_full=10.0)
+    head, certified = found.text.split("\n")
+    assert head.replace(THIN, " ") == "123 500 photons per pixel, 12.3 % of full dose, CTDIvol 1.23 mGy of 10" and certified
+    assert found.reached and abs(found.ctdi_vol_mgy - 1.234567) < 1e-9  # type: ignore[operator]
+    missed = DoseAnswer((), (), Dose(1e6), photons=float("nan"))
+    assert not missed.reached and missed.ctdi_vol_mgy is None
+    assert missed.text.replace(THIN, " ") == "no dose up to 1 000 000 photons keeps what was asked"
