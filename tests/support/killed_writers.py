@@ -24,6 +24,8 @@ from taskct.evaluation import DoseLevel, Example, Row, Table
 from taskct.experiments import Step, call, run_steps
 from taskct.experiments.step_record import read_record
 from taskct.geometry import Grid, ParallelBeam
+from taskct.geometry.beam_config import beam_to_config, grid_to_config
+from taskct.models import Card, open_model, pack_model
 from taskct.training.checkpoint import load_state, save_state
 
 FULL = DoseLevel(1.0, 1e5)
@@ -161,6 +163,23 @@ def _read_steps(folder: Path) -> int:
     return made
 
 
+def _write_network(path: Path, version: int) -> None:
+    """A network with its card, all of version `version`, from a run beside the folder that is watched."""
+    source = path.parent.parent / f"run-{path.name}"
+    config = {"beam": beam_to_config(BEAM), "grid": grid_to_config(GRID), "training": {"steps": 1}}
+    model = {"kind": "fbp_redcnn", "filters": 1}
+    run = load_run(source) if source.exists() else Run.create(source, {**config, "model": model})
+    run.save_tensors("weights.safetensors", {"w": torch.full((16,), float(version))}, overwrite=True)
+    card = Card(kind="reconstruction", title=f"version {version}", licence="MIT")
+    pack_model(run, path, card=card, overwrite=True)
+
+
+def _read_network(path: Path) -> int:
+    model = open_model(path)
+    assert model.card is not None, "the card is missing"
+    return _one([_one(model.tensors()["w"]), int(model.card.title.split()[1])])
+
+
 WRITERS = {
     writer.name: writer
     for writer in (
@@ -174,5 +193,7 @@ WRITERS = {
         Writer("together", _write_together, _read_together),
         Writer("store", _write_store, _read_store),
         Writer("steps", _write_steps, _read_steps),
+        Writer("network", _write_network, _read_network),
+        Writer("network.safetensors", _write_network, _read_network),
     )
 }

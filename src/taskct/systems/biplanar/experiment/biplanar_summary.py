@@ -9,7 +9,7 @@ from pathlib import Path
 
 from taskct.core.csv_cells import safe_cells
 from taskct.core.errors import InputError
-from taskct.core.files import make_folder, write_text
+from taskct.core.files import make_folder, write_texts
 from taskct.core.names import photon_count
 from taskct.evaluation.merged_tables import merge_tables
 from taskct.evaluation.rows import ALL, DoseLevel
@@ -32,10 +32,13 @@ def gather(folder: Path, *, settings: BiPlanar, skulls: Made[Skulls], scores: Se
     """Write report.html, table.csv, summary.csv, leads.csv and summary.txt from the scores that are there."""
     story = gathered(settings=settings, skulls=skulls, scores=scores)
     make_folder(folder)
-    story.table.to_csv(folder / "table.csv", overwrite=True)
-    write_text(folder / "summary.csv", summary_csv(story.table), overwrite=True)
-    write_text(folder / "leads.csv", leads_csv(story.leads), overwrite=True)
-    write_text(folder / "summary.txt", "\n".join(story.lines) + "\n", overwrite=True)
+    texts = {
+        "table.csv": story.table.csv_text(),
+        "summary.csv": summary_csv(story.table),
+        "leads.csv": leads_csv(story.leads),
+        "summary.txt": "\n".join(story.lines) + "\n",
+    }
+    write_texts(folder, texts, overwrite=True)
     write_biplanar_report(story, folder / "report.html", overwrite=True)
 
 
