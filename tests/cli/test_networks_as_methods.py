@@ -127,3 +127,13 @@ def test_settings_that_a_network_does_not_have_are_refused(tmp_path: Path, ct: P
     assert code == 2 and "'window'; one of otherwise" in err and "otherwise" in err
     code, _, err = taskct_says("reconstruct", ct, "-m", run, "--set", "otherwise=perhaps", "--out", tmp_path / "x.nii.gz")
     assert code == 2 and "refuse, warn, allow" in err
+
+
+def test_a_dose_outside_of_the_training_is_said_and_no_photons_are_none(tmp_path: Path, ct: Path, taskct_says: Says) -> None:
+    run = network(tmp_path / "net")
+    code, _, err = taskct_says("reconstruct", ct, "-m", run, "--dose", "0.01", "--out", tmp_path / "low.nii.gz")
+    assert code == 0 and "12500 to 50000 photons per detector pixel in training, now 500" in err
+    assert "not trained for" not in taskct_says("reconstruct", ct, "-m", run, "--out", tmp_path / "full.nii.gz")[2]
+    for words in (("reconstruct", ct, "-m", run), ("dose", run, "--ct", ct, "--keep", "rmse_hu<=50")):
+        code, _, err = taskct_says(*words, "--photons", "0", "--out", tmp_path / "none.nii.gz")
+        assert code == 2 and "photons > 0" in err, words

@@ -154,7 +154,8 @@ class _HowToScan:
         about, how = common_scan([self.reconstruct]), dict(self.how)
         if about is not None and not {"beam", "views"} & self.given:
             case, how["beam"] = as_trained(case, about)
-            how["photons"] = how["photons"] or (about.photons[1] if about.photons else None)
+            if how["photons"] is None and about.photons:
+                how["photons"] = about.photons[1]
         return scan_of(case, fraction=self.dose, seed=self.seed, **how)
 
 

@@ -11,7 +11,7 @@ import torch
 from taskct.core.progress import track
 from taskct.data.case import Case
 from taskct.data.scan import Scan
-from taskct.recon.learned import check_units
+from taskct.recon.learned import check_units, trained_for, warn_of_doses
 
 SLICES_AT_ONCE = 8  # bounds the memory of a long scan; a method treats each slice alone, so the result is the same
 _OF_VALUES = ("fingerprint", "notes")  # what was said about the original values does not hold for a reconstruction
@@ -20,6 +20,8 @@ _OF_VALUES = ("fingerprint", "notes")  # what was said about the original values
 def reconstruct_scan(scan: Scan, reconstruct: Callable[..., Any]) -> Case:
     """Scan -> case in HU, a few slices at a time under a 2D beam."""
     check_units(reconstruct, scan.mu_water_per_mm, who=f"the scan of {scan.case_id}")
+    if scan.dose is not None:
+        warn_of_doses(reconstruct, [scan.dose], who=f"the scan of {scan.case_id} is given to a network at")
     A = scan.projector()
     step = SLICES_AT_ONCE if scan.grid.ndim == 2 else len(scan.p)
     parts = track(
@@ -37,4 +39,6 @@ def _method_facts(reconstruct: Callable[..., Any]) -> dict[str, Any]:
     """Name and settings of a method as plain values."""
     if isinstance(reconstruct, partial):
         return {"method": reconstruct.func.__name__, **reconstruct.keywords}
-    return {"method": getattr(reconstruct, "__name__", type(reconstruct).__name__)}
+    network = trained_for(reconstruct)
+    named = {} if network is None else {"network": network.run}
+    return {**named, "method": getattr(reconstruct, "__name__", type(reconstruct).__name__)}

@@ -171,15 +171,10 @@ def _check_arguments(methods: Mapping[str, Reconstructor], cases: Sequence[Case]
 
 def _warn_of_doses(methods: Mapping[str, Reconstructor], doses: Sequence[Dose]) -> None:
     """A warning for each network that is judged at doses which its training did not hold."""
-    from taskct.recon.learned import trained_for
+    from taskct.recon.learned import warn_of_doses
 
     for name, method in methods.items():
-        about = trained_for(method)
-        found = [about.dose_difference(dose) for dose in doses] if about is not None else []
-        outside = [text for text in found if text]
-        if outside:
-            more = f", and {len(outside) - 1} more" if len(outside) > 1 else ""
-            warnings.warn(f"method {name!r} is judged at a dose that it was not trained for: {outside[0]}{more}", stacklevel=3)
+        warn_of_doses(method, doses, who=f"method {name!r} is judged at")
 
 
 def _projector_for(case: Case, A: Projector | Callable[[Case], Projector]) -> Projector:

@@ -14,7 +14,8 @@ import hashlib
 import os
 import tomllib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,22 @@ class SavedModel:
         """reconstruction, reader, dose or task; "" for a training whose network taskct does not know."""
         return kind_of_config(self.config)
 
+    def table(self, name: str) -> Mapping[str, Any]:
+        """A table of the config, empty where it has none; ConfigError for something else by that name."""
+        found = self.config.get(name, {})
+        if not isinstance(found, Mapping):
+            raise ConfigError(f"{self.where}: its config has {name} = {found!r}, expected a table [{name}]")
+        return found
+
+    @contextmanager
+    def naming_errors(self) -> Iterator[None]:
+        """What is wrong with a config that says how to build a network is said with the network's place."""
+        try:
+            yield
+        except InputError as error:
+            text = str(error)
+            raise type(error)(text if text.startswith(str(self.where)) else f"{self.where}: {text}") from error
+
     def tensors(self) -> dict[str, Tensor]:
         """The weights; InputError before the training ended, FileFormatError where they are damaged or not the card's."""
         if not self.weights.exists():
@@ -84,13 +101,13 @@ def open_model(source: Source, *, own: bool = False) -> SavedModel:
         return _of_run(source, own)
     shipped = shipped_models()
     if isinstance(source, str) and source in shipped:
-        if Path(source).exists():
+        if _exists(source):
             raise InputError(
                 f"{source}: a network of the package and a path here are both called so; write ./{source} for the path, or "
                 "run this elsewhere for the network"
             )
         return _of_run(load_run(shipped[source]), own)
-    if isinstance(source, str) and looks_like_a_name(source) and not Path(source).exists():
+    if isinstance(source, str) and looks_like_a_name(source) and not _exists(source):
         raise unknown_name("network", source, [*shipped, "the path of a run, a folder or a .safetensors file"], InputError)
     path = existing_path(source, what="network")
     if path.is_dir():
@@ -105,7 +122,7 @@ def open_model(source: Source, *, own: bool = False) -> SavedModel:
 
 def is_model(source: str) -> bool:
     """Whether a word names a network of the package or something that exists, which may then be one."""
-    return source in shipped_models() or not looks_like_a_name(source) or Path(source).exists()
+    return source in shipped_models() or not looks_like_a_name(source) or _exists(source)
 
 
 def looks_like_a_name(text: str) -> bool:
@@ -115,6 +132,13 @@ def looks_like_a_name(text: str) -> bool:
     (True, False, False)
     """
     return not any(sign in text for sign in ("/", "\\", ".safetensors", *_FOREIGN)) and text not in ("", ".", "..")
+
+
+def _exists(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):  # longer than any name of a file, or not one at all
+        return False
 
 
 def kind_of_config(config: Mapping[str, Any]) -> str:
@@ -136,10 +160,7 @@ def _of_run(run: Run, own: bool) -> SavedModel:
     card = read_card(run.path(CARD)) if run.path(CARD).exists() else None
     if card is not None:
         _check(card, run.config, folder)
-        if card.config_sha256 and sha256_of(run.path(CONFIG)) != card.config_sha256:
-            raise FileFormatError(
-                f"{run.path(CONFIG)}: not the config that the card describes (SHA-256 differs); take both again"
-            )
+        _check_config(card, run)
     elif not run.path(PROVENANCE).exists():
         _warn_of_no_card(folder)
     return SavedModel(folder.resolve().name, folder, run.config, card, weights)
@@ -160,6 +181,8 @@ def _of_file(path: Path, own: bool) -> SavedModel:
         config = run.config
         beside = run.path(CARD)
         card = read_card(beside) if beside.exists() and path.name == WEIGHTS else None
+        if card is not None:
+            _check_config(card, run)
     elif own:
         config, card = {}, None
     else:
@@ -190,6 +213,11 @@ def _check(card: Card, config: Mapping[str, Any], where: Path) -> None:
             f"{where}: the card is that of a network for {card.kind}, the config that of one for "
             f"{kind_of_config(config)}; take both from one place"
         )
+
+
+def _check_config(card: Card, run: Run) -> None:
+    if card.config_sha256 and sha256_of(run.path(CONFIG)) != card.config_sha256:
+        raise FileFormatError(f"{run.path(CONFIG)}: not the config that the card describes (SHA-256 differs); take both again")
 
 
 def _warn_of_no_card(where: Path) -> None:

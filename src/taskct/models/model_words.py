@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from taskct.core.runs import load_run
+from taskct.core.runs import is_run, load_run
 from taskct.models.model_card import Card, Figure
 from taskct.models.model_folder import PROVENANCE, SavedModel, open_model
 from taskct.models.package_models import shipped_models
@@ -58,15 +58,19 @@ def _of_card(card: Card) -> Iterable[str]:
 
 def _of_training(model: SavedModel) -> Iterable[str]:
     yield from _paragraph("card", "none: what it is for and how good it is under unseen readers was not written down")
-    run = load_run(model.where if model.where.is_dir() else model.where.parent)
+    folder = model.where if model.where.is_dir() else model.where.parent
+    run = load_run(folder) if is_run(folder) else None
+    if run is None or run.config != model.config:  # one file of weights, whose header holds its config
+        return
     if run.path(PROVENANCE).exists():
         made = run.provenance
         yield from _paragraph("made by", str(made.get("command") or ""))
         yield from _paragraph("commit", f"{made.get('git_commit') or 'not known'} ({made.get('created_utc', '')})")
-    data = model.config.get("data", {})
-    if "images" in data:
-        yield from _paragraph("learnt from", f"{data['images']:,} images of {data.get('patients', 0):,} patients")
-    dose = model.config.get("dose", {})
+    data = model.table("data")
+    images, patients = data.get("images"), data.get("patients", 0)
+    if isinstance(images, int) and isinstance(patients, int):
+        yield from _paragraph("learnt from", f"{images:,} images of {patients:,} patients")
+    dose = model.table("dose")
     if all(isinstance(dose.get(k), int | float) for k in ("photons", "lowest", "highest")):
         yield from _paragraph("dose", _photons((dose["photons"] * dose["lowest"], dose["photons"] * dose["highest"])))
     yield from _paragraph("validation", _validation(run.metrics()))

@@ -92,8 +92,9 @@ def load_reader(source: Run | str | os.PathLike[str], *, name: str = "") -> Froz
             f"{saved.where}: not a reader run: its config has no [reader] table (it is a network for "
             f"{saved.kind or 'something else'}); train one with taskct train"
         )
-    spec = from_dict(ReaderSpec, saved.config["reader"], where="reader")
-    net = make_reader(spec)
+    with saved.naming_errors():
+        spec = from_dict(ReaderSpec, saved.config["reader"], where="reader")
+        net = make_reader(spec)
     load_weights(net, saved.tensors(), what=str(saved.where))
     return as_task(net, spec, name or saved.name)
 

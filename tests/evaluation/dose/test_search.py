@@ -1,6 +1,7 @@
 """Dose searches on noise whose law is known: the dose that is found is the one that the law gives."""
 
 import math
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,8 @@ from taskct.data.case import Case
 from taskct.evaluation.dose import DoseSearch, optimise_dose
 from taskct.evaluation.dose.quality_curves import held
 from taskct.physics.dose import Dose
+from taskct.physics.projector import Projector
+from taskct.recon.learned.trained_for import TrainedFor, watch
 
 
 def test_workers_give_the_same_answer() -> None:
@@ -98,3 +101,18 @@ def test_one_patient_gets_a_dose_and_no_confirmation() -> None:
     case = Case(torch.zeros(2, SIZE, SIZE), (1.0, 10.0, 10.0), case_id="water")
     answer = optimise_dose(smooth, [case], A, Dose(1e6), keep="noise_sd_hu<=500", search=DoseSearch(refine=1), progress=False)
     assert answer.reached and "1 patient is too few" in answer.text and answer.missed(answer.targets[0]) == []
+
+
+def test_a_network_whose_answer_lies_outside_of_its_training_says_so() -> None:
+    class Net(torch.nn.Module):
+        def forward(self, p: torch.Tensor, A: Projector) -> torch.Tensor:
+            return smooth(p, A)
+
+    net = Net()
+    watch(net, TrainedFor("runs/net", photons=(1e6, 1e7)), otherwise="refuse")
+    with pytest.warns(UserWarning, match="least dose was found with a network, at .* 1e\\+06 to 1e\\+07 photons"):
+        optimise_dose(net, SUBJECTS, None, Dose(1e7), keep=NOISE, search=DoseSearch(lowest=1 / 4096), progress=False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*not trained for")
+        watch(net, TrainedFor("runs/net", photons=(1e3, 1e7)), otherwise="refuse")
+        optimise_dose(net, SUBJECTS, None, Dose(1e7), keep=NOISE, search=DoseSearch(lowest=1 / 4096), progress=False)

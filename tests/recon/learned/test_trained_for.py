@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from taskct.core.config import to_dict
-from taskct.core.errors import FileFormatError, GeometryError
+from taskct.core.errors import ConfigError, FileFormatError, GeometryError, InputError, UnitsError
 from taskct.core.runs import Run
 from taskct.geometry import FanBeam, Grid, ParallelBeam
 from taskct.geometry.beam_config import beam_to_config
@@ -117,3 +117,35 @@ def test_a_run_whose_weights_are_not_finite_is_refused(tmp_path: Path) -> None:
     run.save_tensors("weights.safetensors", tensors, overwrite=True)
     with pytest.raises(FileFormatError, match=r"run: 1 of \d+ tensors hold NaN or infinite numbers \(net.out.bias"):
         load_reconstructor(run)
+
+
+@pytest.mark.parametrize(
+    ("table", "value", "kind", "words"),
+    [
+        ("grid", 5, ConfigError, r"run: its config has grid = 5, expected a table \[grid\]"),
+        ("beam", "fan", ConfigError, r"run: its config has beam = 'fan'"),
+        ("dose", [1, 2], ConfigError, "run: its config has dose = "),
+        ("units", "HU", ConfigError, "run: its config has units = 'HU'"),
+        ("grid", {"shape": ["a", 3], "spacing_mm": [8.0, 8.0]}, InputError, r"run: .* grid.shape\[0\]"),
+        ("grid", {"shape": [32, 32], "spacing_mm": [math.nan, 8.0]}, InputError, "run: its config does not hold the scan"),
+        ("grid", {"spacing_mm": "abc"}, InputError, "run: its config does not hold the scan"),
+        ("beam", {"kind": "paralel"}, InputError, "run: .* did you mean 'parallel'"),
+        ("dose", {"photons": -5.0, "lowest": 0.1, "highest": 1.0}, ConfigError, "run: .*expected numbers above 0"),
+        ("dose", {"photons": 1e4, "lowest": math.nan, "highest": 1.0}, ConfigError, "run: .*expected numbers above 0"),
+        ("units", {"mu_water_per_mm": "x"}, ConfigError, "run: .*mu_water_per_mm 'x'"),
+        ("units", {"image": "HU", "mu_water_per_mm": 0.02}, UnitsError, "run: its images are in 'HU'"),
+        ("model", "fbp_unet", ConfigError, r"run: \[model\] expects a table"),
+        ("model", {"widths": [4, 8]}, ConfigError, r"run: \[model\] lacks its kind"),
+        ("model", {"kind": "fbp_unet", "widths": [4, -8]}, InputError, "run: UNet expects"),
+    ],
+)
+def test_a_record_of_the_training_that_cannot_be_one_is_refused_by_its_run(
+    tmp_path: Path, table: str, value: object, kind: type[Exception], words: str
+) -> None:
+    with pytest.raises(kind, match=words):
+        load_reconstructor(run_of(tmp_path / "run", **{table: value}))
+
+
+def test_what_is_known_of_pixels_alone_counts(tmp_path: Path) -> None:
+    about = trained_for(load_reconstructor(run_of(tmp_path / "run", grid={"spacing_mm": [8.0, 8.0]})))
+    assert about is not None and about.spacing_mm == (8.0, 8.0) and about.shape == () and about.grid is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from taskct.evaluation.project_case import Prepare, subjects_from_cases
 from taskct.evaluation.subject import Subject
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
+from taskct.recon.learned import warn_of_doses
 from taskct.recon.reconstructor import Reconstructor
 from taskct.task import FrozenTask
 
@@ -112,6 +114,10 @@ def optimise_dose(
                 seed=derive_seed(search.seed, "certify"),
                 electronic_std=dose.electronic_std,
             )
+    if not math.isnan(needed):
+        warn_of_doses(
+            model, [replace(dose, fraction=needed / dose.photons)], who="the least dose was found with a network, at"
+        )
     about = {"seed": search.seed, "draws": search.draws, "refine": search.refine, "held_by": search.held_by}
     about |= provenance(seed=search.seed)
     return DoseAnswer(tuple(answers), tuple(checks), dose, needed, ctdi_vol_mgy, about, shown)

@@ -6,7 +6,7 @@ from taskct.recon.learned.itnet import ItNet
 from taskct.recon.learned.learned_primal_dual import LearnedPrimalDual
 from taskct.recon.learned.saved import LEARNED, check_model, load_reconstructor, make_model
 from taskct.recon.learned.scaling import MuScale
-from taskct.recon.learned.trained_for import TrainedFor, check_units, common_scan, trained_for
+from taskct.recon.learned.trained_for import TrainedFor, check_units, common_scan, trained_for, warn_of_doses
 
 __all__ = [
     "BIPLANAR",
@@ -26,4 +26,5 @@ __all__ = [
     "make_model",
     "preset_config",
     "trained_for",
+    "warn_of_doses",
 ]

@@ -41,6 +41,8 @@ def make_model(config: Mapping[str, Any]) -> nn.Module:
     >>> type(make_model({"kind": "itnet", "iterations": 2, "widths": [4, 8]})).__name__
     'ItNet'
     """
+    if not isinstance(config, Mapping):
+        raise ConfigError(f"[model] expects a table with kind and settings, got {config!r}")
     if "kind" not in config:
         raise ConfigError(f"[model] lacks its kind; one of {', '.join(LEARNED)}")
     make = choose("kind of model", config["kind"], LEARNED)
@@ -111,13 +113,16 @@ def load_reconstructor(
         raise InputError(f"{saved.where}: holds a reader, and a reconstruction is expected; load_reader opens it")
     if saved.kind == "dose":
         raise InputError(f"{saved.where}: holds a dose module; taskct.systems.alara.learned.load_dose opens it")
+    if saved.kind == "task":
+        raise InputError(f"{saved.where}: holds a network that answers for images, and a reconstruction is expected")
     if model is None:
         if "model" not in saved.config:
             raise InputError(
                 f"{saved.where}: does not say how its model was made; give it: load_reconstructor(run, model=...), or "
                 "--model FILE.py:NAME on the command line"
             )
-        model = make_model(saved.config["model"])
+        with saved.naming_errors():
+            model = make_model(saved.config["model"])
     load_weights(model, saved.tensors(), what=str(saved.where))
     watch(model, TrainedFor.of_config(str(saved.where), saved.config), otherwise=otherwise)
     return model.eval()

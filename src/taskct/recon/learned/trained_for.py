@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from torch import nn
 
-from taskct.core.errors import GeometryError, UnitsError
+from taskct.core.errors import ConfigError, GeometryError, InputError, UnitsError
 from taskct.geometry import Grid
-from taskct.geometry.beam_config import beam_to_config
+from taskct.geometry.beam_config import beam_from_config, beam_to_config, grid_from_config
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 
@@ -43,15 +43,35 @@ class TrainedFor:
 
     @classmethod
     def of_config(cls, name: str, config: Mapping[str, Any]) -> TrainedFor:
-        """From the config that `train` wrote; `name` begins messages."""
-        dose, grid, module = (config.get(table, {}) for table in ("dose", "grid", "dose_module"))
-        known = all(isinstance(dose.get(name), int | float) for name in ("photons", "lowest", "highest"))
-        photons = (dose["photons"] * dose["lowest"], dose["photons"] * dose["highest"]) if known else None
+        """From the config that `train` wrote; `name` begins messages. ConfigError where it cannot be such a record."""
+        dose, grid, module, beam, units = (_table(config, t, name) for t in ("dose", "grid", "dose_module", "beam", "units"))
+        photons = None
+        if all(isinstance(dose.get(key), int | float) for key in ("photons", "lowest", "highest")):
+            photons = (dose["photons"] * dose["lowest"], dose["photons"] * dose["highest"])
         if "lowest_photons" in module and "highest_photons" in module:  # a dose was learnt with it
             photons = (module["lowest_photons"], module["highest_photons"])
-        water = config.get("units", {}).get("mu_water_per_mm")
-        spacing_mm, shape = (tuple(grid.get(key, ())) for key in ("spacing_mm", "shape"))
-        return cls(name, config.get("beam", {}), spacing_mm, photons, shape, water)
+        water, image = units.get("mu_water_per_mm"), units.get("image", "1/mm")
+        if image != "1/mm":
+            raise UnitsError(
+                f"{name}: its images are in {image!r} ([units]), and taskct's networks work in 1/mm; convert inside"
+            )
+        numbers = (*(photons or ()), *([] if water is None else [water]))
+        if not all(isinstance(n, int | float) and 0 < n < math.inf for n in numbers):
+            raise ConfigError(
+                f"{name}: its config states photons {photons} and mu_water_per_mm {water!r}; expected numbers above 0"
+            )
+        try:
+            if beam:
+                beam_from_config(beam)
+            made = (
+                grid_from_config({"shape": [1, 1], **{k: grid[k] for k in ("shape", "spacing_mm") if k in grid}})
+                if grid
+                else None
+            )
+        except InputError as error:
+            raise type(error)(f"{name}: its config does not hold the scan of its training: {error}") from error
+        shape = made.shape if made and "shape" in grid else ()
+        return cls(name, beam, made.spacing_mm if made else (), photons, shape, water)
 
     @property
     def grid(self) -> Grid | None:
@@ -158,6 +178,18 @@ def check_units(method: object, mu_water_per_mm: float, *, who: str) -> None:
     )
 
 
+def warn_of_doses(method: object, doses: Iterable[Dose], *, who: str) -> None:
+    """A warning, begun by `who`, of doses that the training of a network did not hold; "allow" lets them pass."""
+    hooks = method._forward_pre_hooks.values() if isinstance(method, nn.Module) else ()
+    watching = next((hook for hook in hooks if isinstance(hook, GeometryWatch)), None)
+    if watching is None or watching.otherwise == "allow":
+        return
+    outside = [text for text in map(watching.about.dose_difference, doses) if text]
+    if outside:
+        more = f", and {len(outside) - 1} more" if len(outside) > 1 else ""
+        warnings.warn(f"{who} a dose that it was not trained for: {outside[0]}{more}", stacklevel=3)
+
+
 def common_scan(methods: Iterable[object]) -> TrainedFor | None:
     """The scan for which the networks among some methods were trained; None where none says so.
 
@@ -173,6 +205,14 @@ def common_scan(methods: Iterable[object]) -> TrainedFor | None:
                 "with other methods on its own, or name one scan (--beam) with the setting otherwise=warn"
             )
     return known[0] if known else None
+
+
+def _table(config: Mapping[str, Any], name: str, where: str) -> Mapping[str, Any]:
+    """A table of a config; empty where it has none."""
+    found = config.get(name, {})
+    if not isinstance(found, Mapping):
+        raise ConfigError(f"{where}: its config has {name} = {found!r}, expected a table [{name}]")
+    return found
 
 
 def _near(then: Any, now: Any, close: float = _CLOSE) -> bool:

@@ -88,7 +88,7 @@ def setting_of(
         chosen, numbers = _onto_grid(chain.grid, chosen, numbers), None
     beam = chain.beam
     projector = lambda case: Projector(case.slice_grid if beam.planar else case.grid, beam)
-    dose = Dose(photons or chain.full_photons, electronic_std=electronic_std)
+    dose = Dose(chain.full_photons if photons is None else photons, electronic_std=electronic_std)
     return Setting(chain.model, chosen, projector, dose, numbers, _ctdi(chosen))
 
 

@@ -7,7 +7,7 @@ import os
 from torch import nn
 
 from taskct.core.config import from_dict
-from taskct.core.errors import InputError
+from taskct.core.errors import ConfigError, InputError
 from taskct.core.runs import Run
 from taskct.evaluation.dose.target import parse_target
 from taskct.geometry import Grid
@@ -38,10 +38,11 @@ def load_dose(
         raise InputError(
             f"{saved.where}: not a dose training (its config.toml has no [dose_module] table); train one with taskct dose"
         )
-    spec = from_dict(DoseSpec, saved.config["dose_module"], where="dose_module")
-    if model is None:
-        model = make_model(saved.config["model"]) if "model" in saved.config else Classical(fbp)
-    held = saved.config.get("held", {})
+    with saved.naming_errors():
+        spec = from_dict(DoseSpec, saved.config["dose_module"], where="dose_module")
+        if model is None:
+            model = make_model(saved.config["model"]) if "model" in saved.config else Classical(fbp)
+    held = saved.table("held")
     system = DoseSystem(
         DoseModule(spec), model, noise=held.get("noise", "pre-log"), electronic_std=float(held.get("electronic_std", 0.0))
     )
@@ -53,8 +54,13 @@ def load_dose(
 
 def load_strategy(source: Run | str | os.PathLike[str], *, limits: ScannerLimits | None = None) -> LearnedDose:
     """The strategy of a finished dose training, for scans with the beam and the grid that it was trained with."""
-    system, config = load_dose(source), open_model(source).config
-    held, beam, grid = config["held"], config.get("beam"), config.get("grid")
+    system, saved = load_dose(source), open_model(source)
+    held, beam, grid = (saved.table(name) for name in ("held", "beam", "grid"))
+    missing = [name for name in ("target", "unit") if name not in held]
+    if missing:
+        raise ConfigError(
+            f"{saved.where}: [held] of its config lacks {', '.join(missing)}; it says what the dose was learnt for"
+        )
     return LearnedDose(
         system.dose,
         parse_target(held["target"]),
