@@ -138,3 +138,9 @@ def test_a_file_name_cannot_lead_out_of_the_folder(tmp_path):
     for name in ("../x", "a/b", "..", ""):
         with pytest.raises(InputError, match="named without folders"):
             run.write_text(name, "x")
+
+
+def test_tensors_that_a_run_does_not_hold_are_named_as_its_own(tmp_path):
+    run = Run.create(tmp_path / "run", {"a": 1})
+    with pytest.raises(InputError, match=r"run's weights\.safetensors"):
+        run.load_tensors("weights.safetensors")

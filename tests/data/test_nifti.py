@@ -307,3 +307,15 @@ def test_a_packed_file_too_small_for_what_its_header_declares_is_refused_unread(
     assert check_room(path, offset=0, size=1032 * size)
     with pytest.raises(FileFormatError, match="cannot hold more than"):
         check_room(path, offset=1, size=1032 * size)
+
+
+@pytest.mark.parametrize(("dtype", "times"), [("int16", 3.5), ("float32", 2.25), ("float64", 2.0)])
+def test_the_memory_of_reading_is_asked_for_before(tmp_path, monkeypatch, dtype, times):
+    """Stored values, and whichever is more: them again, or float32 with a quarter for masks, as was measured."""
+    from taskct.data import volume
+
+    asked = []
+    monkeypatch.setattr(volume, "require_memory", lambda path, needed, **_: asked.append((path, needed)))
+    nibabel.save(nibabel.Nifti1Image(np.full((6, 5, 4), 3, dtype), np.eye(4)), tmp_path / "a.nii")
+    read_nifti(tmp_path / "a.nii")
+    assert asked == [(tmp_path / "a.nii", int(times * 120 * np.dtype(dtype).itemsize))]

@@ -372,3 +372,14 @@ def test_tissue_between_thin_slices_is_noted_as_unseen(tmp_path, thickness_mm, n
     save_stack(tmp_path, step_mm=2.0, SliceThickness=thickness_mm)
     wanted = [f"slices of {thickness_mm:g} mm every 2 mm: there is unseen tissue between them"] if noted else []
     assert read_series(tmp_path).provenance["notes"] == wanted
+
+
+def test_a_multi_frame_scout_is_known_by_its_file_where_its_frames_do_not_say(tmp_path):
+    made, hu = enhanced()
+    save(made, tmp_path / "a" / "ct.dcm")
+    assert np.array_equal(read_series(tmp_path / "a").hu.numpy(), hu)
+    made, _ = enhanced()
+    made.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER", "NONE"]
+    save(made, tmp_path / "b" / "scout.dcm")
+    with pytest.raises(UnsupportedDataError, match="only localizers"):
+        read_series(tmp_path / "b")

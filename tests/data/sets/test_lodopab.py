@@ -106,3 +106,8 @@ def test_a_patient_table_that_is_too_short_is_refused(tmp_path):
     write_lodopab(tmp_path, "train", _slices(2), patient_ids=[1])
     with pytest.raises(FileFormatError, match="one number for each of 2"):
         LodopabFiles(tmp_path, "train")
+
+
+def test_a_folder_that_is_not_there_is_called_by_what_it_should_be(tmp_path):
+    with pytest.raises(InputError, match=r"LoDoPaB-CT folder"):
+        LodopabFiles(tmp_path / "nowhere", "train")
