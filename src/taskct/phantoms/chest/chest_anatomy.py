@@ -128,9 +128,9 @@ class ChestAnatomy:
             for side in (-1, 1):
                 r = b.breast_mm
                 breast = shapes.ellipsoid(
-                    x, y, canvas.z_mm, (-28.0, -b.depth_mm / 2 + 4, side * 0.26 * b.width_mm), (1.25 * r, r, 1.35 * r)
+                    x, y, canvas.z_mm, (-28.0, -b.depth_mm / 2 + 10, side * 0.25 * b.width_mm), (1.6 * r, 0.9 * r, 1.9 * r)
                 )
-                skin = shapes.join(skin, breast, 14.0)
+                skin = shapes.join(skin, breast, 30.0)  # a broad base, without an edge
         canvas.over(ALL, skin, tones[Tissue.SKIN], Tissue.SKIN)
         canvas.over(ALL, skin + 2.0, tones[Tissue.FAT], Tissue.FAT)
         if b.woman:
@@ -210,7 +210,7 @@ class ChestAnatomy:
             if box is None:
                 continue
             d, radius = self._rod_distance(canvas, self.airways, k, box), float(self.airways.radii[k, 0])
-            wide = 1.6 if radius > 5 else 0.9
+            wide = 1.6 if radius > 5 else 0.2 + 0.22 * radius  # walls of small airways are hardly seen
             within = 1.0 if radius > 4 else inside[box]
             canvas.over(box, d - np.float32(wide), self.tones[Tissue.WALL], Tissue.WALL, within=within)
             canvas.over(box, d, self.tones[Tissue.AIRWAY], Tissue.AIRWAY, within=within)

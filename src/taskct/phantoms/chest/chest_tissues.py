@@ -53,7 +53,7 @@ _TEXTURE = {
     Tissue.MUSCLE: (6.0, 6.0, 3.0),
     Tissue.CORTEX: (40.0, 30.0, 0.0),
     Tissue.MARROW: (38.0, 22.0, 10.0),
-    Tissue.LUNG: (34.0, 20.0, 14.0),
+    Tissue.LUNG: (30.0, 10.0, 7.0),
     Tissue.VESSEL: (6.0, 4.0, 0.0),
     Tissue.AIRWAY: (4.0, 0.0, 0.0),
     Tissue.WALL: (20.0, 0.0, 0.0),

@@ -11,15 +11,13 @@ import torch
 from taskct.core.errors import InputError, unknown_name
 from taskct.core.seeds import derive_seed
 from taskct.data.case import Case
-from taskct.phantoms.lesions.record import LIVER_LABEL, PATTERNS, TUMOUR_LABEL, Lesion, draw_shape, lesion_distance, profile_hu
+from taskct.phantoms.lesions.coverage import Window, cover_of, index_of, slice_thickness, window_of
+from taskct.phantoms.lesions.record import LIVER_LABEL, PATTERNS, TUMOUR_LABEL, Lesion, draw_shape, profile_hu
 from taskct.phantoms.painting.draws import Draws
 
 MOST_OUTSIDE = 0.25  # share of a lesion that the organ's surface may cut off
 _SHELL_MM = 10.0  # how far round a lesion its organ is sampled
 _BLEND_MM = 2.0
-_BUILT_IN = "built-in abdominal cohort"  # their slices are thin, however far apart they are
-_MOST_PARTS = 16
-Window = tuple[slice, slice, slice]
 
 
 def insert_lesion(
@@ -64,15 +62,15 @@ def insert_lesion(
     )
     organ = (case.labels == organ_label).numpy()
     name = case.label_names.get(organ_label, f"label {organ_label}")
-    at = tuple(round(i) for i in _index_of(case, lesion.centre_mm))
+    at = tuple(round(i) for i in index_of(case, lesion.centre_mm))
     if not all(0 <= i < n for i, n in zip(at, organ.shape, strict=True)) or not organ[at]:
         raise InputError(
             f"case {case.case_id}: centre_mm {_text(lesion.centre_mm)} is not in the {name}; "
             f"choose a place there, such as {_text(_deepest_mm(case, organ))}"
         )
-    thickness_mm = _thickness(case, slice_thickness_mm)
-    window = _window(case, lesion, thickness_mm)
-    cover, share = _cover(case, lesion, window, thickness_mm)
+    thickness_mm = slice_thickness(case, slice_thickness_mm)
+    window = window_of(case, lesion, thickness_mm)
+    cover, share = cover_of(case, lesion, window, thickness_mm)
     inside = organ[window]
     covered = float(cover.sum())
     outside = 1 - float((cover * inside).sum()) / covered if covered > 0 else 0.0  # of what lies in the volume
@@ -190,60 +188,6 @@ def _borrowed_texture(case: Case, hole: np.ndarray, box: Window, *, organ_label:
     return texture
 
 
-def _cover(case: Case, lesion: Lesion, window: Window, thickness_mm: float) -> tuple[np.ndarray, np.ndarray]:
-    """(share of each voxel in `window` that the lesion covers, share of the radius at its centre)."""
-    sizes = [thickness_mm, *case.spacing_mm[1:]]
-    parts = [min(max(1, round(s)), _MOST_PARTS) for s in sizes]  # sub-samples about a millimetre apart
-    width = np.hypot(min(s / p for s, p in zip(sizes[1:], parts[1:], strict=True)), lesion.edge_mm)
-    index = [np.arange(s.start, s.stop, dtype=np.float64) for s in window]
-    total = np.zeros([len(i) for i in index], np.float32)
-    for kz in range(parts[0]):
-        for ky in range(parts[1]):
-            for kx in range(parts[2]):
-                shift = [
-                    ((k + 0.5) / p - 0.5) * size / step  # in voxels
-                    for k, p, size, step in zip((kz, ky, kx), parts, sizes, case.spacing_mm, strict=True)
-                ]
-                distance, _ = lesion_distance(lesion, *_places(case, index, shift))
-                total += np.clip(0.5 - distance / width, 0, 1)
-    _, share = lesion_distance(lesion, *_places(case, index, [0.0, 0.0, 0.0]))
-    return total / np.prod(parts), share
-
-
-def _thickness(case: Case, given_mm: float | None) -> float:
-    """What a slice averages over: as given, as recorded, or the distance of slices."""
-    if given_mm is not None:
-        if not 0 <= given_mm <= 50:
-            raise InputError(f"insert_lesion expects slice_thickness_mm from 0 (thin) to 50, got {given_mm!r}")
-        return float(given_mm)
-    if case.provenance.get("source") == _BUILT_IN:
-        return 0.0
-    recorded = case.provenance.get("slice_thickness_mm")
-    return float(recorded) if isinstance(recorded, int | float) and recorded > 0 else case.spacing_mm[0]
-
-
-def _places(case: Case, index: list[np.ndarray], shift: list[float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """x, y, z in mm of the voxels at `index` (per axis), moved by `shift` voxels."""
-    assert case.affine_mm is not None
-    i = np.meshgrid(*(a + s for a, s in zip(index, shift, strict=True)), indexing="ij")
-    a = case.affine_mm
-    z, y, x = (sum(a[row, k] * i[k] for k in range(3)) + a[row, 3] for row in range(3))
-    return x.astype(np.float32), y.astype(np.float32), z.astype(np.float32)
-
-
-def _window(case: Case, lesion: Lesion, thickness_mm: float) -> Window:
-    at = _index_of(case, lesion.centre_mm)
-    far_mm = 1.6 * max(lesion.semi_axes_mm) + 2 * lesion.edge_mm
-    reach = [(far_mm + more) / s + 2 for s, more in zip(case.spacing_mm, (thickness_mm / 2, 0.0, 0.0), strict=True)]
-    spans = [slice(max(0, int(i - r)), min(n, int(i + r) + 2)) for i, r, n in zip(at, reach, case.hu.shape, strict=True)]
-    return spans[0], spans[1], spans[2]
-
-
-def _index_of(case: Case, place_mm: tuple[float, float, float]) -> np.ndarray:
-    assert case.affine_mm is not None
-    return np.asarray(np.linalg.solve(case.affine_mm, np.array([*place_mm, 1.0]))[:3])
-
-
 def _deepest_mm(case: Case, organ: np.ndarray) -> tuple[float, float, float]:
     """The place of the organ that is farthest from its surface, for advice."""
     from scipy.ndimage import distance_transform_edt
@@ -262,7 +206,7 @@ def _deepest_mm(case: Case, organ: np.ndarray) -> tuple[float, float, float]:
 def _piece_at(case: Case, pieces: np.ndarray, centre_mm: tuple[float, float, float]) -> int:
     """Number of the connected piece nearest to a place, 0 if none is within 10 mm."""
     found = np.argwhere(pieces > 0)
-    gaps = np.linalg.norm((found - _index_of(case, centre_mm)) * np.asarray(case.spacing_mm), axis=1)
+    gaps = np.linalg.norm((found - index_of(case, centre_mm)) * np.asarray(case.spacing_mm), axis=1)
     near = int(gaps.argmin())
     return int(pieces[tuple(found[near])]) if gaps[near] <= 10 else 0
 
@@ -278,7 +222,7 @@ def _grown_box(mask: np.ndarray, spacing: tuple[float, float, float], grow_mm: f
 
 def _far(case: Case, record: dict[str, Any], gone_mm: np.ndarray) -> bool:
     """True when a recorded lesion is not the one whose voxels (index times spacing) are `gone_mm`."""
-    at = _index_of(case, tuple(record["centre_mm"])) * np.asarray(case.spacing_mm)
+    at = index_of(case, tuple(record["centre_mm"])) * np.asarray(case.spacing_mm)
     return bool(np.linalg.norm(gone_mm - at, axis=1).min() > max(case.spacing_mm))
 
 
