@@ -42,6 +42,11 @@ def test_results_far_from_the_atlas_that_are_no_better_are_not_called_the_atlas(
     assert not found.equals_atlas and not found.beats_atlas and found.moved > 0.9 and "not better" in found.text
 
 
+def test_results_that_only_score_like_the_atlas_are_not_called_the_atlas() -> None:
+    found = check(2 * TRUTH - ATLAS)  # as far beyond the truth as the atlas is before it
+    assert abs(found.gain_db.mean) < 0.1 and not found.equals_atlas and found.moved > 3
+
+
 def test_cases_and_patients_must_match() -> None:
     with pytest.raises(InputError, match="a patient per case"):
         check_against_atlas(TRUTH, TRUTH, ATLAS, NAMES[:-1], mu_water_per_mm=WATER)

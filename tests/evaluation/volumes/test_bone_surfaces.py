@@ -42,6 +42,12 @@ def test_surface_distances_are_those_of_simple_itk_on_voxels_of_three_sizes() ->
     assert math.isclose(found.p95_mm, max(np.percentile(there, 95), np.percentile(back, 95)), rel_tol=1e-6)
 
 
+def test_the_order_of_the_two_masks_does_not_matter() -> None:
+    a, b = ball((22, 18, 16), 11), ball((22, 18, 16), 11) | ball((40, 30, 26), 3)
+    assert surface_distance(a, b, SPACING) == pytest.approx(surface_distance(b, a, SPACING))
+    assert surface_distance(a, b, SPACING).p95_mm > surface_distance(a, a, SPACING).p95_mm
+
+
 def test_a_plate_moved_by_two_slices_is_two_slices_away_in_millimetres() -> None:
     plate = np.zeros((12, 6, 6), bool)
     plate[3] = True

@@ -186,6 +186,8 @@ def test_a_pair_off_the_grids_origin_is_reconstructed_about_its_isocentre(pair: 
     there = reconstruct_pair(replace(pair, beam=beam, iso_mm=(40.0, -25.0, 10.0)), settings=SETTINGS, heads=heads)
     here = reconstruct_pair(replace(pair, beam=BEAM), settings=SETTINGS, heads=heads)
     assert torch.allclose(there.estimate.hu, here.estimate.hu, atol=5.0)
+    for name in ("error_held_hu", "misfit_held_mean", "seen", "spread_factor"):
+        assert there.numbers[name] == pytest.approx(here.numbers[name], rel=0.02)
     assert np.allclose(there.estimate.affine_mm[:3, 3] - here.estimate.affine_mm[:3, 3], way)
 
 
