@@ -46,14 +46,17 @@ class MarkedSet:
 
     def fold(self, *numbers: int) -> MarkedSet:
         """The cases of some of those parts. InputError for a part that is not there."""
-        missing = [n for n in numbers if n not in self.folds]
-        if missing or not numbers:
-            raise InputError(f"{self.folder}: has the parts {self.folds}, asked for {numbers}")
+        self._check_parts(numbers)
         return replace(self, places=tuple(p for p in self.places if p.fold in numbers), left_out=())
 
     def without_fold(self, *numbers: int) -> MarkedSet:
-        """All others, for training beside a fold that is held out."""
+        """All others, for training beside a fold that is held out. InputError for a part that is not there."""
+        self._check_parts(numbers)
         return self.fold(*(n for n in self.folds if n not in numbers))
+
+    def _check_parts(self, numbers: tuple[int, ...]) -> None:
+        if not numbers or not set(numbers) <= set(self.folds):
+            raise InputError(f"{self.folder}: has the parts {self.folds}, asked for {numbers}")
 
     def cases(self, *, skip_bad: bool = False) -> Iterator[Case]:
         """Each case with its marks, one at a time.

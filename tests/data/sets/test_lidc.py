@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from taskct.core.errors import GeometryError, InputError, UnsupportedDataError
 from taskct.data.marked_set import open_lidc
 from taskct.data.open import open_case
 from taskct.data.sets.lidc import LidcReading
+from taskct.data.sets.lidc_xml import root_of
 
 KINDS = ["solid nodule", "part-solid nodule", "ground-glass nodule"]
 UID = "1.2.840.1"
@@ -146,3 +148,37 @@ def test_xml_of_another_series_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedDataError, match=r"marks series 1\.2\.3\.4\.5, not that of"):
         LidcReading(xml, open_case(series, series_uid=UID))
     assert np.isfinite(open_case(series).hu.numpy()).all()  # the folder opens without it
+
+
+@pytest.mark.parametrize(
+    ("begin", "encoding"),
+    [("<?xml version='1.0'?>\n<!-- " + "x" * 9000 + " -->\n", "utf-8"), ("<?xml version='1.0' encoding='utf-16'?>", "utf-16")],
+)
+@pytest.mark.parametrize("prefix", ["", "nih:"])
+def test_xml_is_found_whatever_its_prefix_encoding_and_comments(
+    tmp_path: Path, begin: str, encoding: str, prefix: str
+) -> None:
+    series, sops = patient(tmp_path)
+    xml = write_lidc_xml(series / "069.xml", UID, four_readers(sops))
+    body = re.sub(r"<\?.*?\?>", "", xml.read_text(), count=1)
+    if prefix:
+        body = re.sub(r"<(/?)(\w)", rf"<\1{prefix}\2", body).replace(
+            "<nih:LidcReadMessage", '<nih:LidcReadMessage xmlns:nih="x"', 1
+        )
+    xml.write_text(begin + body, encoding=encoding)
+    (case,) = open_lidc(tmp_path).cases()
+    assert case.marks is not None and len(case.marks.numbers(KINDS)) == 1
+
+
+def test_ratings_off_their_scale_do_not_decide_the_kind_and_are_said(tmp_path: Path) -> None:
+    series, sops = patient(tmp_path)
+    reads = [nodule(f"n{k}", roi(sops[5], ring(19, 14, 4)), {"texture": 0 if k else 5}) for k in range(4)]
+    write_lidc_xml(series / "069.xml", UID, reads)
+    (case,) = open_lidc(tmp_path).cases()
+    assert case.marks is not None and list(case.marks.kinds.values()) == ["solid nodule"]
+    assert any("3 rating(s) off their scale, the first texture 0" in n for n in case.provenance["notes"])
+
+
+def test_xml_of_many_comments_and_nothing_else_is_looked_at_quickly(tmp_path: Path) -> None:
+    (tmp_path / "a.xml").write_text("<!-- a -->" * 5000)  # a pattern that tries every way to end a comment takes ages
+    assert root_of(tmp_path / "a.xml") == ""

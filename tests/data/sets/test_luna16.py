@@ -57,6 +57,11 @@ def test_excluded_findings_count_neither_way_and_have_ten_mm_where_no_diameter_i
 def test_subsets_are_folds_and_patients_are_those_of_lidc(tmp_path: Path) -> None:
     found = open_luna16(make_set(tmp_path))
     assert found.folds == (0, 1) and len(found.without_fold(0)) == 1
+    for asked in (found.fold, found.without_fold):
+        with pytest.raises(InputError, match=r"has the parts \(0, 1\), asked for \(0, 7\)"):
+            asked(0, 7)
+    with pytest.raises(InputError, match="unknown outside 'ignore'"):
+        open_luna16(found.folder, outside="ignore")
     (case,) = found.fold(1).cases()
     assert case.case_id == "luna-0314" and case.provenance["fold"] == 1
     from taskct.data.dicom.identity import patient_pseudonym

@@ -9,7 +9,7 @@ import pytest
 import torch
 from chest_sets import SHAPE, tiny_chest
 
-from taskct.core.errors import DataError, TaskctError
+from taskct.core.errors import DataError, InputError, TaskctError
 from taskct.data.marked_set import open_marked
 from taskct.data.nifti import write_nifti, write_nifti_labels
 
@@ -118,3 +118,59 @@ def test_the_layout_of_mosmed_pairs_masks_by_name(tmp_path: Path) -> None:
     found = open_marked(tmp_path, masks={1: "infection"})
     assert [c.marks is not None for c in found.cases()] == [False, True]
     assert "nothing is known of 1 of 2 CT" in found.left_out[0]
+
+
+def test_a_name_that_stands_for_two_ct_is_refused(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path)
+    for number in range(2):
+        (folder / f"patient{number}").mkdir()
+        (folder / f"p{number}.nii.gz").rename(folder / f"patient{number}" / "ct.nii.gz")
+    (folder / "p2.nii.gz").unlink()
+    boxes = table(tmp_path, BOX_HEAD + f"ct,nodule,{BOX}\n")
+    with pytest.raises(InputError, match=r"row 2: 'ct' stands for 2 CT, .*patient0.ct.nii.gz and .*patient1.ct.nii.gz"):
+        open_marked(folder, boxes=boxes, kinds=["nodule"])
+
+
+def test_a_ct_without_lesions_by_one_row_and_with_one_by_another_is_refused(tmp_path: Path) -> None:
+    boxes = table(tmp_path, BOX_HEAD + f"p0,nodule,{BOX}\np0,,0,0,0,0,0,0\n")
+    with pytest.raises(InputError, match="row 3: says by an empty kind that 'p0' has no lesion"):
+        open_marked(make_folder(tmp_path), boxes=boxes, kinds=["nodule"])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"kinds": "nodule"}, "write kinds=\\['nodule'\\]"),
+        ({"kinds": ["nodule", " "]}, "a kind of lesion expects a name"),
+        ({"kinds": ["nodule"], "outside": "ignore"}, "unknown outside 'ignore'; one of refuse, skip"),
+        ({"kinds": ["nodule"], "masks": {0: "nodule"}}, "0 is the background"),
+        ({"kinds": ["nodule"], "masks": {"1": "cyst"}}, "label numbers from 1, each with its kind, got '1'"),
+        ({"kinds": ["nodule"], "masks": {1: ""}}, "a kind of lesion expects a name"),
+    ],
+)
+def test_words_that_cannot_be_meant_are_refused_before_any_ct_is_read(
+    tmp_path: Path, words: dict[str, object], message: str
+) -> None:
+    boxes = table(tmp_path, BOX_HEAD + f"p0,nodule,{BOX}\n")
+    with pytest.raises(InputError, match=message):
+        open_marked(make_folder(tmp_path), boxes=boxes, **words)  # type: ignore[arg-type]
+
+
+def test_a_table_of_boxes_and_balls_at_once_is_refused(tmp_path: Path) -> None:
+    head = BOX_HEAD.strip() + ",x_mm,y_mm,z_mm,diameter_mm\n"
+    with pytest.raises(InputError, match="columns of boxes and those of balls"):
+        open_marked(make_folder(tmp_path), boxes=table(tmp_path, head + f"p0,nodule,{BOX},0,0,0,5\n"), kinds=["nodule"])
+
+
+def test_a_box_that_masks_cover_whole_is_said(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path, masks=True)  # its nodule: slice 3, pixels 10 and 11 of y and x
+    case = tiny_chest(0)
+    assert case.affine_mm is not None
+    ends = [(case.affine_mm @ [3, n, n, 1.0])[:3][::-1] for n in (9.6, 10.4)]
+    low, high = ([f(a, b) for a, b in zip(*ends, strict=True)] for f in (min, max))
+    row = ",".join(f"{v:.3f}" for v in (*low[:2], low[2] - 1, *high[:2], high[2] + 1))
+    boxes = table(tmp_path, BOX_HEAD + f"p0,infection,{row}\n")
+    found = open_marked(folder, masks={1: "nodule"}, other_labels=[7], boxes=boxes, kinds=["infection"])
+    case = next(found.cases())
+    assert case.marks is not None and set(case.marks.kinds.values()) == {"nodule"}
+    assert any("1 box(es), the first a infection, are covered whole" in n for n in case.provenance["notes"])

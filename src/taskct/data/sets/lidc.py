@@ -16,7 +16,16 @@ from taskct.data.case import Case
 from taskct.data.sets.case_place import CasePlace, FoundPlaces
 from taskct.data.sets.lidc_nodules import NoduleOfReaders, ReaderMask, inside_outline, joined_nodules
 from taskct.data.sets.lidc_series import lidc_case_id, lidc_patient
-from taskct.data.sets.lidc_xml import CT_ROOT, NODULE_MARK, RADIOGRAPH_ROOT, SMALL_MARK, ReadMessage, read_message, root_of
+from taskct.data.sets.lidc_xml import (
+    CT_ROOT,
+    NODULE_MARK,
+    RADIOGRAPH_ROOT,
+    SMALL_MARK,
+    ReadMessage,
+    on_scale,
+    read_message,
+    root_of,
+)
 from taskct.data.sets.mark_painting import MarkPainter
 
 SOLID, PART_SOLID, GLASS = "solid nodule", "part-solid nodule", "ground-glass nodule"
@@ -86,6 +95,11 @@ class LidcReading:
         empty = sum(m.kind == NODULE_MARK for m in self.message.marks) - len(self.masks)
         if empty:
             self.notes.append(f"{empty} outline(s) of nodules enclose no pixel and were left out")
+        odd = [(n, r) for mask in self.masks for n, r in mask.mark.ratings.items() if not on_scale(n, r)]
+        if odd:
+            self.notes.append(
+                f"{len(odd)} rating(s) off their scale, the first {odd[0][0]} {odd[0][1]}, were taken as not given"
+            )
         self.nodules, notes = joined_nodules(self.masks)
         self.notes += notes
         if self.message.readers != 4:

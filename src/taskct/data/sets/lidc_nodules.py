@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from taskct.data.sets.lidc_xml import ReaderMark
+from taskct.data.sets.lidc_xml import ReaderMark, on_scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +42,8 @@ class NoduleOfReaders:
         return np.asarray(self.samples[self.votes >= need])
 
     def rating(self, name: str) -> float | None:
-        """Mean of its readers' ratings of a name; None where nobody rated it."""
-        given = [m.mark.ratings[name] for m in self.masks if name in m.mark.ratings]
+        """Mean of its readers' ratings of a name; None where nobody rated it on its scale."""
+        given = [r for m in self.masks if (r := m.mark.ratings.get(name)) is not None and on_scale(name, r)]
         return float(np.mean(given)) if given else None
 
 

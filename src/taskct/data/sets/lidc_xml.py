@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,10 @@ RATINGS = (
     "subtlety", "internalStructure", "calcification", "sphericity", "margin", "lobulation", "spiculation", "texture",
     "malignancy",
 )  # fmt: skip
+_MOST_RATINGS = {"calcification": 6, "internalStructure": 4}  # of the others 5; each from 1
 _MOST_PIXELS = 100_000  # of one outline
+_HEAD_BYTES = 65_536
+_FIRST_ELEMENT = re.compile(r"\ufeff?(?:\s|<\?(?:(?!\?>).)*\?>|<!--(?:(?!-->).)*-->)*<(?:[\w.-]+:)?([\w.-]+)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,11 @@ class ReaderMark:
     ratings: Mapping[str, int]
 
 
+def on_scale(name: str, rating: int) -> bool:
+    """Whether a rating is one of its scale: 1 to 5, of calcification to 6, of internalStructure to 4."""
+    return 1 <= rating <= _MOST_RATINGS.get(name, 5)
+
+
 NODULE_MARK, SMALL_MARK, OTHER_MARK = "nodule", "small nodule", "non-nodule"
 
 
@@ -54,8 +63,10 @@ class ReadMessage:
 
 def root_of(path: Path) -> str:
     """ "LidcReadMessage" (of a CT) or "IdriReadMessage" (of a radiograph) for an XML file of LIDC-IDRI, "" for others."""
-    head = read_start(path, 4096)
-    return next((name for name in (CT_ROOT, RADIOGRAPH_ROOT) if f"<{name}".encode() in head), "")
+    head = read_start(path, _HEAD_BYTES)
+    text = head.decode("utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8", "replace")
+    found = _FIRST_ELEMENT.match(text)
+    return found[1] if found and found[1] in (CT_ROOT, RADIOGRAPH_ROOT) else ""
 
 
 def read_message(path: Path) -> ReadMessage:

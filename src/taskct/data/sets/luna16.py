@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from taskct.core.errors import GeometryError, InputError
+from taskct.core.errors import GeometryError, InputError, unknown_name
 from taskct.core.open_files import read_bytes
 from taskct.data.case import Case
 from taskct.data.sets.case_place import CasePlace, FoundPlaces
 from taskct.data.sets.lidc_series import lidc_case_id, lidc_patient
-from taskct.data.sets.mark_painting import MarkPainter
+from taskct.data.sets.mark_painting import OUTSIDE, MarkPainter
 from taskct.data.sets.mark_tables import MOST_TABLE_BYTES, MarkRow, read_mark_rows, starts_with_columns
 
 NODULE, EXCLUDED = "nodule", "excluded finding"
@@ -78,6 +78,8 @@ def luna16_places(folder: Path, *, outside: str = "refuse") -> FoundPlaces:
     """
     from taskct.data.dicom.identity import patient_pseudonym
 
+    if outside not in OUTSIDE:
+        raise unknown_name("outside", outside, OUTSIDE)
     roots = [folder, folder.parent] if _SUBSET.fullmatch(folder.resolve().name) else [folder]
     subsets = [folder] if len(roots) == 2 else sorted(d for d in folder.iterdir() if d.is_dir() and _SUBSET.fullmatch(d.name))
     volumes: dict[str, tuple[Path, int]] = {}

@@ -12,6 +12,7 @@ from taskct.data.case import Case
 from taskct.data.marks import Marks
 
 MOST_INSTANCES = 30_000
+OUTSIDE = ("refuse", "skip")  # what becomes of a lesion outside of its CT
 Window = tuple[slice, slice, slice]
 
 
@@ -43,7 +44,7 @@ class MarkPainter:
         if not (np.isfinite(centre).all() and (nearest >= 0).all() and (nearest < self.shape).all()):
             raise GeometryError(f"{where}: a lesion at {self._place(centre_xyz_mm)} lies outside of the CT ({self._extent()})")
         if not 0 < diameter_mm < 1000:
-            raise GeometryError(f"{where}: expected a diameter above 0 mm, got {diameter_mm:g}")
+            raise GeometryError(f"{where}: expected a diameter above 0 and below 1000 mm, got {diameter_mm:g}")
         half = np.asarray(diameter_mm / 2 / np.array(self.case.spacing_mm))
         low = np.clip(np.minimum(np.ceil(centre - half), nearest), 0, None).astype(int)
         high = np.minimum(np.maximum(np.floor(centre + half), nearest) + 1, self.shape).astype(int)

@@ -13,7 +13,7 @@ from taskct.data.case import Case
 from taskct.data.marks import Marks
 from taskct.data.sets.case_place import CasePlace, FoundPlaces
 from taskct.data.sets.layouts import find_cases
-from taskct.data.sets.mark_painting import MarkPainter
+from taskct.data.sets.mark_painting import OUTSIDE, MarkPainter
 from taskct.data.sets.mark_tables import MarkRow, read_mark_rows
 from taskct.data.sets.piece_marks import marks_of_labels
 from taskct.data.volume import stem
@@ -60,7 +60,11 @@ class PlainMarks:
             marks = marks_of_labels(case, self.mask_kinds)
         if self.rows is not None:
             boxed, notes = self._boxes(case)
-            marks = boxed if marks is None else _together(marks, boxed, case)
+            if marks is None:
+                marks = boxed
+            else:
+                marks, more = _together(marks, boxed, case)
+                notes += more
         about = {**case.provenance, "notes": [*case.provenance.get("notes", []), *notes]}
         return replace(case, marks=marks, provenance=about)
 
@@ -108,6 +112,9 @@ def plain_places(
         raise unknown_name("space", space, SPACES)
     if unlisted not in UNLISTED:
         raise unknown_name("unlisted", unlisted, UNLISTED)
+    if outside not in OUTSIDE:
+        raise unknown_name("outside", outside, OUTSIDE)
+    _check_kinds(masks or {}, kinds)
     places = find_cases(folder)
     if not places:
         raise InputError(f"{folder}: holds no CT")
@@ -132,6 +139,17 @@ def plain_places(
     return FoundPlaces(tuple(found), tuple(left_out))
 
 
+def _check_kinds(masks: Mapping[int, str], kinds: Collection[str]) -> None:
+    if isinstance(kinds, str):
+        raise InputError(f"kinds expects a list of names, got the text {kinds!r}; write kinds=[{kinds!r}]")
+    for number in masks:
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise InputError(f"masks expects label numbers from 1, each with its kind, got {number!r}; 0 is the background")
+    for kind in (*masks.values(), *kinds):
+        if not isinstance(kind, str) or not kind.strip():
+            raise InputError(f"a kind of lesion expects a name, got {kind!r}")
+
+
 def _unknown(place: CasePlace) -> bool:
     return isinstance(place.marks, PlainMarks) and place.marks.rows is None
 
@@ -143,16 +161,31 @@ def _name(place: CasePlace) -> str:
 def _rows_by_case(boxes: Path, places: Sequence[CasePlace], kinds: Collection[str]) -> dict[str, list[MarkRow]]:
     if not kinds:
         raise InputError(f"{boxes}: name the kinds that were looked for, kinds=('nodule', ...)")
-    by_name = {_name(p): _name(p) for p in places} | {p.case_id: _name(p) for p in places if p.case_id}
+    by_name: dict[str, list[CasePlace]] = {}
+    for place in places:
+        for name in {_name(place), place.case_id} - {""}:
+            by_name.setdefault(name, []).append(place)
     found: dict[str, list[MarkRow]] = {}
     missing = []
     for row in _read(boxes):
         _check(row, kinds)
-        name = by_name.get(row.values["case"]) or by_name.get(stem(row.values["case"]))
-        if name is None:
+        same = by_name.get(row.values["case"]) or by_name.get(stem(row.values["case"])) or []
+        if len(same) > 1:
+            raise InputError(
+                f"{row.where}: {row.values['case']!r} stands for {len(same)} CT, {same[0].name} and {same[1].name}; "
+                "give their files different names, in the table too"
+            )
+        if not same:
             missing.append(row)
         else:
-            found.setdefault(name, []).append(row)
+            found.setdefault(_name(same[0]), []).append(row)
+    for rows in found.values():
+        none = next((row for row in rows if not row.values["kind"]), None)
+        if none is not None and any(row.values["kind"] for row in rows):
+            raise InputError(
+                f"{none.where}: says by an empty kind that {none.values['case']!r} has no lesion, and other rows give it one; "
+                "keep one of the two"
+            )
     if missing:
         raise InputError(
             f"{missing[0].where}: {len(missing)} row(s) speak of no CT here, the first of {missing[0].values['case']!r}"
@@ -165,6 +198,8 @@ def _read(boxes: Path) -> list[MarkRow]:
     from taskct.data.sets.mark_tables import starts_with_columns
 
     shape = BALL_COLUMNS if starts_with_columns(boxes, ("case", "kind", *BALL_COLUMNS)) else BOX_COLUMNS
+    if shape is BALL_COLUMNS and starts_with_columns(boxes, BOX_COLUMNS):
+        raise InputError(f"{boxes}: has the columns of boxes and those of balls; keep one of the two")
     return read_mark_rows(boxes, needs=("case", "kind", *shape))
 
 
@@ -194,22 +229,31 @@ def _edges(painter: MarkPainter, row: MarkRow, sign: Sequence[float]) -> list[fl
     return [*corners.min(0).tolist(), *corners.max(0).tolist()]
 
 
-def _together(masks: Marks, boxes: Marks, case: Case) -> Marks:
-    """Masks and boxes of one case: kinds may come from one of the two, not from both."""
+def _together(masks: Marks, boxes: Marks, case: Case) -> tuple[Marks, list[str]]:
+    """Masks and boxes of one case, and notes: kinds may come from one of the two, not from both."""
     both = masks.masked & boxes.boxed
     if both:
         raise InputError(
             f"case {case.case_id}: {sorted(both)[0]!r} comes from its label map and from the table; keep one of the two"
         )
-    merged = boxes.instances.clone()
+    merged = boxes.instances.int()  # the numbers of both together may not fit into 16 bits
     shift = max([0, *boxes.kinds])
     inside = masks.instances > 0
     merged[inside] = (masks.instances[inside] + shift).to(merged.dtype)
-    return Marks(
+    hidden = sorted(set(boxes.kinds) - set(merged.unique().tolist()))
+    notes = []
+    if hidden:
+        what = f"the first a {boxes.kinds[hidden[0]]}"
+        notes.append(f"{len(hidden)} box(es), {what}, are covered whole by lesions of the label map and were left out")
+    made = Marks(
         merged,
-        {**boxes.kinds, **{n + shift: kind for n, kind in masks.kinds.items()}},
+        {
+            **{n: kind for n, kind in boxes.kinds.items() if n not in hidden},
+            **{n + shift: kind for n, kind in masks.kinds.items()},
+        },
         masked=masks.masked,
         boxed=boxes.boxed | masks.boxed,
-        only_boxes=boxes.only_boxes,
-        ignored=boxes.ignored,
+        only_boxes=boxes.only_boxes - set(hidden),
+        ignored=boxes.ignored - set(hidden),
     )
+    return made, notes
