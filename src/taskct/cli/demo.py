@@ -17,7 +17,7 @@ _NEXT = {
         "taskct models                                             the networks you have just seen, and their cards",
         "taskct demo dose                                          how little dose is enough",
         "taskct demo --ct YOUR_CT                                  the classical chain on your own CT",
-        "taskct evaluate YOUR_CT --methods fbp,abdomen-lpd-label --out runs/mine",
+        "taskct train configs/cohort_plain.toml -o runs/plain      a reconstruction of your own (docs/training.md)",
         "taskct demo --train                                       the same, trained from nothing",
     ),
     "dose": (

@@ -1,7 +1,9 @@
 """The networks of the package, judged on built-in patients that no training saw: the experiment without its trainings.
 
-Patients, their number and the seed were fixed before any of these networks had read them: patients of another seed than those
-of all trainings and of the figures on the cards. The page says whatever comes out.
+Patients, their number and the seed were fixed before any of these networks had read them: patients of another seed than
+those of all trainings and of the figures on the cards. The page says whatever comes out. Forty patients are those of the
+published table, whose intervals at the lower dose (0.025 on each side of 0.070 for Learned Primal-Dual with the label loss,
+0.031 on each side of 0.043 for FBP + U-Net with the feature loss) give a power of more than 0.99 and of 0.78 for such gains.
 """
 
 from __future__ import annotations
