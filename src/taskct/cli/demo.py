@@ -10,7 +10,11 @@ import typer
 from taskct.cli import options
 
 NEEDS_WORDS = False
-SYSTEMS = {"adaptive": ("task-adaptive-demo", "task-adaptive"), "dose": ("dose-demo", "dose")}
+SYSTEMS = {
+    "adaptive": ("task-adaptive-demo", "task-adaptive"),
+    "dose": ("dose-demo", "dose"),
+    "biplanar": ("biplanar-demo", "biplanar"),
+}
 """System -> the experiment with networks of the package, and the one that trains them."""
 _NEXT = {
     "adaptive": (
@@ -25,17 +29,22 @@ _NEXT = {
         "taskct models show abdomen-dose                                       what the learned dose knows",
         "taskct demo dose --train                                              the same, trained from nothing",
     ),
+    "biplanar": (
+        "taskct biplanar AP LAT --poses poses.toml --out runs/mine             your own pair of radiographs",
+        "taskct models show skull-unrolled                                     what the network learnt from, and its limits",
+        "taskct demo biplanar --train                                          the same, trained from nothing",
+    ),
 }
 
 
 def run(
-    system: str = typer.Argument("adaptive", metavar="adaptive|dose", help="Which system to show."),
+    system: str = typer.Argument("adaptive", metavar="adaptive|dose|biplanar", help="Which system to show."),
     out: Path | None = typer.Option(
         None,
         "--out",
         "-o",
         metavar="FOLDER",
-        help="The folder to write.  [default: runs/demo, runs/demo-dose]",
+        help="The folder to write.  [default: runs/demo, runs/demo-SYSTEM]",
         show_default=False,
     ),
     train: bool = typer.Option(False, "--train", help="Train everything from nothing: minutes instead of two."),
@@ -50,10 +59,10 @@ def run(
 ) -> None:
     """Judge the networks that come with taskct on built-in patients that no training saw, and write a page.
 
-    Two doses, two readers never used in training; `dose` searches for the least dose and compares a learned one. Two minutes
-    on two cores; with --train everything is trained from nothing first. An interrupted demo is resumed. With --ct or
-    --classical instead: simulate scans at 100, 25, 10 and 5 % dose, reconstruct by FBP, SIRT, CGLS and TV, compare, write
-    NIfTI and DICOM.
+    Two doses, two readers never used in training; `dose` searches for the least dose and compares a learned one; `biplanar`
+    makes skulls of two radiographs, beside what the mean skull alone gives. Two minutes on two cores; --train trains all
+    from nothing first. An interrupted demo is resumed. With --ct or --classical instead: simulate scans at 100, 25, 10
+    and 5 % dose, reconstruct by FBP, SIRT, CGLS and TV, compare, write NIfTI and DICOM.
     """
     from taskct.cli.arguments import parse_label_names
     from taskct.cli.scanning import show_notes

@@ -64,11 +64,13 @@ def _dose_demo() -> ExperimentKind:
     from taskct.systems.alara.experiment import DoseExperiment
 
     return ExperimentKind(DoseExperiment, {"full": DEMO}, dose_demo_steps)
+
+
 def _biplanar_demo() -> ExperimentKind:
     from taskct.systems.biplanar.experiment import BiPlanar, biplanar_steps
     from taskct.systems.biplanar.experiment.biplanar_presets import DEMO
 
-    return ExperimentKind(BiPlanar, DEMO, biplanar_steps)
+    return ExperimentKind(BiPlanar, {"full": DEMO}, biplanar_steps)
 
 
 def _chest() -> ExperimentKind:
@@ -92,7 +94,7 @@ EXPERIMENTS: dict[str, tuple[str, Callable[[], ExperimentKind]]] = {
     "biplanar": ("skulls from two radiographs: networks of blocks beside what any network has to beat", _biplanar),
     "dose-demo": ("a dose search, and the learned dose of the package beside a fixed one: two minutes", _dose_demo),
     "chest": ("chest CT by one network with four heads: alone, together, and in the loss of a reconstruction", _chest),
-    "biplanar-demo": ("skulls from two radiographs by the network that comes with the package", _biplanar_demo),
+    "biplanar-demo": ("unseen skulls from two radiographs by the network of the package: two minutes", _biplanar_demo),
 }
 
 

@@ -25,7 +25,9 @@ def story(scores: dict[str, float], **more: Any) -> BiPlanarStory:
     plain, nets = ["mean atlas", "nearest"], [m for m in scores if m.startswith("net") and "," not in m]
     leads = [Lead(n, "nearest", {m: table.paired(m, n, "nearest", dose=DOSE) for m in ("psnr3d", "bone_dice")}) for n in nets]
     facts = {**{name: {} for name in plain}, **more.pop("facts", {})}
-    return BiPlanarStory(table, DOSE, [*plain, *nets], "nearest", leads, (SHUFFLED, SECOND), facts, (), SimpleNamespace())
+    return BiPlanarStory(
+        table, DOSE, [*plain, *nets], "nearest", leads, (SHUFFLED, SECOND), facts, (), SimpleNamespace(train_skulls=40)
+    )
 
 
 USUAL = {ATLAS: 21.0, "nearest": 25.0, "net": 28.0, f"nearest, {SHUFFLED}": 18.0, f"net, {SHUFFLED}": 19.0}
@@ -49,9 +51,15 @@ def test_a_row_that_scores_with_another_skulls_radiographs_is_named() -> None:
 
 def test_how_much_of_a_lead_remains_on_the_second_family_is_said() -> None:
     lines = story({**USUAL, f"nearest, {SECOND}": 22.0, f"net, {SECOND}": 23.0}).lines
-    assert any("1.00 dB of its lead of 3.00 dB remain" in line for line in lines)
+    assert any("a lead of 1.00 dB, on the first family 3.00 dB" in line for line in lines)
 
 
 def test_a_network_that_equals_the_atlas_is_named() -> None:
     lines = story(USUAL, facts={"net": {"equals_atlas": True}}).lines
     assert "Careful: net say nothing beyond the mean atlas." in lines
+
+
+def test_a_network_that_learnt_from_more_skulls_than_its_rivals_is_named() -> None:
+    more = story(USUAL, facts={"net": {"learnt_from": 200}}).lines
+    assert any(line.startswith("Careful: net learnt from 200 skulls, the rows without a network from 40") for line in more)
+    assert not any("learnt from" in line for line in story(USUAL, facts={"net": {"learnt_from": 40}}).lines[:-1])

@@ -31,6 +31,7 @@ from taskct.evaluation.volumes import (
     volume_table,
 )
 from taskct.experiments.made import Made
+from taskct.models import open_model
 from taskct.models.package_models import shipped_models
 from taskct.physics.projector import Projector
 from taskct.physics.projectors import Projectors
@@ -122,8 +123,10 @@ def score_package(folder: Path, *, settings: BiPlanar, skulls: Made[Skulls], nam
     models = shipped_models()
     if name not in models:
         raise unknown_name("network of the package", name, models, InputError)
-    method = one_device(load_reconstructor(models[name]))
-    score_method(folder, settings=settings, drawn=skulls.load(), label=name, method=method, about={"package": name})
+    method, card = one_device(load_reconstructor(models[name])), open_model(models[name]).card
+    learnt_from = 0 if card is None else sum(one.patients for one in card.training_data)
+    about = {"package": name, "learnt_from": learnt_from}
+    score_method(folder, settings=settings, drawn=skulls.load(), label=name, method=method, about=about)
 
 
 def score_method(

@@ -17,9 +17,11 @@ def render_bone(hu: Tensor, *, axis: int = 1, above_hu: float = BONE_ABOVE_HU, s
     """
     fine = interpolate(hu[None, None].float(), scale_factor=scale, mode="trilinear")[0, 0].movedim(axis, 0)  # (depth, a, b)
     bone = fine > above_hu
-    hit = bone.any(0)
-    depth = bone.float().argmax(0)
-    depth = torch.where(hit, depth, len(fine)).float()
+    hit, first = bone.any(0), bone.float().argmax(0)
+    here = fine.gather(0, first[None])[0]
+    before = fine.gather(0, (first - 1).clamp_min(0)[None])[0]
+    inside = ((above_hu - before) / (here - before).clamp_min(1e-3)).clamp(0, 1)  # where it is crossed, between two samples
+    depth = torch.where(hit, first - 1 + inside, float(len(fine)))
     down, right = torch.gradient(depth)
     normal = torch.stack([torch.ones_like(depth), down, right]) / torch.stack([torch.ones_like(depth), down, right]).norm(
         dim=0
