@@ -74,13 +74,21 @@ def pack(folder: Path, step: str) -> None:
     label = table.methods[0]
     dose = table.doses[0]
     figures = []
-    for metric, what in (("psnr3d", "PSNR3D in dB, range 2500 HU"), ("bone_dice", "Dice of bone above 200 HU")):
+    for metric, what in (("psnr3d", "PSNR3D in dB, range 2500 HU"), ("bone_dice", "Dice of bone")):
         for condition in ("", SECOND, SHUFFLED):
             i = table.mean(metric, f"{label}, {condition}" if condition else label, dose=dose)
             figures.append(
-                Figure(what=what, mean=round(i.mean, 4), low=round(i.low, 4), high=round(i.high, 4), photons=settings.photons,
-                       of=condition or "test skulls of its family", patients=i.n_patients, images=i.n_patients)
-            )  # fmt: skip
+                Figure(
+                    what=f"{what}, {condition or 'test skulls'}",
+                    mean=round(i.mean, 4),
+                    low=round(i.low, 4),
+                    high=round(i.high, 4),
+                    photons=settings.photons,
+                    of=condition or "test skulls of its family",
+                    patients=i.n_patients,
+                    images=i.n_patients,
+                )
+            )
     voxel = settings.field_mm / settings.size
     card = Card(
         kind="reconstruction",

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from taskct.systems.adaptive.experiment.shared_scans import doses_of
 
 from taskct.core.config import from_dict
 from taskct.core.files import write_text
@@ -35,6 +34,7 @@ from taskct.models import Card, Figure, TrainingData, open_model, pack_model, sh
 from taskct.models.package_models import SHIPPED
 from taskct.recon.learned import load_reconstructor
 from taskct.systems.adaptive.experiment import LOSSES, MODELS, PRESETS, TaskAdaptive
+from taskct.systems.adaptive.experiment.experiment_scans import doses_of
 from taskct.systems.adaptive.experiment.scoring import FULL_DOSE, reconstruct_all
 from taskct.systems.adaptive.network_demo import NETWORKS_OF_PACKAGE, READERS_OF_PACKAGE
 from taskct.systems.alara.dose_demo import DOSE_OF_PACKAGE
