@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from taskct.cli.demo import show_system
 from taskct.core import workers
@@ -14,11 +15,14 @@ from taskct.core.open_files import read_json
 from taskct.core.runs import is_run
 from taskct.experiments.cohort_images import cohort_of
 from taskct.models import open_model, shipped_models
+from taskct.physics.projector import Projector
+from taskct.recon import fbp
 from taskct.recon.learned import load_reconstructor, trained_for
 from taskct.systems.adaptive import network_demo
 from taskct.systems.adaptive.experiment import PRESETS, TaskAdaptive
 from taskct.systems.adaptive.network_demo import DEMO, NETWORKS_OF_PACKAGE, READERS_OF_PACKAGE, network_demo_steps
 from taskct.systems.alara import dose_demo
+from taskct.systems.alara.dose_subject import chain_of
 from taskct.systems.alara.experiment import DoseExperiment
 
 pytestmark = pytest.mark.slow
@@ -74,6 +78,15 @@ def test_the_demo_of_the_dose_searches_and_compares_the_learned_one(tmp_path: Pa
     assert "Search, tumour.dice>=0.9*full" in said and "learned spends, against fixed" in said
     assert "search.html" in said and (tmp_path / "dose" / "report" / "search.html").exists()
     assert DoseExperiment(**small).seed == 1
+
+
+def test_the_dose_of_the_package_reconstructs_as_it_was_trained() -> None:
+    chain = chain_of(dose_demo.DOSE_OF_PACKAGE)
+    assert chain.grid is not None
+    A = Projector(chain.grid, chain.beam)
+    p = torch.rand(1, 1, *A.p_shape)
+    assert torch.equal(chain.model(p, A), fbp(p, A, window="hann"))
+    assert not torch.equal(chain.model(p, A), fbp(p, A))
 
 
 def test_words_that_do_not_go_together_are_refused(taskct_says: Says, tmp_path: Path) -> None:

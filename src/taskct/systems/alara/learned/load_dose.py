@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
 from torch import nn
 
@@ -41,7 +44,7 @@ def load_dose(
     with saved.naming_errors():
         spec = from_dict(DoseSpec, saved.config["dose_module"], where="dose_module")
         if model is None:
-            model = make_model(saved.config["model"]) if "model" in saved.config else Classical(fbp)
+            model = make_model(saved.config["model"]) if "model" in saved.config else _classical(saved.config)
     held = saved.table("held")
     system = DoseSystem(
         DoseModule(spec), model, noise=held.get("noise", "pre-log"), electronic_std=float(held.get("electronic_std", 0.0))
@@ -50,6 +53,11 @@ def load_dose(
     if any(True for _ in model.parameters()):
         watch(model, TrainedFor.of_config(str(saved.where), saved.config), otherwise=otherwise)
     return system.eval()
+
+
+def _classical(config: Mapping[str, Any]) -> Classical:
+    """The reconstruction of a training without a network: FBP, with the window that its config names."""
+    return Classical(partial(fbp, window="hann") if "Hann" in str(config.get("classical", "")) else fbp)
 
 
 def load_strategy(source: Run | str | os.PathLike[str], *, limits: ScannerLimits | None = None) -> LearnedDose:
