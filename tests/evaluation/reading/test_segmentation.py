@@ -119,6 +119,6 @@ def test_other_grids_are_refused():
 
 def test_a_bias_that_gains_nothing_is_0():
     labels = torch.tensor([[[0, 0, 1, 1]]])
-    logits = torch.stack([torch.zeros(1, 1, 4), torch.tensor([[[-2.0, -1.0, 1.0, 2.0]]])], 1)
+    logits = torch.stack([torch.zeros(1, 1, 4), torch.tensor([[[-2.0, -0.2, 1.0, 2.0]]])], 1)
     assert best_bias(logits, labels, 1) == 0.0  # all right as it is: nothing is better
     assert best_bias(logits - torch.tensor([0.0, 1.5]).view(1, 2, 1, 1), labels, 1) != 0.0
