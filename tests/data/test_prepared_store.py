@@ -267,7 +267,9 @@ def test_labels_are_stored_in_the_smallest_type_that_holds_them(tmp_path: Path, 
 
 
 def test_images_know_their_cases_and_the_water_of_their_recipe() -> None:
-    images = images_of_cases(map(make_case, range(4)), replace(RECIPE, mu_water_per_mm=0.021), source="memory")
+    cases = [replace(make_case(n), patient_id=f"patient-{n // 2}") for n in range(4)]
+    images = images_of_cases(cases, replace(RECIPE, mu_water_per_mm=0.021), source="memory")
     assert images.mu_water_per_mm == 0.021 and images.spacing_mm == (2.0, 2.0) and dict(images.label_names) == {1: "liver"}
     assert list(dict.fromkeys(images.case_ids)) == [f"case-{n}" for n in range(4)]
+    assert list(dict.fromkeys(images.patient_ids)) == ["patient-0", "patient-1"]
     assert all(name.startswith(case) for name, case in zip(images.ids, images.case_ids, strict=True))

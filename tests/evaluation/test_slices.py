@@ -48,3 +48,4 @@ def test_kept_slices_are_spread_over_a_case_and_begin_with_the_one_that_shows_mo
     two = choose_kept([(_case("a", labelled=7), everywhere), (_case("b"), everywhere)], 4)
     assert [name for name, _ in two] == ["a", "b", "a", "b"] and two[0] == ("a", 7) and len(set(two)) == 4
     assert choose_kept([(_case("a"), [3])], 5) == [("a", 3)]
+    assert choose_kept([(_case("a"), [1, 2, 3])], 3) == [("a", 1), ("a", 3), ("a", 2)]
