@@ -20,6 +20,8 @@ _MOST_SLICES = 6
 _MOST_ROWS = 12
 _WINDOW = (-1350.0, 150.0)
 _COLUMNS = 3
+_MOST_BOXES = 6
+_MARGIN_MM = 22.0  # round the lungs
 
 
 def own_page(found: OwnChest, *, masks: str) -> str:
@@ -82,10 +84,17 @@ def _lesions(found: OwnChest) -> str:
     if not shown:
         return f"<p>No lesion with a score of {SHOWN_SCORE:g} or more; weaker ones stand in lesions.csv.</p>"
     rows = []
-    for one in shown:
-        cells = [one.kind, f"{one.score:.2f}", one.side, f"{one.diameter_mm:.0f} mm", str(found.slice_at(one.middle_mm[0]))]
+    for k, one in enumerate(shown, start=1):
+        cells = [
+            str(k),
+            one.kind,
+            f"{one.score:.2f}",
+            one.side,
+            f"{one.diameter_mm:.0f} mm",
+            str(found.slice_at(one.middle_mm[0])),
+        ]
         rows.append("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in cells) + "</tr>")
-    head = "".join(f"<th>{h}</th>" for h in ("kind", "score", "side", "diameter", "slice"))
+    head = "".join(f"<th>{h}</th>" for h in ("", "kind", "score", "side", "diameter", "slice"))
     more = sum(one.score >= SHOWN_SCORE for one in found.lesions) - len(shown)
     rest = f"<p>{more} more in lesions.csv.</p>" if more > 0 else ""
     return f'<table class="numbers"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>{rest}'
@@ -119,13 +128,13 @@ def _slices(found: OwnChest, numbers: Sequence[int]) -> str:
             axis.set_title(f"slice {number}", fontsize=8, fontweight="normal")
         uri = svg_uri(figure)
     legend = ", ".join(f'<span style="color:{COLOURS[k]}">{escape(name)}</span>' for k, name in enumerate(AREAS, start=1))
-    words = f"Lung window. Outlines: {legend}; boxes: lesions with scores."
+    words = f"Lung window. Outlines: {legend}; boxes: lesions by their number in the table."
     return f'<img alt="slices with areas and boxes" src="{uri}"><p>{words}</p>'
 
 
 def _draw(axis: Any, found: OwnChest, number: int, *, areas: bool, boxes: bool) -> None:
     _, dy, dx = found.case.spacing_mm
-    rows, cols = _body(found, number)
+    rows, cols = _body(found)
     extent = (cols.start * dx, cols.stop * dx, rows.stop * dy, rows.start * dy)
     hu = found.case.hu[number, rows, cols].numpy()
     axis.imshow(hu, cmap="gray", vmin=_WINDOW[0], vmax=_WINDOW[1], extent=extent)
@@ -135,12 +144,13 @@ def _draw(axis: Any, found: OwnChest, number: int, *, areas: bool, boxes: bool) 
             mask = (found.labels[number, rows, cols] == k).numpy()
             if mask.any() and not mask.all():
                 axis.contour(mask.astype(np.float32), [0.5], colors=COLOURS[k], linewidths=0.9, **place)
-    for one in found.lesions if boxes else ():
-        z = number * found.case.spacing_mm[0]
-        if one.score >= SHOWN_SCORE and one.low_mm[0] <= z <= one.high_mm[0]:
+    z = number * found.case.spacing_mm[0]
+    here = [(k, one) for k, one in enumerate(found.lesions, start=1) if one.low_mm[0] <= z <= one.high_mm[0]]
+    for k, one in here[:_MOST_BOXES] if boxes else ():
+        if one.score >= SHOWN_SCORE:
             y0, x0, y1, x1 = *one.low_mm[1:], *one.high_mm[1:]
             axis.plot([x0, x1, x1, x0, x0], [y0, y0, y1, y1, y0], color="#ffd400", linewidth=0.9)
-            axis.text(x0, y0 - 2, f"{one.kind} {one.score:.2f}", color="#ffd400", fontsize=6)
+            axis.text(x0, y0 - 2, str(k), color="#ffd400", fontsize=7)
     axis.set_aspect("equal")
     axis.set_axis_off()
 
@@ -163,7 +173,7 @@ def readers_section(found: OwnChest) -> str:
             _draw(axis, found, number, areas=title == "network", boxes=title == "network")
             axis.set_title(f"{title}, slice {number}", fontsize=8, fontweight="normal")
         _, dy, dx = found.case.spacing_mm
-        rows_in, cols_in = _body(found, number)
+        rows_in, cols_in = _body(found)
         extent = (cols_in.start * dx, cols_in.stop * dx, rows_in.stop * dy, rows_in.start * dy)
         shown = np.ravel(axes)[0].imshow(votes[rows_in, cols_in], cmap="autumn", vmin=1, vmax=4, alpha=0.55, extent=extent)
         figure.colorbar(shown, ax=np.ravel(axes)[0], ticks=[1, 2, 3, 4], shrink=0.7, label="readers")
@@ -195,13 +205,12 @@ def beside_readers(found: OwnChest) -> list[dict[str, float]]:
     return rows
 
 
-def _body(found: OwnChest, number: int) -> tuple[slice, slice]:
-    """Rows and columns of the trunk in a slice, with a margin."""
-    dense = (found.case.hu[number] > -400).numpy()
+def _body(found: OwnChest) -> tuple[slice, slice]:
+    """Rows and columns about both lungs, with the chest wall round them."""
+    boxes = list(found.lungs.boxes.values())
     spans = []
-    for axis in (0, 1):
-        shown = np.flatnonzero(dense.any(1 - axis))
-        low, high = (int(shown[0]), int(shown[-1]) + 1) if len(shown) else (0, dense.shape[axis])
-        margin = max(2, dense.shape[axis] // 50)
-        spans.append(slice(max(0, low - margin), min(dense.shape[axis], high + margin)))
+    for axis in (1, 2):
+        margin = round(_MARGIN_MM / found.case.spacing_mm[axis])
+        low, high = min(box[axis] for box in boxes) - margin, max(box[axis + 3] for box in boxes) + margin
+        spans.append(slice(max(0, low), min(found.case.hu.shape[axis], high)))
     return spans[0], spans[1]
