@@ -10,9 +10,10 @@ import pytest
 from chest_sets import nodule, non_nodule, ring, roi, tiny_chest, write_lidc_series, write_lidc_xml
 from dicom_files import ct_slice, save
 
-from taskct.core.errors import GeometryError, InputError, UnsupportedDataError
+from taskct.core.errors import DataError, GeometryError, InputError, UnsupportedDataError
 from taskct.data.marked_set import open_lidc
 from taskct.data.open import open_case
+from taskct.data.sets.label_files import SkippedCaseWarning
 from taskct.data.sets.lidc import LidcReading
 from taskct.data.sets.lidc_xml import root_of
 
@@ -138,7 +139,7 @@ def test_marks_on_a_slice_that_is_missing_and_outside_of_the_pixels_are_refused(
     with pytest.raises(GeometryError, match="z 77 mm that the CT does not have"):
         list(open_lidc(tmp_path).cases())
     write_lidc_xml(series / "1.xml", UID, [nodule("n", roi(sops[0], ring(60, 3, 2)))])
-    with pytest.raises(GeometryError, match="outside the CT"):
+    with pytest.raises(GeometryError, match="row 60, column 3, outside of its slice"):
         list(open_lidc(tmp_path).cases())
 
 
@@ -182,3 +183,44 @@ def test_ratings_off_their_scale_do_not_decide_the_kind_and_are_said(tmp_path: P
 def test_xml_of_many_comments_and_nothing_else_is_looked_at_quickly(tmp_path: Path) -> None:
     (tmp_path / "a.xml").write_text("<!-- a -->" * 5000)  # a pattern that tries every way to end a comment takes ages
     assert root_of(tmp_path / "a.xml") == ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("<xCoord>14<", "<xCoord>99999999<", "row 19, column 99999999, outside of its slice of 48 x 56"),
+        ("<xCoord>14<", "<xCoord>-3<", "column -3, outside of its slice"),
+    ],
+)
+def test_an_outline_that_runs_out_of_its_slice_is_refused(tmp_path: Path, old: str, new: str, words: str) -> None:
+    series, sops = patient(tmp_path)
+    xml = write_lidc_xml(series / "069.xml", UID, four_readers(sops))
+    xml.write_text(xml.read_text().replace(old, new, 1))
+    with pytest.raises(GeometryError, match=f"069.xml: an outline runs through .*{words}"):
+        list(open_lidc(tmp_path).cases())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("readingSession", "ReadingSession", "holds no readingSession"),
+        ("<texture>5<", "<texture>high<", "expected a whole number as texture"),
+        ("<LidcReadMessage", "<!DOCTYPE a [<!ENTITY b 'c'>]><LidcReadMessage", "declares a document type"),
+        ("</LidcReadMessage>", "", "no element found"),
+    ],
+)
+def test_a_ct_beside_xml_that_cannot_be_read_is_refused_or_skipped_and_not_unknown(
+    tmp_path: Path, old: str, new: str, words: str
+) -> None:
+    good, sops = patient(tmp_path)
+    write_lidc_xml(good / "069.xml", UID, four_readers(sops))
+    bad, sops = patient(tmp_path, name="LIDC-IDRI-0002", uid="1.2.840.2", number=1)
+    xml = write_lidc_xml(bad / "070.xml", "1.2.840.2", four_readers(sops))
+    xml.write_text(xml.read_text().replace(old, new))
+    found = open_lidc(tmp_path)
+    assert any(words in line for line in found.left_out)
+    with pytest.raises(DataError, match=f"1 of 2 cases cannot be read .*070.xml: .*{words}"):
+        list(found.cases())
+    with pytest.warns(SkippedCaseWarning, match="070.xml"):
+        (case,) = found.cases(skip_bad=True)
+    assert case.marks is not None and not any("not read since not DICOM" in n for n in case.provenance["notes"])

@@ -22,6 +22,7 @@ _COMPANION_SUFFIXES = {
     ".tiff", ".log", ".ini", ".inf", ".yaml", ".yml", ".toml", ".exe", ".dll", ".zip", ".tar", ".nii", ".mha", ".mhd", ".raw",
     ".nrrd", ".nhdr", ".h5", ".hdf5", ".bvec", ".bval", ".py", ".sh", ".bat", ".doc", ".docx", ".xls", ".xlsx", ".mat", ".npy",
 }  # fmt: skip
+BESIDE_SLICES = "beside the slices, not read since not DICOM"
 _MOST_NAMED = 3
 _LEAST_SLICE_BYTES = 1024  # below this a size says nothing
 
@@ -60,7 +61,7 @@ def companions_note(companions: Sequence[Path], folders: set[Path]) -> list[str]
     if not beside:
         return []
     more = f" and {len(beside) - _MOST_NAMED} more" if len(beside) > _MOST_NAMED else ""
-    return [f"beside the slices, not read since not DICOM: {', '.join(beside[:_MOST_NAMED])}{more}"]
+    return [f"{BESIDE_SLICES}: {', '.join(beside[:_MOST_NAMED])}{more}"]
 
 
 def is_file_or_lost(path: Path) -> bool:

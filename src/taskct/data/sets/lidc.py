@@ -21,6 +21,7 @@ from taskct.data.sets.lidc_xml import (
     NODULE_MARK,
     RADIOGRAPH_ROOT,
     SMALL_MARK,
+    Outline,
     ReadMessage,
     on_scale,
     read_message,
@@ -56,6 +57,8 @@ class LidcMarks:
 
     def add(self, case: Case) -> Case:
         """See `MarkSource`; `provenance["nodules"]` has the readers and their mean ratings of each instance."""
+        from taskct.data.dicom.lost_files import BESIDE_SLICES
+
         read = LidcReading(self.xml, case)
         painter, facts = MarkPainter(case), {}
         for centre, kind in read.points:
@@ -74,7 +77,7 @@ class LidcMarks:
             **case.provenance,
             "set": "lidc-idri",
             "nodules": {str(n): f for n, f in facts.items()},
-            "notes": [*case.provenance.get("notes", []), *notes],
+            "notes": [n for n in case.provenance.get("notes", []) if n != f"{BESIDE_SLICES}: {self.xml.name}"] + notes,
         }
         return replace(case, marks=marks, provenance=about)
 
@@ -129,6 +132,7 @@ class LidcReading:
         inside: set[tuple[int, ...]] = set()
         holes: set[tuple[int, ...]] = set()
         for one in mark.outlines:
+            self._check_points(one)
             pixels = inside_outline(one.pixels, hole=one.hole)
             if len(pixels):
                 found = {tuple(s) for s in self._samples(one.sop_uid, one.z_mm, pixels.tolist()).tolist()}
@@ -138,10 +142,25 @@ class LidcReading:
                     inside |= found
         return ReaderMask(mark, np.array(sorted(inside - holes), dtype=np.int64).reshape(-1, 3))
 
+    def _check_points(self, outline: Outline) -> None:
+        """An edge may run one pixel outside of its slice, not further: filling it would need room for all between."""
+        rows, cols = self._slice_of(outline.sop_uid, outline.z_mm)[1]
+        odd = next(((r, c) for r, c in outline.pixels if not (-1 <= r <= rows and -1 <= c <= cols)), None)
+        if odd is not None:
+            raise GeometryError(
+                f"{self.message.path}: an outline runs through row {odd[0]}, column {odd[1]}, outside of its slice of "
+                f"{rows} x {cols} pixels; the file is damaged, or of another CT"
+            )
+
     def _samples(self, sop_uid: str, z_mm: float, pixels: list[Any]) -> np.ndarray:
-        """Samples (n, 3) of pixels (row, column) of a slice, by its UID, else by its height."""
+        """Samples (n, 3) of pixels (row, column) of a slice."""
         from taskct.data.dicom.seg import samples
 
+        place = self._slice_of(sop_uid, z_mm)
+        return np.asarray(samples(self.message.path, place[0], np.array(pixels).T, place[1], self.case).T)
+
+    def _slice_of(self, sop_uid: str, z_mm: float) -> tuple[Any, tuple[int, int]]:
+        """Place and size of a slice, by its UID, else by its height."""
         places = self._slices
         place = places.get(sop_uid)
         if place is None:
@@ -151,7 +170,7 @@ class LidcReading:
                     f"{self.message.path}: marks a slice at z {z_mm:g} mm that the CT does not have; are slices missing?"
                 )
             place = near[0]
-        return np.asarray(samples(self.message.path, place[0], np.array(pixels).T, place[1], self.case).T)
+        return place
 
     @cached_property
     def _slices(self) -> Mapping[str, tuple[Any, tuple[int, int]]]:
@@ -196,6 +215,8 @@ def facts_of(nodule: NoduleOfReaders, case: Case) -> dict[str, Any]:
 def lidc_places(folder: Path, *, least_readers: int = 3) -> FoundPlaces:
     """The CT series of LIDC-IDRI below a folder, each with the XML that names it; nothing where no such XML lies there.
 
+    A CT whose own folder holds XML that cannot be read, and none that names it, is a case that cannot be read.
+
     Radiographs and objects of other kinds in the same folders are left out, each named. A CT without XML keeps its place, and
     a note says that its marks are not known. Raises InputError for two XML files of one series.
     """
@@ -204,6 +225,7 @@ def lidc_places(folder: Path, *, least_readers: int = 3) -> FoundPlaces:
     places: list[CasePlace] = []
     left_out: list[str] = []
     of_series: dict[str, Path] = {}
+    damaged: dict[Path, DataError] = {}
     folders = [d for d in [folder, *sorted(p for p in folder.rglob("*") if p.is_dir())] if not d.name.startswith(".")]
     xml = {f: root_of(f) for d in folders for f in sorted(d.glob("*.xml")) if f.is_file() and not f.name.startswith(".")}
     if CT_ROOT not in xml.values():
@@ -213,6 +235,7 @@ def lidc_places(folder: Path, *, least_readers: int = 3) -> FoundPlaces:
             uid = _series_of(file)
             if isinstance(uid, DataError):
                 left_out.append(str(uid))
+                damaged.setdefault(file.parent, uid)
                 continue
             if uid in of_series:
                 raise InputError(f"{file}: marks the same series as {of_series[uid]}; keep one of the two")
@@ -233,7 +256,7 @@ def lidc_places(folder: Path, *, least_readers: int = 3) -> FoundPlaces:
                     lidc_case_id(uid, of="lidc"),
                     series_uid=uid,
                     notes=() if xml_file else ("no XML of this series is there: its nodules are not known",),
-                    error=error,
+                    error=error or (None if xml_file else damaged.get(place)),
                     marks=LidcMarks(xml_file, least_readers) if xml_file else None,
                     patient_id=lidc_patient(uid),
                 )

@@ -19,7 +19,10 @@ RATINGS = (
 _MOST_RATINGS = {"calcification": 6, "internalStructure": 4}  # of the others 5; each from 1
 _MOST_PIXELS = 100_000  # of one outline
 _HEAD_BYTES = 65_536
-_FIRST_ELEMENT = re.compile(r"\ufeff?(?:\s|<\?(?:(?!\?>).)*\?>|<!--(?:(?!-->).)*-->)*<(?:[\w.-]+:)?([\w.-]+)", re.DOTALL)
+_FIRST_ELEMENT = re.compile(
+    r"\ufeff?(?:\s|<\?(?:(?!\?>).)*\?>|<!--(?:(?!-->).)*-->|<!DOCTYPE[^>\[]*(?:\[[^\]]*\])?[^>]*>)*<(?:[\w.-]+:)?([\w.-]+)",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,8 @@ def read_message(path: Path) -> ReadMessage:
     if not uid:
         raise FileFormatError(f"{path}: names no SeriesInstanceUid, so the CT that it speaks of is not known")
     sessions = list(root.all("readingSession"))
+    if not sessions:
+        raise FileFormatError(f"{path}: holds no readingSession, so nobody's reading is known; the file is damaged")
     marks = [mark for reader, session in enumerate(sessions) for mark in _session(path, reader, session)]
     return ReadMessage(path, uid, len(sessions), tuple(marks))
 
