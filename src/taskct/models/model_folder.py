@@ -33,7 +33,7 @@ from taskct.models.package_models import shipped_models
 
 WEIGHTS, CONFIG, PROVENANCE = "weights.safetensors", "config.toml", "provenance.json"
 Source = Run | str | os.PathLike[str]
-_TABLES = {"dose_module": "dose", "reader": "reader", "model": "reconstruction", "task": "task"}
+_TABLES = {"dose_module": "dose", "reader": "reader", "model": "reconstruction", "task": "task", "chest": "task"}
 _FOREIGN = (".pt", ".pth", ".ckpt", ".bin", ".onnx", ".h5", ".npz", ".pkl", ".keras")
 _MOST_NAMED = 6
 

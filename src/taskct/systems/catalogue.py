@@ -73,6 +73,13 @@ def _biplanar_demo() -> ExperimentKind:
     return ExperimentKind(BiPlanar, {"full": DEMO}, biplanar_steps)
 
 
+def _chest_demo() -> ExperimentKind:
+    from taskct.systems.chest.chest_demo import DEMO, chest_demo_steps
+    from taskct.systems.chest.chest_settings import ChestExperiment
+
+    return ExperimentKind(ChestExperiment, {"full": DEMO}, chest_demo_steps)
+
+
 def _chest() -> ExperimentKind:
     from taskct.systems.chest.chest_presets import PRESETS
     from taskct.systems.chest.chest_settings import ChestExperiment
@@ -93,6 +100,7 @@ EXPERIMENTS: dict[str, tuple[str, Callable[[], ExperimentKind]]] = {
     "dose": ("a dose for each patient: learned, fixed, tube-current modulation and an oracle at one quality", _dose),
     "biplanar": ("skulls from two radiographs: networks of blocks beside what any network has to beat", _biplanar),
     "dose-demo": ("a dose search, and the learned dose of the package beside a fixed one: two minutes", _dose_demo),
+    "chest-demo": ("the network of the package reads built-in chests that no training saw: two minutes", _chest_demo),
     "chest": ("chest CT by one network with four heads: alone, together, and in the loss of a reconstruction", _chest),
     "biplanar-demo": ("unseen skulls from two radiographs by the network of the package: two minutes", _biplanar_demo),
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 
 from taskct.core.errors import ConfigError, InputError, unknown_name
 from taskct.core.precision import autocast
-from taskct.core.runs import load_run
+from taskct.models import open_model
 from taskct.nets.heads import CentresHead, FindingsHead, RestoreHead, SegmentHead, stride_for_cells
 from taskct.nets.pyramids import PYRAMIDS
 from taskct.nets.shared_net import SharedNet
@@ -21,7 +20,6 @@ from taskct.nets.weights import load_weights
 from taskct.systems.chest.chest_classes import AREA_WEIGHTS, AREAS, FINDINGS, LESIONS, TASKS, WINDOW
 from taskct.task import SEGMENTATION_PENALTIES, CentreBoxes, DiceCE, FindingsBCE, FoundBoxes, find_boxes
 from taskct.training.begin import to_channels_last
-from taskct.training.players import WEIGHTS
 
 RESTORE_WEIGHT = 100.0  # an RMS error of a tenth of the window (160 HU) counts 1
 DETECT_WEIGHT = 0.5
@@ -144,16 +142,19 @@ class ChestReader:
         return find_boxes(answer, stride=self.config.stride, threshold=threshold)
 
 
-def load_reader(folder: str | os.PathLike[str]) -> ChestReader:
-    """The network of a run of the chest system, in evaluation mode; InputError for a run of another kind."""
+def load_reader(source: str | os.PathLike[str]) -> ChestReader:
+    """A network of the chest system, in evaluation mode: one of the package by its name, a run, or a file of weights.
+
+    Raises InputError for a network of another kind, and what `open_model` raises.
+    """
     from taskct.core.config import from_dict
 
-    run = load_run(folder)
-    if "chest" not in run.config:
-        raise InputError(f"{run.folder}: not a run of a chest network: config.toml has no [chest] table")
-    config = from_dict(ChestNetConfig, run.config["chest"])
+    model = open_model(source)
+    if "chest" not in model.config:
+        raise InputError(f"{model.where}: not a chest network: its config has no [chest] table")
+    config = from_dict(ChestNetConfig, model.config["chest"])
     net = build_net(config)
-    load_weights(net, run.load_tensors(WEIGHTS)[0], what=str(Path(run.folder)))
+    load_weights(net, model.tensors(), what=str(model.where))
     to_channels_last(net)
     return ChestReader(net.eval(), config)
 

@@ -18,7 +18,7 @@ from taskct.systems.chest.chest_trainings import train_arm
 from taskct.systems.chest.lung_crops import LungCrops, draw_crops
 from taskct.systems.chest.reading_crops import Readings, read_crops
 
-_DATA = (
+DATA = (
     "train_patients", "validation_patients", "test_patients", "slices", "crop", "pixel_mm", "width_mm", "nodule_share",
     "most_nodules", "infection_share", "effusion_share", "seed",
 )  # fmt: skip
@@ -82,7 +82,7 @@ class _Plan(Plan[ChestExperiment]):
             "images",
             call(draw_crops, settings=settings),
             LungCrops,
-            uses=_DATA,
+            uses=DATA,
             about=f"painting the lungs of {patients} patients",
             cost=_PATIENT_S * patients,
         )
@@ -117,7 +117,7 @@ class _Plan(Plan[ChestExperiment]):
             "bridge-scans",
             call(scan_lungs, settings=s),
             BridgeScans,
-            uses=(*_DATA, "doses", "photons", "views", "bridge_slices"),
+            uses=(*DATA, "doses", "photons", "views", "bridge_slices"),
             about="scanning whole slices at low dose",
             cost=2.0 * (s.train_patients + s.test_patients) * s.bridge_slices,
         )
