@@ -33,6 +33,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("--step", default="first-longer-0")
+    parser.add_argument("--cpu-minutes", type=float, help="of one core; by default as the steps were recorded")
+    parser.add_argument("--commit", default="", help="with which it was trained; by default as the run recorded it")
     chosen = parser.parse_args()
     trained, crops = load_run(chosen.run / chosen.step), LungCrops(chosen.run / "images")
     images, config = crops.images("test"), trained.config
@@ -51,7 +53,7 @@ def main() -> None:
         licence="Apache-2.0, like the code",
         geometry="lungs of 96 x 80 pixels of 2 mm, a slice and its neighbours 4.5 mm before and behind as channels",
         steps=steps,
-        cpu_minutes=round(seconds / 60, 1) or None,
+        cpu_minutes=chosen.cpu_minutes or round(seconds / 60, 1) or None,
         training_data=(
             TrainingData(
                 name="built-in chests, seed 0",
@@ -69,7 +71,7 @@ def main() -> None:
             "a test instrument for methods, not a medical device",
         ),
         command=f"taskct reproduce chest --preset first; step {chosen.step}",
-        commit=str(trained.provenance.get("git_commit") or ""),
+        commit=chosen.commit or str(trained.provenance.get("git_commit") or ""),
         created_utc=str(trained.provenance.get("created_utc") or ""),
     )
     with tempfile.TemporaryDirectory() as place:
@@ -81,7 +83,7 @@ def main() -> None:
     for name, score in scores_of(readings).items():
         if name in FIGURES:
             found = influence([score], patients).interval()
-            ends = {"low": round(found.low, 4), "high": round(found.high, 4)}
+            ends = {"low": round(max(0.0, found.low), 4), "high": round(min(1.0, found.high), 4)}
             figures.append(
                 Figure(
                     what=name,

@@ -8,6 +8,7 @@ The jackknife expects statistics that change little with one patient; with few l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -28,11 +29,17 @@ class Influence:
     values: np.ndarray
     pseudo: np.ndarray
 
-    def interval(self, *, level: float = 0.95, resamples: int = 2000) -> Interval:
-        """Mean over the seeds with its interval over seeds and patients; NaN where a training has no value."""
+    def interval(
+        self, *, level: float = 0.95, resamples: int = 2000, bounds: tuple[float, float] = (-math.inf, math.inf)
+    ) -> Interval:
+        """Mean over the seeds with its interval over seeds and patients; NaN where a training has no value.
+
+        `bounds` are those of the statistic, such as (0, 1) of an AUC: the interval ends there.
+        """
         found = seeded_bootstrap(self.pseudo, level=level, resamples=resamples)
         shift = float(self.values.mean()) - found.mean
-        return replace(found, mean=found.mean + shift, low=found.low + shift, high=found.high + shift)
+        low, high = (min(max(end + shift, bounds[0]), bounds[1]) for end in (found.low, found.high))
+        return replace(found, mean=found.mean + shift, low=low, high=high)
 
     def minus(self, other: Influence) -> Influence:
         """The difference, seed by seed and patient by patient; InputError for other numbers of either."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -41,6 +42,10 @@ class Group:
         each = [scores_of(one) for one in self.readings]
         return {name: influence([one[name] for one in each], patients) for name in each[0]} if patients > 1 else {}
 
+    def interval(self, score: str) -> Interval:
+        """A score with its interval over seeds and patients."""
+        return self.scores[score].interval(bounds=(-math.inf, math.inf) if score == "PSNR" else (0.0, 1.0))
+
     @property
     def seeds(self) -> tuple[int, ...]:
         """Seeds of its trainings."""
@@ -68,6 +73,11 @@ def groups_of(readings: Mapping[str, Made[Readings]], arms: Mapping[str, Arm]) -
         if made.done:
             found.setdefault(arms[label].group, []).append((arms[label], made.load()))
     return {name: Group(name, [a for a, _ in these], [r for _, r in these]) for name, these in found.items()}
+
+
+def shown_first(groups: Mapping[str, Group]) -> Group | None:
+    """The group that a page shows first: all four heads, trained for longest."""
+    return next((groups[name] for name in ("first-longer", "first", "package") if name in groups), None)
 
 
 def comparisons(groups: Mapping[str, Group]) -> list[Comparison]:
@@ -148,13 +158,13 @@ def summary_lines(
 ) -> list[str]:
     """What came out, a line each."""
     lines = []
-    first = groups.get("first-longer") or groups.get("first")
+    first = shown_first(groups)
     if first is not None:
         for score, aim in AIMS.items():
             if score in first.scores:
-                found = first.scores[score].interval()
+                found = first.interval(score)
                 word = "reached" if found.mean >= aim else "not reached"
-                lines.append(f"First run, all four heads at full dose: {score} {found} (aim {aim:g}: {word})")
+                lines.append(f"All four heads at full dose, {first.name}: {score} {found} (aim {aim:g}: {word})")
     for kind in ("equal steps", "equal computing", "single task longer"):
         mine = [p for p in pairs if p.kind == kind and p.group in ("all", "all-computing")]
         apart = [p for p in mine if p.gain.separated]

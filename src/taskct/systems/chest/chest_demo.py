@@ -49,7 +49,7 @@ def chest_demo_steps(settings: ChestExperiment) -> list[Step]:
         about=f"{CHEST_OF_PACKAGE} reads them",
         cost=30,
     )
-    arm = Arm(TASKS, steps=trained_steps(), name="first")
+    arm = Arm(TASKS, steps=trained_steps(), name="package")
     work = call(
         gather,
         settings=settings,

@@ -11,7 +11,7 @@ from taskct.evaluation.statistics import Interval
 from taskct.report.number_text import number, span
 from taskct.report.page import page, section
 from taskct.systems.chest.chest_classes import TASKS
-from taskct.systems.chest.chest_comparing import MAIN_SCORES, Comparison, Group, bridge_gains, summary_lines
+from taskct.systems.chest.chest_comparing import MAIN_SCORES, Comparison, Group, bridge_gains, shown_first, summary_lines
 from taskct.systems.chest.chest_scores import ABOUT
 from taskct.systems.chest.chest_settings import ChestExperiment
 from taskct.systems.chest.reading_crops import Readings
@@ -34,14 +34,15 @@ def write_chest_page(
     pictures: str = "",
 ) -> None:
     """Write one self-contained page: no script, no network."""
+    first = shown_first(groups)
     lines = "".join(f"<p>{escape(text)}</p>" for text in summary_lines(settings, groups, pairs, judged))
     parts = [
-        ("first", "The first run", score_table(groups["first"]) if "first" in groups else ""),
+        ("first", "All four heads at full dose", score_table(first) if first is not None else ""),
         ("pictures", "Pictures", pictures),
         ("sharing", "Four heads or one", _comparison_tables(pairs)),
         ("transfer", "Which head helps which", transfer_table(pairs)),
         ("bridge", "Heads in the loss of a reconstruction", bridge_table(judged, settings)),
-        ("groups", "All trainings", "".join(score_table(g) for name, g in groups.items() if name != "first")),
+        ("groups", "All trainings", "".join(score_table(g) for g in groups.values() if g is not first)),
         ("made", "How it was made", _made(settings)),
     ]
     links = "".join(f'<a href="#{anchor}">{escape(name)}</a>' for anchor, name, content in parts if content)
@@ -63,7 +64,7 @@ def lead(settings: ChestExperiment) -> str:
 
 def score_table(group: Group) -> str:
     """All scores of a group with their intervals."""
-    rows = [f"<tr><th scope='row'>{escape(score)}</th>{_cell(found.interval())}</tr>" for score, found in group.scores.items()]
+    rows = [f"<tr><th scope='row'>{escape(score)}</th>{_cell(group.interval(score))}</tr>" for score in group.scores]
     arm = group.arms[0]
     about = f"<b>{escape(group.name)}</b>: heads {', '.join(arm.tasks)}; {arm.steps} steps; {len(group.seeds)} seed(s)"
     heads = "<thead><tr><th></th><th>mean</th></tr></thead>"

@@ -59,8 +59,8 @@ def scores_csv(groups: Mapping[str, Group]) -> str:
     """Every score of every group with its interval over seeds and patients."""
     lines: list[list[Any]] = [["group", "tasks", "steps", "score", "mean", "low", "high", "patients", "seeds"]]
     for group in groups.values():
-        for score, found in group.scores.items():
-            mean = found.interval()
+        for score in group.scores:
+            mean = group.interval(score)
             ends = [_text(v) for v in (mean.mean, mean.low, mean.high)]
             arm = group.arms[0]
             lines.append([group.name, "+".join(arm.tasks), arm.steps, score, *ends, mean.n_patients, len(group.seeds)])
