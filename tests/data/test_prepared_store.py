@@ -273,3 +273,15 @@ def test_images_know_their_cases_and_the_water_of_their_recipe() -> None:
     assert list(dict.fromkeys(images.case_ids)) == [f"case-{n}" for n in range(4)]
     assert list(dict.fromkeys(images.patient_ids)) == ["patient-0", "patient-1"]
     assert all(name.startswith(case) for name, case in zip(images.ids, images.case_ids, strict=True))
+
+
+def test_marks_that_a_store_cannot_keep_are_said_to_be_left_out(tmp_path: Path) -> None:
+    import torch
+
+    from taskct.data.case import Case
+    from taskct.data.marks import Marks
+    from taskct.data.sets.label_files import SkippedCaseWarning
+
+    case = Case(torch.zeros(2, 16, 16), (1.0, 1.0, 1.0), "p1", marks=Marks.nothing_known((2, 16, 16)))
+    with pytest.warns(SkippedCaseWarning, match=r"a store keeps no marks, those of 1 case\(s\) were left out"):
+        prepare_store([case], tmp_path / "store", SliceRecipe())

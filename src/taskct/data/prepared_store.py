@@ -82,6 +82,7 @@ def prepare_store(
         before = _cases_before(folder)
         made: dict[str, StoredCase] = {}
         seen, bad = set(), []
+        marked = 0
         for item in track(items, f"preparing {folder}", progress=progress):
             if item.name in seen:
                 raise InputError(f"{folder}: two cases are both called {item.name!r}; give each a name of its own")
@@ -96,7 +97,9 @@ def prepare_store(
                         "it anew, another folder keeps both"
                     )
                 if known is None:
-                    known = write_case(folder / CASES, item.read(), item.name, content, chosen, targets)
+                    case = item.read()
+                    marked += case.marks is not None
+                    known = write_case(folder / CASES, case, item.name, content, chosen, targets)
             except StoreMismatchError:
                 raise
             except TaskctError as error:
@@ -119,6 +122,13 @@ def prepare_store(
                 f"leaves them out): {listed}{more}"
             )
         _finish(folder, list(made.values()), how, named, bad)
+    if marked:
+        warnings.warn(
+            f"{folder}: a store keeps no marks, those of {marked} case(s) were left out; MarkedSet.images and "
+            "images_of_cases make image sets that carry them",
+            SkippedCaseWarning,
+            stacklevel=2,
+        )
     return open_store(folder)
 
 
