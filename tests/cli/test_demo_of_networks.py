@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 
 from taskct.cli.demo import show_system
 from taskct.core import workers
+from taskct.core.errors import InputError
 from taskct.core.open_files import read_json
 from taskct.core.runs import is_run
 from taskct.experiments.cohort_images import cohort_of
@@ -47,7 +49,7 @@ def test_the_demo_judges_every_network_of_the_package_and_its_patients_were_neve
 
 
 def test_the_page_says_what_came_out_and_the_lines_say_what_is_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = {**DEMO, "test_patients": 3, "validation_patients": 1, "slices": 2}
+    small = {**DEMO, "test_patients": 2, "validation_patients": 1, "slices": 2}
     monkeypatch.setattr("taskct.systems.adaptive.network_demo.DEMO", small)
     arms = list(NETWORKS_OF_PACKAGE.items())
     monkeypatch.setattr(network_demo, "NETWORKS_OF_PACKAGE", dict([arms[0], arms[2]]))
@@ -62,9 +64,10 @@ def test_the_page_says_what_came_out_and_the_lines_say_what_is_next(tmp_path: Pa
     noted = read_json(tmp_path / "demo" / "networks" / "networks.json")
     card = open_model("abdomen-unet").card
     assert card is not None and noted["abdomen-unet"]["weights_sha256"] == card.weights_sha256
-    again: list[str] = []
-    show_system("adaptive", tmp_path / "demo", say=again.append)
-    assert sum(": done in" in line for line in again) == 1  # only the page is made anew
+    changed = {**noted, "abdomen-unet": {"commit": "another", "weights_sha256": "0"}}
+    (tmp_path / "demo" / "networks" / "networks.json").write_text(json.dumps(changed))
+    with pytest.raises(InputError, match=r"begun with other networks than this taskct has \(abdomen-unet\)"):
+        show_system("adaptive", tmp_path / "demo", say=lines.append)
 
 
 def test_the_demo_of_the_dose_searches_and_compares_the_learned_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

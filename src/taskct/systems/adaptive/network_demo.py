@@ -15,7 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from taskct.core.errors import InputError
 from taskct.core.files import make_folder, write_text
+from taskct.core.open_files import read_json
 from taskct.core.runs import Run, is_run, load_run
 from taskct.evaluation.reading import UNTRAINED
 from taskct.experiments.cohort_images import DrawnPatients, cohort_of, keep_images
@@ -48,6 +50,7 @@ NETWORKS_OF_PACKAGE: Mapping[Arm, str] = {
 }
 
 DEMO: Mapping[str, Any] = {**NETWORKS, "test_patients": 40, "seed": 1}
+_NOTED = "networks.json"
 _DATA = ("validation_patients", "test_patients", "slices", "size", "width_mm", "views", "photons", "seed")
 
 
@@ -93,12 +96,16 @@ def save_unseen(folder: Path, *, settings: TaskAdaptive) -> None:
 
 def note_networks(folder: Path) -> None:
     """Write down which networks are judged: names, commits and hashes of their weights."""
+    make_folder(folder)
+    write_text(folder / _NOTED, json.dumps(_networks_now(), indent=1) + "\n", overwrite=True)
+
+
+def _networks_now() -> dict[str, dict[str, str]]:
     found = {}
     for name in (*READERS_OF_PACKAGE.values(), *NETWORKS_OF_PACKAGE.values()):
         card = open_model(name).card
         found[name] = {} if card is None else {"commit": card.commit, "weights_sha256": card.weights_sha256}
-    make_folder(folder)
-    write_text(folder / "networks.json", json.dumps(found, indent=1) + "\n", overwrite=True)
+    return found
 
 
 def gather_demo(
@@ -109,7 +116,14 @@ def gather_demo(
     networks: Made[Path],
     scores: Sequence[Made[Scores]],
 ) -> None:
-    """Write report.html and the tables from the scores that are there."""
+    """Write report.html and the tables from the scores that are there; InputError where those are of other networks."""
+    noted = read_json(networks.folder / _NOTED)
+    other = [name for name, facts in _networks_now().items() if noted.get(name) != facts]
+    if other:
+        raise InputError(
+            f"{folder.parent}: was begun with other networks than this taskct has ({', '.join(other[:3])}); choose another "
+            "folder, or --overwrite it"
+        )
     story, spectra = gathered(settings=settings, images=images, trained=(), scores=scores, bounds=())
     shown = [FULL_DOSE, FBP, *(arm.method for arm in NETWORKS_OF_PACKAGE)]
     notes = {
