@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument("--step", default="first-longer-0")
     parser.add_argument("--cpu-minutes", type=float, help="of one core; by default as the steps were recorded")
     parser.add_argument("--commit", default="", help="with which it was trained; by default as the run recorded it")
+    parser.add_argument("--limit", action="append", default=[], help="one more limit of the card; repeatable")
     chosen = parser.parse_args()
     trained, crops = load_run(chosen.run / chosen.step), LungCrops(chosen.run / "images")
     images, config = crops.images("test"), trained.config
@@ -69,6 +70,7 @@ def main() -> None:
             f"sections of nodules below {LEAST_PIXELS} pixels (12 mm2) were neither learnt nor scored",
             "probabilities of findings are those of batches in which lesions are common; they are too high elsewhere",
             "a test instrument for methods, not a medical device",
+            *chosen.limit,
         ),
         command=f"taskct reproduce chest --preset first; step {chosen.step}",
         commit=chosen.commit or str(trained.provenance.get("git_commit") or ""),
