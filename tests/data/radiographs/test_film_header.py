@@ -13,6 +13,7 @@ from small_pair import (
     ISO,
     PIXEL,
     P,
+    dicom_pair,
     pose,
     views,
 )
@@ -58,3 +59,25 @@ def test_the_distance_to_the_bucky_is_not_taken_for_the_isocentre(tmp_path: Path
         for k, v in enumerate(("AP", "RL"))
     ]
     assert abs(read_radiographs(*gain).about["frontal"]["source_iso_mm"] - ISO) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("header", "lacks"),
+    [
+        ({"ImagerPixelSpacing": [0, 0]}, "pixel_mm"),
+        ({"ImagerPixelSpacing": [-PIXEL, PIXEL]}, "pixel_mm"),
+        ({"DistanceSourceToDetector": -DETECTOR}, "source_detector_mm"),
+        ({"DistanceSourceToPatient": -ISO}, "source_iso_mm"),
+    ],
+)
+def test_lengths_that_are_none_are_missing_and_said(tmp_path: Path, header: dict[str, object], lacks: str) -> None:
+    found = check_radiographs(*dicom_pair(tmp_path, **header))
+    assert all(f"do not say {lacks}" in problem for problem in found.problems) and len(found.problems) == 2
+    assert sum("is not used: expected" in note for note in found.notes) == 2
+    assert f"# {lacks} = ?" in found.filled
+
+
+@pytest.mark.parametrize("header", [{"FieldOfViewRotation": 45}, {"PatientOrientation": ["X", "Y"]}])
+def test_turns_and_directions_that_are_none_are_said(tmp_path: Path, header: dict[str, object]) -> None:
+    found = check_radiographs(*dicom_pair(tmp_path, **header))
+    assert found.pair is not None and sum("is not used: expected" in note for note in found.notes) == 2

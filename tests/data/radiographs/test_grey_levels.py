@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +20,8 @@ from small_pair import (
     dicom_pair,
 )
 
-from taskct.core.errors import InputError
-from taskct.data.radiographs import read_radiographs
+from taskct.core.errors import ConfigError, FileFormatError, InputError
+from taskct.data.radiographs import PoseFile, read_radiographs
 
 
 def test_eight_bit_films_are_taken_with_unknown_gain_and_say_so(tmp_path: Path) -> None:
@@ -102,3 +105,58 @@ def test_angiography_has_no_sign_and_rises_with_intensity_while_dx_without_one_m
     with pytest.raises(InputError, match="what its grey levels mean"):
         read_radiographs(*plain)
     assert float((read_radiographs(*plain, grey="intensity").p - P).abs().max()) < 0.01
+
+
+def _both(folder: Path, stored: list[np.ndarray], **more: object) -> list[Path]:
+    angles = (180.0, -90.0)
+    return [
+        files.write_dicom(folder / f"{k}.dcm", s, **{**files.xa(ISO, DETECTOR, PIXEL, a), **more})
+        for k, (s, a) in enumerate(zip(stored, angles, strict=True))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("store", "header"),
+    [
+        (lambda c: c, {"RescaleSlope": -1, "RescaleIntercept": 65535}),
+        (lambda c: c, {"RescaleSlope": 2, "RescaleIntercept": 0}),
+        (lambda c: 65535 - c, {"PixelIntensityRelationshipSign": -1, "RescaleSlope": 2, "RescaleIntercept": 0}),
+        (lambda c: 65535 - c, {"PixelIntensityRelationshipSign": -1, "RescaleSlope": -1, "RescaleIntercept": 65535}),
+        (lambda c: 4095 - c // 16, {"PixelIntensityRelationshipSign": -1, "BitsStored": 12, "HighBit": 11}),
+        (
+            lambda c: (32767 - c.astype(int) // 2).astype(np.int16).view(np.uint16),
+            {"PixelIntensityRelationshipSign": -1, "PixelRepresentation": 1},
+        ),
+    ],
+)
+def test_intensities_come_back_whatever_their_sign_depth_and_rescaling(
+    tmp_path: Path, store: Callable[[np.ndarray], np.ndarray], header: dict[str, object]
+) -> None:
+    stored = [store(files.counts_of(P[0, 0, k])) for k in range(2)]
+    pair = read_radiographs(*_both(tmp_path, stored, **header))
+    assert pair.meaning == "line integral" and float((pair.p - P).abs().max()) < 0.05  # 12 bits are the coarsest
+
+
+def test_a_scale_of_nothing_is_refused(tmp_path: Path) -> None:
+    stored = [files.counts_of(P[0, 0, k]) for k in range(2)]
+    with pytest.raises(FileFormatError, match=r"0.dcm: rescales its values by 0 \* stored"):
+        read_radiographs(*_both(tmp_path, stored, RescaleSlope=0, RescaleIntercept=0))
+
+
+def test_pictures_without_anything_in_them_are_refused(tmp_path: Path) -> None:
+    blank = _both(tmp_path, [np.full((30, 28), v, np.uint16) for v in (7, 8)])
+    with pytest.raises(InputError, match="all its pixels hold one value, 7"):
+        read_radiographs(*blank)
+
+
+def test_air_that_is_darker_than_the_picture_is_refused_and_that_of_a_film_is_said_to_be_unused(tmp_path: Path) -> None:
+    names = [files.write_png(tmp_path / f"{k}.png", files.counts_of(P[0, 0, k])) for k in range(2)]
+    with_air = lambda value: PoseFile(**{v: replace(BOTH[v], air_value=value) for v in ("frontal", "lateral")})
+    for value in (files.AIR / 2, 0.0, -5.0):
+        with pytest.raises(InputError, match=r"air_value .* is below its brightest pixels"):
+            read_radiographs(*names, poses=with_air(value), grey="intensity")
+    assert read_radiographs(*names, poses=with_air(files.AIR * 0.97), grey="intensity")
+    with pytest.raises(ConfigError, match="air_value: expected a stored value"):
+        with_air(math.nan)
+    film = read_radiographs(*names, poses=with_air(float(files.AIR)), grey="dark absorbs")
+    assert sum("air_value is not used" in n for n in film.notes) == 2

@@ -10,6 +10,7 @@ import radiograph_files as files
 import torch
 from small_pair import (
     BODY,
+    BOTH,
     COLS,
     DETECTOR,
     GRID,
@@ -89,3 +90,28 @@ def test_a_resized_pair_has_the_same_detectors_and_averages_intensities(tmp_path
     )
     assert np.allclose(corner(small.beam), corner(pair.beam))
     assert abs(float(torch.exp(-small.p).mean() - torch.exp(-pair.p).mean())) < 2e-3
+
+
+def test_one_picture_for_both_views_is_refused(tmp_path: Path) -> None:
+    picture = files.write_png(tmp_path / "a.png", files.counts_of(P[0, 0, 0]))
+    copy = tmp_path / "b.png"
+    copy.write_bytes(picture.read_bytes())
+    for other in (picture, copy):
+        with pytest.raises(InputError, match="hold the same picture"):
+            read_radiographs(picture, other, poses=BOTH, grey="intensity")
+
+
+def test_swapped_views_a_film_without_a_patient_and_two_studies_are_said(tmp_path: Path) -> None:
+    first, second = dicom_pair(tmp_path, StudyInstanceUID="1.2.3")
+    plain, swapped = read_radiographs(first, second), read_radiographs(second, first)
+    assert not any("swapped" in n or "no PatientID" in n or "two studies" in n for n in plain.notes)
+    assert any("are the two swapped?" in n for n in swapped.notes)
+    nameless = files.write_dicom(
+        tmp_path / "c.dcm",
+        files.counts_of(P[0, 0, 1]),
+        PatientID=None,
+        PatientName=None,
+        **files.xa(ISO, DETECTOR, PIXEL, -90.0),
+    )
+    notes = read_radiographs(first, nameless).notes
+    assert any("lateral: no PatientID" in n for n in notes) and any("of two studies" in n for n in notes)

@@ -5,9 +5,10 @@ Terms are those of DICOM PS3.3: X-Ray Positioner (C.8.7.5), DX Positioning (C.8.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from taskct.core.errors import UnsupportedDataError
+from taskct.core.errors import FileFormatError, UnsupportedDataError
 from taskct.data.dicom.parse import DicomFile
 from taskct.data.dicom.values import integer, number, numbers, text, words
 
@@ -67,11 +68,25 @@ def film_header(file: DicomFile) -> FilmHeader:
         raise UnsupportedDataError(f"{path}: holds a run of {frames} frames; export the one to be used as an image of its own")
     notes = list(file.notes)
     spacing = numbers(path, header, "ImagerPixelSpacing", 2)
+    if spacing is not None and not all(0 < s < math.inf for s in spacing):
+        notes.append(f"ImagerPixelSpacing {spacing[0]:g}, {spacing[1]:g} mm is not used: expected lengths above 0")
+        spacing = None
+    slope, intercept = (number(path, header, f"Rescale{name}") for name in ("Slope", "Intercept"))
+    if not (slope is None or (slope and math.isfinite(slope))) or not math.isfinite(intercept or 0.0):
+        raise FileFormatError(f"{path}: rescales its values by {slope:g} * stored + {intercept or 0:g}; the file is damaged")
     if spacing is None and numbers(path, header, "PixelSpacing", 2) is not None:
         notes.append("PixelSpacing is not used: it may be that of any plane; ImagerPixelSpacing is that of the detector")
     angle, tilt, angle_from, coarse = _angles(file, modality)
     iso, iso_from = _isocentre(file, modality, notes)
     turn = integer(path, header, "FieldOfViewRotation")
+    if turn is not None and turn % 90:
+        notes.append(f"FieldOfViewRotation {turn} is not used: expected quarter turns; state quarter_turns in the pose file")
+        turn = None
+    orientation = tuple(w.upper() for w in words(path, header, "PatientOrientation"))
+    if any(orientation) and (len(orientation) != 2 or any(not w or set(w) - set("LRPAHF") for w in orientation)):
+        shown = "\\".join(orientation)
+        notes.append(f"PatientOrientation {shown[:40]} is not used: expected two directions of letters L, R, P, A, H, F")
+        orientation = ()
     return FilmHeader(
         patient_id=text(path, header, "PatientID"),
         patient_name=text(path, header, "PatientName"),
@@ -80,7 +95,7 @@ def film_header(file: DicomFile) -> FilmHeader:
         modality=modality,
         source_iso_mm=iso,
         iso_from=iso_from,
-        source_detector_mm=number(path, header, "DistanceSourceToDetector") or None,
+        source_detector_mm=_length(file, "DistanceSourceToDetector", notes),
         pixel_mm=None if spacing is None else spacing[1],
         row_mm=None if spacing is None else spacing[0],
         angle_deg=angle,
@@ -88,15 +103,15 @@ def film_header(file: DicomFile) -> FilmHeader:
         angle_from=angle_from,
         coarse=coarse,
         view_position=text(path, header, "ViewPosition").upper(),
-        orientation=tuple(w.upper() for w in words(path, header, "PatientOrientation")),
+        orientation=orientation,
         field_flipped={"YES": True, "NO": False}.get(text(path, header, "FieldOfViewHorizontalFlip").upper()),
         field_turn_deg=turn,
         relationship=text(path, header, "PixelIntensityRelationship").upper(),
         sign=integer(path, header, "PixelIntensityRelationshipSign"),
         photometric=photometric,
         intent=text(path, header, "PresentationIntentType").upper(),
-        slope=1.0 if (s := number(path, header, "RescaleSlope")) is None else s,
-        intercept=number(path, header, "RescaleIntercept") or 0.0,
+        slope=1.0 if slope is None else slope,
+        intercept=intercept or 0.0,
         notes=tuple(notes),
     )
 
@@ -125,7 +140,7 @@ def _isocentre(file: DicomFile, modality: str, notes: list[str]) -> tuple[float 
     the patient, so it is not taken; the magnification factor says it where it is given.
     """
     path, header = file.path, file.header
-    patient, detector = (number(path, header, f"DistanceSourceTo{which}") for which in ("Patient", "Detector"))
+    patient, detector = _length(file, "DistanceSourceToPatient", notes), _length(file, "DistanceSourceToDetector", [])
     gain = number(path, header, "EstimatedRadiographicMagnificationFactor")
     if patient and modality in ("XA", "RF"):
         return patient, "DistanceSourceToPatient"
@@ -137,6 +152,15 @@ def _isocentre(file: DicomFile, modality: str, notes: list[str]) -> tuple[float 
             "it is not used"
         )
     return None, ""
+
+
+def _length(file: DicomFile, name: str, notes: list[str]) -> float | None:
+    """A length above 0; None where there is none, or 0 as scanners write it that do not know; a note for anything else."""
+    found = number(file.path, file.header, name)
+    if found and not 0 < found < math.inf:
+        notes.append(f"{name} {found:g} mm is not used: expected a length above 0")
+        return None
+    return found or None
 
 
 def _turned(angle_deg: float) -> float:

@@ -14,19 +14,19 @@ from taskct.data.radiographs.film_header import FilmHeader, film_header
 
 MOST_PIXELS = 8192 * 8192
 _PNG = b"\x89PNG\r\n\x1a\n"
-_MODES = {"L": 8, "I;16": 16, "I;16B": 16, "I": 16}
+_HIGHEST = {"L": 255.0, "I;16": 65535.0, "I;16B": 65535.0, "I": 65535.0}
 
 
 @dataclass(frozen=True, eq=False)
 class Film:
     """Stored numbers (rows, columns) as float64, rows downwards as the picture is shown, and the header if there is one.
 
-    `bits` is the depth of the numbers, None for real numbers.
+    `highest` is the largest number that the file can hold, as `values` are; None for real numbers.
     """
 
     path: Path
     values: np.ndarray
-    bits: int | None
+    highest: float | None
     header: FilmHeader | None = None
     notes: tuple[str, ...] = ()
 
@@ -53,11 +53,11 @@ def _png(path: Path) -> Film:
     with open_binary(path) as stream, parsing(path, "PNG"), Image.open(stream, formats=["PNG"]) as image:
         if image.width * image.height > MOST_PIXELS:
             raise FileFormatError(f"{path}: {image.height} x {image.width} pixels; more than a radiograph has")
-        if image.mode not in _MODES:
+        if image.mode not in _HIGHEST:
             raise UnsupportedDataError(
                 f"{path}: a PNG of mode {image.mode}; expected grey levels of 8 or 16 bits without transparency or palette"
             )
-        return Film(path, np.asarray(image).astype(np.float64), _MODES[image.mode])
+        return Film(path, np.asarray(image).astype(np.float64), _HIGHEST[image.mode])
 
 
 def _nifti(path: Path) -> Film:
@@ -70,9 +70,8 @@ def _nifti(path: Path) -> Film:
     values = np.asarray(stored.read_first(1)[0], dtype=np.float64)
     if not np.isfinite(values).all():
         raise FileFormatError(f"{path}: holds NaN or infinite values; mend them first")
-    bits = 8 * stored.dtype.itemsize if stored.dtype.kind in "iu" else None
     note = "NIfTI: the first row in the file was taken as the top of the picture, its orientation was not used"
-    return Film(path, values, bits, notes=(note,))
+    return Film(path, values, None, notes=(note,))
 
 
 def _dicom(path: Path) -> Film:
@@ -89,5 +88,8 @@ def _dicom(path: Path) -> Film:
     values = stored[0].astype(np.float64) * facts.slope + facts.intercept
     if (facts.slope, facts.intercept) != (1.0, 0.0):
         notes = (*notes, f"values were rescaled as the header says: {facts.slope:g} * stored + {facts.intercept:g}")
-    bits = integer(path, file.header, "BitsStored")
-    return Film(path, values, bits, facts, (*facts.notes, *notes))
+    bits = integer(path, file.header, "BitsStored") or 16
+    signed = bool(integer(path, file.header, "PixelRepresentation"))
+    ends = (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1) if signed else (0.0, 2.0**bits - 1)
+    highest = max(facts.slope * end + facts.intercept for end in ends)
+    return Film(path, values, highest, facts, (*facts.notes, *notes))

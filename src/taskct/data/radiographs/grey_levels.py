@@ -13,6 +13,7 @@ from taskct.data.radiographs.film_values import Film
 GREYS = ("auto", "intensity", "line integral", "bright absorbs", "dark absorbs", "presentation")
 LINE_INTEGRAL, FILM = "line integral", "film"
 _AIR_SHARE = 0.001  # of the pixels, the brightest: taken as the unattenuated beam where nothing says what it is
+_BRIGHT, _OVER_AIR = 0.99, 1.1  # of the pixels, and of air: noise and a beam that is not even stay below
 _FLOOR_SHARE = 1e-4  # of the air value: darker pixels count as this
 _BORDER = 0.06  # of the picture's size
 _MOST_P = 15.0
@@ -80,7 +81,17 @@ def grey_of(film: Film, grey: str, *, air_value: float | None = None) -> tuple[G
             f"{expected!r}"
         )
         return None, problems
+    if float(film.values.min()) == float(film.values.max()):
+        problems.append(f"all its pixels hold one value, {float(film.values.max()):g}; there is nothing to see in it")
+        return None, problems
     made = _converted(film, reading, air_value, notes)
+    if air_value is not None and made.intensity is not None and reading.startswith("intensity"):
+        over = float(np.quantile(made.intensity, _BRIGHT))
+        if over > _OVER_AIR:
+            problems.append(
+                f"air_value {air_value:g} is below its brightest pixels, which hold {over:.3g} of it; more than the "
+                "unattenuated beam cannot be detected: correct it, or leave it out"
+            )
     if grey == "presentation":
         made = Grey(made.values if made.meaning == FILM else _normal(made.values), FILM, made.notes)
     inverted = _looks_inverted(made.values)
@@ -104,6 +115,8 @@ def _by_header(header: FilmHeader | None) -> str | None:
     if header is None:
         return None
     sign = header.sign if header.sign is not None else (1 if header.modality in ("XA", "RF") else None)
+    if sign is not None and header.slope < 0:
+        sign = -sign  # it is that of stored numbers, before they are rescaled
     return {
         ("LIN", 1): "intensity",
         ("LIN", -1): "intensity, inverted",
@@ -115,10 +128,10 @@ def _by_header(header: FilmHeader | None) -> str | None:
 def _converted(film: Film, reading: str, air_value: float | None, notes: list[str]) -> Grey:
     values = film.values
     if reading == "intensity, inverted":
-        top = 2.0 ** (film.bits or 16) - 1
+        top = float(values.max()) if film.highest is None else film.highest
         values = top - values
         air_value = None if air_value is None else top - air_value
-        notes.append(f"sign -1: intensity was taken as {top:g} minus the stored value")
+        notes.append(f"intensity falls as the values rise: it was taken as {top:g} minus the value")
     if reading.startswith("intensity"):
         air = air_value
         if air is None:
@@ -132,6 +145,8 @@ def _converted(film: Film, reading: str, air_value: float | None, notes: list[st
             notes.append(f"{100 * dark:.3g} % of the pixels hold no signal and were set to {_FLOOR_SHARE:g} of air")
         through = np.maximum(values, _FLOOR_SHARE * air) / air
         return Grey(-np.log(through), LINE_INTEGRAL, tuple(notes), through)
+    if air_value is not None:
+        notes.append("air_value is not used: it is for readings of intensity")
     if reading == "line integral":
         return Grey(values.copy(), LINE_INTEGRAL, tuple(notes), np.exp(-values.clip(-5, 50)))
     up = values if reading == "bright absorbs" else -values

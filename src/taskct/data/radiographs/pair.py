@@ -28,6 +28,7 @@ from taskct.geometry.view_overlap import common_field_mm
 PathLike = str | os.PathLike[str]
 PIXELS = 256
 _LEAST_APART_DEG = 20.0
+_MOSTLY = 0.8  # of a view's direction along an axis
 _RIGHT_ANGLE_DEG = 25.0  # further from 90 degrees than this is said
 
 
@@ -148,6 +149,8 @@ def check_radiographs(
     films = {view: read_film(path) for view, path in zip(VIEWS, (frontal, lateral), strict=True)}
     facts = {view: view_facts(view, given[view], film.header, trust=trust) for view, film in films.items()}
     problems, notes = _of_patients(films, same_patient=same_patient)
+    if np.array_equal(films["frontal"].values, films["lateral"].values):
+        problems.append(f"{films['frontal'].path} and {films['lateral'].path} hold the same picture; give two different views")
     for view in VIEWS:
         notes += [f"{view}: {note}" for note in films[view].notes] + list(facts[view].notes)
         problems += facts[view].contradictions
@@ -200,15 +203,21 @@ def _of_patients(films: Mapping[str, Film], *, same_patient: bool) -> tuple[list
         return [], ["a file without a header names no patient: that both radiographs are of one patient was assumed"]
     first, second = headers
     assert first is not None and second is not None
+    notes = []
+    unnamed = [view for view, header in zip(films, headers, strict=True) if header and not header.patient_id]
+    if unnamed:
+        notes.append(f"{' and '.join(unnamed)}: no PatientID, so that both radiographs are of one patient was assumed")
+    if first.study_uid and second.study_uid and first.study_uid != second.study_uid:
+        notes.append("the radiographs are of two studies: that the patient lay the same way in both was assumed")
     for name in ("patient_id", "patient_name", "birth_date"):
         a, b = getattr(first, name), getattr(second, name)
         if a and b and a != b:
             words = f"the radiographs name two patients (their {name.replace('_', ' ')} differs: "
             words += f"{patient_pseudonym(a)} and {patient_pseudonym(b)}, as pseudonyms)"
             if same_patient:
-                return [], [f"{words}; they were taken as one, as asked"]
-            return [f"{words}; if they are one, say so (same_patient=True, --same-patient)"], []
-    return [], []
+                return [], [*notes, f"{words}; they were taken as one, as asked"]
+            return [f"{words}; if they are one, say so (same_patient=True, --same-patient)"], notes
+    return [], notes
 
 
 def _pose(given: ViewPose, facts: ViewFacts) -> RadiographPose:
@@ -316,6 +325,8 @@ def _of_views(views: list[_View], beam: VectorBeam, notes: list[str]) -> list[st
         ]
     if apart < _LEAST_APART_DEG:
         return [f"the views look along one direction ({apart:.0f} degrees apart); a frontal and a lateral view are expected"]
+    if all(abs(float(axis[place])) > _MOSTLY for axis, place in ((first, 2), (second, 1))):  # along x, along y
+        notes.append("the first radiograph looks from the side and the second from front or back: are the two swapped?")
     if abs(apart - 90) > _RIGHT_ANGLE_DEG:
         notes.append(f"the views are {apart:.0f} degrees apart, not about 90")
     return []

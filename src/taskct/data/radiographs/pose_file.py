@@ -16,6 +16,7 @@ angle_deg = 90.0            # source at the patient's left; -90: at the right
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -70,6 +71,8 @@ class ViewPose:
             value = getattr(self, name)
             if value is not None and not 0 < value < 1e6:
                 raise ConfigError(f"{name}: expected a length in mm above 0, got {value!r}")
+        if self.air_value is not None and not math.isfinite(self.air_value):
+            raise ConfigError(f"air_value: expected a stored value of the unattenuated beam, got {self.air_value!r}")
         for name in ("angle_deg", "tilt_deg", "roll_deg"):
             value = getattr(self, name)
             if value is not None and not abs(value) <= 360:
