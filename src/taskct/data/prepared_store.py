@@ -205,7 +205,7 @@ def _finish(folder: Path, cases: list[StoredCase], how: dict[str, Any], named: s
     names: dict[str, str] = {}
     twice: dict[tuple[str, ...], str] = {}
     for case in used:
-        other = twice.setdefault(tuple(case.hashes), case.source)
+        other = twice.setdefault(tuple(case.hashes), case.source) if any(case.hashes) else case.source  # "": of one value
         if other != case.source:
             raise InputError(
                 f"{folder}: {case.source} and {other} have the same images, one CT twice; move one of them elsewhere"
