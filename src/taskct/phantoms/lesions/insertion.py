@@ -11,8 +11,8 @@ import torch
 from taskct.core.errors import InputError, unknown_name
 from taskct.core.seeds import derive_seed
 from taskct.data.case import Case
-from taskct.phantoms.lesions.voxel_coverage import Window, cover_of, index_of, slice_thickness, window_of
 from taskct.phantoms.lesions.record import LIVER_LABEL, PATTERNS, TUMOUR_LABEL, Lesion, draw_shape, profile_hu
+from taskct.phantoms.lesions.voxel_coverage import Window, cover_of, index_of, slice_thickness, window_of
 from taskct.phantoms.painting.draws import Draws
 
 MOST_OUTSIDE = 0.25  # share of a lesion that the organ's surface may cut off
