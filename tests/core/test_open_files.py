@@ -40,6 +40,8 @@ ALLOWED = {
     ("task/saved_weights.py", "torch.load"): "given a stream of open_binary, weights_only",
     ("data/dicom/decoder_process.py", "dcmread"): "given a stream of open_binary, in a process of its own",
     ("data/sets/chaos.py", "Image.open"): "given a stream of open_binary",
+    ("data/radiographs/film_values.py", "Image.open"): "given a stream of open_binary",
+    ("data/sets/lidc_series.py", "read_text"): "a table that comes with the package",
     ("data/bounded.py", "gzip.GzipFile"): "given a stream of open_binary",
     ("bench/compare.py", "np.load"): "given a stream of open_binary",
     ("bench/limits.py", "read_text"): "a file of the kernel",
