@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from taskct.data.case import Case
 from taskct.data.dicom.derived_series import write_series
 from taskct.data.each_case import named_places
 from taskct.data.nifti import read_nifti, write_nifti
+from taskct.data.open import open_place
 from taskct.data.scan import read_scan
+from taskct.data.sets.case_place import CasePlace
 from taskct.evaluation.table import Table
 
 Says = Callable[..., tuple[int, str, str]]
@@ -131,3 +134,56 @@ def test_names_of_outputs_are_plain_and_differ(folder: Path) -> None:
     names = list(named_places(folder / "cts"))
     assert len(names) == 4 and len(set(names)) == 4 and not any("Meier" in name or "Hans" in name for name in names)
     assert names == list(named_places(folder / "cts"))
+
+
+def test_an_output_in_the_input_and_one_of_another_folder_are_refused(folder: Path, taskct_says: Says) -> None:
+    beam = ("--beam", folder / "beam.toml")
+    for verb, more in (("simulate", beam), ("reconstruct", beam), ("evaluate", ("--methods", "fbp", *beam))):
+        code, _, err = taskct_says(verb, folder / "cts", "--each", *more, "--out", folder / "cts" / "made")
+        assert code == 2 and "lies in the input" in err and not (folder / "cts" / "made").exists(), verb
+    write_nifti(box(-500.0), folder / "others" / "case1" / "ct.nii.gz")
+    for verb, more in (("simulate", beam), ("evaluate", ("--methods", "fbp", "--doses", "1", *beam))):
+        taskct_says(verb, folder / "cts", "--each", *more, "--out", folder / verb)
+        code, _, err = taskct_says(verb, folder / "others", "--each", *more, "--out", folder / verb)
+        assert code == 2 and "was begun with other settings" in err and "others" in err, verb
+
+
+def test_what_holds_for_every_ct_is_refused_before_any_work(folder: Path, taskct_says: Says) -> None:
+    out = ("--out", folder / "made")
+    beam = ("--beam", folder / "beam.toml")
+    for words in (
+        ("simulate", folder / "cts", "--each", "--beam", "nobeam"),
+        ("simulate", folder / "cts", "--each", *beam, "--slices", "x"),
+        ("reconstruct", folder / "cts", "--each", "--beam", "nobeam"),
+        ("reconstruct", folder / "cts", "--each", *beam, "--slices", "x"),
+        ("evaluate", folder / "cts", "--each", *beam, "--methods", "fbpp"),
+        ("evaluate", folder / "cts", "--each", *beam, "--slices", "x"),
+    ):
+        code, printed, _ = taskct_says(*words, *out)
+        assert code == 2 and not printed and not (folder / "made").exists(), words
+
+
+def test_a_ct_that_changed_after_its_output_was_made_is_said(folder: Path, taskct_says: Says) -> None:
+    words = ("simulate", folder / "cts", "--each", "--beam", folder / "beam.toml", "--out", folder / "scans")
+    taskct_says(*words)
+    assert "was changed" not in taskct_says(*words)[1]
+    ct = folder / "cts" / "case1" / "ct.nii.gz"
+    later = max(scan.stat().st_mtime for scan in (folder / "scans").glob("*.h5")) + 10
+    os.utime(ct, (later, later))
+    out = taskct_says(*words)[1]
+    assert out.count("was changed") == 1 and f"made before {ct} was changed" in out and "3 there already" in out
+
+
+def test_a_tilted_gantry_is_untilted_in_an_evaluation_of_each(
+    folder: Path, taskct_says: Says, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def opened(place: CasePlace, **how: object) -> Case:
+        asked.append(how["untilt"])
+        return open_place(place, **how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("taskct.evaluation.each_evaluation.open_place", opened)
+    words = ("evaluate", folder / "cts", "--each", "--beam", folder / "beam.toml", "--doses", "1", "--untilt")
+    taskct_says(*words, "--out", folder / "made")
+    assert asked == [True] * 4

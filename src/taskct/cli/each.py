@@ -58,11 +58,11 @@ def scan_files(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in _SCANS and path.is_file() and is_scan(path)]
 
 
-def finish(jobs: Sequence[InputJob], out: Path, settings: Mapping[str, Any], *, overwrite: bool) -> EachSummary:
-    """Do the jobs, and print their summary on stdout."""
+def finish(jobs: Sequence[InputJob], folder: Path, out: Path, settings: Mapping[str, Any], *, overwrite: bool) -> EachSummary:
+    """Do the jobs of a folder, and print their summary on stdout."""
     from taskct.core.each_input import SUMMARY, do_each
 
-    found = do_each(jobs, out, settings=settings, overwrite=overwrite)
+    found = do_each(jobs, out, settings={"folder": str(folder.resolve()), **settings}, overwrite=overwrite)
     typer.echo(f"{found}\n{out}: {SUMMARY}")
     return found
 
@@ -76,7 +76,11 @@ def leave(found: EachSummary) -> None:
         raise typer.Exit(next(code for code in (*_WORST_FIRST, *codes) if code in codes))
 
 
-def refuse_file_name(out: Path) -> None:
-    """The output of --each is a folder."""
+def refuse_output_of_each(out: Path, folder: Path) -> None:
+    """The output of --each is a folder, and lies outside of the one whose files are its inputs."""
     if out.suffix in (".h5", ".gz", ".nii"):
         raise InputError(f"{out}: --each writes a folder with one output for each input; give a name without {out.suffix}")
+    if folder.resolve() in out.resolve().parents:
+        raise InputError(
+            f"{out}: lies in the input {folder}, so that its files would be inputs of the next call; choose another"
+        )

@@ -110,7 +110,7 @@ def _each(
     plan: EvaluationPlan, inputs: list[str], labels: list[str], out: Path, repeated: bool, report: bool, how: dict[str, Any]
 ) -> None:
     """Every CT of a folder on its own; ends with the exit code of the worst failure."""
-    from taskct.cli.each import leave
+    from taskct.cli.each import leave, refuse_output_of_each
     from taskct.cli.scanning import show_notes
     from taskct.core.each_input import SUMMARY
     from taskct.core.errors import InputError
@@ -121,6 +121,7 @@ def _each(
     if repeated or len(inputs) != 1 or len(labels) > 1:
         raise InputError("--each expects one folder of CTs, and for --labels one folder of label maps of the same names")
     folder = existing_path(inputs[0], what="folder")
+    refuse_output_of_each(out, folder)
     places = named_places(folder, labels=Path(labels[0]) if labels else None)
     found, table = evaluate_each(plan, places, out, heard=show_notes, **how)
     if table is not None:

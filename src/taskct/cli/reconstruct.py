@@ -65,8 +65,8 @@ def run(
       taskct reconstruct series/ --dose 0.1 --method tv_min --set strength=0.5 --out low_dose
       taskct reconstruct scans/ --each --method runs/task --out volumes
     """
-    from taskct.cli.arguments import check_fraction, method_from_words
-    from taskct.cli.each import finish, leave, refuse_file_name
+    from taskct.cli.arguments import check_fraction, method_from_words, parse_beam, parse_slices
+    from taskct.cli.each import finish, leave, refuse_output_of_each
     from taskct.cli.user_code import load_module
     from taskct.cli.volume_output import refuse_input, refuse_output
     from taskct.core.errors import InputError
@@ -90,11 +90,14 @@ def run(
         return
     if series is not None or original is not None:
         raise InputError("--series and --source are about one series, and --each takes all of a folder; leave them out")
-    refuse_file_name(out)
+    refuse_output_of_each(out, source)
     refuse_input(out, source)
+    if scan.how["beam"] != "lodopab":
+        parse_beam(scan.how["beam"], views=scan.how["views"])  # refused before any work, like slices
+    parse_slices(scan.how["slices"])
     jobs = _jobs(existing_path(source, what="folder"), out, scan, what, dicom=dicom, overwrite=overwrite)
     facts = {"verb": "reconstruct", "method": what, "dicom": dicom, "dose": dose, "seed": seed, "untilt": untilt, **scan.how}
-    leave(finish(jobs, out, facts | {"pixel_mm": pixel_mm, "axis_col": axis_col}, overwrite=overwrite))
+    leave(finish(jobs, source, out, facts | {"pixel_mm": pixel_mm, "axis_col": axis_col}, overwrite=overwrite))
 
 
 class _HowToScan:

@@ -35,8 +35,8 @@ def run(
       taskct simulate series/ --dose 0.1 --electronic-std 10 --slices 3:9 --out scan.h5
       taskct simulate patients/ --each --dose 0.1 --out scans
     """
-    from taskct.cli.arguments import check_fraction
-    from taskct.cli.each import finish, jobs_of_cases, leave, open_one, refuse_file_name
+    from taskct.cli.arguments import check_fraction, parse_beam, parse_slices
+    from taskct.cli.each import finish, jobs_of_cases, leave, open_one, refuse_output_of_each
     from taskct.cli.scanning import check_h5, open_input, scan_of
     from taskct.cli.volume_output import refuse_input
     from taskct.core.errors import InputError
@@ -64,13 +64,16 @@ def run(
     if each:
         if series is not None:
             raise InputError("--series chooses one series of a folder, and --each takes all of them; leave out one of the two")
-        refuse_file_name(out)
+        refuse_output_of_each(out, ct)
 
         def work(place: CasePlace, target: Path) -> str:
             return scanned(open_one(place, untilt=untilt), target)
 
+        if beam != "lodopab":
+            parse_beam(beam, views=views)  # refused before any work, like slices
+        parse_slices(slices)
         jobs = jobs_of_cases(existing_path(ct, what="folder"), out, ".h5", work)
-        leave(finish(jobs, out, {"verb": "simulate", "untilt": untilt, **how}, overwrite=overwrite))
+        leave(finish(jobs, ct, out, {"verb": "simulate", "untilt": untilt, **how}, overwrite=overwrite))
         return
     check_h5(out)
     claim(out)

@@ -48,7 +48,7 @@ class EachSummary:
 
     def __str__(self) -> str:
         counts = ", ".join(f"{self.count(state)} {state}" for state in (MADE, THERE, FAILED) if self.count(state))
-        failed = [f"  {name}: {words}" for name, _, state, words, _ in self.rows if state == FAILED]
+        failed = [f"  {name}: {words}" for name, _, state, words, _ in self.rows if words and state != MADE]
         more = [f"  and {len(failed) - _MOST_LISTED} more"] if len(failed) > _MOST_LISTED else []
         return "\n".join([f"{len(self.rows)} inputs: {counts}", *failed[:_MOST_LISTED], *more])
 
@@ -91,7 +91,7 @@ def do_each(
 
 def _do(job: InputJob, found: EachSummary, *, overwrite: bool) -> tuple[str, str, str, str, float]:
     if job.out.exists() and not overwrite:
-        return job.name, job.source, THERE, "", 0.0
+        return job.name, job.source, THERE, _if_stale(job), 0.0
     begun = time.monotonic()
     try:
         state, words = MADE, job.work()
@@ -102,6 +102,15 @@ def _do(job: InputJob, found: EachSummary, *, overwrite: bool) -> tuple[str, str
         found.errors.append(error)
         state, words = FAILED, f"{type(error).__name__}: {' '.join(str(error).split())}"
     return job.name, job.source, state, words, time.monotonic() - begun
+
+
+def _if_stale(job: InputJob) -> str:
+    """What to say of an output whose input, a file or the files of a folder, was changed after it was made; else ""."""
+    source = Path(job.source)
+    files = [source, *(source.iterdir() if source.is_dir() else ())]
+    changed = max((file.stat().st_mtime_ns for file in files if file.is_file()), default=0)
+    old = 0 < job.out.stat().st_mtime_ns < changed
+    return f"made before {job.source} was changed; remove it, or --overwrite all, to make it anew" if old else ""
 
 
 def _open(folder: Path, settings: Mapping[str, Any], *, overwrite: bool) -> None:

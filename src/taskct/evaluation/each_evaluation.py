@@ -19,7 +19,10 @@ from taskct.data.open import open_place
 from taskct.data.sets.case_place import CasePlace
 from taskct.evaluation.evaluation_config import EvaluationPlan, run_plan
 from taskct.evaluation.merged_tables import merge_tables
+from taskct.evaluation.slices import slices_from_text
 from taskct.evaluation.table import Table
+from taskct.geometry.beam_config import beam_from_config
+from taskct.recon.reconstructor_config import methods_from_config
 
 ALL_CASES = "all-cases"
 _MOST_WITH_IMAGES = 3  # cases whose images the table of all keeps
@@ -39,13 +42,17 @@ def evaluate_each(
     """Evaluate each CT of `places` under one plan -> what became of each, and the table of all that are there (None: none).
 
     `out`/NAME is the run folder of a CT, `out`/all-cases that of all; a CT that fails does not stop the others, and the same
-    call resumes.
+    call resumes. What can be told from the plan is refused before any CT is opened.
     """
+    methods_from_config(plan.methods, model=model)
+    beam_from_config(plan.beam)
+    slices_from_text(plan.slices)
+    plan.dose.doses()
     names = {int(number): name for number, name in plan.label_names.items()}
 
     def job(name: str, place: CasePlace) -> InputJob:
         def work() -> str:
-            case = replace(open_place(place, label_names=names or None), case_id=name)
+            case = replace(open_place(place, label_names=names or None, untilt=plan.untilt), case_id=name)
             if heard is not None:
                 heard(case)
             one = replace(plan, inputs=(str(place.name),), labels=())
@@ -56,7 +63,8 @@ def evaluate_each(
 
     settings: dict[str, Any] = {
         "verb": "evaluate",
-        **{k: v for k, v in to_dict(plan).items() if k not in ("inputs", "labels")},
+        **to_dict(plan),
+        **{kind: [str(Path(one).resolve()) for one in getattr(plan, kind)] for kind in ("inputs", "labels")},
     }
     jobs = [job(name, place) for name, place in places.items()]
     found = do_each(jobs, out, settings=settings, overwrite=overwrite, progress=False)
