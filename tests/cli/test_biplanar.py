@@ -11,6 +11,8 @@ import radiograph_files as files
 import torch
 
 from taskct import Grid, Projector
+from taskct.data.case import Case
+from taskct.data.nifti import write_nifti
 from taskct.geometry import bi_planar
 from taskct.systems.biplanar.own_pair import Heads, pair_estimate
 
@@ -63,3 +65,26 @@ def test_the_command_checks_a_pair_and_reconstructs_it(
         "biplanar", folder / "AP.dcm", folder / "LAT.dcm", "--out", tmp_path / "x", "--method", "gausian"
     )
     assert code == 2 and "unknown method" in err
+
+
+def test_methods_that_make_no_volume_of_a_pair_are_refused_before_any_skull_is_drawn(
+    folder: Path, tmp_path: Path, taskct_says: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pair_estimate, "draw_skulls", lambda *_, **__: pytest.fail("skulls were drawn"))
+    for words, message in (
+        (("-m", "gausian"), "unknown method 'gausian'; did you mean 'gaussian'?"),
+        (("-m", "gaussian", "--set", "a=1"), "gaussian has no settings, got --set a=1"),
+        (("-m", "fbp"), "fbp has no formula for two radiographs"),
+        (("-m", "abdomen-unet"), "was trained for slices (parallel beam of 80 views, 64 x 64 pixels"),
+    ):
+        code, _, err = taskct_says("biplanar", folder / "AP.dcm", folder / "LAT.dcm", "--out", tmp_path / "x", *words)
+        assert code == 2 and message in err and not (tmp_path / "x").exists(), words
+
+
+def test_a_network_of_radiographs_does_not_reconstruct_slices(
+    tmp_path: Path, taskct_says: Callable[..., tuple[int, str, str]]
+) -> None:
+    ct = tmp_path / "ct.nii.gz"
+    write_nifti(Case(torch.zeros(2, 16, 16), (5.0, 4.0, 4.0), case_id="ct"), ct)
+    code, _, err = taskct_says("reconstruct", ct, "-m", "skull-unrolled", "--out", tmp_path / "x.nii.gz")
+    assert code == 2 and "vector beam of 2 views" in err and "does not take slices of a CT" in err

@@ -51,3 +51,15 @@ def test_pixels_larger_than_the_image_are_refused():
     with pytest.raises(GeometryError, match=r"5\.0 times larger .* choose a smaller pixel_mm"):
         onto_common_grid(case, Grid((4, 4), (5.0, 1.0)), [0])
     onto_common_grid(case, Grid((4, 4), (3.9, 1.0)), [0])
+
+
+def test_labels_of_large_numbers_stay_what_they_are():
+    labels = torch.zeros(1, 10, 10, dtype=torch.int16)
+    labels[0, 2:8, 2:8], labels[0, 4, 4] = 300, 1000
+    _, found = onto_common_grid(_case(torch.zeros(1, 10, 10), labels), Grid((10, 10), 1.0), [0])
+    assert found is not None and torch.equal(found, labels)
+
+
+def test_slices_do_not_go_onto_a_grid_of_voxels():
+    with pytest.raises(GeometryError, match=r"case c are brought onto a grid .* got one of 8 x 8 x 8 voxels"):
+        onto_common_grid(_case(torch.zeros(1, 10, 10)), Grid((8, 8, 8), 1.0), [0])

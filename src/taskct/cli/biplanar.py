@@ -8,6 +8,8 @@ import typer
 
 from taskct.cli import options
 
+_NO_FORMULA = ("fbp", "fdk")  # of the methods of scans
+
 
 def run(
     frontal: Path = typer.Argument(..., metavar="AP", help="The frontal radiograph: DICOM (XA, RF, DX, CR), PNG or NIfTI."),
@@ -64,9 +66,11 @@ def run(
     from taskct.cli.arguments import method_from_words, parse_months
     from taskct.cli.user_code import load_module
     from taskct.cli.volume_output import refuse_input
-    from taskct.core.errors import InputError
+    from taskct.core.errors import InputError, unknown_name
     from taskct.core.files import refuse_existing
     from taskct.data.radiographs import check_radiographs, read_radiographs
+    from taskct.models.model_folder import is_model
+    from taskct.recon import RECONSTRUCTORS
     from taskct.systems.biplanar.own_pair import PAIR_METHODS, PairSettings, reconstruct_pair, write_estimate
 
     read = {"poses": poses, "grey": grey, "trust": trust, "same_patient": same_patient}
@@ -89,8 +93,15 @@ def run(
         refine_poses=refine_poses,
         seed=seed,
     )
-    own = method in PAIR_METHODS and not settings
-    chosen = method if own else method_from_words(method, settings, model=load_module(model))
+    if method in PAIR_METHODS and settings:
+        raise InputError(
+            f"--method {method} has no settings, got --set {settings[0]}; --agree, --months and --skulls are its own"
+        )
+    if method in _NO_FORMULA:
+        raise InputError(f"--method {method} has no formula for two radiographs; take back-projection, sirt, cgls or tv")
+    if not (method in PAIR_METHODS or method in RECONSTRUCTORS or is_model(method)):
+        raise unknown_name("method", method, [*PAIR_METHODS, "cgls", "os_sart", "tv_min", "a trained network"], InputError)
+    chosen = method if method in PAIR_METHODS else method_from_words(method, settings, model=load_module(model))
     pair = read_radiographs(frontal, lateral, **read)  # type: ignore[arg-type]
     made = reconstruct_pair(pair, method=chosen, settings=how, name=method)
     write_estimate(made, out, overwrite=overwrite)

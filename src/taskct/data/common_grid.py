@@ -15,6 +15,8 @@ from taskct.core.units import to_hu
 from taskct.data.case import Case
 from taskct.geometry import Grid
 
+_MOST_BYTE = 255  # labels above it keep the type that they have
+
 
 def onto_common_grid(case: Case, grid: Grid, numbers: Iterable[int]) -> tuple[Tensor, Tensor | None]:
     """Some slices of a case on another grid with the same centre: mu (N, 1, Y, X) and labels (N, Y, X).
@@ -22,6 +24,11 @@ def onto_common_grid(case: Case, grid: Grid, numbers: Iterable[int]) -> tuple[Te
     mu is interpolated linearly, labels take the nearest; outside the case there is air. Finer images are averaged over the
     new pixel first, so that nothing aliases.
     """
+    if grid.ndim != 2:
+        raise GeometryError(
+            f"slices of case {case.case_id} are brought onto a grid (Y, X), got one of {' x '.join(map(str, grid.shape))} "
+            "voxels; what works on volumes of that size, such as a network of radiographs, does not take slices of a CT"
+        )
     own = case.slice_grid
     wanted = list(numbers)
     mu = case.mu[wanted]
@@ -36,8 +43,9 @@ def onto_common_grid(case: Case, grid: Grid, numbers: Iterable[int]) -> tuple[Te
     images = functional.grid_sample(mu, where, mode="bilinear", padding_mode="zeros", align_corners=False)
     if case.labels is None:
         return images, None
-    labels = case.labels[wanted][:, None].float()
-    return images, functional.grid_sample(labels, where, mode="nearest", align_corners=False)[:, 0].to(torch.uint8)
+    labels = case.labels[wanted][:, None].double()  # whole numbers, whatever their size
+    taken = functional.grid_sample(labels, where.double(), mode="nearest", align_corners=False)[:, 0]
+    return images, taken.to(torch.uint8 if not len(taken) or taken.max() <= _MOST_BYTE else case.labels.dtype)
 
 
 def case_on_grid(case: Case, grid: Grid, numbers: Iterable[int] | None = None) -> Case:

@@ -83,7 +83,8 @@ class TrainedFor:
         """Beam and grid in a few words."""
         size = " x ".join(f"{n}" for n in self.shape)
         pixels = " x ".join(f"{s:.3g}" for s in dict.fromkeys(self.spacing_mm))
-        return f"{self.beam.get('kind', 'a')} beam of {self.beam.get('views', '?')} views, {size} pixels of {pixels} mm"
+        views = self.beam.get("views", len(self.beam.get("detector_mm", ())) or "?")
+        return f"{self.beam.get('kind', 'a')} beam of {views} views, {size} pixels of {pixels} mm"
 
     def geometry_differences(self, A: Projector) -> list[str]:
         """In what a projector differs from that of the training, in words; empty where it does not."""

@@ -178,6 +178,11 @@ def _grid(pair: RadiographPair, method: object, settings: PairSettings, notes: l
     about = trained_for(method)
     known = None if about is None else about.grid
     seen = pair.field_mm
+    if known is not None and known.ndim != 3:
+        assert about is not None
+        raise GeometryError(
+            f"{about.run}: was trained for slices ({about.words}), and two radiographs make a volume; name another network"
+        )
     if known is not None:
         shape, spacing = known.shape, known.spacing_mm
         beam = about.beam if about is not None else {}
