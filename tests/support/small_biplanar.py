@@ -7,10 +7,10 @@ from typing import Any
 from taskct.systems.biplanar.experiment import BiPlanar
 
 SIZES: dict[str, Any] = {
-    "train_skulls": 4,
+    "train_skulls": 3,
     "validation_skulls": 1,
-    "test_skulls": 5,
-    "second_skulls": 2,
+    "test_skulls": 4,
+    "second_skulls": 1,
     "size": 16,
     "steps": 2,
     "batch": 2,
