@@ -315,7 +315,7 @@ def _radiographs(folder: Path) -> list[Path]:
     head = (np.hypot(y - 5.5, x - 4.5) < 4).astype(float)
     counts = np.round(50000 * np.exp(-head)).astype(np.uint16)
     made = [films.write_dicom(folder / "ap.dcm", counts, **films.xa(700, 1000, 9.0, 180.0))]
-    made.append(films.write_png(folder / "lat.png", counts))
+    made.append(films.write_png(folder / "lat.png", np.round(50000 * np.exp(-0.8 * head)).astype(np.uint16)))
     (folder / "poses.toml").write_text(
         "schema = 1\n[lateral]\nsource_iso_mm = 700.0\nsource_detector_mm = 1000.0\npixel_mm = 9.0\nangle_deg = 90.0\n"
     )

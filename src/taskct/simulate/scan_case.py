@@ -38,6 +38,7 @@ def scan_case(
     axis, so that no reconstruction can profit from having the same pixels (the inverse crime); 1 switches it off.
     `dose=None` leaves the noise out. A slice gets the same noise whichever others are scanned with it.
 
+    >>> from taskct.geometry import ParallelBeam
     >>> case = Case(torch.zeros(3, 8, 8), (2.0, 10.0, 10.0), case_id="water")
     >>> scan = scan_case(case, ParallelBeam(views=4, cols=8, pixel_mm=10.0), Dose(1e5), slices=1)
     >>> scan.p.shape, scan.slices
