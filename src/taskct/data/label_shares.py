@@ -14,7 +14,7 @@ from taskct.data.marks import MARKS, Classes, Marks
 class LabelShares:
     """Shares of the patients whose outlines, boxes and findings are known, from 0 to 1.
 
-    A patient with outlines has boxes, one with boxes has findings: what follows from a label is no secret. So the shares
+    Outlines give boxes, and boxes give findings, so whoever has the first has the others too. The shares therefore
     rise from `masks` over `boxes` to `findings`, and the patients of a smaller share are among those of a larger one.
     """
 

@@ -29,7 +29,7 @@ PathLike = str | os.PathLike[str]
 class MarkedSet:
     """The cases of a set, none of which is read yet.
 
-    `left_out` has a sentence on everything that lies there and is no case, or that is listed and not there.
+    `left_out` has a sentence for every file that was not taken as a case, and for every listed case that is missing.
     """
 
     folder: Path

@@ -61,7 +61,7 @@ class Card:
     licence          of the weights; training_data have their own
     image_units      of its images: "1/mm" (the only ones that taskct's networks work in)
     geometry         beam and pixels in words; config.toml has them as numbers
-    photons          lowest and highest photons per detector pixel in air of its training; empty where there is no dose
+    photons          lowest and highest photons per detector pixel in air in training; empty if it was trained without noise
     figures          measured, for readers and reconstructions under readers that no training saw
     limits           where it should not be used, and what was not measured
     command, commit  that make it again, and the commit with which it was made

@@ -39,7 +39,8 @@ caption b { color: var(--ink); }
 .numbers .text { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 .numbers thead th:first-child { padding-left: 0; text-align: left; }
 .dense { font-size: .82rem; }
-.dense td, .dense thead th, .dense tbody th { padding: .2rem .5rem; }
+.dense td, .dense thead th, .dense tbody th { padding: .2rem .38rem; }
+.dense thead th { white-space: normal; }
 .dense tbody th { padding-left: 0; white-space: normal; }
 .dense thead th[colspan] { text-align: center; }
 .dense tbody th.method { min-width: 12rem; }

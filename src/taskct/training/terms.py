@@ -7,6 +7,7 @@ that are labelled for it (`Batch.labelled`), and its `count(batch)` says how man
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -47,7 +48,7 @@ class ImageError(nn.Module):
         return error.abs().mean() if self.kind == "l1" else (error.square() + 1e-3).sqrt().mean()
 
 
-class _Labelled(nn.Module):
+class _Labelled(nn.Module, ABC):
     """A term that judges the labelled images of a batch by the target `of`."""
 
     needs_labels = True
@@ -69,9 +70,9 @@ class _Labelled(nn.Module):
         value = self.judged(batch, batch.rows(self.of, target))
         return value if share == 1.0 else share * value
 
+    @abstractmethod
     def judged(self, batch: Batch, target: Any) -> Tensor:
         """The penalty of the labelled images, of which `target` is the truth."""
-        raise NotImplementedError
 
 
 class AnswerPenalty(_Labelled):

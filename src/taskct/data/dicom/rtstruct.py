@@ -166,7 +166,7 @@ def _points(path: Path, contour: Dataset) -> np.ndarray:
         )
     except TaskctError:
         raise
-    except Exception as error:  # of pydicom for what is no element, of numpy for what is not a number
+    except Exception as error:  # pydicom raises for damaged elements, numpy for text that is not a number
         raise FileFormatError(f"{path}: ContourData cannot be read ({reason(error)}); the file is damaged") from error
     if numbers.size == 0 or numbers.size % 3 or not np.isfinite(numbers).all():
         raise FileFormatError(f"{path}: a contour has {numbers.size} numbers, expected finite x, y, z of each point")

@@ -57,7 +57,9 @@ def marks_of_labels(case: Case, kinds: Mapping[int, str], *, findings: Mapping[s
     for value, kind in kinds.items():
         pieces, count = label(labels == value, structure=np.ones((3, 3, 3)))
         if len(names) + count > _MOST_PIECES:
-            raise InputError(f"case {case.case_id}: label {value} ({kind}) has {count} pieces; this is no map of lesions")
+            raise InputError(
+                f"case {case.case_id}: label {value} ({kind}) has {count} pieces, more than a map of lesions can have"
+            )
         np.copyto(instances, (pieces + len(names)).astype(np.int16), where=pieces > 0)
         names |= {len(names) + k: kind for k in range(1, count + 1)}
     return Marks(torch.from_numpy(instances), names, masked=frozenset(kinds.values()), findings=dict(findings or {}))

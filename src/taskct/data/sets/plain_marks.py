@@ -204,7 +204,7 @@ def _read(boxes: Path) -> list[MarkRow]:
 
 
 def _check(row: MarkRow, kinds: Collection[str]) -> None:
-    """InputError for a kind that was not named, FileFormatError for what is no number or no box."""
+    """InputError for a kind that was not named, FileFormatError for values that are not numbers or do not make a box."""
     kind = row.values["kind"]
     if not kind:
         return

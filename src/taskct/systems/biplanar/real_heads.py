@@ -49,7 +49,7 @@ class Placement:
 def placed_head(case: Case, heads: Heads, placement: Placement | None = None) -> Tensor:
     """A CT as attenuation on the fine grid of `heads`, (1, 1, Z, Y, X) in 1/mm, alone in air, its crown where theirs is.
 
-    InputError for a CT in which there is no head.
+    InputError for a CT that does not show a head.
     """
     how = placement or Placement()
     hu = (case.hu - how.offset).flip(how.flips) if how.flips else case.hu - how.offset

@@ -48,7 +48,7 @@ class BridgeScans:
 
 
 def scan_lungs(folder: Path, *, settings: ChestExperiment) -> None:
-    """Scan the training and test patients at all doses; a step that was killed goes on with the next patient."""
+    """Scan the training and test patients at all doses; a step that was killed resumes at the next patient."""
     run = load_run(folder) if is_run(folder) else Run.create(folder, {"doses": list(settings.doses)})
     whole = settings.cohort
     cohort = Cohort(

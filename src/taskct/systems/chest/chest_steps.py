@@ -88,7 +88,7 @@ class _Plan(Plan[ChestExperiment]):
         )
 
     def arm(self, arm: Arm, *, after: Made[ChestReader] | None = None) -> Made[ChestReader]:
-        """Training and readings of an arm; `after` is the network that it goes on from, whole."""
+        """Training and readings of an arm; `after` is the network whose training it continues."""
         begin = self.arm(Arm(("segment",), steps=self.settings.steps)) if arm.preload else after
         parts = (ENCODER,) if after is None else (ENCODER, *arm.tasks)
         made = self.step(
@@ -146,7 +146,7 @@ class _Plan(Plan[ChestExperiment]):
                 call(train_bridge, settings=s, scans=scans, start=start, reader=seen, arm=arm),
                 load_corrector,
                 uses=("batch", "lr", "bridge_steps"),
-                about=f"and goes on with {' + '.join(('image error', *heads)) or 'image error'} ({arm})",
+                about=f"and is trained further with {' + '.join(('image error', *heads)) or 'image error'} ({arm})",
                 cost=(0.3 + 0.5 * bool(heads)) * s.bridge_steps,
             )
             for arm, heads in ARMS.items()

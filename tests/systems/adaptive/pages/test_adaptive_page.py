@@ -56,6 +56,16 @@ def _story(gains: dict[str, float], **more: object) -> TaskStory:
     return TaskStory(table=table, baselines=baselines, verdicts=verdicts, **more)  # type: ignore[arg-type]
 
 
+def test_a_method_without_a_task_loss_that_is_read_better_is_named_among_the_first_lines() -> None:
+    story = _story({"task": 5.0, "FBP": 9.0})
+    told = replace(story, baselines={"task": "plain"}, verdicts={k: v for k, v in story.verdicts.items() if k[0] == "task"})
+    lines = summary_lines(told)
+    ahead = [text for text, caution in lines[:4] if caution and "FBP is read better than all of these: +0.0" in text]
+    assert len(ahead) == 2 and all("over task, the best of them." in text for text in ahead)
+    behind = replace(told, baselines={"task": "plain", "FBP": "plain"}, task_adaptive=["task", "FBP"], verdicts=story.verdicts)
+    assert not any("read better" in text for text, _ in summary_lines(behind))
+
+
 def test_the_first_lines_say_what_the_intervals_allow() -> None:
     words = [text for text, _ in summary_lines(_story({"task": 5.0, "nothing": 0.0, "noise": 0.1}, controls=["nothing"]))]
     first = words[0].replace("\u202f", " ")
