@@ -69,10 +69,12 @@ def test_a_method_without_a_task_loss_that_is_read_better_is_named_among_the_fir
 def test_the_first_lines_say_what_the_intervals_allow() -> None:
     words = [text for text, _ in summary_lines(_story({"task": 5.0, "nothing": 0.0, "noise": 0.1}, controls=["nothing"]))]
     first = words[0].replace("\u202f", " ")
-    assert first.startswith(
-        "At 60 000 photons per pixel the largest gain that is confirmed in Dice of the tumour under unseen"
+    assert first.startswith("At 60 000 photons per pixel task is confirmed to gain, and gains most: +0.0")
+    assert (
+        "in Dice of the tumour under unseen readers over plain" in first
+        and "Not confirmed: noise (no gain shown)" in first
+        and "nothing" not in first
     )
-    assert "is that of task: +0.0" in first and "Not: noise (no gain shown)" in first and "nothing" not in first
     share = re.search(r"(\d+)% \[\d+%, \d+%\] of what a reader retrained", words[0])
     assert share and 40 < int(share[1]) < 65  # 5 pixels of the 10 that retraining finds; Dice is nearly linear here
     assert words[1].startswith("Negative controls at this dose, where nothing should be gained: nothing")

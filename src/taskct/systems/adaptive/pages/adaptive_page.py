@@ -17,7 +17,7 @@ from taskct.systems.adaptive.pages.dose_task_figures import curve_figure, needed
 from taskct.systems.adaptive.pages.outline_pictures import picture_section
 from taskct.systems.adaptive.pages.reader_tables import audit_table, gain_table, lesion_table, reader_table, score_table
 from taskct.systems.adaptive.pages.story import TaskStory
-from taskct.systems.adaptive.pages.summary_lines import summary_lines
+from taskct.systems.adaptive.pages.summary_lines import answer_lines, caution_lines
 
 _IMAGE_BYTES = 4 * 2**20
 Spectra = dict[str, tuple[list[float], list[float]]]
@@ -61,7 +61,10 @@ def _body(story: TaskStory, encoder: Encoder, title: str, spectra: Spectra) -> s
         ("made", "How it was made", _notes(story)),
     ]
     links = "".join(f'<a href="#{anchor}">{escape(name)}</a>' for anchor, name, content in parts if content)
-    lines = "".join(f"<p{' class=caution' if caution else ''}>{escape(text)}</p>" for text, caution in summary_lines(story))
+    lines = "".join(f"<p{' class=caution' if caution else ''}>{escape(text)}</p>" for text, caution in answer_lines(story))
+    limits = "".join(f"<p class=caution>{escape(text)}</p>" for text in caution_lines(story))
+    if limits:
+        lines += f"<details><summary>What limits these gains</summary>{limits}</details>"
     head = (
         f"<header><h1>{escape(title)}</h1><p class='lead'>{escape(_lead(story))}</p><div class='verdict'>{lines}</div>"
         f"<nav>{links}</nav></header>\n"

@@ -18,20 +18,31 @@ _CAUTIONS = ("few", "one unseen reader", "harmed reader", "control", "artefact",
 
 
 def summary_lines(story: TaskStory) -> list[tuple[str, bool]]:
-    """Sentences, and whether each is a caution: gains at each dose, controls, what else would help, what limits it."""
+    """Sentences, and whether each is a caution: the answer (`answer_lines`), then what limits it (`caution_lines`)."""
+    return [*answer_lines(story), *((text, True) for text in caution_lines(story))]
+
+
+def answer_lines(story: TaskStory) -> list[tuple[str, bool]]:
+    """Gains at each dose, controls, methods that are read better than all of these, and what else would help."""
     lines: list[tuple[str, bool]] = []
     for dose in story.doses:
         lines += [(text, False) for text in (_gains(story, dose), _controls(story, dose)) if text]
         lines += [(text, True) for text in (_ahead(story, dose),) if text]
     for dose in story.doses:
         lines += [(text, False) for text in (_retrained(story, dose), _other_models(story, dose)) if text]
+    return lines
+
+
+def caution_lines(story: TaskStory) -> list[str]:
+    """What limits each gain: the first remark of each kind, and how many more there are."""
+    lines = []
     cautions: dict[str, dict[str, None]] = {}
     for verdict in _of(story, _main(story), None):
         for finding in verdict.cautions:
             cautions.setdefault(finding.rule, {})[f"{verdict.method}: {finding.text}"] = None
     for rule in [*(r for r in _CAUTIONS if r in cautions), *(r for r in cautions if r not in _CAUTIONS)]:
         first, *rest = cautions[rule]
-        lines.append((first + (f" ({len(rest)} more like it below.)" if rest else ""), True))
+        lines.append(first + (f" ({len(rest)} more like it below.)" if rest else ""))
     return lines
 
 
@@ -46,13 +57,13 @@ def _gains(story: TaskStory, dose: DoseLevel) -> str:
     if sure:
         best = sure[0]
         text = (
-            f"{where} the largest gain that is confirmed in {what} is that of {best.method}: "
-            f"{_interval(best.numbers['unseen'])} over {best.baseline}{_share(story, best, dose)}."
+            f"{where} {best.method} is confirmed to gain, and gains most: {_interval(best.numbers['unseen'])} in {what} "
+            f"over {best.baseline}{_share(story, best, dose)}."
         )
         rest = [f"{v.method} ({_interval(v.numbers['unseen'])})" for v in sure[1:]]
         unsure = [f"{v.method} ({v.headline})" for v in found if v.outcome != "confirmed"]
         text += f" Confirmed too: {'; '.join(rest)}." if rest else ""
-        return text + (f" Not: {'; '.join(unsure)}." if unsure else "")
+        return text + (f" Not confirmed: {'; '.join(unsure)}." if unsure else "")
     best = max(found, key=lambda v: v.numbers["unseen"].mean)
     return (
         f"{where} no gain in {what} is confirmed. The largest is that of {best.method}, "
