@@ -25,6 +25,11 @@ MAIN_SCORES: dict[str, tuple[str, ...]] = {
     "detect": ("CPM nodule", "AP10 nodule", "AP10 infection"),
 }
 AIMS = {"AUC nodule": 0.9, "CPM nodule": 0.5, "Dice nodules >= 8 mm": 0.6}
+AIMS_IN_WORDS = {
+    "AUC nodule": "slices with a nodule are told from slices without one with an AUC of",
+    "CPM nodule": "the share of nodules found, averaged from 1/8 to 8 false marks a scan (CPM), is",
+    "Dice nodules >= 8 mm": "outlines of nodules of 8 mm and more agree with the truth at a Dice of",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +169,8 @@ def summary_lines(
             if score in first.scores:
                 found = first.interval(score)
                 word = "reached" if found.mean >= aim else "not reached"
-                lines.append(f"All four heads at full dose, {first.name}: {score} {found} (aim {aim:g}: {word})")
+                ends = f" [{found.low:.2f}, {found.high:.2f}]" if math.isfinite(found.low) else ""
+                lines.append(f"At full dose {AIMS_IN_WORDS[score]} {found.mean:.2f}{ends}; the aim of {aim:g} is {word}.")
     for kind in ("equal steps", "equal computing", "single task longer"):
         mine = [p for p in pairs if p.kind == kind and p.group in ("all", "all-computing")]
         apart = [p for p in mine if p.gain.separated]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from taskct.core.files import write_text
 from taskct.evaluation.statistics import Interval
-from taskct.report.number_text import number, span
+from taskct.report.number_text import number, plural, span
 from taskct.report.page import page, section
 from taskct.systems.chest.chest_classes import TASKS
 from taskct.systems.chest.chest_comparing import MAIN_SCORES, Comparison, Group, bridge_gains, shown_first, summary_lines
@@ -37,8 +37,8 @@ def write_chest_page(
     first = shown_first(groups)
     lines = "".join(f"<p>{escape(text)}</p>" for text in summary_lines(settings, groups, pairs, judged))
     parts = [
-        ("first", "All four heads at full dose", score_table(first) if first is not None else ""),
         ("pictures", "Pictures", pictures),
+        ("first", "All four heads at full dose", score_table(first) if first is not None else ""),
         ("sharing", "Four heads or one", _comparison_tables(pairs)),
         ("transfer", "Which head helps which", transfer_table(pairs)),
         ("bridge", "Heads in the loss of a reconstruction", bridge_table(judged, settings)),
@@ -56,8 +56,9 @@ def write_chest_page(
 
 def lead(settings: ChestExperiment) -> str:
     """What was done, in two sentences."""
+    learnt = f"{settings.train_patients} patients to learn from, " if settings.train_patients else ""
     return (
-        f"Built-in chests: {settings.train_patients} patients to learn from, {settings.test_patients} to judge on, "
+        f"Built-in chests: {learnt}{settings.test_patients} {'to judge on' if learnt else 'that no training saw'}, "
         f"{settings.slices} slices each, lungs at {settings.pixel_mm:g} mm. No figure was measured on patients of a clinic."
     )
 
@@ -66,7 +67,7 @@ def score_table(group: Group) -> str:
     """All scores of a group with their intervals."""
     rows = [f"<tr><th scope='row'>{escape(score)}</th>{_cell(group.interval(score))}</tr>" for score in group.scores]
     arm = group.arms[0]
-    about = f"<b>{escape(group.name)}</b>: heads {', '.join(arm.tasks)}; {arm.steps} steps; {len(group.seeds)} seed(s)"
+    about = f"<b>{escape(group.name)}</b>: heads {', '.join(arm.tasks)}; {arm.steps} steps; {plural(len(group.seeds), 'seed')}"
     heads = "<thead><tr><th></th><th>mean</th></tr></thead>"
     return f"<table class='numbers'><caption>{about}</caption>{heads}<tbody>{''.join(rows)}</tbody></table>" if rows else ""
 
