@@ -7,12 +7,14 @@ import math
 import numpy as np
 import torch
 
-from taskct.evaluation.volumes.roc_area import auc, auc_values
+from taskct.evaluation.reading import auc
+from taskct.evaluation.volumes.roc_area import auc_values
 
 
 def test_the_auc_counts_pairs_with_ties_half() -> None:
-    assert auc(torch.tensor([1.0, 1.0, 2.0, 0.0]), torch.tensor([True, False, True, False])) == 0.875
-    assert math.isnan(auc(torch.tensor([1.0, 2.0]), torch.tensor([True, True])))
+    scores, yes = torch.tensor([1.0, 1.0, 2.0, 0.0]), torch.tensor([True, False, True, False])
+    assert float(auc_values(scores, yes).mean()) == 0.875 == auc(scores.numpy(), yes.numpy())
+    assert len(auc_values(torch.tensor([1.0, 2.0]), torch.tensor([True, True]))) == 0
 
 
 def test_the_spread_of_the_values_is_delongs_standard_error() -> None:

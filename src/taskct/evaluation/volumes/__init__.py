@@ -3,7 +3,7 @@
 from taskct.evaluation.volumes.atlas_check import AtlasCheck, check_against_atlas
 from taskct.evaluation.volumes.bone_surfaces import bone_dice, surface_distance
 from taskct.evaluation.volumes.linear_reader import LinearReader, film_features
-from taskct.evaluation.volumes.roc_area import auc
+from taskct.evaluation.volumes.roc_area import auc_values
 from taskct.evaluation.volumes.spread_calibration import Reliability, ensemble_spread, reliability, spread_factor
 from taskct.evaluation.volumes.task_rows import (
     FILM_READER,
@@ -34,7 +34,7 @@ __all__ = [
     "Reliability",
     "VaultMap",
     "VolumeCases",
-    "auc",
+    "auc_values",
     "bone_dice",
     "check_against_atlas",
     "ensemble_spread",

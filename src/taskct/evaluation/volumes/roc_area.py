@@ -8,19 +8,10 @@ from torch import Tensor
 from taskct.core.errors import InputError
 
 
-def auc(scores: Tensor, positive: Tensor) -> float:
-    """Chance that a positive case has the higher score than a negative one, ties half: (N,), bool (N,) -> NaN without both.
-
-    >>> auc(torch.tensor([0.1, 0.4, 0.35, 0.8]), torch.tensor([False, False, True, True]))
-    0.75
-    """
-    values = auc_values(scores, positive)
-    return float(values.mean()) if len(values) else float("nan")
-
-
 def auc_values(scores: Tensor, positive: Tensor) -> Tensor:
     """One value per case (N,) whose mean is the AUC and whose standard error is DeLong's; empty without both classes.
 
+    `evaluation.reading.auc` has the area alone, with weights and unknown truth.
     A case's value is AUC + n / n_class (placement - AUC), placement being the share of the other class that it outranks
     (DeLong et al., Biometrics 44:837 (1988)). Differences of two readers' values, case by case, give the paired difference.
     """
