@@ -13,12 +13,14 @@ import torch
 from taskct.core.errors import ConfigError, FileFormatError, GeometryError, InputError, UnitsError, UnsupportedDataError
 from taskct.core.runs import Run, load_run
 from taskct.core.safetensors_files import pack_tensors, read_safetensors
+from taskct.core.units import MU_WATER_70KEV_PER_MM
 from taskct.geometry import Grid, ParallelBeam
 from taskct.geometry.beam_config import beam_to_config
 from taskct.models import Card, Figure, NoCardWarning, TrainingData, open_model, pack_model
 from taskct.models.model_card import read_card
 from taskct.models.model_folder import is_model
 from taskct.models.model_words import describe_model, list_models
+from taskct.models.package_models import shipped_models
 from taskct.physics.projector import Projector
 from taskct.recon.learned import load_reconstructor, make_model
 from taskct.task.readers import ReaderSpec, load_reader, make_reader
@@ -260,3 +262,10 @@ def test_one_file_of_weights_is_described_by_its_own_config(run: Run, tmp_path: 
     with pytest.warns(NoCardWarning):
         words = describe_model(open_model(run.folder / "other.safetensors"))
     assert "fbp_unet" in words and "7 images" not in words and "commit" not in words
+
+
+def test_every_reconstruction_and_dose_of_the_package_states_the_units_of_its_images() -> None:
+    for name, folder in shipped_models().items():
+        model = open_model(folder)
+        if name.startswith("abdomen") and model.kind in ("reconstruction", "dose"):
+            assert model.config["units"] == {"image": "1/mm", "mu_water_per_mm": MU_WATER_70KEV_PER_MM}, name
