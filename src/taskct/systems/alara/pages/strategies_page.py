@@ -71,11 +71,11 @@ def statements(one: DoseSection) -> list[tuple[str, bool]]:
             if name == one.learned or name.startswith(one.learned):
                 continue
             gap = c.saved(one.learned, name)
-            words.append(f"{name} {_percent(gap)}")
+            words.append(f"{_percent(gap)} against {name}")
             against |= not name.startswith("oracle") and not gap.high < 0
         unreached = f"; not reached by {', '.join(c.unreached)}" if c.unreached else ""
         found.append(
-            (f"{one.title}: at equal {by} ({c.target}) {one.learned} spends, against {'; '.join(words)}{unreached}.", against)
+            (f"{one.title}: at equal {by} ({c.target}) {one.learned} needs photons: {'; '.join(words)}{unreached}.", against)
         )
     return found
 
