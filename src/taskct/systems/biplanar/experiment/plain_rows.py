@@ -67,15 +67,12 @@ PLAIN: dict[str, PlainRow] = {
         "SIRT",
         lambda population, _: one_by_one(partial(sirt, iterations=SIRT_ITERATIONS, nonnegative=True)),
         cost=3,
-        agreed=False,
     ),
     "tv": PlainRow(
         "TV",
         lambda population, strength: one_by_one(partial(tv_min, strength=strength, iterations=TV_ITERATIONS)),
         Choice("strength", (0.3, 1.0, 3.0)),
-        cost=15,  # of 60 seconds, since it is scored once
-        agreed=False,
-        everywhere=False,
+        cost=15,
     ),
     "atlas": PlainRow("mean atlas", lambda population, _: MeanImage(population)),
     "nearest": PlainRow("nearest skull", lambda population, _: NearestImage(population)),
