@@ -29,4 +29,5 @@ def test_the_spread_of_the_population_is_scaled_to_each_methods_own_errors(answe
     assert len(ratios) == 4 and all(r > 0 for r in ratios)
     lines = (answered / "report" / "spread.csv").read_text().splitlines()
     assert lines[0].startswith("method,factor") and len(lines) == 1 + 3 * 10
-    assert "reliability curves" in (answered / "report" / "report.html").read_text()
+    page = (answered / "report" / "report.html").read_text()
+    assert "reliability curves" in page and "<span>spread, axial</span>" in page

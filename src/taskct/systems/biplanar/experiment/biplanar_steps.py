@@ -130,6 +130,7 @@ class _Plan(Plan[BiPlanar]):
             cost=self.volume * _SCORE_S,
         )
         self.scores.append(made)
+        self.sources[name, 0] = MethodSource(name, made, package=name)
 
     def network(self, training: Training, *, views: int = 0) -> None:
         """A training and its row."""
@@ -168,7 +169,7 @@ class _Plan(Plan[BiPlanar]):
         """Whether spreads mean what they say: of the Gaussian model, for each main row; of several trainings."""
         s = self.settings
         gaussian = self.sources.get(("gaussian", 0))
-        for row in ("gaussian", *s.main_nets):
+        for row in ("gaussian", *s.package, *s.main_nets):
             source = self.sources.get((row, 0))
             if source is not None and gaussian is not None:
                 work = call(score_population_spread, settings=s, skulls=self.skulls, source=source, gaussian=gaussian)
@@ -207,7 +208,9 @@ class _Plan(Plan[BiPlanar]):
                 work = call(read_method, settings=s, skulls=self.skulls, reading=reading, source=source)
                 self._more(f"reading-{row}", work, about=f"readers of {source.label}")
 
-    def _more(self, name: str, work: Call, *, about: str, cost: float = 1.0, uses: Sequence[str] = _SCAN) -> None:
+    def _more(
+        self, name: str, work: Call, *, about: str, cost: float = 1.0, uses: Sequence[str] = (*_SCAN, "examples")
+    ) -> None:
         made = self.step(name, work, RowScores.read, uses=uses, about=about, cost=self.volume * _SCORE_S * cost)
         self.more.append(made)
 

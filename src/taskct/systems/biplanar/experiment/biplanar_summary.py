@@ -12,7 +12,6 @@ from taskct.core.csv_cells import safe_cells
 from taskct.core.errors import InputError
 from taskct.core.files import make_folder, write_texts
 from taskct.core.names import photon_count
-from taskct.core.units import MU_WATER_70KEV_PER_MM
 from taskct.evaluation.merged_tables import merge_tables
 from taskct.evaluation.rows import ALL, DoseLevel
 from taskct.evaluation.statistics import Interval
@@ -27,6 +26,7 @@ from taskct.systems.biplanar.experiment.plain_rows import PLAIN
 from taskct.systems.biplanar.experiment.refined_rows import refined_name
 from taskct.systems.biplanar.experiment.row_scores import AGREED, RowScores
 from taskct.systems.biplanar.experiment.shared_skulls import Skulls
+from taskct.systems.biplanar.experiment.spread_rows import HU_PER_MU
 from taskct.systems.biplanar.pages.biplanar_page import write_biplanar_report
 from taskct.systems.biplanar.pages.biplanar_story import BiPlanarStory, BlockGain, Curve, Lead
 
@@ -82,6 +82,7 @@ def gathered(
         Lead(name, best, {m: table.paired(m, name, best, dose=dose) for m in LEAD_METRICS}) for name in nets
     ]  # fmt: skip
     kept = {str(one.about["method"]): one.folder for one in done if (one.folder / "examples.safetensors").exists()}
+    spreads = {str(one.about["method"]): one.folder for one in added if "spread" in one.about}
     poses = [name(error) for error in settings.pose_errors for name in (poses_name, refined_name)]
     conditions = (SHUFFLED, LOST, PRIOR, SECOND, *poses)
     return BiPlanarStory(
@@ -92,7 +93,9 @@ def gathered(
         leads=leads,
         conditions=conditions,
         facts={str(one.about["method"]): one.about for one in done},
-        examples=example_skulls(skulls.load().folder, settings, kept, best_plain=best, networks=nets) if skulls.done else [],
+        examples=example_skulls(skulls.load().folder, settings, kept, spreads, best_plain=best, networks=nets)
+        if skulls.done
+        else [],
         settings=settings,
         blocks=block_gains(table, dose),
         spreads={str(one.about["method"]): one.about["spread"] for one in added if "spread" in one.about},
@@ -141,7 +144,6 @@ def blocks_csv(blocks: Sequence[BlockGain]) -> str:
 def spread_csv(spreads: Mapping[str, Mapping[str, Any]]) -> str:
     """Reliability curves in HU of water, by bins of voxels with similar spread; ratio and shares are those of all voxels."""
     heads = ("method", "factor", "error_over_spread", "within_one", "within_two", "bin", "spread_hu", "error_hu")
-    hu = 1000 / MU_WATER_70KEV_PER_MM
     lines = [
         (
             name,
@@ -149,8 +151,8 @@ def spread_csv(spreads: Mapping[str, Mapping[str, Any]]) -> str:
             f"{f['ratio']:.4g}",
             *(f"{w:.4g}" for w in f["within"]),
             k,
-            f"{hu * s:.4g}",
-            f"{hu * e:.4g}",
+            f"{HU_PER_MU * s:.4g}",
+            f"{HU_PER_MU * e:.4g}",
         )
         for name, f in spreads.items()
         for k, (s, e) in enumerate(zip(f["spread"], f["error"], strict=True))

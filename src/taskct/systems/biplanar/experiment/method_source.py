@@ -8,16 +8,19 @@ from taskct.experiments.made import Made
 from taskct.recon.population import GaussianPopulation
 from taskct.systems.biplanar.experiment.biplanar_settings import BiPlanar
 from taskct.systems.biplanar.experiment.plain_rows import PLAIN, Method
-from taskct.systems.biplanar.experiment.row_scores import RowScores
+from taskct.systems.biplanar.experiment.row_scores import RowScores, package_method
 from taskct.systems.biplanar.experiment.shared_skulls import Skulls
 
 
 class MethodSource(NamedTuple):
-    """A row by its label in tables: `trained` is its network, or `plain` its name in PLAIN and `scored` its scores."""
+    """A row by its label in tables, with its scores: `trained` is its network, `package` one of the package, or `plain` its
+    name in PLAIN.
+    """
 
     label: str
     scored: Made[RowScores]
     plain: str = ""
+    package: str = ""
     trained: Made[Method] | None = None
     seed: int | None = None
 
@@ -25,6 +28,8 @@ class MethodSource(NamedTuple):
         """The method (p, A) -> mu, as it was scored."""
         if self.trained is not None:
             return self.trained.load()
+        if self.package:
+            return package_method(self.package)
         return PLAIN[self.plain].make(drawn.radiographs("train", settings).truth, self.chosen)
 
     @property

@@ -125,13 +125,18 @@ def score_network(
 
 def score_package(folder: Path, *, settings: BiPlanar, skulls: Made[Skulls], name: str) -> None:
     """A network that comes with the package; InputError for a name that none has."""
-    models = shipped_models()
-    if name not in models:
-        raise unknown_name("network of the package", name, models, InputError)
-    method, card = one_device(load_reconstructor(models[name])), open_model(models[name]).card
+    method, card = package_method(name), open_model(shipped_models()[name]).card
     learnt_from = 0 if card is None else sum(one.patients for one in card.training_data)
     about = {"package": name, "learnt_from": learnt_from}
     score_method(folder, settings=settings, drawn=skulls.load(), label=name, method=method, about=about)
+
+
+def package_method(name: str) -> Method:
+    """A network that comes with the package, as a method; InputError for a name that none has."""
+    models = shipped_models()
+    if name not in models:
+        raise unknown_name("network of the package", name, models, InputError)
+    return one_device(load_reconstructor(models[name]))
 
 
 def score_method(

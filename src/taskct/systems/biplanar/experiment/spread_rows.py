@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from taskct.core.units import MU_WATER_70KEV_PER_MM
 from taskct.evaluation.volumes import ensemble_spread, reliability, score_volumes, spread_factor
 from taskct.experiments.made import Made
 from taskct.systems.biplanar.experiment.biplanar_settings import BiPlanar
@@ -15,6 +16,9 @@ from taskct.systems.biplanar.experiment.conditions import cases_of
 from taskct.systems.biplanar.experiment.method_source import MethodSource, population_model
 from taskct.systems.biplanar.experiment.row_scores import write_scores
 from taskct.systems.biplanar.experiment.shared_skulls import Skulls
+
+SPREAD = "spread"  # the volumes of it that are kept for the page, in HU
+HU_PER_MU = 1000 / MU_WATER_70KEV_PER_MM
 
 
 def ensemble_label(label: str, members: int) -> str:
@@ -75,4 +79,5 @@ def _write(
         "factor": factor, "ratio": curve.ratio, "within": list(curve.within), "spread": list(curve.spread),
         "error": list(curve.error), "calibrated": curve.calibrated(),
     }  # fmt: skip
-    write_scores(folder, rows, test, {"method": label, "seed": seed, "spread": facts}, {})
+    kept = {SPREAD: (HU_PER_MU * spread[: settings.examples]).half()}
+    write_scores(folder, rows, test, {"method": label, "seed": seed, "spread": facts}, kept)
