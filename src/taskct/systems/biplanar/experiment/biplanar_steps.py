@@ -204,7 +204,7 @@ class _Plan(Plan[BiPlanar]):
         work = call(read_films, settings=s, skulls=self.skulls, reading=reading)
         self._more("reading-radiographs", work, about="readers of the radiographs alone, and of the truth")
         for (row, seed), source in self.sources.items():
-            if seed == 0 and (row not in PLAIN or PLAIN[row].everywhere):
+            if seed == 0 and (row not in PLAIN or PLAIN[row].sees):
                 work = call(read_method, settings=s, skulls=self.skulls, reading=reading, source=source)
                 self._more(f"reading-{row}", work, about=f"readers of {source.label}")
 

@@ -102,8 +102,6 @@ def score_plain(folder: Path, *, settings: BiPlanar, skulls: Made[Skulls], row: 
         method=method,
         views=views,
         about=about,
-        agreed=plain.agreed,
-        everywhere=plain.everywhere,
     )
 
 
@@ -119,7 +117,7 @@ def score_network(
 ) -> None:
     """A network's row; whether it says anything beyond the mean skull stands in its facts."""
     score_method(
-        folder, settings=settings, drawn=skulls.load(), label=label, method=of.load(), seed=seed, views=views, agreed=True
+        folder, settings=settings, drawn=skulls.load(), label=label, method=of.load(), seed=seed, views=views
     )  # fmt: skip
 
 
@@ -149,8 +147,6 @@ def score_method(
     seed: int | None = None,
     views: int = 0,
     about: Mapping[str, Any] | None = None,
-    agreed: bool = True,
-    everywhere: bool = True,
 ) -> None:
     """Write table.csv, about.json and examples.safetensors of one method under all conditions."""
     rows: list[Row] = []
@@ -159,13 +155,9 @@ def score_method(
     main: VolumeCases | None = None
     for condition in conditions(drawn.folder, settings, views=views):
         cases = condition.cases
-        if not (condition.full or everywhere):
-            break
         with torch.no_grad():
             mu = method(cases.p, cases.A)
-        finished = {label: mu}
-        if agreed:
-            finished[label + AGREED] = agree(mu, cases.p, cases.A, steps=AGREE_STEPS)
+        finished = {label: mu, label + AGREED: agree(mu, cases.p, cases.A, steps=AGREE_STEPS)}
         for name, volumes in finished.items():
             scored = score_volumes if condition.full else score_briefly
             rows += scored(condition.method(name), volumes, cases, seed=seed)
