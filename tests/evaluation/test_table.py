@@ -10,6 +10,7 @@ from taskct.core.errors import ConfigError, FileFormatError, InputError, OutputE
 from taskct.core.runs import Run, load_run
 from taskct.evaluation import DoseLevel, Example, Row, Table, evaluate
 from taskct.evaluation.merged_tables import merge_tables
+from taskct.evaluation.reading.ratios import described_metrics
 from taskct.evaluation.rows import read_rows
 from taskct.physics.dose import Dose
 
@@ -257,3 +258,19 @@ def test_without_pandas_the_message_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(InputError, match=r"pip install 'taskct\[pandas\]'"):
         seeded_table().to_pandas()
+
+
+def test_the_mean_over_readers_is_the_mean_of_their_ratios_and_not_the_ratio_of_their_counts():
+    rows = []
+    for n in range(6):
+        for reader, tp, fp in (("shy", 1.0, 0.0), ("bold", 90.0, 60.0)):
+            for metric, value in (("tp_px", tp), ("fp_px", fp), ("fn_px", 100 - tp)):
+                rows.append(Row("m", f"c{n}", f"p{n}", None, *HALF, metric, "tumour", value, reader))
+    metrics = described_metrics(["tp_px", "fp_px", "fn_px"])
+    table = Table(rows, {"metrics": metrics}, readers={"shy": "unseen", "bold": "unseen"})
+    alone = [table.mean("dice_pooled", "m", dose=HALF, region="tumour", reader=r).mean for r in ("shy", "bold")]
+    assert alone == pytest.approx([2 / 101, 180 / 250])
+    both = table.mean("dice_pooled", "m", dose=HALF, region="tumour").mean
+    assert both == pytest.approx(sum(alone) / 2) and both != pytest.approx(182 / 351, abs=0.05)  # the counts pooled
+    across = table.contrast("dice_pooled", [(1.0, "m", HALF, "unseen"), (-1.0, "m", HALF, "bold")], region="tumour")
+    assert across.mean == pytest.approx((alone[0] - alone[1]) / 2)  # one term has two readers, the other one

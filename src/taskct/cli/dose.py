@@ -177,6 +177,8 @@ def _train(config: Path, out: Path, change: list[str], *, given: bool) -> None:
                 f"validation at step {best['step']}: {best['dose']:.3g} of the reference dose, "
                 f"{100 * best['share']:.0f} % of patients reach {done.target}"
             )
+        if done.held is not None:
+            typer.echo(done.held.text)
         typer.echo(
             f"{out}: weights.safetensors, metrics.csv, config.toml; {done.trained.steps} steps ({done.trained.stopped})"
         )

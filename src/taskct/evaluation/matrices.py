@@ -56,6 +56,12 @@ def aligned(parts: Sequence[Matrix]) -> Matrix:
     return Matrix(np.concatenate(columns), seeds, tuple(patients))
 
 
+def columns_of(parts: Sequence[Matrix], means: np.ndarray) -> list[np.ndarray]:
+    """Means (..., J) of the columns of `aligned(parts)`, part by part: one (..., J_k) for each."""
+    ends = np.cumsum([len(part.columns) for part in parts])
+    return np.split(means, ends[:-1], axis=-1)
+
+
 def mean_of_readers(parts: Sequence[Matrix]) -> Matrix:
     """One column: the mean of several readers on what all of them read."""
     joined = aligned(parts)

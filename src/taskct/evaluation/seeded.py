@@ -20,7 +20,7 @@ import numpy as np
 
 from taskct.core.errors import InputError
 from taskct.core.seeds import derive_seed
-from taskct.evaluation.statistics import Interval
+from taskct.evaluation.statistics import Interval, p_of_zero
 
 Statistic = Callable[[np.ndarray], np.ndarray]
 
@@ -31,8 +31,8 @@ def mean_of(means: np.ndarray) -> np.ndarray:
 
 
 def ratio_of(means: np.ndarray) -> np.ndarray:
-    """The statistic of two columns: the ratio of their sums, NaN over 0."""
-    return _divide(means[..., 0], means[..., 1])
+    """The statistic of two columns: the ratio of their sums, NaN over 0; of several such pairs, the mean of their ratios."""
+    return np.asarray(_divide(means[..., ::2], means[..., 1::2]).mean(-1))
 
 
 def seeded_bootstrap(
@@ -67,7 +67,7 @@ def seeded_bootstrap(
     drawn = statistic(np.einsum("rs,jsp,rp->rj", over_seeds, values, over_patients, optimize=True))
     spread = float(np.einsum("rs,sp,rp->r", over_seeds, influence, over_patients, optimize=True).std())
     low, high = _stretched(centre, drawn[np.isfinite(drawn)], spread, influence, level)
-    return Interval(centre, low, high, *about)
+    return Interval(centre, low, high, *about, p=p_of_zero(centre, *standard_error(influence)))
 
 
 def resampled(columns: np.ndarray, *, resamples: int = 2000, seed: int = 0) -> np.ndarray:

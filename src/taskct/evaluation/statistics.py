@@ -34,6 +34,8 @@ class Interval:
 
     `left_out` counts values that were NaN (not defined) and took no part; over training seeds it counts patients. `n_values`
     are the slices, volumes or patients behind the mean. `n_seeds` is the number of trainings, None where nothing was trained.
+    `p` is the two-sided p-value of a mean of 0, by Student's t with the interval's standard error and degrees of freedom; NaN
+    where none was computed.
     """
 
     mean: float
@@ -45,6 +47,7 @@ class Interval:
     method: str = "expanded"
     left_out: int = 0
     n_seeds: int | None = None
+    p: float = math.nan
 
     @property
     def separated(self) -> bool:
@@ -109,11 +112,40 @@ def bootstrap_mean(
     left_out = int(np.isnan(numbers).sum())
     n, kept = len(means), len(numbers) - left_out
     centre = float(means.mean()) if n else math.nan
-    low = high = math.nan
+    low = high = p = math.nan
     if n > 1 and np.isfinite(means).all():
         resampled = means[_draws(n, resamples, seed)].mean(axis=1)
         low, high = np.quantile(resampled, _levels(means, resampled, level, method))
-    return Interval(centre, float(low), float(high), n, kept, level, method, left_out)
+        p = p_of_zero(centre, float(means.std(ddof=1)) / math.sqrt(n), n - 1)
+    return Interval(centre, float(low), float(high), n, kept, level, method, left_out, p=p)
+
+
+def p_of_zero(mean: float, error: float, freedom: float) -> float:
+    """Two-sided p-value of a true mean of 0 by Student's t: 1 for a mean of exactly 0, 0 for one without any error."""
+    from scipy.special import stdtr
+
+    if error <= 0:
+        return 1.0 if mean == 0 else 0.0
+    return min(1.0, 2 * float(stdtr(freedom, -abs(mean) / error)))
+
+
+def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
+    """p-values adjusted for how many they are, (K,): below 0.05 of them, no more than 5 % of such families hold an error.
+
+    The k-th smallest of K is multiplied by K - k + 1, and none is smaller than one before it (Holm, Scand. J. Stat. 6:65
+    (1979)); no independence is assumed. NaN values are not comparisons: they stay NaN and are not counted.
+
+    >>> holm([0.01, 0.04, 0.03]).round(3).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    values = np.asarray(p_values, dtype=np.float64)
+    if values.ndim != 1 or (values[np.isfinite(values)] < 0).any() or (values[np.isfinite(values)] > 1).any():
+        raise InputError(f"holm expects a list of p-values from 0 to 1, got {p_values!r}")
+    there = np.flatnonzero(np.isfinite(values))
+    order = there[np.argsort(values[there], kind="stable")]
+    found = np.full(len(values), math.nan)
+    found[order] = np.maximum.accumulate(np.minimum(1.0, values[order] * np.arange(len(order), 0, -1)))
+    return found
 
 
 def paired_difference(

@@ -21,7 +21,7 @@ import numpy as np
 
 from taskct.core.errors import InputError, unknown_name
 from taskct.core.files import write_text
-from taskct.evaluation.matrices import Matrix, aligned, matrix_of, mean_of_readers
+from taskct.evaluation.matrices import Matrix, aligned, columns_of, matrix_of, mean_of_readers
 from taskct.evaluation.rows import ALL, NOISE_FREE, SECONDS, UNSEEN, DoseLevel, Example, Row, TableParts, rows_as_csv
 from taskct.evaluation.seeded import mean_of, ratio_of, seeded_bootstrap
 from taskct.evaluation.statistics import Interval, bootstrap_mean, paired_difference
@@ -225,11 +225,10 @@ class Table(TableParts):
         """
         parts = [self.matrix(metric, method, dose=d, region=region, reader=reader) for _, method, d, reader in terms]
         weights = np.array([term[0] for term in terms])
-        width = len(parts[0].columns)
         value = ratio_of if self.ratio(metric) else mean_of
 
         def total(means: np.ndarray) -> np.ndarray:
-            scores = [value(means[..., width * k : width * (k + 1)]) for k in range(len(weights))]
+            scores = [value(part) for part in columns_of(parts, means)]
             return np.asarray(np.stack(scores, axis=-1) @ weights)
 
         joined = aligned(parts)
@@ -238,20 +237,25 @@ class Table(TableParts):
     def matrix(
         self, metric: str, method: str, *, dose: DoseLevel | float, region: str = ALL, reader: Readers = None
     ) -> Matrix:
-        """Values by seed and patient, cases of a patient averaged, several readers averaged; two columns for a ratio."""
+        """Values by seed and patient, cases of a patient averaged; several readers averaged.
+
+        A ratio has two columns for each reader, the sum above and that below: `ratio_of` is the mean of the readers' ratios,
+        so no reader that marks more counts more.
+        """
         self._check(metric, method)
         names = self._reader_names(reader)
         ratio = self.ratio(metric)
         if ratio is None:
             return mean_of_readers([self._values(metric, method, dose, region, name) for name in names])
         parts = []
-        for weights in ratio:
-            terms = []
-            for part, weight in weights.items():
-                one = mean_of_readers([self._values(part, method, dose, region, name) for name in names])
-                terms.append(Matrix(weight * one.columns, one.seeds, one.patients))
-            joined = aligned(terms)
-            parts.append(Matrix(joined.columns.sum(0, keepdims=True), joined.seeds, joined.patients))
+        for name in names:
+            for weights in ratio:
+                terms = []
+                for part, weight in weights.items():
+                    one = self._values(part, method, dose, region, name)
+                    terms.append(Matrix(weight * one.columns, one.seeds, one.patients))
+                joined = aligned(terms)
+                parts.append(Matrix(joined.columns.sum(0, keepdims=True), joined.seeds, joined.patients))
         return aligned(parts)
 
     def ratio(self, metric: str) -> tuple[Mapping[str, float], Mapping[str, float]] | None:

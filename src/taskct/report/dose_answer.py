@@ -29,7 +29,7 @@ def write_dose_answer(
     )
     body = f"<header><h1>{escape(title)}</h1><div class='verdict'>{lines}</div></header>\n"
     if answer.shown is not None:
-        images = example_html(answer.shown, photons=answer.photons, full_photons=answer.dose.photons)
+        images = example_html(answer.shown, photons=answer.photons, full_photons=answer.dose.photons, digits=answer.digits)
         body += section("images", "What it looks like", images)
     for k, target in enumerate(answer.targets):
         body += section(f"target-{k}", str(target.target), _target(answer, target))
@@ -43,7 +43,7 @@ def write_dose_answer(
 
 def _target(answer: DoseAnswer, target: TargetAnswer) -> str:
     missed = answer.missed(target)
-    where = f"the dose found ({photon_count(answer.photons, digits=4)} photons)" if answer.reached else "full dose"
+    where = f"the dose found ({photon_count(answer.photons, digits=answer.digits)} photons)" if answer.reached else "full dose"
     rows = "".join(
         f"<tr><th scope='row'>{escape(p)}</th><td>{number(g, target.target.unit)}</td></tr>" for p, g in missed[:_MOST_MISSED]
     )
@@ -56,7 +56,7 @@ def _target(answer: DoseAnswer, target: TargetAnswer) -> str:
         else f"<p>{everybody_reaches(len(target.patients))} the bound at {where}.</p>"
     )
     pale = "Pale: each patient. " if len(target.patients) > 1 else ""
-    uri = curve_figure(target, answer.dose, answer.photons)
+    uri = curve_figure(target, answer.dose, answer.photons, digits=answer.digits)
     curve = (
         f"<figure class='plot'><img alt='quality over dose' style='max-width:760px' src=\"{uri}\">"
         f"<figcaption>{pale}Exact Poisson counts, the same noise at all doses.</figcaption></figure>"

@@ -17,7 +17,7 @@ _BODY_ABOVE_HU = -500.0
 _MARGIN = 4
 
 
-def example_html(shown: ShownSlice, *, photons: float, full_photons: float) -> str:
+def example_html(shown: ShownSlice, *, photons: float, full_photons: float, digits: int = 4) -> str:
     """Truth, full dose and the dose found, side by side in one window, cut to the body."""
     window = WINDOWS["soft tissue"]
     encoder = Encoder(_BUDGET_BYTES)
@@ -27,7 +27,7 @@ def example_html(shown: ShownSlice, *, photons: float, full_photons: float) -> s
     parts = [
         (shown.truth_hu, "truth"),
         (shown.full_hu, f"full dose, {photon_count(full_photons)} photons"),
-        (shown.found_hu, f"dose found, {photon_count(photons, digits=4)} photons"),
+        (shown.found_hu, f"dose found, {photon_count(photons, digits=digits)} photons"),
     ]
     figures = "".join(
         f"<figure><img alt='{escape(words)}' style='width:100%;aspect-ratio:{width / height:.4g}' "

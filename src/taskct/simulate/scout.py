@@ -17,6 +17,34 @@ from taskct.simulate.noisy_scan import add_noise
 SCOUT_PHOTONS = 65536.0  # per pixel and view; two views of it are nothing beside a scan's hundreds
 
 
+SMOOTH_COLS = 5
+"""Columns over which a scout's counts are averaged before anything is read off it: 6 mm of a clinical detector, 20 mm of
+that of the experiments, far less than a body's course. The longest path is a maximum, and that of a noisy line is too long."""
+
+
+def smooth_scout(scout: Tensor, cols: int = SMOOTH_COLS) -> Tensor:
+    """A scout (..., C) whose counts were averaged over `cols` neighbouring columns, dimensionless; 1 leaves it as it is.
+
+    Counts, not logarithms, are averaged: the mean of logarithms of few photons is biased. At the edges the window is smaller.
+    """
+    if cols < 1 or cols % 2 == 0:
+        raise GeometryError(f"smooth_scout expects an odd number of columns from 1 on, got {cols!r}")
+    if cols == 1:
+        return scout
+    share = torch.exp(-scout.double()).reshape(-1, 1, scout.shape[-1])  # counts over those in air
+    mean = torch.nn.functional.avg_pool1d(share, cols, stride=1, padding=cols // 2, count_include_pad=False)
+    return -mean.log().reshape(scout.shape).to(scout.dtype)
+
+
+def scout_share(photons: float | None, views: int) -> float:
+    """The dose of a scout of two views in photons per pixel of each of a scan's `views`: what it adds to their mean.
+
+    >>> scout_share(65536.0, 160)
+    819.2
+    """
+    return 0.0 if photons is None else 2 * photons / views
+
+
 def scout_views(A: Projector) -> tuple[int, int]:
     """The views of A, counted as in p, that look from the front and from the side.
 

@@ -12,6 +12,7 @@ from dose_subjects import NOISE, SIZE, SUBJECTS, A, smooth
 from taskct.core.errors import InputError
 from taskct.data.case import Case
 from taskct.evaluation.dose import DoseSearch, optimise_dose
+from taskct.evaluation.dose.answer import known
 from taskct.evaluation.dose.quality_curves import held
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
@@ -53,10 +54,14 @@ def test_half_the_noise_needs_four_times_the_photons() -> None:
 
 
 def test_the_answer_is_in_photons_share_and_milligray_with_an_interval() -> None:
-    answer = optimise_dose(smooth, SUBJECTS, None, Dose(1e6), keep=NOISE, ctdi_vol_mgy=10.0, progress=False)
+    search = DoseSearch(lowest=1 / 4096)
+    answer = optimise_dose(smooth, SUBJECTS, None, Dose(1e6), keep=NOISE, search=search, ctdi_vol_mgy=10.0, progress=False)
     one = answer.targets[0]
     assert one.low <= answer.photons <= one.high
-    assert answer.ctdi_vol_mgy == pytest.approx(10 * answer.fraction) and f"{answer.ctdi_vol_mgy:.3g} mGy" in answer.text
+    assert (
+        answer.ctdi_vol_mgy == pytest.approx(10 * answer.fraction)
+        and f"CTDIvol {known(answer.ctdi_vol_mgy, answer.digits)} mGy of 10" in answer.text
+    )
     assert one.confirmed >= answer.photons * 0.99 and "confirmed from" in answer.text
 
 

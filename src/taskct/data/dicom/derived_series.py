@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -55,15 +54,13 @@ def write_series(
     overwrite: bool = False,
     deidentify: bool = True,
     method: str = "",
-    made_of: Sequence[SourceImage] = (),
 ) -> list[Path]:
     """Write hu (Z, Y, X) as one CT file per slice into a new `folder`; returns the files, feet first.
 
     HU are rounded to whole numbers (by at most 0.5 HU) and stored as int16 with slope 1 and intercept 0. SeriesInstanceUID
     and SOPInstanceUIDs are new; ImageType is DERIVED, SECONDARY. `source`, the folder, file or datasets of the series that
     the case came from, gives the study, the frame of reference, the slices referred to and the tube voltage. `description`
-    becomes SeriesDescription (at most 64 characters), `method` is what was done, in DerivationDescription. `made_of` are
-    images that every slice was made of, such as radiographs: they are referred to by the UIDs given.
+    becomes SeriesDescription (at most 64 characters), `method` is what was done, in DerivationDescription.
 
     By default patient and visit are left out and every UID of the source is replaced, always by the same one, so that
     several series written from one source stay in one study and overlay. With `deidentify=False` UIDs and the patient's
@@ -82,8 +79,9 @@ def write_series(
     with atomic_folder(folder, overwrite=overwrite) as part:
         names = [f"CT_{index + 1:04d}.dcm" for index in range(len(volume))]
         for index, name in enumerate(names):
-            made = _slice(case, volume[index], index, shared, origin, deidentify=deidentify, made_of=made_of)
-            made.save_as(part / name, enforce_file_format=True)
+            _slice(case, volume[index], index, shared, origin, deidentify=deidentify).save_as(
+                part / name, enforce_file_format=True
+            )
     return [Path(folder) / name for name in names]
 
 
@@ -97,14 +95,6 @@ def refuse_series_folder(folder: PathLike, *, overwrite: bool) -> None:
             f"{target}: holds {foreign.name}, which is not a slice that taskct wrote, so the folder is not overwritten; "
             "choose another name"
         )
-
-
-class SourceImage(NamedTuple):
-    """The UIDs of an image that a series was made of: its SOP class, its own, and that of its series ('' where unknown)."""
-
-    sop_class: str
-    sop_uid: str
-    series_uid: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,16 +222,7 @@ def _set_pixels(case: Case, made: Dataset) -> None:
     made.ImageOrientationPatient = [format_number_as_ds(float(c) + 0.0) for c in (*right, *down)]
 
 
-def _slice(
-    case: Case,
-    stored: np.ndarray,
-    index: int,
-    shared: Dataset,
-    origin: _Origin,
-    *,
-    deidentify: bool,
-    made_of: Sequence[SourceImage],
-) -> Dataset:
+def _slice(case: Case, stored: np.ndarray, index: int, shared: Dataset, origin: _Origin, *, deidentify: bool) -> Dataset:
     assert case.affine_mm is not None
     made = Dataset()
     made.update(shared)
@@ -251,14 +232,10 @@ def _slice(
     made.ImagePositionPatient = [format_number_as_ds(round(float(c), 9) + 0.0) for c in position]
     made.PixelData = stored.astype("<i2").tobytes()
     references = _references(case, position, origin, deidentify=deidentify)
-    by_series = {origin.source_series_uid: references} if references else {}
-    for image in made_of:
-        by_series.setdefault(image.series_uid, []).append(_reference(image.sop_class, image.sop_uid))
-    if by_series:
-        made.SourceImageSequence = [item for items in by_series.values() for item in items]
-        known = [_referenced_series(series, items) for series, items in by_series.items() if series]
-        if known:
-            made.ReferencedSeriesSequence = known
+    if references:
+        made.SourceImageSequence = references
+        if origin.source_series_uid:
+            made.ReferencedSeriesSequence = [_referenced_series(origin.source_series_uid, references)]
     made.file_meta = FileMetaDataset()
     made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID
     made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
@@ -274,18 +251,14 @@ def _references(case: Case, position: np.ndarray, origin: _Origin, *, deidentify
             continue
         if abs(float((frame.position - position) @ frame.normal)) > _SAME_SLICE * case.spacing_mm[0]:
             continue
-        item = _reference(frame.file.sop_class or CT, replaced_uid(frame.file.sop_uid, deidentify=deidentify))
+        item = Dataset()
+        item.ReferencedSOPClassUID = frame.file.sop_class or CT
+        item.ReferencedSOPInstanceUID = replaced_uid(frame.file.sop_uid, deidentify=deidentify)
         if frame.file.sop_class != CT:
             item.ReferencedFrameNumber = frame.index + 1
+        item.PurposeOfReferenceCodeSequence = [code("121322", "DCM", "Source image for image processing operation")]
         items.append(item)
     return items
-
-
-def _reference(sop_class: str, sop_uid: str) -> Dataset:
-    item = Dataset()
-    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class, sop_uid
-    item.PurposeOfReferenceCodeSequence = [code("121322", "DCM", "Source image for image processing operation")]
-    return item
 
 
 def _referenced_series(series_uid: str, references: list[Dataset]) -> Dataset:

@@ -17,11 +17,12 @@ from taskct.core.csv_cells import safe_cells
 from taskct.core.files import write_texts
 from taskct.core.names import photon_count
 from taskct.evaluation.dose.example import ShownSlice
+from taskct.evaluation.dose.refine import known_digits
 from taskct.evaluation.dose.target import Target
 from taskct.evaluation.statistics import FEW_PATIENTS, Interval, bootstrap_mean
 from taskct.physics.dose import Dose
 
-_DIGITS = 4  # of photons that were found
+_ENDS = 3  # digits of the ends of intervals, and of measured doses
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +31,8 @@ class TargetAnswer:
 
     levels, values   photons (L,) and the quality (N, L) of every patient; `gap`: its distance to the bound, good side positive
     photons          where the criterion is met; `low` to `high`: 95 % interval over patients, NaN beyond what was measured
+    between          how closely they are known for these patients and this noise: the distance of the two measured doses about
+                     them, or what the search allows if that is more; NaN where the lowest dose is enough, or none is
     confirmed        lowest measured dose from which the interval of the gap (mean, or that of the share) stays above 0
     needed           photons of each patient alone, (N,)
     """
@@ -46,6 +49,18 @@ class TargetAnswer:
     confirmed: float
     needed: np.ndarray
     hint: str = ""
+    between: float = math.nan
+
+    @property
+    def digits(self) -> int:
+        """Significant digits to which the photons are known: by the doses about them, and over patients.
+
+        Four where the lowest measured dose is enough: that is then said as "at most", and it is a dose that was measured.
+        """
+        if not math.isfinite(self.between):
+            return 4
+        spread = self.high - self.low if len(set(self.patients)) > 1 and math.isfinite(self.high - self.low) else 0.0
+        return known_digits(self.photons, max(spread, self.between))
 
     @property
     def reached(self) -> bool:
@@ -76,18 +91,18 @@ class TargetAnswer:
                 f"{self.best:.4g}{unit}" + ("" if n == 1 else f", and {100 * share:.0f} % of patients reach it there")
             )
             return f"{words}; {self.hint}" if self.hint else f"{words}; raise --photons, take another method or ask for less"
-        most = "at most " if self.photons <= self.levels[0] * (1 + 1e-9) else ""
-        percent = f"{100 * self.photons / dose.photons:.3g} % of full dose"
-        words = f"{t} is kept {who} at {most}{photon_count(self.photons, digits=_DIGITS)} photons, {percent}"
+        most = "most " if self.photons <= self.levels[0] * (1 + 1e-9) else ""
+        percent = f"{known(100 * self.photons / dose.photons, self.digits)} % of full dose"
+        words = f"{t} is kept {who} at {most}{photon_count(self.photons, digits=self.digits)} photons, {percent}"
         if n > 1:
-            low = "-" if math.isnan(self.low) else photon_count(self.low, digits=_DIGITS)
-            high = "not reached" if math.isnan(self.high) else photon_count(self.high, digits=_DIGITS)
+            low = "-" if math.isnan(self.low) else photon_count(self.low, digits=_ENDS)
+            high = "not reached" if math.isnan(self.high) else photon_count(self.high, digits=_ENDS)
             words += f" [95 % over {n} patients: {low} to {high}]"
         if n < FEW_PATIENTS:
             return f"{words}; {n} patient{'s are' if n > 1 else ' is'} too few to confirm it for others"
         if math.isnan(self.confirmed):
             return f"{words}; not confirmed at any measured dose"
-        return f"{words}; confirmed from {photon_count(self.confirmed, digits=_DIGITS)} photons on"
+        return f"{words}; confirmed from {photon_count(self.confirmed, digits=_ENDS)} photons on"
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,12 +179,18 @@ class DoseAnswer:
         return None if self.ctdi_vol_mgy_full is None else self.fraction * self.ctdi_vol_mgy_full
 
     @property
+    def digits(self) -> int:
+        """Significant digits to which the photons are known: those of the target that decides."""
+        return next((a.digits for a in self.targets if a.photons == self.photons), _ENDS)
+
+    @property
     def text(self) -> str:
         """Everything that was found, a line each."""
         if self.reached:
-            mgy = "" if self.ctdi_vol_mgy is None else f", CTDIvol {self.ctdi_vol_mgy:.3g} mGy of {self.ctdi_vol_mgy_full:g}"
-            found = photon_count(self.photons, digits=_DIGITS)
-            head = f"{found} photons per pixel, {100 * self.fraction:.3g} % of full dose{mgy}"
+            own, full = self.ctdi_vol_mgy, self.ctdi_vol_mgy_full
+            mgy = "" if own is None else f", CTDIvol {known(own, self.digits)} mGy of {full:g}"
+            found = photon_count(self.photons, digits=self.digits)
+            head = f"{found} photons per pixel, {known(100 * self.fraction, self.digits)} % of full dose{mgy}"
         else:
             head = f"no dose up to {photon_count(self.dose.photons)} photons keeps what was asked"
         return "\n".join([head, *(a.text(self.dose) for a in self.targets), *(c.text() for c in self.certificates)])
@@ -209,6 +230,8 @@ class DoseAnswer:
                 {
                     "target": str(a.target),
                     "photons": a.photons,
+                    "between": a.between,
+                    "digits": a.digits if a.reached else None,
                     "low": a.low,
                     "high": a.high,
                     "confirmed": a.confirmed,
@@ -231,6 +254,17 @@ class DoseAnswer:
         values = _finite(self.summary())
         texts = {"dose.json": json.dumps(values, indent=1, default=str) + "\n", "dose.csv": self.csv_text()}
         write_texts(folder, texts, overwrite=overwrite)
+
+
+def known(value: float, digits: int) -> str:
+    """A number to so many significant digits, without a power of ten.
+
+    >>> [known(v, 2) for v in (66.08, 104.2, 0.6608)]
+    ['66', '100', '0.66']
+    """
+    rounded = float(f"{value:.{digits}g}")
+    places = digits - 1 - math.floor(math.log10(abs(rounded))) if rounded else 0
+    return f"{rounded:.{max(0, places)}f}"
 
 
 def _finite(value: Any) -> Any:

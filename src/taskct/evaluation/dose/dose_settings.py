@@ -18,6 +18,8 @@ class DoseSearch:
 
     held_by     "mean" over patients, or the share of patients that must reach the bound (0.9)
     fractions   doses to measure, as fractions of full dose; by default octaves from 1 down to `lowest`
+    within      doses are measured between those, until the two about each answer differ by less than this share (0.02: 2 %);
+                0: none are
     draws       independent noise realisations that are averaged at each dose
     slices      of the cases; None takes all of them
     refine      the truth is projected on a grid so many times finer
@@ -33,6 +35,7 @@ class DoseSearch:
     held_by: str | float = EVERY_MEAN
     fractions: Sequence[float] | None = None
     lowest: float = 1 / 256
+    within: float = 0.02
     draws: int = 1
     slices: Slices = None
     refine: int = 2
@@ -44,6 +47,10 @@ class DoseSearch:
         if self.draws < 1:
             raise InputError(
                 f"DoseSearch expects draws of 1 or more, the noises that are averaged at a dose, got {self.draws!r}"
+            )
+        if not 0 <= self.within < 1:
+            raise InputError(
+                f"DoseSearch expects within from 0 (no doses between) to below 1, such as 0.02, got {self.within!r}"
             )
         if not 0 < self.lowest < 1:
             raise InputError(f"DoseSearch expects lowest between 0 and 1, got {self.lowest!r}")

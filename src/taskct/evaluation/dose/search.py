@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from taskct.evaluation.dose.example import show_slice
 from taskct.evaluation.dose.intervals import confirmed_level, dose_interval
 from taskct.evaluation.dose.quality import quality_of
 from taskct.evaluation.dose.quality_curves import Curves, contrast, held, measure_curves, reached_at
+from taskct.evaluation.dose.refine import bracket, refined
 from taskct.evaluation.dose.target import CONVENTIONS, Target, parse_keep
 from taskct.evaluation.project_case import Prepare, subjects_from_cases
 from taskct.evaluation.subject import Subject
@@ -52,7 +54,8 @@ def optimise_dose(
     keep        {"tumour.dice": 0.95}: 95 % of what full dose gives; {"psnr[image range]": 38.57}; texts such as
                 "rmse_hu<=20", "noise_sd_hu[liver]<=12", "tumour.dice>=0.95*full" (`parse_keep`)
     readers     frozen tasks for CLASS.dice, the first one decides; `certify`: others, asked at the dose found only
-    search      doses to measure, who has to reach the bound, slices, seed (`DoseSearch`)
+    search      doses to measure, how closely the answer is sought between them, who has to reach the bound, slices, seed
+                (`DoseSearch`)
     prepare     how a case is scanned without noise, by default `ProjectCase(search.refine)`
     ctdi_vol_mgy    CTDIvol of the scan at full dose, if known: the answer is then in mGy as well
     workers     processes of this machine, or `Workers` of a cluster, which share the patients; the model is sent to them
@@ -82,18 +85,22 @@ def optimise_dose(
         qualities = {t.key: quality_of(t, protocol=search.protocol, readers=readers) for t in targets}
         twins = {t.key: _twin(t) for t in targets if t.convention}
         measured = {**qualities, **{t.key: quality_of(t, protocol=search.protocol) for t in twins.values()}}
-        curves = measure_curves(
+        scan = partial(
+            measure_curves,
             subjects,
             model,
             measured,
-            [f * dose.photons for f in search.levels],
             electronic_std=dose.electronic_std,
             seed=search.seed,
             draws=search.draws,
             pool=pool,
             progress=progress,
-            words="dose curves",
         )
+        curves = scan([f * dose.photons for f in search.levels], words="dose curves")
+        if search.within:
+            curves = refined(
+                curves, targets, search.held_by, search.within, lambda photons: scan([photons], words="between them")
+            )
         answers = [_answer(t, twins.get(t.key), curves, search, reader=next(iter(readers or {}), "")) for t in targets]
         needed = max((a.photons for a in answers), key=lambda v: math.inf if math.isnan(v) else v)
         checks: list[Certificate] = []
@@ -129,7 +136,8 @@ def _answer(target: Target, twin: Target | None, curves: Curves, search: DoseSea
     gap = contrast(target, values, values[:, -1:])
     _refuse_undefined(target, gap)
     refuse_blind(target, values[:, -1], reader)
-    photons = reached_at(curves.levels, held(gap, by))
+    place = bracket(curves.levels, held(gap, by))
+    photons = math.nan if place is None else place.photons
     low, high = dose_interval(curves.levels, gap, curves.patients, by, search.seed)
     return TargetAnswer(
         target=target,
@@ -141,6 +149,7 @@ def _answer(target: Target, twin: Target | None, curves: Curves, search: DoseSea
         photons=photons,
         low=low,
         high=high,
+        between=math.nan if place is None or not place.below else max(place.above - place.below, search.within * photons),
         confirmed=confirmed_level(curves.levels, gap, curves.patients, by),
         needed=np.array([reached_at(curves.levels, row) for row in gap]),
         hint=_hint(target, twin, curves.values[twin.key], by) if twin and math.isnan(photons) else "",

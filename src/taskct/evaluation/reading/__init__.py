@@ -14,6 +14,7 @@ from taskct.evaluation.reading.detector_scores import (
 from taskct.evaluation.reading.finding_scores import accuracy, auc, calibration_error
 from taskct.evaluation.reading.found_lesions import ScanMatches, match_boxes, match_points, merged_points
 from taskct.evaluation.reading.lesions import Bins, Froc, LesionSet, MatchRule, TrueLesion, find_lesions, froc, match
+from taskct.evaluation.reading.many_verdicts import correct_verdicts
 from taskct.evaluation.reading.null_space import data_conflict, null_component, null_share
 from taskct.evaluation.reading.panel import ReaderPanel, read_images
 from taskct.evaluation.reading.readings import UNTRAINED, MethodImages
@@ -53,6 +54,7 @@ __all__ = [
     "box_average_precision",
     "calibration_error",
     "competition_metric",
+    "correct_verdicts",
     "count",
     "data_conflict",
     "detector_curve",

@@ -17,6 +17,7 @@ from taskct.evaluation.reading.controls import random_reader, shuffled_labels
 from taskct.evaluation.reading.lesions import FALSE_ALARM_RATES, Bins, Facts, LesionSet, MatchRule, find_lesions, froc, match
 from taskct.evaluation.reading.ratios import described_metrics, rate_name
 from taskct.evaluation.reading.readings import UNTRAINED, MethodImages
+from taskct.evaluation.reading.recovery import RETRAINED_OF
 from taskct.evaluation.reading.segmentation import average_precision, best_bias, count, log_odds, predict_with_bias, winner
 from taskct.evaluation.rows import IMAGE, UNSEEN, DoseLevel, Row
 from taskct.evaluation.table import Table
@@ -145,6 +146,7 @@ class ReaderPanel:
                 put = _putter(images, case, i, region, reader)
                 tp, fp, fn = (int(n[i].sum()) for n in (counts.tp, counts.fp, counts.fn))
                 yield from put(tp_px=tp, fp_px=fp, fn_px=fn, dice=_dice(tp, fp, fn))
+                yield from put(dice_slice=_mean_of_defined(counts.dice[i]))
                 yield from put(ap=average_precision(scores[i], true[i]))
                 free = counts.empty[i]
                 yield from put(fp_px_free=int(counts.fp[i][free].sum()), images_free=int(free.sum()))
@@ -195,7 +197,9 @@ class ReaderPanel:
 
     def _notes(self, biases: Mapping[tuple[Key, str], float]) -> dict[str, object]:
         alike = [r.name for r in self.unseen if same_architecture(r, self.training)]
+        retrained = {RETRAINED_OF: {"retrained": self.training.name}} if self.retrained else {}
         return {
+            **retrained,
             "match_rule": str(self.rule),
             "unseen_of_the_same_architecture": alike,
             "lesion_class": self.classes[self.lesion_class],
@@ -250,6 +254,11 @@ def _putter(images: MethodImages, case: str, numbers: np.ndarray, region: str, r
             yield Row(*start, metric, region, float(value), reader, seed)
 
     return put
+
+
+def _mean_of_defined(values: np.ndarray) -> float:
+    defined = values[np.isfinite(values)]
+    return float(defined.mean()) if len(defined) else float("nan")
 
 
 def _dice(tp: int, fp: int, fn: int) -> float:

@@ -58,6 +58,7 @@ RATIOS: dict[str, Ratio] = {
 
 PLAIN: dict[str, tuple[str, str, str, str]] = {  # label, unit, better, definition
     "dice": ("Dice", "", "higher", "per case; not defined where the class does not occur"),
+    "dice_slice": ("Dice of a slice", "", "higher", "mean over the images of a case in which the class occurs"),
     "dice_retuned": ("Dice, re-tuned", "", "higher", "per case, after one logit bias per method was tuned on validation"),
     "ap": ("Pixel AP", "", "higher", "area under precision over recall of the pixels of a case; no threshold"),
     "psnr": ("PSNR", "dB", "higher", "on mu over the whole image; data range per image: max - min of the truth"),

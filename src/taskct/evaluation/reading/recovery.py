@@ -1,20 +1,22 @@
-"""The share of a recoverable gap: how much of what a retrained reader regains a method gives to a frozen one."""
+"""The share of a recoverable gap: how much of what retraining a reader regains a method gives to that same reader, frozen."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from taskct.evaluation.matrices import aligned
-from taskct.evaluation.rows import ALL, DoseLevel
+from taskct.core.errors import InputError
+from taskct.evaluation.matrices import aligned, columns_of
+from taskct.evaluation.rows import ALL, UNSEEN, DoseLevel
 from taskct.evaluation.seeded import mean_of, ratio_of, seeded_bootstrap
 from taskct.evaluation.statistics import Interval
 from taskct.evaluation.table import Table
 
-Readers = str | Sequence[str] | None
+RETRAINED_OF = "retrained_of"
+"""The note of a table that says of which reader a retrained one was made: {name of the retrained: name of the frozen}."""
 
 
 def share_recovered(
@@ -25,36 +27,51 @@ def share_recovered(
     *,
     dose: DoseLevel | float,
     region: str = ALL,
-    reader: Readers = None,
-    bound_reader: str = "retrained",
+    readers: Mapping[str, str] | None = None,
     bound_method: str | None = None,
-    gap_reader: Readers = None,
     seed: int = 0,
 ) -> Interval:
-    """(method - baseline) / (bound - baseline): the share of what a reader retrained on the baseline's images regains.
+    """(method - baseline) / (bound - baseline) under the same readers: what a frozen one gains of what retraining gains.
 
-    The bound is `bound_reader` on the images of `bound_method` (the baseline). `gap_reader` is the reader that was
-    retrained, before that, on the baseline's images: readers of other architectures start from other scores, so the gap
-    is that of the one that was retrained (`reader` without). Where the gap itself is not separated from 0, no share
-    means anything: its ends are NaN.
+    `readers` {frozen reader: the same one retrained on the baseline's images}; by default those of `retrained_readers`. Of
+    several, gains and gaps are averaged over the same readers. The bound is read on the images of `bound_method` (the
+    baseline). Where the gap itself is not separated from 0, no share means anything: its ends are NaN.
+    Raises InputError where no reader was retrained.
     """
-    asked = [(method, reader), (baseline, reader), (bound_method or baseline, bound_reader), (baseline, gap_reader or reader)]
+    pairs = readers if readers is not None else retrained_readers(table)
+    if not pairs:
+        raise InputError("the share of a recoverable gap expects a reader and the same reader retrained; this table has none")
+    asked = []
+    for frozen, retrained in pairs.items():
+        asked += [(method, frozen), (baseline, frozen), (bound_method or baseline, retrained)]
     parts = [table.matrix(metric, name, dose=dose, region=region, reader=who) for name, who in asked]
     both = aligned(parts)
-    width = len(parts[0].columns)
     value = ratio_of if table.ratio(metric) else mean_of
 
-    def four(m: np.ndarray) -> list[np.ndarray]:
-        return [value(m[..., k * width : (k + 1) * width]) for k in range(4)]
+    def three(m: np.ndarray) -> np.ndarray:
+        """Method, baseline and bound, mean over the readers, (..., 3)."""
+        scores = np.stack([value(part) for part in columns_of(parts, m)], axis=-1)
+        return np.asarray(scores.reshape(*scores.shape[:-1], len(pairs), 3).mean(-2))
 
     def gap(m: np.ndarray) -> np.ndarray:
-        *_, bound, start = four(m)
-        return np.asarray(bound - start)
+        found = three(m)
+        return np.asarray(found[..., 2] - found[..., 1])
 
     def share(m: np.ndarray) -> np.ndarray:
-        ours, low, bound, start = four(m)
-        return np.asarray((ours - low) / np.where(bound == start, np.nan, bound - start))
+        found, room = three(m), gap(m)
+        return np.asarray((found[..., 0] - found[..., 1]) / np.where(room == 0, np.nan, room))
 
     room = seeded_bootstrap(both.columns, gap, seed=seed, trained=both.trained)
     found = seeded_bootstrap(both.columns, share, seed=seed, trained=both.trained)
     return found if room.low > 0 else replace(found, low=math.nan, high=math.nan, method="no gap", left_out=0)
+
+
+def retrained_readers(table: Table) -> dict[str, str]:
+    """{frozen reader: the same reader retrained}: unseen readers where any was retrained, else that of the training.
+
+    A gain that a loss gave its own reader must not be measured with that reader alone, so the unseen ones go first.
+    """
+    noted = {name: frozen for name, frozen in table.notes.get(RETRAINED_OF, {}).items() if name in table.readers}
+    pairs = {frozen: name for name, frozen in noted.items()}
+    unseen = {frozen: name for frozen, name in pairs.items() if table.readers.get(frozen) == UNSEEN}
+    return unseen or {frozen: name for frozen, name in pairs.items() if table.readers.get(frozen) == "training"}

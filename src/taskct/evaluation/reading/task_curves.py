@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from taskct.core.errors import InputError
-from taskct.evaluation.matrices import Matrix, aligned
+from taskct.evaluation.matrices import Matrix, aligned, columns_of
 from taskct.evaluation.reading.ratios import better_side
 from taskct.evaluation.rows import UNSEEN, DoseLevel
 from taskct.evaluation.seeded import mean_of, ratio_of, resampled
@@ -95,9 +95,8 @@ def needed_dose(
     parts += [table.matrix(metric, method, dose=d, region=region, reader=reader) for d in doses]
     joined = _defined(aligned(parts))
     photons = np.array([d.used_photons for d in doses])
-    width = len(parts[0].columns)
     value = ratio_of if table.ratio(metric) else mean_of
-    split = lambda means: np.stack([value(means[..., width * k : width * (k + 1)]) for k in range(len(doses) + 1)], axis=-1)
+    split = lambda means: np.stack([value(part) for part in columns_of(parts, means)], axis=-1)
     worse = lambda means: sign * (split(means)[..., 1:] - split(means)[..., :1])  # (..., D), below 0 is worse than full
     now = worse(joined.columns.mean((1, 2)))
     draws = worse(resampled(joined.columns, resamples=resamples, seed=seed))

@@ -16,7 +16,7 @@ from taskct.evaluation.reading.artefacts import ArtefactReport
 from taskct.evaluation.reading.audit import Audit
 from taskct.evaluation.reading.panel import SHUFFLED
 from taskct.evaluation.reading.ratios import describe_metric
-from taskct.evaluation.reading.recovery import share_recovered
+from taskct.evaluation.reading.recovery import retrained_readers, share_recovered
 from taskct.evaluation.rows import IMAGE, UNSEEN, DoseLevel
 from taskct.evaluation.statistics import Interval
 from taskct.evaluation.table import Table
@@ -25,13 +25,19 @@ SHIFT_SHARE = 0.4  # this much of a gain closed by re-tuning one bias is worth s
 SHIFT_ALL = 0.75  # and this much explains it
 FITTED_SHARE = 0.75  # more than this of a gain in one reader alone is a gain of that reader
 PSNR_LOSS_DB = 0.5
+AT_EQUAL_ALARMS, POOLED = "equal alarms", "pooled"
+LEADING = ("unseen", AT_EQUAL_ALARMS, POOLED)
+"""Numbers of a verdict that are led with: the Dice of a patient, lesions at equal alarms, and pooled Dice beside them."""
 SAME_COMPUTE = 1.1
+BOUND_WORD, LOWER_BOUND = "bound_word", "lower bound"
+"""The note of a table that says what its retrained readers are: a bound where they earn the name, else a lower bound."""
 HEADLINES = {
     "confirmed": "gain confirmed under unseen readers",
     "threshold": "explained by a threshold shift",
     "hidden": "gain only after the readers' bias is re-tuned",
     "one reader": "gain not confirmed under unseen readers",
-    "harm": "worse under unseen readers",
+    "harm": "harm: unseen readers read it worse",
+    "too many": "gain not confirmed: it does not survive the correction for the number of comparisons",
     "none": "no gain shown",
     "control": "gain not specific: a negative control gains as much",
 }
@@ -48,13 +54,18 @@ class Remark:
 
 @dataclass(frozen=True)
 class TaskVerdict:
-    """`headline` is one of HEADLINES (by its key `outcome`); `findings` give the numbers behind it and what limits it."""
+    """`headline` is one of HEADLINES (by its key `outcome`); `findings` give the numbers behind it and what limits it.
+
+    `adjusted` holds p-values of the leading scores after the correction for `comparisons` of them (`correct_verdicts`).
+    """
 
     method: str
     baseline: str
     outcome: str
     findings: tuple[Remark, ...]
     numbers: dict[str, Interval] = field(default_factory=dict)
+    adjusted: dict[str, float] = field(default_factory=dict)
+    comparisons: int = 0
 
     @property
     def headline(self) -> str:
@@ -77,15 +88,16 @@ def task_verdict(
     baseline: str,
     *,
     dose: DoseLevel,
-    metric: str = "dice_pooled",
+    metric: str = "dice",
     region: str | None = None,
     artefacts: Mapping[str, ArtefactReport] | None = None,
     audit: Audit | None = None,
     compute: Mapping[str, float] | None = None,
     seed: int = 0,
 ) -> TaskVerdict:
-    """Judge `method` against `baseline` at one dose by `metric` of the lesion's region.
+    """Judge `method` against `baseline` at one dose by `metric` of the lesion's region: by default the Dice of each patient.
 
+    Lesions found at one false alarm per image can turn the verdict into harm, and pooled Dice stands beside it.
     `artefacts` and `audit` are those of the same methods, where they were made; `compute` is the cost of training each (steps
     times the cost of a step, seconds). The training's reader is never enough: without unseen readers nothing is confirmed.
     """
@@ -105,9 +117,10 @@ def task_verdict(
             region=judge.region,
             seed=seed,
         )
-    for name, other in (("retuned", "dice_pooled_retuned"), ("ap", "ap")):
+    beside = {"retuned": f"{metric}_retuned", "ap": "ap", AT_EQUAL_ALARMS: "froc@1", POOLED: "dice_pooled"}
+    for name, other in beside.items():
         found = judge.try_gain(other, unseen or trained)
-        if found is not None:
+        if found is not None and other != metric:
             numbers[name] = found
     for reader in table.of_role("control"):
         found = judge.try_gain(metric, reader)
@@ -115,10 +128,11 @@ def task_verdict(
             numbers[f"control {reader}"] = found
     outcome = _outcome(numbers)
     findings = [
+        *_harm(judge, numbers),
         *_readers(judge, numbers, unseen),
         *_threshold(numbers, outcome),
-        *_bound(judge, unseen or trained),
-        *_lesions(judge, unseen or trained),
+        *_bound(judge),
+        *_lesions(judge, numbers, unseen or trained),
         *_image(judge),
         *_controls(numbers),
         *_evidence(method, baseline, artefacts or {}, audit),
@@ -133,14 +147,21 @@ def _outcome(n: Mapping[str, Interval]) -> str:
     if unseen is None:
         return "one reader" if _above(trained) else "none"
     if not _above(unseen):
+        if _below(unseen) or _fewer_found(n):
+            return "harm"
         if _hidden(n):
             return "hidden"
-        return "harm" if _below(unseen) else "one reader" if _above(trained) else "none"
+        return "one reader" if _above(trained) else "none"
     if _is_shift(unseen, retuned, n.get("ap")):
         return "threshold"
     if _fitted(n):
         return "one reader"
     return "control" if any(_as_large(i, n, name) for name, i in n.items()) else "confirmed"
+
+
+def _fewer_found(n: Mapping[str, Interval]) -> bool:
+    """Whether fewer lesions are found at one false alarm per image, whatever the threshold."""
+    return AT_EQUAL_ALARMS in n and _below(n[AT_EQUAL_ALARMS])
 
 
 def _is_shift(raw: Interval, retuned: Interval | None, ap: Interval | None) -> bool:
@@ -192,6 +213,19 @@ class _Judge:
         return found if math.isfinite(found.mean) else None
 
 
+def _harm(judge: _Judge, n: Mapping[str, Interval]) -> Iterator[Remark]:
+    worse = {"unseen": describe_metric(judge.metric)["label"], AT_EQUAL_ALARMS: "lesions found at one false alarm per image"}
+    for name, what in worse.items():
+        if name in n and _below(n[name]):
+            yield Remark("harm", f"Harm: unseen readers lose {what} of the {judge.region}: {_signed(n[name])}.", True)
+    if POOLED in n and "unseen" in n and _above(n[POOLED]) and not _above(n["unseen"]):
+        yield Remark(
+            "pooled only",
+            f"Pooled Dice alone is higher, {_signed(n[POOLED])}: fewer false marks or a few large lesions, not patients.",
+            True,
+        )
+
+
 def _readers(judge: _Judge, n: Mapping[str, Interval], unseen: list[str]) -> Iterator[Remark]:
     what = describe_metric(judge.metric)["label"]
     yield Remark("training", f"{what} of the {judge.region} under the training's reader: {_signed(n['training'])}.")
@@ -236,41 +270,45 @@ def _threshold(n: Mapping[str, Interval], outcome: str) -> Iterator[Remark]:
         yield Remark("ap", f"Pixel AP, which has no threshold: {_signed(n['ap'])}.", _above(raw) and not _above(n["ap"]))
 
 
-def _bound(judge: _Judge, readers: list[str]) -> Iterator[Remark]:
-    if "retrained" not in judge.table.of_role("retrained"):
+def _bound(judge: _Judge) -> Iterator[Remark]:
+    pairs = retrained_readers(judge.table)
+    if not pairs:
         return
     where = {"dose": judge.dose, "region": judge.region, "seed": judge.seed}
+    who, word = ", ".join(pairs), str(judge.table.notes.get(BOUND_WORD, LOWER_BOUND))
     try:
         share = share_recovered(
             judge.table,
             judge.metric,
             judge.method,
             judge.baseline,
-            reader=readers,
-            gap_reader=judge.table.of_role("training"),
+            readers=pairs,
             **where,  # type: ignore[arg-type]
         )
-        bound = judge.gain(judge.metric, "retrained")
     except InputError:
         return
     if math.isnan(share.low):
-        yield Remark("no gap", "A reader retrained on the baseline's images gains nothing sure: no gap to recover.")
+        yield Remark("no gap", f"{who}, retrained on the baseline's images, gains nothing sure: no gap to recover was shown.")
     else:
-        yield Remark(
-            "share", f"Share of what retraining the reader regains: {share.mean:.0%} [{share.low:.0%}, {share.high:.0%}]."
-        )
-    words = "the bound rises" if _above(bound) else "the bound falls" if _below(bound) else "the bound does not move surely"
-    yield Remark("bound", f"Under readers retrained on each method's images: {_signed(bound)}; {words}.")
+        ends = f"[{share.low:.0%}, {share.high:.0%}]"
+        yield Remark("share", f"Share of what retraining {who} regains, gain and gap by {who}: {share.mean:.0%} {ends}.")
+    try:
+        bound = judge.gain(judge.metric, list(pairs.values()))
+    except InputError:
+        return
+    words = f"the {word} " + ("rises" if _above(bound) else "falls" if _below(bound) else "does not move surely")
+    yield Remark("bound", f"Under {who} retrained on each method's images: {_signed(bound)}; {words}.")
 
 
-def _lesions(judge: _Judge, readers: list[str]) -> Iterator[Remark]:
-    for rule, metric, text in (
-        ("sensitivity", "sensitivity", "Lesion sensitivity"),
-        ("equal alarms", "froc@1", "At one false alarm per image, whatever the threshold, sensitivity"),
-    ):
-        found = judge.try_gain(metric, readers)
-        if found is not None:
-            yield Remark(rule, f"{text}: {_signed(found)}.", _below(found))
+def _lesions(judge: _Judge, n: Mapping[str, Interval], readers: list[str]) -> Iterator[Remark]:
+    found = judge.try_gain("sensitivity", readers)
+    if found is not None:
+        yield Remark("sensitivity", f"Lesion sensitivity: {_signed(found)}.", _below(found))
+    if AT_EQUAL_ALARMS in n:
+        text = "At one false alarm per image, whatever the threshold, sensitivity"
+        yield Remark(AT_EQUAL_ALARMS, f"{text}: {_signed(n[AT_EQUAL_ALARMS])}.", _below(n[AT_EQUAL_ALARMS]))
+    if POOLED in n:
+        yield Remark(POOLED, f"Dice of all patients' pixels together: {_signed(n[POOLED])}.")
     for metric, text in (
         ("false_pixels", "False pixels on images without a lesion"),
         ("false_alarms", "False alarms per image"),

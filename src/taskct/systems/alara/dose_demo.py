@@ -22,6 +22,7 @@ from taskct.experiments.made import Made, call
 from taskct.experiments.plan import Plan
 from taskct.experiments.steps import Step
 from taskct.models import open_model
+from taskct.simulate.scout import SCOUT_PHOTONS, scout_share
 from taskct.systems.alara.dose_subject import chain_of, setting_of
 from taskct.systems.alara.experiment.alara_presets import PRESETS
 from taskct.systems.alara.experiment.alara_settings import DoseExperiment
@@ -87,7 +88,13 @@ def compare(folder: Path, *, settings: DoseExperiment, images: Made[DrawnPatient
         {**{name: STRATEGIES[name] for name in _RIVALS}, LEARNED: strategy},
         smooth_fbp,
         settings.levels,
-        Measuring(subjects, measure_of(target, None), target, draws=settings.draws),
+        Measuring(
+            subjects,
+            measure_of(target, None),
+            target,
+            draws=settings.draws,
+            scout=scout_share(SCOUT_PHOTONS, settings.views),
+        ),
         full_photons=settings.full_photons,
         seed=settings.seed + 1,
         oracles=False,

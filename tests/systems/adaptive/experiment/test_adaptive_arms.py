@@ -29,11 +29,16 @@ def test_an_arm_is_compared_with_the_image_loss_of_its_own_model_and_models_by_t
 
 
 def test_no_reader_knows_a_patient_of_the_reconstructions_or_of_the_test(tmp_path: Path) -> None:
-    small = settings(reader_patients=3, train_patients=2)
+    small = settings(reader_patients=3, train_patients=2, bound_patients=4)
     save_images(tmp_path / "images", settings=small)
     patients = {part: set(images_of(tmp_path / "images", part).patient_ids) for part in PARTS}
-    assert {part: len(names) for part, names in patients.items()} == {"readers": 3, "train": 2, "validation": 2, "test": 5}
-    assert len(set().union(*patients.values())) == 12
+    assert {part: len(names) for part, names in patients.items()} == {
+        "readers": 3, "train": 2, "bounds": 4, "validation": 2, "test": 5
+    }  # fmt: skip
+    assert len(set().union(*patients.values())) == 16
+    save_images(tmp_path / "fewer", settings=settings(reader_patients=3, train_patients=2))
+    assert set(images_of(tmp_path / "fewer", "train").patient_ids) == patients["train"]  # bounds take nothing from the others
+    assert not (tmp_path / "fewer" / "bounds.safetensors").exists()
 
 
 def test_shuffled_labels_are_those_of_other_patients() -> None:

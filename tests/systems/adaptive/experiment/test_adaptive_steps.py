@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +19,6 @@ from taskct.core.runs import load_run
 from taskct.evaluation.table import Table
 from taskct.experiments import Records, run_steps
 from taskct.experiments.engine import do_last
-from taskct.experiments.step_record import RECORDS
 from taskct.systems.adaptive.experiment import LOSSES, PRESETS, Arm, TaskAdaptive, task_adaptive_steps
 from taskct.systems.adaptive.experiment.scoring import lesion_pairs
 from taskct.systems.catalogue import reproduce
@@ -70,27 +68,12 @@ def test_the_page_shows_numbers_images_with_outlines_curves_and_a_verdict_in_wor
     for part in ("Negative controls", "Lesions put in and taken out", "vector-effect='non-scaling-stroke'", "data:image/svg"):
         assert (part in html) == (part != "Negative controls")  # this one was trained without controls
     words = (done / "report" / "summary.txt").read_text(encoding="utf-8")
-    assert "no gain in Dice of the tumour under unseen readers is confirmed" in words
+    assert "no gain in Dice of the tumour of a patient under unseen readers is confirmed" in words
     assert "! FBP + U-Net, label loss .5: Only one unseen reader" in words and "training seed" in words
     assert _rows(done / "report" / "gains.csv")[0]["baseline"] == PLAIN.method
 
 
-def _forget(folder: Path, root: str) -> None:
-    """Take the step `root` out of an experiment, and all that stand on it."""
-    steps = task_adaptive_steps(settings())
-    gone = {root}
-    for step in steps:  # in order: what a step needs stands before it
-        if gone & {step.name, *step.needs}:
-            gone.add(step.name)
-            shutil.rmtree(folder / step.name)
-            for record in (folder / RECORDS).glob(f"{step.name}.*"):
-                record.unlink()
-    assert {root, PLAIN.name, LABEL.name, f"scores-{PLAIN.name}", f"bound-{PLAIN.name}", "report"} <= gone
-
-
 def test_a_killed_experiment_ends_with_the_same_bytes(done: Path, tmp_path: Path) -> None:
-    shutil.copytree(done, tmp_path, dirs_exist_ok=True)  # what comes before the networks is not what is killed
-    _forget(tmp_path, PLAIN.base)
     words = [sys.executable, str(SUPPORT / "small_task_adaptive.py"), str(tmp_path)]
     process = subprocess.Popen(words, env=child_env(), start_new_session=True, stdout=subprocess.DEVNULL)
     deadline = time.time() + 120
@@ -100,7 +83,7 @@ def test_a_killed_experiment_ends_with_the_same_bytes(done: Path, tmp_path: Path
     process.wait()
     assert not Records(tmp_path).done(PLAIN.name)
     run_steps(task_adaptive_steps, settings(), tmp_path, say=str)
-    for name in (PLAIN.base, PLAIN.name, LABEL.name, f"bound-{PLAIN.name}"):
+    for name in (PLAIN.base, PLAIN.name, LABEL.name, "reader-unet_thin", f"bound-{PLAIN.name}"):
         ours, theirs = (load_run(folder / name).load_tensors("weights.safetensors")[0] for folder in (tmp_path, done))
         assert all(bool((ours[k] == theirs[k]).all()) for k in theirs), name
     for name in ("summary.csv", "gains.csv"):
@@ -134,6 +117,62 @@ def test_bounds_are_those_of_the_method_itself(done: Path) -> None:
     table = Table.read(done / f"scores-bound-{PLAIN.name}")
     assert {r.method for r in table.rows} == {PLAIN.method} and {r.reader for r in table.rows} == {"retrained"}
     assert not (done / f"scores-bound-{LABEL.name}").exists()
+
+
+@pytest.fixture(scope="module")
+def bounded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished experiment whose bases end by patience and whose retrained readers have all that a bound needs."""
+    folder = tmp_path_factory.mktemp("bounded")
+    run_steps(task_adaptive_steps, settings(**BOUNDED), folder, say=str)
+    return folder
+
+
+BOUNDED = {
+    "losses": ("plain", "label-0.5"), "bound_readers": ("unet_fast", "unet_thin"), "bound_patients": 3,
+    "bound_each_dose": True, "base_steps": 160, "base_patience": 2, "flat_gain": 0.9, "retrain_steps": 40,
+    "retrain_patience": 2, "audit": 0, "tv_strengths": (1.0,), "test_patients": 3, "slices": 2,
+}  # fmt: skip
+
+
+def test_a_base_ends_where_validation_is_flat_and_its_curve_is_kept(bounded: Path) -> None:
+    base = _rows(bounded / "report" / "bases.csv")
+    assert [b["base"] for b in base] == ["FBP + U-Net"] and base[0]["plateau"] == "True" and int(base[0]["steps"]) < 160
+    curve = _rows(bounded / "report" / "base_curves.csv")
+    assert [int(r["step"]) for r in curve] == list(range(40, int(base[0]["steps"]) + 1, 40))
+    assert "plateau:" in (bounded / "report" / "report.html").read_text(encoding="utf-8")
+
+
+def test_readers_are_retrained_at_each_dose_of_unseen_patients_and_give_a_bound_by_name(bounded: Path) -> None:
+    names = {p.name for p in bounded.iterdir() if p.name.startswith("bound-")}
+    each = {f"bound-{PLAIN.name}-{net}-{n}" for net in ("unet_fast", "unet_thin") for n in (65536, 16384)}
+    assert each < names and "bound-full-dose-unet_thin" in names
+    table = Table.read(bounded / f"scores-bound-{PLAIN.name}-unet_thin-16384")
+    assert {r.reader for r in table.rows} == {"retrained unet_thin"} and {r.dose.used_photons for r in table.rows} == {16384.0}
+    known = set(load_run(bounded / "images").load_tensors("bounds.safetensors")[1]["patients"].split('"')[1::2])
+    assert known and not known & set(
+        load_run(bounded / "images").load_tensors("train.safetensors")[1]["patients"].split('"')[1::2]
+    )
+    scores = {r["score"] for r in _rows(bounded / "report" / "gains.csv")}
+    assert {"per patient", "lesions at 1 false alarm", "pooled"} <= scores
+    reached = [n for t in sorted(bounded.glob("scores-bound-*")) for n in Table.read(t).notes["retrainings"]]
+    assert len(reached) == 10 and ("lower bound" in (bounded / "report" / "report.html").read_text(encoding="utf-8")) != all(
+        one["plateau"] for one in reached
+    )
+
+
+def test_comparisons_are_counted_and_corrected_together(bounded: Path) -> None:
+    rows = [r for r in _rows(bounded / "report" / "gains.csv") if r["comparisons"]]
+    counts = {r["comparisons"] for r in rows}
+    assert counts == {str(sum(bool(r["p_corrected"]) for r in rows))}
+    assert all(float(r["p_corrected"]) >= float(r["p"]) for r in rows if r["p_corrected"])
+
+
+def test_a_bound_is_called_one_only_with_all_that_it_needs() -> None:
+    assert settings(**BOUNDED).earns_a_bound
+    for lacking in ("bound_readers", "bound_patients", "bound_each_dose", "retrain_patience"):
+        assert not settings(**{k: v for k, v in BOUNDED.items() if k != lacking}).earns_a_bound
+    with pytest.raises(ConfigError, match="unknown name in bound_readers"):
+        settings(bound_readers=("unet_thick",))
 
 
 def test_lesions_of_the_audit_are_in_test_patients_and_differ_by_one_lesion() -> None:

@@ -10,15 +10,17 @@ import pytest
 import torch
 
 from taskct.core.errors import InputError, OutputExistsError
-from taskct.evaluation.reading import task_verdict
+from taskct.evaluation.reading import correct_verdicts, task_verdict
 from taskct.evaluation.reading.ratios import described_metrics
+from taskct.evaluation.reading.recovery import RETRAINED_OF
 from taskct.evaluation.reading.task_verdict import Remark
 from taskct.evaluation.rows import DoseLevel, Row
 from taskct.evaluation.table import Table
 from taskct.systems.adaptive.pages.adaptive_page import write_task_report
 from taskct.systems.adaptive.pages.outline_pictures import outline
-from taskct.systems.adaptive.pages.story import TaskExample, TaskStory
+from taskct.systems.adaptive.pages.story import BaseTraining, TaskExample, TaskStory
 from taskct.systems.adaptive.pages.summary_lines import summary_lines
+from taskct.training.flatness import Flatness
 
 DOSES = [DoseLevel(1.0, 6e4), DoseLevel(0.25, 6e4)]
 READERS = {"S0": "training", "S1": "unseen", "S2": "unseen", "retrained": "retrained"}
@@ -34,25 +36,29 @@ def _table(gains: dict[str, float], *, patients: int = 12) -> Table:
             for method, gain in {"plain": 0.0, **gains}.items():
                 for reader in READERS:
                     tp = found + own + gain + (10 if reader == "retrained" else 0) + draws.normal(0, 0.5)
-                    for metric, value in {"tp_px": tp, "fp_px": 20.0, "fn_px": 100 - tp, "ap": tp / 100}.items():
+                    dice = 2 * tp / (2 * tp + 20 + 100 - tp)
+                    counts = {"tp_px": tp, "fp_px": 20.0, "fn_px": 100 - tp, "ap": tp / 100, "dice": dice}
+                    counts |= {"lesions_found@1": tp / 25, "lesions": 4.0}
+                    for metric, value in counts.items():
                         name = f"p{patient}"
                         place = (method, name, name, None, *dose, metric, "tumour")
                         rows.append(Row(*place, value, reader))
-                        if "px" in metric and reader != "retrained":
+                        if ("px" in metric or metric == "dice") and reader != "retrained":
                             rows.append(Row(*place[:6], f"{metric}_retuned", "tumour", value, reader))
     for reader in READERS:
         for patient in range(patients):
-            for metric, value in {"tp_px": 90.0, "fp_px": 5.0, "fn_px": 10.0}.items():
+            for metric, value in {"tp_px": 90.0, "fp_px": 5.0, "fn_px": 10.0, "dice": 180 / 195}.items():
                 place = ("full dose", f"p{patient}", f"p{patient}", None, 1.0, 6e4, metric, "tumour")
                 rows.append(Row(*place, value, reader))
     about = {"metrics": described_metrics(dict.fromkeys(r.metric for r in rows))}
-    return Table(rows, about, notes={"lesion_class": "tumour"}, readers=READERS)
+    notes = {"lesion_class": "tumour", RETRAINED_OF: {"retrained": "S0"}}
+    return Table(rows, about, notes=notes, readers=READERS)
 
 
 def _story(gains: dict[str, float], **more: object) -> TaskStory:
     table = _table(gains)
     baselines = dict.fromkeys(gains, "plain")
-    verdicts = {(m, b, d): task_verdict(table, m, b, dose=d) for m, b in baselines.items() for d in DOSES}
+    verdicts = correct_verdicts({(m, b, d): task_verdict(table, m, b, dose=d) for m, b in baselines.items() for d in DOSES})
     return TaskStory(table=table, baselines=baselines, verdicts=verdicts, **more)  # type: ignore[arg-type]
 
 
@@ -71,11 +77,14 @@ def test_the_first_lines_say_what_the_intervals_allow() -> None:
     first = words[0].replace("\u202f", " ")
     assert first.startswith("At 60 000 photons per pixel task is confirmed to gain, and gains most: +0.0")
     assert (
-        "in Dice of the tumour under unseen readers over plain" in first
+        "in Dice of the tumour of a patient under unseen readers over plain" in first
+        and "Beside it: lesions found at one false alarm per image +0.0" in first
+        and "Dice of all pixels together +0.0" in first
+        and "Corrected for 18 comparisons (Holm)." in first
         and "Not confirmed: noise (no gain shown)" in first
         and "nothing" not in first
     )
-    share = re.search(r"(\d+)% \[\d+%, \d+%\] of what a reader retrained", words[0])
+    share = re.search(r"(\d+)% \[\d+%, \d+%\] of what S0 gains when it is retrained", words[0])
     assert share and 40 < int(share[1]) < 65  # 5 pixels of the 10 that retraining finds; Dice is nearly linear here
     assert words[1].startswith("Negative controls at this dose, where nothing should be gained: nothing")
 
@@ -90,7 +99,10 @@ def test_whatever_limits_a_verdict_is_said_at_the_top() -> None:
 
 def test_without_a_sure_gain_none_is_claimed() -> None:
     words = [text for text, _ in summary_lines(_story({"noise": 0.0}))]
-    assert "no gain in Dice of the tumour under unseen readers is confirmed" in words[0] and "no gain shown" in words[0]
+    assert (
+        "no gain in Dice of the tumour of a patient under unseen readers is confirmed" in words[0]
+        and "no gain shown" in words[0]
+    )
 
 
 def test_a_page_holds_its_parts_and_escapes_names(tmp_path) -> None:  # type: ignore[no-untyped-def]
@@ -126,3 +138,25 @@ def test_an_outline_goes_round_every_pixel_of_the_border_and_round_holes() -> No
     mask[1, 1] = False
     assert outline(mask) == "M0 0h3M1 1h1M1 2h1M0 3h3M0 0v3M1 1v1M2 1v1M3 0v3"
     assert outline(np.zeros((2, 2), dtype=bool)) == ""
+
+
+def test_harm_is_said_among_the_first_lines_with_its_numbers() -> None:
+    words = summary_lines(_story({"task": 5.0, "spoils": -6.0}))
+    harm = [text for text, caution in words if caution and "harm is shown: spoils \u22120.0" in text]
+    assert len(harm) == 2 and all("lesions found at one false alarm per image \u2212" in text for text in harm)
+    assert not any("spoils" in text for text, _ in words[:1])  # harm is no "not confirmed"
+
+
+def test_the_bases_stand_on_the_page_with_what_the_rule_says_of_them(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    flat = Flatness(3000, 15, 2800, 1000, 0.002, True, 5, 0.005, True)
+    falling = replace(flat, steps=1500, reached=False, gain=0.03)
+    curve = ((200, 2.0), (400, 1.8), (600, 1.7))
+    bases = [BaseTraining("task", curve, falling), BaseTraining("plain", curve, flat)]
+    story = _story({"task, feature loss": 5.0, "plain, label loss": 1.0}, bases=bases)
+    write_task_report(story, tmp_path / "page.html")
+    html = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert (
+        "1500 steps; still falling: no plateau by the rule" in html and "plateau: 0.20% gained in the last 1000 steps" in html
+    )
+    assert "validation errors of the bases" in html
+    assert "task, feature loss<small>base without a plateau" in html and "plain, label loss<small>base" not in html

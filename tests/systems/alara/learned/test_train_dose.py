@@ -281,10 +281,11 @@ def test_the_lodopab_configs_train_on_files_of_its_layout(tmp_path: Path, conven
 
 
 def test_a_module_with_a_rule_begins_as_that_rule_and_learns_to_leave_it(tmp_path: Path) -> None:
-    from taskct.simulate.scout import view_angles_rad
+    from taskct.simulate.scout import SMOOTH_COLS, view_angles_rad
     from taskct.systems.alara.rivals.strategies import TubeCurrentModulation
 
-    spec = replace(SMALL, harmonics=1, per="slice", rule="modulation", highest_photons=2.0**22)
+    smoothed = PriorInfo(smooth_cols=SMOOTH_COLS)  # as the rule sees it
+    spec = replace(SMALL, prior=smoothed, harmonics=1, per="slice", rule="modulation", highest_photons=2.0**22)
     scans = CleanScans(make_images(12, seed=1), make_projector(), progress=False)
     patients = PatientScans(scans, spec.prior)
     module = DoseModule(spec)

@@ -30,3 +30,20 @@ def test_strategies_are_compared_at_one_quality_and_saved() -> None:
     assert again.saved("modulation a=0.5", "fixed") == found.saved("modulation a=0.5", "fixed")
     with pytest.raises(InputError, match="no outcome of 'none'"):
         found.outcome("none")
+
+
+def test_the_dose_of_the_scout_is_counted_for_every_strategy() -> None:
+    target = parse_target(NOISE)
+    plain, counted = (
+        compare_strategies(
+            {k: STRATEGIES[k] for k in ("fixed", "modulation a=0.5")}, smooth, np.geomspace(1e3, 1e6, 6),
+            Measuring(SUBJECTS, quality_of(target), target, scout=scout), oracles=False, progress=False,
+        )
+        for scout in (0.0, 5000.0)
+    )  # fmt: skip
+    for one, other in zip(plain.outcomes, counted.outcomes, strict=True):
+        assert np.allclose(other.photons, one.photons + 5000) and np.array_equal(other.values, one.values)
+    alone, beside = (c.saved("modulation a=0.5", "fixed").mean for c in (plain, counted))
+    ours, theirs = (o.photons.mean() for o in plain.outcomes[::-1])
+    assert alone < beside < 0 and beside == pytest.approx(100 * ((ours + 5000) / (theirs + 5000) - 1))
+    assert counted.notes["scout_photons_per_view"] == 5000

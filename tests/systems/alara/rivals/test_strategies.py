@@ -1,5 +1,7 @@
 """Courses of photons over views and slices."""
 
+from dataclasses import replace
+
 import torch
 from dose_subjects import SUBJECTS
 
@@ -26,3 +28,15 @@ def test_a_course_along_the_scan_multiplies_the_slices_of_every_view() -> None:
     along = AlongScan(base, lambda slices: bend[:slices])(one)
     torch.testing.assert_close(along / base(one), bend.detach().double().exp()[:, None].expand(2, 30), rtol=1e-6, atol=0)
     assert not along.requires_grad
+
+
+def test_every_strategy_that_looks_at_the_scout_sees_it_smoothed_and_noise_costs_them_little() -> None:
+    """The rule of a noisy scout asks for more of whom fewer photons reach; smoothed it asks what the truth would."""
+    thick = replace(SUBJECTS[5], p=SUBJECTS[5].p * (8.0 / float(SUBJECTS[5].p.max())))
+    for strategy in (TubeCurrentModulation(0.5), TubeCurrentModulation(1.0), ConstantNoise()):
+        without = replace(strategy, scout_photons=None, smooth_cols=1)(thick).mean()
+        noisy = [replace(strategy, smooth_cols=1, seed=k)(thick).mean() / without for k in range(20)]
+        smooth = [
+            replace(strategy, seed=k)(thick).mean() / replace(strategy, scout_photons=None)(thick).mean() for k in range(20)
+        ]
+        assert sum(noisy) / 20 > 1.04 and abs(sum(smooth) / 20 - 1) < 0.5 * (sum(noisy) / 20 - 1)

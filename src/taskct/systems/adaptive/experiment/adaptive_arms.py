@@ -149,7 +149,7 @@ class Arm:
 
     @property
     def base(self) -> str:
-        """The folder of the training that it begins from: image error alone, to its plateau."""
+        """The folder of the training that it begins from: image error alone."""
         return f"{self.model}-base-s{self.seed}"
 
     @property

@@ -1,6 +1,7 @@
 """Sizes of the experiment: `small` for ten minutes of a laptop, `full` for hours of one, `gpu` for minutes of a GPU.
 
-`networks` made the readers and reconstructions that come with the package: twenty minutes of one core.
+`networks` made the readers and reconstructions that come with the package: twenty minutes of one core. In `full` and `gpu` the
+bases are trained until validation is flat, and base_steps are the most; `gpu` alone has all that a bound needs.
 """
 
 from __future__ import annotations
@@ -36,8 +37,10 @@ FULL: dict[str, Any] = {
     "other_losses": ("label-0.5", "feature"),
     "main_losses": ("plain", "label-0.5", "feature", "label-shaken"),
     "bounds": ("plain", "label-0.5", "feature"),
+    "bound_readers": ("unet_small", "residual_fast"),
     "reader_steps": 1500,
-    "base_steps": 1500,
+    "base_steps": 12000,
+    "base_patience": 5,
     "task_steps": 500,
     "retrain_steps": 600,
 }
@@ -74,9 +77,14 @@ PRESETS: dict[str, dict[str, Any]] = {
         "seeds": 3,
         "main_losses": tuple(LOSSES),
         "bounds": tuple(LOSSES),
+        "bound_readers": ("unet_fast", "unet_thin", "residual_fast"),
+        "bound_patients": 420,
+        "bound_each_dose": True,
         "reader_steps": 4000,
-        "base_steps": 8000,
+        "base_steps": 40000,
+        "base_patience": 6,
         "task_steps": 3000,
-        "retrain_steps": 1500,
+        "retrain_steps": 20000,
+        "retrain_patience": 6,
     },
 }

@@ -24,8 +24,15 @@ class TaskAdaptive:
     losses        of LOSSES, for the first model; `other_losses` for the others (the same when empty)
     seeds         trainings of the `main_losses` of each model; of the others there is one
     *_steps       of the readers, of the image loss alone, of each loss after that, and of retraining the reader
+    base_patience    validations without a gain of `flat_gain` (relative) that end the image loss alone, at a constant learning
+                  rate; base_steps are then the most; 0: so many steps, whose plateau is not tested
+    retrain_patience the same of retraining readers
     label_cost    how many times as long a step with the label loss takes: "plain-long" takes as many more steps
-    bounds        losses whose images a reader is retrained on: the recoverable bound
+    bounds        losses whose images readers are retrained on
+    bound_readers    the readers that are retrained, of `readers`; unseen ones give the share of the recoverable gap
+    bound_patients   training patients that no reconstruction and no reader of full dose has seen, from whom the retrained ones
+                  learn; 0: the reconstructions' own
+    bound_each_dose  whether a reader is retrained at each dose alone, and not for all doses together
     audit         test patients in whom lesions are put in and taken out
     """
 
@@ -44,7 +51,13 @@ class TaskAdaptive:
     losses: tuple[str, ...] = tuple(LOSSES)
     other_losses: tuple[str, ...] = ()
     main_losses: tuple[str, ...] = ("plain", "label-0.5")
+    base_patience: int = 0
+    retrain_patience: int = 0
+    flat_gain: float = 0.005
     bounds: tuple[str, ...] = ("plain", "label-0.5", "feature")
+    bound_readers: tuple[str, ...] = ()
+    bound_patients: int = 0
+    bound_each_dose: bool = False
     seeds: int = 1
     reader_steps: int = 1200
     base_steps: int = 2000
@@ -67,6 +80,9 @@ class TaskAdaptive:
             raise ConfigError("the experiment expects a model and the loss 'plain', which the others are compared with")
         if list(self.photons) != sorted(set(self.photons), reverse=True) or not self.photons:
             raise ConfigError(f"photons are expected from the highest to the lowest, each once, got {self.photons}")
+        for one in self.bound_readers:
+            if one not in self.readers:
+                raise unknown_name("name in bound_readers", one, self.readers)
         if self.size % 8:
             raise ConfigError(f"size must divide by 8, got {self.size}")
 
@@ -77,9 +93,9 @@ class TaskAdaptive:
 
     @property
     def patients(self) -> dict[str, int]:
-        """How many in each part of the cohort; the readers' come before the reconstructions' in its training part."""
+        """How many in each part of the cohort; its training part holds those of readers, of reconstructions, of bounds."""
         return {
-            "train": self.reader_patients + self.train_patients,
+            "train": self.reader_patients + self.train_patients + self.bound_patients,
             "validation": self.validation_patients,
             "test": self.test_patients,
         }
@@ -88,6 +104,16 @@ class TaskAdaptive:
     def reader(self) -> str:
         """The reader in the losses."""
         return self.readers[0]
+
+    @property
+    def retrained(self) -> tuple[str, ...]:
+        """The readers that are retrained: that of the losses, unless others are named."""
+        return self.bound_readers or (self.reader,)
+
+    @property
+    def earns_a_bound(self) -> bool:
+        """Whether retrained readers can give a bound: to a plateau, at each dose, of unseen patients, of two kinds or more."""
+        return bool(self.retrain_patience and self.bound_each_dose and self.bound_patients and len(set(self.retrained)) > 1)
 
     @property
     def fractions(self) -> tuple[float, ...]:

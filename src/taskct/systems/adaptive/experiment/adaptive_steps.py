@@ -29,8 +29,8 @@ from taskct.task.readers import load_reader
 
 FBP, TV = "FBP", "TV, tuned"
 _DATA = (
-    "reader_patients", "train_patients", "validation_patients", "test_patients", "slices", "size", "width_mm", "views",
-    "photons", "seed",
+    "reader_patients", "train_patients", "bound_patients", "validation_patients", "test_patients", "slices", "size",
+    "width_mm", "views", "photons", "seed",
 )  # fmt: skip
 _BASE_STEP_S, _LATER_STEP_S, _READER_STEP_S, _SCORE_S = 0.12, 0.2, 0.2, 60.0  # of a core, at 128 pixels
 
@@ -109,8 +109,8 @@ class _Plan(Plan[TaskAdaptive]):
             arm.base,
             call(train_base, settings=s, images=self.images, arm=arm),
             learned,
-            uses=("base_steps", "batch", "widths"),
-            about=f"{label} learns by image error, {s.base_steps} steps",
+            uses=("base_steps", "base_patience", "flat_gain", "batch", "widths"),
+            about=f"{label} learns by image error, {'at most ' if s.base_patience else ''}{s.base_steps} steps",
             cost=factor * _BASE_STEP_S * s.base_steps,
         )
         steps = round(s.task_steps * s.label_cost) if arm.loss == "plain-long" else s.task_steps
@@ -125,22 +125,48 @@ class _Plan(Plan[TaskAdaptive]):
         return self.trained.setdefault(arm, Training(base, made, arm))
 
     def bound(self, name: str, method: str, *, of: Method, seed: int = UNTRAINED) -> None:
-        """The reader retrained on a method's images, and what it reads there."""
+        """The readers retrained on a method's images, and what they read there."""
         s = self.settings
+        for net in s.retrained:
+            for photons in s.photons if s.bound_each_dose and of is not None else (None,):
+                own = f"{name}{f'-{net}' if len(s.retrained) > 1 else ''}{f'-{photons:g}' if photons else ''}"
+                self._bound(own, method, of=of, seed=seed, net=net, photons=photons)
+
+    def _bound(self, name: str, method: str, *, of: Method, seed: int, net: str, photons: float | None) -> None:
+        s = self.settings
+        at = f" at {photons:g} photons" if photons else ""
         retrained = self.step(
             f"bound-{name}",
-            call(retrain_reader, settings=s, images=self.images, reader=self.reader(s.reader), of=of),
+            call(
+                retrain_reader,
+                settings=s,
+                images=self.images,
+                reader=self.reader(net),
+                of=of,
+                net=net,
+                photons=photons,
+            ),
             load_reader,
-            uses=("retrain_steps", "batch"),
-            about=f"the reader learns to read these images, {s.retrain_steps} steps",
+            uses=("retrain_steps", "retrain_patience", "flat_gain", "batch"),
+            about=f"{net} learns to read these images{at}, {'at most ' if s.retrain_patience else ''}{s.retrain_steps} steps",
             cost=_LATER_STEP_S * s.retrain_steps,
         )
         made = self.step(
             f"scores-bound-{name}",
-            call(score_bound, settings=s, images=self.images, method=method, of=of, bound=retrained, seed=seed),
+            call(
+                score_bound,
+                settings=s,
+                images=self.images,
+                method=method,
+                of=of,
+                bound=retrained,
+                net=net,
+                photons=photons,
+                seed=seed,
+            ),
             Table.read,
             uses=("photons",),
-            about=f"{method} is read by the reader that was retrained on it",
+            about=f"{method} is read by the reader that was retrained on it{at}",
             cost=_SCORE_S / 4,
         )
         self.bounds.append(made)

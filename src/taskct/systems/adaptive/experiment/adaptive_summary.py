@@ -18,8 +18,9 @@ from taskct.core.files import make_folder, write_texts
 from taskct.core.runs import load_run
 from taskct.core.units import to_hu
 from taskct.evaluation.merged_tables import merge_tables
-from taskct.evaluation.reading import ArtefactReport, Audit, TaskVerdict, needed_dose, task_verdict
+from taskct.evaluation.reading import ArtefactReport, Audit, TaskVerdict, correct_verdicts, needed_dose, task_verdict
 from taskct.evaluation.reading.audit import FULL_DOSE, Answer
+from taskct.evaluation.reading.task_verdict import AT_EQUAL_ALARMS, BOUND_WORD, LEADING, LOWER_BOUND
 from taskct.evaluation.rows import IMAGE, UNSEEN, DoseLevel
 from taskct.evaluation.statistics import Interval
 from taskct.evaluation.table import Table
@@ -29,16 +30,21 @@ from taskct.recon.reconstructor import Reconstructor
 from taskct.systems.adaptive.experiment.adaptive_arms import LOSSES, MODELS, Arm
 from taskct.systems.adaptive.experiment.adaptive_settings import TaskAdaptive
 from taskct.systems.adaptive.experiment.experiment_scans import doses_of
-from taskct.systems.adaptive.experiment.scoring import Scores
+from taskct.systems.adaptive.experiment.scoring import RETRAININGS, Scores
 from taskct.systems.adaptive.pages.adaptive_page import write_task_report
-from taskct.systems.adaptive.pages.story import TaskExample, TaskStory
+from taskct.systems.adaptive.pages.story import LEAD, BaseTraining, TaskExample, TaskStory
 from taskct.systems.adaptive.pages.summary_lines import summary_lines
+from taskct.training.flatness import PATIENCE, flatness, validation_curve
 
 _METRICS = (
-    ("dice_pooled", UNSEEN), ("dice_pooled_retuned", UNSEEN), ("ap", UNSEEN), ("dice_pooled", "training"),
-    ("dice_pooled", "retrained"), ("dice_pooled", "own"), ("sensitivity", UNSEEN), ("false_pixels", UNSEEN),
-    ("false_alarms", UNSEEN), ("froc@1", UNSEEN), ("psnr", IMAGE), ("ssim", IMAGE),
+    ("dice", UNSEEN), ("froc@1", UNSEEN), ("dice_pooled", UNSEEN), ("dice_retuned", UNSEEN), ("dice_pooled_retuned", UNSEEN),
+    ("ap", UNSEEN), ("dice", "training"), ("dice_pooled", "training"), ("dice", "retrained"), ("dice_pooled", "retrained"),
+    ("dice", "own"), ("dice_pooled", "own"), ("dice_slice", UNSEEN), ("sensitivity", UNSEEN), ("false_pixels", UNSEEN),
+    ("false_alarms", UNSEEN), ("psnr", IMAGE), ("ssim", IMAGE),
 )  # fmt: skip
+_OF_ORGAN = ("dice", "dice_slice", "dice_pooled")
+_SCORES = {"unseen": "per patient", AT_EQUAL_ALARMS: "lesions at 1 false alarm", "retuned": "per patient, re-tuned"}
+"""Names of a verdict's numbers in gains.csv, where they differ."""
 _SHOWN_LOSSES = ("plain", "label-0.5", "feature")
 
 
@@ -72,6 +78,8 @@ def write_story(folder: Path, story: TaskStory, spectra: dict[str, Any], *, titl
         "summary.csv": summary_csv(story),
         "gains.csv": gains_csv(story),
         "needed_dose.csv": needed_csv(story),
+        "bases.csv": bases_csv(story),
+        "base_curves.csv": base_curves_csv(story),
         "verdicts.md": "\n".join(lines),
         "summary.txt": "\n".join(f"{'! ' if c else ''}{t}" for t, c in summary_lines(story)) + "\n",
     }
@@ -93,6 +101,7 @@ def gathered(
     tables += [_sequential(t, m) for m in settings.models for t in tables if _plain(m) in t.methods]
     table = merge_tables(tables)
     table.notes.setdefault("lesion_class", "tumour")
+    table.notes[BOUND_WORD] = _bound_word(table, settings)
     audit = _audit(one.about for one in scored)
     artefacts, spectra = _spectra(scored, settings)
     compute = {t.arm.method: t.made.cpu_s + t.base.cpu_s for t in trained if t.arm.seed == 0 and t.made.done}
@@ -111,7 +120,8 @@ def gathered(
     story = TaskStory(
         table=table,
         baselines=baselines,
-        verdicts=verdicts,
+        verdicts=correct_verdicts(verdicts),
+        bases=_bases(trained, settings),
         examples=_examples(images.load(), scored, settings),
         audit=audit,
         artefacts=artefacts,
@@ -132,9 +142,7 @@ def summary_csv(story: TaskStory) -> str:
         doses = {r.dose for r in story.table.rows if r.method == method}
         for dose in sorted(doses, key=lambda d: -d.used_photons):
             for metric, reader in _METRICS:
-                regions = (
-                    ("all",) if reader == IMAGE else (story.lesion, "liver") if metric == "dice_pooled" else (story.lesion,)
-                )
+                regions = ("all",) if reader == IMAGE else (story.lesion, "liver") if metric in _OF_ORGAN else (story.lesion,)
                 for region in regions:
                     found = _mean(story, metric, method=method, dose=dose, region=region, reader=reader)
                     if found is not None:
@@ -147,17 +155,25 @@ def summary_csv(story: TaskStory) -> str:
 
 
 def gains_csv(story: TaskStory) -> str:
-    """Every method minus its baseline, paired, with the share of the recoverable gap and the verdict."""
-    lines: list[list[Any]] = [["method", "baseline", "photons", "score", "mean", "low", "high", "verdict"]]
+    """Every method minus its baseline, paired: what a clinician counts first, then the rest, share and verdict.
+
+    `p` is two-sided; `p_corrected` is Holm's over all comparisons of the leading scores together, `comparisons` of them.
+    """
+    heads = ["method", "baseline", "photons", "score", "mean", "low", "high", "p", "p_corrected", "comparisons", "verdict"]
+    lines: list[list[Any]] = [heads]
     for (method, baseline, dose), verdict in story.verdicts.items():
+        start = [method, baseline, f"{dose.used_photons:g}"]
         where = {"dose": dose, "region": story.lesion}
-        for name, interval in verdict.numbers.items():
-            ends = [_text(v) for v in (interval.mean, interval.low, interval.high)]
-            lines.append([method, baseline, f"{dose.used_photons:g}", name, *ends, verdict.outcome])
+        leading = [name for name in LEADING if name in verdict.numbers]
+        for name in (*leading, *(n for n in verdict.numbers if n not in leading)):
+            corrected, count = verdict.adjusted.get(name, math.nan), verdict.comparisons if name in leading else ""
+            found = verdict.numbers[name]
+            ends = [_text(v) for v in (found.mean, found.low, found.high, found.p, corrected)]
+            lines.append([*start, _SCORES.get(name, name), *ends, count, verdict.outcome])
+        retrained = story.table.of_role("retrained")
         more = {
-            "bound": ("dice_pooled", "retrained"),
+            story.bound_word: (LEAD, retrained),
             "sensitivity": ("sensitivity", UNSEEN),
-            "sensitivity at 1 false alarm": ("froc@1", UNSEEN),
             "false pixels": ("false_pixels", UNSEEN),
         }
         for name, (metric, reader) in more.items():
@@ -165,23 +181,29 @@ def gains_csv(story: TaskStory) -> str:
                 found = story.table.paired(metric, method, baseline, reader=reader, **where)  # type: ignore[arg-type]
             except InputError:
                 continue
-            lines.append(
-                [
-                    method,
-                    baseline,
-                    f"{dose.used_photons:g}",
-                    name,
-                    *(_text(v) for v in (found.mean, found.low, found.high)),
-                    "",
-                ]
-            )
+            lines.append([*start, name, *(_text(v) for v in (found.mean, found.low, found.high, found.p)), "", "", ""])
         try:
             share = story.share(method, baseline, dose)
         except InputError:
             continue
-        ends = [_text(v) for v in (share.mean, share.low, share.high)]
-        lines.append([method, baseline, f"{dose.used_photons:g}", "share recovered", *ends, ""])
+        lines.append([*start, "share recovered", *(_text(v) for v in (share.mean, share.low, share.high)), "", "", "", ""])
     return _csv(lines)
+
+
+def bases_csv(story: TaskStory) -> str:
+    """Every base: steps, how flat its validation error is at the end, and the rule by which that is judged."""
+    heads = ["base", "steps", "validations", "best_step", "window", "gain", "plateau", "rule"]
+    lines: list[list[Any]] = [heads]
+    for base in story.bases:
+        f = base.flatness
+        lines.append([base.name, f.steps, f.validations, f.best_step, f.window, _text(f.gain), f.reached, f.rule])
+    return _csv(lines)
+
+
+def base_curves_csv(story: TaskStory) -> str:
+    """The validation errors of every base: base, step, error."""
+    rows = [[base.name, step, f"{error:.6g}"] for base in story.bases for step, error in base.curve]
+    return _csv([["base", "step", "validation_error"], *rows])
 
 
 def needed_csv(story: TaskStory) -> str:
@@ -191,7 +213,9 @@ def needed_csv(story: TaskStory) -> str:
         if method == story.full_dose:
             continue
         try:
-            found = needed_dose(story.table, method, margin=story.margin, region=story.lesion, full=story.full_dose)
+            found = needed_dose(
+                story.table, method, margin=story.margin, metric=LEAD, region=story.lesion, full=story.full_dose
+            )
         except InputError:
             continue
         numbers = [_text(v) for v in (found.estimate, found.low, found.high, found.confirmed)]
@@ -220,6 +244,26 @@ def _baselines(table: Table, settings: TaskAdaptive) -> dict[str, str]:
         if _plain(model) in table.methods and first in table.methods:
             found[_plain(model)] = first
     return found
+
+
+def _bound_word(table: Table, settings: TaskAdaptive) -> str:
+    """ "bound" where retrained readers earn the name by their settings, and each of them came to its plateau."""
+    made = table.notes.get(RETRAININGS, [])
+    earned = settings.earns_a_bound and made and all(one["plateau"] for one in made)
+    return "bound" if earned else LOWER_BOUND
+
+
+def _bases(trained: Sequence[Training], settings: TaskAdaptive) -> list[BaseTraining]:
+    """The bases that are done, by model and seed."""
+    found: dict[str, BaseTraining] = {}
+    for one in trained:
+        if not one.base.done:
+            continue
+        run, label = load_run(one.base.folder), MODELS[one.arm.model].label
+        flat = flatness(run, patience=settings.base_patience or PATIENCE, least_gain=settings.flat_gain)
+        name = f"{label}, seed {one.arm.seed}" if one.arm.seed else label
+        found.setdefault(one.arm.base, BaseTraining(name, validation_curve(run), flat))
+    return list(found.values())
 
 
 def _audit(about: Iterable[Mapping[str, Any]]) -> Audit | None:
@@ -281,10 +325,11 @@ def _notes(settings: TaskAdaptive) -> dict[str, str]:
         f"{s.size} x {s.size} pixels of {cohort_of(s).pixel_mm[0]:.2f} mm",
         "scan": f"parallel beam, {s.views} views; exact Poisson noise at {', '.join(f'{n:g}' for n in s.photons)} photons per "
         "detector pixel; the truth projected on a grid twice as fine",
-        "training": f"every reconstruction: {s.base_steps} steps of image error, then {s.task_steps} of its own "
+        "training": f"every reconstruction: {_base_words(s)} of image error, then {s.task_steps} steps of its own "
         f"objective, {s.batch} images a step, doses drawn between the highest and the lowest",
         "readers": f"{s.reader} in the losses; never seen by a training: {readers}; {s.reader_steps} steps on full dose each; "
-        f"retrained for {s.retrain_steps} steps on a method's own low-dose images of those {s.train_patients} patients",
+        f"{', '.join(s.retrained)} retrained for {'at most ' if s.retrain_patience else ''}{s.retrain_steps} steps on a "
+        f"method's own low-dose images of {_bound_patients(s)}{', at each dose alone' if s.bound_each_dose else ''}",
         "joint, sequential": "joint: reconstruction and reader descend together; sequential: the images of the image loss, "
         "with the reader that was retrained on them as its own",
         "controls": "a frozen network of random weights in the loss; the labels of other patients in the loss; in the panel a "
@@ -292,8 +337,22 @@ def _notes(settings: TaskAdaptive) -> dict[str, str]:
     }
 
 
+def _base_words(s: TaskAdaptive) -> str:
+    if not s.base_patience:
+        return f"{s.base_steps} steps"
+    return f"at most {s.base_steps} steps, until {s.base_patience} validations bring less than {s.flat_gain:.1%},"
+
+
+def _bound_patients(s: TaskAdaptive) -> str:
+    if s.bound_patients:
+        return f"{s.bound_patients} patients whom neither it nor the reconstruction has seen"
+    return f"the {s.train_patients} patients of the reconstructions, so that it gives a lower bound"
+
+
 def _mean(story: TaskStory, metric: str, *, method: str, dose: DoseLevel, region: str, reader: str) -> Interval | None:
-    names = story.table.of_role("training") if reader == "training" else reader
+    names = story.table.of_role(reader) if reader in ("training", "retrained") else reader
+    if not names:
+        return None
     try:
         found = story.table.mean(metric, method, dose=dose, region=region, reader=names)
     except InputError:

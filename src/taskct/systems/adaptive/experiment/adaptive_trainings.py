@@ -12,6 +12,7 @@ from taskct.core.precision import autocast
 from taskct.core.seeds import derive_seed
 from taskct.experiments.cohort_images import REFINE, DrawnPatients, projector_of
 from taskct.experiments.made import Made
+from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon import fbp
 from taskct.recon.learned import load_reconstructor, make_model
@@ -57,14 +58,17 @@ def train_full_dose_reader(folder: Path, *, settings: TaskAdaptive, images: Made
 
 
 def train_base(folder: Path, *, settings: TaskAdaptive, images: Made[DrawnPatients], arm: Arm) -> None:
-    """A reconstruction for the image error alone: where all arms of its model and seed begin."""
+    """A reconstruction for the image error alone: where all arms of its model and seed begin.
+
+    With `base_patience` it ends where its validation error is flat, by the rule of `taskct.training.flatness`.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(derive_seed(settings.seed, "model", arm.seed))
         model = make_model(MODELS[arm.model].build(settings.widths)).to(device())
     image_loss = Objective({"image": (1.0, ImageError())})
     drawn = images.load()
     data, A, doses = _what(drawn, settings)
-    how = _how(drawn, settings, arm, settings.base_steps, lr=LR)
+    how = _how(drawn, settings, arm, settings.base_steps, lr=LR, patience=settings.base_patience)
     train(model, data, objective=image_loss, A=A, dose=doses, run=folder, **how)
 
 
@@ -99,24 +103,28 @@ def retrain_reader(
     images: Made[DrawnPatients],
     reader: Made[FrozenTask],
     of: Method,
+    net: str,
+    photons: float | None = None,
 ) -> None:
-    """The reader of the losses, trained on with what a method makes of low-dose scans: the bound of what it shows.
+    """A reader, trained on with what a method makes of low-dose scans: what it shows to a reader that knows such images.
 
-    It learns from patients whom it does not know by heart: on the others it would learn nothing. `of` None: their
-    full-dose images, which says what more patients alone are worth.
+    It learns from patients whom it does not know by heart (on the others it would learn nothing): those of the bounds, whom
+    the reconstruction has not fitted either, or else the reconstructions' own. At the dose of `photons`, or at all doses that
+    are trained for. `of` None: their full-dose images, which says what more patients alone are worth.
     """
     reconstruct = reconstruct_of(of)
-    through = None if reconstruct is None else (_fast(reconstruct), projector_of(settings), dose_range(settings))
+    dose = dose_range(settings) if photons is None else Dose(settings.photons[0], fraction=photons / settings.photons[0])
+    through = None if reconstruct is None else (_fast(reconstruct), projector_of(settings), dose)
     drawn = images.load()
     train_reader(
-        reader_spec(settings.reader),
-        drawn.images("train"),
+        reader_spec(net),
+        drawn.images("bounds" if settings.bound_patients else "train"),
         run=folder,
         validation=drawn.images("validation"),
         held_out=drawn.images("test").patient_ids,
         through=through,
         warm_start=reader.folder,
-        net=_untrained(settings.reader, settings),
+        net=_untrained(net, settings),
         refine=REFINE,
         settings=TrainSettings(
             steps=settings.retrain_steps,
@@ -125,6 +133,7 @@ def retrain_reader(
             weight_decay=1e-3,
             seed=settings.seed,
             **_rhythm(settings.retrain_steps),
+            **_until_flat(settings.retrain_patience, settings),
         ),
         progress=False,
     )
@@ -158,7 +167,14 @@ def _what(drawn: DrawnPatients, settings: TaskAdaptive, *, known: bool = False) 
 
 
 def _how(
-    drawn: DrawnPatients, settings: TaskAdaptive, arm: Arm, steps: int, *, lr: float, warm_start: Path | None = None
+    drawn: DrawnPatients,
+    settings: TaskAdaptive,
+    arm: Arm,
+    steps: int,
+    *,
+    lr: float,
+    warm_start: Path | None = None,
+    patience: int = 0,
 ) -> dict[str, Any]:
     return {
         "validation": drawn.scans("validation", settings),
@@ -170,6 +186,7 @@ def _how(
             lr=lr,
             seed=derive_seed(settings.seed, "arm", arm.seed) % 2**31,
             **_rhythm(steps),
+            **_until_flat(patience, settings),
         ),
         "warm_start": warm_start,
         "progress": False,
@@ -180,6 +197,11 @@ def _rhythm(steps: int) -> dict[str, Any]:
     """Validation and saved states some times in a training, whatever its length."""
     every = max(1, min(200, steps // 4))
     return {"validate_every": every, "checkpoint_every": every, "log_every": min(50, every)}
+
+
+def _until_flat(patience: int, settings: TaskAdaptive) -> dict[str, Any]:
+    """With patience: until validation is flat, at a constant learning rate; one that falls would make any end look flat."""
+    return {"patience": patience, "least_gain": settings.flat_gain, "schedule": "constant"} if patience else {}
 
 
 def _fast(reconstruct: Reconstructor) -> Reconstructor:

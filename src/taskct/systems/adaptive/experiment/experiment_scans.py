@@ -14,7 +14,7 @@ from taskct.physics.dose import Dose
 from taskct.systems.adaptive.experiment.adaptive_settings import TaskAdaptive
 from taskct.training import DoseRange
 
-PARTS = ("readers", "train", "validation", "test")
+PARTS = ("readers", "train", "bounds", "validation", "test")
 
 
 def doses_of(settings: TaskAdaptive) -> tuple[Dose, ...]:
@@ -33,13 +33,16 @@ def device() -> torch.device:
 
 
 def save_images(folder: Path, *, settings: TaskAdaptive) -> None:
-    """Draw the patients and keep them: those of the readers, of the reconstructions, of validation and test."""
+    """Draw the patients and keep them: those of the readers, the reconstructions, the bounds, of validation and test."""
     run = load_run(folder) if is_run(folder) else Run.create(folder, {"patients": settings.patients})
     cohort = cohort_of(settings)
     known = settings.reader_patients * settings.slices
+    fitted = known + settings.train_patients * settings.slices
     drawn = cohort.images("train", progress=False)
     keep_images(run, "readers", drawn[:known])
-    keep_images(run, "train", drawn[known:])
+    keep_images(run, "train", drawn[known:fitted])
+    if settings.bound_patients:
+        keep_images(run, "bounds", drawn[fitted:])
     for part in ("validation", "test"):
         keep_images(run, part, cohort.images(part, progress=False))
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from taskct.core.open_files import read_json
-from taskct.core.runs import Run
+from taskct.core.runs import Run, load_run
 from taskct.core.units import to_hu
 from taskct.data.case import Case
 from taskct.data.images import ImageSet
@@ -28,6 +28,7 @@ from taskct.evaluation.reading import (
     read_images,
     spectrum_ratio,
 )
+from taskct.evaluation.reading.recovery import RETRAINED_OF
 from taskct.evaluation.table import Table
 from taskct.experiments.cohort_images import REFINE, DrawnPatients, cohort_of, projector_of
 from taskct.experiments.made import Made
@@ -39,8 +40,11 @@ from taskct.simulate.noisy_scan import add_noise
 from taskct.systems.adaptive.experiment.adaptive_settings import TaskAdaptive
 from taskct.systems.adaptive.experiment.experiment_scans import device, doses_of
 from taskct.task import FrozenTask
+from taskct.training.flatness import PATIENCE, flatness
 
 FULL_DOSE, RETRAINED = "full dose", "retrained"
+RETRAININGS = "retrainings"
+"""The note of a table that lists which readers were retrained, on what, for how long, and whether to their plateau."""
 Method = Made[Reconstructor] | Reconstructor | None
 """A reconstruction that a step makes, one that needs no training, or None: the full-dose images themselves."""
 _ABOUT = "about.json"
@@ -127,9 +131,11 @@ def score_bound(
     method: str,
     of: Method,
     bound: Made[FrozenTask],
+    net: str,
+    photons: float | None = None,
     seed: int = UNTRAINED,
 ) -> None:
-    """Write table.csv of one method under `bound`, the reader that was retrained on its images."""
+    """Write table.csv of one method under `bound`, the reader `net` retrained on its images, at one dose or at all."""
     made = Run.create(folder, {"method": method, "seed": seed, "reader": bound.name}, overwrite=folder.exists())
     reconstruct = reconstruct_of(of)
     retrained = _called(bound.load(), bound.name).to(device())
@@ -137,13 +143,24 @@ def score_bound(
 
     def sets(part: str) -> Iterator[MethodImages]:
         for dose in doses_of(settings):
+            if photons is not None and reconstruct is not None and dose.used_photons != photons:
+                continue
             yield _images(images.load(), settings, part, dose, reconstruct, method=method, seed=seed)
             if reconstruct is None:
                 return
 
     table = panel.evaluate(sets("test"), validation=sets("validation"), progress=False)
-    rows = [r._replace(reader=RETRAINED) for r in table.rows if r.reader == bound.name]
-    Table(rows, table.settings, notes=table.notes, readers={RETRAINED: RETRAINED}).save(made.folder, overwrite=True)
+    name = retrained_name(settings, net)
+    rows = [r._replace(reader=name) for r in table.rows if r.reader == bound.name]
+    flat = flatness(load_run(bound.folder), patience=settings.retrain_patience or PATIENCE, least_gain=settings.flat_gain)
+    about = {"method": method, "seed": seed, "reader": net, "photons": photons, "steps": flat.steps, "plateau": flat.reached}
+    notes = table.notes | {RETRAINED_OF: {name: net}, RETRAININGS: [about]}
+    Table(rows, table.settings, notes=notes, readers={name: RETRAINED}).save(made.folder, overwrite=True)
+
+
+def retrained_name(settings: TaskAdaptive, net: str) -> str:
+    """A retrained reader in tables."""
+    return RETRAINED if net == settings.reader else f"{RETRAINED} {net}"
 
 
 def _called(reader: FrozenTask, name: str) -> FrozenTask:

@@ -13,6 +13,7 @@ from taskct.evaluation.reading import TaskVerdict
 from taskct.report.number_text import plural
 from taskct.report.page import page, section
 from taskct.report.pictures import Encoder
+from taskct.systems.adaptive.pages.base_curves import base_section
 from taskct.systems.adaptive.pages.dose_task_figures import curve_figure, needed_doses, spectrum_figure
 from taskct.systems.adaptive.pages.outline_pictures import picture_section
 from taskct.systems.adaptive.pages.reader_tables import audit_table, gain_table, lesion_table, reader_table, score_table
@@ -55,6 +56,7 @@ def _body(story: TaskStory, encoder: Encoder, title: str, spectra: Spectra) -> s
         ("numbers", "Numbers", _key(story) + gain_table(story) + tables),
         ("images", "Images", pictures + ("<p class='note'>@image-note@</p>" if pictures else "")),
         ("curves", "Dose and task", drawing + needed_doses(story)),
+        ("bases", "Where all arms begin", base_section(story)),
         ("verdicts", "Verdicts", _verdicts(story)),
         ("doubts", "What could fool us", audit_table(story) + _artefacts(story, spectra)),
         ("readers", "Reader by reader", more),
@@ -85,8 +87,9 @@ def _lead(story: TaskStory) -> str:
 def _key(story: TaskStory) -> str:
     return (
         "<p class='key'>Small: 95 % intervals over patients and, where there are several, training seeds. Unseen readers were "
-        "trained on full dose and took no part in any training of a reconstruction. The reader retrained on a method's own "
-        "low-dose images says what those images hold for a reader that knows them.</p>"
+        "trained on full dose and took no part in any training of a reconstruction; their columns are means over readers, "
+        "each by itself. A reader retrained on a method's own low-dose images says what those images hold "
+        f"for a reader that knows them: a {escape(story.bound_word)}.</p>"
     )
 
 

@@ -11,10 +11,10 @@ from taskct.core.errors import InputError
 from taskct.core.names import photon_count
 from taskct.evaluation.reading import dose_curve, needed_dose
 from taskct.report.style import GREY, figure_style, method_looks, new_figure, plain, svg_uri
-from taskct.systems.adaptive.pages.story import TaskStory
+from taskct.systems.adaptive.pages.story import LEAD, TaskStory
 
-PANELS = (("dice_pooled", "unseen", "Dice, unseen readers"), ("sensitivity", "unseen", "Lesions found, unseen readers"),
-          ("dice_pooled", "retrained", "Dice, retrained reader"))  # fmt: skip
+PANELS = ((LEAD, "unseen", "Dice of a patient, unseen readers"), ("froc@1", "unseen", "Lesions at 1 false alarm, unseen"),
+          (LEAD, "retrained", "Dice of a patient, retrained reader"))  # fmt: skip
 _SPREAD = 0.03
 
 
@@ -42,7 +42,7 @@ def curve_figure(story: TaskStory) -> str:
                 panel.errorbar(x, y, yerr=ends, label=plain(method, most=34), capsize=2, elinewidth=0.8, **looks[method])
                 if reader == "unseen" and i == 0 and math.isfinite(curve.full.mean):
                     panel.axhline(curve.full.mean, color=GREY, linewidth=1.0, linestyle="--", label="full dose")
-                    if metric == "dice_pooled":
+                    if metric == LEAD:
                         panel.axhline(curve.full.mean - story.margin, color=GREY, linewidth=0.8, linestyle=":")
             panel.set_xscale("log")
             panel.set_xticks([d.used_photons for d in doses], [photon_count(d.used_photons) for d in doses])
@@ -62,7 +62,9 @@ def needed_doses(story: TaskStory) -> str:
         if method == story.full_dose:
             continue
         try:
-            found = needed_dose(story.table, method, margin=story.margin, region=story.lesion, full=story.full_dose)
+            found = needed_dose(
+                story.table, method, margin=story.margin, metric=LEAD, region=story.lesion, full=story.full_dose
+            )
         except InputError:
             continue
         lines.append(f"<li>{escape(found.text)}</li>")

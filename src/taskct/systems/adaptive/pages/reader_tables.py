@@ -9,22 +9,25 @@ from html import escape
 from taskct.core.errors import InputError
 from taskct.core.names import photon_count
 from taskct.evaluation.reading.ratios import better_side
+from taskct.evaluation.reading.task_verdict import LEADING
 from taskct.evaluation.rows import IMAGE, UNSEEN, DoseLevel
 from taskct.evaluation.statistics import Interval
 from taskct.report.number_text import MINUS, number
-from taskct.systems.adaptive.pages.story import TaskStory
+from taskct.systems.adaptive.pages.base_curves import words_of_base
+from taskct.systems.adaptive.pages.story import LEAD, TaskStory
 
-Column = tuple[str, str, str | None]  # heading, metric, reader or role
+Column = tuple[str, str, str]  # heading, metric, reader or role
 
 COLUMNS: tuple[Column, ...] = (
-    ("unseen readers", "dice_pooled", UNSEEN),
-    ("re-tuned", "dice_pooled_retuned", UNSEEN),
+    ("per patient", LEAD, UNSEEN),
+    ("lesions at 1 false alarm", "froc@1", UNSEEN),
+    ("pooled", "dice_pooled", UNSEEN),
+    ("per patient, re-tuned", f"{LEAD}_retuned", UNSEEN),
     ("pixel AP", "ap", UNSEEN),
-    ("training's reader", "dice_pooled", "training"),
-    ("reader retrained on its images", "dice_pooled", "retrained"),
-    ("its own reader", "dice_pooled", "own"),
+    ("training's reader", LEAD, "training"),
+    ("readers retrained on its images", LEAD, "retrained"),
+    ("its own reader", LEAD, "own"),
     ("lesions found", "sensitivity", UNSEEN),
-    ("at 1 false alarm", "froc@1", UNSEEN),
     ("false pixels", "false_pixels", UNSEEN),
     ("PSNR / dB", "psnr", IMAGE),
 )
@@ -39,11 +42,14 @@ def score_table(story: TaskStory, dose: DoseLevel) -> str:
         if all(c is None for c in cells):
             continue
         row = "".join(_cell(c, "dB" if column[1] == "psnr" else "") for c, column in zip(cells, columns, strict=True))
-        body.append(f"<tr><th scope='row' class='method'>{escape(method)}</th>{row}</tr>")
+        base = words_of_base(story, method)
+        small = f"<small>{base}</small>" if base else ""
+        body.append(f"<tr><th scope='row' class='method'>{escape(method)}{small}</th>{row}</tr>")
     heads = "".join(f"<th scope='col'>{escape(name)}</th>" for name, *_ in columns)
     caption = (
-        f"<b>At {escape(photon_count(dose.used_photons))} photons per pixel.</b> Dice of the {escape(story.lesion)}, pooled, "
-        "under each kind of reader; then lesions found, as the reader decides and at one false alarm per image, false pixels "
+        f"<b>At {escape(photon_count(dose.used_photons))} photons per pixel.</b> Dice of the {escape(story.lesion)}, "
+        "mean over patients, and the share of lesions found at one false alarm per image, mean over unseen readers; then Dice "
+        "of all pixels together, Dice of patients under the other readers, lesions found as the reader decides, false pixels "
         "per image without a lesion, and PSNR"
     )
     return (
@@ -55,26 +61,31 @@ def score_table(story: TaskStory, dose: DoseLevel) -> str:
 def gain_table(story: TaskStory) -> str:
     """What each method gains over its baseline under unseen readers, at every dose, with the share of the recoverable gap."""
     doses = story.doses
+    heads = ("per patient", "lesions", "pooled", "p, corrected", "share", "verdict")
     body = []
     for method, baseline in story.baselines.items():
         cells = []
         for dose in doses:
-            gain = _try(lambda m=method, b=baseline, d=dose: story.table.paired(  # type: ignore[misc]
-                "dice_pooled", m, b, dose=d, region=story.lesion
-            ))  # fmt: skip
-            share = _try(lambda m=method, b=baseline, d=dose: story.share(m, b, d))  # type: ignore[misc]
             verdict = story.verdicts.get((method, baseline, dose))
-            cells.append(_cell(gain, "", signed=True, first=True))
+            numbers = verdict.numbers if verdict else {}
+            share = _try(lambda m=method, b=baseline, d=dose: story.share(m, b, d))  # type: ignore[misc]
+            for k, name in enumerate(LEADING):
+                cells.append(_cell(numbers.get(name), "", signed=True, first=k == 0))
+            cells.append(f"<td>{_p(verdict.adjusted.get('unseen', math.nan)) if verdict else '–'}</td>")
             cells.append(_share(share))
             cells.append(f"<td class='text'>{escape(verdict.headline) if verdict else '–'}</td>")
         if any("<td>–" not in c for c in cells):
             name = f"{escape(method)}<small>against {escape(baseline)}</small>"
             body.append(f"<tr><th scope='row' class='method'>{name}</th>{''.join(cells)}</tr>")
-    top = "".join(f"<th colspan='3' class='first'>{escape(photon_count(d.used_photons))} photons</th>" for d in doses)
-    second = "<th class='first'>gain</th><th>share</th><th class='text'>verdict</th>" * len(doses)
+    span = len(heads)
+    top = "".join(f"<th colspan='{span}' class='first'>{escape(photon_count(d.used_photons))} photons</th>" for d in doses)
+    kinds = (" class='first'", "", "", "", "", " class='text'")
+    second = "".join(f"<th{kind}>{escape(head)}</th>" for kind, head in zip(kinds, heads, strict=True)) * len(doses)
     caption = (
-        f"<b>Gain in Dice of the {escape(story.lesion)} under unseen readers</b>, paired, 95 % interval; bold: separated from "
-        "zero. Share: of the gap that a reader retrained on the baseline's images would close"
+        f"<b>Gain under unseen readers</b>, paired, 95 % interval; bold: separated from zero. Dice of the "
+        f"{escape(story.lesion)} of a patient; share of lesions found at one false alarm per image; Dice of all "
+        f"pixels together; p of the first after Holm's correction for {story.comparisons} comparisons. Share: gain over the "
+        f"gap that retraining closes, one reader in both (a {escape(story.bound_word)} of what could be regained)"
     )
     return (
         f"<div class='wide'><table class='numbers dense'><caption>{caption}</caption>"
@@ -92,7 +103,7 @@ def reader_table(story: TaskStory, dose: DoseLevel) -> str:
     for method in table.methods:
         cells = [
             _try(lambda m=method, g=region, r=reader: table.mean(  # type: ignore[misc]
-                "dice_pooled", m, dose=_dose_of(story, m, dose), region=g, reader=r
+                LEAD, m, dose=_dose_of(story, m, dose), region=g, reader=r
             ))
             for region, reader in columns
         ]  # fmt: skip
@@ -103,7 +114,7 @@ def reader_table(story: TaskStory, dose: DoseLevel) -> str:
         f"<th>{escape(region)}<br>{escape(reader)}{' (training)' if table.readers[reader] == 'training' else ''}</th>"
         for region, reader in columns
     )
-    caption = f"<b>Pooled Dice under each reader</b> at {escape(photon_count(dose.used_photons))} photons"
+    caption = f"<b>Dice of a patient under each reader</b> at {escape(photon_count(dose.used_photons))} photons"
     return (
         f"<div class='wide'><table class='numbers dense'><caption>{caption}</caption><thead><tr><th></th>{heads}</tr></thead>"
         f"<tbody>{''.join(body)}</tbody></table></div>"
@@ -154,10 +165,10 @@ def score(story: TaskStory, method: str, dose: DoseLevel, column: Column) -> Int
     """One cell: mean and interval, or None where it was not measured."""
     _, metric, reader = column
     region = "all" if reader == IMAGE else story.lesion
-    readers = story.table.of_role("training") if reader == "training" else reader
-    return _try(
-        lambda: story.table.mean(metric, method, dose=_dose_of(story, method, dose), region=region, reader=readers or UNSEEN)
-    )
+    readers = story.table.of_role(reader) if reader in ("training", "retrained") else reader
+    if not readers:
+        return None
+    return _try(lambda: story.table.mean(metric, method, dose=_dose_of(story, method, dose), region=region, reader=readers))
 
 
 def _dose_of(story: TaskStory, method: str, dose: DoseLevel) -> DoseLevel:
@@ -197,6 +208,11 @@ def _share(share: Interval | None) -> str:
         return "<td>no gap</td>"
     text = lambda v: f"{100 * v:.0f} %".replace("-", MINUS)
     return f"<td>{text(share.mean)}<small>{text(share.low)} to {text(share.high)}</small></td>"
+
+
+def _p(value: float) -> str:
+    """A p-value as it is read: two digits, and below a thousandth only that it is."""
+    return "–" if math.isnan(value) else "&lt; .001" if value < 0.001 else f"{value:.2g}"
 
 
 def _signed(value: float) -> str:

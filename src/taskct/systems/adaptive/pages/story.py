@@ -9,9 +9,14 @@ from torch import Tensor
 
 from taskct.evaluation.reading import ArtefactReport, Audit, TaskVerdict
 from taskct.evaluation.reading.recovery import share_recovered
+from taskct.evaluation.reading.task_verdict import BOUND_WORD, LOWER_BOUND
 from taskct.evaluation.rows import DoseLevel
 from taskct.evaluation.statistics import Interval
 from taskct.evaluation.table import Table
+from taskct.training.flatness import Flatness
+
+LEAD = "dice"
+"""The score that a page leads with: the Dice of a patient; lesions at equal alarms and pooled Dice stand beside it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,14 +34,24 @@ class TaskExample:
     marks: Mapping[tuple[str, DoseLevel, str], Tensor]
 
 
+@dataclass(frozen=True)
+class BaseTraining:
+    """How the validation error of one base went: (step, error) each time, and what `flatness` says of its end."""
+
+    name: str
+    curve: tuple[tuple[int, float], ...]
+    flatness: Flatness
+
+
 @dataclass(frozen=True, eq=False)
 class TaskStory:
     """A task experiment as its report tells it.
 
     `baselines` names for each method the one that it is compared with; methods without one stand for themselves.
     `verdicts` are by (method, baseline, dose). `compute` is the training time of each method in seconds of one core, `notes`
-    are lines about how it was made, `shown` the methods in the pictures and curves (all of them when empty). The first lines
-    of the page speak of the methods in `task_adaptive` (all with a verdict when empty) and of the negative `controls`.
+    are lines about how it was made, `bases` the trainings that all others begin from, `shown` the methods in the pictures and
+    curves (all of them when empty). The first lines of the page speak of the methods in `task_adaptive` (all with a verdict
+    when empty) and of the negative `controls`.
     """
 
     table: Table
@@ -51,6 +66,7 @@ class TaskStory:
     shown: Sequence[str] = ()
     task_adaptive: Sequence[str] = ()
     controls: Sequence[str] = ()
+    bases: Sequence[BaseTraining] = ()
     margin: float = 0.05
 
     @property
@@ -60,9 +76,18 @@ class TaskStory:
         return sorted(found, key=lambda d: -d.used_photons)
 
     def share(self, method: str, baseline: str, dose: DoseLevel) -> Interval:
-        """The share of the recoverable gap in Dice that unseen readers confirm; InputError where it was not measured."""
-        first = self.table.of_role("training")
-        return share_recovered(self.table, "dice_pooled", method, baseline, dose=dose, region=self.lesion, gap_reader=first)
+        """The share of the recoverable gap in a patient's Dice, one reader in gain and gap; InputError where not measured."""
+        return share_recovered(self.table, LEAD, method, baseline, dose=dose, region=self.lesion)
+
+    @property
+    def comparisons(self) -> int:
+        """How many comparisons the verdicts were corrected for together; 0 before the correction."""
+        return max((v.comparisons for v in self.verdicts.values()), default=0)
+
+    @property
+    def bound_word(self) -> str:
+        """What a retrained reader gives: "bound" where it earns the name, else "lower bound"."""
+        return str(self.table.notes.get(BOUND_WORD, LOWER_BOUND))
 
     @property
     def lesion(self) -> str:

@@ -1,4 +1,4 @@
-"""The first lines of a task report: what the intervals allow to be said, in plain words."""
+"""The first lines of a task report: what intervals and the number of comparisons allow to be said, in plain words."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from collections.abc import Iterable
 from taskct.core.errors import InputError
 from taskct.core.names import photon_count
 from taskct.evaluation.reading import TaskVerdict
+from taskct.evaluation.reading.recovery import retrained_readers
+from taskct.evaluation.reading.task_verdict import AT_EQUAL_ALARMS, POOLED
 from taskct.evaluation.rows import DoseLevel
 from taskct.evaluation.statistics import Interval
 from taskct.report.number_text import MINUS
-from taskct.systems.adaptive.pages.story import TaskStory
+from taskct.systems.adaptive.pages.story import LEAD, TaskStory
 
 # Cautions in the order in which they are said; those of other rules follow.
 _CAUTIONS = ("few", "one unseen reader", "harmed reader", "control", "artefact", "invented", "lost", "sensitivity")
+_SAID_ABOVE = ("harm",)
 
 
 def summary_lines(story: TaskStory) -> list[tuple[str, bool]]:
@@ -23,10 +26,12 @@ def summary_lines(story: TaskStory) -> list[tuple[str, bool]]:
 
 
 def answer_lines(story: TaskStory) -> list[tuple[str, bool]]:
-    """Gains at each dose, controls, methods that are read better than all of these, and what else would help."""
+    """Gains and harm at each dose, controls, methods that are read better than all of these, and what else would help."""
     lines: list[tuple[str, bool]] = []
     for dose in story.doses:
-        lines += [(text, False) for text in (_gains(story, dose), _controls(story, dose)) if text]
+        lines += [(text, False) for text in (_gains(story, dose),) if text]
+        lines += [(text, True) for text in (_harms(story, dose),) if text]
+        lines += [(text, False) for text in (_controls(story, dose),) if text]
         lines += [(text, True) for text in (_ahead(story, dose),) if text]
     for dose in story.doses:
         lines += [(text, False) for text in (_retrained(story, dose), _other_models(story, dose)) if text]
@@ -39,6 +44,8 @@ def caution_lines(story: TaskStory) -> list[str]:
     cautions: dict[str, dict[str, None]] = {}
     for verdict in _of(story, _main(story), None):
         for finding in verdict.cautions:
+            if finding.rule in _SAID_ABOVE:
+                continue
             cautions.setdefault(finding.rule, {})[f"{verdict.method}: {finding.text}"] = None
     for rule in [*(r for r in _CAUTIONS if r in cautions), *(r for r in cautions if r not in _CAUTIONS)]:
         first, *rest = cautions[rule]
@@ -52,23 +59,43 @@ def _gains(story: TaskStory, dose: DoseLevel) -> str:
     if not found:
         return ""
     where = f"At {photon_count(dose.used_photons)} photons per pixel"
-    what = f"Dice of the {story.lesion} under unseen readers"
+    what = f"Dice of the {story.lesion} of a patient under unseen readers"
+    many = f" Corrected for {story.comparisons} comparisons (Holm)." if story.comparisons else ""
     sure = sorted((v for v in found if v.outcome == "confirmed"), key=lambda v: -v.numbers["unseen"].mean)
     if sure:
         best = sure[0]
         text = (
             f"{where} {best.method} is confirmed to gain, and gains most: {_interval(best.numbers['unseen'])} in {what} "
-            f"over {best.baseline}{_share(story, best, dose)}."
+            f"over {best.baseline}{_share(story, best, dose)}.{_beside(best)}"
         )
         rest = [f"{v.method} ({_interval(v.numbers['unseen'])})" for v in sure[1:]]
-        unsure = [f"{v.method} ({v.headline})" for v in found if v.outcome != "confirmed"]
+        unsure = [f"{v.method} ({v.headline})" for v in found if v.outcome not in ("confirmed", "harm")]
         text += f" Confirmed too: {'; '.join(rest)}." if rest else ""
-        return text + (f" Not confirmed: {'; '.join(unsure)}." if unsure else "")
+        return text + (f" Not confirmed: {'; '.join(unsure)}." if unsure else "") + many
     best = max(found, key=lambda v: v.numbers["unseen"].mean)
     return (
         f"{where} no gain in {what} is confirmed. The largest is that of {best.method}, "
-        f"{_interval(best.numbers['unseen'])} over {best.baseline}: {best.headline}."
+        f"{_interval(best.numbers['unseen'])} over {best.baseline}: {best.headline}.{_beside(best)}{many}"
     )
+
+
+def _beside(verdict: TaskVerdict) -> str:
+    """What stands beside the Dice of a patient: lesions found at equal alarms, and pooled Dice."""
+    parts = []
+    if AT_EQUAL_ALARMS in verdict.numbers:
+        parts.append(f"lesions found at one false alarm per image {_interval(verdict.numbers[AT_EQUAL_ALARMS])}")
+    if POOLED in verdict.numbers:
+        parts.append(f"Dice of all pixels together {_interval(verdict.numbers[POOLED])}")
+    return f" Beside it: {'; '.join(parts)}." if parts else ""
+
+
+def _harms(story: TaskStory, dose: DoseLevel) -> str:
+    """Methods that unseen readers read worse than their baselines, patient by patient or at equal alarms."""
+    found = [v for v in _of(story, _main(story), dose) if v.outcome == "harm"]
+    if not found:
+        return ""
+    parts = [f"{v.method} {_interval(v.numbers['unseen'])} in Dice of a patient.{_beside(v)}".rstrip(".") for v in found]
+    return f"At {photon_count(dose.used_photons)} photons harm is shown: {'; '.join(parts)}."
 
 
 def _ahead(story: TaskStory, dose: DoseLevel) -> str:
@@ -81,7 +108,7 @@ def _ahead(story: TaskStory, dose: DoseLevel) -> str:
     ahead = max(others, key=lambda m: _unseen(story, m, dose), default=best)
     if not _unseen(story, ahead, dose) > ours[best]:
         return ""
-    lead = story.table.paired("dice_pooled", ahead, best, dose=dose, region=story.lesion)
+    lead = story.table.paired(LEAD, ahead, best, dose=dose, region=story.lesion)
     surely = "" if lead.separated else ", which is not separated from zero"
     return (
         f"At {photon_count(dose.used_photons)} photons {ahead} is read better than all of these: {_interval(lead)} over "
@@ -90,9 +117,9 @@ def _ahead(story: TaskStory, dose: DoseLevel) -> str:
 
 
 def _unseen(story: TaskStory, method: str, dose: DoseLevel) -> float:
-    """Pooled Dice under unseen readers; minus infinity where it was not measured."""
+    """Dice of a patient under unseen readers; minus infinity where it was not measured."""
     try:
-        found = story.table.mean("dice_pooled", method, dose=dose, region=story.lesion).mean
+        found = story.table.mean(LEAD, method, dose=dose, region=story.lesion).mean
     except InputError:
         return -math.inf
     return found if math.isfinite(found) else -math.inf
@@ -106,7 +133,8 @@ def _share(story: TaskStory, verdict: TaskVerdict, dose: DoseLevel) -> str:
     if math.isnan(share.low):
         return ""
     ends = f"[{share.low:.0%}, {share.high:.0%}]".replace("-", MINUS)
-    return f", {share.mean:.0%} {ends} of what a reader retrained on the baseline's images would close"
+    who = ", ".join(retrained_readers(story.table))
+    return f", {share.mean:.0%} {ends} of what {who} gains when it is retrained on the baseline's images"
 
 
 def _controls(story: TaskStory, dose: DoseLevel) -> str:
@@ -118,38 +146,40 @@ def _controls(story: TaskStory, dose: DoseLevel) -> str:
 
 
 def _retrained(story: TaskStory, dose: DoseLevel) -> str:
-    """What retraining the reader on the images of each baseline gives."""
+    """What retraining the readers on the images of each baseline gives."""
+    pairs = retrained_readers(story.table)
     parts = []
     for baseline in dict.fromkeys(story.baselines[m] for m in _main(story) if m in story.baselines):
         try:
             gap = story.table.paired(
-                "dice_pooled",
+                LEAD,
                 baseline,
                 baseline,
                 dose=dose,
                 region=story.lesion,
-                reader="retrained",
-                baseline_reader=story.table.of_role("training"),
+                reader=list(pairs.values()),
+                baseline_reader=list(pairs),
             )
         except InputError:
             continue
         if math.isfinite(gap.mean):
             parts.append(f"{_interval(gap)} on {baseline}")
-    if not parts:
+    if not parts or not pairs:
         return ""
     return (
-        f"At {photon_count(dose.used_photons)} photons the reader itself, retrained on the low-dose images, gains "
-        f"{'; '.join(parts)}: what changing the reader would give without any task loss."
+        f"At {photon_count(dose.used_photons)} photons {', '.join(pairs)}, retrained on the low-dose images, gains "
+        f"{'; '.join(parts)}: what changing the reader would give without any task loss, a {story.bound_word}."
     )
 
 
 def _other_models(story: TaskStory, dose: DoseLevel) -> str:
-    """What other reconstructors gain for a reader that was retrained on their images."""
+    """What other reconstructors gain for readers that were retrained on their images."""
+    retrained = list(retrained_readers(story.table).values())
     parts = []
     for verdict in _of(story, [m for m in story.baselines if m not in (*_main(story), *story.controls)], dose):
         try:
             bound = story.table.paired(
-                "dice_pooled", verdict.method, verdict.baseline, dose=dose, region=story.lesion, reader="retrained"
+                LEAD, verdict.method, verdict.baseline, dose=dose, region=story.lesion, reader=retrained or "retrained"
             )
         except InputError:
             continue

@@ -14,7 +14,7 @@ class DoseArm:
     """One training: a quality, a way to hold it, a reconstruction.
 
     quality    of QUALITIES; its bound is what the reconstruction gives at the fallback dose on validation patients
-    hold       mean, share (of `promised` patients) or hinge
+    hold       mean, share (of `promised` patients), hinge (its weight is raised until it holds) or fixed hinge (as published)
     model      fbp or unet (FBP + U-Net, learned along)
     noise      of the training: pre-log, or post-log as a warning
     modulate   whether the current follows slices and views; otherwise a patient gets one number
@@ -41,7 +41,9 @@ class DoseArm:
             return MeanQuality(rho=0.05, rate=0.01, first=0.2)
         if self.hold == "mean":
             return MeanQuality(rho=0.1, rate=0.02, first=0.15)
-        return ShareOfPatients(promised, rate=0.2, first=1.5) if self.hold == "share" else Hinge(weight=1.0)
+        if self.hold == "fixed hinge":
+            return Hinge(weight=1.0)
+        return ShareOfPatients(promised, rate=0.2, first=1.5) if self.hold == "share" else Hinge(weight=1.0, rate=0.05)
 
 
 def criteria(quality: str, promised: float) -> tuple[str | float, ...]:
@@ -53,11 +55,13 @@ QUALITIES: Mapping[str, str] = {
     "noise": "noise_sd_hu[liver]",
     "rmse": "rmse_hu",
     "psnr": "psnr[image range]",
+    "psnr-fr": "psnr[fixed range]",
     "dice": "tumour.dice",
     "liver": "liver.dice",
 }
 
 TASKS = ("dice", "liver")
+PSNRS = ("psnr", "psnr-fr")
 
 ARMS: Mapping[str, DoseArm] = {
     "fbp-noise-views": DoseArm("FBP, mean noise in the liver, current by slice and view", "noise", modulate=True),
@@ -88,7 +92,19 @@ ARMS: Mapping[str, DoseArm] = {
         modulate=True,
     ),
     "unet-psnr-hinge": DoseArm(
-        "FBP + U-Net, PSNR by the published hinge, one number a patient", "psnr", hold="hinge", model="unet"
+        "FBP + U-Net, PSNR by the published hinge, its weight raised until it holds, one number a patient",
+        "psnr",
+        hold="hinge",
+        model="unet",
+    ),
+    "unet-psnr-hinge-fixed": DoseArm(
+        "FBP + U-Net, PSNR by the published hinge of weight 1, one number a patient", "psnr", hold="fixed hinge", model="unet"
+    ),
+    "unet-psnr-fr-hinge": DoseArm(
+        "FBP + U-Net, PSNR of a fixed range by the published hinge, its weight raised until it holds, one number a patient",
+        "psnr-fr",
+        hold="hinge",
+        model="unet",
     ),
 }
 

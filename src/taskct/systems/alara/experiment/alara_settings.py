@@ -22,6 +22,7 @@ class DoseExperiment:
     arms          of ARMS, in the order in which they are made; the first `seeds_for` get `seeds` trainings each
     promised      share of patients of the chance constraint, and of comparisons by share
     dice_share    share of full dose's Dice that is to be kept
+    psnr_bound    bound of PSNR arms in dB, in their convention; 0: what the fallback dose gives validation patients
     *_steps       of the readers, of the reconstruction for a range of doses, of each dose module with FBP and with the U-Net
     draws         noises per patient and dose in all evaluations, averaged
     """
@@ -43,6 +44,7 @@ class DoseExperiment:
     seeds: int = 1
     promised: float = 0.9
     dice_share: float = 0.95
+    psnr_bound: float = 0.0
     readers: tuple[str, ...] = ("unet_fast", "residual_fast")
     reader_steps: int = 1000
     base_steps: int = 1000
@@ -70,6 +72,10 @@ class DoseExperiment:
             raise ConfigError(f"photons are expected as lowest < fallback < highest, got {self.photons}")
         if self.curve_photons and (len(set(self.curve_photons)) < 2 or min(self.curve_photons) <= 0):
             raise ConfigError(f"curve_photons are expected as two or more different numbers above 0, got {self.curve_photons}")
+        if self.psnr_bound and not 5 <= self.psnr_bound <= 100:
+            raise ConfigError(
+                f"psnr_bound is expected in dB, from 5 to 100 (0: as the fallback dose), got {self.psnr_bound:g}"
+            )
         if self.size % 8 or self.slices < 1 or self.seeds < 1:
             raise ConfigError(f"expected size divisible by 8, slices and seeds of 1 or more, got {self}")
 

@@ -11,7 +11,7 @@ from taskct.experiments.plan import Plan
 from taskct.experiments.steps import Step
 from taskct.recon.learned import load_reconstructor
 from taskct.recon.reconstructor import Reconstructor
-from taskct.systems.alara.experiment.alara_arms import TASKS, arm_named
+from taskct.systems.alara.experiment.alara_arms import PSNRS, TASKS, arm_named
 from taskct.systems.alara.experiment.alara_settings import DoseExperiment
 from taskct.systems.alara.experiment.alara_summary import gather
 from taskct.systems.alara.experiment.alara_trainings import find_bound, read_bound, train_arm, train_base, train_one_reader
@@ -136,7 +136,7 @@ class _Plan(Plan[DoseExperiment]):
             f"bound-{model}-{quality}",
             call(find_bound, settings=self.settings, images=self.images, quality=quality, base=base),
             read_bound,
-            uses=("photons", "dice_share") if quality in TASKS else ("photons",),
+            uses=("photons", *(("dice_share",) if quality in TASKS else ("psnr_bound",) if quality in PSNRS else ())),
             about=f"the bound of {quality}",
             cost=10,
         )

@@ -28,7 +28,8 @@ def gather(folder: Path, *, compared: Sequence[Made[Compared]]) -> None:
         for comparison in found:
             named.append((one.name, comparison))
         title = f"{about['about']}; seed {about['seed']}" + (f"; read by {about['reader']}" if about["reader"] else "")
-        sections.append(DoseSection(title, found, LEARNED, tuple(f"{p}: {text}" for p, text in values["advice"].items())))
+        advice = tuple(f"{p}: {text}" for p, text in values["advice"].items())
+        sections.append(DoseSection(title, found, LEARNED, advice, held=values.get("held", "")))
     make_folder(folder)
     write_text(folder / "summary.csv", summary_text(named), overwrite=True)
     write_dose_page(sections, folder / "report.html", title="How little dose is enough, patient by patient", overwrite=True)

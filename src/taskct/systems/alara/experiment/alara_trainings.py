@@ -19,7 +19,8 @@ from taskct.experiments.made import Made
 from taskct.physics.dose import Dose
 from taskct.recon.learned import make_model
 from taskct.recon.reconstructor import Reconstructor
-from taskct.systems.alara.experiment.alara_arms import QUALITIES, TASKS, arm_named
+from taskct.simulate.scout import SMOOTH_COLS
+from taskct.systems.alara.experiment.alara_arms import PSNRS, QUALITIES, TASKS, arm_named
 from taskct.systems.alara.experiment.alara_settings import DoseExperiment
 from taskct.systems.alara.experiment.shared_subjects import (
     CLASSES,
@@ -94,7 +95,7 @@ def find_bound(
     if quality in TASKS:
         target = parse_target(f"{name}>={settings.dice_share}*full")
     else:
-        sign = ">=" if quality == "psnr" else "<="
+        sign = ">=" if quality in PSNRS else "<="
         probe = parse_target(f"{name}{sign}30")
         found = measure_curves(
             subjects_of(images.folder, "validation", settings),
@@ -104,7 +105,10 @@ def find_bound(
             seed=settings.seed,
             progress=False,
         )
-        target = parse_target(f"{name}{sign}{float(np.nanmean(found.values['q'])):.4g}")
+        bound = float(np.nanmean(found.values["q"]))
+        if quality in PSNRS and settings.psnr_bound:
+            bound = settings.psnr_bound
+        target = parse_target(f"{name}{sign}{bound:.4g}")
     make_folder(folder)
     write_text(folder / _BOUND, json.dumps({"target": str(target)}) + "\n", overwrite=True)
 
@@ -133,7 +137,7 @@ def train_arm(
     reconstruct: nn.Module = make_model(MODEL) if learned else Classical(smooth_fbp)
     noise: Noise = "post-log" if about.noise == "post-log" else "pre-log"
     steps = settings.unet_steps if learned else settings.fbp_steps
-    prior = PriorInfo(kind="preshot", photons=low / 4) if about.prior == "preshot" else PriorInfo()
+    prior = PriorInfo(kind="preshot", photons=low / 4) if about.prior == "preshot" else PriorInfo(smooth_cols=SMOOTH_COLS)
     train_dose(
         DoseSpec(
             prior=prior,

@@ -22,10 +22,12 @@ from taskct.evaluation.subject import Subject
 from taskct.experiments.cohort_images import DrawnPatients
 from taskct.experiments.made import Made
 from taskct.recon.reconstructor import Reconstructor
+from taskct.simulate.scout import SCOUT_PHOTONS, scout_share
 from taskct.systems.alara.experiment.alara_arms import arm_named, criteria
 from taskct.systems.alara.experiment.alara_settings import DoseExperiment
 from taskct.systems.alara.experiment.shared_subjects import measure_of, reconstruct_of, smooth_fbp, subjects_of
 from taskct.systems.alara.learned import LearnedDose, load_dose, load_strategy
+from taskct.systems.alara.learned.held_check import HELD_FILE
 from taskct.systems.alara.rivals.compare_strategies import compare_strategies
 from taskct.systems.alara.rivals.measuring import Measuring
 from taskct.systems.alara.rivals.outcomes import Comparison
@@ -117,6 +119,7 @@ def compare_arm(
             "comparisons": [c.plain() for c in found],
             "advice": {s.patient_id: strategy.advise(s).text for s in subjects},
             "unit": strategy.unit,
+            "held": trained.load().held,
         },
     )
 
@@ -141,6 +144,12 @@ class DoseRun:
     def reconstruct(self) -> Reconstructor:
         """Its reconstruction."""
         return load_dose(self.folder).reconstruct
+
+    @property
+    def held(self) -> str:
+        """Whether validation patients were served as was asked, in words; "" where none were asked."""
+        path = self.folder / HELD_FILE
+        return str(read_json(path)["text"]) if path.exists() else ""
 
 
 def _ground(
@@ -169,7 +178,14 @@ def _compared(strategies: Mapping[str, Strategy], models: Mapping[str, Reconstru
             strategies,
             models,
             settings.levels,
-            Measuring(ground.subjects, ground.measure, target, held_by, draws=settings.draws),
+            Measuring(
+                ground.subjects,
+                ground.measure,
+                target,
+                held_by,
+                draws=settings.draws,
+                scout=scout_share(SCOUT_PHOTONS, settings.views),
+            ),
             full_photons=settings.full_photons,
             seed=settings.seed + 1,
             oracles=oracles,

@@ -4,6 +4,7 @@ from taskct.systems.alara.learned.constraints import CONSTRAINTS, Constraint, Hi
 from taskct.systems.alara.learned.dose_module import Decision, DoseModule, DoseSpec
 from taskct.systems.alara.learned.dose_system import Classical, DoseSystem
 from taskct.systems.alara.learned.goal import DoseGoal
+from taskct.systems.alara.learned.held_check import HeldCheck, NotHeldWarning
 from taskct.systems.alara.learned.load_dose import load_dose, load_strategy
 from taskct.systems.alara.learned.prior import PriorInfo
 from taskct.systems.alara.learned.strategy import Advice, LearnedDose
@@ -19,9 +20,11 @@ __all__ = [
     "DoseModule",
     "DoseSpec",
     "DoseSystem",
+    "HeldCheck",
     "Hinge",
     "LearnedDose",
     "MeanQuality",
+    "NotHeldWarning",
     "PriorInfo",
     "ShareOfPatients",
     "TrainedDose",

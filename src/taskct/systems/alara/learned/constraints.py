@@ -17,6 +17,7 @@ from taskct.core.errors import ConfigError
 
 _MEMORY = 0.9  # of the smoothed excess by which multipliers move: about ten batches
 _MERIT_WEIGHT = 10.0  # of what is missing at validation against the spent dose
+_HINGE_ALLOWS, _MEAN_ALLOWS, _SHARE_ALLOWS = 0.25, 0.1, 0.05  # short of the bound, in units or shares, and still held
 
 
 class Constraint(ABC):
@@ -29,6 +30,10 @@ class Constraint(ABC):
     @abstractmethod
     def excess(self, parts: Mapping[str, float]) -> float:
         """By how much the constraint is broken, from the mean parts of batches; 0 or less when it holds."""
+
+    @abstractmethod
+    def held(self, parts: Mapping[str, float]) -> bool:
+        """Whether validation patients are served as was asked, up to a small tolerance; if not, a user is warned."""
 
     def commit(self, parts: Mapping[str, float]) -> None:  # noqa: B027  (nothing, for a fixed penalty)
         """Learn from a step's parts: `gap`, `share`, `shortfall`."""
@@ -55,26 +60,66 @@ class Constraint(ABC):
 class Hinge(Constraint):
     """weight * mean max(0, -gap), as published: each patient is pulled up to the bound, none is pulled down.
 
+    A fixed weight holds the bound only if it is above the price of quality there, in reference doses for a unit (1 dB): below
+    it the least of dose and penalty lies short of the bound, and nothing in the loss says so. With a `rate` the weight is a
+    multiplier: it grows by rate * (shortfall - slack) of the smoothed shortfall, and falls again, never below `weight`, so
+    that it finds that price. `slack` is the mean shortfall that is left, in units, since a hinge has no pull at the bound.
+
     >>> float(Hinge(weight=2.0).penalty(torch.tensor([-1.0, 3.0])))
     1.0
     """
 
-    def __init__(self, *, weight: float = 1.0) -> None:
-        if not weight > 0:
-            raise ConfigError(f"Hinge expects a weight above 0, got {weight!r}")
-        self.weight = weight
+    def __init__(self, *, weight: float = 1.0, rate: float = 0.0, slack: float = 0.1, largest: float = 1000.0) -> None:
+        if not weight > 0 or rate < 0 or slack < 0 or not largest >= weight:
+            raise ConfigError(
+                f"Hinge expects a weight above 0, rate and slack from 0 on and largest >= weight, got {weight!r}, {rate!r}, "
+                f"{slack!r} and {largest!r}"
+            )
+        self.weight, self.rate, self.slack, self.largest = weight, rate, slack, largest
+        self.multiplier = weight
+        self.smoothed: float | None = None
+
+    def start(self) -> None:
+        """Begin with the weight that was given."""
+        self.multiplier, self.smoothed = self.weight, None
 
     def penalty(self, gaps: Tensor) -> Tensor:
         """Mean shortfall, weighted."""
-        return self.weight * (-gaps).clamp_min(0).mean()
+        return self.multiplier * (-gaps).clamp_min(0).mean()
 
     def excess(self, parts: Mapping[str, float]) -> float:
-        """The shortfall."""
-        return parts["shortfall"]
+        """The shortfall beyond the slack that a moving weight leaves."""
+        return parts["shortfall"] - (self.slack if self.rate else 0.0)
 
     def merit(self, parts: Mapping[str, float]) -> float:
-        """The penalty itself."""
-        return self.weight * parts["shortfall"]
+        """The penalty itself; for a weight that moves, as for other multipliers."""
+        return super().merit(parts) if self.rate else self.weight * parts["shortfall"]
+
+    def held(self, parts: Mapping[str, float]) -> bool:
+        """Whether the mean shortfall is within a quarter of a unit (0.25 dB)."""
+        return parts["shortfall"] <= _HINGE_ALLOWS
+
+    def commit(self, parts: Mapping[str, float]) -> None:
+        """Move the weight by the smoothed excess, where it has a rate."""
+        if not self.rate:
+            return
+        now = self.excess(parts)
+        self.smoothed = now if self.smoothed is None else _MEMORY * self.smoothed + (1 - _MEMORY) * now
+        self.multiplier = min(self.largest, max(self.weight, self.multiplier + self.rate * self.smoothed))
+
+    def logged(self) -> dict[str, float]:
+        """The weight as it stands."""
+        return {"multiplier": self.multiplier} if self.rate else {}
+
+    def memory(self) -> dict[str, Any]:
+        """The weight and the smoothed excess."""
+        return {"multiplier": self.multiplier, "smoothed": self.smoothed} if self.rate else {}
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """Take them back."""
+        if memory:
+            self.multiplier = float(memory["multiplier"])
+            self.smoothed = None if memory["smoothed"] is None else float(memory["smoothed"])
 
 
 class _Multiplied(Constraint):
@@ -137,6 +182,10 @@ class MeanQuality(_Multiplied):
         """Minus the mean gap."""
         return -parts["gap"]
 
+    def held(self, parts: Mapping[str, float]) -> bool:
+        """Whether the mean is at most a tenth of a unit short."""
+        return parts["gap"] >= -_MEAN_ALLOWS
+
 
 class ShareOfPatients(_Multiplied):
     """A promised share of patients reaches the bound: P(gap >= 0) >= share, a chance constraint.
@@ -168,5 +217,9 @@ class ShareOfPatients(_Multiplied):
         """The promised share minus that of the patients who reach it."""
         return self.share - parts["share"]
 
+    def held(self, parts: Mapping[str, float]) -> bool:
+        """Whether the share is at most 0.05 below the promise."""
+        return parts["share"] >= self.share - _SHARE_ALLOWS
 
-CONSTRAINTS = {"hinge": Hinge, "mean": MeanQuality, "share": ShareOfPatients}
+
+CONSTRAINTS: dict[str, type[Constraint]] = {"hinge": Hinge, "mean": MeanQuality, "share": ShareOfPatients}

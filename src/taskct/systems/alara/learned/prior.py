@@ -16,7 +16,7 @@ from taskct.physics.projector import Projector
 from taskct.recon.fbp import fbp
 from taskct.recon.learned.scaling import MuScale
 from taskct.simulate.noisy_scan import add_noise
-from taskct.simulate.scout import SCOUT_PHOTONS, take_scout
+from taskct.simulate.scout import SCOUT_PHOTONS, smooth_scout, take_scout
 
 PATH_SCALE = 5.0  # line integrals of bodies are 0 to 10
 _PATH_LEVEL, _MU_LEVEL = 0.5, -0.5  # in the module's numbers: above it there is body
@@ -29,18 +29,23 @@ class PriorInfo:
     kind       scout: frontal and lateral line integrals, (2, slices, C); preshot: FBP of the middle slice at very low dose,
                (1, Y, X); earlier: an earlier scan of the middle slice, which never lies quite the same, (1, Y, X)
     photons    of the scout or the pre-shot, per pixel and view, exact Poisson
+    smooth_cols  detector columns over which the scout's counts are averaged (`smooth_scout`); 1: none
     shift_mm   SD of the patient's place in the earlier scan against today
     seed       of its noise
     """
 
     kind: Literal["scout", "preshot", "earlier"] = "scout"
     photons: float = SCOUT_PHOTONS
+    smooth_cols: int = 1
     shift_mm: float = 8.0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.photons > 0 or self.shift_mm < 0:
-            raise ConfigError(f"PriorInfo expects photons > 0 and shift_mm >= 0, got {self.photons!r} and {self.shift_mm!r}")
+        if not self.photons > 0 or self.shift_mm < 0 or self.smooth_cols < 1 or self.smooth_cols % 2 == 0:
+            raise ConfigError(
+                f"PriorInfo expects photons > 0, shift_mm >= 0 and an odd number of smooth_cols from 1 on, got "
+                f"{self.photons!r}, {self.shift_mm!r} and {self.smooth_cols!r}"
+            )
 
     @property
     def channels(self) -> int:
@@ -55,7 +60,7 @@ class PriorInfo:
         with torch.no_grad():
             if self.kind == "scout":
                 lines = take_scout(p, A, photons=self.photons, seed=self.seed, case_id=patient_id)
-                return lines / PATH_SCALE
+                return smooth_scout(lines, self.smooth_cols) / PATH_SCALE
             middle = len(p) // 2
             if self.kind == "preshot":
                 noisy = add_noise(

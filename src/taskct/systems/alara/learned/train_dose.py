@@ -27,6 +27,7 @@ from taskct.systems.alara.learned.dose_objective import DoseBatch, DoseObjective
 from taskct.systems.alara.learned.dose_source import DoseSource, PatientScans
 from taskct.systems.alara.learned.dose_system import DoseSystem, Noise, exact_scans
 from taskct.systems.alara.learned.goal import DoseGoal
+from taskct.systems.alara.learned.held_check import HeldCheck, check_held
 from taskct.systems.alara.learned.surrogate import Surrogate
 from taskct.task import FrozenTask
 from taskct.training.batch import Batch
@@ -39,12 +40,13 @@ from taskct.training.train_settings import TrainSettings, check_train_settings
 
 @dataclass(frozen=True)
 class TrainedDose:
-    """The trained system and how its training went."""
+    """The trained system, how its training went, and whether validation patients are served as was asked."""
 
     system: DoseSystem
     trained: Trained
     target: Target
     unit: float
+    held: HeldCheck | None = None
 
     @property
     def run(self) -> Run:
@@ -82,7 +84,8 @@ def train_dose(
     settings           `TrainSettings(steps=...)`; `batch` counts patients
 
     Scans of training are made by the differentiable twin, those of validation have exact Poisson counts. The loop is `fit`: it
-    resumes bit-equal on a CPU after a kill, writes the same files, and keeps the best weights by validation.
+    resumes bit-equal on a CPU after a kill, writes the same files, and keeps the best weights by validation. A NotHeldWarning
+    says where validation patients are left short of the bound; held.json has the numbers.
 
     Raises InputError for patients in two parts, missing labels or reader; ConfigError for a run that was started with others.
     """
@@ -155,7 +158,8 @@ def train_dose(
     trained = fit(
         Player(system, objective, answer), DoseSource(patients, checks, settings, device), folder, settings, progress=progress
     )
-    return TrainedDose(system, trained, held, surrogate.unit)
+    checked = check_held(trained.run, held, goal.constraint, surrogate.unit, keep=settings.keep)
+    return TrainedDose(system, trained, held, surrogate.unit, checked)
 
 
 def _full_quality(

@@ -26,13 +26,14 @@ _MOST_MISSED = 15
 class DoseSection:
     """One part of a page: comparisons of the same strategies under one or several criteria; `learned` is the one in question.
 
-    `notes` are lines such as the advice for each patient.
+    `notes` are lines such as the advice for each patient; `held` says whether its training held what it was asked to.
     """
 
     title: str
     comparisons: Sequence[Comparison]
     learned: str
     notes: tuple[str, ...] = ()
+    held: str = ""
 
 
 def write_dose_page(
@@ -60,6 +61,8 @@ def write_dose_page(
 def statements(one: DoseSection) -> list[tuple[str, bool]]:
     """What the comparisons say of the learned strategy, a sentence each; True marks one that speaks against it."""
     found = []
+    if "it is not held" in one.held:
+        found.append((f"{one.title}: {one.held}.", True))
     for c in one.comparisons:
         names = [o.strategy for o in c.outcomes]
         by = "mean quality" if c.held_by == "mean" else f"share of patients ({100 * float(c.held_by):g} %)"
@@ -109,13 +112,14 @@ def _strategies(c: Comparison, learned: str) -> str:
             f"<td>{number(float(row['spread']), c.target.unit)}</td>",
         ]
         cells.append(f"<td>{100 * float(row['share']):.0f} %</td>")
+        cells.append(f"<td>{100 * float(row['dose_spread']):.0f} %</td>")
         if learned in names and one.strategy != learned:
             cells.append(f"<td>{_percent(c.saved(learned, one.strategy), small=True)}</td>")
             cells.append(f"<td>{_interval(c.spread_difference(learned, one.strategy), c.target.unit)}</td>")
         else:
             cells += ["<td></td>"] * 2
         body.append(f"<tr>{''.join(cells)}</tr>")
-    body += [f"<tr><th scope='row'>{escape(n)}</th><td colspan='6'>does not reach it</td></tr>" for n in c.unreached]
+    body += [f"<tr><th scope='row'>{escape(n)}</th><td colspan='7'>does not reach it</td></tr>" for n in c.unreached]
     unit = f" / {escape(c.target.unit)}" if c.target.unit else ""
     heads = [
         "",
@@ -123,11 +127,14 @@ def _strategies(c: Comparison, learned: str) -> str:
         f"mean{unit}",
         "spread (SD)",
         "reach it",
+        "spread of dose (SD)",
         f"{learned}: dose against it",
         f"{learned}: spread minus its",
     ]
     top = "".join(f"<th>{escape(h)}</th>" for h in heads)
-    caption = "<b>Strategies at one quality</b>; small: paired 95 % intervals over patients"
+    scout = float(c.notes.get("scout_photons_per_view", 0.0))
+    counted = f"; every dose holds that of the scout, {number(scout)} photons a view" if scout else ""
+    caption = f"<b>Strategies at one quality</b>; small: paired 95 % intervals over patients{counted}"
     return (
         f"<div class='wide'><table class='numbers'><caption>{caption}</caption><thead><tr>{top}</tr></thead>"
         f"<tbody>{''.join(body)}</tbody></table></div>"

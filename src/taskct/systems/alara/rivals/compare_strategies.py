@@ -82,4 +82,5 @@ def compare_strategies(
         if ORACLE_VIEWS not in known or target.key not in known[ORACLE_VIEWS].values:
             known[ORACLE_VIEWS] = job.curves(own_model("fixed"), shapes, levels, seed)
         outcomes += oracle_by_view(job, known[ORACLE_VIEWS], shapes, own_model("fixed"), full, seed=seed, fresh=fresh)
-    return Comparison(target, held_by, tuple(s.patient_id for s in subjects), tuple(outcomes), full, tuple(unreached))
+    notes = {"scout_photons_per_view": job.scout} if job.scout else {}
+    return Comparison(target, held_by, tuple(s.patient_id for s in subjects), tuple(outcomes), full, tuple(unreached), notes)

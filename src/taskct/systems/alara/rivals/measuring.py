@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ class Measuring:
 
     held_by   "mean" over patients, or the share of patients that must reach the bound
     limits    of the tube current; draws: independent noise realisations that are averaged
+    scout     photons per pixel of each view that the scout adds to every patient's dose (`scout_share`), whatever the strategy
     """
 
     subjects: Sequence[Subject]
@@ -36,10 +37,11 @@ class Measuring:
     limits: ScannerLimits | None = None
     electronic_std: float = 0.0
     draws: int = 1
+    scout: float = 0.0
 
     def curves(self, model: Reconstructor, courses: Sequence[torch.Tensor], levels: Sequence[float], seed: int) -> Curves:
         """Quality of everybody at all levels."""
-        return measure_curves(
+        found = measure_curves(
             self.subjects,
             model,
             {self.target.key: self.quality},
@@ -51,6 +53,7 @@ class Measuring:
             draws=self.draws,
             progress=False,
         )
+        return replace(found, photons=found.photons + self.scout)
 
     def values(self, model: Reconstructor, courses: Sequence[torch.Tensor], seed: int) -> np.ndarray:
         """Quality of everybody, (N,)."""
@@ -71,7 +74,7 @@ class Measuring:
     ) -> Outcome:
         """A strategy at one level."""
         wanted = [c * level for c in courses]
-        photons = [float(s.driven(c, self.limits).mean()) for s, c in zip(self.subjects, wanted, strict=True)]
+        photons = [float(s.driven(c, self.limits).mean()) + self.scout for s, c in zip(self.subjects, wanted, strict=True)]
         return Outcome(name, level, np.array(photons), self.values(model, wanted, seed), forecast)
 
     def found(  # noqa: PLR0917

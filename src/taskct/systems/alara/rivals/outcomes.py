@@ -92,7 +92,7 @@ class Comparison:
         return sorted(found, key=lambda pair: pair[1])
 
     def rows(self) -> list[dict[str, Any]]:
-        """A row per strategy: level, mean photons, mean quality, its spread, share that reach the bound."""
+        """A row per strategy: level, mean photons and quality, its spread, share that reach the bound, relative SD of dose."""
         return [
             {
                 "strategy": o.strategy,
@@ -101,6 +101,7 @@ class Comparison:
                 "quality": float(np.nanmean(o.values)),
                 "spread": self.spread(o),
                 "share": self.share(o),
+                "dose_spread": float(o.photons.std(ddof=1) / o.photons.mean()) if len(o.photons) > 1 else math.nan,
             }
             for o in self.outcomes
         ]

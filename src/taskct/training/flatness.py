@@ -1,0 +1,87 @@
+"""Is a training at its plateau? A stated rule on validation errors, so that the word is used only where it was measured."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from taskct.core.runs import Run
+from taskct.training.training_end import Plateau
+
+PATIENCE, LEAST_GAIN = 5, 0.005
+
+
+@dataclass(frozen=True)
+class Flatness:
+    """How flat the validation error of a training is at its end.
+
+    steps        that were trained; `validations` of them were judged, the best at `best_step`
+    window       steps since an error that no later one undercut by `least_gain` (relative) or more
+    gain         relative gain of the best error over that window
+    reached      the plateau: the window holds `patience` validations, and the learning rate did not fall; where it falls to
+                 nothing every curve ends flat, whatever more steps at the first rate would bring
+    """
+
+    steps: int
+    validations: int
+    best_step: int
+    window: int
+    gain: float
+    reached: bool
+    patience: int
+    least_gain: float
+    constant_rate: bool
+
+    @property
+    def rule(self) -> str:
+        """The rule in words."""
+        return (
+            f"the best validation error fell by less than {self.least_gain:.1%} over {self.patience} validations in a row, at "
+            "a constant learning rate"
+        )
+
+    def __str__(self) -> str:
+        if self.validations < 2:
+            return f"{self.steps} steps; not judged: fewer than two validations"
+        if self.reached:
+            return f"{self.steps} steps; plateau: {self.gain:.2%} gained in the last {self.window} steps"
+        if not self.constant_rate:
+            return (
+                f"{self.steps} steps; no plateau shown: the learning rate fell, so the end is flat whatever more steps bring"
+            )
+        return f"{self.steps} steps; still falling: no plateau by the rule"
+
+
+def flatness(run: Run, *, patience: int = PATIENCE, least_gain: float = LEAST_GAIN) -> Flatness:
+    """The rule on the validation lines of a run's metrics: patience in validations, gain relative.
+
+    A training's own settings decide when it stops (`TrainSettings.patience`); this judges any training by one rule.
+    """
+    curve = validation_curve(run)
+    plateau = Plateau(patience=max(patience, 1), least_gain=least_gain)
+    began = 0
+    for step, error in curve:
+        plateau.improves(error, step)
+        if plateau.waited == 0:
+            began = step
+    training = run.config.get("training", {})
+    constant = training.get("schedule", "cosine") == "constant"
+    last = curve[-1][0] if curve else 0
+    gain = 1 - plateau.best / plateau.mark if curve and plateau.mark > 0 and math.isfinite(plateau.mark) else math.nan
+    return Flatness(
+        steps=last,
+        validations=len(curve),
+        best_step=plateau.best_step,
+        window=last - began,
+        gain=gain,
+        reached=bool(plateau.reached and constant),
+        patience=patience,
+        least_gain=least_gain,
+        constant_rate=constant,
+    )
+
+
+def validation_curve(run: Run) -> tuple[tuple[int, float], ...]:
+    """(step, validation error) in order; empty without validation."""
+    lines = [line for line in run.metrics() if line.get("kind") == "validation" and line.get("total") is not None]
+    return tuple((int(line["step"]), float(line["total"])) for line in lines)
