@@ -35,6 +35,7 @@ MAIN = (
     ("mae_hu", "head", "MAE HU, head", 0), ("reprojection_rms", "all", "re-projection", 3),
     ("seen_share", "all", "error the views could show", 3),
 )  # fmt: skip
+VIEWS = re.compile(r"(.*), (\d+) views?$")
 CONDITIONS = ("radiographs of another skull", "last view lost", "prior only", "second family")
 
 
@@ -49,21 +50,30 @@ def main() -> None:
         pack(options.folder, options.pack)
         return
     report = options.folder / "report"
-    for name in ("summary", "leads"):
-        write_text(RESULTS / f"biplanar_{options.name}_{name}.csv", (report / f"{name}.csv").read_text(), overwrite=True)
-    rows = list(csv.DictReader((report / "summary.csv").open()))
-    leads = list(csv.DictReader((report / "leads.csv").open()))
+    found = {}
+    for name in ("summary", "leads", "blocks", "spread", "poses", "curves"):
+        text = (report / f"{name}.csv").read_text()
+        found[name] = list(csv.DictReader(text.splitlines()))
+        if found[name]:
+            write_text(RESULTS / f"biplanar_{options.name}_{name}.csv", text, overwrite=True)
+    rows = found["summary"]
     photons = f"{int(load_run(options.folder).config['experiment'].get('photons', 1e5)):,}".replace(",", " ")
     tables = {
         f"rows {options.name}": main_table(rows, photons),
         f"conditions {options.name}": condition_table(rows, photons),
         f"doses {options.name}": dose_table(rows),
-        f"leads {options.name}": lead_table(leads),
+        f"leads {options.name}": lead_table(found["leads"]),
+        f"blocks {options.name}": block_table(found["blocks"]),
+        f"spread {options.name}": spread_table(found["spread"]),
+        f"poses {options.name}": pose_table(rows, found["poses"], photons),
+        f"tasks {options.name}": task_table(rows, photons),
+        f"views {options.name}": view_table(rows, photons),
+        f"curves {options.name}": curve_table(found["curves"]),
     }
     text = PAGE.read_text()
     for mark, table in tables.items():
-        text, found = re.subn(rf"(<!-- {mark} -->\n).*?(<!-- end -->)", lambda m, t=table: m[1] + t + m[2], text, flags=re.S)
-        print(f"{mark}: {'written' if found else 'has no place in the page'}")
+        text, places = re.subn(rf"(<!-- {mark} -->\n).*?(<!-- end -->)", lambda m, t=table: m[1] + t + m[2], text, flags=re.S)
+        print(f"{mark}: {'written' if places else 'has no place in the page'}")
     write_text(PAGE, text, overwrite=True)
 
 
@@ -148,7 +158,7 @@ def methods_of(rows: list[dict[str, str]]) -> list[str]:
     """Methods of the main table, in order."""
     names = dict.fromkeys(r["method"] for r in rows if r["metric"] == "psnr3d")
     ends = [f", {c}" for c in CONDITIONS]
-    return [n for n in names if not any(n.endswith(e) for e in ends) and "poses off" not in n]
+    return [n for n in names if not any(n.endswith(e) for e in ends) and "poses off" not in n and not VIEWS.match(n)]
 
 
 def shown(line: dict[str, str] | None, digits: int) -> str:
@@ -172,7 +182,7 @@ def main_table(rows: list[dict[str, str]], photons: str) -> str:
 def condition_table(rows: list[dict[str, str]], photons: str) -> str:
     """PSNR3D under the controls and on the second family."""
     found = cells(rows, photons)
-    poses = list(dict.fromkeys(n.split(", ")[-1] for n, _, _ in found if "poses off" in n))
+    poses = list(dict.fromkeys(n.split(", ")[-1] for n, _, _ in found if "poses off" in n and not n.endswith(", refined")))
     body = []
     for method in methods_of(rows):
         line = [
@@ -199,11 +209,93 @@ def lead_table(leads: list[dict[str, str]]) -> str:
     by = {(r["network"], r["metric"]): r for r in leads}
     names = list(dict.fromkeys(r["network"] for r in leads))
     of = leads[0]["minus"] if leads else ""
-    line = lambda r, d: (
-        "–" if r is None else f"{float(r['difference']):+.{d}f} [{float(r['low']):+.{d}f}, {float(r['high']):+.{d}f}]"
-    )
-    body = ["| " + " | ".join([n, *(line(by.get((n, m)), d) for m, d in digits.items())]) + " |" for n in names]
+    body = ["| " + " | ".join([n, *(difference(by.get((n, m)), d) for m, d in digits.items())]) + " |" for n in names]
     return table([f"minus {of}", "PSNR3D dB", "bone Dice", "MAE HU", "surface mm"], body)
+
+
+def block_table(blocks: list[dict[str, str]]) -> str:
+    """Pairs of rows that differ in one block."""
+    by = {(r["block"], r["with"], r["without"], r["metric"]): r for r in blocks}
+    body = []
+    for block, with_it, without in dict.fromkeys(key[:3] for key in by):
+        line = [difference(by.get((block, with_it, without, m)), d) for m, d in (("psnr3d", 2), ("bone_dice", 3))]
+        body.append("| " + " | ".join([block, f"{with_it} − {without}", *line]) + " |")
+    return table(["block", "rows", "PSNR3D dB", "bone Dice"], body)
+
+
+def spread_table(spread: list[dict[str, str]]) -> str:
+    """Error over scaled spread, coverage, and the ends of the reliability curve."""
+    body = []
+    for name in dict.fromkeys(r["method"] for r in spread):
+        bins = [r for r in spread if r["method"] == name]
+        first, last = bins[0], bins[-1]
+        ends = [f"{float(r['spread_hu']):.0f} / {float(r['error_hu']):.0f}" for r in (first, bins[len(bins) // 2], last)]
+        shares = [f"{100 * float(first[k]):.0f} %" for k in ("within_one", "within_two")]
+        body.append("| " + " | ".join([name, f"{float(first['error_over_spread']):.3f}", *shares, *ends]) + " |")
+    tenths = [f"{t} tenth, spread / error HU" for t in ("first", "sixth", "last")]
+    return table(["row", "error over spread", "within one", "within two", *tenths], body)
+
+
+def pose_table(rows: list[dict[str, str]], poses: list[dict[str, str]], photons: str) -> str:
+    """PSNR3D with wrong and with refined poses, and what is left of the errors."""
+    found = cells(rows, photons)
+    body = []
+    for r in poses:
+        name = f"{r['method']}, poses off by {r['sd']} deg and mm"
+        scores = [shown(found.get((n, "psnr3d", "all")), 2).split(" [")[0] for n in (r["method"], name, f"{name}, refined")]
+        left = [f"{float(r[k]):.1f}" for k in ("turn_deg", "turn_left_deg", "shift_mm", "shift_left_mm")]
+        body.append(
+            "| " + " | ".join([r["method"], r["sd"], *scores, f"{left[0]} → {left[1]}", f"{left[2]} → {left[3]}"]) + " |"
+        )
+    heads = ["row", "off by, deg and mm", "right poses", "wrong poses", "refined", "turn, deg rms", "shift, mm rms"]
+    return table(heads, body)
+
+
+def task_table(rows: list[dict[str, str]], photons: str) -> str:
+    """What readers make of radiographs and volumes: AUC of classes, errors of numbers."""
+    found = cells(rows, photons)
+    metrics = list(dict.fromkeys(m for _, m, _ in found if m.startswith(("auc: ", "read: "))))
+    names = list(dict.fromkeys(n for n, m, _ in found if m in metrics))
+    body = []
+    for metric in metrics:
+        digits = 2 if metric.startswith("auc: ") else 1
+        body.append("| " + " | ".join([metric, *(shown(found.get((n, metric, "all")), digits) for n in names)]) + " |")
+    return table(["", *names], body)
+
+
+def view_table(rows: list[dict[str, str]], photons: str) -> str:
+    """PSNR3D by number of views."""
+    found = {n: line for (n, m, r), line in cells(rows, photons).items() if (m, r) == ("psnr3d", "all")}
+    by: dict[str, dict[int, str]] = {}
+    for name, line in found.items():
+        if match := VIEWS.match(name):
+            by.setdefault(match[1], {2: shown(found.get(match[1]), 2)})[int(match[2])] = shown(line, 2)
+    counts = sorted({n for one in by.values() for n in one})
+    body = ["| " + " | ".join([name, *(one.get(n, "–") for n in counts)]) + " |" for name, one in by.items()]
+    return table(["PSNR3D dB at views", *map(str, counts)], body)
+
+
+def curve_table(curves: list[dict[str, str]]) -> str:
+    """Validation PSNR3D of every training at some steps."""
+    by: dict[str, dict[int, float]] = {}
+    for r in curves:
+        by.setdefault(r["training"], {})[int(r["steps"])] = float(r["psnr3d"])
+    if not by:
+        return table(["training"], [])
+    every = sorted({s for one in by.values() for s in one})
+    picked = [s for s in every if s % (every[-1] // 6) == 0] if every[-1] >= 6 else every
+    body = [
+        "| " + " | ".join([name, *(f"{one[s]:.2f}" if s in one else "–" for s in picked)]) + " |" for name, one in by.items()
+    ]
+    return table(["validation PSNR3D dB after steps", *map(str, picked)], body)
+
+
+def difference(line: dict[str, str] | None, digits: int) -> str:
+    """A paired difference with its interval."""
+    if line is None:
+        return "–"
+    mean, low, high = (float(line[k]) for k in ("difference", "low", "high"))
+    return f"{mean:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
 
 
 def table(heads: list[str], body: list[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -33,6 +34,14 @@ def test_steps_are_done_once_and_what_gathers_them_every_time(tmp_path: Path) ->
     assert _visits(tmp_path) == [1, 1, 1]
     assert sum("total: done" in line for line in lines) == 2 and sum("number-1: done" in line for line in lines) == 1
     assert "[1/4] number-0" in lines[0]
+
+
+def test_a_folder_that_was_deleted_is_made_again_and_the_others_are_left_alone(tmp_path: Path) -> None:
+    run_steps(sums, Sums(), tmp_path, say=str)
+    shutil.rmtree(tmp_path / "number-1")
+    lines: list[str] = []
+    assert (run_steps(sums, Sums(), tmp_path, say=lines.append)["total"] / "value").read_text() == "6"
+    assert _visits(tmp_path) == [1, 1, 1] and sum(": done in" in line for line in lines) == 2
 
 
 def test_an_experiment_grows(tmp_path: Path) -> None:

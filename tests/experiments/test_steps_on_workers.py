@@ -63,7 +63,8 @@ def test_a_killed_worker_is_replaced_and_its_step_resumes(tmp_path: Path) -> Non
     lines: list[str] = []
     folders = run_steps(sums, Sums(dies="number-1", deaths=2), tmp_path, workers=TWO, say=lines.append)
     assert (folders["total"] / "value").read_text() == "6" and visits(tmp_path) == [1, 1, 1]
-    assert sum("number-1: resumed" in line for line in lines) == 2
+    assert len(list((tmp_path / "number-1").glob("death-*"))) == 2
+    assert any("number-1: resumed" in line for line in lines)  # a worker may die before its words have left it
     assert sum("number-1: done in" in line for line in lines) == 1
 
 

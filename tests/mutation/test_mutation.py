@@ -65,7 +65,7 @@ from mutation_answers import run
 import forked_pytest
 forked_pytest._SLOW_TO_LOAD = ("pytest", "coverage")
 load_slow_libraries()
-project = Project(Path(sys.argv[1]), "planted", ("core",), Path(sys.argv[2]), support=(), grace_seconds=3.0)
+project = Project(Path(sys.argv[1]), "planted", ("core",), Path(sys.argv[2]), support=(), grace_seconds=1.0)
 units = ["tests/test_dose.py"]
 list(project.record(units))
 tests = project.tests(units)

@@ -173,7 +173,7 @@ def test_rows_far_apart_miss_the_grid(views: int, level: str) -> None:
 
 
 @levels
-@pytest.mark.parametrize("views", [40, 37])  # with and without twins
+@pytest.mark.parametrize("views", [12, 9])  # with and without twins
 @pytest.mark.parametrize(("size", "pixel_mm"), [(64, 64.0), (64, 512.0), (512, 128.0)])
 def test_columns_far_apart_keep_their_places(size: int, pixel_mm: float, views: int, level: str) -> None:
     cols = 3 + int(size / pixel_mm)
@@ -184,7 +184,7 @@ def test_columns_far_apart_keep_their_places(size: int, pixel_mm: float, views: 
     ):
         grid = Grid((size, size), 1.0)
         ours, reference = NativeBackend(grid, beam.poses(), load(level)), ReferenceBackend(grid, beam.poses())
-        assert (ours.quads is not None) == (views == 40)
+        assert (ours.quads is not None) == (views == 12)
         for which in MAPS:
             x = inputs(ours, which)
             wanted = expected((grid, beam), reference, which, x)

@@ -19,6 +19,8 @@ SIZES: dict[str, Any] = {
     "plain": ("atlas", "gaussian"),
     "doses": (0.01,),
     "pose_errors": (3.0,),
+    "refined": (),
+    "reading_skulls": 0,
     "examples": 1,
 }
 

@@ -102,6 +102,7 @@ def test_a_network_learns_and_its_run_gives_it_back_for_its_own_geometry(tmp_pat
     done = trained(tmp_path / "run", steps=20)
     lines = [line for line in done.run.metrics() if line.get("kind") == "validation"]
     assert lines[-1]["psnr3d"] > lines[0]["psnr3d"] + 1
+    assert done.run.config["units"] == {"image": "1/mm", "mu_water_per_mm": 0.01929}
     loaded, p = load_reconstructor(tmp_path / "run"), RadiographSet(heads(1, 2, "x"), geometry()).clean([0])
     assert torch.equal(loaded(p, geometry()), done.model(p, geometry()))
     with pytest.raises(GeometryError, match="was trained for another scan"):

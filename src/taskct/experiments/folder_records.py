@@ -36,8 +36,8 @@ class Records:
         return read_record(self.folder, name)
 
     def done(self, name: str) -> bool:
-        """Whether the step's folder is whole."""
-        return bool(self.read(name).get("done"))
+        """Whether the step's folder is whole; one that was deleted is to be made again."""
+        return bool(self.read(name).get("done")) and (self.folder / name).is_dir()
 
     def begin(self, step: Step, key: str, **facts: Any) -> None:
         """Note what a step is begun with; ConfigError when its folder was started with something else."""

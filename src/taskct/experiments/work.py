@@ -31,7 +31,7 @@ class Work:
     def is_done(self, step: Step) -> bool:
         """Whether a step needs no work; one that is always done anew, whether this call has done it."""
         record = self.records.read(step.name)
-        return bool(record.get("done")) and (not step.always or record.get("call") == self.token)
+        return self.records.done(step.name) and (not step.always or record.get("call") == self.token)
 
     def do(self, step: Step, say: Say) -> bool:
         """Do a step unless it is done -> whether it was done here.

@@ -80,6 +80,7 @@ def train_on_radiographs(
         "grid": {"shape": list(data.grid.shape), "spacing_mm": list(data.grid.spacing_mm)},
         "data": {**data.images.facts(), "validation_images": 0 if validation is None else len(validation),
                  "refine": data.factor},
+        "units": {"image": "1/mm", "mu_water_per_mm": data.images.mu_water_per_mm},
         **(config or {}),
     }  # fmt: skip
     folder = open_training(run, facts)

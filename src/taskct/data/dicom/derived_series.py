@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -54,13 +55,15 @@ def write_series(
     overwrite: bool = False,
     deidentify: bool = True,
     method: str = "",
+    made_of: Sequence[SourceImage] = (),
 ) -> list[Path]:
     """Write hu (Z, Y, X) as one CT file per slice into a new `folder`; returns the files, feet first.
 
     HU are rounded to whole numbers (by at most 0.5 HU) and stored as int16 with slope 1 and intercept 0. SeriesInstanceUID
     and SOPInstanceUIDs are new; ImageType is DERIVED, SECONDARY. `source`, the folder, file or datasets of the series that
     the case came from, gives the study, the frame of reference, the slices referred to and the tube voltage. `description`
-    becomes SeriesDescription (at most 64 characters), `method` is what was done, in DerivationDescription.
+    becomes SeriesDescription (at most 64 characters), `method` is what was done, in DerivationDescription. `made_of` are
+    images that every slice was made of, such as radiographs: they are referred to by the UIDs given.
 
     By default patient and visit are left out and every UID of the source is replaced, always by the same one, so that
     several series written from one source stay in one study and overlay. With `deidentify=False` UIDs and the patient's
@@ -79,9 +82,8 @@ def write_series(
     with atomic_folder(folder, overwrite=overwrite) as part:
         names = [f"CT_{index + 1:04d}.dcm" for index in range(len(volume))]
         for index, name in enumerate(names):
-            _slice(case, volume[index], index, shared, origin, deidentify=deidentify).save_as(
-                part / name, enforce_file_format=True
-            )
+            made = _slice(case, volume[index], index, shared, origin, deidentify=deidentify, made_of=made_of)
+            made.save_as(part / name, enforce_file_format=True)
     return [Path(folder) / name for name in names]
 
 
@@ -95,6 +97,14 @@ def refuse_series_folder(folder: PathLike, *, overwrite: bool) -> None:
             f"{target}: holds {foreign.name}, which is not a slice that taskct wrote, so the folder is not overwritten; "
             "choose another name"
         )
+
+
+class SourceImage(NamedTuple):
+    """The UIDs of an image that a series was made of: its SOP class, its own, and that of its series ('' where unknown)."""
+
+    sop_class: str
+    sop_uid: str
+    series_uid: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,7 +232,16 @@ def _set_pixels(case: Case, made: Dataset) -> None:
     made.ImageOrientationPatient = [format_number_as_ds(float(c) + 0.0) for c in (*right, *down)]
 
 
-def _slice(case: Case, stored: np.ndarray, index: int, shared: Dataset, origin: _Origin, *, deidentify: bool) -> Dataset:
+def _slice(
+    case: Case,
+    stored: np.ndarray,
+    index: int,
+    shared: Dataset,
+    origin: _Origin,
+    *,
+    deidentify: bool,
+    made_of: Sequence[SourceImage],
+) -> Dataset:
     assert case.affine_mm is not None
     made = Dataset()
     made.update(shared)
@@ -232,10 +251,14 @@ def _slice(case: Case, stored: np.ndarray, index: int, shared: Dataset, origin: 
     made.ImagePositionPatient = [format_number_as_ds(round(float(c), 9) + 0.0) for c in position]
     made.PixelData = stored.astype("<i2").tobytes()
     references = _references(case, position, origin, deidentify=deidentify)
-    if references:
-        made.SourceImageSequence = references
-        if origin.source_series_uid:
-            made.ReferencedSeriesSequence = [_referenced_series(origin.source_series_uid, references)]
+    by_series = {origin.source_series_uid: references} if references else {}
+    for image in made_of:
+        by_series.setdefault(image.series_uid, []).append(_reference(image.sop_class, image.sop_uid))
+    if by_series:
+        made.SourceImageSequence = [item for items in by_series.values() for item in items]
+        known = [_referenced_series(series, items) for series, items in by_series.items() if series]
+        if known:
+            made.ReferencedSeriesSequence = known
     made.file_meta = FileMetaDataset()
     made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID
     made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
@@ -251,14 +274,18 @@ def _references(case: Case, position: np.ndarray, origin: _Origin, *, deidentify
             continue
         if abs(float((frame.position - position) @ frame.normal)) > _SAME_SLICE * case.spacing_mm[0]:
             continue
-        item = Dataset()
-        item.ReferencedSOPClassUID = frame.file.sop_class or CT
-        item.ReferencedSOPInstanceUID = replaced_uid(frame.file.sop_uid, deidentify=deidentify)
+        item = _reference(frame.file.sop_class or CT, replaced_uid(frame.file.sop_uid, deidentify=deidentify))
         if frame.file.sop_class != CT:
             item.ReferencedFrameNumber = frame.index + 1
-        item.PurposeOfReferenceCodeSequence = [code("121322", "DCM", "Source image for image processing operation")]
         items.append(item)
     return items
+
+
+def _reference(sop_class: str, sop_uid: str) -> Dataset:
+    item = Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class, sop_uid
+    item.PurposeOfReferenceCodeSequence = [code("121322", "DCM", "Source image for image processing operation")]
+    return item
 
 
 def _referenced_series(series_uid: str, references: list[Dataset]) -> Dataset:

@@ -29,6 +29,9 @@ class FilmHeader:
     patient_name: str = ""
     birth_date: str = ""
     study_uid: str = ""
+    series_uid: str = ""
+    sop_class: str = ""
+    sop_uid: str = ""
     modality: str = ""
     source_iso_mm: float | None = None
     iso_from: str = ""
@@ -92,6 +95,9 @@ def film_header(file: DicomFile) -> FilmHeader:
         patient_name=text(path, header, "PatientName"),
         birth_date=text(path, header, "PatientBirthDate"),
         study_uid=text(path, header, "StudyInstanceUID"),
+        series_uid=text(path, header, "SeriesInstanceUID"),
+        sop_class=file.sop_class,
+        sop_uid=file.sop_uid,
         modality=modality,
         source_iso_mm=iso,
         iso_from=iso_from,

@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from taskct.core.errors import GeometryError, InputError
-from taskct.data.dicom.identity import patient_pseudonym
+from taskct.data.dicom.derived_series import SourceImage
+from taskct.data.dicom.identity import patient_pseudonym, replaced_uid
 from taskct.data.radiographs.film_values import Film, read_film
 from taskct.data.radiographs.grey_levels import FILM, LINE_INTEGRAL, Grey, grey_of
 from taskct.data.radiographs.pose_file import VIEWS, PoseFile, ViewPose, filled_pose_file, read_pose_file
@@ -38,7 +39,8 @@ class RadiographPair:
 
     `meaning` is "line integral", or "film" where gain and offset of each film are unknown (`simulate.radiograph.fit_film`).
     `notes` are sentences on what was odd, assumed or asked for; every result made of the pair carries them. `patient` is a
-    pseudonym, '' where no header names a patient.
+    pseudonym, '' where no header names a patient. `images` and `study_uid` are the DICOM images and their study, with UIDs
+    replaced as `write_series` replaces them; empty for other files.
     """
 
     p: Tensor
@@ -49,6 +51,8 @@ class RadiographPair:
     sources: tuple[str, str] = ("", "")
     iso_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
     about: Mapping[str, Any] = field(default_factory=dict)
+    images: tuple[SourceImage, ...] = ()
+    study_uid: str = ""
 
     @property
     def field_mm(self) -> float:
@@ -276,7 +280,16 @@ def _joined(
         (films["frontal"].path.name, films["lateral"].path.name),
         (iso[0], iso[1], iso[2]),
         about,
+        *_identity(films),
     ), wrong
+
+
+def _identity(films: Mapping[str, Film]) -> tuple[tuple[SourceImage, ...], str]:
+    """Both images and their first study, by replaced UIDs."""
+    headers = [film.header for film in films.values() if film.header is not None]
+    hidden = lambda uid: replaced_uid(uid, deidentify=True) if uid else ""
+    images = [SourceImage(h.sop_class, hidden(h.sop_uid), hidden(h.series_uid)) for h in headers if h.sop_class and h.sop_uid]
+    return tuple(images), next((hidden(h.study_uid) for h in headers if h.study_uid), "")
 
 
 def _binned(view: _View, factor: int) -> tuple[np.ndarray, tuple[float, float]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -77,7 +77,7 @@ def film_rows(
     return task_rows(FILM_READER, film_features(cases.p), targets, readers, cases)
 
 
-def skull_targets(facts: list[Mapping[str, object]]) -> dict[str, Tensor]:
+def skull_targets(facts: Sequence[Mapping[str, object]]) -> dict[str, Tensor]:
     """What skulls of `Cohort("skull")` are labelled with, from their `facts`, as targets of readers.
 
     Classes: each suture open, craniosynostosis of any kind, fontanelle open. Numbers: cranial index in percent, asymmetry in

@@ -14,6 +14,7 @@ import torch
 
 from taskct import Dose, Grid, Projector, open_case
 from taskct.core.errors import ConfigError, GeometryError, OutputExistsError
+from taskct.data.dicom.identity import replaced_uid
 from taskct.data.images import ImageSet
 from taskct.data.radiographs import PoseFile, RadiographPair, ViewPose, read_radiographs
 from taskct.evaluation.volumes import psnr3d
@@ -218,6 +219,23 @@ def test_the_folder_holds_volumes_page_and_numbers_and_says_what_they_are(
     assert facts["what"] == DESCRIPTION and facts["method"] == "nearest" and facts["notes"]
     with pytest.raises(OutputExistsError):
         write_estimate(made, tmp_path / "out")
+
+
+def test_derived_series_refer_to_both_films_by_replaced_uids_and_stay_in_their_study(
+    folder: Path, pair: RadiographPair, heads: Heads, tmp_path: Path
+) -> None:
+    write_estimate(reconstruct_pair(pair, method="atlas", settings=SETTINGS, heads=heads), tmp_path / "out")
+    films = [pydicom.dcmread(folder / f"{name}.dcm") for name in ("AP", "LAT")]
+    hidden = lambda uid: replaced_uid(str(uid), deidentify=True)
+    series = [sorted((tmp_path / "out" / f"{name}_dicom").iterdir()) for name in ("estimate", "spread", "prior")]
+    for made in (pydicom.dcmread(one) for files_of in series for one in (files_of[0], files_of[-1])):
+        assert [s.ReferencedSOPInstanceUID for s in made.SourceImageSequence] == [hidden(f.SOPInstanceUID) for f in films]
+        assert {s.ReferencedSOPClassUID for s in made.SourceImageSequence} == {films[0].SOPClassUID}
+        assert [s.SeriesInstanceUID for s in made.ReferencedSeriesSequence] == [hidden(f.SeriesInstanceUID) for f in films]
+        assert made.StudyInstanceUID == hidden(films[0].StudyInstanceUID)
+        assert str(films[0].SOPInstanceUID) not in str(made)
+    frames = {pydicom.dcmread(files_of[0]).FrameOfReferenceUID for files_of in series}
+    assert len(frames) == 1
 
 
 def test_a_pose_file_may_give_what_the_headers_lack(folder: Path) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from taskct.core.errors import ConfigError, unknown_name
 from taskct.phantoms.skull.skull_ranges import SkullSettings
 from taskct.systems.biplanar.experiment.network_rows import ROWS, Training
 from taskct.systems.biplanar.experiment.plain_rows import PLAIN
+
+_FEWEST_TO_READ = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +19,9 @@ class BiPlanar:
 
     *_skulls      of the built-in cohort, by patient: training, validation (settings are chosen there), test; and of the second
                   family, other base shapes and another law of sutures, on which nothing was trained
+    reading_skulls
+                  of the first family, which no method learns from: readers of sutures, fontanelle and shape learn there what
+                  each method makes, as does the reader of the radiographs themselves; 0 leaves the readers out
     age_months    range of ages
     size          voxels of the answer along each axis; skulls are drawn `factor` times finer, and radiographs taken from there
     field_mm      extent of the volume
@@ -32,7 +38,8 @@ class BiPlanar:
                   the same for all trainings
     reader_steps  of the bone reader, where a row needs one
     pose_errors   standard deviations, in degrees and mm, of a rotation and a shift of each view that no method is told
-    view_counts   numbers of views at which the rows `few_view_plain` and the first network, trained anew, are scored
+    refined       rows that are also scored with poses refined in turn with the image, from those wrong ones on
+    view_counts   numbers of views at which the rows `few_view_plain` and the first of `main_nets`, trained anew, are scored
     examples      test skulls whose volumes are kept for the page
     """
 
@@ -40,6 +47,7 @@ class BiPlanar:
     validation_skulls: int = 20
     test_skulls: int = 40
     second_skulls: int = 40
+    reading_skulls: int = 100
     age_months: tuple[float, float] = (0.0, 24.0)
     size: int = 32
     factor: int = 2
@@ -61,12 +69,17 @@ class BiPlanar:
     lr: float = 2e-3
     reader_steps: int = 300
     pose_errors: tuple[float, ...] = (1.0, 3.0, 5.0)
+    refined: tuple[str, ...] = ("gaussian", "unrolled", "x2ct", "psct-small")
     view_counts: tuple[int, ...] = ()
+    few_view_plain: tuple[str, ...] = ("sirt", "gaussian")
     examples: int = 3
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, known in (("nets", ROWS), ("main_nets", ROWS), ("plain", PLAIN)):
+        rows: dict[str, Mapping[str, object]] = {
+            "nets": ROWS, "main_nets": ROWS, "plain": PLAIN, "few_view_plain": PLAIN, "refined": {**PLAIN, **ROWS},
+        }  # fmt: skip
+        for name, known in rows.items():
             for one in getattr(self, name):
                 if one not in known:
                     raise unknown_name(f"name in {name}", one, known)
@@ -74,6 +87,10 @@ class BiPlanar:
             raise ConfigError(
                 f"the experiment expects a size that divides by 8, and a factor of 2 or more, as radiographs are not taken "
                 f"from the answer's grid, got {self.size} and {self.factor}"
+            )
+        if self.reading_skulls != 0 and self.reading_skulls < _FEWEST_TO_READ:
+            raise ConfigError(
+                f"readers need {_FEWEST_TO_READ} skulls or more, got reading_skulls={self.reading_skulls}; 0 leaves them out"
             )
         if min(self.train_skulls, self.validation_skulls, self.test_skulls, self.second_skulls, self.steps, self.seeds) < 1:
             raise ConfigError("the experiment expects at least one skull in every part, one step and one seed")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from taskct.core.csv_cells import safe_cells
 from taskct.core.errors import InputError
@@ -13,41 +14,65 @@ from taskct.core.files import make_folder, write_texts
 from taskct.core.names import photon_count
 from taskct.evaluation.merged_tables import merge_tables
 from taskct.evaluation.rows import ALL, DoseLevel
+from taskct.evaluation.statistics import Interval
 from taskct.evaluation.table import Table
 from taskct.experiments.made import Made
 from taskct.systems.biplanar.experiment.biplanar_settings import BiPlanar
+from taskct.systems.biplanar.experiment.block_pairs import block_gains
 from taskct.systems.biplanar.experiment.conditions import LOST, PRIOR, SECOND, SHUFFLED, poses_name
 from taskct.systems.biplanar.experiment.example_skulls import example_skulls
 from taskct.systems.biplanar.experiment.network_rows import ROWS
 from taskct.systems.biplanar.experiment.plain_rows import PLAIN
+from taskct.systems.biplanar.experiment.refined_rows import refined_name
 from taskct.systems.biplanar.experiment.row_scores import AGREED, RowScores
 from taskct.systems.biplanar.experiment.shared_skulls import Skulls
+from taskct.systems.biplanar.experiment.spread_rows import HU_PER_MU
 from taskct.systems.biplanar.pages.biplanar_page import write_biplanar_report
-from taskct.systems.biplanar.pages.biplanar_story import BiPlanarStory, Lead
+from taskct.systems.biplanar.pages.biplanar_story import BiPlanarStory, BlockGain, Curve, Lead
 
 LEAD_METRICS = ("psnr3d", "bone_dice", "mae_hu", "bone_surface_mm")
 
 
-def gather(folder: Path, *, settings: BiPlanar, skulls: Made[Skulls], scores: Sequence[Made[RowScores]]) -> None:
-    """Write report.html, table.csv, summary.csv, leads.csv and summary.txt from the scores that are there."""
-    story = gathered(settings=settings, skulls=skulls, scores=scores)
+def gather(
+    folder: Path,
+    *,
+    settings: BiPlanar,
+    skulls: Made[Skulls],
+    scores: Sequence[Made[RowScores]],
+    more: Sequence[Made[RowScores]] = (),
+    curves: Mapping[str, Made[Curve]] | None = None,
+) -> None:
+    """Write the page, summary.txt and the tables (table, summary, leads, blocks, spread, poses, curves) of what is there."""
+    story = gathered(settings=settings, skulls=skulls, scores=scores, more=more, curves=curves or {})
     make_folder(folder)
     texts = {
         "table.csv": story.table.csv_text(),
         "summary.csv": summary_csv(story.table),
         "leads.csv": leads_csv(story.leads),
+        "blocks.csv": blocks_csv(story.blocks),
+        "spread.csv": spread_csv(story.spreads),
+        "poses.csv": poses_csv(story.refined),
+        "curves.csv": curves_csv(story.curves),
         "summary.txt": "\n".join(story.lines) + "\n",
     }
     write_texts(folder, texts, overwrite=True)
     write_biplanar_report(story, folder / "report.html", overwrite=True)
 
 
-def gathered(*, settings: BiPlanar, skulls: Made[Skulls], scores: Sequence[Made[RowScores]]) -> BiPlanarStory:
+def gathered(
+    *,
+    settings: BiPlanar,
+    skulls: Made[Skulls],
+    scores: Sequence[Made[RowScores]],
+    more: Sequence[Made[RowScores]],
+    curves: Mapping[str, Made[Curve]],
+) -> BiPlanarStory:
     """Everything that the page tells."""
     done = [one.load() for one in scores if one.done]
     if not done:
         raise InputError("no row is scored yet; resume the experiment first")
-    table = merge_tables([one.table for one in done], settings={"metrics": _metrics(done)})
+    added = [one.load() for one in more if one.done]
+    table = merge_tables([one.table for one in (*done, *added)], settings={"metrics": _metrics([*done, *added])})
     dose = DoseLevel(1.0, settings.photons)
     plain = [name for row in PLAIN.values() for name in (row.label, row.label + AGREED) if _has(table, name, dose)]
     known = [*settings.package, *(row.label for row in ROWS.values())]
@@ -57,7 +82,9 @@ def gathered(*, settings: BiPlanar, skulls: Made[Skulls], scores: Sequence[Made[
         Lead(name, best, {m: table.paired(m, name, best, dose=dose) for m in LEAD_METRICS}) for name in nets
     ]  # fmt: skip
     kept = {str(one.about["method"]): one.folder for one in done if (one.folder / "examples.safetensors").exists()}
-    conditions = (SHUFFLED, LOST, PRIOR, SECOND, *(poses_name(error) for error in settings.pose_errors))
+    spreads = {str(one.about["method"]): one.folder for one in added if "spread" in one.about}
+    poses = [name(error) for error in settings.pose_errors for name in (poses_name, refined_name)]
+    conditions = (SHUFFLED, LOST, PRIOR, SECOND, *poses)
     return BiPlanarStory(
         table=table,
         dose=dose,
@@ -66,9 +93,26 @@ def gathered(*, settings: BiPlanar, skulls: Made[Skulls], scores: Sequence[Made[
         leads=leads,
         conditions=conditions,
         facts={str(one.about["method"]): one.about for one in done},
-        examples=example_skulls(skulls.load().folder, settings, kept, best_plain=best, networks=nets) if skulls.done else [],
+        examples=example_skulls(skulls.load().folder, settings, kept, spreads, best_plain=best, networks=nets)
+        if skulls.done
+        else [],
         settings=settings,
+        blocks=block_gains(table, dose),
+        spreads={str(one.about["method"]): one.about["spread"] for one in added if "spread" in one.about},
+        refined=_refined(added, settings),
+        curves={name: one.load() for name, one in curves.items() if one.done},
     )
+
+
+def _refined(added: Sequence[RowScores], settings: BiPlanar) -> list[tuple[str, float, Mapping[str, float]]]:
+    """Method, error of the poses, and what is left of it, of every row that refined them."""
+    names = {error: refined_name(error) for error in settings.pose_errors}
+    return [
+        (str(one.about["method"]), error, one.about[name])
+        for one in added
+        for error, name in names.items()
+        if name in one.about
+    ]
 
 
 def summary_csv(table: Table) -> str:
@@ -86,14 +130,59 @@ def summary_csv(table: Table) -> str:
 
 def leads_csv(leads: Sequence[Lead]) -> str:
     """Paired differences of each network from the best row without one."""
+    heads = ("network", "minus", "metric", "difference", "low", "high", "skulls", "seeds")
+    return _csv(heads, [(one.method, one.baseline, *_cells(m, i)) for one in leads for m, i in one.differences.items()])
+
+
+def blocks_csv(blocks: Sequence[BlockGain]) -> str:
+    """Paired differences of rows that differ in one block."""
+    heads = ("block", "with", "without", "metric", "difference", "low", "high", "skulls", "seeds")
+    lines = [(one.block, one.with_it, one.without, *_cells(m, i)) for one in blocks for m, i in one.differences.items()]
+    return _csv(heads, lines)
+
+
+def spread_csv(spreads: Mapping[str, Mapping[str, Any]]) -> str:
+    """Reliability curves in HU of water, by bins of voxels with similar spread; ratio and shares are those of all voxels."""
+    heads = ("method", "factor", "error_over_spread", "within_one", "within_two", "bin", "spread_hu", "error_hu")
+    lines = [
+        (
+            name,
+            f"{f['factor']:.4g}",
+            f"{f['ratio']:.4g}",
+            *(f"{w:.4g}" for w in f["within"]),
+            k,
+            f"{HU_PER_MU * s:.4g}",
+            f"{HU_PER_MU * e:.4g}",
+        )
+        for name, f in spreads.items()
+        for k, (s, e) in enumerate(zip(f["spread"], f["error"], strict=True))
+    ]
+    return _csv(heads, lines)
+
+
+def poses_csv(refined: Sequence[tuple[str, float, Mapping[str, float]]]) -> str:
+    """Root mean square errors of the poses per axis before refinement and after it."""
+    names = ("turn_deg", "turn_left_deg", "shift_mm", "shift_left_mm")
+    lines = [(method, f"{error:g}", *(f"{left[n]:.4g}" for n in names)) for method, error, left in refined]
+    return _csv(("method", "sd", *names), lines)
+
+
+def curves_csv(curves: Mapping[str, Curve]) -> str:
+    """Validation score by steps of every training."""
+    lines = [(name, s, f"{v:.4f}") for name, c in curves.items() for s, v in zip(c.steps, c.psnr3d, strict=True)]
+    return _csv(("training", "steps", "psnr3d"), lines)
+
+
+def _csv(heads: Sequence[str], lines: Sequence[Sequence[Any]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("network", "minus", "metric", "difference", "low", "high", "skulls", "seeds"))
-    for lead in leads:
-        for metric, i in lead.differences.items():
-            cells = (lead.method, lead.baseline, metric, f"{i.mean:.6g}", f"{i.low:.6g}", f"{i.high:.6g}")
-            writer.writerow(safe_cells((*cells, i.n_patients, i.n_seeds or "")))
+    writer.writerow(heads)
+    writer.writerows(safe_cells(line) for line in lines)
     return text.getvalue()
+
+
+def _cells(metric: str, i: Interval) -> tuple[Any, ...]:
+    return (metric, f"{i.mean:.6g}", f"{i.low:.6g}", f"{i.high:.6g}", i.n_patients, i.n_seeds or "")
 
 
 def _has(table: Table, method: str, dose: DoseLevel) -> bool:

@@ -65,7 +65,7 @@ def conditions(folder: Path, settings: BiPlanar, *, views: int = 0) -> Iterator[
     for fraction in settings.doses:
         yield Condition(OWN, cases_of(folder, settings, "test", views, fraction))
     for error in settings.pose_errors:
-        yield Condition(poses_name(error), _with(main, _by_other_poses(folder, settings, error)))
+        yield Condition(poses_name(error), with_wrong_poses(folder, settings, error))
 
 
 @lru_cache(maxsize=32)
@@ -90,18 +90,31 @@ def _with(cases: VolumeCases, p: Tensor) -> VolumeCases:
     return VolumeCases(cases.truth, p, cases.A, cases.case_ids, cases.dose, skull=False)
 
 
-def _by_other_poses(folder: Path, settings: BiPlanar, error: float) -> Tensor:
-    """Radiographs of the test skulls whose views were each turned and shifted, independently."""
+@lru_cache(maxsize=8)
+def with_wrong_poses(folder: Path, settings: BiPlanar, error: float) -> VolumeCases:
+    """The test skulls with radiographs whose views were each turned and shifted, which their geometry does not say."""
+    main = cases_of(folder, settings, "test", settings.views)
     images = Skulls(folder).images("test")
     told = Skulls(folder).radiographs("test", settings)
-    moved: list[Projector] = []
-    for number in range(len_of(settings, "test")):
-        draw = np.random.default_rng(derive_seed(settings.seed, "pose", number, int(1000 * error)))
-        turn, shift = draw.normal(0, error, (2, settings.views, 3))
-        moved.append(told.geometries[number % len(told.geometries)].moved(turn_deg=turn, shift_mm=shift))
+    turn, shift = wrong_poses(settings, error)
+    moved = [
+        told.geometries[n % len(told.geometries)].moved(turn_deg=turn[n], shift_mm=shift[n])
+        for n in range(len_of(settings, "test"))
+    ]
     data = RadiographSet(images, moved, factor=settings.factor)
     numbers = range(len(data))
-    return with_noise(data.clean(numbers, numbers), data, Dose(settings.photons), seed=settings.seed)
+    p = with_noise(data.clean(numbers, numbers), data, Dose(settings.photons), seed=settings.seed)
+    return _with(main, p)
+
+
+def wrong_poses(settings: BiPlanar, error: float) -> tuple[np.ndarray, np.ndarray]:
+    """Turns in degrees and shifts in mm of each view of each test skull, (N, V, 3) each, of standard deviation `error`."""
+    draws = []
+    for number in range(len_of(settings, "test")):
+        draw = np.random.default_rng(derive_seed(settings.seed, "pose", number, int(1000 * error)))
+        draws.append(draw.normal(0, error, (2, settings.views, 3)))
+    turn, shift = np.stack(draws, 1)
+    return turn, shift
 
 
 def geometry_of_cases(cases: VolumeCases, numbers: list[int]) -> Projector | Projectors:

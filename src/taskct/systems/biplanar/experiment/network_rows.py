@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from torch import nn
+
 from taskct.nets import PatchDiscriminator
-from taskct.recon.learned import preset_config
+from taskct.recon.learned import BIPLANAR, preset_config
 from taskct.task import FrozenTask
 from taskct.training import DescentSettings, ImageError, LabelPenalty, Objective, Player
 from taskct.training.adversarial import FoolPenalty, discriminator_player
@@ -34,8 +36,13 @@ class NetworkRow(NamedTuple):
 
     def config(self, shape: tuple[int, int, int], *, views: int) -> dict[str, Any]:
         """The [model] table, with the mean skull of the training as its prior."""
-        centred = self.objective != "published"
+        centred = not self.objective.startswith("published")
         return preset_config(self.preset, **{"prior": list(shape), "views": views, "centred": centred, **self.changes})
+
+
+def _lifts(left_out: str) -> dict[str, list[str]]:
+    """The lifts of the small PSCT-Net without one of them."""
+    return {"lift": [one for one in BIPLANAR["psct-small"]["lift"] if one != left_out]}
 
 
 ROWS: dict[str, NetworkRow] = {  # those that decide first
@@ -55,6 +62,18 @@ ROWS: dict[str, NetworkRow] = {  # those that decide first
     "fused": NetworkRow("smear, fused decoder", "fused", cost=2.2),
     "unrolled-projections": NetworkRow("unrolled, cone projections in the loss", "unrolled", "projections", cost=2.3),
     "unrolled-reader": NetworkRow("unrolled, bone reader in the loss", "unrolled", "reader", cost=2.6),
+    "unrolled-adversary": NetworkRow("unrolled, adversary in the loss", "unrolled", "adversary", cost=3.7),
+    "psct-small-no-adversary": NetworkRow("PSCT-Net, small, no adversary", "psct-small", "published, no adversary", cost=3.5),
+    "psct-small-no-rays": NetworkRow("PSCT-Net, small, image error, no rays", "psct-small", changes=_lifts("rays"), cost=3.0),
+    "psct-small-no-attention": NetworkRow(
+        "PSCT-Net, small, image error, no attention", "psct-small", changes=_lifts("attention"), cost=3.4
+    ),
+    "psct-small-no-core": NetworkRow(
+        "PSCT-Net, small, image error, no state space", "psct-small", changes={"core": "none"}, cost=2.5
+    ),
+    "psct-small-plain-decoder": NetworkRow(
+        "PSCT-Net, small, image error, plain decoder", "psct-small", changes={"decoder": "plain"}, cost=2.0
+    ),
     "unrolled-state-space": NetworkRow("unrolled, state space", "unrolled", changes={"core": "state-space"}, cost=4.0),
 }
 
@@ -74,14 +93,30 @@ def _reader(reader: FrozenTask | None) -> tuple[Objective, list[Player]]:
 
 def _published(reader: FrozenTask | None) -> tuple[Objective, list[Player]]:
     """10 L1 + 10 mean projections + 0.1 LSGAN, with a conditional PatchGAN as the second player."""
+    fool, judge = _adversary()
+    return Objective({**_published_terms(), "fool": fool}), [judge]
+
+
+def _published_alone(reader: FrozenTask | None) -> tuple[Objective, list[Player]]:
+    return Objective(_published_terms()), []
+
+
+def _beside_image(reader: FrozenTask | None) -> tuple[Objective, list[Player]]:
+    """The published adversary at its published weight beside our image error, which is about as large."""
+    fool, judge = _adversary()
+    return Objective({"image": (1.0, ImageError(unit_hu=_UNIT_HU)), "fool": fool}), [judge]
+
+
+def _published_terms() -> dict[str, tuple[float, nn.Module]]:
+    error, projections = ImageError("l1", unit_hu=_PUBLISHED_HU), MeanProjections(unit_hu=_PUBLISHED_HU)
+    return {"image": (10.0, error), "projections": (10.0, projections)}
+
+
+def _adversary() -> tuple[tuple[float, FoolPenalty], Player]:
     judge = PatchDiscriminator(3, dims=3, width=_WIDTH, layers=_LAYERS)
-    terms = {
-        "image": (10.0, ImageError("l1", unit_hu=_PUBLISHED_HU)),
-        "projections": (10.0, MeanProjections(unit_hu=_PUBLISHED_HU)),
-        "fool": (0.1, FoolPenalty(judge, look=beside_views)),
-    }
     descent = DescentSettings(lr=2e-4, betas=(0.5, 0.99), ema=0.0, schedule="constant", warmup_steps=0, clip_norm=0.0)
-    return Objective(terms), [discriminator_player(judge, look=beside_views, descent=descent)]
+    player = discriminator_player(judge, look=beside_views, descent=descent)
+    return (0.1, FoolPenalty(judge, look=beside_views)), player
 
 
 OBJECTIVES: dict[str, Callable[[FrozenTask | None], tuple[Objective, list[Player]]]] = {
@@ -89,6 +124,8 @@ OBJECTIVES: dict[str, Callable[[FrozenTask | None], tuple[Objective, list[Player
     "projections": _projections,
     "reader": _reader,
     "published": _published,
+    "published, no adversary": _published_alone,
+    "adversary": _beside_image,
 }
 
 

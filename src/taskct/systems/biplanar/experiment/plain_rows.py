@@ -31,16 +31,15 @@ class Choice(NamedTuple):
 class PlainRow(NamedTuple):
     """`make(population, value)` is the method, given the training skulls (N, 1, Z, Y, X) and the chosen value, if any.
 
-    `agreed`: it is scored after agreement too; `everywhere`: under all conditions, not on the test skulls only. `cost` is in
-    seconds of a core for 40 skulls of 32 voxels.
+    `sees` is False for one that is the same whatever the radiographs: there is nothing to read. `cost` is in seconds of a core
+    for 40 skulls of 32 voxels.
     """
 
     label: str
     make: Callable[[Tensor, float], Method]
     choice: Choice | None = None
     cost: float = 1.0
-    agreed: bool = True
-    everywhere: bool = True
+    sees: bool = True
 
 
 def smear(p: Tensor, A: Projector | Projectors) -> Tensor:
@@ -67,17 +66,14 @@ PLAIN: dict[str, PlainRow] = {
         "SIRT",
         lambda population, _: one_by_one(partial(sirt, iterations=SIRT_ITERATIONS, nonnegative=True)),
         cost=3,
-        agreed=False,
     ),
     "tv": PlainRow(
         "TV",
         lambda population, strength: one_by_one(partial(tv_min, strength=strength, iterations=TV_ITERATIONS)),
         Choice("strength", (0.3, 1.0, 3.0)),
-        cost=15,  # of 60 seconds, since it is scored once
-        agreed=False,
-        everywhere=False,
+        cost=15,
     ),
-    "atlas": PlainRow("mean atlas", lambda population, _: MeanImage(population)),
+    "atlas": PlainRow("mean atlas", lambda population, _: MeanImage(population), sees=False),
     "nearest": PlainRow("nearest skull", lambda population, _: NearestImage(population)),
     "gaussian": PlainRow(
         "Gaussian model",

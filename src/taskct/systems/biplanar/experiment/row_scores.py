@@ -22,22 +22,19 @@ from taskct.evaluation.volumes import (
     VolumeCases,
     bone_dice,
     check_against_atlas,
-    film_rows,
     psnr3d,
     reliability,
     reprojection_rms,
     score_volumes,
-    skull_targets,
     volume_table,
 )
 from taskct.experiments.made import Made
 from taskct.models import open_model
 from taskct.models.package_models import shipped_models
-from taskct.physics.projector import Projector
-from taskct.physics.projectors import Projectors
 from taskct.recon.agree import agree
 from taskct.recon.learned import load_reconstructor
 from taskct.recon.population import GaussianPopulation
+from taskct.report.number_text import plural
 from taskct.systems.biplanar.experiment.biplanar_settings import BiPlanar
 from taskct.systems.biplanar.experiment.biplanar_trainings import one_device
 from taskct.systems.biplanar.experiment.conditions import cases_of, conditions
@@ -64,23 +61,29 @@ class RowScores:
 
 
 def score_truth(folder: Path, *, settings: BiPlanar, skulls: Made[Skulls]) -> None:
-    """What the grid itself costs (the truth's own re-projection), and readers of the radiographs alone."""
-    drawn = skulls.load()
-    cases = cases_of(drawn.folder, settings, "test", settings.views)
-    train = cases_of(drawn.folder, settings, "train", settings.views)
+    """What the grid itself costs: the truth's own re-projection."""
+    cases = cases_of(skulls.folder, settings, "test", settings.views)
     rows = score_volumes(TRUTH, cases.truth, cases)
-    rows += film_rows(train.p, skull_targets([*drawn.facts("train")]), skull_targets([*drawn.facts("test")]), cases)
-    _write(folder, rows, cases, {"method": TRUTH}, {})
+    write_scores(folder, rows, cases, {"method": TRUTH}, {})
 
 
-def score_plain(folder: Path, *, settings: BiPlanar, skulls: Made[Skulls], row: str) -> None:
+def views_label(label: str, views: int) -> str:
+    """The name of a row with another number of views.
+
+    >>> views_label("SIRT", 1), views_label("SIRT", 4), views_label("SIRT", 0)
+    ('SIRT, 1 view', 'SIRT, 4 views', 'SIRT')
+    """
+    return f"{label}, {plural(views, 'view')}" if views else label
+
+
+def score_plain(folder: Path, *, settings: BiPlanar, skulls: Made[Skulls], row: str, views: int = 0) -> None:
     """A row that learns no network; its setting, if it has one, is chosen on validation skulls."""
     drawn, plain = skulls.load(), PLAIN[row]
     population = drawn.radiographs("train", settings).truth
     about: dict[str, Any] = {}
     value = 0.0
     if plain.choice is not None:
-        check = cases_of(drawn.folder, settings, "validation", settings.views)
+        check = cases_of(drawn.folder, settings, "validation", views or settings.views)
         tried = {
             v: float(psnr3d(check.hu(plain.make(population, v)(check.p, check.A)), check.truth_hu).mean())
             for v in plain.choice.values
@@ -89,16 +92,16 @@ def score_plain(folder: Path, *, settings: BiPlanar, skulls: Made[Skulls], row: 
         about = {plain.choice.name: value, "tried": {f"{v:g}": score for v, score in tried.items()}}
     method = plain.make(population, value)
     if isinstance(method, GaussianPopulation):
-        method = method.calibrated(*_truth_p_and_geometry(drawn, settings))
+        check = cases_of(drawn.folder, settings, "validation", views or settings.views)
+        method = method.calibrated(check.truth, check.p, check.A)
     score_method(
         folder,
         settings=settings,
         drawn=drawn,
-        label=plain.label,
+        label=views_label(plain.label, views),
         method=method,
+        views=views,
         about=about,
-        agreed=plain.agreed,
-        everywhere=plain.everywhere,
     )
 
 
@@ -114,19 +117,24 @@ def score_network(
 ) -> None:
     """A network's row; whether it says anything beyond the mean skull stands in its facts."""
     score_method(
-        folder, settings=settings, drawn=skulls.load(), label=label, method=of.load(), seed=seed, views=views, agreed=True
+        folder, settings=settings, drawn=skulls.load(), label=label, method=of.load(), seed=seed, views=views
     )  # fmt: skip
 
 
 def score_package(folder: Path, *, settings: BiPlanar, skulls: Made[Skulls], name: str) -> None:
     """A network that comes with the package; InputError for a name that none has."""
-    models = shipped_models()
-    if name not in models:
-        raise unknown_name("network of the package", name, models, InputError)
-    method, card = one_device(load_reconstructor(models[name])), open_model(models[name]).card
+    method, card = package_method(name), open_model(shipped_models()[name]).card
     learnt_from = 0 if card is None else sum(one.patients for one in card.training_data)
     about = {"package": name, "learnt_from": learnt_from}
     score_method(folder, settings=settings, drawn=skulls.load(), label=name, method=method, about=about)
+
+
+def package_method(name: str) -> Method:
+    """A network that comes with the package, as a method; InputError for a name that none has."""
+    models = shipped_models()
+    if name not in models:
+        raise unknown_name("network of the package", name, models, InputError)
+    return one_device(load_reconstructor(models[name]))
 
 
 def score_method(
@@ -139,8 +147,6 @@ def score_method(
     seed: int | None = None,
     views: int = 0,
     about: Mapping[str, Any] | None = None,
-    agreed: bool = True,
-    everywhere: bool = True,
 ) -> None:
     """Write table.csv, about.json and examples.safetensors of one method under all conditions."""
     rows: list[Row] = []
@@ -149,15 +155,11 @@ def score_method(
     main: VolumeCases | None = None
     for condition in conditions(drawn.folder, settings, views=views):
         cases = condition.cases
-        if not (condition.full or everywhere):
-            break
         with torch.no_grad():
             mu = method(cases.p, cases.A)
-        finished = {label: mu}
-        if agreed:
-            finished[label + AGREED] = agree(mu, cases.p, cases.A, steps=AGREE_STEPS)
+        finished = {label: mu, label + AGREED: agree(mu, cases.p, cases.A, steps=AGREE_STEPS)}
         for name, volumes in finished.items():
-            scored = score_volumes if condition.full else _score_briefly
+            scored = score_volumes if condition.full else score_briefly
             rows += scored(condition.method(name), volumes, cases, seed=seed)
         if condition.full:
             main = cases
@@ -167,10 +169,10 @@ def score_method(
         elif condition.name and mu.shape == main.truth.shape:  # type: ignore[union-attr]
             kept[f"{condition.name}@{label}"] = to_hu(mu[: settings.examples]).half()
     assert main is not None
-    _write(folder, rows, main, facts, kept)
+    write_scores(folder, rows, main, facts, kept)
 
 
-def _score_briefly(method: str, mu: Tensor, cases: VolumeCases, *, seed: int | None = None) -> list[Row]:
+def score_briefly(method: str, mu: Tensor, cases: VolumeCases, *, seed: int | None = None) -> list[Row]:
     """Rows of the metrics that tell conditions apart: PSNR3D, bone Dice, re-projection."""
     hu = cases.hu(mu)
     values = {
@@ -194,14 +196,10 @@ def _facts(method: object, mu: Tensor, cases: VolumeCases, atlas: Tensor) -> dic
     return facts
 
 
-def _truth_p_and_geometry(drawn: Skulls, settings: BiPlanar) -> tuple[Tensor, Tensor, Projector | Projectors]:
-    check = cases_of(drawn.folder, settings, "validation", settings.views)
-    return check.truth, check.p, check.A
-
-
-def _write(
+def write_scores(
     folder: Path, rows: Sequence[Row], cases: VolumeCases, about: Mapping[str, Any], kept: Mapping[str, Tensor]
 ) -> None:
+    """Write table.csv, about.json, and examples.safetensors where volumes are kept."""
     plain = {k: v for k, v in about.items() if v is not None}
     run = Run.create(folder, {"row": plain["method"]}, overwrite=folder.exists())
     volume_table(rows, cases).save(run.folder, overwrite=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +26,7 @@ from taskct.simulate.radiograph_set import RadiographSet
 from taskct.systems.biplanar.experiment.biplanar_settings import BiPlanar
 
 PARTS = ("train", "validation", "test", "second")
+READING = "reading"  # skulls of the first family that no method learns from: readers learn on them what methods make
 _MOST_TURN_DEG = 15.0
 _SOURCE_MM, _MAGNIFIED = (500.0, 1200.0), (1.3, 1.7)
 
@@ -33,25 +35,28 @@ def cohort_of(settings: BiPlanar, part: str) -> tuple[Cohort, str]:
     """The cohort that a part is drawn from, and the part of that cohort."""
     fine = settings.size * settings.factor
     common: dict[str, Any] = {"shape": (fine,) * 3, "spacing_mm": settings.field_mm / fine}
+    if part == READING:
+        readers = {"train": settings.reading_skulls}
+        return Cohort("skull", readers, seed=settings.seed + 2, settings=settings.skulls, **common), "train"
     if part != "second":
         return Cohort("skull", settings.patients, seed=settings.seed, settings=settings.skulls, **common), part
     skulls = dataclasses.replace(settings.skulls, family="second")
     return Cohort("skull", {"test": settings.second_skulls}, seed=settings.seed + 1, settings=skulls, **common), "test"
 
 
-def save_skulls(folder: Path, *, settings: BiPlanar) -> None:
-    """Draw the skulls of all parts and keep them; a part that is there already is not drawn again."""
+def save_skulls(folder: Path, *, settings: BiPlanar, parts: Sequence[str] = PARTS) -> None:
+    """Draw the skulls of some parts and keep them; a part that is there already is not drawn again."""
     run = load_run(folder) if is_run(folder) else Run.create(folder, {"skulls": settings.patients})
     facts: dict[str, Any] = {}
-    for part in PARTS:
+    for part in parts:
         cohort, of = cohort_of(settings, part)
         numbers = cohort.numbers(of)
         facts[part] = [cohort.home.facts(anatomy(cohort.home, cohort.seed, n, cohort.settings)) for n in numbers]
         if run.path(f"{part}.safetensors").exists():
             continue
         images = cohort.images(of, progress=False)
-        if part == "second":
-            names = [f"second-{name}" for name in images.ids]
+        if part in ("second", READING):  # cohorts of their own, whose names would be those of others
+            names = [f"{part}-{name}" for name in images.ids]
             images = ImageSet(images.mu, names, images.labels, names, spacing_mm=images.spacing_mm)
         keep_images(run, part, images)
     run.write_json("facts.json", facts, overwrite=True)
@@ -94,7 +99,7 @@ def geometries_of(settings: BiPlanar, part: str, views: int) -> tuple[Projector,
 
 def len_of(settings: BiPlanar, part: str) -> int:
     """How many skulls a part has."""
-    return settings.second_skulls if part == "second" else settings.patients[part]
+    return {**settings.patients, "second": settings.second_skulls, READING: settings.reading_skulls}[part]
 
 
 def geometry_of(settings: BiPlanar, views: int, *, number: int | None = None, part: str = "") -> Projector:

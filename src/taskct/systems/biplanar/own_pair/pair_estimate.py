@@ -14,6 +14,8 @@ from torch import Tensor
 from taskct.core.errors import ConfigError, GeometryError, unknown_name
 from taskct.core.units import MU_WATER_70KEV_PER_MM
 from taskct.data.case import Case
+from taskct.data.dicom.derived_series import SourceImage
+from taskct.data.dicom.identity import derived_uid
 from taskct.data.radiographs import RadiographPair
 from taskct.evaluation.volumes import reprojection_rms
 from taskct.geometry import Grid
@@ -71,7 +73,7 @@ class PairEstimate:
     """`estimate`, `spread` and `prior` are cases in HU on one grid; `p` and `again` radiographs and re-projections (V, R, C).
 
     `numbers` are plain values for a page; `doubts` say in what the pair lies outside of what the method knows, empty where it
-    does not; `notes` are those of the pair and of the method.
+    does not; `notes` are those of the pair and of the method; `images` the DICOM radiographs that it was made of.
     """
 
     estimate: Case
@@ -83,6 +85,7 @@ class PairEstimate:
     numbers: Mapping[str, float]
     doubts: tuple[str, ...]
     notes: tuple[str, ...]
+    images: tuple[SourceImage, ...] = ()
 
     @property
     def words(self) -> str:
@@ -170,6 +173,7 @@ def reconstruct_pair(
         numbers,
         doubts,
         tuple(notes),
+        pair.images,
     )
 
 
@@ -219,5 +223,15 @@ def _case(hu: Tensor, grid: Grid, pair: RadiographPair, *, what: str, **facts: A
         case_id=f"pair-{what}",
         patient_id=pair.patient or "pair",
         affine_mm=affine,
-        provenance={"what": f"{what}, estimated from two radiographs, not for diagnosis", **facts},
+        provenance={"what": f"{what}, estimated from two radiographs, not for diagnosis", **_study_of(pair), **facts},
     )
+
+
+def _study_of(pair: RadiographPair) -> dict[str, str]:
+    """The study of the films, and a frame of reference of their own: no film knows that of another."""
+    if not pair.images or not pair.study_uid:
+        return {}
+    return {
+        "study_uid": pair.study_uid,
+        "frame_of_reference_uid": derived_uid("frame of a pair", *(image.sop_uid for image in pair.images)),
+    }

@@ -38,7 +38,9 @@ def write_estimate(made: PairEstimate, out: str | os.PathLike[str], *, overwrite
         for name, case in cases.items():
             write_nifti(case, part / f"{name}.nii.gz")
             words = DESCRIPTION if name == "estimate" else f"{name}: {DESCRIPTION}"
-            write_series(case, part / f"{name}_dicom", description=words[:64], method=f"{name}; {how}"[:900])
+            write_series(
+                case, part / f"{name}_dicom", description=words[:64], method=f"{name}; {how}"[:900], made_of=made.images
+            )
         write_text(part / "page.html", pair_page(made))
         write_text(part / "estimate.json", json_text(facts))
     return [

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from html import escape
 
 from taskct.core.files import refuse_existing, write_text
 from taskct.evaluation.rows import DoseLevel
-from taskct.evaluation.statistics import Interval
-from taskct.report.number_text import number, plural, power_of_ten, span
+from taskct.report.number_text import number, plural, power_of_ten
 from taskct.report.page import page, section
 from taskct.report.pictures import Encoder
 from taskct.systems.biplanar.pages.biplanar_pictures import example_section
 from taskct.systems.biplanar.pages.biplanar_story import ATLAS, BiPlanarStory
+from taskct.systems.biplanar.pages.story_sections import block_table, curve_section, spread_section, task_table, view_table
+from taskct.systems.biplanar.pages.story_tables import cell, wide_table
 
 _IMAGE_BYTES = 6 * 2**20
 _METRICS = ("psnr3d", "bone_dice", "bone_surface_mm", "bone_surface_p95_mm", "mae_hu", "reprojection_rms", "seen_share")
@@ -29,6 +29,11 @@ def write_biplanar_report(
         ("numbers", "Numbers", _key(story) + _main_table(story)),
         ("controls", "What could fool us", _condition_table(story)),
         ("dose", "Dose", _dose_table(story)),
+        ("blocks", "What each block is worth", block_table(story)),
+        ("views", "Number of views", view_table(story)),
+        ("tasks", "What readers make of it", task_table(story)),
+        ("spread", "Spread", spread_section(story)),
+        ("curves", "Learning curves", curve_section(story)),
         ("skulls", "Skulls", _examples(story, encoder)),
         ("made", "How it was made", _notes(story)),
     ]
@@ -66,10 +71,10 @@ def _main_table(story: BiPlanarStory) -> str:
     names = [m for m in _METRICS if m in story.table.metrics]
     body = []
     for method in story.methods:
-        cells = [_cell(story.mean(m, method), about["unit"]) for m, about in zip(names, heads, strict=True)]
+        cells = [cell(story.mean(m, method), about["unit"]) for m, about in zip(names, heads, strict=True)]
         body.append(f"<tr><th scope='row' class='method'>{escape(method)}</th>{''.join(cells)}</tr>")
     tops = [f"{a['label']}{' / ' + a['unit'] if a['unit'] else ''}" for a in heads]
-    return _table("<b>All rows</b>, best settings chosen on validation skulls", ["", *tops], body)
+    return wide_table("<b>All rows</b>, best settings chosen on validation skulls", ["", *tops], body)
 
 
 def _condition_table(story: BiPlanarStory) -> str:
@@ -78,7 +83,7 @@ def _condition_table(story: BiPlanarStory) -> str:
         return ""
     body = []
     for method in story.methods:
-        cells = "".join(_cell(story.mean("psnr3d", method, c), "dB") for c in conditions)
+        cells = "".join(cell(story.mean("psnr3d", method, c), "dB") for c in conditions)
         body.append(f"<tr><th scope='row' class='method'>{escape(method)}</th>{cells}</tr>")
     atlas = story.mean("psnr3d", ATLAS)
     bar = (
@@ -86,7 +91,9 @@ def _condition_table(story: BiPlanarStory) -> str:
         if atlas is None
         else f"; the mean atlas scores {number(atlas.mean, 'dB')} dB, which a wrong radiograph must not beat"
     )
-    return _table(f"<b>PSNR3D / dB</b> under other conditions{bar}", ["", *[c or "own radiographs" for c in conditions]], body)
+    return wide_table(
+        f"<b>PSNR3D / dB</b> under other conditions{bar}", ["", *[c or "own radiographs" for c in conditions]], body
+    )
 
 
 def _dose_table(story: BiPlanarStory) -> str:
@@ -95,9 +102,9 @@ def _dose_table(story: BiPlanarStory) -> str:
         return ""
     body = []
     for method in story.methods:
-        cells = "".join(_cell(story.mean("psnr3d", method, dose=DoseLevel(*d)), "dB") for d in doses)
+        cells = "".join(cell(story.mean("psnr3d", method, dose=DoseLevel(*d)), "dB") for d in doses)
         body.append(f"<tr><th scope='row' class='method'>{escape(method)}</th>{cells}</tr>")
-    return _table("<b>PSNR3D / dB</b> by photons per pixel", ["", *[power_of_ten(d.used_photons) for d in doses]], body)
+    return wide_table("<b>PSNR3D / dB</b> by photons per pixel", ["", *[power_of_ten(d.used_photons) for d in doses]], body)
 
 
 def _examples(story: BiPlanarStory, encoder: Encoder) -> str:
@@ -106,7 +113,8 @@ def _examples(story: BiPlanarStory, encoder: Encoder) -> str:
     note = (
         "<p class='note'>First rows: the radiographs that were taken (truth) beside those of each result. Slices: "
         "−400 to 1200 HU. “Prior only” is what the same method makes of the mean skull's radiographs: what it shows whoever "
-        "is looked at.</p>"
+        "is looked at. “Spread”: 0 to 600 HU, from the Gaussian model of the training skulls, scaled to each method's errors "
+        "on validation skulls; a dash where none was made.</p>"
     )
     return note + "".join(example_section(one, encoder) for one in story.examples)
 
@@ -125,18 +133,3 @@ def _notes(story: BiPlanarStory) -> str:
         if words:
             rows.append(f"<dt>{escape(name)}</dt><dd>{escape('; '.join(words))}</dd>")
     return f"<dl>{''.join(rows)}</dl>" if rows else ""
-
-
-def _cell(interval: Interval | None, unit: str) -> str:
-    if interval is None:
-        return "<td>–</td>"
-    ends = span(interval, unit)
-    return f"<td>{number(interval.mean, unit)}{f'<small>{ends}</small>' if ends else ''}</td>"
-
-
-def _table(caption: str, heads: Sequence[str], body: Sequence[str]) -> str:
-    head = "".join(f"<th scope='col'>{escape(h)}</th>" for h in heads)
-    return (
-        f"<div class='wide'><table class='numbers dense'><caption>{caption}</caption><thead><tr>{head}</tr></thead>"
-        f"<tbody>{''.join(body)}</tbody></table></div>"
-    )

@@ -14,15 +14,17 @@ from taskct.report.pictures import Encoder
 from taskct.systems.biplanar.pages.bone_rendering import render_bone
 
 WINDOW_HU = (-400.0, 1200.0)
+SPREAD_HU = (0.0, 600.0)
 PLANES = (("axial", 0), ("coronal", 1), ("sagittal", 2))
 
 
 class Shown(NamedTuple):
-    """A column: its heading, a volume (Z, Y, X) in HU, and its radiographs (V, R, C)."""
+    """A column: its heading, a volume (Z, Y, X) in HU, its radiographs (V, R, C), and where it has one its spread in HU."""
 
     name: str
     hu: Tensor
     p: Tensor
+    spread: Tensor | None = None
 
 
 class ExampleSkull(NamedTuple):
@@ -43,6 +45,10 @@ def example_section(example: ExampleSkull, encoder: Encoder) -> str:
         rows.append(_row(f"view {view + 1}", [encoder.add(_grey(one.p[view].flip(0), 0.0, top)) for one in columns]))
     for plane, axis in PLANES:
         rows.append(_row(plane, [encoder.add(_slice(one.hu, axis)) for one in columns]))
+    if any(one.spread is not None for one in columns):
+        for plane, axis in PLANES[::2]:
+            spreads = ["" if one.spread is None else encoder.add(_slice(one.spread, axis, SPREAD_HU)) for one in columns]
+            rows.append(_row(f"spread, {plane}", spreads))
     if example.bone:
         for name, axis in (("bone, front", 1), ("bone, side", 2)):
             rows.append(_row(name, [encoder.add(render_bone(one.hu, axis=axis)) for one in columns]))
@@ -54,14 +60,14 @@ def example_section(example: ExampleSkull, encoder: Encoder) -> str:
 
 
 def _row(name: str, keys: Sequence[str]) -> str:
-    cells = "".join(f'<td><img class="near" alt="" src="{key}"></td>' for key in keys)
+    cells = "".join(f'<td><img class="near" alt="" src="{key}"></td>' if key else "<td>–</td>" for key in keys)
     return f"<tr><th scope='row' class='dose'><span>{escape(name)}</span></th>{cells}</tr>"
 
 
-def _slice(hu: Tensor, axis: int) -> np.ndarray:
+def _slice(hu: Tensor, axis: int, window: tuple[float, float] = WINDOW_HU) -> np.ndarray:
     """The middle slice across an axis, head upwards."""
     image = hu.select(axis, hu.shape[axis] // 2).float()
-    return _grey(image if axis == 0 else image.flip(0), *WINDOW_HU)
+    return _grey(image if axis == 0 else image.flip(0), *window)
 
 
 def _grey(image: Tensor, low: float, high: float) -> np.ndarray:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from taskct.evaluation.rows import DoseLevel
@@ -23,6 +24,33 @@ class Lead(NamedTuple):
     differences: Mapping[str, Interval]
 
 
+class BlockGain(NamedTuple):
+    """Two rows that differ in one block: paired differences with - without, by metric."""
+
+    block: str
+    with_it: str
+    without: str
+    differences: Mapping[str, Interval]
+
+
+class Curve(NamedTuple):
+    """PSNR3D in dB of the validation skulls after `steps` of a training."""
+
+    steps: tuple[int, ...]
+    psnr3d: tuple[float, ...]
+
+    @property
+    def last_gain_db(self) -> float:
+        """What the last quarter of the training brought: its best score minus the best before; NaN for a short curve.
+
+        >>> round(Curve((25, 50, 75, 100), (20.0, 23.0, 24.0, 24.1)).last_gain_db, 6)
+        0.1
+        """
+        before = [v for s, v in zip(self.steps, self.psnr3d, strict=True) if s <= 0.75 * self.steps[-1]]
+        after = self.psnr3d[len(before) :]
+        return max(after) - max(before) if before and after else math.nan
+
+
 @dataclass(frozen=True, eq=False)
 class BiPlanarStory:
     """Everything that the page tells.
@@ -33,6 +61,10 @@ class BiPlanarStory:
     best_plain   the row without a network of the highest PSNR3D
     facts        by row: whether it is the atlas, what was chosen, how its spread agrees with its error
     examples     skulls to look at
+    blocks       pairs of rows that differ in one block
+    spreads      by method: factor, ratio, shares within one and two spreads, and the reliability curve of its scaled spread
+    refined      method, error of the poses, and what is left of it after refinement
+    curves       by training
     """
 
     table: Table
@@ -44,6 +76,10 @@ class BiPlanarStory:
     facts: Mapping[str, Mapping[str, Any]]
     examples: Sequence[ExampleSkull]
     settings: Any
+    blocks: Sequence[BlockGain] = ()
+    spreads: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    refined: Sequence[tuple[str, float, Mapping[str, float]]] = ()
+    curves: Mapping[str, Curve] = field(default_factory=dict)
 
     def mean(self, metric: str, method: str, condition: str = "", dose: DoseLevel | None = None) -> Interval | None:
         """The mean of a method under a condition, None where it was not measured."""
