@@ -18,14 +18,16 @@ from taskct.recon.learned import load_reconstructor
 from taskct.recon.learned.trained_for import Otherwise
 from taskct.recon.reconstructor import Reconstructor
 
+OWN_SETTINGS = ("blend", "flips")  # of networks that have them: how an image is made, not what the network is
+
 
 def methods_from_config(table: Mapping[str, Any], *, model: nn.Module | None = None) -> dict[str, Reconstructor]:
     """{label: {method: a reconstructor's name, its settings ...}} -> {label: the reconstructor with these settings}.
 
     A method is a name of RECONSTRUCTORS, the name of a network that comes with the package, or the path of a run, a folder or
-    a file of weights (`load_reconstructor`), whose one setting is `otherwise`. Settings are checked against the
-    reconstructor's signature; an unknown one says what was probably meant. `model` is the module of networks whose run does
-    not say how to build it: each gets a copy.
+    a file of weights (`load_reconstructor`), whose settings are `otherwise` and those that the network itself offers, such as
+    `blend` and `flips` of `RealCT`. Settings are checked against the reconstructor's signature; an unknown one says what was
+    probably meant. `model` is the module of networks whose run does not say how to build it: each gets a copy.
     """
     methods: dict[str, Reconstructor] = {}
     for label, values in table.items():
@@ -48,7 +50,14 @@ def _function(function: Callable[..., Any], settings: Mapping[str, Any], *, wher
 
 
 def _network(name: str, settings: Mapping[str, Any], *, where: str, model: nn.Module | None) -> nn.Module:
-    return _load(name, model=model, **check_settings(_load, settings, where=where, skip=("name", "model")))
+    own = {k: v for k, v in settings.items() if k in OWN_SETTINGS}
+    plain = {k: v for k, v in settings.items() if k not in own}
+    network = _load(name, model=model, **check_settings(_load, plain, where=where, skip=("name", "model")))
+    for key, value in own.items():
+        if not hasattr(network, key):
+            raise ConfigError(f"{where}: the network {name!r} has no setting {key}; leave it out")
+        setattr(network, key, value)
+    return network
 
 
 def _load(name: str, *, model: nn.Module | None, otherwise: Otherwise = "refuse") -> nn.Module:

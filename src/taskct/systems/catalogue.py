@@ -88,6 +88,13 @@ def _chest() -> ExperimentKind:
     return ExperimentKind(ChestExperiment, PRESETS, chest_steps)
 
 
+def _real_ct() -> ExperimentKind:
+    from taskct.systems.real_ct.real_ct_settings import RealCTExperiment
+    from taskct.systems.real_ct.real_ct_steps import PRESETS, real_ct_steps
+
+    return ExperimentKind(RealCTExperiment, PRESETS, real_ct_steps)
+
+
 EXPERIMENTS: dict[str, tuple[str, Callable[[], ExperimentKind]]] = {
     "task-adaptive": (
         "reconstructions trained for a frozen reader, judged by readers never used in training",
@@ -102,6 +109,7 @@ EXPERIMENTS: dict[str, tuple[str, Callable[[], ExperimentKind]]] = {
     "dose-demo": ("a dose search, and the learned dose of the package beside a fixed one: two minutes", _dose_demo),
     "chest-demo": ("the network of the package reads built-in chests that no training saw: two minutes", _chest_demo),
     "chest": ("chest CT by one network with four heads: alone, together, and in the loss of a reconstruction", _chest),
+    "real-ct": ("a reconstructor for real CT, trained for image error and for lesions, beside TV on CT never seen", _real_ct),
     "biplanar-demo": ("unseen skulls from two radiographs by the network of the package: two minutes", _biplanar_demo),
 }
 

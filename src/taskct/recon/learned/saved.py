@@ -21,6 +21,7 @@ from taskct.recon.learned.biplanar import BiPlanarNet
 from taskct.recon.learned.fbp_net import fbp_redcnn, fbp_unet
 from taskct.recon.learned.itnet import ItNet
 from taskct.recon.learned.learned_primal_dual import LearnedPrimalDual
+from taskct.recon.learned.real_ct_net import RealCT
 from taskct.recon.learned.trained_for import Otherwise, TrainedFor, watch
 
 _MOST_PARTS = 20_000
@@ -32,6 +33,7 @@ LEARNED: dict[str, Callable[..., nn.Module]] = {
     "primal_dual": LearnedPrimalDual,
     "itnet": ItNet,
     "biplanar": BiPlanarNet,
+    "real_ct": RealCT,
 }
 
 

@@ -1,0 +1,96 @@
+"""The guard of a network for real CT: it says when an image lies outside of what the network learnt from, and why."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+from torch.nn import functional
+
+from taskct.core.config import from_dict
+from taskct.recon.learned.noise_map import bends
+
+_BODY_HU = -300.0
+_TOLERANCE = 1.15  # noise and texture may lie so far beyond what training held
+_LEAST_BODY = 0.01  # of the image
+_METAL_HU, _METAL_SHARE = 2500.0, 0.002  # of the body: dense bone and teeth stay below
+
+
+class UnknownInputWarning(UserWarning):
+    """A network answers for an image unlike those that it learnt from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownInputs:
+    """What the training of a network for real CT held, in quantities that are read from an image itself.
+
+    noise_hu   least and largest mean of the noise map inside the body, in HU
+    texture    least and largest share of the noise's standard deviation in mixed second differences: kernel and detector
+    body_hu    least and largest median of what is denser than -300 HU
+    """
+
+    noise_hu: tuple[float, float] = (0.0, float("inf"))
+    texture: tuple[float, float] = (0.0, float("inf"))
+    body_hu: tuple[float, float] = (-float("inf"), float("inf"))
+
+    @classmethod
+    def of(cls, values: KnownInputs | Mapping[str, Any] | None) -> KnownInputs | None:
+        """From the table of a config; None where nothing is known."""
+        return values if values is None or isinstance(values, KnownInputs) else from_dict(cls, values, where="model.known")
+
+
+def measures(hu: Tensor, noise_hu: Tensor, texture_hu: Tensor) -> dict[str, float]:
+    """What the guard looks at, of slices (B, 1, Y, X); `texture_hu` is noise alone, or the image where there is none.
+
+    Empty for an image without a body.
+    """
+    body = hu > _BODY_HU
+    if float(body.float().mean()) < _LEAST_BODY:
+        return {}
+    inside = functional.avg_pool2d(body.float(), 9, stride=1, padding=4) > 0.99
+    inside = inside if bool(inside.any()) else body
+    fine = bends(texture_hu)[inside].abs().median()
+    spread = texture_hu[inside].abs().median().clamp_min(1e-6)
+    return {
+        "noise_hu": float(noise_hu[body].mean()),
+        "texture": float(fine / spread),
+        "body_hu": float(hu[inside].median()),
+        "metal": float((hu[body] > _METAL_HU).float().mean()),
+    }
+
+
+def reasons(known: KnownInputs, hu: Tensor, noise_hu: Tensor, texture_hu: Tensor) -> list[str]:
+    """Why an image lies outside of what is known, in words; empty where it does not."""
+    found = measures(hu, noise_hu, texture_hu)
+    if not found:
+        return ["less than 1 % of it is denser than -300 HU: no body is in it"]
+    words = []
+    low, high = known.noise_hu
+    if not low / _TOLERANCE <= found["noise_hu"] <= high * _TOLERANCE:
+        words.append(f"noise of {found['noise_hu']:.0f} HU in the body, {low:.0f} to {high:.0f} HU in training")
+    low, high = known.texture
+    if texture_hu is not hu and not low / _TOLERANCE <= found["texture"] <= high * _TOLERANCE:
+        words.append(
+            f"noise of another grain ({found['texture']:.2f}, {low:.2f} to {high:.2f} in training): another "
+            "detector or kernel, or too few views"
+        )
+    low, high = known.body_hu
+    if not low <= found["body_hu"] <= high:
+        words.append(f"a body of {found['body_hu']:.0f} HU (median), {low:.0f} to {high:.0f} HU in training")
+    if found["metal"] > _METAL_SHARE:
+        words.append(f"{100 * found['metal']:.1f} % of the body above {_METAL_HU:.0f} HU: metal was not in training")
+    return words
+
+
+def warn_of_unknown(known: KnownInputs | None, hu: Tensor, noise_hu: Tensor, texture_hu: Tensor) -> None:
+    """UnknownInputWarning with the reasons, if there are any."""
+    found = [] if known is None else reasons(known, hu, noise_hu, texture_hu)
+    if found:
+        warnings.warn(
+            f"real-ct: this image is unlike those that the network learnt from ({'; '.join(found)}); do not rely on it",
+            UnknownInputWarning,
+            stacklevel=4,
+        )

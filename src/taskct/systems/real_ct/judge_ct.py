@@ -1,0 +1,121 @@
+"""The steps that judge: all slices and doses of one CT by the classical methods, and by one network."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from taskct.core.csv_cells import csv_text
+from taskct.core.errors import InputError
+from taskct.core.files import atomic_path, make_folder, write_text
+from taskct.core.open_files import read_text
+from taskct.core.progress import track
+from taskct.experiments.made import Made
+from taskct.physics.dose import Dose
+from taskct.recon.learned import load_reconstructor
+from taskct.systems.real_ct.judged_ct import JUDGED
+from taskct.systems.real_ct.judging import (
+    TV,
+    TV_WEIGHTED,
+    Method,
+    Subject,
+    classical_methods,
+    judge_slice,
+    learned_method,
+    tuned_strength,
+)
+from taskct.systems.real_ct.real_ct_settings import RealCTExperiment
+
+COLUMNS = ("ct", "part", "seen", "slice", "dose", "method", "metric", "region", "value")
+METHOD_OF = {"image": "network, image error", "task": "network, task term"}
+_TUNED_AT = (0.25, 0.05)
+_ROWS, _SHOWN = "rows.csv", "images.npz"
+SHOWN_AT = 0.1
+
+
+def judge_classical(folder: Path, *, settings: RealCTExperiment, ct: str) -> None:
+    """FBP, FBP with a Hann window, TV and TV with count weights, whose strengths are tuned on another slice of the CT."""
+    tuned = _tuned(folder, settings, ct)
+    at = lambda fraction: classical_methods({name: _strength(by, fraction) for name, by in tuned.items()})
+    _judge(folder, settings, ct, {f: at(f) for f in settings.fractions})
+
+
+def judge_network(folder: Path, *, settings: RealCTExperiment, ct: str, arm: str, trained: Made[Path]) -> None:
+    """The network of an arm."""
+    network = learned_method(load_reconstructor(trained.folder))
+    _judge(folder, settings, ct, {f: {METHOD_OF[arm]: network} for f in settings.fractions})
+
+
+def read_rows(folder: Path) -> list[dict[str, str]]:
+    """The rows that a judging step wrote."""
+    return list(csv.DictReader(io.StringIO(read_text(folder / _ROWS))))
+
+
+def read_images(folder: Path) -> Mapping[str, np.ndarray]:
+    """Images in HU by name, of the first judged slice at a tenth of the dose."""
+    with np.load(folder / _SHOWN, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+def _judge(folder: Path, settings: RealCTExperiment, ct: str, methods: Mapping[float, Mapping[str, Method]]) -> None:
+    make_folder(folder)
+    about = JUDGED[ct]
+    rows: list[dict[str, Any]] = []
+    shown: dict[str, np.ndarray] = {}
+    for number, subject in _subjects(settings, ct):
+        for fraction in track(settings.fractions, f"{ct}, slice {number}", progress=None):
+            for scores, image in judge_slice(subject, Dose(settings.judged_photons, fraction), methods[fraction]):
+                rows += [
+                    dict(zip(COLUMNS, (ct, about.about, int(about.seen), number, f"{fraction:g}", *score), strict=True))
+                    for score in scores
+                ]
+                if number == about.slices[0] and fraction == SHOWN_AT:
+                    shown[scores[0].method] = image.astype(np.float16)
+    shown["full dose"] = next(_subjects(settings, ct))[1].hu.astype(np.float16)
+    with atomic_path(folder / _SHOWN, overwrite=True) as part, open(part, "wb") as f:
+        np.savez_compressed(f, allow_pickle=False, **shown)
+    write_text(folder / _ROWS, csv_text(COLUMNS, rows), overwrite=True)
+
+
+def _subjects(settings: RealCTExperiment, ct: str) -> Iterator[tuple[int, Subject]]:
+    for number in JUDGED[ct].slices:
+        yield number, Subject(f"{ct}-{number}", *JUDGED[ct].slice_of(_data(settings), number))
+
+
+def _tuned(folder: Path, settings: RealCTExperiment, ct: str) -> dict[str, dict[float, float]]:
+    """Strength by method and dose, each the best on another slice."""
+    number = JUDGED[ct].tuned_on[0]
+    other = Subject(f"{ct}-{number}", *JUDGED[ct].slice_of(_data(settings), number))
+    found: dict[str, dict[float, float]] = {}
+    for name, weighted in ((TV, False), (TV_WEIGHTED, True)):
+        found[name] = {
+            f: tuned_strength(other, Dose(settings.judged_photons, f), settings.strengths, weighted=weighted)
+            for f in _TUNED_AT
+        }
+    make_folder(folder)
+    write_text(folder / "strengths.csv", csv_text(("method", "dose", "strength"), _flat(found)), overwrite=True)
+    return found
+
+
+def _flat(found: Mapping[str, Mapping[float, float]]) -> list[dict[str, Any]]:
+    return [{"method": n, "dose": f, "strength": s} for n, by in found.items() for f, s in by.items()]
+
+
+def _strength(tuned: Mapping[float, float], fraction: float) -> float:
+    """At the doses between and beyond those that were tuned: interpolated over the logarithms."""
+    doses = sorted(tuned)
+    logs = np.interp(math.log(fraction), [math.log(d) for d in doses], [math.log(tuned[d]) for d in doses])
+    return float(math.exp(logs))
+
+
+def _data(settings: RealCTExperiment) -> Path:
+    data = Path(settings.data)
+    if not data.is_dir():
+        raise InputError(f"{data}: no such folder of CT; give it by --set data=FOLDER (docs/real-ct-network.md)")
+    return data
