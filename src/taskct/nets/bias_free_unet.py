@@ -27,7 +27,7 @@ class BiasFreeUNet(nn.Module):
     True
     """
 
-    def __init__(self, *, widths: Sequence[int] = (48, 96, 176), depth: int = 2) -> None:
+    def __init__(self, *, widths: Sequence[int] = (40, 80, 160), depth: int = 2) -> None:
         super().__init__()
         check_widths(widths, who="BiasFreeUNet")
         if depth < 1:

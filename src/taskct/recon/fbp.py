@@ -46,8 +46,23 @@ def fbp(p: Tensor, A: Projector, *, window: FilterWindow = "ram-lak", frequency_
 def _fbp(p: Tensor, A: Projector, window: FilterWindow, frequency_scale: float) -> Tensor:
     """Set-up, filter and back-projection are finished code: the compiler has nothing to gain inside, and calls them whole."""
     check_scan(p, A, who="fbp")
+    return backproject_filtered(filter_views(p, A, window=window, frequency_scale=frequency_scale), A)
+
+
+@outside_the_compiler
+def filter_views(p: Tensor, A: Projector, *, window: FilterWindow = "ram-lak", frequency_scale: float = 1.0) -> Tensor:
+    """The first half of `fbp`: weights and ramp, p (B, 1, *A.p_shape) -> the same, wider for some offset detectors.
+
+    It depends on the beam and the views of A, not on its grid (but for offset detectors), so that images on several grids can
+    share it. p is not checked.
+    """
     plan = fbp_plan(A)
-    q = ramp_filter(
+    return ramp_filter(
         p, **plan.spacing, window=window, frequency_scale=frequency_scale, factors=plan.factors_like(p), pad=plan.pad
     )
-    return (plan.wide or A).voxel_backproject(q)
+
+
+@outside_the_compiler
+def backproject_filtered(q: Tensor, A: Projector) -> Tensor:
+    """The second half of `fbp`: views of `filter_views` -> mu (B, 1, *A.mu_shape) in 1/mm."""
+    return (fbp_plan(A).wide or A).voxel_backproject(q)

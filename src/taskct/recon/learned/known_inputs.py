@@ -16,6 +16,8 @@ from taskct.recon.learned.noise_map import bends
 _BODY_HU = -300.0
 _TOLERANCE = 1.15  # noise and texture may lie so far beyond what training held
 _LEAST_BODY = 0.01  # of the image
+_EVERY = 3  # pixels, of which one is looked at
+_NORMAL_MEDIAN = 0.6745  # of |x|, x standard normal
 _METAL_HU, _METAL_SHARE = 2500.0, 0.002  # of the body: dense bone and teeth stay below
 
 
@@ -28,7 +30,7 @@ class KnownInputs:
     """What the training of a network for real CT held, in quantities that are read from an image itself.
 
     noise_hu   least and largest mean of the noise map inside the body, in HU
-    texture    least and largest share of the noise's standard deviation in mixed second differences: kernel and detector
+    texture    least and largest share of the noise's standard deviation in the image's mixed second differences: its grain
     body_hu    least and largest median of what is denser than -300 HU
     """
 
@@ -42,29 +44,30 @@ class KnownInputs:
         return values if values is None or isinstance(values, KnownInputs) else from_dict(cls, values, where="model.known")
 
 
-def measures(hu: Tensor, noise_hu: Tensor, texture_hu: Tensor) -> dict[str, float]:
-    """What the guard looks at, of slices (B, 1, Y, X); `texture_hu` is noise alone, or the image where there is none.
-
-    Empty for an image without a body.
-    """
-    body = hu > _BODY_HU
+def measures(hu: Tensor, noise_hu: Tensor) -> dict[str, float]:
+    """What the guard looks at, of slices (B, 1, Y, X) and their noise maps in HU; empty for an image without a body."""
+    some = hu[..., ::_EVERY, ::_EVERY]
+    noise, fine = noise_hu[..., ::_EVERY, ::_EVERY], bends(hu)[..., ::_EVERY, ::_EVERY]
+    body = some > _BODY_HU
     if float(body.float().mean()) < _LEAST_BODY:
         return {}
-    inside = functional.avg_pool2d(body.float(), 9, stride=1, padding=4) > 0.99
+    inside = functional.avg_pool2d(body.float(), 3, stride=1, padding=1) > 0.99
     inside = inside if bool(inside.any()) else body
-    fine = bends(texture_hu)[inside].abs().median()
-    spread = texture_hu[inside].abs().median().clamp_min(1e-6)
+    grain = fine[inside].abs().median() / _NORMAL_MEDIAN / noise[inside].median()
     return {
-        "noise_hu": float(noise_hu[body].mean()),
-        "texture": float(fine / spread),
-        "body_hu": float(hu[inside].median()),
-        "metal": float((hu[body] > _METAL_HU).float().mean()),
+        "noise_hu": float(noise[body].mean()),
+        "texture": float(grain),
+        "body_hu": float(some[inside].median()),
+        "metal": float((some[body] > _METAL_HU).float().mean()),
     }
 
 
-def reasons(known: KnownInputs, hu: Tensor, noise_hu: Tensor, texture_hu: Tensor) -> list[str]:
-    """Why an image lies outside of what is known, in words; empty where it does not."""
-    found = measures(hu, noise_hu, texture_hu)
+def reasons(known: KnownInputs, hu: Tensor, noise_hu: Tensor, *, measured: bool) -> list[str]:
+    """Why an image lies outside of what is known, in words; empty where it does not.
+
+    `measured` says whether the noise was measured apart from the image, whose grain can be compared with it.
+    """
+    found = measures(hu, noise_hu)
     if not found:
         return ["less than 1 % of it is denser than -300 HU: no body is in it"]
     words = []
@@ -72,7 +75,7 @@ def reasons(known: KnownInputs, hu: Tensor, noise_hu: Tensor, texture_hu: Tensor
     if not low / _TOLERANCE <= found["noise_hu"] <= high * _TOLERANCE:
         words.append(f"noise of {found['noise_hu']:.0f} HU in the body, {low:.0f} to {high:.0f} HU in training")
     low, high = known.texture
-    if texture_hu is not hu and not low / _TOLERANCE <= found["texture"] <= high * _TOLERANCE:
+    if measured and not low / _TOLERANCE <= found["texture"] <= high * _TOLERANCE:
         words.append(
             f"noise of another grain ({found['texture']:.2f}, {low:.2f} to {high:.2f} in training): another "
             "detector or kernel, or too few views"
@@ -85,9 +88,9 @@ def reasons(known: KnownInputs, hu: Tensor, noise_hu: Tensor, texture_hu: Tensor
     return words
 
 
-def warn_of_unknown(known: KnownInputs | None, hu: Tensor, noise_hu: Tensor, texture_hu: Tensor) -> None:
+def warn_of_unknown(known: KnownInputs | None, hu: Tensor, noise_hu: Tensor, *, measured: bool) -> None:
     """UnknownInputWarning with the reasons, if there are any."""
-    found = [] if known is None else reasons(known, hu, noise_hu, texture_hu)
+    found = [] if known is None else reasons(known, hu, noise_hu, measured=measured)
     if found:
         warnings.warn(
             f"real-ct: this image is unlike those that the network learnt from ({'; '.join(found)}); do not rely on it",

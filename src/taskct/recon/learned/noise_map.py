@@ -9,21 +9,29 @@ from torch import Tensor
 from torch.nn import functional
 
 WIDTH_MM = 8.0  # of the Gaussian over which noise is averaged
+EVERY = 2  # pixels, of which one is asked for its noise
 LEAST_HU = 0.5  # added to the map, so that no part of an image counts as free of noise
 _CUT_HU = 3000.0  # metal must not lift the noise of the whole slice
 _REACH = 3.0  # standard deviations of the Gaussian that are summed
 _ROOT_MOMENT = 2**0.25 * math.gamma(0.75) / math.sqrt(math.pi)  # E |x|^(1/2) of a standard normal x
-BEND_SHARE = 0.62  # of the standard deviation of ramp-filtered noise that `bends` sees, on pixels of .75 mm
+BEND_SHARE = 0.85  # of the standard deviation of ramp-filtered noise that `bends` sees, on pixels of .75 mm
 
 
 def noise_from_halves(difference_hu: Tensor, pixel_mm: float) -> Tensor:
     """Standard deviation of the noise in HU, (B, 1, Y, X), from half the difference of two half-scans' images.
 
     The mean of two images with independent noise and half their difference have the same noise; the anatomy is in the mean
-    alone. The squares are averaged over a Gaussian of 8 mm. Scales with its input, but for the .5 HU that are added.
+    alone. The squares are averaged over a Gaussian of 8 mm, so every `EVERY`-th pixel of the difference is enough. Scales with
+    its input, but for the .5 HU that are added.
     """
     square = difference_hu.clamp(-_CUT_HU, _CUT_HU).square()
     return _smooth(square, WIDTH_MM / pixel_mm).clamp_min(0).sqrt() + LEAST_HU
+
+
+def on_every_pixel(noise: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """A map of every `EVERY`-th pixel on all of them: (B, 1, y, x) -> (B, 1, *shape)."""
+    every = noise.repeat_interleave(EVERY, -2).repeat_interleave(EVERY, -1)
+    return every[..., : shape[0], : shape[1]]
 
 
 def noise_from_image(image_hu: Tensor, pixel_mm: float) -> Tensor:

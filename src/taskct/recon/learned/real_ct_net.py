@@ -18,10 +18,10 @@ from taskct.geometry import CoarseDetectorWarning, Grid, TruncationWarning
 from taskct.nets.bias_free_unet import BiasFreeUNet
 from taskct.physics.projector import Projector
 from taskct.recon.checks import check_number, check_scan
-from taskct.recon.fbp import fbp
+from taskct.recon.fbp import backproject_filtered, fbp, filter_views
 from taskct.recon.learned.cubic_resampling import resample_cubic
 from taskct.recon.learned.known_inputs import KnownInputs, warn_of_unknown
-from taskct.recon.learned.noise_map import noise_from_halves, noise_from_image
+from taskct.recon.learned.noise_map import EVERY, noise_from_halves, noise_from_image, on_every_pixel
 
 INNER_MM = 0.75  # about what detectors of body scanners resolve
 LEAST_VIEWS = 400  # half of fewer views makes streaks that look like noise
@@ -50,7 +50,7 @@ class RealCT(nn.Module):
     def __init__(
         self,
         *,
-        widths: Sequence[int] = (48, 96, 176),
+        widths: Sequence[int] = (40, 80, 160),
         depth: int = 2,
         blend: float = 1.0,
         flips: int = 1,
@@ -104,7 +104,7 @@ class RealCT(nn.Module):
         hu = resample_cubic(to_hu_unchecked(mu), grid, inner)
         with torch.no_grad():
             noise = noise_from_image(hu, INNER_MM)
-            warn_of_unknown(self.known, hu, noise, hu)
+            warn_of_unknown(self.known, hu, noise, measured=False)
         return to_mu(resample_cubic(self.correct(hu, noise), inner, grid))
 
     def correct(self, hu: Tensor, noise_hu: Tensor) -> Tensor:
@@ -118,25 +118,27 @@ class RealCT(nn.Module):
         """One scan -> its image in HU on the inner grid, (1, 1, *inner.mu_shape)."""
         volume = len(inner.mu_shape) == 3
         as_slices = lambda x: x.reshape(-1, 1, *inner.mu_shape[-2:]) if volume else x
-        hu = as_slices(to_hu_unchecked(fbp(p, inner)))
+        q = filter_views(p, inner)
+        hu = as_slices(to_hu_unchecked(backproject_filtered(q, inner)))
         with torch.no_grad():
-            texture = hu.detach()
             if len(inner.views) >= LEAST_VIEWS:
-                texture = as_slices(_half_difference(p.detach(), inner))
-                noise = noise_from_halves(texture, INNER_MM)
+                sparse = half_difference(q.detach(), sparse_projector(inner))
+                noise = noise_from_halves(sparse.flatten(0, -3)[:, None], EVERY * INNER_MM)
+                noise = on_every_pixel(noise, inner.mu_shape[-2:])
             else:
-                noise = noise_from_image(texture, INNER_MM)
-            warn_of_unknown(self.known, hu.detach(), noise, texture)
+                noise = noise_from_image(hu.detach(), INNER_MM)
+            warn_of_unknown(self.known, hu.detach(), noise, measured=len(inner.views) >= LEAST_VIEWS)
         return self.correct(hu, noise).reshape(1, 1, *inner.mu_shape)
 
 
-def _half_difference(p: Tensor, A: Projector) -> Tensor:
-    """(image of the even views - image of the odd views) / 2 in HU: FBP is a sum over views, so it is one FBP with signs."""
-    signs = torch.ones(p.shape[2], dtype=p.dtype, device=p.device)
+def half_difference(q: Tensor, A: Projector) -> Tensor:
+    """(image of even views - image of odd views) / 2 in HU, from filtered views: FBP is a sum over them, so signs suffice."""
+    signs = torch.ones(q.shape[2], dtype=q.dtype, device=q.device)
     signs[1::2] = -1
-    return fbp(p * signs.view(1, 1, -1, *[1] * (p.ndim - 3)), A) * (1000 / MU_WATER_70KEV_PER_MM)
+    return backproject_filtered(q * signs.view(1, 1, -1, *[1] * (q.ndim - 3)), A) * (1000 / MU_WATER_70KEV_PER_MM)
 
 
+_SPARSE: WeakKeyDictionary[Projector, Projector] = WeakKeyDictionary()
 _INNER: WeakKeyDictionary[Projector, Projector] = WeakKeyDictionary()
 
 
@@ -159,13 +161,28 @@ def inner_projector(A: Projector) -> Projector:
     if grid is A.grid:
         return A
     if A not in _INNER:
-        with warnings.catch_warnings():  # A has said already what its detector does not see
-            warnings.simplefilter("ignore", TruncationWarning)
-            warnings.simplefilter("ignore", CoarseDetectorWarning)
-            made = Projector(grid, A.beam, backend=A.backend)
-        whole = len(A.views) == A.beam.views and (A.views == range(A.beam.views)).all()
-        _INNER[A] = made if whole else made.subset(A.views)
+        _INNER[A] = _on_grid(A, grid)
     return _INNER[A]
+
+
+def sparse_projector(inner: Projector) -> Projector:
+    """The scanner with every second pixel of the inner grid: FBP gives them the same values; kept as long as `inner` is."""
+    if inner not in _SPARSE:
+        g = inner.grid
+        shape = [*g.shape[:-2], *(-(-n // EVERY) for n in g.shape[-2:])]
+        spacing = [*g.spacing_mm[:-2], *(EVERY * s for s in g.spacing_mm[-2:])]
+        _SPARSE[inner] = _on_grid(inner, Grid(shape, spacing, g.origin_mm))
+    return _SPARSE[inner]
+
+
+def _on_grid(A: Projector, grid: Grid) -> Projector:
+    """The same views of the same scanner on another grid."""
+    with warnings.catch_warnings():  # A has said already what its detector does not see
+        warnings.simplefilter("ignore", TruncationWarning)
+        warnings.simplefilter("ignore", CoarseDetectorWarning)
+        made = Projector(grid, A.beam, backend=A.backend)
+    whole = len(A.views) == A.beam.views and (A.views == range(A.beam.views)).all()
+    return made if whole else made.subset(A.views)
 
 
 def _turns(flips: int) -> tuple[int, ...]:

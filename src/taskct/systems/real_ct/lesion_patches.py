@@ -11,13 +11,13 @@ from torch import Tensor
 
 from taskct.core.seeds import derive_seed
 from taskct.core.units import to_mu
-from taskct.recon.learned.noise_map import WIDTH_MM, noise_from_halves
+from taskct.recon.learned.noise_map import EVERY, WIDTH_MM, noise_from_halves, on_every_pixel
 from taskct.recon.learned.real_ct_net import INNER_MM
 from taskct.systems.real_ct.real_ct_settings import RealCTExperiment
 from taskct.systems.real_ct.training_slices import DRAWN_AT
 from taskct.training.batch import Batch
 
-_REACH = math.ceil(2.2 * WIDTH_MM / INNER_MM)  # pixels round a patch that its noise map needs
+_REACH = EVERY * math.ceil(2.2 * WIDTH_MM / INNER_MM / EVERY)  # pixels round a patch that its noise map needs
 _SYSTEM_BLUR_MM = 0.46  # of the scan: standard deviation of the Gaussian that FBP makes of a point
 _MOST_LESIONS = 5
 _SIZES_MM, _MOST_HU, _LEAST_HU = (3.0, 15.0), 60.0, 8.0
@@ -53,13 +53,14 @@ class LesionPatches:
             if len(chosen) >= s.pairs:
                 yield self._made(rng, chosen, 0)
 
-    def whole(self, number: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Image, noise map and half-difference in HU of some whole slices at random doses: for the guard."""
+    def whole(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Image and noise map in HU of some whole slices at random doses: for the guard."""
         rng = np.random.default_rng(derive_seed(self.settings.seed, "whole slices", number) % 2**63)
         for k in rng.integers(len(self.slices), size=20):
             pair = _at_dose(self.slices[k].astype(np.float32), rng, self.settings.photons)
             image, difference = (torch.from_numpy(x)[None, None] for x in pair)
-            yield image, noise_from_halves(difference, INNER_MM), difference
+            noise = noise_from_halves(difference[..., ::EVERY, ::EVERY], EVERY * INNER_MM)
+            yield image, on_every_pixel(noise, tuple(image.shape[-2:]))
 
     def _made(self, rng: np.random.Generator, slices: Sequence[np.ndarray], step: int) -> Batch:
         s, size, wide = self.settings, self.settings.patch, self.settings.patch + 2 * _REACH
@@ -79,7 +80,9 @@ class LesionPatches:
                 images[k] += rng.uniform(-30, 30)
             if k >= paired:
                 added[k - paired], lesion[k - paired] = _lesions(images[k, 0], rng)
-        noise = noise_from_halves(torch.from_numpy(differences), INNER_MM)[..., _REACH : _REACH + size, _REACH : _REACH + size]
+        sparse = torch.from_numpy(differences[..., ::EVERY, ::EVERY].copy())
+        noise = on_every_pixel(noise_from_halves(sparse, EVERY * INNER_MM), (wide, wide))
+        noise = noise[..., _REACH : _REACH + size, _REACH : _REACH + size]
         truth, fbp = torch.from_numpy(images[:, :1]), torch.from_numpy(images[:, 1:])
         new = torch.from_numpy(added)[:, None]
         truth = torch.cat([truth, truth[paired:] + new])

@@ -29,7 +29,7 @@ class RealCTExperiment:
     validation: int = 4
     variants: int = 4
     photons: tuple[float, float] = (4e3, 6e5)
-    widths: tuple[int, ...] = (48, 96, 176)
+    widths: tuple[int, ...] = (40, 80, 160)
     patch: int = 96
     batch: int = 24
     pairs: int = 8
