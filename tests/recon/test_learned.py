@@ -30,8 +30,8 @@ def disk(count: int = 2) -> Tensor:
     return (0.02 * (x**2 + y**2 < 36.0**2)).float().expand(count, 1, 24, 24).clone()
 
 
-def test_every_network_of_slices_is_tested_here_and_the_one_of_volumes_elsewhere() -> None:
-    assert set(LEARNED) - set(SMALL) == {"biplanar"}  # tests/recon/learned/biplanar
+def test_every_network_of_slices_is_tested_here_and_the_others_elsewhere() -> None:
+    assert set(LEARNED) - set(SMALL) == {"biplanar", "real_ct"}  # tests/recon/learned
 
 
 def seeded(kind: str, **more: object) -> nn.Module:
