@@ -117,6 +117,11 @@ table = taskct.evaluate(
 taskct.write_report(table, "report.html")
 net = taskct.nets.UNet(1, 1)
 taskct.testing.check_reconstructor(mine).raise_if_failed()
+picture = taskct.show({"low dose": mu, "full dose": case.mu.numpy()}, window="liver", title="a liver")
+picture.save("liver.png", overwrite=True)
+taskct.show(p, kind="sinogram", window=(2.0, 4.0))
+taskct.show(case, slices=[3, 5], labels=case.labels)
+taskct.show(table)
 '''
 
 # One line of user code -> what mypy answers.
@@ -130,6 +135,8 @@ REFUSED = {
     "taskct.ParallelBeam(180, 64, 1.0)": r'Too many positional arguments for "ParallelBeam"',
     "taskct.fbp(A, p)": r'Argument 1 to "fbp" has incompatible type "Projector"; expected "Tensor"',
     "x: int = taskct.fbp(p, A)": r'expression has type "Tensor", variable has type "int"',
+    'taskct.show(p, kind="sinograms")': r'"kind" to "show" has incompatible type "Literal\[\'sinograms\'\]"',
+    'taskct.show("ct.nii")': r'Argument 1 to "show" has incompatible type "str"',
     'taskct.open_case(5, label="liver.nii")': r'Unexpected keyword argument "label"',
 }
 

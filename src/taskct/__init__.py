@@ -74,6 +74,7 @@ if TYPE_CHECKING:  # what editors and type checkers read; a test holds it equal 
     from taskct.recon.pose_refinement import refine_poses as refine_poses
     from taskct.recon.reconstructor import Reconstructor as Reconstructor
     from taskct.report import draw_geometry as draw_geometry
+    from taskct.report import show as show
     from taskct.report import write_report as write_report
     from taskct.simulate import lodopab_scan as lodopab_scan
     from taskct.simulate import lower_dose as lower_dose
@@ -181,6 +182,7 @@ _HOMES = {
     "load_run": "taskct.core.runs",
     "write_report": "taskct.report",
     "draw_geometry": "taskct.report",
+    "show": "taskct.report",
 }
 
 _SUBMODULES = (

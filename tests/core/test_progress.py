@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+import types
+
 import pytest
 
 from taskct.core import progress
+from taskct.core.notebook_html import in_notebook
 
 
 def test_short_work_says_nothing_and_long_work_says_how_far_it_is(
@@ -24,3 +28,52 @@ def test_progress_that_is_not_wanted_is_not_shown(capsys: pytest.CaptureFixture[
     monkeypatch.setattr(progress, "LINE_EVERY_S", 0.0)
     assert list(progress.track([1, 2], "counting", progress=False)) == [1, 2]
     assert capsys.readouterr().err == ""
+
+
+class _Cell:
+    """The display of a notebook: what was shown first, and what it was replaced by."""
+
+    def __init__(self) -> None:
+        self.shown: list[str] = []
+
+    def update(self, html: str) -> None:
+        self.shown.append(html)
+
+    def display(self, html: str, *, display_id: bool) -> _Cell:
+        assert display_id
+        self.shown.append(html)
+        return self
+
+
+@pytest.fixture
+def cell(monkeypatch: pytest.MonkeyPatch) -> _Cell:
+    """A notebook as taskct sees it: IPython with a kernel, and time that passes by four seconds at each look."""
+    cell, shell = _Cell(), types.SimpleNamespace(kernel=object())
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
+    monkeypatch.setitem(sys.modules, "IPython.display", types.SimpleNamespace(HTML=str, display=cell.display))
+    clock = iter(range(0, 1000, 4))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: float(next(clock)))
+    return cell
+
+
+def test_a_notebook_gets_one_bar_that_moves_and_ends_as_a_line(cell: _Cell, capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(progress.track(range(3), "<evaluating>")) == [0, 1, 2]
+    assert capsys.readouterr().err == ""
+    first, second, third, last = cell.shown
+    assert 'value="0" max="3"' in first and "&lt;evaluating&gt;" in first
+    assert 'value="1" max="3"' in second and "about 16 s left" in second and 'value="2"' in third
+    assert last == "&lt;evaluating&gt;: 3 in 16 s"
+
+
+def test_short_work_and_unwanted_progress_show_nothing_in_a_notebook(cell: _Cell, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(progress.track(range(3), "counting", progress=False)) == [0, 1, 2]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: 0.0)
+    assert list(progress.track(range(3), "counting")) == [0, 1, 2]
+    assert cell.shown == []
+
+
+def test_ipython_in_a_terminal_is_not_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=object))
+    assert not in_notebook()
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: None))
+    assert not in_notebook()

@@ -1,21 +1,27 @@
-"""Progress of long work: a bar on a terminal, and a plain line every ten seconds where there is none."""
+"""Progress of long work: a bar on a terminal or in a notebook, and a plain line every ten seconds where there is neither."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sized
-from typing import TypeVar
+from html import escape
+from typing import Any, TypeVar
+
+from taskct.core.notebook_html import in_notebook
 
 Item = TypeVar("Item")
 LINE_EVERY_S = 10.0
+_BAR_AFTER_S = 0.5  # in a notebook: shorter work shows nothing
+_BAR_EVERY_S = 0.2
 
 
 def track(items: Iterable[Item], what: str, *, total: int | None = None, progress: bool | None = None) -> Iterator[Item]:
-    """Yield `items`, and show on stderr how far they are under the name `what`.
+    """Yield `items`, and show how far they are under the name `what`.
 
-    On a terminal this is a bar; elsewhere (a log, a queue's output) a line after every ten seconds, so that short work
-    says nothing. `progress` False keeps silent, True shows the bar wherever stderr goes.
+    On a terminal this is a bar on stderr, in a notebook a bar below the cell that ends as a line with the time; elsewhere (a
+    log, a queue's output) a line on stderr after every ten seconds, so that short work says nothing. `progress` False keeps
+    silent, True shows the bar wherever stderr goes.
 
     >>> list(track([1, 2], "counting", progress=False))
     [1, 2]
@@ -25,6 +31,9 @@ def track(items: Iterable[Item], what: str, *, total: int | None = None, progres
         return
     if total is None and isinstance(items, Sized):
         total = len(items)
+    if in_notebook():
+        yield from _cell(items, what, total)
+        return
     if progress is None and not sys.stderr.isatty():
         yield from _lines(items, what, total)
         return
@@ -42,7 +51,33 @@ def _lines(items: Iterable[Item], what: str, total: int | None) -> Iterator[Item
         now = time.monotonic()
         if now - last >= LINE_EVERY_S:
             last = now
-            of = "" if total is None else f" of {total}"
-            left = "" if not total or not number else f", about {(now - begun) * (total - number) / number:.0f} s left"
-            print(f"{what}: {number}{of}{left}", file=sys.stderr, flush=True)
+            print(f"{what}: {_how_far(number, total, now - begun)}", file=sys.stderr, flush=True)
         yield item
+
+
+def _cell(items: Iterable[Item], what: str, total: int | None) -> Iterator[Item]:
+    """One output of the cell, replaced while the work runs; it stays as a line that says how long the work took."""
+    from IPython.display import HTML, display
+
+    shown: Any = None
+    begun = last = time.monotonic()
+    number = -1
+    for number, item in enumerate(items):
+        now = time.monotonic()
+        if now - last >= (_BAR_EVERY_S if shown else _BAR_AFTER_S):
+            last = now
+            ends = "" if total is None else f' value="{number}" max="{total}"'
+            bar = HTML(f"<label>{escape(what)} <progress{ends}></progress> {_how_far(number, total, now - begun)}</label>")
+            if shown is None:
+                shown = display(bar, display_id=True)
+            else:
+                shown.update(bar)
+        yield item
+    if shown is not None:
+        shown.update(HTML(f"{escape(what)}: {number + 1} in {time.monotonic() - begun:.0f} s"))
+
+
+def _how_far(number: int, total: int | None, seconds: float) -> str:
+    of = "" if total is None else f" of {total}"
+    left = "" if not total or not number else f", about {seconds * (total - number) / number:.0f} s left"
+    return f"{number}{of}{left}"

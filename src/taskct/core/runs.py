@@ -16,6 +16,7 @@ from taskct.core.csv_cells import csv_text
 from taskct.core.errors import ConfigError, FileFormatError, InputError, OutputExistsError
 from taskct.core.files import atomic_folder, atomic_path, encoded, existing_path, refuse_existing, write_text
 from taskct.core.links import refuse_outside
+from taskct.core.notebook_html import fact_card
 from taskct.core.open_files import parse_json, read_json, read_text, read_toml_tables
 from taskct.core.provenance import provenance as facts
 from taskct.core.safetensors_files import pack_tensors, read_safetensors
@@ -136,6 +137,19 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
+
+    def _repr_html_(self) -> str:
+        files = ", ".join(sorted(p.name for p in self.folder.iterdir() if p.is_file()))
+        tables = ", ".join(name for name in self.config if name != "schema")
+        steps = self.metrics()
+        last = ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in steps[-1].items()) if steps else ""
+        facts = {
+            "folder": self.folder,
+            "config.toml": tables,
+            "metrics.jsonl": f"{len(steps)} lines" if steps else "",
+            "last": last,
+        }
+        return fact_card("Run", facts | {"files": files})
 
 
 def load_run(path: str | os.PathLike[str]) -> Run:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from taskct.core.errors import GeometryError, InputError, UnitsError
 from taskct.core.names import plain_name
+from taskct.core.notebook_html import fact_card, sizes, small_picture
 from taskct.core.tensors import check_dense
 from taskct.core.units import MU_WATER_70KEV_PER_MM, to_mu
 from taskct.data.label_names import check_label_names
@@ -21,6 +22,7 @@ from taskct.data.marks import Marks
 from taskct.geometry import Grid
 
 AIR_HU = -1000.0
+_SOFT_TISSUE_HU = (-160.0, 240.0)  # of the small picture in a notebook
 _SAME_SPACING = 1e-3  # part; NIfTI keeps float32, DICOM text, and both are far closer
 
 
@@ -132,6 +134,27 @@ class Case:
                 "with its own spacing_mm and affine_mm"
             )
         return replace(self, hu=hu.detach().float().cpu(), provenance={**self.provenance, **provenance})
+
+    def __repr__(self) -> str:
+        names = ", ".join(map(str, self.label_names.values()))
+        labels = "" if self.labels is None else f", labels: {names}" if names else ", with labels"
+        return f"Case({self.case_id!r}, {sizes(tuple(self.hu.shape), self.spacing_mm)}{labels})"
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "patient": self.patient_id,
+            "samples": sizes(tuple(self.hu.shape), self.spacing_mm) + " (z, y, x)",
+            "labels": ", ".join(map(str, self.label_names.values())) or ("" if self.labels is None else "without names"),
+            "notes": "; ".join(map(str, self.provenance.get("notes", ()) or ())),
+        }
+        if not self.hu.numel():
+            return fact_card(f"Case {self.case_id}", facts)
+        low, high = torch.aminmax(self.hu)
+        middle = len(self.hu) // 2
+        words = f"slice {middle} in the soft tissue window"
+        picture = small_picture(self.hu[middle].cpu().numpy(), *_SOFT_TISSUE_HU)
+        facts["HU"] = f"{float(low):.0f} to {float(high):.0f}"
+        return fact_card(f"Case {self.case_id}", facts | {"picture": words}, picture=picture, alt=words)
 
 
 def _check_affine(affine_mm: np.ndarray | None, spacing_mm: tuple[float, float, float]) -> None:

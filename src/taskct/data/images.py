@@ -77,6 +77,10 @@ class ImageSet(Dataset[Sample]):
         check_label_names(self.label_names, who="images")
         self.mu_water_per_mm, self.mu_air_per_mm = mu_water_per_mm, mu_air_per_mm
 
+    def __repr__(self) -> str:
+        size = " x ".join(map(str, self.storage.shape))
+        return f"ImageSet({len(self)} images of {size}, {len(set(self.patient_ids))} patients)"
+
     def __len__(self) -> int:
         return len(self.ids)
 

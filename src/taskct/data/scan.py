@@ -30,6 +30,7 @@ from taskct.core.errors import (
     UnsupportedDataError,
 )
 from taskct.core.files import MAX_VOLUME_BYTES, check_array_size
+from taskct.core.notebook_html import fact_card, sizes, small_picture
 from taskct.core.provenance import fingerprint
 from taskct.core.units import MU_WATER_70KEV_PER_MM, to_hu
 from taskct.data.case import Case
@@ -110,6 +111,29 @@ class Scan:
                 f"Scan expects mu_water_per_mm between 0 and 1 (water is about 0.02), got {self.mu_water_per_mm!r}"
             )
         set_("patient_id", self.patient_id or self.case_id)
+
+    def __repr__(self) -> str:
+        dose = "" if self.dose is None else f", {self.dose.used_photons:.4g} photons"
+        grid = sizes(self.grid.shape, self.grid.spacing_mm)
+        return f"Scan({self.case_id!r}, p {tuple(self.p.shape)}, {type(self.beam).__name__}, grid {grid}{dose})"
+
+    def _repr_html_(self) -> str:
+        axes = "(slices, 1, view, column)" if self.p.ndim == 4 else "(1, 1, view, row, column)"
+        facts = {
+            "patient": self.patient_id,
+            "projections": f"{tuple(self.p.shape)}, {axes}",
+            "beam": f"{type(self.beam).__name__}, {self.beam.views} views",
+            "grid": sizes(self.grid.shape, self.grid.spacing_mm),
+            "dose": "not known, or without noise"
+            if self.dose is None
+            else f"{self.dose.used_photons:.4g} photons per pixel in air",
+            "slices": ", ".join(map(str, self.slices[:8])) + (" ..." if len(self.slices) > 8 else ""),
+        }
+        first = self.p[0, 0] if self.p.ndim == 4 else self.p[0, 0, :, self.p.shape[3] // 2]
+        values = first.detach().cpu().numpy()
+        return fact_card(
+            f"Scan {self.case_id}", facts, picture=small_picture(values, 0.0, float(values.max())), alt="the first sinogram"
+        )
 
     def projector(self, *, backend: str = "auto") -> Projector:
         """The projector of this scan, onto its grid."""

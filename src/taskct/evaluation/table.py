@@ -21,6 +21,7 @@ import numpy as np
 
 from taskct.core.errors import InputError, unknown_name
 from taskct.core.files import write_text
+from taskct.core.notebook_html import fact_card
 from taskct.evaluation.matrices import Matrix, aligned, columns_of, matrix_of, mean_of_readers
 from taskct.evaluation.rows import ALL, NOISE_FREE, SECONDS, UNSEEN, DoseLevel, Example, Row, TableParts, rows_as_csv
 from taskct.evaluation.seeded import mean_of, ratio_of, seeded_bootstrap
@@ -332,6 +333,17 @@ class Table(TableParts):
         widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
         body = "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
         return f"{about['label']} [{about['unit']}], mean over {len(self.patients)} patient(s) with interval\n{body}"
+
+    def __repr__(self) -> str:
+        doses = ", ".join(f"{d.fraction:.4g}" for d in self.doses)
+        words = f"{', '.join(self.methods)} at {doses} of full dose; {', '.join(self.metrics)}; {len(self.patients)} patient(s)"
+        return f"Table({len(self.rows)} rows{': ' + words if self.rows else ''})"
+
+    def _repr_html_(self) -> str:
+        title, *lines = str(self).split("\n")
+        facts = {line.split("  ")[0]: line.partition("  ")[2].strip() for line in lines[1:]}
+        rest = ", ".join(self.metrics[1:])
+        return fact_card(title, facts | {"also measured": rest, "to see all": "taskct.show(table), table.summary(metric)"})
 
     def _over_seeds(self, metric: str) -> bool:
         """Whether intervals are over seeds and patients: where there are seeds or readers, and for ratios of sums."""

@@ -8,11 +8,12 @@ View k of V lies at start + arc * k / V (the end of the arc is not repeated). Ro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from taskct.core.errors import GeometryError
+from taskct.core.notebook_html import fact_card
 from taskct.geometry.lengths import MOST_MM, are_places, check_length
 from taskct.geometry.poses import Poses
 
@@ -38,6 +39,9 @@ class _CircularBeam:
         _finite(self, "arc_deg", "start_deg", "col_offset_mm")
         if self.arc_deg == 0 and self.views > 1:
             raise GeometryError(f"{type(self).__name__} expects arc_deg other than 0 for {self.views} views")
+
+    def _repr_html_(self) -> str:
+        return fact_card(type(self).__name__, {f.name: getattr(self, f.name) for f in fields(self)})
 
     @property
     def angles_rad(self) -> np.ndarray:
@@ -195,6 +199,19 @@ class VectorBeam:
             source_mm=self.source_mm,
             direction=self.direction,
         )
+
+    def __repr__(self) -> str:
+        rays = "parallel rays" if self.source_mm is None else "a source for each"
+        return f"VectorBeam({self.views} views, {self.rows} x {self.cols} pixels, {rays})"
+
+    def _repr_html_(self) -> str:
+        source = (
+            {}
+            if self.source_mm is None
+            else {"source_mm of the first view (z, y, x)": np.round(self.source_mm[0], 3).tolist()}
+        )
+        centre = {"detector_mm of the first view (z, y, x)": np.round(self.detector_mm[0], 3).tolist()}
+        return fact_card("VectorBeam", {"views": self.views, "rows": self.rows, "cols": self.cols} | source | centre)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, VectorBeam):

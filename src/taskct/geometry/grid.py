@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from taskct.core.errors import GeometryError
+from taskct.core.notebook_html import fact_card, sizes
 from taskct.geometry.lengths import MOST_MM, are_places, check_length
 
 MAX_SAMPLES_PER_AXIS = 65536
@@ -58,6 +59,11 @@ class Grid:
         object.__setattr__(self, "shape", sizes)
         object.__setattr__(self, "spacing_mm", steps)
         object.__setattr__(self, "origin_mm", first)
+
+    def _repr_html_(self) -> str:
+        order = "z, y, x"[-(3 * self.ndim - 2) :]
+        edges = ", ".join(f"{low:.4g} to {high:.4g}" for low, high in self.bounds_mm)
+        return fact_card("Grid", {f"samples ({order})": sizes(self.shape, self.spacing_mm), f"edges in mm ({order})": edges})
 
     @property
     def ndim(self) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from taskct.core.config import SCHEMA, from_dict, to_dict
 from taskct.core.errors import ConfigError, UnitsError
+from taskct.core.notebook_html import fact_card
 from taskct.core.open_files import read_toml_tables
 from taskct.core.toml import to_toml
 
@@ -94,6 +95,23 @@ class Card:
                 f"its images are in {self.image_units!r}, and taskct's networks work in {IMAGE_UNITS}; convert inside it "
                 f'(taskct.to_hu, taskct.to_mu) and state image_units = "{IMAGE_UNITS}"'
             )
+
+    def __repr__(self) -> str:
+        return f"Card({self.kind}: {self.title!r}, {len(self.figures)} figures, licence {self.licence or 'not stated'})"
+
+    def _repr_html_(self) -> str:
+        sources = (f"{d.name} ({d.patients:,} patients, {d.images:,} images; {d.licence})" for d in self.training_data)
+        measured = {f"{f.what}{f' at {f.photons:,.0f} photons' if f.photons else ''}": str(f) for f in self.figures}
+        facts = {
+            "for": self.purpose,
+            "geometry": self.geometry,
+            "photons": " to ".join(f"{n:,.0f}" for n in self.photons),
+            "learnt from": "; ".join(sources),
+            **measured,
+            "limits": "; ".join(self.limits),
+            "licence": self.licence,
+        }
+        return fact_card(self.title, facts)
 
     def text(self) -> str:
         """The card as a TOML file holds it."""

@@ -25,6 +25,7 @@ from torch import Tensor
 from taskct.core.config import SCHEMA
 from taskct.core.errors import ConfigError, FileFormatError, InputError, UnsupportedDataError, unknown_name
 from taskct.core.files import existing_path
+from taskct.core.notebook_html import fact_card
 from taskct.core.open_files import parsing, read_bytes
 from taskct.core.runs import Run, is_run, load_run
 from taskct.core.safetensors_files import read_safetensors, read_safetensors_text
@@ -59,6 +60,13 @@ class SavedModel:
     def kind(self) -> str:
         """reconstruction, reader, dose or task; "" for a training whose network taskct does not know."""
         return kind_of_config(self.config)
+
+    def __repr__(self) -> str:
+        return f"SavedModel({self.name!r}: {self.card.title if self.card else self.kind or 'a training'})"
+
+    def _repr_html_(self) -> str:
+        facts = {"kind": self.kind, "card": "none", "folder": self.where}
+        return self.card._repr_html_() if self.card else fact_card(self.name, facts)
 
     def table(self, name: str) -> Mapping[str, Any]:
         """A table of the config, empty where it has none; ConfigError for something else by that name."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from taskct.core.errors import InputError
+from taskct.core.notebook_html import fact_card
 
 MOST_PHOTONS = 1e18  # per detector pixel: more are a wrong unit, and leave the range of float32
 MIN_FLOOR_PHOTONS = 0.1  # Leuschner et al. 2021, `create_dataset.py`: a ray without photons counts as 0.1
@@ -52,6 +53,15 @@ class Dose:
         (0.1, 5.0)
         """
         return max(MIN_FLOOR_PHOTONS, self.electronic_std / 2)
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "photons per pixel in air, at full dose": f"{self.photons:g}",
+            "fraction used": f"{self.fraction:g}",
+            "photons used": f"{self.used_photons:g}",
+            "read-out noise in photons": f"{self.electronic_std:g}",
+        }
+        return fact_card("Dose", facts)
 
     def at(self, fraction: float) -> Dose:
         """The same tube and detector at another fraction of full dose."""

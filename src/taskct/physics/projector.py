@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from taskct.core.errors import GeometryError
+from taskct.core.notebook_html import fact_card, sizes
 from taskct.core.tensors import check_tensor
 from taskct.core.threads import keep_to_one_thread_if_forked
 from taskct.geometry import Beam, Grid, Poses, check_pair
@@ -159,6 +160,15 @@ class Projector:
 
     def __repr__(self) -> str:
         return f"Projector({self.grid.shape} <-> {self.p_shape}, {type(self.beam).__name__})"
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "mu, the image": f"(B, 1, {', '.join(map(str, self.mu_shape))}) in 1/mm",
+            "p, the projections": f"(B, 1, {', '.join(map(str, self.p_shape))})",
+            "grid": sizes(self.grid.shape, self.grid.spacing_mm),
+            "beam": repr(self.beam),
+        }
+        return fact_card("Projector", facts)
 
     def _own_beam(self) -> Beam:
         """The beam of the views that this projector holds."""

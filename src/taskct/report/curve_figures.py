@@ -22,7 +22,13 @@ _SPREAD = 0.035  # decades between neighbouring methods, so that error bars do n
 
 
 def dose_curves(table: Table, metrics: Sequence[str]) -> str:
-    """Each metric against dose on a logarithmic axis, a line per method with its interval; returns SVG as a data URI."""
+    """`dose_curve_figure` as SVG in a data URI."""
+    with figure_style():
+        return svg_uri(dose_curve_figure(table, metrics))
+
+
+def dose_curve_figure(table: Table, metrics: Sequence[str]) -> Any:
+    """Each metric against dose on a logarithmic axis, a line per method with its interval: a matplotlib Figure."""
     shown = list(metrics)[:MOST_PANELS]
     looks = method_looks(table.methods)
     cols = min(3, len(shown))
@@ -36,7 +42,7 @@ def dose_curves(table: Table, metrics: Sequence[str]) -> str:
         handles, labels = axes.flat[0].get_legend_handles_labels()
         if len(table.methods) > 1:
             figure.legend(handles, labels, loc="outside upper center", ncols=min(6, len(labels)))
-        return svg_uri(figure)
+    return figure
 
 
 def _dose_panel(axes: Any, table: Table, metric: str, looks: dict[str, dict[str, Any]]) -> None:

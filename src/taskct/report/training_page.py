@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -26,13 +25,12 @@ from taskct.recon.reconstructor import Reconstructor
 from taskct.report.number_tables import metric_table
 from taskct.report.page import page, section
 from taskct.report.pictures import Encoder, picture_section
-from taskct.report.style import GREY, figure_style, new_figure, plain, svg_uri
+from taskct.report.style import svg_uri
+from taskct.report.training_curves import training_figure
 
 _IMAGE_BYTES = 4 * 2**20
 _PATIENTS, _SLICES = 3, 2
 _SEED = 2  # of patients that neither the trainings of the package nor its demos use
-_MOST_CURVES = 6
-_NOT_CURVES = ("kind", "step", "skipped", "images_per_s")
 
 
 def write_training_page(run: Run, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
@@ -126,34 +124,12 @@ def _shown(table: Table, encoder: Encoder) -> str:
 
 
 def _curves(run: Run) -> str:
-    """Loss of training and validation over steps, and each further score of validation in a panel of its own."""
-    lines = run.metrics()
-    scores = [line for line in lines if line.get("kind") == "validation"]
-    train = [line for line in lines if line.get("kind") == "train"]
-    names = [name for name in dict.fromkeys(k for line in scores for k in line) if name not in (*_NOT_CURVES, "total")]
-    panels = ["total", *names][:_MOST_CURVES]
-    if not (scores or train):
+    figure = training_figure(run)
+    if figure is None:
         return ""
-    cols = min(3, len(panels))
-    rows = -(-len(panels) // cols)
-    with figure_style():
-        figure, axes = new_figure(3.4 * cols + 0.3, 2.4 * rows + 0.3, rows=rows, cols=cols)
-        for axis, name in zip(axes.flat, panels, strict=False):
-            _draw(axis, train, name, color=GREY, label="training")
-            _draw(axis, scores, name, label="validation", marker="o")
-            axis.set_title("loss" if name == "total" else plain(name))
-            axis.set_xlabel("step")
-        axes.flat[0].legend()
-        for axis in axes.flat[len(panels) :]:
-            axis.set_visible(False)
-        uri = svg_uri(figure)
-    return f"<figure class='plot'><img alt='loss and scores over the steps of the training' src=\"{uri}\"></figure>"
-
-
-def _draw(axis: Any, lines: Sequence[dict[str, Any]], name: str, **look: Any) -> None:
-    points = [(line["step"], line[name]) for line in lines if isinstance(line.get(name), int | float)]
-    if points:
-        axis.plot(*zip(*points, strict=True), **look)
+    return (
+        f"<figure class='plot'><img alt='loss and scores over the steps of the training' src=\"{svg_uri(figure)}\"></figure>"
+    )
 
 
 def refuse_other_run(run: Run) -> None:

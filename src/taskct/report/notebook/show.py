@@ -1,0 +1,269 @@
+"""`taskct.show`: images with their window, sinograms, volumes, curves and tables, for a notebook or a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from html import escape
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from taskct.core.errors import GeometryError, InputError, unknown_name
+from taskct.core.runs import Run
+from taskct.core.units import MU_WATER_70KEV_PER_MM
+from taskct.data.case import Case
+from taskct.data.images import ImageSet
+from taskct.data.scan import Scan
+from taskct.evaluation.table import Table
+from taskct.evaluation.windows import Window
+from taskct.geometry import Beam, ConeBeam, FanBeam, Grid, ParallelBeam, VectorBeam, field_of_view_mm
+from taskct.physics.projector import Projector
+from taskct.report.curve_figures import MOST_PANELS as MOST_METRICS
+from taskct.report.curve_figures import dose_curve_figure
+from taskct.report.geometry_figure import draw_geometry, geometry_words
+from taskct.report.notebook.curves import curve_figure
+from taskct.report.notebook.layouts import Slices, chosen, of_batch, of_scan, of_volume
+from taskct.report.notebook.numbers import (
+    KINDS,
+    UNITS,
+    Kind,
+    Units,
+    check_finite,
+    common_unit,
+    drawable,
+    is_array,
+    units_of,
+    without_batch,
+)
+from taskct.report.notebook.panels import MOST_PANELS, Panel, check_labels, in_hu, panel_figure, scale_of
+from taskct.report.notebook.shown import Shown
+from taskct.report.number_tables import metric_table
+from taskct.report.training_curves import training_figure
+from taskct.report.verdict import verdict
+
+Array = Tensor | np.ndarray
+Showable = (
+    Array
+    | Sequence[float]
+    | Sequence[Array]
+    | Mapping[str, Array | Case | Sequence[float]]
+    | Case
+    | Scan
+    | ImageSet
+    | Table
+    | Projector
+    | Beam
+    | Run
+)
+_KNOWN = (
+    "images, sinograms, volumes and curves (arrays, tensors, or a dict of names), a Case, Scan, ImageSet, Table, Projector, "
+)
+_KNOWN += "beam or Run"
+
+
+def show(
+    x: Showable,
+    *,
+    kind: Kind = "auto",
+    window: str | Window | tuple[float, float] | None = None,
+    units: Units = "auto",
+    slices: int | Sequence[int] | None = None,
+    labels: Array | None = None,
+    spacing_mm: float | Sequence[float] | None = None,
+    along: Array | Sequence[float] | None = None,
+    axes: tuple[str, str] = ("", ""),
+    title: str = "",
+    mu_water_per_mm: float = MU_WATER_70KEV_PER_MM,
+) -> Shown:
+    """Draw `x`: a notebook displays what is returned, and `.save("x.png")` writes it. Tensors and numpy arrays alike.
+
+    x            an image (Y, X), images (B, 1, Y, X), a volume (Z, Y, X) or (1, 1, Z, Y, X), a curve (N,); several of one kind
+                 side by side on one scale as a list or as a dict of names; a Case (its labels are outlined), Scan, ImageSet,
+                 Table (means with intervals, curves over dose), Projector or beam (drawn to scale), or the Run of a training
+    kind         "sinogram" for projections (B, 1, V, C) or (1, 1, V, R, C), whose shapes are those of images; "image",
+                 "volume" or "curve" where a shape may be several, or "auto"
+    window       of images in HU or 1/mm: "soft tissue", "liver", "lung", "bone" or (level, width) in HU; without one, soft
+                 tissue or lung. Of other values: (level, width) in their unit; without one, from the least to the largest
+    units        "hu", "mu" (1/mm, drawn in HU), "other", or "auto": what the numbers look like
+    slices       number or numbers of the slices, images or views; a volume without them is cut in three planes
+    labels       whole numbers on the samples of the image or volume, outlined
+    spacing_mm   distance of samples, one number or one per axis, so that a pixel has its true height over width
+    along, axes  positions of the points of curves, and names of the horizontal and the vertical axis
+    mu_water_per_mm   what HU 0 is, for images in 1/mm
+
+    At most 12 images are drawn at once; patient's left on the right, head up. Nothing is changed in `x`. Raises InputError for
+    objects, empty arrays and what cannot be drawn, UnitsError for NaN, GeometryError for a shape that could be several things.
+
+    >>> import taskct
+    >>> case = taskct.phantom_case("abdomen", shape=(2, 64, 64), spacing_mm=(5.0, 5.6, 5.6))
+    >>> taskct.show(case.mu, window="liver")
+    <2 images of 64 x 64, window liver (level 60, width 160 HU); a notebook displays it, .save('x.png') writes it>
+    """
+    if kind not in KINDS:
+        raise unknown_name("kind", kind, KINDS)
+    if units not in UNITS:
+        raise unknown_name("units", units, UNITS)
+    if isinstance(x, Table):
+        return _table(x, title)
+    if isinstance(x, Run):
+        return _run(x)
+    if isinstance(x, Projector | ParallelBeam | FanBeam | ConeBeam | VectorBeam):
+        return _geometry(x)
+    how = _How(kind, window, units, slices, labels, spacing_mm, title, mu_water_per_mm)
+    if isinstance(x, Scan):
+        return _images({x.case_id: x.p}, replace(how, kind="sinogram", labels=None))
+    if isinstance(x, ImageSet):
+        numbers = chosen(slices, len(x), "image")
+        own = replace(how, kind="image", slices=None, labels=None, spacing_mm=spacing_mm or x.spacing_mm)
+        return _images({x.ids[k]: x[k].mu for k in numbers}, replace(own, mu_water_per_mm=x.mu_water_per_mm))
+    if isinstance(x, Case):
+        names = {k: str(v) for k, v in x.label_names.items()}
+        marks = x.labels if labels is None else labels
+        own = replace(how, kind="volume", units="hu", labels=marks, label_names=names, title=title or x.case_id)
+        return _images({"": x}, own)
+    many = _named(x)
+    shapes = {name: without_batch(drawable(_values(v), name), _kind_of(v, kind), name) for name, v in many.items()}
+    kinds = {k for k, _ in shapes.values()}
+    if len(kinds) > 1:
+        raise GeometryError(f"show draws things of one kind side by side, got {', '.join(sorted(kinds))}; show each by itself")
+    if kinds == {"curve"}:
+        curves = {name: values for name, (_, values) in shapes.items()}
+        for name, values in curves.items():
+            check_finite(values, name)
+        where = None if along is None else drawable(along, "along")
+        words = f"{len(curves)} curve{'s' if len(curves) > 1 else ''} of {len(next(iter(curves.values())))} points"
+        return Shown(title or words, curve_figure(curves, along=where, title=title, axes=axes))
+    return _images(many, how)
+
+
+def _named(x: Any) -> dict[str, Any]:
+    """What is drawn, by name: one thing, a list, or a dict."""
+    if is_array(x):
+        return {"": x}
+    if isinstance(x, Mapping) and x:
+        wrong = [v for v in x.values() if not (is_array(v) or isinstance(v, Case))]
+        if wrong:
+            raise InputError(f"show expects arrays, tensors or cases in a dict, got a {type(wrong[0]).__name__}")
+        return {str(name): value for name, value in x.items()}
+    if isinstance(x, list | tuple) and x and all(is_array(v) or isinstance(v, Case) for v in x):
+        names = [v.case_id if isinstance(v, Case) else f"{k}" for k, v in enumerate(x)]
+        return {
+            (name if names.count(name) == 1 else f"{name} ({k})"): v for k, (name, v) in enumerate(zip(names, x, strict=True))
+        }
+    what = f"an empty {type(x).__name__}" if isinstance(x, Mapping | list | tuple) and not x else f"a {type(x).__name__}"
+    raise InputError(f"show draws {_KNOWN}; got {what}")
+
+
+def _values(x: Any) -> Any:
+    return x.hu if isinstance(x, Case) else x
+
+
+def _kind_of(x: Any, kind: Kind) -> Kind:
+    return "volume" if isinstance(x, Case) else kind
+
+
+@dataclass(frozen=True)
+class _How:
+    """The arguments of `show` that say how images are drawn; see there."""
+
+    kind: Kind
+    window: str | Window | tuple[float, float] | None
+    units: Units
+    slices: Slices
+    labels: Array | None
+    spacing_mm: float | Sequence[float] | None
+    title: str
+    mu_water_per_mm: float
+    label_names: Mapping[int, str] = field(default_factory=dict)
+
+
+def _images(many: Mapping[str, Any], how: _How) -> Shown:
+    """Images, sinograms or volumes on one grey scale; of several volumes one slice each."""
+    panels: list[Panel] = []
+    units: set[str] = set()
+    count = 0
+    for name, value in many.items():
+        raw = drawable(_values(value), name)
+        check_finite(raw, name)
+        what, values = without_batch(raw, _kind_of(value, how.kind), name)
+        solid = what == "volume" or raw.ndim == 5
+        count += 1 if solid else len(values)
+        size = " x ".join(map(str, values.shape if solid else values.shape[1:]))
+        marks = _labels(how.labels, what, values.shape)
+        z_mm, y_mm, x_mm = _spacing(value.spacing_mm if isinstance(value, Case) else how.spacing_mm)
+        if what == "sinogram":
+            parts = of_scan(values, name, solid=solid, slices=how.slices)
+        elif what == "volume":
+            one = how.slices if how.slices is not None or len(many) == 1 else len(values) // 2
+            parts = of_volume(values, name, (z_mm, y_mm, x_mm), marks, one)
+        else:
+            parts = of_batch(values, name, y_mm / x_mm, marks, how.slices)
+        units.add("p" if what == "sinogram" else "hu" if isinstance(value, Case) else units_of(values, how.units))
+        panels += [replace(part, values=part.values.astype(np.float64)) for part in parts]
+    if len(panels) > MOST_PANELS:
+        raise InputError(f"show draws at most {MOST_PANELS} images at once, got {len(panels)}; choose some with slices=")
+    unit = common_unit(units)
+    if unit == "mu":
+        panels = [replace(part, values=in_hu(part.values, how.mu_water_per_mm)) for part in panels]
+        unit = "hu"
+    scale = scale_of(panels, unit, how.window)
+    words = f"{what} of {size}" if count == 1 else f"{count} {what}s of {size}"
+    if not solid and len(panels) < count:
+        words = f"{len(panels)} of {words}"
+    words = f"{how.title}: {words}, {scale.words}" if how.title else f"{words}, {scale.words}"
+    return Shown(words, panel_figure(panels, scale, title=how.title, label_names=how.label_names))
+
+
+def _labels(labels: Array | None, what: Kind, shape: tuple[int, ...]) -> np.ndarray | None:
+    if labels is None:
+        return None
+    marks = drawable(labels, "labels")
+    marks = without_batch(marks, what if marks.ndim > 2 else "image", "labels")[1]
+    check_labels(marks, shape)
+    return marks
+
+
+def _spacing(spacing_mm: float | Sequence[float] | None) -> tuple[float, float, float]:
+    """(z, y, x); one number serves all axes, two are those of a slice."""
+    if spacing_mm is None:
+        return 1.0, 1.0, 1.0
+    steps = (float(spacing_mm),) * 3 if isinstance(spacing_mm, int | float) else tuple(float(s) for s in spacing_mm)
+    if len(steps) == 2:
+        steps = (1.0, *steps)
+    if len(steps) != 3 or not all(0 < s < float("inf") for s in steps):
+        raise GeometryError(f"show expects spacing_mm as a positive number, (y, x) or (z, y, x), got {spacing_mm!r}")
+    return steps[0], steps[1], steps[2]
+
+
+def _table(table: Table, title: str) -> Shown:
+    metrics = table.metrics[:MOST_METRICS]
+    if not metrics:
+        raise InputError("show expects a table with rows, got one without")
+    lines = "".join(f"<p>{escape(s.text)}</p>" for s in verdict(table))
+    numbers = "".join(metric_table(table, metric) for metric in metrics[:3])
+    head = f"<h4>{escape(title)}</h4>" if title else ""
+    words = f"scores of {', '.join(table.methods)} over dose: {', '.join(table.label(m)['label'] for m in metrics)}"
+    return Shown(words, dose_curve_figure(table, metrics), html=f"{head}{lines}{numbers}")
+
+
+def _run(run: Run) -> Shown:
+    figure = training_figure(run)
+    if figure is None:
+        raise InputError(
+            f"{run.folder}: holds no steps of a training, so there are no curves; show(taskct.Table.read(folder)) draws the "
+            "scores of an evaluation"
+        )
+    return Shown(f"training {run.folder.name}: loss and scores over its steps", figure)
+
+
+def _geometry(x: Any) -> Shown:
+    if isinstance(x, Projector):
+        grid, beam = x.grid, x.beam
+    elif isinstance(x, VectorBeam):
+        raise InputError("show draws a VectorBeam with the grid that it scans: show(taskct.Projector(grid, beam))")
+    else:
+        side_mm = 2**0.5 * field_of_view_mm(x)
+        grid, beam = Grid((64, 64) if x.planar else (64, 64, 64), side_mm / 64), x
+    return Shown(", ".join(filter(None, geometry_words(grid, beam))), draw_geometry(grid, beam))
