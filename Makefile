@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 JOBS   ?= auto
 READY  := $(VENV)/.ready
 
-.PHONY: setup demo test check fuzz mutate bench docs clean
+.PHONY: setup demo test check fuzz mutate bench docs pages clean
 
 setup: $(READY)
 
@@ -40,7 +40,15 @@ SEED ?= 0
 mutate: $(READY)  ## MUTANTS random small faults of the code, each against the tests that run its line; resumes where it was stopped
 	$(BIN)/python tests/mutation/run.py --mutants $(MUTANTS) --seed $(SEED) $(MUTATE)
 
-docs: $(READY)  ## the pages and figures that need no data of yours; the others say in their first lines what they want
+$(VENV)/.docs: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-build-isolation --editable '.[dask,dicom,dev,docs]'
+	touch $@
+
+docs: $(VENV)/.docs  ## the site, with its examples run and every warning an error; open build/site/index.html
+	$(BIN)/python -m sphinx -W --keep-going -q -b html -d build/doctrees docs build/site
+	@echo "the site: build/site/index.html"
+
+pages: $(READY)  ## the pages and figures that need no data of yours; the others say in their first lines what they want
 	$(BIN)/python docs/make_architecture.py
 	$(BIN)/python docs/make_dose_table.py
 	$(BIN)/python docs/make_data_tables.py
