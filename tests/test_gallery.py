@@ -28,7 +28,8 @@ def test_an_example_begins_with_its_title_and_draws_at_the_end_of_a_block(path: 
     text = path.read_text(encoding="utf-8")
     title, line, *_ = (ast.get_docstring(ast.parse(text)) or "").splitlines()
     assert line == "=" * len(title) and len(title) > 5
-    ends = [block.strip().splitlines()[-1] for block in text.split("# %%\n") if block.strip()]
+    blocks = [ast.parse(block).body for block in text.split("# %%\n")]
+    ends = [ast.unparse(body[-1]) for body in blocks if body]
     assert any(end.startswith("taskct.show(") for end in ends), "the gallery draws what the last line of a block returns"
 
 

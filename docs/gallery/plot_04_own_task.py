@@ -35,8 +35,9 @@ plain = taskct.train(
     run=runs / "plain", settings=steps(30), validation=checks, progress=False,
 )  # fmt: skip
 mine = taskct.train(
-    taskct.fbp_unet(widths=(8, 16)), images, 
-    objective=taskct.convex(taskct.ImageError(), taskct.LabelPenalty(task), alpha=0.5), A=A, dose=dose, run=runs / "mine", settings=steps(30), validation=checks, warm_start=runs / "plain", progress=False,
+    taskct.fbp_unet(widths=(8, 16)), images,
+    objective=taskct.convex(taskct.ImageError(), taskct.LabelPenalty(task), alpha=0.5), A=A, dose=dose, run=runs / "mine",
+    settings=steps(30), validation=checks, warm_start=runs / "plain", progress=False,
 )  # fmt: skip
 taskct.show(taskct.load_run(runs / "mine"))
 

@@ -32,7 +32,7 @@ for name, answer in answers.items():
 # The curves behind the answer: mean noise over dose. The smoother reconstruction needs fewer photons for the same
 # noise; whether it still shows the lesion is another question, which a target such as ``tumour.dice>=0.95*full`` asks.
 curves = {name: answer.targets[0].values.mean(0) for name, answer in answers.items()}
-share = answers["FBP"].targets[0].levels / full.photons
+share = {name: answer.targets[0].levels / full.photons for name, answer in answers.items()}
 taskct.show(curves, along=share, axes=("share of full dose", "noise in the liver / HU"))
 
 # %%

@@ -48,7 +48,6 @@ for method, reconstruct in methods.items():
         regions = {k: reconstruct(scans[photons, k], A)[:, 0, middle, middle] for k in ("present", "absent")}
         found = detectability(regions["present"], regions["absent"], channels)
         curves[method].append(found.d_prime)
-        print(
-            f"{method:10} {photons:8.0f} photons: d' {found.d_prime:.2f} [{found.low:.2f}, {found.high:.2f}], AUC {found.auc:.3f}"
-        )
+        interval = f"[{found.low:.2f}, {found.high:.2f}]"
+        print(f"{method:10} {photons:8.0f} photons: d' {found.d_prime:.2f} {interval}, AUC {found.auc:.3f}")
 taskct.show(curves, along=doses, axes=("photons per detector pixel", "d'"))

@@ -336,7 +336,8 @@ class Table(TableParts):
 
     def __repr__(self) -> str:
         doses = ", ".join(f"{d.fraction:.4g}" for d in self.doses)
-        words = f"{', '.join(self.methods)} at {doses} of full dose; {', '.join(self.metrics)}; {len(self.patients)} patient(s)"
+        what, people = ", ".join([*self.methods]), len(self.patients)
+        words = f"{what} at {doses} of full dose; {', '.join(self.metrics)}; {people} patient(s)"
         return f"Table({len(self.rows)} rows{': ' + words if self.rows else ''})"
 
     def _repr_html_(self) -> str:

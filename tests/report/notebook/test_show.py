@@ -216,3 +216,10 @@ def test_a_notebook_gets_a_png_with_words_for_those_who_do_not_see_it() -> None:
         repr(taskct.show(np.eye(16)))
         == "<image of 16 x 16, 0 black, 1 white; a notebook displays it, .save('x.png') writes it>"
     )
+
+
+def test_curves_of_different_lengths_have_positions_of_their_own_and_wrong_lengths_are_named() -> None:
+    shown = taskct.show({"a": [1, 2], "b": [1, 2, 3]}, along={"a": [0, 10], "b": [0, 5, 10]})
+    assert [line.get_xdata().tolist() for line in shown.figure.axes[0].lines] == [[0, 10], [0, 5, 10]]
+    with pytest.raises(GeometryError, match=r"along of the length of the curve 'b', 3, got shape \(2,\)"):
+        taskct.show({"a": [1, 2], "b": [1, 2, 3]}, along=[0, 10])

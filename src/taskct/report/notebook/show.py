@@ -72,7 +72,7 @@ def show(
     slices: int | Sequence[int] | None = None,
     labels: Array | None = None,
     spacing_mm: float | Sequence[float] | None = None,
-    along: Array | Sequence[float] | None = None,
+    along: Array | Sequence[float] | Mapping[str, Array | Sequence[float]] | None = None,
     axes: tuple[str, str] = ("", ""),
     title: str = "",
     mu_water_per_mm: float = MU_WATER_70KEV_PER_MM,
@@ -90,7 +90,7 @@ def show(
     slices       number or numbers of the slices, images or views; a volume without them is cut in three planes
     labels       whole numbers on the samples of the image or volume, outlined
     spacing_mm   distance of samples, one number or one per axis, so that a pixel has its true height over width
-    along, axes  positions of the points of curves, and names of the horizontal and the vertical axis
+    along, axes  positions of the points of curves, for all or by name, and names of the horizontal and the vertical axis
     mu_water_per_mm   what HU 0 is, for images in 1/mm
 
     At most 12 images are drawn at once; patient's left on the right, head up. Nothing is changed in `x`. Raises InputError for
@@ -132,7 +132,8 @@ def show(
         curves = {name: values for name, (_, values) in shapes.items()}
         for name, values in curves.items():
             check_finite(values, name)
-        where = None if along is None else drawable(along, "along")
+        places = along if isinstance(along, Mapping) else {} if along is None else dict.fromkeys(curves, along)
+        where = {name: drawable(places[name], "along") for name in curves if name in places}
         words = f"{len(curves)} curve{'s' if len(curves) > 1 else ''} of {len(next(iter(curves.values())))} points"
         return Shown(title or words, curve_figure(curves, along=where, title=title, axes=axes))
     return _images(many, how)
