@@ -24,7 +24,6 @@ from taskct.report.curve_figures import MOST_PANELS as MOST_METRICS
 from taskct.report.curve_figures import dose_curve_figure
 from taskct.report.geometry_figure import draw_geometry, geometry_words
 from taskct.report.notebook.curves import curve_figure
-from taskct.report.notebook.layouts import Slices, chosen, of_batch, of_scan, of_volume
 from taskct.report.notebook.numbers import (
     KINDS,
     UNITS,
@@ -39,6 +38,7 @@ from taskct.report.notebook.numbers import (
 )
 from taskct.report.notebook.panels import MOST_PANELS, Panel, check_labels, in_hu, panel_figure, scale_of
 from taskct.report.notebook.shown import Shown
+from taskct.report.notebook.shown_parts import Slices, chosen, of_batch, of_scan, of_volume
 from taskct.report.number_tables import metric_table
 from taskct.report.training_curves import training_figure
 from taskct.report.verdict import verdict
