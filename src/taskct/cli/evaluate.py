@@ -36,6 +36,10 @@ def run(
     seed: int | None = typer.Option(None, help="[default: 0]"),
     refine: int | None = typer.Option(None, min=1, max=8, help="Project the truth on a finer grid.  [default: 2]"),
     protocol: str | None = typer.Option(None, help="default or lodopab: which metrics, in which conventions."),
+    part: str | None = typer.Option(
+        None, "--part", metavar="test|validation|train", help="INPUT is LoDoPaB-CT: score the stored scans of this part."
+    ),
+    most: int = typer.Option(0, min=0, help="With --part: at most so many slices, evenly over it; 0: all."),
     each: bool = options.EACH,
     report: bool = typer.Option(False, "--report", help="Write RUN/report.html as well."),
     workers: int = options.WORKERS,
@@ -53,6 +57,7 @@ def run(
       taskct evaluate series/ --methods fbp,tv_min:strength=0.5 --doses 1,0.1 --out runs/first
       taskct evaluate series/ --methods fbp,net=runs/task --doses 1,0.25 --out runs/network
       taskct evaluate runs/first --seed 1 --out runs/second
+      taskct evaluate LoDoPaB-CT/ --part test --methods fbp:window=hann,net=runs/lodopab --out runs/test
     """
     from taskct.cli.arguments import check_fraction, parse_beam, parse_label_names, parse_methods, parse_numbers
     from taskct.cli.scanning import say_trained_scan, show_notes
@@ -66,6 +71,9 @@ def run(
     from taskct.recon.learned import common_scan
     from taskct.recon.reconstructor_config import methods_from_config
 
+    if part is not None:
+        _lodopab(inputs, part, most, methods=methods, out=out, model=load_module(model), report=report, overwrite=overwrite)
+        return
     shared_by = chosen_workers(workers, cluster, cluster_config)
     first = Path(inputs[0])
     repeated = first.suffix == ".toml" or (first.is_dir() and is_run(first))
@@ -104,6 +112,31 @@ def run(
 
         write_report(table, out / "report.html")
     typer.echo(f"\n{out}: table.csv, config.toml, provenance.json" + (", report.html" if report else ""))
+
+
+def _lodopab(
+    inputs: list[str], part: str, most: int, *, methods: str | None, out: Path, model: Any, report: bool, overwrite: bool
+) -> None:
+    """Methods on the stored scans of a part of LoDoPaB-CT, beside what was published."""
+    from taskct.cli.arguments import parse_methods
+    from taskct.core.errors import InputError
+    from taskct.evaluation.lodopab_part import evaluate_lodopab, published_text
+    from taskct.recon.reconstructor_config import methods_from_config
+
+    if len(inputs) != 1:
+        raise InputError(f"--part expects the folder of LoDoPaB-CT as the one INPUT, got {len(inputs)} inputs")
+    asked = parse_methods(methods) if methods else {"fbp": {"method": "fbp", "window": "hann", "frequency_scale": 0.641}}
+    table = evaluate_lodopab(
+        methods_from_config(asked, model=model), inputs[0], part=part, most=most, out=out, overwrite=overwrite
+    )
+    typer.echo(published_text(table))
+    for note in table.notes.values():
+        typer.echo(str(note))
+    if report:
+        from taskct.report import write_report
+
+        write_report(table, out / "report.html", overwrite=overwrite)
+    typer.echo(f"\n{out}: table.csv, table.json" + (", report.html" if report else ""))
 
 
 def _each(

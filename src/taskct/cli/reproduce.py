@@ -23,6 +23,12 @@ def run(
     full: bool = typer.Option(False, "--full", help="Hours on two cores; the default."),
     gpu: bool = typer.Option(False, "--gpu", help="Longer trainings and three seeds, for a GPU."),
     preset: str = typer.Option("", "--preset", metavar="NAME", help="Another size of the experiment, by name."),
+    data: Path | None = typer.Option(
+        None,
+        metavar="FOLDER",
+        help="A public data set in place of the built-in patients: LiTS or MSD Task03 (task-adaptive), LoDoPaB-CT (dose).",
+        show_default=False,
+    ),
     change: list[str] = typer.Option([], "--set", metavar="NAME=VALUE", help="Replace a setting: seeds=3. Repeatable."),
     workers: int = typer.Option(0, min=0, help="Processes of one thread each, by Dask; 0: one for each core."),
     cluster: str = options.CLUSTER,
@@ -38,6 +44,7 @@ def run(
     \b
     Examples:
       taskct reproduce task-adaptive --out runs/task --set losses='["plain", "label-0.5"]'
+      taskct reproduce task-adaptive --data LiTS/ --out runs/lits
       taskct reproduce dose --cluster slurm --workers 16 --cluster-config cluster.toml
     """
     from taskct.core.config import parse_assignments
@@ -55,7 +62,8 @@ def run(
     page = reproduce(
         which,
         out or Path("runs") / which,
-        preset=chosen[0] if chosen else "full",
+        preset=chosen[0] if chosen else "",
+        data=data,
         changes=parse_assignments(change),
         workers=chosen_workers(workers, cluster, cluster_config),
         overwrite=overwrite,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from taskct.core.runs import Run, load_run
+from taskct.core.units import MU_AIR_PER_MM, MU_WATER_70KEV_PER_MM
 from taskct.data.images import ImageSet
 from taskct.geometry import Grid, ParallelBeam
 from taskct.phantoms.cohort import Cohort
@@ -35,16 +36,31 @@ def _projector(size: int, views: int, pixel_mm: tuple[float, float]) -> Projecto
     return Projector(Grid((size, size), pixel_mm), ParallelBeam(views=views, cols=size + 4, pixel_mm=pixel_mm[0]))
 
 
+def pixel_of(settings: Any) -> tuple[float, float]:
+    """Pixel size of the images: the `pixel_mm` of settings that have one, else that of their built-in cohort."""
+    own = getattr(settings, "pixel_mm", None)
+    return own if own is not None else cohort_of(settings).pixel_mm
+
+
+@lru_cache(maxsize=4)
+def _of_geometry(grid: Grid, beam: ParallelBeam) -> Projector:
+    return Projector(grid, beam)
+
+
 def projector_of(settings: Any) -> Projector:
-    """A parallel beam of `views` over half a turn, its columns as wide as the pixels."""
-    return _projector(settings.size, settings.views, cohort_of(settings).pixel_mm)
+    """The `geometry` (grid, beam) of settings that have one, else a parallel beam of `views`, columns as wide as pixels."""
+    own = getattr(settings, "geometry", None)
+    return _of_geometry(*own) if own is not None else _projector(
+        settings.size, settings.views, pixel_of(settings)
+    )  # fmt: skip
 
 
 def keep_images(run: Run, part: str, images: ImageSet) -> None:
     """Write the images of a part into a run folder."""
-    assert images.labels is not None
     names = {"ids": json.dumps(images.ids), "patients": json.dumps(images.patient_ids)}
-    run.save_tensors(f"{part}.safetensors", {"mu": images.mu, "labels": images.labels}, metadata=names, overwrite=True)
+    names["hu"] = json.dumps([images.mu_water_per_mm, images.mu_air_per_mm])
+    tensors = {"mu": images.mu} | ({} if images.labels is None else {"labels": images.labels})
+    run.save_tensors(f"{part}.safetensors", tensors, metadata=names, overwrite=True)
 
 
 @dataclass(frozen=True)
@@ -66,7 +82,15 @@ class DrawnPatients:
 def images_of(folder: Path, part: str) -> ImageSet:
     """The images of a part, as `keep_images` wrote them."""
     tensors, names = load_run(folder).load_tensors(f"{part}.safetensors")
-    return ImageSet(tensors["mu"], tuple(json.loads(names["patients"])), tensors["labels"], tuple(json.loads(names["ids"])))
+    water, air = json.loads(names["hu"]) if "hu" in names else (MU_WATER_70KEV_PER_MM, MU_AIR_PER_MM)
+    return ImageSet(
+        tensors["mu"],
+        tuple(json.loads(names["patients"])),
+        tensors.get("labels"),
+        tuple(json.loads(names["ids"])),
+        mu_water_per_mm=water,
+        mu_air_per_mm=air,
+    )
 
 
 @lru_cache(maxsize=6)

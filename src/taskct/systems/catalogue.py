@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from taskct.core.config import from_dict, list_settings, to_dict
 from taskct.core.errors import ConfigError, InputError, OutputExistsError, unknown_name
-from taskct.core.files import atomic_path
+from taskct.core.files import atomic_path, existing_path
 from taskct.core.runs import Run, is_run, load_run
 from taskct.core.workers import Workers, as_workers
 from taskct.core.write_locks import one_writer
@@ -25,25 +25,27 @@ from taskct.experiments.steps import Step
 class ExperimentKind(NamedTuple):
     """An experiment: the dataclass of its settings, named sets of them, and the function that makes its steps.
 
-    The last step writes report.html.
+    The last step writes report.html. `data_preset` is the size that is meant when the settings' `data`, a folder of a public
+    data set, is given and no other size is: "" for experiments that know the built-in patients only.
     """
 
     settings: Callable[..., Any]
     presets: Mapping[str, Mapping[str, Any]]
     steps: Callable[[Any], Sequence[Step]]
+    data_preset: str = ""
 
 
 def _task_adaptive() -> ExperimentKind:
     from taskct.systems.adaptive.experiment import PRESETS, TaskAdaptive, task_adaptive_steps
 
-    return ExperimentKind(TaskAdaptive, PRESETS, task_adaptive_steps)
+    return ExperimentKind(TaskAdaptive, PRESETS, task_adaptive_steps, data_preset="lits")
 
 
 def _dose() -> ExperimentKind:
     from taskct.systems.alara.experiment import DoseExperiment, dose_steps
     from taskct.systems.alara.experiment.alara_presets import PRESETS
 
-    return ExperimentKind(DoseExperiment, PRESETS, dose_steps)
+    return ExperimentKind(DoseExperiment, PRESETS, dose_steps, data_preset="lodopab")
 
 
 def _biplanar() -> ExperimentKind:
@@ -118,7 +120,8 @@ def reproduce(
     name: str,
     folder: str | os.PathLike[str],
     *,
-    preset: str = "full",
+    preset: str = "",
+    data: str | os.PathLike[str] | None = None,
     changes: Mapping[str, Any] | None = None,
     workers: int | Workers = 0,
     overwrite: bool = False,
@@ -127,7 +130,9 @@ def reproduce(
 ) -> Path:
     """Do an experiment of EXPERIMENTS in `folder`, or resume it -> its page.
 
-    `preset` is one of the experiment's sets of settings, `changes` replaces some of them; one value stands for a list of one.
+    `preset` is one of the experiment's sets of settings ("full" unless `data` is given), `changes` replaces some of them; one
+    value stands for a list of one. `data` is the folder of a public data set that takes the place of the built-in patients:
+    LiTS or MSD Task03 for task-adaptive, LoDoPaB-CT for dose.
     More arms or seeds in the same folder add to what is there; other values of what a finished step depends on are refused.
     `overwrite` begins anew. `workers`: a number of processes (0: one for each core, several need Dask), or `Workers` of a
     cluster; each step has one thread. `only_report` makes the page of what is done already, and does nothing else.
@@ -136,9 +141,15 @@ def reproduce(
     if name not in EXPERIMENTS:
         raise unknown_name("experiment", name, EXPERIMENTS)
     experiment = EXPERIMENTS[name][1]()
+    given = dict(changes or {})
+    if data is not None:
+        if not experiment.data_preset:
+            raise InputError(f"{name} knows the built-in patients only and takes no data; those that do: {_with_data()}")
+        given["data"] = str(existing_path(data, what="data set").resolve())
+    preset = preset or (experiment.data_preset if given.get("data") else "full")
     if preset not in experiment.presets:
         raise unknown_name("preset", preset, experiment.presets)
-    given = parse_changes(experiment.settings, changes or {})
+    given = parse_changes(experiment.settings, given)
     settings = from_dict(experiment.settings, {**experiment.presets[preset], **given})
     target = Path(folder)
     if only_report and not is_run(target):
@@ -153,6 +164,10 @@ def reproduce(
         with atomic_path(target / "report.html", overwrite=True) as part:
             shutil.copyfile(made, part)
     return target / "report.html"
+
+
+def _with_data() -> str:
+    return ", ".join(name for name, (_, make) in EXPERIMENTS.items() if make().data_preset)
 
 
 def _possible(workers: Workers, say: Callable[[str], None]) -> Workers:

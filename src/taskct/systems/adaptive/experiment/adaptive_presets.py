@@ -66,10 +66,31 @@ NETWORKS: dict[str, Any] = {
     "audit": 0,
 }
 
+LITS: dict[str, Any] = {  # the published setting on volumes of LiTS or MSD Task03, given by `data`
+    "size": 368,
+    "views": 1000,
+    "photons": (4096.0,),
+    "slices": 24,
+    "readers": ("unet_fast", "unet_thin", "residual_fast"),
+    "models": ("unet", "lpd"),
+    "losses": ("plain", "label-0.5", "feature", "joint"),
+    "main_losses": ("plain", "label-0.5", "feature"),
+    "bounds": ("plain", "label-0.5"),
+    "bound_readers": ("unet_fast", "unet_thin"),
+    "batch": 8,
+    "reader_steps": 12000,
+    "base_steps": 40000,
+    "base_patience": 6,
+    "task_steps": 6000,
+    "retrain_steps": 6000,
+    "audit": 0,
+}
+
 PRESETS: dict[str, dict[str, Any]] = {
     "small": SMALL,
     "full": FULL,
     "networks": NETWORKS,
+    "lits": LITS,
     "gpu": {
         "reader_patients": 420,
         "train_patients": 420,

@@ -17,6 +17,8 @@ class TaskAdaptive:
     *_patients    of the built-in cohort: readers of full dose learn from their own, reconstructions (and readers that are
                   retrained on them) from the training patients, whom no reader knows by heart; `slices` of each patient,
                   `size` x `size` pixels
+    data          folder of labelled CT (LiTS, MSD Task03) whose volumes take the place of the cohort's patients, are split by
+                  `data_split` into readers, reconstructions, validation and test, and brought onto a square of `field_mm`
     photons       per detector pixel in air of the scans that are scored, the highest first; one network is trained for all
                   doses between them
     readers       of `task.readers.READERS`: the first is the one in the losses, the others are never seen by a training
@@ -43,6 +45,9 @@ class TaskAdaptive:
     slices: int = 8
     size: int = 128
     width_mm: tuple[float, float] = (260.0, 360.0)
+    data: str = ""
+    data_split: tuple[float, float, float, float] = (0.35, 0.35, 0.1, 0.2)
+    field_mm: float = 440.0
     views: int = 160
     photons: tuple[float, ...] = (65536.0, 16384.0)
     readers: tuple[str, ...] = ("unet_fast", "unet_thin", "residual_fast")
@@ -80,6 +85,13 @@ class TaskAdaptive:
             raise ConfigError("the experiment expects a model and the loss 'plain', which the others are compared with")
         if list(self.photons) != sorted(set(self.photons), reverse=True) or not self.photons:
             raise ConfigError(f"photons are expected from the highest to the lowest, each once, got {self.photons}")
+        if min(self.data_split) <= 0 or abs(sum(self.data_split) - 1) > 1e-9 or not self.field_mm > 0:
+            raise ConfigError(
+                "data_split expects four shares above 0 that sum to 1 (readers, reconstructions, validation, test) and "
+                f"field_mm a length above 0, got {self.data_split} and {self.field_mm!r}"
+            )
+        if self.data and self.bound_patients:
+            raise ConfigError("bound_patients are drawn from the built-in cohort; with data they are expected as 0")
         for one in self.bound_readers:
             if one not in self.readers:
                 raise unknown_name("name in bound_readers", one, self.readers)
@@ -90,6 +102,11 @@ class TaskAdaptive:
     def anatomy(self) -> CohortSettings:
         """What the patients are like."""
         return CohortSettings(width_mm=self.width_mm)
+
+    @property
+    def pixel_mm(self) -> tuple[float, float] | None:
+        """Pixel size of the images of `data`; None for built-in patients, whose anatomy decides it."""
+        return (self.field_mm / self.size, self.field_mm / self.size) if self.data else None
 
     @property
     def patients(self) -> dict[str, int]:

@@ -30,7 +30,7 @@ from taskct.task.readers import load_reader
 FBP, TV = "FBP", "TV, tuned"
 _DATA = (
     "reader_patients", "train_patients", "bound_patients", "validation_patients", "test_patients", "slices", "size",
-    "width_mm", "views", "photons", "seed",
+    "width_mm", "views", "photons", "seed", "data", "data_split", "field_mm",
 )  # fmt: skip
 _BASE_STEP_S, _LATER_STEP_S, _READER_STEP_S, _SCORE_S = 0.12, 0.2, 0.2, 60.0  # of a core, at 128 pixels
 
@@ -85,7 +85,12 @@ class _Plan(Plan[TaskAdaptive]):
         self.scores: list[Made[Scores]] = []
         self.bounds: list[Made[Table]] = []
         self.images = self.step(
-            "images", call(save_images, settings=settings), DrawnPatients, uses=_DATA, about="drawing the patients", cost=60
+            "images",
+            call(save_images, settings=settings),
+            DrawnPatients,
+            uses=_DATA,
+            about="reading the volumes" if settings.data else "drawing the patients",
+            cost=60,
         )
 
     def reader(self, net: str) -> Made[FrozenTask]:

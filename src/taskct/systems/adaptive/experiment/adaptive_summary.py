@@ -2,49 +2,36 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from taskct.core.csv_cells import safe_cells
 from taskct.core.errors import InputError
 from taskct.core.files import make_folder, write_texts
 from taskct.core.runs import load_run
 from taskct.core.units import to_hu
 from taskct.evaluation.merged_tables import merge_tables
-from taskct.evaluation.reading import ArtefactReport, Audit, TaskVerdict, correct_verdicts, needed_dose, task_verdict
+from taskct.evaluation.reading import ArtefactReport, Audit, TaskVerdict, correct_verdicts, task_verdict
 from taskct.evaluation.reading.audit import FULL_DOSE, Answer
-from taskct.evaluation.reading.task_verdict import AT_EQUAL_ALARMS, BOUND_WORD, LEADING, LOWER_BOUND
-from taskct.evaluation.rows import IMAGE, UNSEEN, DoseLevel
-from taskct.evaluation.statistics import Interval
+from taskct.evaluation.reading.task_verdict import BOUND_WORD, LOWER_BOUND
+from taskct.evaluation.rows import DoseLevel
 from taskct.evaluation.table import Table
-from taskct.experiments.cohort_images import DrawnPatients, cohort_of
+from taskct.experiments.cohort_images import DrawnPatients, pixel_of
 from taskct.experiments.made import Made
 from taskct.recon.reconstructor import Reconstructor
 from taskct.systems.adaptive.experiment.adaptive_arms import LOSSES, MODELS, Arm
 from taskct.systems.adaptive.experiment.adaptive_settings import TaskAdaptive
 from taskct.systems.adaptive.experiment.experiment_scans import doses_of
 from taskct.systems.adaptive.experiment.scoring import RETRAININGS, Scores
+from taskct.systems.adaptive.experiment.summary_tables import story_csvs
 from taskct.systems.adaptive.pages.adaptive_page import write_task_report
-from taskct.systems.adaptive.pages.story import LEAD, BaseTraining, TaskExample, TaskStory
+from taskct.systems.adaptive.pages.story import BaseTraining, TaskExample, TaskStory
 from taskct.systems.adaptive.pages.summary_lines import summary_lines
 from taskct.training.flatness import PATIENCE, flatness, validation_curve
 
-_METRICS = (
-    ("dice", UNSEEN), ("froc@1", UNSEEN), ("dice_pooled", UNSEEN), ("dice_retuned", UNSEEN), ("dice_pooled_retuned", UNSEEN),
-    ("ap", UNSEEN), ("dice", "training"), ("dice_pooled", "training"), ("dice", "retrained"), ("dice_pooled", "retrained"),
-    ("dice", "own"), ("dice_pooled", "own"), ("dice_slice", UNSEEN), ("sensitivity", UNSEEN), ("false_pixels", UNSEEN),
-    ("false_alarms", UNSEEN), ("psnr", IMAGE), ("ssim", IMAGE),
-)  # fmt: skip
-_OF_ORGAN = ("dice", "dice_slice", "dice_pooled")
-_SCORES = {"unseen": "per patient", AT_EQUAL_ALARMS: "lesions at 1 false alarm", "retuned": "per patient, re-tuned"}
-"""Names of a verdict's numbers in gains.csv, where they differ."""
 _SHOWN_LOSSES = ("plain", "label-0.5", "feature")
 
 
@@ -75,11 +62,7 @@ def write_story(folder: Path, story: TaskStory, spectra: dict[str, Any], *, titl
     make_folder(folder)
     lines = [f"## {d.used_photons:g} photons\n\n{verdict}\n" for (_, _, d), verdict in story.verdicts.items()]
     texts = {
-        "summary.csv": summary_csv(story),
-        "gains.csv": gains_csv(story),
-        "needed_dose.csv": needed_csv(story),
-        "bases.csv": bases_csv(story),
-        "base_curves.csv": base_curves_csv(story),
+        **story_csvs(story),
         "verdicts.md": "\n".join(lines),
         "summary.txt": "\n".join(f"{'! ' if c else ''}{t}" for t, c in summary_lines(story)) + "\n",
     }
@@ -133,94 +116,6 @@ def gathered(
         controls=[a.method for a in settings.arms if a.method in baselines and LOSSES[a.loss].control],
     )
     return story, {m: s for m, s in spectra.items() if m in shown}
-
-
-def summary_csv(story: TaskStory) -> str:
-    """Every method, dose and score with its interval."""
-    lines: list[list[Any]] = [["method", "photons", "metric", "reader", "mean", "low", "high", "patients", "seeds"]]
-    for method in story.table.methods:
-        doses = {r.dose for r in story.table.rows if r.method == method}
-        for dose in sorted(doses, key=lambda d: -d.used_photons):
-            for metric, reader in _METRICS:
-                regions = ("all",) if reader == IMAGE else (story.lesion, "liver") if metric in _OF_ORGAN else (story.lesion,)
-                for region in regions:
-                    found = _mean(story, metric, method=method, dose=dose, region=region, reader=reader)
-                    if found is not None:
-                        name = metric if region in ("all", story.lesion) else f"{metric} of the {region}"
-                        ends = [_text(v) for v in (found.mean, found.low, found.high)]
-                        lines.append(
-                            [method, f"{dose.used_photons:g}", name, reader, *ends, found.n_patients, found.n_seeds or 0]
-                        )
-    return _csv(lines)
-
-
-def gains_csv(story: TaskStory) -> str:
-    """Every method minus its baseline, paired: what a clinician counts first, then the rest, share and verdict.
-
-    `p` is two-sided; `p_corrected` is Holm's over all comparisons of the leading scores together, `comparisons` of them.
-    """
-    heads = ["method", "baseline", "photons", "score", "mean", "low", "high", "p", "p_corrected", "comparisons", "verdict"]
-    lines: list[list[Any]] = [heads]
-    for (method, baseline, dose), verdict in story.verdicts.items():
-        start = [method, baseline, f"{dose.used_photons:g}"]
-        where = {"dose": dose, "region": story.lesion}
-        leading = [name for name in LEADING if name in verdict.numbers]
-        for name in (*leading, *(n for n in verdict.numbers if n not in leading)):
-            corrected, count = verdict.adjusted.get(name, math.nan), verdict.comparisons if name in leading else ""
-            found = verdict.numbers[name]
-            ends = [_text(v) for v in (found.mean, found.low, found.high, found.p, corrected)]
-            lines.append([*start, _SCORES.get(name, name), *ends, count, verdict.outcome])
-        retrained = story.table.of_role("retrained")
-        more = {
-            story.bound_word: (LEAD, retrained),
-            "sensitivity": ("sensitivity", UNSEEN),
-            "false pixels": ("false_pixels", UNSEEN),
-        }
-        for name, (metric, reader) in more.items():
-            try:
-                found = story.table.paired(metric, method, baseline, reader=reader, **where)  # type: ignore[arg-type]
-            except InputError:
-                continue
-            lines.append([*start, name, *(_text(v) for v in (found.mean, found.low, found.high, found.p)), "", "", ""])
-        try:
-            share = story.share(method, baseline, dose)
-        except InputError:
-            continue
-        lines.append([*start, "share recovered", *(_text(v) for v in (share.mean, share.low, share.high)), "", "", "", ""])
-    return _csv(lines)
-
-
-def bases_csv(story: TaskStory) -> str:
-    """Every base: steps, how flat its validation error is at the end, and the rule by which that is judged."""
-    heads = ["base", "steps", "validations", "best_step", "window", "gain", "plateau", "rule"]
-    lines: list[list[Any]] = [heads]
-    for base in story.bases:
-        f = base.flatness
-        lines.append([base.name, f.steps, f.validations, f.best_step, f.window, _text(f.gain), f.reached, f.rule])
-    return _csv(lines)
-
-
-def base_curves_csv(story: TaskStory) -> str:
-    """The validation errors of every base: base, step, error."""
-    rows = [[base.name, step, f"{error:.6g}"] for base in story.bases for step, error in base.curve]
-    return _csv([["base", "step", "validation_error"], *rows])
-
-
-def needed_csv(story: TaskStory) -> str:
-    """The dose at which each method comes within the margin of full dose."""
-    lines: list[list[Any]] = [["method", "margin", "photons", "low", "high", "confirmed", "words"]]
-    for method in story.table.methods:
-        if method == story.full_dose:
-            continue
-        try:
-            found = needed_dose(
-                story.table, method, margin=story.margin, metric=LEAD, region=story.lesion, full=story.full_dose
-            )
-        except InputError:
-            continue
-        numbers = [_text(v) for v in (found.estimate, found.low, found.high, found.confirmed)]
-        lines.append([method, story.margin, *numbers, found.text])
-    return _csv(lines)
 
 
 def _plain(model: str) -> str:
@@ -309,7 +204,7 @@ def _examples(drawn: DrawnPatients, scored: Sequence[Scores], settings: TaskAdap
                     pictures.setdefault(number, {})[method, level] = values[i, 0].float()
                 else:
                     marks.setdefault(number, {})[method, level, what] = values[i]
-    spacing = cohort_of(settings).pixel_mm
+    spacing = pixel_of(settings)
     return [
         TaskExample(images.ids[n], spacing, to_hu(images.mu[n, 0]), images.labels[n], found, marks.get(n, {}))
         for n, found in pictures.items()
@@ -320,9 +215,7 @@ def _notes(settings: TaskAdaptive) -> dict[str, str]:
     s = settings
     readers = ", ".join(s.readers[1:])
     return {
-        "patients": f"built-in abdominal cohort: readers learn from {s.reader_patients}, reconstructions from "
-        f"{s.train_patients} others; {s.validation_patients} validation, {s.test_patients} test; {s.slices} slices each of "
-        f"{s.size} x {s.size} pixels of {cohort_of(s).pixel_mm[0]:.2f} mm",
+        "patients": _patient_words(s),
         "scan": f"parallel beam, {s.views} views; exact Poisson noise at {', '.join(f'{n:g}' for n in s.photons)} photons per "
         "detector pixel; the truth projected on a grid twice as fine",
         "training": f"every reconstruction: {_base_words(s)} of image error, then {s.task_steps} steps of its own "
@@ -337,6 +230,20 @@ def _notes(settings: TaskAdaptive) -> dict[str, str]:
     }
 
 
+def _patient_words(s: TaskAdaptive) -> str:
+    pixels = f"{s.size} x {s.size} pixels of {pixel_of(s)[0]:.2f} mm"
+    if s.data:
+        shares = ", ".join(f"{share:.0%}" for share in s.data_split)
+        return (
+            f"volumes of {s.data}, drawn into readers, reconstructions, validation and test ({shares}); {s.slices} slices of "
+            f"each that show liver, of test volumes all; {pixels}"
+        )
+    return (
+        f"built-in abdominal cohort: readers learn from {s.reader_patients}, reconstructions from {s.train_patients} others; "
+        f"{s.validation_patients} validation, {s.test_patients} test; {s.slices} slices each of {pixels}"
+    )
+
+
 def _base_words(s: TaskAdaptive) -> str:
     if not s.base_patience:
         return f"{s.base_steps} steps"
@@ -346,25 +253,4 @@ def _base_words(s: TaskAdaptive) -> str:
 def _bound_patients(s: TaskAdaptive) -> str:
     if s.bound_patients:
         return f"{s.bound_patients} patients whom neither it nor the reconstruction has seen"
-    return f"the {s.train_patients} patients of the reconstructions, so that it gives a lower bound"
-
-
-def _mean(story: TaskStory, metric: str, *, method: str, dose: DoseLevel, region: str, reader: str) -> Interval | None:
-    names = story.table.of_role(reader) if reader in ("training", "retrained") else reader
-    if not names:
-        return None
-    try:
-        found = story.table.mean(metric, method, dose=dose, region=region, reader=names)
-    except InputError:
-        return None
-    return found if math.isfinite(found.mean) else None
-
-
-def _text(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.6g}"
-
-
-def _csv(lines: Iterable[list[Any]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(safe_cells(line) for line in lines)
-    return text.getvalue()
+    return "the patients of the reconstructions, so that it gives a lower bound"

@@ -12,8 +12,10 @@ from taskct.evaluation.reading.controls import images_of_others
 from taskct.experiments.cohort_images import cohort_of, keep_images
 from taskct.physics.dose import Dose
 from taskct.systems.adaptive.experiment.adaptive_settings import TaskAdaptive
+from taskct.systems.adaptive.experiment.real_patients import real_parts, tumour_counts
 from taskct.training import DoseRange
 
+VOLUMES = "volumes.json"  # of a part of `data`: its volumes, and how many show a tumour
 PARTS = ("readers", "train", "bounds", "validation", "test")
 
 
@@ -33,7 +35,17 @@ def device() -> torch.device:
 
 
 def save_images(folder: Path, *, settings: TaskAdaptive) -> None:
-    """Draw the patients and keep them: those of the readers, the reconstructions, the bounds, of validation and test."""
+    """Draw the patients and keep them: those of the readers, the reconstructions, the bounds, of validation and test.
+
+    Those of `data` are read, split by volume, and their counts written to volumes.json.
+    """
+    if settings.data:
+        run = load_run(folder) if is_run(folder) else Run.create(folder, {"data": settings.data})
+        parts = real_parts(settings)
+        for part, images in parts.items():
+            keep_images(run, part, images)
+        run.write_json(VOLUMES, {part: list(counts) for part, counts in tumour_counts(parts).items()}, overwrite=True)
+        return
     run = load_run(folder) if is_run(folder) else Run.create(folder, {"patients": settings.patients})
     cohort = cohort_of(settings)
     known = settings.reader_patients * settings.slices

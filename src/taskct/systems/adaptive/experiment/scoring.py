@@ -30,7 +30,7 @@ from taskct.evaluation.reading import (
 )
 from taskct.evaluation.reading.recovery import RETRAINED_OF
 from taskct.evaluation.table import Table
-from taskct.experiments.cohort_images import REFINE, DrawnPatients, cohort_of, projector_of
+from taskct.experiments.cohort_images import REFINE, DrawnPatients, cohort_of, pixel_of, projector_of
 from taskct.experiments.made import Made
 from taskct.phantoms.cohort import part_of
 from taskct.phantoms.lesions import insert_lesion, remove_lesion
@@ -118,7 +118,7 @@ def score(
         if reconstruct is not None:
             about[f"artefacts@{photons}"] = _artefacts(to_hu(mu), truth, settings)
     made.save_tensors("examples.safetensors", examples, metadata={"slices": json.dumps(shown)}, overwrite=True)
-    if reconstruct is not None and settings.audit:
+    if reconstruct is not None and settings.audit and not settings.data:
         about["audit"] = _audit(method, reconstruct, settings, list(panel_readers.values()))
     made.write_json(_ABOUT, about, overwrite=True)
 
@@ -213,7 +213,7 @@ def _images(
     else:
         scans = drawn.scans(part, settings)
         mu = torch.cat(list(reconstruct_all(reconstruct, scans, dose, projector_of(settings), seed=settings.seed)))
-    made = ImageSet(mu, images.patient_ids, images.labels, images.ids, spacing_mm=cohort_of(settings).pixel_mm)
+    made = ImageSet(mu, images.patient_ids, images.labels, images.ids, spacing_mm=pixel_of(settings))
     return MethodImages(
         made,
         method,
@@ -226,7 +226,7 @@ def _images(
 
 def _artefacts(hu: Tensor, truth_hu: Tensor, settings: TaskAdaptive) -> dict[str, Any]:
     report = find_checkerboards(hu[:_ARTEFACT_IMAGES], truth_hu[:_ARTEFACT_IMAGES], trials=40)
-    frequency, ratio = spectrum_ratio(hu, truth_hu, spacing_mm=cohort_of(settings).pixel_mm)
+    frequency, ratio = spectrum_ratio(hu, truth_hu, spacing_mm=pixel_of(settings))
     return {
         "peaks": report.peaks,
         "threshold": report.threshold,

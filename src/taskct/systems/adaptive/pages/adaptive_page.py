@@ -16,6 +16,7 @@ from taskct.report.pictures import Encoder
 from taskct.systems.adaptive.pages.base_curves import base_section
 from taskct.systems.adaptive.pages.dose_task_figures import curve_figure, needed_doses, spectrum_figure
 from taskct.systems.adaptive.pages.outline_pictures import picture_section
+from taskct.systems.adaptive.pages.paper_form import paper_section
 from taskct.systems.adaptive.pages.reader_tables import audit_table, gain_table, lesion_table, reader_table, score_table
 from taskct.systems.adaptive.pages.story import TaskStory
 from taskct.systems.adaptive.pages.summary_lines import answer_lines, caution_lines
@@ -54,6 +55,7 @@ def _body(story: TaskStory, encoder: Encoder, title: str, spectra: Spectra) -> s
     more = "".join(reader_table(story, d) + lesion_table(story, d) for d in story.doses)
     parts = [
         ("numbers", "Numbers", _key(story) + gain_table(story) + tables),
+        ("paper", "In the published form", paper_section(story)),
         ("images", "Images", pictures + ("<p class='note'>@image-note@</p>" if pictures else "")),
         ("curves", "Dose and task", drawing + needed_doses(story)),
         ("bases", "Where all arms begin", base_section(story)),

@@ -62,6 +62,7 @@ QUALITIES: Mapping[str, str] = {
 
 TASKS = ("dice", "liver")
 PSNRS = ("psnr", "psnr-fr")
+UNLABELLED = PSNRS
 
 ARMS: Mapping[str, DoseArm] = {
     "fbp-noise-views": DoseArm("FBP, mean noise in the liver, current by slice and view", "noise", modulate=True),

@@ -28,6 +28,11 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "arms": ("fbp-tumour-views",), "seeds_for": ("fbp-tumour-views",), "seeds": 3,
         "readers": ("unet_small", "residual_fast"), "reader_steps": 1000, "fbp_steps": 200,
     },
+    "lodopab": {  # the published setting, on slices of LoDoPaB-CT given by `data`
+        "train_patients": 4000, "reader_patients": 0, "validation_patients": 100, "test_patients": 400, "slices": 1,
+        "size": 362, "views": 1000, "photons": (2.0**8, 2.0**12, 2.0**16), "psnr_bound": 38.57,
+        "arms": ("unet-psnr-hinge", "unet-psnr-fr-hinge"), "seeds_for": (), "base_steps": 20000, "unet_steps": 10000,
+    },
     "full": {
         "arms": tuple(ARMS), "seeds_for": ("fbp-noise-views", "unet-rmse-mean", "unet-dice-mean"), "seeds": 3,
     },

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from taskct.core.errors import ConfigError
+from taskct.geometry import Grid, ParallelBeam
+from taskct.geometry.presets import lodopab
 from taskct.phantoms.abdomen import CohortSettings
-from taskct.systems.alara.experiment.alara_arms import arm_named
+from taskct.systems.alara.experiment.alara_arms import UNLABELLED, arm_named
+
+LODOPAB_SIZE = 362
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +21,8 @@ class DoseExperiment:
                   `radius_mm` and `contrast_hu` those of tumours
     reader_patients  of the training patients teach the readers and nothing else: doses are then learnt on patients whom no
                   reader knows by heart; 0 where no arm serves a task
+    data          folder of LoDoPaB-CT: its slices take the place of the cohort's patients, as many of each part as *_patients
+                  says, evenly over it, in its own geometry with so many `views`; each slice gets a dose of its own
     photons       lowest, fallback (the fixed dose that sets the bounds) and highest, per pixel in air; the highest is full
     curve_photons mean photons at which curves are measured; octaves from the lowest to the highest when none are given
     arms          of ARMS, in the order in which they are made; the first `seeds_for` get `seeds` trainings each
@@ -24,6 +30,7 @@ class DoseExperiment:
     dice_share    share of full dose's Dice that is to be kept
     psnr_bound    bound of PSNR arms in dB, in their convention; 0: what the fallback dose gives validation patients
     *_steps       of the readers, of the reconstruction for a range of doses, of each dose module with FBP and with the U-Net
+    width         channels of the dose module's first layer; `unet_widths` those of FBP + U-Net
     draws         noises per patient and dose in all evaluations, averaged
     """
 
@@ -37,6 +44,7 @@ class DoseExperiment:
     radius_mm: tuple[float, float] = CohortSettings.radius_mm
     contrast_hu: tuple[float, float] = CohortSettings.contrast_hu
     views: int = 160
+    data: str = ""
     photons: tuple[float, float, float] = (2.0**10, 2.0**14, 2.0**18)
     curve_photons: tuple[float, ...] = ()
     arms: tuple[str, ...] = ("fbp-noise-views", "fbp-noise-share", "unet-rmse-mean", "unet-dice-mean")
@@ -52,6 +60,7 @@ class DoseExperiment:
     unet_steps: int = 400
     batch: int = 8
     width: int = 32
+    unet_widths: tuple[int, ...] = (32, 64, 96)
     draws: int = 1
     seed: int = 0
 
@@ -76,8 +85,30 @@ class DoseExperiment:
             raise ConfigError(
                 f"psnr_bound is expected in dB, from 5 to 100 (0: as the fallback dose), got {self.psnr_bound:g}"
             )
-        if self.size % 8 or self.slices < 1 or self.seeds < 1:
+        if self.data:
+            self._check_data()
+        if (self.size % 8 and self.size != LODOPAB_SIZE) or self.slices < 1 or self.seeds < 1:
             raise ConfigError(f"expected size divisible by 8, slices and seeds of 1 or more, got {self}")
+
+    def _check_data(self) -> None:
+        """LoDoPaB-CT has images of one size and no labels."""
+        labelled = [a for a in (*self.arms, *self.seeds_for) if arm_named(a).quality not in UNLABELLED]
+        if labelled:
+            raise ConfigError(
+                f"arm {labelled[0]} needs labels, and the images of {self.data} (LoDoPaB-CT) have none; the arms of qualities "
+                f"{', '.join(UNLABELLED)} do without: unet-psnr-hinge, unet-psnr-fr-hinge"
+            )
+        if self.size != LODOPAB_SIZE or self.reader_patients or self.slices != 1:
+            raise ConfigError(
+                f"with data (LoDoPaB-CT) size = {LODOPAB_SIZE}, slices = 1 and reader_patients = 0 are expected, got "
+                f"{self.size}, {self.slices} and {self.reader_patients}; the preset lodopab has them"
+            )
+
+    @property
+    def geometry(self) -> tuple[Grid, ParallelBeam] | None:
+        """Grid and beam of `data`; None for the built-in patients."""
+        grid, beam = lodopab()
+        return (grid, replace(beam, views=self.views)) if self.data else None
 
     @property
     def anatomy(self) -> CohortSettings:

@@ -28,7 +28,7 @@ from taskct.task.readers import load_reader
 
 _DATA = (
     "train_patients", "validation_patients", "test_patients", "slices", "size", "width_mm", "radius_mm", "contrast_hu",
-    "views", "seed",
+    "views", "seed", "data",
 )  # fmt: skip
 _COMPARING = ("draws", "promised", "curve_photons")
 
@@ -126,7 +126,7 @@ class _Plan(Plan[DoseExperiment]):
             "base",
             call(train_base, settings=self.settings, images=self.images),
             load_reconstructor,
-            uses=("base_steps", "reader_patients", "photons"),
+            uses=("base_steps", "reader_patients", "photons", "unet_widths"),
             about=f"FBP + U-Net learns all doses, {self.settings.base_steps} steps",
             cost=0.2 * self.settings.base_steps,
         )

@@ -24,10 +24,10 @@ from taskct.systems.alara.experiment.alara_arms import PSNRS, QUALITIES, TASKS, 
 from taskct.systems.alara.experiment.alara_settings import DoseExperiment
 from taskct.systems.alara.experiment.shared_subjects import (
     CLASSES,
-    MODEL,
-    PROTOCOL,
     dose_scans,
     measure_of,
+    model_of,
+    protocol_of,
     reader_images,
     reconstruct_of,
     smooth_fbp,
@@ -66,7 +66,7 @@ def train_base(folder: Path, *, settings: DoseExperiment, images: Made[DrawnPati
     low, _, high = settings.photons
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        model = make_model(MODEL)
+        model = make_model(model_of(settings))
     train(
         model,
         dose_scans(images.folder, settings),
@@ -77,7 +77,7 @@ def train_base(folder: Path, *, settings: DoseExperiment, images: Made[DrawnPati
         validation=images.load().scans("validation", settings),
         held_out=images.load().images("test").patient_ids,
         settings=TrainSettings(steps=settings.base_steps, lr=2e-3, seed=settings.seed),
-        config={"model": MODEL},
+        config={"model": model_of(settings)},
         progress=False,
     )
 
@@ -100,7 +100,7 @@ def find_bound(
         found = measure_curves(
             subjects_of(images.folder, "validation", settings),
             reconstruct_of(base),
-            {"q": measure_of(probe, None)},
+            {"q": measure_of(probe, None, protocol_of(settings))},
             [settings.photons[1]],
             seed=settings.seed,
             progress=False,
@@ -134,7 +134,7 @@ def train_arm(
     low, fallback, high = settings.photons
     target = bound.load()
     learned = base is not None
-    reconstruct: nn.Module = make_model(MODEL) if learned else Classical(smooth_fbp)
+    reconstruct: nn.Module = make_model(model_of(settings)) if learned else Classical(smooth_fbp)
     noise: Noise = "post-log" if about.noise == "post-log" else "pre-log"
     steps = settings.unet_steps if learned else settings.fbp_steps
     prior = PriorInfo(kind="preshot", photons=low / 4) if about.prior == "preshot" else PriorInfo(smooth_cols=SMOOTH_COLS)
@@ -157,7 +157,7 @@ def train_arm(
             constraint=about.constraint(settings.promised),
             reader=reader.load() if reader is not None else None,
             classes=CLASSES,
-            protocol=PROTOCOL,
+            protocol=protocol_of(settings),
             image_weight=0.02 if learned else 0.0,
         ),
         A=projector_of(settings),
@@ -166,7 +166,8 @@ def train_arm(
         held_out=images.load().images("test").patient_ids,
         warm_start=base.folder if base is not None else None,
         noise=noise,
-        config={"model": MODEL} if learned else {"classical": "fbp, Hann window"},
+        per_image=bool(settings.data),
+        config={"model": model_of(settings)} if learned else {"classical": "fbp, Hann window"},
         settings=TrainSettings(
             steps=steps,
             batch=settings.batch,

@@ -25,7 +25,7 @@ from taskct.recon.reconstructor import Reconstructor
 from taskct.simulate.scout import SCOUT_PHOTONS, scout_share
 from taskct.systems.alara.experiment.alara_arms import arm_named, criteria
 from taskct.systems.alara.experiment.alara_settings import DoseExperiment
-from taskct.systems.alara.experiment.shared_subjects import measure_of, reconstruct_of, smooth_fbp, subjects_of
+from taskct.systems.alara.experiment.shared_subjects import measure_of, protocol_of, reconstruct_of, smooth_fbp, subjects_of
 from taskct.systems.alara.learned import LearnedDose, load_dose, load_strategy
 from taskct.systems.alara.learned.held_check import HELD_FILE
 from taskct.systems.alara.rivals.compare_strategies import compare_strategies
@@ -162,7 +162,7 @@ def _ground(
     by: int,
 ) -> Ground:
     target = bound.load()
-    measure = measure_of(target, readers[by] if readers else None)
+    measure = measure_of(target, readers[by] if readers else None, protocol_of(settings))
     return Ground(settings, quality, subjects_of(images.folder, "test", settings), target, measure, by > 0)
 
 

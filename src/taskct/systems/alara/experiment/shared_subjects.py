@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from taskct.core.errors import InputError
 from taskct.core.runs import Run, is_run, load_run
 from taskct.data.images import ImageSet
+from taskct.data.leaks import refuse_leaks
+from taskct.data.sets.lodopab import LodopabFiles
+from taskct.evaluation import PROTOCOLS
 from taskct.evaluation.dose.quality import Quality, quality_of
 from taskct.evaluation.dose.target import Target
 from taskct.evaluation.protocol import Protocol
@@ -25,13 +29,18 @@ from taskct.task import FrozenTask
 PARTS = ("train", "validation", "test")
 CLASSES = {"liver": 1, "tumour": 2}
 PROTOCOL = Protocol(mask="body")
-MODEL = {"kind": "fbp_unet", "widths": [32, 64, 96], "norm": "none", "unshuffle": 2}
 smooth_fbp = partial(fbp, window="hann")
 
 
 def save_images(folder: Path, *, settings: DoseExperiment) -> None:
-    """Draw the patients and keep them."""
+    """Draw the patients and keep them, or the slices of LoDoPaB-CT; InputError where two parts hold the same pixels."""
     run = load_run(folder) if is_run(folder) else Run.create(folder, {"patients": settings.patients})
+    if settings.data:
+        parts = {part: lodopab_slices(settings.data, part, most=settings.patients[part]) for part in PARTS}
+        refuse_leaks(parts["train"], parts["validation"], parts["test"])
+        for part, images in parts.items():
+            keep_images(run, part, images)
+        return
     cohort = cohort_of(settings)
     for part in PARTS:
         keep_images(run, part, cohort.images(part, progress=False))
@@ -55,22 +64,49 @@ def subjects_of(folder: Path, part: str, settings: DoseExperiment) -> tuple[Subj
     """The patients of a part, ready to be scanned at any dose."""
     scans = scans_of(folder, part, settings)
     images = scans.images
-    names = {number: name for name, number in CLASSES.items()}
+    names = {number: name for name, number in CLASSES.items()} if images.labels is not None else {}
+    groups = [[k] for k in range(len(images))] if settings.data else images.by_patient().values()
     return tuple(
         Subject(
-            ImageSet(part.mu, part.patient_ids, part.labels, part.ids, label_names=names),
+            ImageSet(
+                part.mu,
+                part.patient_ids,
+                part.labels,
+                part.ids,
+                label_names=names,
+                mu_water_per_mm=images.mu_water_per_mm,
+                mu_air_per_mm=images.mu_air_per_mm,
+            ),
             scans.take(torch.tensor(numbers), torch.device("cpu")).reshape(len(numbers), 1, *scans.A.p_shape),
             scans.A,
         )
-        for numbers in images.by_patient().values()
+        for numbers in groups
         for part in (images[numbers],)
     )
 
 
-def measure_of(target: Target, reader: Made[FrozenTask] | None) -> Quality:
+def model_of(settings: DoseExperiment) -> dict[str, Any]:
+    """The config of FBP + U-Net."""
+    return {"kind": "fbp_unet", "widths": list(settings.unet_widths), "norm": "none", "unshuffle": 2}
+
+
+def protocol_of(settings: DoseExperiment) -> Protocol:
+    """Mask and ranges of image qualities: those of LoDoPaB for its slices, else the body."""
+    return PROTOCOLS["lodopab"] if settings.data else PROTOCOL
+
+
+def lodopab_slices(folder: str, part: str, *, most: int) -> ImageSet:
+    """At most so many slices of a part of LoDoPaB-CT, evenly over it, in memory."""
+    images = LodopabFiles(folder, part).images()
+    if most >= len(images):
+        return images.to_memory()
+    return images[[round(k * (len(images) - 1) / max(most - 1, 1)) for k in range(most)]].to_memory()
+
+
+def measure_of(target: Target, reader: Made[FrozenTask] | None, protocol: Protocol = PROTOCOL) -> Quality:
     """How a target is measured; the score of a task by a reader."""
     if not target.class_name:
-        return quality_of(target, protocol=PROTOCOL)
+        return quality_of(target, protocol=protocol)
     if reader is None:
         raise InputError(f"{target}: the score of a task expects a reader, got none")
     return quality_of(target, readers={reader.name.removeprefix("reader-"): reader.load()})

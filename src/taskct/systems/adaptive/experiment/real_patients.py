@@ -1,0 +1,95 @@
+"""Patients of the experiment from a folder of CT with liver and tumour labels, such as LiTS or MSD Task03, split by volume."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from taskct.core.errors import InputError
+from taskct.core.progress import track
+from taskct.data.case import Case
+from taskct.data.classes import liver_classes
+from taskct.data.images import ImageSet
+from taskct.data.leaks import refuse_leaks
+from taskct.data.open import case_places, open_place
+from taskct.data.sets.case_place import CasePlace
+from taskct.data.slice_recipe import SliceRecipe, images_of_cases
+from taskct.data.splits import split_by_patient
+from taskct.systems.adaptive.experiment.adaptive_settings import TaskAdaptive
+
+TUMOUR = 2
+_MOST_NAMED = 5
+
+
+def real_parts(settings: TaskAdaptive, *, progress: bool | None = False) -> dict[str, ImageSet]:
+    """The images of each part, {"readers": ..., "train": ..., "validation": ..., "test": ...}; no volume is in two parts.
+
+    Slices that show liver or tumour: `slices` of each volume, evenly, and all of them of the test volumes. Raises InputError
+    for a folder without labelled CT, a volume whose labels hold no liver, parts without any tumour, and volumes that are the
+    same to the pixel in two parts, whatever they are called.
+    """
+    labelled = [place for place in case_places(settings.data) if place.labels is not None]
+    if not labelled:
+        raise InputError(
+            f"{settings.data}: holds no CT with labels of liver and tumour; give the folder of LiTS (volume-N, "
+            "segmentation-N) or of MSD Task03_Liver (imagesTr, labelsTr)"
+        )
+    parts = split_places(labelled, settings)
+    recipe = SliceRecipe(shape=(settings.size, settings.size), pixel_mm=settings.pixel_mm[0], labelled_only=True)  # type: ignore[index]
+    found: dict[str, ImageSet] = {}
+    for part, places in parts.items():
+        own = recipe if part == "test" else replace(recipe, slices=settings.slices)
+        cases = (_opened(place) for place in track(places, f"reading {part}", total=len(places), progress=progress))
+        found[part] = images_of_cases(cases, own, source=settings.data)
+        _refuse_without_tumour(found[part], part, settings.data)
+    for learnt in (p for p in found if p not in ("validation", "test")):
+        refuse_leaks(found[learnt], found["validation"], found["test"])
+    refuse_leaks(found["readers"], None, found["train"])
+    return found
+
+
+def split_places(places: Sequence[CasePlace], settings: TaskAdaptive) -> dict[str, list[CasePlace]]:
+    """Volumes by part, drawn by patient: shares of `data_split` for readers, reconstructions, validation and test.
+
+    The same names and seed give the same split whatever else lies in the folder or its order.
+    """
+    owner = {_patient(place): place for place in places}
+    if len(owner) < len(places):
+        raise InputError(f"{settings.data}: {len(places)} volumes have {len(owner)} names; a split by volume needs one each")
+    readers, train, validation, test = settings.data_split
+    learnt = readers + train
+    first = split_by_patient(sorted(owner), fractions=(learnt, validation, test), seed=settings.seed)
+    second = split_by_patient(list(first.train), fractions=(readers / learnt, train / learnt, 0.0), seed=settings.seed + 1)
+    named = {"readers": second.train, "train": second.validation, "validation": first.validation, "test": first.test}
+    return {part: [owner[name] for name in names] for part, names in named.items()}
+
+
+def _patient(place: CasePlace) -> str:
+    return place.patient_id or place.case_id
+
+
+def _opened(place: CasePlace) -> Case:
+    case = liver_classes(open_place(place))
+    if case.labels is None or not bool((case.labels > 0).any()):
+        raise InputError(f"{place.name}: its labels {place.labels} hold neither liver nor tumour; leave this volume out")
+    return case
+
+
+def _refuse_without_tumour(images: ImageSet, part: str, folder: str) -> None:
+    if TUMOUR not in images.label_values():
+        patients = list(dict.fromkeys(images.patient_ids))
+        listed = ", ".join(patients[:_MOST_NAMED]) + (", ..." if len(patients) > _MOST_NAMED else "")
+        raise InputError(
+            f"{folder}: no volume of the part {part!r} has a label of tumour ({listed}), so nothing can be learnt or scored "
+            "there; give labels of tumours, more volumes, or another seed"
+        )
+
+
+def tumour_counts(images: Mapping[str, ImageSet]) -> dict[str, tuple[int, int]]:
+    """Volumes of each part, and how many of them show a tumour in their slices."""
+    found = {}
+    for part, one in images.items():
+        assert one.labels is not None
+        ill = {p for p, labels in zip(one.patient_ids, one.labels, strict=True) if bool((labels == TUMOUR).any())}
+        found[part] = (len(set(one.patient_ids)), len(ill))
+    return found

@@ -1,0 +1,113 @@
+"""The experiment on folders of LiTS and MSD Task03: one command, a split by volume, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from liver_sets import liver_case, without_liver, write_lits, write_msd
+
+from taskct.core.errors import ConfigError, InputError
+from taskct.systems.adaptive.experiment import TaskAdaptive
+from taskct.systems.adaptive.experiment.real_patients import real_parts, split_places
+from taskct.systems.catalogue import reproduce
+
+TINY: dict[str, Any] = {
+    "size": 32, "views": 20, "photons": [65536.0], "slices": 2, "widths": [8, 16], "readers": ["unet_small", "unet_thin"],
+    "models": ["unet", "lpd"], "losses": ["plain", "label-0.5", "feature", "joint"],
+    "other_losses": ["label-0.5"], "bounds": ["plain"], "bound_readers": [],
+    "batch": 2, "reader_steps": 6, "base_steps": 6, "base_patience": 0, "task_steps": 3, "retrain_steps": 3,
+    "tv_strengths": [1.0], "field_mm": 320.0, "data_split": [0.375, 0.25, 0.125, 0.25],
+}  # fmt: skip
+
+
+def tiny(folder: Path, **more: Any) -> TaskAdaptive:
+    return TaskAdaptive(
+        **{**TINY, "data": str(folder), "photons": (65536.0,), "data_split": (0.375, 0.25, 0.125, 0.25), **more}
+    )
+
+
+def test_one_command_scores_a_split_of_lits_by_slice_and_volume_in_the_published_form(tmp_path: Path) -> None:
+    folder = write_lits(tmp_path / "LiTS", {n: liver_case(n) for n in range(8)})
+    page = reproduce("task-adaptive", tmp_path / "out", data=folder, changes=TINY, workers=1, say=lambda text: None)
+    with open(tmp_path / "out" / "report" / "published_form.csv", newline="", encoding="utf-8") as f:
+        rows = list(csv.DictReader(f))
+    ours = [r for r in rows if not r["note"]]
+    assert {r["method"] for r in ours} >= {
+        "full dose", "FBP", "TV, tuned", "FBP + U-Net, image loss", "FBP + U-Net, label loss .5", "FBP + U-Net, feature loss",
+        "FBP + U-Net, joint", "FBP + U-Net, sequential", "Learned Primal-Dual, image loss", "Learned Primal-Dual, sequential",
+        "Learned Primal-Dual, label loss .5",
+    }  # fmt: skip
+    assert {(r["unit"], r["class"]) for r in ours} == {
+        (u, c) for u in ("slice", "volume") for c in ("liver", "tumour", "mean")
+    }
+    assert {r["reader"] for r in ours} == {"training", "unseen", "retrained", "own"}
+    value = {(r["method"], r["reader"], r["unit"], r["class"]): float(r["dice"]) for r in ours}
+    one = ("FBP", "unseen", "volume")
+    assert value[(*one, "mean")] == pytest.approx((value[(*one, "liver")] + value[(*one, "tumour")]) / 2, abs=1e-5)
+    assert {r["volumes"] for r in ours} == {"2"}
+    published = {r["method"]: (r["dice"], r["note"]) for r in rows if r["note"]}
+    assert published["published: full dose"] == ("0.874", "published on another split: not comparable")
+    assert len(published) == 4
+    html = page.read_text(encoding="utf-8")
+    assert "on another split and not comparable" in html and f"volumes of {folder.resolve()}" in html
+    counts = json.loads((tmp_path / "out" / "images" / "volumes.json").read_text(encoding="utf-8"))
+    assert counts == {"readers": [3, 3], "train": [2, 2], "validation": [1, 1], "test": [2, 2]}
+
+
+def test_msd_is_read_alike_and_test_volumes_are_read_whole(tmp_path: Path) -> None:
+    root = write_msd(tmp_path, {n: liver_case(n) for n in range(8)})
+    parts = real_parts(tiny(root))
+    owners = {part: set(images.patient_ids) for part, images in parts.items()}
+    assert sum(map(len, owners.values())) == len(set().union(*owners.values())) == 8
+    assert "liver_999" not in set().union(*owners.values())  # its labels are kept secret
+    each = {part: len(images) / len(owners[part]) for part, images in parts.items()}
+    assert each["readers"] == each["train"] == each["validation"] == 2 and each["test"] == 4  # all slices that show liver
+    assert parts["test"].label_values() == (0, 1, 2) and parts["test"].shape == (32, 32)
+    again = real_parts(tiny(root))
+    assert {p: i.patient_ids for p, i in again.items()} == {p: i.patient_ids for p, i in parts.items()}
+    assert set(real_parts(tiny(root, seed=3))["test"].patient_ids) != owners["test"]
+
+
+def test_a_volume_that_is_in_two_parts_under_two_names_is_refused_by_its_content(tmp_path: Path) -> None:
+    from taskct.data.open import case_places
+
+    cases = {n: liver_case(n) for n in range(8)}
+    folder = write_lits(tmp_path / "first", cases)
+    split = split_places(case_places(folder), tiny(folder))
+    number = lambda part: int(split[part][0].case_id.removeprefix("volume-"))
+    copied = write_lits(tmp_path / "copied", {**cases, number("test"): cases[number("train")]})
+    with pytest.raises(InputError, match=r"has the same pixels as .* one patient goes by two names"):
+        real_parts(tiny(copied))
+
+
+def test_labels_without_tumour_or_liver_and_folders_without_labels_are_refused(tmp_path: Path) -> None:
+    healthy = write_lits(tmp_path / "healthy", {n: liver_case(n, tumour=False) for n in range(8)})
+    with pytest.raises(InputError, match="no volume of the part 'readers' has a label of tumour"):
+        real_parts(tiny(healthy))
+    empty = write_lits(tmp_path / "empty", {n: without_liver(liver_case(n)) for n in range(8)})
+    with pytest.raises(InputError, match="hold neither liver nor tumour"):
+        real_parts(tiny(empty))
+    few = write_lits(tmp_path / "few", {n: liver_case(n) for n in range(2)})
+    with pytest.raises(InputError, match=r"2 patients .* for 3 parts"):
+        real_parts(tiny(few))
+    bare = tmp_path / "bare"
+    for f in (tmp_path / "few").rglob("volume-*.nii"):
+        (bare / f.name).parent.mkdir(exist_ok=True)
+        (bare / f.name).write_bytes(f.read_bytes())
+    with pytest.raises(InputError, match="holds no CT with labels of liver and tumour"):
+        real_parts(tiny(bare))
+
+
+def test_data_goes_with_experiments_that_know_some_and_not_with_patients_of_bounds(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="takes no data; those that do: task-adaptive, dose"):
+        reproduce("chest", tmp_path / "out", data=tmp_path)
+    with pytest.raises(InputError, match="no such file or folder"):
+        reproduce("task-adaptive", tmp_path / "out", data=tmp_path / "nowhere")
+    with pytest.raises(ConfigError, match="bound_patients are drawn from the built-in cohort"):
+        tiny(tmp_path, bound_patients=3)
+    with pytest.raises(ConfigError, match="four shares above 0"):
+        tiny(tmp_path, data_split=(0.5, 0.5, 0.0, 0.0))
