@@ -364,6 +364,8 @@ class Table(TableParts):
                 return [""]
             reader = UNSEEN
         if not isinstance(reader, str):
+            if not reader:
+                raise InputError(f"expected one reader or more, got none; this table has {', '.join(self.readers) or 'none'}")
             return list(reader)
         if reader == UNSEEN and reader not in self.readers:
             found = self.of_role(UNSEEN)

@@ -76,8 +76,8 @@ def gains_csv(story: TaskStory) -> str:
             ends = [_text(v) for v in (found.mean, found.low, found.high, found.p, corrected)]
             lines.append([*start, _SCORES.get(name, name), *ends, count, verdict.outcome])
         retrained = story.table.of_role("retrained")
-        more = {
-            story.bound_word: (LEAD, retrained),
+        more: dict[str, tuple[str, Any]] = {story.bound_word: (LEAD, retrained)} if retrained else {}
+        more |= {
             "sensitivity": ("sensitivity", UNSEEN),
             "false pixels": ("false_pixels", UNSEEN),
         }

@@ -148,6 +148,8 @@ def _controls(story: TaskStory, dose: DoseLevel) -> str:
 def _retrained(story: TaskStory, dose: DoseLevel) -> str:
     """What retraining the readers on the images of each baseline gives."""
     pairs = retrained_readers(story.table)
+    if not pairs:
+        return ""
     parts = []
     for baseline in dict.fromkeys(story.baselines[m] for m in _main(story) if m in story.baselines):
         try:
@@ -164,7 +166,7 @@ def _retrained(story: TaskStory, dose: DoseLevel) -> str:
             continue
         if math.isfinite(gap.mean):
             parts.append(f"{_interval(gap)} on {baseline}")
-    if not parts or not pairs:
+    if not parts:
         return ""
     return (
         f"At {photon_count(dose.used_photons)} photons {', '.join(pairs)}, retrained on the low-dose images, gains "
@@ -175,11 +177,13 @@ def _retrained(story: TaskStory, dose: DoseLevel) -> str:
 def _other_models(story: TaskStory, dose: DoseLevel) -> str:
     """What other reconstructors gain for readers that were retrained on their images."""
     retrained = list(retrained_readers(story.table).values())
+    if not retrained:
+        return ""
     parts = []
     for verdict in _of(story, [m for m in story.baselines if m not in (*_main(story), *story.controls)], dose):
         try:
             bound = story.table.paired(
-                LEAD, verdict.method, verdict.baseline, dose=dose, region=story.lesion, reader=retrained or "retrained"
+                LEAD, verdict.method, verdict.baseline, dose=dose, region=story.lesion, reader=retrained
             )
         except InputError:
             continue
