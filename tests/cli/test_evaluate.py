@@ -11,8 +11,11 @@ import torch
 from taskct.core.config import to_dict, write_config
 from taskct.data.case import Case
 from taskct.data.nifti import write_nifti, write_nifti_labels
+from taskct.data.sets.lodopab import write_lodopab
 from taskct.evaluation.evaluation_config import DoseSteps, EvaluationPlan, read_plan
 from taskct.evaluation.table import Table
+from taskct.geometry.presets import lodopab
+from taskct.physics.projector import Projector
 
 Says = Callable[..., tuple[int, str, str]]
 
@@ -112,3 +115,15 @@ def test_a_dicom_folder_takes_one_label_file(real_data: Path, folder: Path, task
         "--slices", "10", "--views", "20", "--doses", "1", "--refine", "1", "--out", folder / "run",
     )  # fmt: skip
     assert code == 0 and "liver" in Table.read(folder / "run").regions
+
+
+def test_a_part_of_lodopab_is_scored_beside_what_was_published(tmp_path: Path, taskct_says: Says) -> None:
+    axis = torch.linspace(-1, 1, 362)
+    mu = 0.02 * (axis[:, None] ** 2 + axis**2 < 0.5).float()[None]
+    write_lodopab(tmp_path / "LoDoPaB", "test", [(Projector(*lodopab())(mu[None])[0], mu)] * 2, patient_ids=[1, 2])
+    code, out, err = taskct_says("evaluate", tmp_path / "LoDoPaB", "--part", "test", "--most", "2", "--out", tmp_path / "run")
+    assert code == 0, err
+    assert "Learned Primal-Dual, published*" in out and "other slices" in out and out.split("\n")[1].startswith("fbp")
+    assert len(Table.read(tmp_path / "run").rows) == 10
+    code, _, err = taskct_says("evaluate", "a", "b", "--part", "test", "--out", tmp_path / "other")
+    assert code == 2 and "--part expects the folder of LoDoPaB-CT as the one INPUT" in err
