@@ -18,22 +18,25 @@ from taskct.recon.learned import load_reconstructor
 from taskct.recon.learned.trained_for import Otherwise
 from taskct.recon.reconstructor import Reconstructor
 
+SHORT_NAMES = {"tv": "tv_min"}
 OWN_SETTINGS = ("blend", "flips")  # of networks that have them: how an image is made, not what the network is
 
 
 def methods_from_config(table: Mapping[str, Any], *, model: nn.Module | None = None) -> dict[str, Reconstructor]:
     """{label: {method: a reconstructor's name, its settings ...}} -> {label: the reconstructor with these settings}.
 
-    A method is a name of RECONSTRUCTORS, the name of a network that comes with the package, or the path of a run, a folder or
-    a file of weights (`load_reconstructor`), whose settings are `otherwise` and those that the network itself offers, such as
-    `blend` and `flips` of `RealCT`. Settings are checked against the reconstructor's signature; an unknown one says what was
-    probably meant. `model` is the module of networks whose run does not say how to build it: each gets a copy.
+    A method is a name of RECONSTRUCTORS (tv is short for tv_min), the name of a network that comes with the package, or the
+    path of a run, a folder or a file of weights (`load_reconstructor`), whose settings are `otherwise` and those that the
+    network itself offers, such as `blend` and `flips` of `RealCT`. Settings are checked against the reconstructor's signature;
+    an unknown one says what was probably meant. `model` is the module of networks whose run does not say how to build it: each
+    gets a copy.
     """
     methods: dict[str, Reconstructor] = {}
     for label, values in table.items():
         if not isinstance(values, Mapping):
             raise ConfigError(f"methods.{label}: expected a table of settings, got {values!r}")
         name = values.get("method", label)
+        name = SHORT_NAMES.get(name, name) if isinstance(name, str) else name
         settings = {k: v for k, v in values.items() if k != "method"}
         if isinstance(name, str) and name in RECONSTRUCTORS:
             function: Callable[..., Any] = RECONSTRUCTORS[name]  # type: ignore[assignment]  # mypy joins them to `function`

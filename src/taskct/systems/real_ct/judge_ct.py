@@ -34,7 +34,7 @@ from taskct.systems.real_ct.real_ct_settings import RealCTExperiment
 
 COLUMNS = ("ct", "part", "seen", "slice", "dose", "method", "metric", "region", "value")
 METHOD_OF = {"image": "network, image error", "task": "network, task term"}
-_TUNED_AT = (0.25, 0.05)
+_TUNED_AT = (0.1,)  # `strength` of `tv_min` is relative to the noise, so one dose tells it
 _ROWS, _SHOWN = "rows.csv", "images.npz"
 SHOWN_AT = 0.1
 

@@ -31,11 +31,11 @@ class JudgedCT:
 JUDGED: Mapping[str, JudgedCT] = {
     "abdomen_crlm1004": JudgedCT(
         path="abdomen_crlm1004/ct.nii.gz", about="abdomen, portal venous, GE, .80 mm", licence="CC BY 4.0", seen=False,
-        slices=(12, 24), tuned_on=(28,),
+        slices=(24,), tuned_on=(12,),
     ),
     "chest_lidc0314_nodule": JudgedCT(
         path="chest_lidc0314_nodule/ct.nii.gz", about="chest, Philips, sharp kernel, .78 mm", licence="CC BY 3.0", seen=False,
-        slices=(8, 84), tuned_on=(45,),
+        slices=(84,), tuned_on=(45,),
     ),
     "head_invesalius_cranium": JudgedCT(
         path="head_invesalius_cranium/ct.nii.gz", about="head, .96 mm", licence="GPL-2, for the test alone", seen=False,

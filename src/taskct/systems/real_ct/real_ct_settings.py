@@ -36,7 +36,7 @@ class RealCTExperiment:
     lr: float = 2e-3
     base_steps: int = 2500
     fork_steps: int = 1500
-    contrast: float = 4.0
+    contrast: float = 2.0
     judged_photons: float = 3e5
     fractions: tuple[float, ...] = (1.0, 0.25, 0.1, 0.05)
     judged: tuple[str, ...] = tuple(JUDGED)
