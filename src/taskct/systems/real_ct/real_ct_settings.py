@@ -34,8 +34,8 @@ class RealCTExperiment:
     batch: int = 24
     pairs: int = 8
     lr: float = 2e-3
-    base_steps: int = 2500
-    fork_steps: int = 1500
+    base_steps: int = 1800
+    fork_steps: int = 1200
     contrast: float = 2.0
     judged_photons: float = 3e5
     fractions: tuple[float, ...] = (1.0, 0.25, 0.1, 0.05)
