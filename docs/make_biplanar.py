@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import re
 import tempfile
 from pathlib import Path
@@ -35,6 +36,11 @@ MAIN = (
     ("mae_hu", "head", "MAE HU, head", 0), ("reprojection_rms", "all", "re-projection", 3),
     ("seen_share", "all", "error the views could show", 3),
 )  # fmt: skip
+TABLES = {  # which columns say whose line it is
+    "summary": ("method", "photons", "metric", "region"), "leads": ("network", "minus", "metric"),
+    "blocks": ("with", "without", "metric"), "spread": ("method", "bin"), "poses": ("method", "sd"),
+    "curves": ("training", "steps"),
+}  # fmt: skip
 VIEWS = re.compile(r"(.*), (\d+) views?$")
 CONDITIONS = ("radiographs of another skull", "last view lost", "prior only", "second family")
 
@@ -44,6 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--name", default="32", help="of the tables: files and the marks in the page")
+    parser.add_argument("--keep", action="store_true", help="keep lines of the files in benchmarks/results that the run lacks")
     parser.add_argument("--pack", default="", help="the step whose network comes with the package")
     options = parser.parse_args()
     if options.pack:
@@ -51,11 +58,14 @@ def main() -> None:
         return
     report = options.folder / "report"
     found = {}
-    for name in ("summary", "leads", "blocks", "spread", "poses", "curves"):
-        text = (report / f"{name}.csv").read_text()
-        found[name] = list(csv.DictReader(text.splitlines()))
+    for name, methods in TABLES.items():
+        found[name] = list(csv.DictReader((report / f"{name}.csv").open()))
+        place = RESULTS / f"biplanar_{options.name}_{name}.csv"
+        if options.keep and place.exists():
+            there = {tuple(row[m] for m in methods) for row in found[name]}
+            found[name] += [r for r in csv.DictReader(place.open()) if tuple(r[m] for m in methods) not in there]
         if found[name]:
-            write_text(RESULTS / f"biplanar_{options.name}_{name}.csv", text, overwrite=True)
+            write_text(place, csv_text(found[name]), overwrite=True)
     rows = found["summary"]
     photons = f"{int(load_run(options.folder).config['experiment'].get('photons', 1e5)):,}".replace(",", " ")
     tables = {
@@ -296,6 +306,15 @@ def difference(line: dict[str, str] | None, digits: int) -> str:
         return "–"
     mean, low, high = (float(line[k]) for k in ("difference", "low", "high"))
     return f"{mean:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
+
+
+def csv_text(rows: list[dict[str, str]]) -> str:
+    """Lines with their heads."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def table(heads: list[str], body: list[str]) -> str:

@@ -25,7 +25,9 @@ def story(scores: dict[tuple[str, str], float], **more: Any) -> BiPlanarStory:
     ]
     table = Table(rows, {"metrics": {metric: about_metric(metric) for _, metric in scores}})
     methods = list(dict.fromkeys(m for m, metric in scores if metric == "psnr3d"))
-    return BiPlanarStory(table, DOSE, methods, None, (), (), {}, (), SimpleNamespace(views=2, train_skulls=40), **more)
+    return BiPlanarStory(
+        table, DOSE, methods, None, (), (), {}, (), SimpleNamespace(views=2, train_skulls=40, reading_skulls=0), **more
+    )
 
 
 def test_nothing_asked_is_nothing_shown() -> None:

@@ -21,7 +21,8 @@ class BiPlanar:
                   family, other base shapes and another law of sutures, on which nothing was trained
     reading_skulls
                   of the first family, which no method learns from: readers of sutures, fontanelle and shape learn there what
-                  each method makes, as does the reader of the radiographs themselves; 0 leaves the readers out
+                  each method makes, as does the reader of the radiographs themselves, and spreads are scaled there; 0 leaves
+                  the readers out, and spreads are scaled on the validation skulls
     age_months    range of ages
     size          voxels of the answer along each axis; skulls are drawn `factor` times finer, and radiographs taken from there
     field_mm      extent of the volume

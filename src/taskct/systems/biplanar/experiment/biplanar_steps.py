@@ -167,16 +167,18 @@ class _Plan(Plan[BiPlanar]):
 
     def spreads(self) -> None:
         """Whether spreads mean what they say: of the Gaussian model, for each main row; of several trainings."""
-        s = self.settings
+        s, apart = self.settings, self._reading()
         gaussian = self.sources.get(("gaussian", 0))
         for row in ("gaussian", *s.package, *s.main_nets):
             source = self.sources.get((row, 0))
             if source is not None and gaussian is not None:
-                work = call(score_population_spread, settings=s, skulls=self.skulls, source=source, gaussian=gaussian)
+                work = call(
+                    score_population_spread, settings=s, skulls=self.skulls, apart=apart, source=source, gaussian=gaussian
+                )
                 self._more(f"spread-{row}", work, about=f"the population's spread for {source.label}")
             members = [found for (of, _), found in self.sources.items() if of == row]
             if len(members) > 1:
-                work = call(score_ensemble, settings=s, skulls=self.skulls, members=members)
+                work = call(score_ensemble, settings=s, skulls=self.skulls, apart=apart, members=members)
                 self._more(f"ensemble-{len(members)}-{row}", work, about=f"{len(members)} trainings of {members[0].label}")
 
     def refined(self) -> None:
@@ -190,23 +192,29 @@ class _Plan(Plan[BiPlanar]):
 
     def readings(self) -> None:
         """What readers make of radiographs and volumes."""
-        s = self.settings
-        if not s.reading_skulls:
+        s, reading = self.settings, self._reading()
+        if reading is None:
             return
-        reading = self.step(
-            "reading-skulls",
-            call(save_reading_skulls, settings=s),
-            Skulls,
-            uses=(*_DATA, "reading_skulls"),
-            about="drawing the skulls that readers learn on",
-            cost=self.volume * _DRAWN_S * s.reading_skulls,
-        )
         work = call(read_films, settings=s, skulls=self.skulls, reading=reading)
         self._more("reading-radiographs", work, about="readers of the radiographs alone, and of the truth")
         for (row, seed), source in self.sources.items():
             if seed == 0 and (row not in PLAIN or PLAIN[row].sees):
                 work = call(read_method, settings=s, skulls=self.skulls, reading=reading, source=source)
                 self._more(f"reading-{row}", work, about=f"readers of {source.label}")
+
+    def _reading(self) -> Made[Skulls] | None:
+        """Skulls that no method learns from; None where none are asked for."""
+        s = self.settings
+        if not s.reading_skulls:
+            return None
+        return self.step(
+            "reading-skulls",
+            call(save_reading_skulls, settings=s),
+            Skulls,
+            uses=(*_DATA, "reading_skulls"),
+            about="drawing skulls that no method learns from",
+            cost=self.volume * _DRAWN_S * s.reading_skulls,
+        )
 
     def _more(
         self, name: str, work: Call, *, about: str, cost: float = 1.0, uses: Sequence[str] = (*_SCAN, "examples")

@@ -100,7 +100,7 @@ def gathered(
         blocks=block_gains(table, dose),
         spreads={str(one.about["method"]): one.about["spread"] for one in added if "spread" in one.about},
         refined=_refined(added, settings),
-        curves={name: one.load() for name, one in curves.items() if one.done},
+        curves={name: curve for name, one in curves.items() if one.done and (curve := one.load()).steps},
     )
 
 

@@ -114,7 +114,7 @@ def _examples(story: BiPlanarStory, encoder: Encoder) -> str:
         "<p class='note'>First rows: the radiographs that were taken (truth) beside those of each result. Slices: "
         "−400 to 1200 HU. “Prior only” is what the same method makes of the mean skull's radiographs: what it shows whoever "
         "is looked at. “Spread”: 0 to 600 HU, from the Gaussian model of the training skulls, scaled to each method's errors "
-        "on validation skulls; a dash where none was made.</p>"
+        "on other skulls; a dash where none was made.</p>"
     )
     return note + "".join(example_section(one, encoder) for one in story.examples)
 

@@ -102,7 +102,8 @@ def spread_section(story: BiPlanarStory) -> str:
     ]
     note = (
         "<p class='note'>Voxels in ten groups of equal number by their spread, over all test skulls. One factor was set on "
-        "the validation skulls; on the line the spread is the error.</p>"
+        f"{'skulls that no method learnt from' if story.settings.reading_skulls else 'the validation skulls'}; on the "
+        "line the spread is the error.</p>"
     )
     heads = ["", "error over spread", "within one spread (68 %)", "within two (95 %)"]
     return note + f'<img alt="reliability curves" src="{picture}">' + wide_table("<b>Scaled spreads</b>", heads, body)
