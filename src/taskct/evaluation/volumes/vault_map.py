@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from taskct.core.errors import InputError
+from taskct.data.case import AIR_HU
 from taskct.evaluation.volumes.bone_surfaces import BONE_ABOVE_HU
 
 ELEVATIONS, AZIMUTHS = 22, 72
@@ -108,8 +109,7 @@ def vault_map(hu: Tensor, spacing_mm: tuple[float, float, float], *, above_hu: f
     if hu.ndim != 3:
         raise InputError(f"vault_map expects one volume (Z, Y, X), got {tuple(hu.shape)}")
     centre, half_width = _middle(hu, spacing_mm)
-    elevation = torch.deg2rad(_LOWEST_DEG + (torch.arange(ELEVATIONS) + 0.5) * (90 - _LOWEST_DEG) / ELEVATIONS)
-    azimuth = torch.arange(AZIMUTHS) * (2 * math.pi / AZIMUTHS)
+    elevation, azimuth = _directions()
     e, a = torch.meshgrid(elevation, azimuth, indexing="ij")
     way = torch.stack([e.sin(), e.cos() * a.sin(), e.cos() * a.cos()], -1)  # (E, A, 3): z, y, x
     step_mm = max(_LEAST_STEP_MM, min(spacing_mm) / 4)
@@ -117,6 +117,21 @@ def vault_map(hu: Tensor, spacing_mm: tuple[float, float, float], *, above_hu: f
     points = torch.tensor(centre) + steps[:, None, None, None] * way  # (S, E, A, 3) in mm from the centre of voxel 0
     values = _sampled(hu, points, spacing_mm)
     return VaultMap(_outermost(values, steps, above_hu), values.amax(0), elevation, azimuth, centre)
+
+
+def result_vault_map(hu: Tensor, spacing_mm: tuple[float, float, float]) -> VaultMap:
+    """`vault_map` of what a method made, which may show no head at all: a map without bone then, whose measures are NaN."""
+    if bool((hu > _SKIN_HU).any()):
+        return vault_map(hu, spacing_mm)
+    elevation, azimuth = _directions()
+    shape = (len(elevation), len(azimuth))
+    return VaultMap(torch.full(shape, math.nan), torch.full(shape, AIR_HU), elevation, azimuth, (0.0, 0.0, 0.0))
+
+
+def _directions() -> tuple[Tensor, Tensor]:
+    """Elevations and azimuths of the rays in radians."""
+    elevation = torch.deg2rad(_LOWEST_DEG + (torch.arange(ELEVATIONS) + 0.5) * (90 - _LOWEST_DEG) / ELEVATIONS)
+    return elevation, torch.arange(AZIMUTHS) * (2 * math.pi / AZIMUTHS)
 
 
 def _middle(hu: Tensor, spacing_mm: tuple[float, float, float]) -> tuple[tuple[float, float, float], float]:

@@ -23,7 +23,7 @@ from taskct.evaluation.table import Table
 from taskct.evaluation.volumes import volume_scores as scores
 from taskct.evaluation.volumes.bone_surfaces import bone_dice, bone_surface_distances
 from taskct.evaluation.volumes.spread_calibration import reliability
-from taskct.evaluation.volumes.vault_map import VaultMap, vault_map
+from taskct.evaluation.volumes.vault_map import VaultMap, result_vault_map
 from taskct.evaluation.volumes.view_share import reprojection_rms, seen_share
 from taskct.evaluation.volumes.volume_metrics import SHAPES, about_metric
 from taskct.evaluation.windows import Window
@@ -82,7 +82,7 @@ class VolumeCases:
     def maps_of(self, mu: Tensor) -> list[VaultMap]:
         """The vault maps of volumes (N, 1, Z, Y, X) in 1/mm on the grid of the cases."""
         z, y, x = self.A.grid.spacing_mm
-        return [vault_map(one, (z, y, x)) for one in self.hu(mu)[:, 0]]
+        return [result_vault_map(one, (z, y, x)) for one in self.hu(mu)[:, 0]]
 
     def rows(
         self, method: str, metric: str, values: Iterable[float], *, region: str = ALL, seed: int | None = None
