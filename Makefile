@@ -45,7 +45,7 @@ $(VENV)/.docs: $(READY)
 	touch $@
 
 docs: $(VENV)/.docs  ## the site, with its examples run and every warning an error; open build/site/index.html
-	$(BIN)/python -m sphinx -W --keep-going -q -b html -d build/doctrees docs build/site
+	$(BIN)/sphinx-build -W --keep-going -q -b html -d build/doctrees docs build/site
 	@echo "the site: build/site/index.html"
 
 pages: $(READY)  ## the pages and figures that need no data of yours; the others say in their first lines what they want

@@ -2,8 +2,8 @@
 Your own CT at a lower dose
 ===========================
 
-A DICOM series in, a low-dose DICOM series out. Here the series is written first, so that the example runs anywhere: put the
-folder of your series in its place.
+A DICOM series in, a low-dose DICOM series out. Here the series is written first, so that the example runs anywhere:
+put the folder of your series in its place.
 """
 
 import tempfile
@@ -17,14 +17,14 @@ taskct.write_series(patient, folder / "series")
 taskct.write_nifti(patient, folder / "ct.nii.gz")
 
 # %%
-# Open it. Formats are told by their first bytes: DICOM folders, NIfTI, MetaImage, NRRD, HDF5. Whatever was odd about the file
-# stands in the notes.
+# Open it. Formats are told by their first bytes: DICOM folders, NIfTI, MetaImage, NRRD, HDF5. Whatever was odd about
+# the file stands in the notes.
 case = taskct.open_case(folder / "series")
 case
 
 # %%
-# Scan it at a tenth of the dose. ``scan_case`` takes all slices and remembers where they lie in the patient; it projects a finer
-# grid than it reconstructs on.
+# Scan it at a tenth of the dose. ``scan_case`` takes all slices and remembers where they lie in the patient; it
+# projects a finer grid than it reconstructs on.
 beam = taskct.FanBeam(views=180, cols=190, pixel_mm=4.6, source_iso_mm=595, source_detector_mm=1085.6)
 scan = taskct.scan_case(case, beam, taskct.Dose(photons=1e6, fraction=0.1, electronic_std=10), seed=0, progress=False)
 scan

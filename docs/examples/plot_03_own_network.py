@@ -2,8 +2,8 @@
 Your own network
 ================
 
-A reconstruction of your own is any module whose ``forward(p, A)`` returns ``mu`` in 1/mm. It is checked, trained, and compared like
-every other.
+A reconstruction of your own is any module whose ``forward(p, A)`` returns ``mu`` in 1/mm. It is checked, trained, and
+compared like every other.
 """
 
 import tempfile
@@ -15,7 +15,8 @@ import taskct
 from taskct.recon.learned import MuScale
 
 # %%
-# Attenuation is about 0.02 per mm; a network that is fed such numbers hardly learns. ``MuScale`` makes numbers of order 1 of them.
+# Attenuation is about 0.02 per mm; a network that is fed such numbers hardly learns. ``MuScale`` makes numbers of order
+# 1 of them.
 
 
 class Denoised(torch.nn.Module):
@@ -35,14 +36,15 @@ class Denoised(torch.nn.Module):
 
 
 # %%
-# Does it keep the contract? The check asks for units, place, batches, repeatability and the gradient. An untrained network
-# is not exact, so the tolerance is wide.
+# Does it keep the contract? The check asks for units, place, batches, repeatability and the gradient. An untrained
+# network is not exact, so the tolerance is wide.
 torch.manual_seed(0)
 model = Denoised()
 print(taskct.testing.check_reconstructor(model.eval(), mu_tolerance=0.2))
 
 # %%
-# Train it on built-in patients. ``train`` simulates the low-dose scans as it goes; the folder can be resumed and loaded again.
+# Train it on built-in patients. ``train`` simulates the low-dose scans as it goes; the folder can be resumed and loaded
+# again.
 cohort = taskct.Cohort("abdomen", {"train": 6, "validation": 2, "test": 2}, shape=(64, 64), slices_per_patient=4)
 train_set, checks, test = (cohort.images(part, progress=False) for part in ("train", "validation", "test"))
 beam = taskct.ParallelBeam(views=80, cols=68, pixel_mm=cohort.pixel_mm[0])
@@ -63,5 +65,5 @@ with torch.no_grad():
 taskct.show(images, window="soft tissue")
 
 # %%
-# It is a method like any other: ``taskct.evaluate({"fbp": taskct.fbp, "mine": trained.model}, cases, A, dose)``, and on the command
-# line ``taskct evaluate ct/ --methods fbp,net=runs/mine --model my_file.py:Denoised``.
+# It is a method like any other: ``taskct.evaluate({"fbp": taskct.fbp, "mine": trained.model}, cases, A, dose)``, and on
+# the command line ``taskct evaluate ct/ --methods fbp,net=runs/mine --model my_file.py:Denoised``.

@@ -2,8 +2,8 @@
 Your own task
 =============
 
-A reconstruction can be trained for a reader: a network that finds something in the image, whose weights stay as they are. Any module
-becomes such a task.
+A reconstruction can be trained for a reader: a network that finds something in the image, whose weights stay as they
+are. Any module becomes such a task.
 """
 
 import tempfile
@@ -35,16 +35,20 @@ plain = taskct.train(
     run=runs / "plain", settings=steps(30), validation=checks, progress=False,
 )  # fmt: skip
 mine = taskct.train(
-    taskct.fbp_unet(widths=(8, 16)), images, objective=taskct.convex(taskct.ImageError(), taskct.LabelPenalty(task), alpha=0.5),
-    A=A, dose=dose, run=runs / "mine", settings=steps(30), validation=checks, warm_start=runs / "plain", progress=False,
+    taskct.fbp_unet(widths=(8, 16)), images,
+    objective=taskct.convex(taskct.ImageError(), taskct.LabelPenalty(task), alpha=0.5), A=A, dose=dose, run=runs / "mine",
+    settings=steps(30), validation=checks, warm_start=runs / "plain", progress=False,
 )  # fmt: skip
 taskct.show(taskct.load_run(runs / "mine"))
 
 # %%
-# What the reader says of both images, as probability of its second class. So short a training shows how it is done, not that
-# it helps: see :doc:`evaluation of task gains </task-evaluation>` for that.
+# What the reader says of both images, as probability of its second class. So short a training shows how it is done, not
+# that it helps: see :doc:`evaluation of task gains </task-evaluation>` for that.
 batch = checks.take([3])
 p = taskct.simulate_scan(batch.mu, A, dose, seed=0)
 with torch.no_grad():
-    answers = {name: task.predict(one.model(p, A)).softmax(1)[:, 1:2] for name, one in {"image loss": plain, "task loss": mine}.items()}
+    answers = {
+        name: task.predict(one.model(p, A)).softmax(1)[:, 1:2]
+        for name, one in {"image loss": plain, "task loss": mine}.items()
+    }
 taskct.show(answers, window=(0.5, 1.0))

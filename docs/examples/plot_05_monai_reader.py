@@ -25,8 +25,8 @@ task = FrozenTask(freeze(Padded(net, 16)), HuWindow(60, 320), DiceCE(), "segresn
 print(check_task(task))
 
 # %%
-# The feature loss compares what the network sees inside. You name the layers; those in the middle of the encoder and at its end are
-# a good first choice.
+# The feature loss compares what the network sees inside. You name the layers; those in the middle of the encoder and at
+# its end are a good first choice.
 print([name for name in layer_names(task.net) if "down_layers" in name][:6])
 loss = taskct.FeaturePenalty(task, depths=["net.down_layers.1", "net.down_layers.2"])
 
@@ -34,5 +34,11 @@ loss = taskct.FeaturePenalty(task, depths=["net.down_layers.1", "net.down_layers
 # The gradient of the reader's penalty reaches the image. This is what a training with ``LabelPenalty(task)`` follows.
 case = taskct.liver_classes(taskct.Cohort("abdomen", 10, shape=(96, 96), slices_per_patient=1).patient(0).case)
 mu = case.mu.requires_grad_()
-task(mu, case.labels).backward()
-taskct.show({"gradient of the penalty": mu.grad / mu.grad.abs().max(), "the same, closer": mu.grad[..., 32:64, 32:64] / mu.grad.abs().max()}, window=(0, 0.4))
+task(mu, case.labels.long()).backward()
+taskct.show(
+    {
+        "gradient of the penalty": mu.grad / mu.grad.abs().max(),
+        "the same, closer": mu.grad[..., 32:64, 32:64] / mu.grad.abs().max(),
+    },
+    window=(0, 0.4),
+)

@@ -2,8 +2,8 @@
 A network of nnU-Net as the reader
 ==================================
 
-Needs ``pip install --no-deps dynamic-network-architectures`` (its dependencies would bring torchvision); without it the example says
-so and ends.
+Needs ``pip install --no-deps dynamic-network-architectures`` (its dependencies would bring torchvision); without it
+the example says so and ends.
 """
 
 import json
@@ -21,8 +21,8 @@ if find_spec("dynamic_network_architectures") is None:
     raise SystemExit("not installed here: pip install --no-deps dynamic-network-architectures")
 
 # %%
-# A model folder as nnU-Net v2 writes it: plans.json, dataset.json and a checkpoint. Yours takes its place; this one has random
-# weights, so that nothing needs a download.
+# A model folder as nnU-Net v2 writes it: plans.json, dataset.json and a checkpoint. Yours takes its place; this one has
+# random weights, so that nothing needs a download.
 unit = {"network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet"}
 unit["_kw_requires_import"] = ["conv_op", "norm_op", "dropout_op", "nonlin"]
 unit["arch_kwargs"] = {
@@ -49,15 +49,15 @@ folder = Path(tempfile.mkdtemp()) / "nnUNetTrainer__nnUNetPlans__2d"
 labels = {"background": 0, "liver": 1, "cancer": 2}
 (folder / "dataset.json").write_text(json.dumps({"channel_names": {"0": "CT"}, "labels": labels}))
 
-from taskct.task.nnunet import build_network, read_nnunet_plan  # noqa: E402
+from taskct.task.nnunet import build_network, read_nnunet_plan
 
 torch.manual_seed(3)
 weights = build_network(read_nnunet_plan(folder)).state_dict()
 torch.save({"network_weights": weights}, folder / "fold_0" / "checkpoint_final.pth")
 
 # %%
-# The folder is read as data: nothing that a plan names is imported. Say on which pixels your images lie and how they are turned;
-# the answer comes back on your grid.
+# The folder is read as data: nothing that a plan names is imported. Say on which pixels your images lie and how they
+# are turned; the answer comes back on your grid.
 task = load_nnunet(folder, spacing_mm=(2.5, 2.5), orientation="LPS", keep=["liver", "cancer"])
 print(check_task(task, shape=(40, 44)))
 

@@ -2,7 +2,8 @@
 The networks that come with the package
 =======================================
 
-Trained reconstructions and readers of built-in abdomens, each with a card that says what it learnt from and where it ends.
+Trained reconstructions and readers of built-in abdomens, each with a card that says what it learnt from and where it
+ends.
 """
 
 import torch
@@ -15,7 +16,7 @@ taskct.open_model("abdomen-lpd-label").card
 
 # %%
 # It was trained for one scan. ``trained_for`` gives grid, beam and dose back; other scans are refused.
-from taskct.recon.learned import trained_for  # noqa: E402
+from taskct.recon.learned import trained_for
 
 net = taskct.load_reconstructor("abdomen-lpd-label")
 plain = taskct.load_reconstructor("abdomen-unet")

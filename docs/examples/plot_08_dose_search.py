@@ -17,8 +17,8 @@ A = taskct.Projector(cases[0].slice_grid, taskct.ParallelBeam(views=90, cols=72,
 full = taskct.Dose(photons=1e6)
 
 # %%
-# What has to be kept: noise in the liver of at most 60 HU, on average over patients. Other targets are PSNR in a named convention, RMSE,
-# or a reader's Dice relative to full dose.
+# What has to be kept: noise in the liver of at most 60 HU, on average over patients. Other targets are PSNR in a named
+# convention, RMSE, or a reader's Dice relative to full dose.
 search = taskct.DoseSearch(lowest=1 / 64, refine=1)
 methods = {"FBP": taskct.fbp, "FBP, Hann": partial(taskct.fbp, window="hann")}
 answers = {
@@ -29,14 +29,15 @@ for name, answer in answers.items():
     print(f"{name}: {answer.text}")
 
 # %%
-# The curves behind the answer: mean noise over dose. The smoother reconstruction needs fewer photons for the same noise; whether it
-# still shows the lesion is another question, which a target such as ``tumour.dice>=0.95*full`` asks.
+# The curves behind the answer: mean noise over dose. The smoother reconstruction needs fewer photons for the same
+# noise; whether it still shows the lesion is another question, which a target such as ``tumour.dice>=0.95*full`` asks.
 curves = {name: answer.targets[0].values.mean(0) for name, answer in answers.items()}
-share = answers["FBP"].targets[0].levels / full.photons
+share = {name: answer.targets[0].levels / full.photons for name, answer in answers.items()}
 taskct.show(curves, along=share, axes=("share of full dose", "noise in the liver / HU"))
 
 # %%
 # The slice that the answer keeps, at full dose and at the dose that was found. From the command line the same search is
-# ``taskct dose fbp --set window=hann --ct CT --labels LABELS --keep "noise_sd_hu[liver]<=60" --photons 1e6 --out runs/dose``.
+# ``taskct dose fbp --set window=hann --ct CT --labels LABELS --keep "noise_sd_hu[liver]<=60" --photons 1e6 --out
+# runs/dose``.
 shown = answers["FBP, Hann"].shown
 taskct.show({"full dose": shown.full_hu, "the dose that was found": shown.found_hu}, window="soft tissue", units="hu")

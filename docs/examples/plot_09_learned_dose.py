@@ -2,7 +2,8 @@
 A dose for each patient
 =======================
 
-The dose module of the package looks at a scout, two views of little dose, and answers with photons for every slice and view.
+The dose module of the package looks at a scout, two views of little dose, and answers with photons for every slice
+and view.
 """
 
 import taskct
@@ -21,7 +22,8 @@ subjects = [Subject.of_case(case, [0, 1], A, mu=case.mu, p=A(case.mu)) for case 
 taskct.show({subject.patient_id: subject.mu[:1] for subject in subjects})
 
 # %%
-# The advice: mean photons, and how far the patient is from those of the training. Beyond the limit it gives the fixed dose and says why.
+# The advice: mean photons, and how far the patient is from those of the training. Beyond the limit it gives the fixed
+# dose and says why.
 advice = {subject.patient_id: strategy.advise(subject) for subject in subjects}
 for name, one in advice.items():
     print(f"{name}: {one.text}; expected {strategy.target.key.replace('_', ' ')} {one.forecast:.1f}")
@@ -31,5 +33,5 @@ for name, one in advice.items():
 taskct.show({name: one.photons[0] for name, one in advice.items()}, axes=("view", "photons per detector pixel"))
 
 # %%
-# Whether that saves dose is a question of its own, answered on many patients at one quality: ``taskct demo dose`` does it in two
-# minutes, and :doc:`/dose-optimisation` has the tables.
+# Whether that saves dose is a question of its own, answered on many patients at one quality: ``taskct demo dose`` does
+# it in two minutes, and :doc:`/dose-optimisation` has the tables.

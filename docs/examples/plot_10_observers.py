@@ -2,7 +2,8 @@
 Model observers
 ===============
 
-A model observer asks whether a known signal can be told from its absence. It needs no training and reads any reconstruction.
+A model observer asks whether a known signal can be told from its absence. It needs no training and reads any
+reconstruction.
 """
 
 from functools import partial
@@ -24,7 +25,8 @@ signal = torch.where(radius < 6, 0.01929 * 0.015, 0.0)[None, None]
 A = taskct.Projector(grid, taskct.ParallelBeam(views=90, cols=72, pixel_mm=pixel_mm))
 
 # %%
-# Forty scans of each at three doses, by two reconstructions. The observer sees the square in the middle through round channels.
+# Forty scans of each at three doses, by two reconstructions. The observer sees the square in the middle through round
+# channels.
 channels = difference_of_gaussians(side, pixel_mm=pixel_mm, channels=4)
 middle = slice(n // 2 - side // 2, n // 2 + side // 2)
 methods = {"FBP": taskct.fbp, "FBP, Hann": partial(taskct.fbp, window="hann")}
@@ -46,5 +48,6 @@ for method, reconstruct in methods.items():
         regions = {k: reconstruct(scans[photons, k], A)[:, 0, middle, middle] for k in ("present", "absent")}
         found = detectability(regions["present"], regions["absent"], channels)
         curves[method].append(found.d_prime)
-        print(f"{method:10} {photons:8.0f} photons: d' {found.d_prime:.2f} [{found.low:.2f}, {found.high:.2f}], AUC {found.auc:.3f}")
+        interval = f"[{found.low:.2f}, {found.high:.2f}]"
+        print(f"{method:10} {photons:8.0f} photons: d' {found.d_prime:.2f} {interval}, AUC {found.auc:.3f}")
 taskct.show(curves, along=doses, axes=("photons per detector pixel", "d'"))

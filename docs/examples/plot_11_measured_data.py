@@ -2,8 +2,8 @@
 Measured projections
 ====================
 
-Raw counts of a detector with flat and dark frames, as synchrotrons write them (Data Exchange). The file is made here, so that the
-example runs anywhere; the axis of rotation is off the middle, as it is in life.
+Raw counts of a detector with flat and dark frames, as synchrotrons write them (Data Exchange). The file is made here,
+so that the example runs anywhere; the axis of rotation is off the middle, as it is in life.
 """
 
 import tempfile
@@ -32,7 +32,8 @@ raw = read_counts(path)
 taskct.show({"counts": raw.counts[:, 0]}, kind="sinogram")
 
 # %%
-# Counts become line integrals, and the axis is found from one pair of opposite views. The file does not hold the size of a pixel.
+# Counts become line integrals, and the axis is found from one pair of opposite views. The file does not hold the size
+# of a pixel.
 scan = read_dxchange(path, pixel_mm=1.0)
 A = taskct.Projector(scan.grid, scan.beam)
 print(f"axis at column {(110 - 1) / 2 - scan.beam.col_offset_mm:.2f}, put at {(110 - 1) / 2 - 3.4:.2f}")
@@ -46,5 +47,5 @@ images["SIRT, axis found"] = taskct.sirt(scan.p, A, iterations=40, progress=Fals
 taskct.show(images, units="other", window=(0.01, 0.03))
 
 # %%
-# The same from the command line: ``taskct reconstruct tooth.h5 --pixel-mm 1.0 --out tooth.nii.gz``. Files of the Helsinki Tomography
-# Challenge are read by ``read_htc2022``.
+# The same from the command line: ``taskct reconstruct tooth.h5 --pixel-mm 1.0 --out tooth.nii.gz``. Files of the
+# Helsinki Tomography Challenge are read by ``read_htc2022``.

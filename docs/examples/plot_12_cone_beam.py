@@ -2,7 +2,8 @@
 Cone beam
 =========
 
-A volume, a flat detector with rows, and FDK. A helix, a curved detector or a pose for each view are other numbers of the same kind.
+A volume, a flat detector with rows, and FDK. A helix, a curved detector or a pose for each view are other numbers of
+the same kind.
 """
 
 import numpy as np

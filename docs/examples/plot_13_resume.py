@@ -14,7 +14,9 @@ import taskct
 
 cohort = taskct.Cohort("abdomen", {"train": 4, "validation": 2}, shape=(32, 32), slices_per_patient=4)
 images, checks = (cohort.images(part, progress=False) for part in ("train", "validation"))
-A = taskct.Projector(taskct.Grid((32, 32), cohort.pixel_mm), taskct.ParallelBeam(views=40, cols=36, pixel_mm=cohort.pixel_mm[0]))
+A = taskct.Projector(
+    taskct.Grid((32, 32), cohort.pixel_mm), taskct.ParallelBeam(views=40, cols=36, pixel_mm=cohort.pixel_mm[0])
+)
 runs = Path(tempfile.mkdtemp())
 
 
@@ -43,8 +45,8 @@ def learn(folder, cut_at=None):
 whole = learn(runs / "whole")
 
 # %%
-# Once with a power cut in step 14. The run folder holds a checkpoint of the weights, the optimiser and the position in the data; the same
-# call resumes there.
+# Once with a power cut in step 14. The run folder holds a checkpoint of the weights, the optimiser and the position in
+# the data; the same call resumes there.
 try:
     learn(runs / "cut", cut_at=14)
 except PowerCut:
@@ -59,5 +61,5 @@ print("the weights are equal to the bit")
 taskct.show(taskct.load_run(runs / "cut"))
 
 # %%
-# On the command line Ctrl-C finishes the step and saves, and the same command resumes: ``taskct train``, ``taskct reproduce``,
-# ``taskct evaluate --each`` and ``taskct dose`` alike.
+# On the command line Ctrl-C finishes the step and saves, and the same command resumes: ``taskct train``, ``taskct
+# reproduce``, ``taskct evaluate --each`` and ``taskct dose`` alike.

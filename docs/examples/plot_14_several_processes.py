@@ -31,8 +31,9 @@ print(f"one process: {time.perf_counter() - begun:.1f} s")
 taskct.show(table)
 
 # %%
-# In two, where Dask is installed (``pip install taskct[dask]``). Starting them takes seconds, so it pays from some minutes of work on.
-# A script that starts processes needs ``if __name__ == "__main__":`` around that line. The scores are the same to the last digit.
+# In two, where Dask is installed (``pip install taskct[dask]``). Starting them takes seconds, so it pays from some
+# minutes of work on. A script that starts processes needs ``if __name__ == "__main__":`` around that line. The scores
+# are the same to the last digit.
 scores = lambda one: [row for row in one.rows if row.metric != "seconds"]
 if __name__ == "__main__" and find_spec("distributed") is not None:
     begun = time.perf_counter()
@@ -40,6 +41,6 @@ if __name__ == "__main__" and find_spec("distributed") is not None:
     print(f"two processes: {time.perf_counter() - begun:.1f} s; same scores: {scores(both) == scores(table)}")
 
 # %%
-# On a queue it is ``workers=taskct.core.workers.Workers(16, "slurm", {"queue": "short"})``, on the
-# command line ``taskct evaluate ... --workers 16 --cluster slurm``. One model on several machines is trained by ``torchrun``
+# On a queue it is ``workers=taskct.core.workers.Workers(16, "slurm", {"queue": "short"})``, on the command line
+# ``taskct evaluate ... --workers 16 --cluster slurm``. One model on several machines is trained by ``torchrun``
 # (:doc:`/cluster`).

@@ -34,7 +34,7 @@ loss = taskct.FeaturePenalty(task, depths=["net.down_layers.1", "net.down_layers
 # The gradient of the reader's penalty reaches the image. This is what a training with ``LabelPenalty(task)`` follows.
 case = taskct.liver_classes(taskct.Cohort("abdomen", 10, shape=(96, 96), slices_per_patient=1).patient(0).case)
 mu = case.mu.requires_grad_()
-task(mu, case.labels).backward()
+task(mu, case.labels.long()).backward()
 taskct.show(
     {
         "gradient of the penalty": mu.grad / mu.grad.abs().max(),
