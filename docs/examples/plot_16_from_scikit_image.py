@@ -15,7 +15,8 @@ image = np.zeros((n, n))
 image[12:20, 30:44], image[30:33, 12:20] = 0.02, 0.04  # attenuation in 1/mm: 0.02 is water
 
 # %%
-# Angles of ``radon`` run the other way, and its axis lies on pixel ``n // 2``, half a pixel off the middle where n is even.
+# Angles of ``radon`` run the other way, and its axis lies on pixel ``n // 2``, half a pixel off the middle where n is
+# even.
 grid = taskct.Grid((n, n), 1.0, origin_mm=(-(n // 2), -(n // 2)))
 beam = taskct.ParallelBeam(views=len(theta), cols=n, pixel_mm=1.0, arc_deg=-180.0, col_offset_mm=-0.5)
 A = taskct.Projector(grid, beam)
@@ -34,7 +35,9 @@ taskct.show({"taskct": ours, "radon(image, theta).T": theirs}, kind="sinogram")
 # %%
 # ``iradon(sinogram, theta)`` is ``fbp``; ``filter_name="hann"`` is ``window="hann"``.
 p = torch.from_numpy(np.ascontiguousarray(theirs)).float()[None, None]
-taskct.show({"image": mu, "fbp": taskct.fbp(p, A), "fbp, hann": taskct.fbp(p, A, window="hann")}, units="other", window=(0.02, 0.06))
+taskct.show(
+    {"image": mu, "fbp": taskct.fbp(p, A), "fbp, hann": taskct.fbp(p, A, window="hann")}, units="other", window=(0.02, 0.06)
+)
 
 # %%
 # What scikit-image does not have is a dose. Images in 1/mm give line integrals, and those give photons.

@@ -10,11 +10,15 @@ import torch
 import taskct
 
 # %%
-# ``physics(x)``, ``physics.A_adjoint(y)`` and ``physics.A_dagger(y)`` are ``A(mu)``, ``A.adjoint(p)`` and ``fbp(p, A)``.
+# ``physics(x)``, ``physics.A_adjoint(y)`` and ``physics.A_dagger(y)`` are ``A(mu)``, ``A.adjoint(p)`` and ``fbp(p,
+# A)``.
 x = taskct.phantom_case("shepp_logan", shape=(1, 64, 64), spacing_mm=(1.0, 3.0, 3.0)).mu
 A = taskct.Projector(taskct.Grid((64, 64), 3.0), taskct.ParallelBeam(views=90, cols=92, pixel_mm=3.0))
 y = taskct.simulate_scan(x, A, taskct.Dose(photons=1e5), seed=0)  # Poisson counts in place of GaussianNoise(sigma)
-taskct.show({"x": x, "A_adjoint(y)": A.adjoint(y) / A.adjoint(A(torch.ones_like(x))) * 0.02, "A_dagger(y)": taskct.fbp(y, A)}, window=(0, 200))
+taskct.show(
+    {"x": x, "A_adjoint(y)": A.adjoint(y) / A.adjoint(A(torch.ones_like(x))) * 0.02, "A_dagger(y)": taskct.fbp(y, A)},
+    window=(0, 200),
+)
 
 # %%
 # The projector is differentiable to any order, so a data term is written as it stands.

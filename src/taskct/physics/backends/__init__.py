@@ -14,6 +14,7 @@ U is the voxel's distance from the source along the detector normal, L its dista
 
 from __future__ import annotations
 
+import functools
 import warnings
 from typing import Protocol
 
@@ -50,6 +51,10 @@ class Backend(Protocol):
         """(N, *grid.shape) -> (N, V, R, C)."""
 
 
+class SlowProjectorWarning(RuntimeWarning):
+    """The slow reference projects, because there are no compiled kernels."""
+
+
 BACKENDS = ("auto", "native", "cuda", "reference")
 
 
@@ -57,7 +62,7 @@ def choose_backend(grid: Grid, poses: Poses, name: str, *, device: torch.device,
     """The back-end called `name`; "auto" takes the fastest that serves this grid, device and dtype.
 
     Its `reason` says why it was taken. Raises ConfigError when the one asked for by name cannot serve. Warns when "auto"
-    leaves a GPU to the slow reference.
+    leaves a GPU to the slow reference, and once in a process where taskct was installed without compiled kernels.
     """
     if name not in BACKENDS:
         raise unknown_name("backend", name, BACKENDS)
@@ -77,8 +82,16 @@ def choose_backend(grid: Grid, poses: Poses, name: str, *, device: torch.device,
     why = why_not(grid, poses, device=device, dtype=dtype)
     if not why and compiled.library is None:
         why = compiled.reason
+        if name == "auto" and compiled.level != "off":
+            _say_once(why)
     if not why:
         return NativeBackend(grid, poses, compiled)
     if name == "native":
         raise ConfigError(f"backend 'native' cannot serve here: {why}; use 'auto'")
     return ReferenceBackend(grid, poses, reason=why)
+
+
+@functools.cache
+def _say_once(why: str) -> None:
+    """A SlowProjectorWarning, the first time that a process needs it."""
+    warnings.warn(f"projections are slow here: {why}", SlowProjectorWarning, stacklevel=3)
