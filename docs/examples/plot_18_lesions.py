@@ -26,7 +26,11 @@ A = taskct.Projector(case.slice_grid, taskct.ParallelBeam(views=120, cols=104, p
 
 # %%
 # The same noise with and without it: the difference is what the reconstruction makes of the lesion.
-methods = {"FBP": taskct.fbp, "FBP, Hann": partial(taskct.fbp, window="hann"), "TV": partial(taskct.tv_min, strength=2.0, progress=False)}
+methods = {
+    "FBP": taskct.fbp,
+    "FBP, Hann": partial(taskct.fbp, window="hann"),
+    "TV": partial(taskct.tv_min, strength=2.0, progress=False),
+}
 dose = taskct.Dose(photons=1e5)
 pairs = {name: [f(taskct.simulate_scan(c.mu, A, dose, seed=0), A) for c in (marked, case)] for name, f in methods.items()}
 taskct.show({name: with_it for name, (with_it, _) in pairs.items()}, window="liver")

@@ -19,4 +19,8 @@ def scrape(block: Any, block_vars: dict[str, Any], gallery_conf: dict[str, Any])
     block_vars["example_globals"]["___"] = None  # the next block may end without a value
     path = next(block_vars["image_path_iterator"])
     shown.save(path, dpi=_DPI, overwrite=True)
-    return figure_rst([path], gallery_conf["src_dir"], fig_titles=shown.words)
+    picture: str = figure_rst([path], gallery_conf["src_dir"], fig_titles=shown.words)
+    if not shown.text_html:
+        return picture
+    lines = "\n".join(f"   {line}" for line in shown.text_html.splitlines())
+    return f"{picture}\n\n.. raw:: html\n\n   <div class='taskct'>\n{lines}\n   </div>\n\n"

@@ -21,12 +21,12 @@ _POINTS_PER_INCH = 96
 class Shown:
     """What `show` returns: a notebook displays it, `save` writes it, `figure` is matplotlib's for changes of your own.
 
-    `words` say what is seen, and are the picture's text alternative. `html` stands in place of the bare picture where there
-    is more to say, as for a table of scores.
+    `words` say what is seen, and are the picture's text alternative. `text_html` stands before the picture where there is more
+    to say, as for a table of scores.
     """
 
     def __init__(self, words: str, figure: Any, *, html: str = "") -> None:
-        self.words, self.figure, self._html = words, figure, html
+        self.words, self.figure, self.text_html = words, figure, html
 
     def save(self, path: str | os.PathLike[str], *, dpi: int = 200, overwrite: bool = False) -> Path:
         """Write it to `path`: .png, .svg or .pdf hold the picture, .html what a notebook displays; returns the path.
@@ -55,8 +55,8 @@ class Shown:
         wide = round(float(self.figure.get_figwidth()) * _POINTS_PER_INCH)
         png = base64.b64encode(self._encoded("png", _DPI)).decode()
         image = f'<img alt="{escape(self.words)}" style="width:{wide}px;max-width:100%" src="data:image/png;base64,{png}">'
-        if self._html:
-            return f'<div class="taskct">{self._html}{image}</div>'
+        if self.text_html:
+            return f'<div class="taskct">{self.text_html}{image}</div>'
         return f'<figure class="taskct" style="margin:0">{image}<figcaption>{escape(self.words)}</figcaption></figure>'
 
     def __repr__(self) -> str:
