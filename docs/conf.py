@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,8 @@ def copy_project_pages(folder: Path) -> None:
         text = (ROOT / f"{name}.md").read_text(encoding="utf-8")
         text = text.replace("](CONTRIBUTING.md)", "](contributing.md)")
         write_if_new(folder / f"{name.lower()}.md", re.sub(r"\]\(docs/", "](../", text))
+    for picture in (ROOT / "benchmarks/results").glob("*.png"):
+        shutil.copyfile(picture, folder / picture.name)
     for path in (ROOT / "benchmarks/results").glob("*.md"):
         write_if_new(folder / path.name, f"---\norphan: true\n---\n\n{path.read_text(encoding='utf-8')}")
 
