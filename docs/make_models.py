@@ -212,9 +212,10 @@ def _figures_of_network(root: Path, settings: TaskAdaptive, method: str) -> tupl
     scores = list(csv.DictReader((root / "report" / "summary.csv").open()))
     gains = list(csv.DictReader((root / "report" / "gains.csv").open()))
     words = {
-        ("dice_pooled", UNSEEN): "Dice of the tumour, two unseen readers",
-        ("dice_pooled", "training"): "Dice of the tumour, the reader of the losses",
+        ("dice", UNSEEN): "Dice of the tumour of a patient, two unseen readers",
         ("froc@1", UNSEEN): "lesions found at one false alarm an image, unseen readers",
+        ("dice_pooled", UNSEEN): "Dice of the tumour, pooled, two unseen readers",
+        ("dice", "training"): "Dice of the tumour of a patient, the reader of the losses",
         ("psnr", "image"): "PSNR in dB",
     }
     found = [
@@ -223,9 +224,9 @@ def _figures_of_network(root: Path, settings: TaskAdaptive, method: str) -> tupl
         if row["method"] == method and (row["metric"], row["reader"]) in words
     ]
     found += [
-        _figure(f"gain in that Dice over {row['baseline']}", row, f"verdict: {row['verdict']}", 0)
+        _figure(f"gain in the Dice of a patient over {row['baseline']}", row, f"verdict: {row['verdict']}", 0)
         for row in gains
-        if row["method"] == method and row["score"] == "unseen"
+        if row["method"] == method and row["score"] == "per patient"
     ]
     patients = max(f.patients for f in found)
     return tuple(replace(f, patients=patients, images=patients * settings.slices) for f in found)

@@ -55,6 +55,8 @@ def restated() -> list[dict[str, object]]:
     summary = {
         (r["method"], r["photons"], r["metric"], r["reader"]): float(r["mean"]) for r in rows_of("summary") if r["mean"]
     }
+    if not any("unseen" in own for own in gains.values()):
+        raise SystemExit("the committed gains are by today's rules already: there is nothing to restate")
     asked = [(key, score) for key, own in gains.items() for score in ("unseen", LESIONS) if score in own]
     ends = lambda row: tuple(float(row[name]) for name in ("mean", "low", "high"))
     values = [p_of(*ends(gains[key][score])) for key, score in asked]
