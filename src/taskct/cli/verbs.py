@@ -25,6 +25,7 @@ VERBS = {
     "models": "list the trained networks that come with the package, or show one",
     "reproduce": "run a whole experiment, or resume it -> tables and a page",
     "report": "run folder -> one HTML page",
+    "view": "runs and CT in a local web page: side by side, contours, scores as dose falls",
     "check": "check your own reconstructor, projector or task",
     "bench": "measure the speed of the projectors on this machine, beside other libraries",
     "data": "list public CT data sets: licence, size, source, and how to load them",

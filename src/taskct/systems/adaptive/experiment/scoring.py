@@ -117,7 +117,9 @@ def score(
             examples[f"{name}@{photons}"] = read_images(reader, mu[shown]).argmax(1).to(torch.uint8)
         if reconstruct is not None:
             about[f"artefacts@{photons}"] = _artefacts(to_hu(mu), truth, settings)
-    made.save_tensors("examples.safetensors", examples, metadata={"slices": json.dumps(shown)}, overwrite=True)
+    meaning = {"slices": shown, "spacing_mm": pixel_of(settings), "label_names": panel.classes}
+    metadata = {name: json.dumps(value) for name, value in meaning.items()}
+    made.save_tensors("examples.safetensors", examples, metadata=metadata, overwrite=True)
     if reconstruct is not None and settings.audit and not settings.data:
         about["audit"] = _audit(method, reconstruct, settings, list(panel_readers.values()))
     made.write_json(_ABOUT, about, overwrite=True)

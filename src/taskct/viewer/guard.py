@@ -1,0 +1,102 @@
+"""Who may ask the viewer: this machine's own browser, by the address that was printed, and only to look.
+
+Everything lies below a secret folder of the address, http://127.0.0.1:PORT/TOKEN/, so that scripts, images and data of the page
+carry it without a cookie. A page of another site may make a browser ask 127.0.0.1: it does not know the token, and after DNS
+rebinding its requests name its own host. Both are refused.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import urlsplit
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+HOSTS = ("127.0.0.1", "localhost")
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self' data: blob:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": POLICY,
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+"""Sent with every answer: nothing is stored, nothing is loaded from elsewhere, nobody may frame or read the page."""
+
+
+def new_token() -> str:
+    """The secret part of an address."""
+    return secrets.token_urlsafe(24)
+
+
+class Guard:
+    """An ASGI app in front of another: it lets a request pass, without the token in its path, or refuses it in one line."""
+
+    def __init__(self, app: App, token: str) -> None:
+        self._app, self._token = app, token
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Check one request."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            return  # a websocket is closed by not being accepted
+        refused = self._refusal(scope)
+        if refused is not None:
+            await _answer(send, *refused)
+            return
+        inside = scope["path"][len(self._token) + 1 :]
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                ours = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+                message["headers"] = [(n, v) for n, v in message.get("headers", ()) if n.decode().lower() not in HEADERS] + ours
+            await send(message)
+
+        await self._app({**scope, "path": inside, "raw_path": inside.encode()}, receive, guarded)
+
+    def _refusal(self, scope: Message) -> tuple[int, str] | None:
+        """Status and reason, or None for a request that may pass."""
+        headers: dict[str, list[str]] = {}
+        for name, value in scope["headers"]:
+            headers.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+        if [host_of(value) for value in headers.get("host", ())] not in [[name] for name in HOSTS]:
+            return 403, "this viewer answers to 127.0.0.1 and localhost only"
+        if any(host_of(urlsplit(origin).netloc) not in HOSTS for origin in headers.get("origin", ())):
+            return 403, "this viewer answers to its own page only"
+        if scope["method"] not in ("GET", "HEAD"):
+            return 405, "this viewer only shows: nothing can be sent to it"
+        first, slash, _ = scope["path"].removeprefix("/").partition("/")
+        if not slash or not secrets.compare_digest(first.encode(), self._token.encode()):
+            return 403, "the address lacks the token that taskct view printed, or has an old one; copy the whole address"
+        return None
+
+
+def host_of(netloc: str) -> str:
+    """The name in host:port; '' for what is not of that form.
+
+    >>> host_of("127.0.0.1:8000"), host_of("evil.example"), host_of("127.0.0.1:80@evil.example")
+    ('127.0.0.1', 'evil.example', '')
+    """
+    name, colon, port = netloc.partition(":")
+    return name.lower() if not colon or port.isascii() and port.isdigit() else ""
+
+
+async def _answer(send: Send, status: int, reason: str) -> None:
+    body = (reason + "\n").encode()
+    headers = [("content-type", "text/plain; charset=utf-8"), ("content-length", str(len(body))), *HEADERS.items()]
+    if status == 405:
+        headers.append(("allow", "GET, HEAD"))
+    await send({"type": "http.response.start", "status": status, "headers": [(n.encode(), v.encode()) for n, v in headers]})
+    await send({"type": "http.response.body", "body": body})
