@@ -15,7 +15,8 @@ from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon import fbp
 from taskct.viewer.ct_study import CtStudy, Simulation
-from taskct.viewer.layers import Layers
+from taskct.viewer.picture_layers import Layers
+
 
 @pytest.fixture(scope="session")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -40,7 +41,7 @@ def served() -> Iterator[Callable[..., str]]:
     """`served(layers, ...)` -> the address of a viewer that ends with the tests."""
     pytest.importorskip("fastapi", reason="the viewer's packages are not installed: pip install 'taskct[viewer]'")
     pytest.importorskip("uvicorn", reason="the viewer's packages are not installed: pip install 'taskct[viewer]'")
-    from taskct.viewer.serve_view import serve_view
+    from taskct.viewer.view_server import serve_view
 
     running: list[tuple[Any, threading.Thread]] = []
 
@@ -52,7 +53,9 @@ def served() -> Iterator[Callable[..., str]]:
             running.append((server, thread))
             ready.set()
 
-        thread = threading.Thread(target=serve_view, args=(layers,), kwargs={"say": said.append, "started": started}, daemon=True)
+        thread = threading.Thread(
+            target=serve_view, args=(layers,), kwargs={"say": said.append, "started": started}, daemon=True
+        )
         thread.start()
         assert ready.wait(60)
         return said[0].split()[0]

@@ -13,7 +13,7 @@ from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon import fbp
 from taskct.viewer.ct_study import CtStudy, Simulation, beside_one_another
-from taskct.viewer.layers import Layers
+from taskct.viewer.picture_layers import Layers
 
 
 def test_a_slice_of_a_ct_has_its_own_values(ct_layers: Layers):

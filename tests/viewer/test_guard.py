@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from taskct.viewer.guard import host_of, new_token
-from taskct.viewer.layers import Layers
+from taskct.viewer.picture_layers import Layers
 
 
 class Answer(NamedTuple):
@@ -49,7 +49,12 @@ def token(served_ct: str) -> str:
 
 
 def test_the_page_and_its_parts_come_with_the_token_and_are_kept_nowhere(ask: Ask, token: str):
-    for name, kind in (("", "text/html"), ("main.js", "text/javascript"), ("viewer.css", "text/css"), ("studies", "application/json")):
+    for name, kind in (
+        ("", "text/html"),
+        ("main.js", "text/javascript"),
+        ("viewer.css", "text/css"),
+        ("studies", "application/json"),
+    ):
         found = ask(f"/{token}/{name}")
         assert found.status == 200 and found.headers["content-type"].startswith(kind)
         assert found.headers["cache-control"] == "no-store" and found.headers["referrer-policy"] == "no-referrer"
@@ -59,14 +64,26 @@ def test_the_page_and_its_parts_come_with_the_token_and_are_kept_nowhere(ask: As
         assert "server" not in found.headers and "access-control-allow-origin" not in found.headers
 
 
-@pytest.mark.parametrize("path", ["/", "/studies", "/wrong/studies", "/{token}x/", "/{short}/", "/{token}", "//{token}/", "/main.js"])
+@pytest.mark.parametrize(
+    "path", ["/", "/studies", "/wrong/studies", "/{token}x/", "/{short}/", "/{token}", "//{token}/", "/main.js"]
+)
 def test_without_the_token_nothing_is_told(ask: Ask, token: str, path: str):
     found = ask(path.format(token=token, short=token[:-1]))
     assert found.status == 403 and b"token" in found.body and token.encode() not in found.body
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "0.0.0.0", "[::1]", "", "localhost@evil.example", "127.0.0.1:80@x"]
+    "host",
+    [
+        "evil.example",
+        "evil.example:80",
+        "127.0.0.1.evil.example",
+        "0.0.0.0",
+        "[::1]",
+        "",
+        "localhost@evil.example",
+        "127.0.0.1:80@x",
+    ],
 )
 def test_another_host_is_refused_though_the_token_is_right(ask: Ask, token: str, host: str):
     assert ask(f"/{token}/studies", host=host).status in (400, 403)
@@ -91,15 +108,19 @@ def test_nothing_can_be_sent_or_changed(ask: Ask, token: str, method: str):
 
 @pytest.mark.parametrize(
     "path",
-    ["../view_app.py", "..%2fview_app.py", "%2e%2e/view_app.py", "../../../../../../etc/passwd", "/etc/passwd", "..\\view_app.py",
-     "niivue-licence.txt/..", "page/main.js", "main.js%00", "openapi.json", "docs", "redoc", "labels/0/../../x"],
+    ["../view_app.py", "..%2fview_app.py", "%2e%2e/view_app.py", "../../../../../../etc/passwd", "/etc/passwd",
+     "..\\view_app.py", "niivue-licence.txt/..", "page/main.js", "main.js%00", "openapi.json", "docs", "redoc",
+     "labels/0/../../x"],
 )  # fmt: skip
 def test_no_path_leads_to_another_file(ask: Ask, token: str, path: str):
     found = ask(f"/{token}/{path}")
     assert found.status in (403, 404, 422) and b"root:" not in found.body and b"import" not in found.body
 
 
-@pytest.mark.parametrize("path", ["plane/0/hu/0/0/99", "plane/9/hu/0/0/0", "plane/0/hu/-1/0/0", "plane/0/hu/x/0/0", "plane/0/secret/0/0/0", "volume/7.nii"])
+@pytest.mark.parametrize(
+    "path",
+    ["plane/0/hu/0/0/99", "plane/9/hu/0/0/0", "plane/0/hu/-1/0/0", "plane/0/hu/x/0/0", "plane/0/secret/0/0/0", "volume/7.nii"],
+)
 def test_what_is_not_there_is_refused_in_one_line(ask: Ask, token: str, path: str):
     found = ask(f"/{token}/{path}")
     assert found.status == 422 and b"Traceback" not in found.body

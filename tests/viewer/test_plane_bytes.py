@@ -46,6 +46,16 @@ def test_a_volume_is_sent_as_a_nifti_file_of_the_same_case(tmp_path: Path, off: 
     assert torch.equal(back.hu, case.hu) and np.allclose(back.affine_mm, case.affine_mm)
 
 
+def test_every_second_sample_lies_where_it_lay(tmp_path: Path):
+    case = lopsided()
+    path = tmp_path / "half.nii"
+    path.write_bytes(b"".join(volume_nifti(case, step=2)[1]))
+    back = read_nifti(path)
+    assert torch.equal(back.hu, case.hu[::2, ::2, ::2])
+    first, second = (affine @ [1, 2, 3, 1] for affine in (back.affine_mm, case.affine_mm @ np.diag([2, 2, 2, 1])))
+    assert np.allclose(first, second)
+
+
 def test_a_volume_beyond_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "MOST_VOLUME_BYTES", 1000)
     with pytest.raises(ResourceError, match="--slices"):

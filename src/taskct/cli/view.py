@@ -53,7 +53,7 @@ def run(
     from taskct.geometry.beam_config import beam_to_config
     from taskct.task.readers import load_reader
     from taskct.viewer import FRACTIONS, Layers, open_studies, plan_view, require_viewer, serve_view
-    from taskct.viewer.serve_view import listen
+    from taskct.viewer.view_server import listen
 
     require_viewer()
     fractions = FRACTIONS if doses is None else parse_numbers(doses, option="--doses")

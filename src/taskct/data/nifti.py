@@ -96,7 +96,8 @@ def _write(values: np.ndarray, case: Case, path: str | os.PathLike[str], *, over
     name = os.fspath(path).lower()
     if not name.endswith((".nii", ".nii.gz")):
         raise InputError(f"{path}: expected a name that ends in .nii or .nii.gz")
-    affine_ras = _affine_ras(case)
+    assert case.affine_mm is not None
+    affine_ras = _affine_ras(case.affine_mm)
     image = nibabel.Nifti1Image(values.transpose(2, 1, 0), affine_ras)
     image.set_sform(affine_ras, code=1)
     image.set_qform(affine_ras, code=1)
@@ -110,25 +111,24 @@ def _write(values: np.ndarray, case: Case, path: str | os.PathLike[str], *, over
             image.to_stream(raw)
 
 
-def nifti_header(case: Case, dtype: np.dtype) -> bytes:
-    """The head of an uncompressed .nii of the samples of a case: their bytes, planes (Z, Y, X) of `dtype`, follow it."""
+def nifti_header(shape: tuple[int, int, int], affine_mm: np.ndarray, dtype: np.dtype) -> bytes:
+    """The head of an uncompressed .nii of planes (Z, Y, X) of `dtype`, whose bytes follow it; the affine is that of a Case."""
     import nibabel
 
     header = nibabel.Nifti1Header()
-    header.set_data_shape(tuple(case.hu.shape[::-1]))
+    header.set_data_shape(shape[::-1])
     header.set_data_dtype(dtype)
-    header.set_sform(_affine_ras(case), code=1)
-    header.set_qform(_affine_ras(case), code=1)
+    header.set_sform(_affine_ras(affine_mm), code=1)
+    header.set_qform(_affine_ras(affine_mm), code=1)
     header.set_xyzt_units("mm")
     header["descrip"] = _WRITER
     header["magic"], header["vox_offset"] = b"n+1", header["sizeof_hdr"] + 4
     return header.binaryblock + b"\0\0\0\0"  # no extensions
 
 
-def _affine_ras(case: Case) -> np.ndarray:
-    """Voxel (x, y, z, 1) -> RAS position in mm."""
-    assert case.affine_mm is not None
-    return _RAS_TO_LPS @ case.affine_mm[np.ix_(_REVERSED, _REVERSED)]
+def _affine_ras(affine_mm: np.ndarray) -> np.ndarray:
+    """The affine of a Case -> voxel (x, y, z, 1) to RAS position in mm."""
+    return _RAS_TO_LPS @ affine_mm[np.ix_(_REVERSED, _REVERSED)]
 
 
 def is_nifti_head(head: bytes) -> bool:

@@ -27,11 +27,11 @@ def class_names(label_names: Mapping[int, str], numbers: Iterable[int], readers:
 def plain_class(name: str) -> str:
     """The name that a class goes by: what readers of livers call tumour has several names in label maps.
 
-    >>> plain_class("Liver_Tumor"), plain_class("Spleen")
-    ('tumour', 'spleen')
+    >>> plain_class("Liver_Tumor"), plain_class("liver lesion"), plain_class("Spleen")
+    ('tumour', 'tumour', 'spleen')
     """
     words = " ".join(name.lower().replace("_", " ").replace("-", " ").split())
-    return next((own for own, names in LIVER_CLASSES.items() if words in names), words or name)
+    return next((own for own, names in LIVER_CLASSES.items() if words.removeprefix("liver ") in names), words or name)
 
 
 def renumbered(values: Tensor, names: Mapping[int, str], classes: Sequence[str]) -> Tensor:

@@ -57,7 +57,9 @@ def experiment_studies(run: Run) -> list[RunStudy]:
         if not 0 <= number < len(images):
             raise FileFormatError(f"{run.folder}: an example is image {number}, and the experiment has {len(images)}")
         labels = None if images.labels is None else images.labels[number]
-        example = Example(images.ids[number], number, _spacing(scored[0]), hu[number], {}, labels, None, _label_names(scored[0]))
+        example = Example(
+            images.ids[number], number, _spacing(scored[0]), hu[number], {}, labels, None, _label_names(scored[0])
+        )
         marks: dict[Mark, Tensor] = {}
         for one in scored:
             if _numbers(one, run.folder)[place] != number:

@@ -1,8 +1,8 @@
 """Who may ask the viewer: this machine's own browser, by the address that was printed, and only to look.
 
-Everything lies below a secret folder of the address, http://127.0.0.1:PORT/TOKEN/, so that scripts, images and data of the page
-carry it without a cookie. A page of another site may make a browser ask 127.0.0.1: it does not know the token, and after DNS
-rebinding its requests name its own host. Both are refused.
+Everything lies below a secret folder of the address, http://127.0.0.1:PORT/TOKEN/, so that scripts, images and data of the
+page carry it without a cookie. A page of another site may make a browser ask 127.0.0.1: it does not know the token, and
+after DNS rebinding its requests name its own host. Both are refused.
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ class Guard:
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 ours = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
-                message["headers"] = [(n, v) for n, v in message.get("headers", ()) if n.decode().lower() not in HEADERS] + ours
+                message["headers"] = [
+                    (n, v) for n, v in message.get("headers", ()) if n.decode().lower() not in HEADERS
+                ] + ours
             await send(message)
 
         await self._app({**scope, "path": inside, "raw_path": inside.encode()}, receive, guarded)
@@ -90,7 +92,7 @@ def host_of(netloc: str) -> str:
     ('127.0.0.1', 'evil.example', '')
     """
     name, colon, port = netloc.partition(":")
-    return name.lower() if not colon or port.isascii() and port.isdigit() else ""
+    return name.lower() if not colon or (port.isascii() and port.isdigit()) else ""
 
 
 async def _answer(send: Send, status: int, reason: str) -> None:

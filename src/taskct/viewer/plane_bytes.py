@@ -37,12 +37,13 @@ def fits_int16(array: np.ndarray) -> bool:
     return bool(array.min() >= _LOW and array.max() <= _HIGH and (array == np.rint(array)).all())
 
 
-def volume_nifti(case: Case, *, labels: np.ndarray | None = None) -> tuple[int, Iterator[bytes]]:
+def volume_nifti(case: Case, *, labels: np.ndarray | None = None, step: int = 1) -> tuple[int, Iterator[bytes]]:
     """The HU of a case, or class maps uint8 of its samples, as a NIfTI file: its size in bytes, and its parts.
 
-    Nothing is copied as a whole. Raises ResourceError above 1 GiB.
+    `step` takes every so many-th sample along each axis. Nothing is copied as a whole. Raises ResourceError above 1 GiB.
     """
-    hu = case.hu.numpy()
+    every = slice(None, None, step)
+    hu = case.hu.numpy()[every, every, every]
     kind = np.dtype("u1") if labels is not None else np.dtype("<i2" if all(map(fits_int16, hu)) else "<f4")
     size = hu.size * kind.itemsize
     if size > MOST_VOLUME_BYTES:
@@ -50,8 +51,11 @@ def volume_nifti(case: Case, *, labels: np.ndarray | None = None) -> tuple[int, 
             f"{case.case_id}: three planes take {size / 2**30:.1f} GiB in the browser, and at most "
             f"{MOST_VOLUME_BYTES / 2**30:.0f} GiB are sent; open part of it with --slices"
         )
-    header = nifti_header(case, kind)
-    planes = hu if labels is None else labels
+    assert case.affine_mm is not None
+    affine = case.affine_mm.copy()
+    affine[:3, :3] *= step
+    header = nifti_header((hu.shape[0], hu.shape[1], hu.shape[2]), affine, kind)
+    planes = hu if labels is None else labels[every, every, every]
 
     def parts() -> Iterator[bytes]:
         yield header

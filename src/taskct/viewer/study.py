@@ -101,6 +101,6 @@ class Study(ABC):
         fits = 0 <= method < len(facts.methods) and 0 <= plane < len(facts.planes)
         if not fits or (facts.shown[method] and dose not in facts.shown[method]):
             raise InputError(
-                f"{facts.title} has no image of method {method}, dose {dose}, plane {plane}; it has {len(facts.methods)} methods, "
-                f"{len(facts.doses)} doses and {len(facts.planes)} planes"
+                f"{facts.title} has no image of method {method}, dose {dose}, plane {plane}; it has "
+                f"{len(facts.methods)} methods, {len(facts.doses)} doses and {len(facts.planes)} planes"
             )

@@ -12,11 +12,12 @@ import numpy as np
 
 from taskct.core.errors import InputError, ResourceError, TaskctError
 from taskct.viewer.guard import Guard
-from taskct.viewer.layers import Layers
+from taskct.viewer.picture_layers import Layers
 from taskct.viewer.plane_bytes import volume_nifti
 from taskct.viewer.study import REFERENCE
 
 PAGE = Path(__file__).parent / "page"
+STEPS = (1, 2, 4)
 _KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
@@ -63,7 +64,7 @@ def view_app(layers: Sequence[Layers], token: str) -> Guard:
     def studies() -> Any:
         return JSONResponse([one.describe() for one in layers])
 
-    def plane(study: int, kind: str, method: int, dose: int, number: int, reader: str = "", of_class: int = 0) -> Any:
+    def plane(study: int, kind: str, method: int, dose: int, number: int, *, reader: str = "", of_class: int = 0) -> Any:
         dtype, (rows, columns), data = of(study).plane(kind, method, dose, number, reader=reader, of_class=of_class)
         headers = {"x-type": dtype, "x-rows": str(rows), "x-columns": str(columns)}
         return Response(data, media_type="application/octet-stream", headers=headers)
@@ -74,13 +75,15 @@ def view_app(layers: Sequence[Layers], token: str) -> Guard:
     def lesions(study: int) -> Any:
         return JSONResponse([one._asdict() for one in of(study).study.lesions()])
 
-    def volume(study: int) -> Any:
-        return _nifti(of(study), labels=False)
+    def volume(study: int, step: int = 1) -> Any:
+        return _nifti(of(study), step, labels=False)
 
-    def labels(study: int) -> Any:
-        return _nifti(of(study), labels=True)
+    def labels(study: int, step: int = 1) -> Any:
+        return _nifti(of(study), step, labels=True)
 
-    def _nifti(one: Layers, *, labels: bool) -> Any:
+    def _nifti(one: Layers, step: int, *, labels: bool) -> Any:
+        if step not in STEPS:
+            raise InputError(f"step {step}: expected one of {', '.join(map(str, STEPS))}")
         case = one.study.volume
         if case is None or (labels and not one.study.facts.labelled):
             raise InputError(f"{one.study.facts.title} has no volume{' of labels' if labels else ''}")
@@ -89,7 +92,7 @@ def view_app(layers: Sequence[Layers], token: str) -> Guard:
             if labels:
                 planes = range(len(one.study.facts.planes))
                 maps = np.stack([one.labels_of(number).numpy() for number in planes])
-            size, parts = volume_nifti(case, labels=maps)
+            size, parts = volume_nifti(case, labels=maps, step=step)
         headers = {"content-length": str(size)}
         return StreamingResponse(parts, media_type="application/octet-stream", headers=headers)
 

@@ -35,7 +35,8 @@ export function wire(app) {
   $("help").addEventListener("click", () => $("keys").showModal());
   for (const [key, words] of KEYS) $("key-list").append(Object.assign(document.createElement("dt"), { textContent: key }), Object.assign(document.createElement("dd"), { textContent: words }));
   document.addEventListener("keydown", (event) => {
-    if (event.target.matches("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey || $("keys").open) return;
+    if (event.target.matches('input[type="number"], select') || event.ctrlKey || event.metaKey || event.altKey || $("keys").open) return;
+    if (event.target.matches('input[type="range"]') && event.key.length > 1) return; // arrows and the like move the slider itself
     const act = {
       ArrowUp: () => change({ plane: state.plane + 1 }), ArrowDown: () => change({ plane: state.plane - 1 }),
       PageUp: () => change({ plane: state.plane + 10 }), PageDown: () => change({ plane: state.plane - 10 }),
@@ -148,7 +149,7 @@ export function reflect(facts) {
   $("of-method").hidden = state.side !== "doses";
   $("of-class").hidden = !facts.readers.some((r) => r.name === state.reader && r.probability);
   $("plane").value = state.plane;
-  $("plane-name").textContent = `${facts.planes[state.plane]} of ${facts.planes.length}`;
+  $("plane-name").textContent = `${facts.planes[state.plane]} (${state.plane + 1} of ${facts.planes.length})`;
   $("dose").value = state.dose;
   $("dose-name").textContent = facts.doses[state.dose] ?? "";
   for (const box of $("methods").querySelectorAll("input")) box.checked = state.on.includes(Number(box.value));

@@ -120,6 +120,7 @@ function legend(study) {
       spot.style.background = colour(study.classes, k);
       parts.push(spot, `${one.name}  `);
     });
+    if (study.classes.length > 6) parts.push("... ");
   };
   if (study.labelled && state.labels) add("labels, solid", labelColour);
   if (state.reader) add(`${state.reader}, dashed`, readerColour);
@@ -180,7 +181,7 @@ function three(study) {
   const say3 = (words) => { $("three-note").textContent = words; };
   if (three.shown !== `${state.study} ${state.labels}`) {
     three.shown = `${state.study} ${state.labels}`;
-    showVolume($("gl"), { study: state.study, labelled: study.labelled, labels: state.labels, level: state.level, width: state.width, say: say3 });
+    showVolume($("gl"), { study: state.study, voxels: study.shape[0] * study.shape[1] * study.planes.length, labelled: study.labelled, labels: state.labels, level: state.level, width: state.width, say: say3 });
   } else setVolumeWindow(state.level, state.width);
 }
 

@@ -1,5 +1,6 @@
 // HU -> pixels: windows, differences, noise, probabilities.
 
+const pack = (r, g, b) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
 const GREY = palette([[0, 0, 0], [255, 255, 255]]);
 const HEAT = palette([[0, 0, 4], [66, 10, 104], [147, 38, 103], [221, 81, 58], [252, 165, 10], [252, 255, 164]]);
 let lut = new Uint32Array(65536), lutFor = "";
@@ -13,8 +14,6 @@ function palette(stops) {
   }
   return found;
 }
-
-const pack = (r, g, b) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
 
 // 0..255 for each value between low and high, ends clipped; what a window shows.
 export const step = (value, low, high) => Math.max(0, Math.min(255, Math.round(((value - low) / (high - low)) * 255)));

@@ -1,6 +1,7 @@
 // Three planes of a volume by NiiVue, which is loaded when it is first asked for.
 
-let niivue = null, viewer = null, loaded = "";
+const SOFTWARE_VOXELS = 2 ** 21;
+let niivue = null, viewer = null, loaded = "", windowNow = "";
 
 function loadNiivue() {
   return new Promise((done, failed) => {
@@ -11,8 +12,17 @@ function loadNiivue() {
   });
 }
 
+// Every so many-th sample along each axis: all of them on a graphics card, fewer where WebGL runs on the processor.
+function stepFor(voxels) {
+  const gl = document.createElement("canvas").getContext("webgl2"), about = gl.getExtension("WEBGL_debug_renderer_info");
+  const name = about ? gl.getParameter(about.UNMASKED_RENDERER_WEBGL) : "";
+  gl.getExtension("WEBGL_lose_context")?.loseContext();
+  if (!/swiftshader|llvmpipe|software/i.test(name)) return 1;
+  return [1, 2, 4].find((step) => voxels / step ** 3 <= SOFTWARE_VOXELS) ?? 4;
+}
+
 // Show the volume of a study in three planes at the window of the state; `say` gets one line about what happens.
-export async function showVolume(canvas, { study, labelled, level, width, labels, say }) {
+export async function showVolume(canvas, { study, voxels, labelled, level, width, labels, say }) {
   try {
     if (!document.createElement("canvas").getContext("webgl2")) {
       say("This browser has no WebGL 2, which three planes need; slices work without it.");
@@ -29,22 +39,24 @@ export async function showVolume(canvas, { study, labelled, level, width, labels
     }
     const wanted = `${study} ${labels && labelled}`;
     if (loaded !== wanted) {
-      const begun = performance.now();
-      const layers = [{ url: `volume/${study}.nii`, name: "volume.nii", colormap: "gray" }];
-      if (labels && labelled) layers.push({ url: `labels/${study}.nii`, name: "labels.nii", colormap: "warm", opacity: 0.35 });
+      const begun = performance.now(), step = stepFor(voxels), range = { cal_min: level - width / 2, cal_max: level + width / 2 };
+      const layers = [{ url: `volume/${study}.nii?step=${step}`, name: "volume.nii", colormap: "gray", ...range }];
+      if (labels && labelled) layers.push({ url: `labels/${study}.nii?step=${step}`, name: "labels.nii", colormap: "warm", opacity: 0.35 });
       say("reading the volume ...");
       await viewer.loadVolumes(layers);
       loaded = wanted;
-      say(`ready in ${((performance.now() - begun) / 1000).toFixed(1)} s; drag in a plane to move the others`);
+      windowNow = `${level} ${width}`;
+      const less = step > 1 ? `; WebGL runs on the processor here, so every ${step === 2 ? "second" : "fourth"} sample is shown` : "";
+      say(`ready in ${((performance.now() - begun) / 1000).toFixed(1)} s; drag in a plane to move the others${less}`);
     }
-    setVolumeWindow(level, width);
   } catch (error) {
     say(`three planes cannot be shown: ${error.message ?? error}`);
   }
 }
 
 export function setVolumeWindow(level, width) {
-  if (!viewer?.volumes.length) return;
+  if (!viewer?.volumes.length || windowNow === `${level} ${width}`) return;
+  windowNow = `${level} ${width}`;
   viewer.volumes[0].cal_min = level - width / 2;
   viewer.volumes[0].cal_max = level + width / 2;
   viewer.updateGLVolume();

@@ -13,7 +13,7 @@ from taskct.recon import fbp
 from taskct.task import FrozenTask
 from taskct.task.frozen import freeze
 from taskct.viewer.ct_study import CtStudy, Simulation
-from taskct.viewer.layers import Layers
+from taskct.viewer.picture_layers import Layers
 
 
 class BrightIsLiver(nn.Module):

@@ -37,8 +37,8 @@ _DOSE_SEARCH = "dose_search"
 class ViewPlan:
     """What is opened: run folders as they are; and CT, with how slices of them are scanned and reconstructed.
 
-    `scanned` has the CT, labels, methods, beam, grid and doses, with the meaning that `taskct evaluate` gives them; None without
-    CT. `model` is the module of networks whose run does not build it, `trained` the network whose scan was taken over.
+    `scanned` has the CT, labels, methods, beam, grid and doses, with the meaning that `taskct evaluate` gives them; None
+    without CT. `model` is the module of networks whose run does not build it, `trained` the network whose scan was taken over.
     """
 
     runs: tuple[Path, ...] = ()
@@ -105,7 +105,9 @@ def _studies_of_folder(folder: Path) -> list[Study]:
     if is_run(folder):
         return _studies_of_run(load_run(folder))
     children = sorted(child for child in folder.iterdir() if child.is_dir() and (child / "table.csv").is_file())
-    waiting = "" if (folder / SUMMARY).is_file() else "unfinished: some CT of this folder were not evaluated; repeat the command"
+    waiting = (
+        "" if (folder / SUMMARY).is_file() else "unfinished: some CT of this folder were not evaluated; repeat the command"
+    )
     found: list[Study] = []
     for child in children:
         if child.name != "all-cases":
@@ -131,12 +133,8 @@ def _studies_of_run(run: Run) -> list[Study]:
         )
     if kind_of_config(run.config):
         ended = (folder / "weights.safetensors").exists()
-        state = "a training" if ended else "a training that is unfinished"
-        raise InputError(
-            f"{folder}: {state}, without images of its own; taskct view CT --methods fbp,net={folder} shows what it makes of a CT"
-            if ended
-            else f"{folder}: {state}: let it end, then taskct view CT --methods fbp,net={folder} shows what it makes of a CT"
-        )
+        state = "a training, without images of its own" if ended else "a training that is unfinished: let it end"
+        raise InputError(f"{folder}: {state}; taskct view CT --methods fbp,net={folder} shows what it makes of a CT")
     raise InputError(f"{folder}: a run without images; give the run of an evaluation, an experiment, a demo, or a CT")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from taskct.core.errors import InputError
 from taskct.viewer.guard import new_token
-from taskct.viewer.layers import Layers
+from taskct.viewer.picture_layers import Layers
 from taskct.viewer.view_app import first_image, view_app
 
 LOOPBACK = "127.0.0.1"
@@ -75,7 +75,8 @@ def listen(port: int) -> socket.socket:
         sock.close()
         if error.errno == errno.EADDRINUSE:
             raise InputError(
-                f"--port {port}: another program uses this port of 127.0.0.1; choose another, or leave --port out for a free one"
+                f"--port {port}: another program uses this port of 127.0.0.1; choose another, or leave --port out for a free "
+                "one"
             ) from error
         if error.errno == errno.EACCES:
             raise InputError(f"--port {port}: this user may not use it; take one from 1024 on, or leave --port out") from error

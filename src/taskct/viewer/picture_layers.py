@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,6 +25,17 @@ KINDS = ("hu", "noise", "labels", "marks", "probability")
 _MOST_KEPT_BYTES = 256 * 2**20
 
 
+class Wanted(NamedTuple):
+    """One layer of one image; `reader` and `of_class` only for what readers say."""
+
+    kind: str
+    method: int
+    dose: int
+    plane: int
+    reader: str = ""
+    of_class: int = 0
+
+
 class Layers:
     """A study with readers. Answers are kept while they fit into 256 MiB; one thing is computed at a time.
 
@@ -42,7 +53,7 @@ class Layers:
             maps = (study.labels(plane) for plane in range(len(facts.planes)))
             numbers = sorted({int(n) for labels in maps if labels is not None for n in torch.unique(labels)})
         self.classes = class_names(facts.label_names, numbers, [reader.classes for reader in self._readers.values()])
-        self._kept: OrderedDict[tuple[Any, ...], Tensor] = OrderedDict()
+        self._kept: OrderedDict[Wanted, Tensor] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
@@ -84,13 +95,13 @@ class Layers:
         self.study.check(method, dose, plane)
         if not self.study.facts.shown[method]:
             dose = 0
-        values = self._values(kind, method, dose, plane, reader, of_class)
+        values = self._values(Wanted(kind, method, dose, plane, reader, of_class))
         dtype, data = plane_bytes(values)
         return dtype, (values.shape[0], values.shape[1]), data
 
     def labels_of(self, plane: int) -> Tensor:
         """The labels of a plane in the numbering of `classes`, uint8 (Y, X)."""
-        return self._values("labels", REFERENCE, 0, plane, "", 0)
+        return self._values(Wanted("labels", REFERENCE, 0, plane))
 
     def scores(self, method: int, dose: int, plane: int, *, reader: str = "") -> list[dict[str, Any]]:
         """Scores of an image, and with a reader its Dice of each class that the labels of the plane have."""
@@ -99,29 +110,27 @@ class Layers:
             found = list(self.study.scores(method, dose, plane))
         labels = self.labels_of(plane) if self.study.facts.labelled else None
         if reader and labels is not None:
-            marked = self._values("marks", method, dose, plane, reader, 0)
+            marked = self._values(Wanted("marks", method, dose, plane, reader))
             found += [
                 Score(f"Dice, {name}", "", "higher", overlap(marked, labels, 1 + k)) for k, name in enumerate(self.classes)
             ]
-        return [
-            {"label": s.label, "unit": s.unit, "better": s.better, "value": s.value} for s in found if s.value == s.value
-        ]
+        return [{"label": s.label, "unit": s.unit, "better": s.better, "value": s.value} for s in found if s.value == s.value]
 
-    def _values(self, kind: str, method: int, dose: int, plane: int, reader: str, of_class: int) -> Tensor:
-        if kind == "hu" and (not self.study.facts.computed or not self.study.facts.shown[method]):
-            return self.study.image(method, dose, plane)  # in memory already
-        if kind == "labels":
-            method = dose = 0
-        key = (kind, method, dose, plane, reader, of_class)
+    def _values(self, wanted: Wanted) -> Tensor:
+        stored = not self.study.facts.computed or not self.study.facts.shown[wanted.method]
+        if wanted.kind == "hu" and stored:
+            return self.study.image(wanted.method, wanted.dose, wanted.plane)  # in memory already
+        key = wanted._replace(method=REFERENCE, dose=0) if wanted.kind == "labels" else wanted
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
-            values = self._compute(kind, method, dose, plane, reader, of_class)
+            values = self._compute(key)
             self._keep(key, values)
             return values
 
-    def _compute(self, kind: str, method: int, dose: int, plane: int, reader: str, of_class: int) -> Tensor:
+    def _compute(self, wanted: Wanted) -> Tensor:
+        kind, method, dose, plane = wanted[:4]
         study, facts = self.study, self.study.facts
         if kind == "labels":
             labels = study.labels(plane)
@@ -129,16 +138,16 @@ class Layers:
                 raise InputError(f"{facts.title} has no labels of plane {plane}")
             return renumbered(labels, facts.label_names, self.classes)
         if kind in ("marks", "probability"):
-            return self._read(kind, method, dose, plane, reader, of_class)
+            return self._read(wanted)
         hu = study.image(method, dose, plane)
         if kind == "hu":
             return hu
         truth = None if method == REFERENCE else study.image(REFERENCE, 0, plane)
         return noise_map(hu, facts.spacing_mm[1:], truth)
 
-    def _read(self, kind: str, method: int, dose: int, plane: int, reader: str, of_class: int) -> Tensor:
+    def _read(self, wanted: Wanted) -> Tensor:
         """Marks uint8, or the probability of a class in 255 steps; stored marks where the reader was not loaded."""
-        facts = self.study.facts
+        facts, (kind, method, dose, plane, reader, of_class) = self.study.facts, wanted
         if reader not in self._readers:
             stored = self.study.marks(reader, method, dose, plane) if kind == "marks" else None
             if stored is None:
@@ -160,11 +169,9 @@ class Layers:
                 share += probability
         return (255 * share).round().to(torch.uint8)
 
-    def _keep(self, key: tuple[Any, ...], values: Tensor) -> None:
+    def _keep(self, key: Wanted, values: Tensor) -> None:
         self._kept[key] = values
         self._bytes += values.numel() * values.element_size()
         while self._bytes > _MOST_KEPT_BYTES and len(self._kept) > 1:
             _, old = self._kept.popitem(last=False)
             self._bytes -= old.numel() * old.element_size()
-
-
