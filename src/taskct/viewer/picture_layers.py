@@ -17,7 +17,7 @@ from taskct.report.number_text import dose_label
 from taskct.task.frozen import FrozenTask
 from taskct.viewer.class_maps import class_names, overlap, renumbered
 from taskct.viewer.lesion_list import is_lesion
-from taskct.viewer.noise_map import noise_map
+from taskct.viewer.local_noise import noise_map
 from taskct.viewer.plane_bytes import plane_bytes
 from taskct.viewer.study import REFERENCE, Score, Study
 

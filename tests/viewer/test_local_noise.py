@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from taskct.viewer.noise_map import noise_map
+from taskct.viewer.local_noise import noise_map
 
 
 def _noise(sd: float) -> torch.Tensor:
