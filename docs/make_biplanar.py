@@ -20,7 +20,7 @@ import torch
 
 from taskct.core.files import write_text
 from taskct.core.runs import load_run
-from taskct.evaluation.volumes import psnr3d
+from taskct.evaluation.volumes import FILM_READER, psnr3d
 from taskct.models import Card, Figure, TrainingData, pack_model
 from taskct.models.package_models import SHIPPED
 from taskct.recon.learned import load_reconstructor
@@ -265,7 +265,8 @@ def task_table(rows: list[dict[str, str]], photons: str) -> str:
     """What readers make of radiographs and volumes: AUC of classes, errors of numbers."""
     found = cells(rows, photons)
     metrics = list(dict.fromkeys(m for _, m, _ in found if m.startswith(("auc: ", "read: "))))
-    names = list(dict.fromkeys(n for n, m, _ in found if m in metrics))
+    ends = [FILM_READER, "truth"]
+    names = ends + [n for n in dict.fromkeys(n for n, m, _ in found if m in metrics) if n not in ends]
     body = []
     for metric in metrics:
         digits = 2 if metric.startswith("auc: ") else 1
