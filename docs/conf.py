@@ -62,7 +62,7 @@ sphinx_gallery_conf = {
     "download_all_examples": True,
     "show_signature": False,
     "abort_on_example_error": True,
-    "min_reported_time": 30,
+    "min_reported_time": 10**6,
     "write_computation_times": False,
     "nested_sections": False,
     "first_notebook_cell": "# pip install taskct; each example stands alone and needs no download",
@@ -92,7 +92,7 @@ def on_start(app: Any) -> None:
 def on_read(app: Any, name: str, source: list[str]) -> None:
     """Links that leave the folder of the pages; the tables of contents of the first page."""
     text = source[0].replace("](../CONTRIBUTING.md", "](reference/contributing.md").replace("](../README.md)", "](start.md)")
-    text = re.sub(r"\]\(gallery/(\w+)\.py\)", r"](examples/\1.rst)", text)
+    text = re.sub(r"\]\(gallery/(\w+)\.py\)", r"](examples/\1.rst)", text).replace("](gallery/)", "](examples/index.rst)")
     source[0] = re.sub(r"\]\(\.\./benchmarks/results/(\w+\.md)", r"](reference/\1", text)
     if name == "index":
         source[0] += f"\n\n{toctrees(DOCS)}\n"

@@ -51,4 +51,4 @@ with torch.no_grad():
         name: task.predict(one.model(p, A)).softmax(1)[:, 1:2]
         for name, one in {"image loss": plain, "task loss": mine}.items()
     }
-taskct.show(answers, window=(0.5, 1.0))
+taskct.show(answers, window=(0.45, 0.4))

@@ -32,14 +32,14 @@ A = taskct.Projector(known.grid, beam)
 p = taskct.simulate_scan(case.mu[1:2], A, taskct.Dose(photons=known.photons[0]), seed=0)
 with torch.no_grad():
     images = {"truth": case.mu[1:2], "FBP": taskct.fbp(p, A), "FBP + U-Net": plain(p, A), "Primal-Dual, label loss": net(p, A)}
-taskct.show(images, window="liver")
+taskct.show(images, window="soft tissue")
 
 # %%
 # A reader that no training of a reconstruction used looks at each of them: outlined is what it calls liver and tumour.
 reader = taskct.load_reader("abdomen-reader-thin")
 with torch.no_grad():
     marks = {name: reader.predict(mu).argmax(1)[0] for name, mu in images.items()}
-taskct.show(images["Primal-Dual, label loss"], labels=marks["Primal-Dual, label loss"], window="liver")
+taskct.show(images["Primal-Dual, label loss"], labels=marks["Primal-Dual, label loss"], window="soft tissue")
 
 # %%
 # One image proves nothing. ``taskct demo`` asks 40 patients and three readers, and prints intervals: two minutes.

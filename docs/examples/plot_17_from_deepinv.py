@@ -17,7 +17,8 @@ A = taskct.Projector(taskct.Grid((64, 64), 3.0), taskct.ParallelBeam(views=90, c
 y = taskct.simulate_scan(x, A, taskct.Dose(photons=1e5), seed=0)  # Poisson counts in place of GaussianNoise(sigma)
 taskct.show(
     {"x": x, "A_adjoint(y)": A.adjoint(y) / A.adjoint(A(torch.ones_like(x))) * 0.02, "A_dagger(y)": taskct.fbp(y, A)},
-    window=(0, 200),
+    units="other",
+    window=(0.006, 0.012),
 )
 
 # %%
@@ -47,4 +48,4 @@ for _ in range(10):
     optimiser.step()
 with torch.no_grad():
     images = {"x": x, "A_dagger(y)": taskct.fbp(y, A), "plug and play": mu, "model(y, A)": model.eval()(y, A)}
-taskct.show(images, window=(0, 200))
+taskct.show(images, units="other", window=(0.006, 0.012))

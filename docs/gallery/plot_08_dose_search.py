@@ -37,7 +37,7 @@ taskct.show(curves, along=share, axes=("share of full dose", "noise in the liver
 
 # %%
 # The slice that the answer keeps, at full dose and at the dose that was found. From the command line the same search is
-# ``taskct dose fbp --set window=hann --ct CT --labels LABELS --keep "noise_sd_hu[liver]<=60" --photons 1e6 --out
+# ``taskct dose fbp --set window=hann --ct CT --labels LABELS --label-name 1=liver --keep "noise_sd_hu[liver]<=60" --photons 1e6 --out
 # runs/dose``.
 shown = answers["FBP, Hann"].shown
 taskct.show({"full dose": shown.full_hu, "the dose that was found": shown.found_hu}, window="soft tissue", units="hu")

@@ -130,6 +130,8 @@ def _meanings(kind: type) -> dict[str, str]:
 def _table(head: tuple[str, ...], rows: list[Any]) -> list[str]:
     if not rows:
         return ["No settings.", ""]
+    if head[-1] == "meaning" and not any(row[-1] for row in rows):
+        head, rows = head[:-1], [row[:-1] for row in rows]
     lines = [".. list-table::", "   :header-rows: 1", "   :class: config", ""]
     for k, row in enumerate([head, *rows]):
         for j, cell in enumerate(row):
