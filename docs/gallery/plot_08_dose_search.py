@@ -36,8 +36,9 @@ share = {name: answer.targets[0].levels / full.photons for name, answer in answe
 taskct.show(curves, along=share, axes=("share of full dose", "noise in the liver / HU"))
 
 # %%
-# The slice that the answer keeps, at full dose and at the dose that was found. From the command line the same search is
-# ``taskct dose fbp --set window=hann --ct CT --labels LABELS --label-name 1=liver --keep "noise_sd_hu[liver]<=60" --photons 1e6 --out
-# runs/dose``.
+# The slice that the answer keeps, at full dose and at the dose that was found. The same search from the command line::
+#
+#     taskct dose fbp --set window=hann --ct CT --labels LABELS --label-name 1=liver \
+#         --keep "noise_sd_hu[liver]<=60" --photons 1e6 --out runs/dose
 shown = answers["FBP, Hann"].shown
 taskct.show({"full dose": shown.full_hu, "the dose that was found": shown.found_hu}, window="soft tissue", units="hu")
