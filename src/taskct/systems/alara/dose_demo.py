@@ -68,8 +68,8 @@ def search(folder: Path) -> None:
     """`taskct dose` with networks of the package, on built-in test patients."""
     setting = setting_of(chain_of(SEARCHED), patients=SEARCH_PATIENTS, every=4)
     run_dose_search(
-        setting, folder, name=SEARCHED, keep=[KEEP], search=DoseSearch(lowest=1 / 32), readers=[READER], certify=[CERTIFIES],
-        overwrite=folder.exists(),
+        setting, folder, name=SEARCHED, keep=[KEEP], search=DoseSearch(lowest=1 / 32, within=0.1), readers=[READER],
+        certify=[CERTIFIES], overwrite=folder.exists(),
     )  # fmt: skip
 
 
