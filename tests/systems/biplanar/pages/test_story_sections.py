@@ -10,8 +10,15 @@ from taskct.evaluation.rows import DoseLevel, Row
 from taskct.evaluation.table import Table
 from taskct.evaluation.volumes import FILM_READER
 from taskct.evaluation.volumes.volume_metrics import about_metric
-from taskct.systems.biplanar.pages.biplanar_story import BiPlanarStory, BlockGain, Curve
-from taskct.systems.biplanar.pages.story_sections import block_table, curve_section, spread_section, task_table, view_table
+from taskct.systems.biplanar.pages.biplanar_story import BiPlanarStory, BlockGain, Curve, RefinedPoses
+from taskct.systems.biplanar.pages.story_sections import (
+    block_table,
+    curve_section,
+    pose_table,
+    spread_section,
+    task_table,
+    view_table,
+)
 
 DOSE = DoseLevel(1.0, 1e5)
 
@@ -32,7 +39,9 @@ def story(scores: dict[tuple[str, str], float], **more: Any) -> BiPlanarStory:
 
 def test_nothing_asked_is_nothing_shown() -> None:
     bare = story({("net", "psnr3d"): 25.0})
-    assert [make(bare) for make in (block_table, view_table, task_table, spread_section, curve_section)] == [""] * 5
+    assert [make(bare) for make in (block_table, pose_table, view_table, task_table, spread_section, curve_section)] == [
+        ""
+    ] * 6
 
 
 def test_other_numbers_of_views_stand_beside_the_usual_one_in_order() -> None:
@@ -71,3 +80,10 @@ def test_blocks_spreads_and_curves_are_named_with_their_numbers() -> None:
     assert "rays" in block_table(full) and "1.00" in block_table(full) and "a − b" in block_table(full)
     assert "1.25" in spread_section(full) and "60 %" in spread_section(full) and "svg" in spread_section(full)
     assert "a, seed 0 +0.50 dB" in curve_section(full)
+
+
+def test_refined_poses_stand_beside_wrong_and_right_ones() -> None:
+    left = {"turn_deg": 3.1, "turn_left_deg": 1.2, "shift_mm": 2.9, "shift_left_mm": 4.0}
+    scores = {("a", "psnr3d"): 30.0, ("a, wrong", "psnr3d"): 25.0, ("a, mended", "psnr3d"): 27.0}
+    shown = pose_table(story(scores, refined=[RefinedPoses("a", 3.0, "wrong", "mended", left)]))
+    assert shown.index("30.0") < shown.index("25.0") < shown.index("27.0") and "3.1 → 1.2" in shown and "2.9 → 4.0" in shown

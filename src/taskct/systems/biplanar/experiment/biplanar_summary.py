@@ -28,7 +28,7 @@ from taskct.systems.biplanar.experiment.row_scores import AGREED, RowScores
 from taskct.systems.biplanar.experiment.shared_skulls import Skulls
 from taskct.systems.biplanar.experiment.spread_rows import HU_PER_MU
 from taskct.systems.biplanar.pages.biplanar_page import write_biplanar_report
-from taskct.systems.biplanar.pages.biplanar_story import BiPlanarStory, BlockGain, Curve, Lead
+from taskct.systems.biplanar.pages.biplanar_story import BiPlanarStory, BlockGain, Curve, Lead, RefinedPoses
 
 LEAD_METRICS = ("psnr3d", "bone_dice", "mae_hu", "bone_surface_mm")
 
@@ -83,8 +83,7 @@ def gathered(
     ]  # fmt: skip
     kept = {str(one.about["method"]): one.folder for one in done if (one.folder / "examples.safetensors").exists()}
     spreads = {str(one.about["method"]): one.folder for one in added if "spread" in one.about}
-    poses = [name(error) for error in settings.pose_errors for name in (poses_name, refined_name)]
-    conditions = (SHUFFLED, LOST, PRIOR, SECOND, *poses)
+    conditions = (SHUFFLED, LOST, PRIOR, SECOND, *(poses_name(error) for error in settings.pose_errors))
     return BiPlanarStory(
         table=table,
         dose=dose,
@@ -104,14 +103,13 @@ def gathered(
     )
 
 
-def _refined(added: Sequence[RowScores], settings: BiPlanar) -> list[tuple[str, float, Mapping[str, float]]]:
-    """Method, error of the poses, and what is left of it, of every row that refined them."""
-    names = {error: refined_name(error) for error in settings.pose_errors}
+def _refined(added: Sequence[RowScores], settings: BiPlanar) -> list[RefinedPoses]:
+    """Every row that refined wrong poses."""
     return [
-        (str(one.about["method"]), error, one.about[name])
+        RefinedPoses(str(one.about["method"]), error, poses_name(error), refined_name(error), one.about[refined_name(error)])
         for one in added
-        for error, name in names.items()
-        if name in one.about
+        for error in settings.pose_errors
+        if refined_name(error) in one.about
     ]
 
 
@@ -160,10 +158,10 @@ def spread_csv(spreads: Mapping[str, Mapping[str, Any]]) -> str:
     return _csv(heads, lines)
 
 
-def poses_csv(refined: Sequence[tuple[str, float, Mapping[str, float]]]) -> str:
+def poses_csv(refined: Sequence[RefinedPoses]) -> str:
     """Root mean square errors of the poses per axis before refinement and after it."""
     names = ("turn_deg", "turn_left_deg", "shift_mm", "shift_left_mm")
-    lines = [(method, f"{error:g}", *(f"{left[n]:.4g}" for n in names)) for method, error, left in refined]
+    lines = [(one.method, f"{one.error:g}", *(f"{one.left[n]:.4g}" for n in names)) for one in refined]
     return _csv(("method", "sd", *names), lines)
 
 

@@ -12,7 +12,14 @@ from taskct.report.page import page, section
 from taskct.report.pictures import Encoder
 from taskct.systems.biplanar.pages.biplanar_pictures import example_section
 from taskct.systems.biplanar.pages.biplanar_story import ATLAS, BiPlanarStory
-from taskct.systems.biplanar.pages.story_sections import block_table, curve_section, spread_section, task_table, view_table
+from taskct.systems.biplanar.pages.story_sections import (
+    block_table,
+    curve_section,
+    pose_table,
+    spread_section,
+    task_table,
+    view_table,
+)
 from taskct.systems.biplanar.pages.story_tables import cell, wide_table
 
 _IMAGE_BYTES = 6 * 2**20
@@ -29,6 +36,7 @@ def write_biplanar_report(
         ("numbers", "Numbers", _key(story) + _main_table(story)),
         ("controls", "What could fool us", _condition_table(story)),
         ("dose", "Dose", _dose_table(story)),
+        ("poses", "Poses refined", pose_table(story)),
         ("blocks", "What each block is worth", block_table(story)),
         ("views", "Number of views", view_table(story)),
         ("tasks", "What readers make of it", task_table(story)),

@@ -33,6 +33,19 @@ class BlockGain(NamedTuple):
     differences: Mapping[str, Interval]
 
 
+class RefinedPoses(NamedTuple):
+    """A method with poses that were wrong by `error` degrees and mm: the conditions without and with refinement, what is left.
+
+    `left` has root mean squares per axis: turn_deg and shift_mm before, turn_left_deg and shift_left_mm after.
+    """
+
+    method: str
+    error: float
+    wrong: str
+    refined: str
+    left: Mapping[str, float]
+
+
 class Curve(NamedTuple):
     """PSNR3D in dB of the validation skulls after `steps` of a training."""
 
@@ -63,7 +76,7 @@ class BiPlanarStory:
     examples     skulls to look at
     blocks       pairs of rows that differ in one block
     spreads      by method: factor, ratio, shares within one and two spreads, and the reliability curve of its scaled spread
-    refined      method, error of the poses, and what is left of it after refinement
+    refined      methods that refined wrong poses themselves
     curves       by training
     """
 
@@ -78,7 +91,7 @@ class BiPlanarStory:
     settings: Any
     blocks: Sequence[BlockGain] = ()
     spreads: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    refined: Sequence[tuple[str, float, Mapping[str, float]]] = ()
+    refined: Sequence[RefinedPoses] = ()
     curves: Mapping[str, Curve] = field(default_factory=dict)
 
     def mean(self, metric: str, method: str, condition: str = "", dose: DoseLevel | None = None) -> Interval | None:

@@ -51,6 +51,27 @@ def view_table(story: BiPlanarStory) -> str:
     return wide_table("<b>PSNR3D / dB</b> by number of views", ["", *map(str, sorted(counts))], body)
 
 
+def pose_table(story: BiPlanarStory) -> str:
+    """PSNR3D with wrong poses and with refined ones, and what is left of the errors of the poses."""
+    if not story.refined:
+        return ""
+    body = []
+    for one in story.refined:
+        scores = [story.mean("psnr3d", one.method, condition) for condition in ("", one.wrong, one.refined)]
+        left = one.left
+        body.append(
+            f"<tr><th scope='row' class='method'>{escape(one.method)}, off by {one.error:g} deg and mm</th>"
+            f"{''.join(cell(score, 'dB') for score in scores)}<td>{left['turn_deg']:.1f} → {left['turn_left_deg']:.1f}</td>"
+            f"<td>{left['shift_mm']:.1f} → {left['shift_left_mm']:.1f}</td></tr>"
+        )
+    heads = ["", "right poses", "wrong poses", "refined", "turns, deg", "shifts, mm"]
+    note = (
+        "<p class='note'>Poses refined by least squares on the radiographs, in turn with the image. Root mean square errors "
+        "of turns and shifts about each axis, before and after.</p>"
+    )
+    return note + wide_table("<b>PSNR3D / dB</b> with poses that no method was told", heads, body)
+
+
 def task_table(story: BiPlanarStory) -> str:
     """What linear readers make of the radiographs themselves, of the truth, and of each method's volumes."""
     parts = []
