@@ -15,7 +15,7 @@ import torch
 from taskct.core.config import to_dict
 from taskct.core.errors import ConfigError, FileFormatError, GeometryError, InputError, UnitsError
 from taskct.core.runs import Run
-from taskct.geometry import FanBeam, Grid, ParallelBeam
+from taskct.geometry import FanBeam, Grid, ParallelBeam, bi_planar
 from taskct.geometry.beam_config import beam_to_config
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
@@ -149,3 +149,17 @@ def test_a_record_of_the_training_that_cannot_be_one_is_refused_by_its_run(
 def test_what_is_known_of_pixels_alone_counts(tmp_path: Path) -> None:
     about = trained_for(load_reconstructor(run_of(tmp_path / "run", grid={"spacing_mm": [8.0, 8.0]})))
     assert about is not None and about.spacing_mm == (8.0, 8.0) and about.shape == () and about.grid is None
+
+
+def test_views_of_radiographs_that_stand_elsewhere_are_told_one_by_one() -> None:
+    cube = Grid((8, 8, 8), 24.0)
+    usual = {"cols": 8, "rows": 8, "pixel_mm": 36.0, "source_iso_mm": 1000.0, "source_detector_mm": 1500.0}
+    about = TrainedFor("net", beam_to_config(bi_planar(**usual)), cube.spacing_mm)
+    words = lambda **changes: about.geometry_differences(Projector(cube, bi_planar(**{**usual, **changes})))
+    assert words() == [] and words(angles_deg=(1e-4, 90.0)) == [] and words(cols=16) == []
+    (second,) = words(angles_deg=(0.0, 94.0))
+    assert second.startswith("view 2: turned by 4.0 degrees, source 70 mm elsewhere, detector 35 mm elsewhere")
+    first, _ = words(source_iso_mm=900.0, source_detector_mm=1400.0, pixel_mm=40.0)
+    assert "view 1: turned by 0.0 degrees, source 100 mm" in first and "columns of 36 mm in training, now 40 mm" in first
+    (more,) = words(angles_deg=(0.0, 60.0, 120.0))
+    assert "2 views in training, now 3" in more

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
 from torch import nn
 
 from taskct.core.errors import ConfigError, GeometryError, InputError, UnitsError
@@ -91,15 +92,20 @@ class TrainedFor:
         found = []
         if self.beam:
             now = beam_to_config(A.beam)
+            if self.beam.get("kind") == now["kind"] == "vector":
+                return [*_other_views(self.beam, now), *self._other_pixels(A)]
             names = [n for n in {**self.beam, **now} if n not in _FREE]
             found = [
                 f"{name} {_brief(self.beam.get(name))} in training, now {_brief(now.get(name))}"
                 for name in names
                 if not _near(self.beam.get(name), now.get(name))
             ]
-        if self.spacing_mm and not _near(self.spacing_mm, A.grid.spacing_mm, _CLOSE_PIXELS):
-            found.append(f"pixels of {_brief(self.spacing_mm)} mm in training, now {_brief(A.grid.spacing_mm)} mm")
-        return found
+        return [*found, *self._other_pixels(A)]
+
+    def _other_pixels(self, A: Projector) -> list[str]:
+        if not self.spacing_mm or _near(self.spacing_mm, A.grid.spacing_mm, _CLOSE_PIXELS):
+            return []
+        return [f"pixels of {_brief(self.spacing_mm)} mm in training, now {_brief(A.grid.spacing_mm)} mm"]
 
     def dose_difference(self, dose: Dose) -> str:
         """How a dose lies outside of those of the training, in words; "" for one inside."""
@@ -206,6 +212,36 @@ def common_scan(methods: Iterable[object]) -> TrainedFor | None:
                 "with other methods on its own, or name one scan (--beam) with the setting otherwise=warn"
             )
     return known[0] if known else None
+
+
+def _other_views(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """In what the views of a vector beam stand elsewhere; numbers of columns and rows change nothing."""
+    old, new = (
+        {k: np.asarray(v, dtype=float) for k, v in beam.items() if k not in ("kind", "cols", "rows")} for beam in (then, now)
+    )
+    if set(old) != set(new) or any(old[k].shape != new[k].shape for k in old):
+        return [f"{len(then['detector_mm'])} views in training, now {len(now['detector_mm'])}, or of another kind"]
+    found = []
+    for view in range(len(new["detector_mm"])):
+        a, b = ({k: v[view] for k, v in beam.items()} for beam in (old, new))
+        if all(np.allclose(a[k], b[k], rtol=_CLOSE, atol=_CLOSE * float(np.abs(a[k]).max())) for k in a):
+            continue
+        words = [f"detector {np.linalg.norm(b['detector_mm'] - a['detector_mm']):.0f} mm elsewhere"]
+        if "source_mm" in a:
+            turn = _angle_deg(*(one["detector_mm"] - one["source_mm"] for one in (a, b)))
+            moved = np.linalg.norm(b["source_mm"] - a["source_mm"])
+            words = [f"turned by {turn:.1f} degrees", f"source {moved:.0f} mm elsewhere", *words]
+        words.append(f"its columns turned by {_angle_deg(a['col_step_mm'], b['col_step_mm']):.1f} degrees")
+        pixels = [float(np.linalg.norm(one["col_step_mm"])) for one in (a, b)]
+        words.append(f"columns of {pixels[0]:.3g} mm in training, now {pixels[1]:.3g} mm")
+        found.append(f"view {view + 1}: {', '.join(words)}")
+    return found
+
+
+def _angle_deg(a: np.ndarray, b: np.ndarray) -> float:
+    """Between two vectors, 0 to 180."""
+    cosine = float(a @ b) / float(np.linalg.norm(a) * np.linalg.norm(b))
+    return math.degrees(math.acos(max(-1.0, min(1.0, cosine))))
 
 
 def _table(config: Mapping[str, Any], name: str, where: str) -> Mapping[str, Any]:

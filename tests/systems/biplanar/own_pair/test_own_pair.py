@@ -19,6 +19,7 @@ from taskct.data.images import ImageSet
 from taskct.data.radiographs import PoseFile, RadiographPair, ViewPose, read_radiographs
 from taskct.evaluation.volumes import psnr3d
 from taskct.geometry import bi_planar
+from taskct.geometry.beam_config import beam_to_config
 from taskct.recon import sirt
 from taskct.recon.learned import BiPlanarNet, load_reconstructor, make_model, preset_config
 from taskct.recon.learned.trained_for import TrainedFor, watch
@@ -144,6 +145,15 @@ def test_a_network_that_knows_its_grid_gets_it_and_every_row_of_the_experiment_s
     assert set(PLAIN) == set(PAIR_METHODS)
     for name in ("back-projection", "atlas-registered", "sirt"):
         assert reconstruct_pair(pair, method=name, settings=SETTINGS, heads=heads).estimate.hu.isfinite().all()
+
+
+def test_a_network_of_another_geometry_is_named_as_a_doubt(pair: RadiographPair, heads: Heads) -> None:
+    net = BiPlanarNet(lift=("smear",), widths=(8, 16), agree="last", prior=(N, N, N)).eval()
+    nearer = bi_planar(cols=N, rows=N, pixel_mm=22.5, source_iso_mm=900, source_detector_mm=1500)
+    for beam, doubted in ((nearer, True), (pair.resized(N, N).beam, False)):
+        watch(net, TrainedFor("net", beam_to_config(beam), (SIDE / N,) * 3, None, (N,) * 3), otherwise="allow")
+        doubts = reconstruct_pair(pair, method=net, name="net", settings=SETTINGS, heads=heads).doubts
+        assert any("trained at another geometry: view 1: " in doubt for doubt in doubts) == doubted
 
 
 def test_the_run_of_a_training_on_radiographs_of_many_geometries_serves_as_method(

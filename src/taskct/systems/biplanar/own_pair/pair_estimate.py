@@ -145,7 +145,10 @@ def reconstruct_pair(
         spread = judged.factor * model.spread(A)
         again = A(mu)
     residual = float(reprojection_rms(mu, p, A))
-    doubts = doubts_about(pair.meaning, p, (float(misfit), residual), judged, age_months=settings.age_months)
+    doubts = (
+        *_other_geometry(run, Projector(grid, shown.beam)),
+        *doubts_about(pair.meaning, p, (float(misfit), residual), judged, age_months=settings.age_months),
+    )
     numbers = {
         "residual": residual,
         "misfit": float(misfit),
@@ -207,6 +210,13 @@ def _grid(pair: RadiographPair, method: object, settings: PairSettings, notes: l
     grid = Grid(shape, spacing)
     origin = tuple(o + c for o, c in zip(grid.origin_mm, pair.iso_mm, strict=True))
     return Grid(shape, spacing, origin), pixels
+
+
+def _other_geometry(method: object, A: Projector) -> tuple[str, ...]:
+    """A sentence where a network that was trained at one geometry is given another."""
+    about = trained_for(method)
+    found = about.geometry_differences(A) if about is not None else []
+    return (f"the network was trained at another geometry: {'; '.join(found)}",) if found else ()
 
 
 def _moved_words(view: str, six: np.ndarray) -> str:
