@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,17 @@ def test_the_reference_of_configs_has_every_key_with_its_default_and_its_meaning
     assert row[2].strip() == "- ``0``" and row[3].strip() == "- steps over which alpha rises"
     assert ObjectivePlan().warm_up == 0
     assert 'kind = "primal_dual"' in text and "task-adaptive" in text
+
+
+def test_what_the_site_generates_is_never_committed() -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("needs a git checkout")
+    made = ["docs/examples/index.rst", "docs/reference/index.rst", "docs/sg_execution_times.rst", "build/site/index.html"]
+    ignored = subprocess.run(
+        ["git", "check-ignore", *made], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.split()
+    assert ignored == made
+    tracked = subprocess.run(
+        ["git", "ls-files", "docs/examples", "docs/reference"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert tracked.stdout == ""
