@@ -16,9 +16,9 @@ from taskct.experiments.made import Made
 from taskct.geometry import FanBeam
 from taskct.recon.learned import make_model
 from taskct.systems.real_ct import judged_ct, judging
-from taskct.systems.real_ct.judge_ct import METHOD_OF, judge_classical, judge_network, read_images, read_rows
+from taskct.systems.real_ct.judge_ct import METHOD_OF, judge_classical, judge_network, observe, read_images, read_rows
 from taskct.systems.real_ct.judged_ct import JudgedCT
-from taskct.systems.real_ct.judged_summary import Scores, goals, table_of, tables, write_summary
+from taskct.systems.real_ct.judged_summary import Scores, better_observed, goals, table_of, tables, write_summary
 from taskct.systems.real_ct.real_ct_settings import RealCTExperiment
 
 CT = "small_trunk"
@@ -36,7 +36,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RealCTExperimen
     beam = FanBeam(views=60, cols=160, pixel_mm=3.0, source_iso_mm=595.0, source_detector_mm=1085.6, curved=True)
     monkeypatch.setattr(judging, "clinical_fan", lambda: beam)
     monkeypatch.setattr(judging, "TV_ITERATIONS", 15)
-    return RealCTExperiment(data=str(tmp_path / "data"), judged=(CT,), fractions=(1.0, 0.1), strengths=(0.3, 1.0))
+    return RealCTExperiment(data=str(tmp_path / "data"), judged=(CT,), fractions=(1.0, 0.1), strengths=(0.3, 1.0), draws=3)
 
 
 def trained(folder: Path) -> Path:
@@ -61,6 +61,15 @@ def test_every_method_and_dose_is_scored_and_the_page_holds_tables_pictures_and_
     assert strengths.count("\nTV,") == 1 and strengths.count("count weights") == 1
     rmse = {m: scores.mean(CT, "0.1", m, "rmse_hu", "body") for m in scores.methods(CT, "0.1")}
     assert rmse["TV"] is not None and rmse["FBP"] is not None and rmse["TV"] < rmse["FBP"]
+    classical = Made(f"judge-classical-{CT}", Path, root)
+    observe(root / f"observe-{CT}", settings=settings, ct=CT, classical=classical, trained={"task": net})
+    observed = read_rows(root / f"observe-{CT}")
+    assert {row["method"] for row in observed} == {"FBP, Hann", "TV", METHOD_OF["task"]} and {
+        row["dose"] for row in observed
+    } == {"0.1"}
+    both = Scores(better_observed(rows, observed))
+    snr = lambda s, m: s.mean(CT, "0.1", m, "snr", "12 mm")
+    assert snr(both, "FBP, Hann") != snr(scores, "FBP, Hann") and snr(both, "FBP") == snr(scores, "FBP")
     head, *body = table_of(scores, CT)
     assert len(body) == 10 and all(len(line) == len(head) for line in body)
     assert "network, task term" in "\n".join(tables(scores))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,16 @@ from taskct.physics.dose import Dose
 from taskct.recon.learned import load_reconstructor
 from taskct.systems.real_ct.judged_ct import JUDGED
 from taskct.systems.real_ct.judging import (
+    HANN,
     TV,
     TV_WEIGHTED,
     Method,
+    Score,
     Subject,
     classical_methods,
     judge_slice,
     learned_method,
+    observe_slice,
     tuned_strength,
 )
 from taskct.systems.real_ct.real_ct_settings import RealCTExperiment
@@ -52,9 +55,28 @@ def judge_network(folder: Path, *, settings: RealCTExperiment, ct: str, arm: str
     _judge(folder, settings, ct, {f: {METHOD_OF[arm]: network} for f in settings.fractions})
 
 
+def observe(
+    folder: Path, *, settings: RealCTExperiment, ct: str, classical: Made[Path], trained: Mapping[str, Made[Path]]
+) -> None:
+    """Contrast and observers of lesions from `settings.draws` scans, by FBP with a Hann window, TV and the networks.
+
+    TV with count weights takes too long for so many scans.
+    """
+    strengths = {row["method"]: float(row["strength"]) for row in _read(classical.folder / "strengths.csv")}
+    methods = {name: classical_methods(strengths)[name] for name in (HANN, TV)}
+    methods |= {METHOD_OF[arm]: learned_method(load_reconstructor(made.folder)) for arm, made in trained.items()}
+    make_folder(folder)
+    rows: list[dict[str, Any]] = []
+    for number, subject in _subjects(settings, ct):
+        for fraction in track([f for f in settings.fractions if f < 1], f"{ct}: lesions", progress=None):
+            for scores in observe_slice(subject, Dose(settings.judged_photons, fraction), methods, draws=settings.draws):
+                rows += _rows(ct, number, fraction, scores)
+    write_text(folder / _ROWS, csv_text(COLUMNS, rows), overwrite=True)
+
+
 def read_rows(folder: Path) -> list[dict[str, str]]:
     """The rows that a judging step wrote."""
-    return list(csv.DictReader(io.StringIO(read_text(folder / _ROWS))))
+    return _read(folder / _ROWS)
 
 
 def read_images(folder: Path) -> Mapping[str, np.ndarray]:
@@ -71,16 +93,22 @@ def _judge(folder: Path, settings: RealCTExperiment, ct: str, methods: Mapping[f
     for number, subject in _subjects(settings, ct):
         for fraction in track(settings.fractions, f"{ct}, slice {number}", progress=None):
             for scores, image in judge_slice(subject, Dose(settings.judged_photons, fraction), methods[fraction]):
-                rows += [
-                    dict(zip(COLUMNS, (ct, about.about, int(about.seen), number, f"{fraction:g}", *score), strict=True))
-                    for score in scores
-                ]
+                rows += _rows(ct, number, fraction, scores)
                 if number == about.slices[0] and fraction == SHOWN_AT:
                     shown[scores[0].method] = image.astype(np.float16)
     shown["full dose"] = next(_subjects(settings, ct))[1].hu.astype(np.float16)
     with atomic_path(folder / _SHOWN, overwrite=True) as part, open(part, "wb") as f:
         np.savez_compressed(f, allow_pickle=False, **shown)
     write_text(folder / _ROWS, csv_text(COLUMNS, rows), overwrite=True)
+
+
+def _rows(ct: str, number: int, fraction: float, scores: Sequence[Score]) -> list[dict[str, Any]]:
+    facts = (ct, JUDGED[ct].about, int(JUDGED[ct].seen), number, f"{fraction:g}")
+    return [dict(zip(COLUMNS, (*facts, *score), strict=True)) for score in scores]
+
+
+def _read(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(read_text(path))))
 
 
 def _subjects(settings: RealCTExperiment, ct: str) -> Iterator[tuple[int, Subject]]:

@@ -54,9 +54,14 @@ class Scores:
         return [m for m in METHODS if (ct, dose, m, "rmse_hu", "body") in self.means]
 
 
-def write_summary(folder: Path, *, settings: RealCTExperiment, judged: Sequence[Made[Path]]) -> None:
-    """scores.csv, tables.md and report.html of the steps that are done."""
-    rows = [row for made in judged if made.done for row in read_rows(made.folder)]
+def write_summary(
+    folder: Path, *, settings: RealCTExperiment, judged: Sequence[Made[Path]], observed: Sequence[Made[Path]] = ()
+) -> None:
+    """scores.csv, tables.md and report.html of the steps that are done; `observed` has observers from more scans."""
+    rows = better_observed(
+        [row for made in judged if made.done for row in read_rows(made.folder)],
+        [row for made in observed if made.done for row in read_rows(made.folder)],
+    )
     scores = Scores(rows)
     make_folder(folder)
     write_text(folder / "scores.csv", csv_text(COLUMNS, rows), overwrite=True)
@@ -73,6 +78,13 @@ def write_summary(folder: Path, *, settings: RealCTExperiment, judged: Sequence[
         encoder.replace(f"<h1>A reconstructor for real CT</h1><div class='verdict'>{lines}</div>{parts}"),
     )
     write_text(folder / "report.html", text, overwrite=True)
+
+
+def better_observed(rows: Rows, observed: Rows) -> list[Mapping[str, Any]]:
+    """The rows, those of observers replaced where more scans were observed."""
+    place = lambda row: tuple(row[column] for column in COLUMNS if column != "value")
+    better = {place(row): row for row in observed}
+    return [better.get(place(row), row) for row in rows]
 
 
 def tables(scores: Scores) -> list[str]:
@@ -137,7 +149,7 @@ def _at_dose(scores: Scores, ct: str, dose: str, method: str) -> str:
     worst = max((abs(get("bias_hu", r) or 0.0), r) for r in scores.regions(ct))
     words = f"RMSE {100 * (ours / rival - 1):+.0f} % of TV's, largest bias {worst[0]:.1f} HU ({worst[1]})"
     share, snr = get("contrast_share", "8 mm"), get("snr", "8 mm")
-    others = [v for m in (HANN, TV_WEIGHTED) if (v := get("snr", "8 mm", m)) is not None]
+    others = [v for m in (HANN, TV) if (v := get("snr", "8 mm", m)) is not None]
     if share is not None and snr is not None and others:
         words += f", 8 mm: contrast {share:.2f}, SNR {snr:.1f} (best rival {max(others):.1f})"
     return words

@@ -76,12 +76,12 @@ class Subject:
         mu = to_mu(torch.from_numpy(both)[:, None]).clamp_min(0)
         return finer_projection(self.scanner, self.scanner.grid.refined(2))(mu)
 
-    def scans(self, dose: Dose) -> Tensor:
-        """Noisy scans: without lesions, with them and the same noise, and without them and other noise, (3, 1, V, C)."""
+    def scans(self, dose: Dose, *, draws: int = 2) -> Tensor:
+        """Noisy scans (1 + draws, 1, V, C): without lesions, with them and the same noise, without them and other noise."""
         seed = derive_seed(7, self.name, f"{dose.used_photons:g}")
         noisy = partial(add_noise, dose=dose, seed=seed, unit_known=True)
         one, other = self.clean[:1], self.clean[1:]
-        return torch.cat([noisy(one, items=[0]), noisy(other, items=[0]), noisy(one, items=[1])])
+        return torch.cat([noisy(one, items=[0]), noisy(other, items=[0]), *(noisy(one, items=[k]) for k in range(1, draws))])
 
 
 def classical_methods(strengths: Mapping[str, float]) -> dict[str, Method]:
@@ -129,6 +129,17 @@ def judge_slice(subject: Subject, dose: Dose, methods: Mapping[str, Method]) -> 
         yield [*scores_of(name, subject, *images), Score(name, "cpu_s", "", min(seconds))], images[0]
 
 
+def observe_slice(subject: Subject, dose: Dose, methods: Mapping[str, Method], *, draws: int) -> Iterator[list[Score]]:
+    """For each method contrast and observers of lesions, their noise from `draws` scans in place of two."""
+    p = subject.scans(dose, draws=draws)
+    for name, method in methods.items():
+        with torch.no_grad():
+            found = np.stack([_hu(method(p[k : k + 1], subject.scanner, dose)) for k in range(len(p))])
+        alone = np.delete(found, 1, axis=0)
+        noise = (alone - alone.mean(0)) * np.sqrt(draws / (draws - 1))
+        yield _lesion_scores(name, subject, found[1] - found[0], noise)
+
+
 def scores_of(name: str, subject: Subject, image: np.ndarray, lesions: np.ndarray, again: np.ndarray) -> list[Score]:
     """Scores from three images in HU: without lesions, with them and the same noise, without them and other noise."""
     hu, body = subject.hu, body_of(subject.hu)
@@ -137,11 +148,14 @@ def scores_of(name: str, subject: Subject, image: np.ndarray, lesions: np.ndarra
     for region, mask in regions_of(hu, subject.pixel_mm).items():
         found.append(Score(name, "bias_hu", region, float(((image + again) / 2 - hu)[mask].mean())))
         found.append(Score(name, "noise_hu", region, float(noise[mask].std())))
-    return found + _lesion_scores(name, subject, lesions - image, noise)
+    return found + _lesion_scores(name, subject, lesions - image, noise[None])
 
 
 def _lesion_scores(name: str, subject: Subject, change: np.ndarray, noise: np.ndarray) -> list[Score]:
-    """Share of the contrast, signal-to-noise ratio of disc less ring, Hotelling's d' in channels; what changes elsewhere."""
+    """Share of the contrast, signal-to-noise ratio of disc less ring, Hotelling's d' in channels; what changes elsewhere.
+
+    `change` (Y, X) is what the lesions do to the image, `noise` (K, Y, X) some images of noise alone.
+    """
     away = [distance_mm(change.shape, subject.pixel_mm, y, x) for y, x, _ in subject.places]
     if not away:
         return []
@@ -155,7 +169,7 @@ def _lesion_scores(name: str, subject: Subject, change: np.ndarray, noise: np.nd
     half = _PATCH // 2
     channels = difference_of_gaussians(_PATCH, pixel_mm=subject.pixel_mm)
     cut = lambda x, y, c: np.pad(x, half)[y : y + _PATCH, c : c + _PATCH]
-    of_noise = responses(torch.from_numpy(np.stack([cut(noise, y, x) for y, x, _ in subject.places])), channels)
+    of_noise = responses(torch.from_numpy(np.stack([cut(n, y, x) for n in noise for y, x, _ in subject.places])), channels)
     for size in DIAMETERS_MM:
         discs = [d < size / 2 for d in away]
         rings = [(d > size / 2 + 2) & (d < size / 2 + 5) for d in away]
@@ -163,11 +177,11 @@ def _lesion_scores(name: str, subject: Subject, change: np.ndarray, noise: np.nd
         if not own:
             continue
         share = float(np.mean([change[discs[k]].mean() / truth[discs[k]].mean() for k in own]))
-        spread = float(np.std([noise[d].mean() - noise[r].mean() for d, r in zip(discs, rings, strict=True)]))
+        spread = float(np.std([n[d].mean() - n[r].mean() for n in noise for d, r in zip(discs, rings, strict=True)]))
         region = f"{size:g} mm"
         contrast = float(np.mean([change[discs[k]].mean() - change[rings[k]].mean() for k in own]))
         found += [Score(name, "contrast_share", region, share), Score(name, "snr", region, abs(contrast) / spread)]
-        if len(subject.places) > len(channels) + 4:
+        if len(of_noise) > len(channels) + 4:
             signal = responses(torch.from_numpy(np.stack([cut(change, *subject.places[k][:2]) for k in own])), channels).mean(
                 0
             )

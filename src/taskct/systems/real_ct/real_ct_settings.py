@@ -20,6 +20,7 @@ class RealCTExperiment:
     contrast        weight of the task term
     judged_photons  full dose of the judgement; `fractions` of it are judged, on the CT `judged` (JUDGED)
     strengths       of TV, tried on other slices of the same CT
+    draws           scans with noise of their own from which the observers of lesions take their noise
     """
 
     data: str = "data"
@@ -41,6 +42,7 @@ class RealCTExperiment:
     fractions: tuple[float, ...] = (1.0, 0.25, 0.1, 0.05)
     judged: tuple[str, ...] = tuple(JUDGED)
     strengths: tuple[float, ...] = (0.6, 1.0, 1.6)
+    draws: int = 6
     seed: int = 0
 
     def __post_init__(self) -> None:

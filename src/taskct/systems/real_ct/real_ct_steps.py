@@ -9,7 +9,7 @@ from typing import Any
 from taskct.experiments.made import Made, call
 from taskct.experiments.plan import Plan
 from taskct.experiments.steps import Step
-from taskct.systems.real_ct.judge_ct import judge_classical, judge_network
+from taskct.systems.real_ct.judge_ct import judge_classical, judge_network, observe
 from taskct.systems.real_ct.judged_summary import write_summary
 from taskct.systems.real_ct.real_ct_settings import RealCTExperiment
 from taskct.systems.real_ct.real_ct_trainings import ARMS, train_arm, train_base
@@ -39,14 +39,17 @@ def real_ct_steps(settings: RealCTExperiment) -> list[Step]:
         about="image error, the start of both networks", cost=0.5 * settings.base_steps,
     )  # fmt: skip
     judged: list[Made[Path]] = []
+    classical: dict[str, Made[Path]] = {}
+    networks: dict[str, Made[Path]] = {}
     for ct in settings.judged:
         made = plan.step(
             f"judge-classical-{ct}", call(judge_classical, settings=settings, ct=ct), Path, uses=_JUDGED,
             about=f"{ct} by FBP and TV", cost=1500,
         )  # fmt: skip
         judged.append(made)
+        classical[ct] = made
     for arm in ARMS:
-        trained = plan.step(
+        trained = networks[arm] = plan.step(
             arm,
             call(train_arm, settings=settings, slices=slices, base=base, arm=arm),
             Path,
@@ -58,7 +61,13 @@ def real_ct_steps(settings: RealCTExperiment) -> list[Step]:
             work = call(judge_network, settings=settings, ct=ct, arm=arm, trained=trained)
             about = f"{ct} by the network of {arm}"
             judged.append(plan.step(f"judge-{arm}-{ct}", work, Path, uses=_JUDGED, about=about, cost=60))
-    plan.step(
-        "report", call(write_summary, settings=settings, judged=judged), Path, about="tables and page", cost=10, always=True
-    )
+    observed = [
+        plan.step(
+            f"observe-{ct}", call(observe, settings=settings, ct=ct, classical=classical[ct], trained=networks), Path,
+            uses=(*_JUDGED, "draws"), about=f"observers of lesions in {ct}", cost=120,
+        )
+        for ct in settings.judged
+    ]  # fmt: skip
+    gathered = call(write_summary, settings=settings, judged=judged, observed=observed)
+    plan.step("report", gathered, Path, about="tables and page", cost=10, always=True)
     return list(plan.steps.values())
