@@ -16,7 +16,15 @@ from taskct.experiments.made import Made
 from taskct.geometry import FanBeam
 from taskct.recon.learned import make_model
 from taskct.systems.real_ct import judged_ct, judging
-from taskct.systems.real_ct.judge_ct import METHOD_OF, judge_classical, judge_network, observe, read_images, read_rows
+from taskct.systems.real_ct.judge_ct import (
+    METHOD_OF,
+    judge_classical,
+    judge_network,
+    judge_weighted,
+    observe,
+    read_images,
+    read_rows,
+)
 from taskct.systems.real_ct.judged_ct import JudgedCT
 from taskct.systems.real_ct.judged_summary import Scores, better_observed, goals, table_of, tables, write_summary
 from taskct.systems.real_ct.real_ct_settings import RealCTExperiment
@@ -51,14 +59,23 @@ def test_every_method_and_dose_is_scored_and_the_page_holds_tables_pictures_and_
 ) -> None:
     root = tmp_path / "exp"
     judge_classical(root / f"judge-classical-{CT}", settings=settings, ct=CT)
+    judge_weighted(root / f"judge-weighted-{CT}", settings=settings, ct=CT)
     net = Made("task", Path, root)
     trained(net.folder)
     judge_network(root / f"judge-task-{CT}", settings=settings, ct=CT, arm="task", trained=net)
-    rows = [row for kind in ("classical", "task") for row in read_rows(root / f"judge-{kind}-{CT}")]
+    rows = [row for kind in ("classical", "weighted", "task") for row in read_rows(root / f"judge-{kind}-{CT}")]
     scores = Scores(rows)
-    assert scores.doses == ["1", "0.1"] and scores.methods(CT, "1") == [*judging.classical_methods({}), METHOD_OF["task"]]
-    strengths = (root / f"judge-classical-{CT}" / "strengths.csv").read_text()
-    assert strengths.count("\nTV,") == 1 and strengths.count("count weights") == 1
+    assert scores.doses == ["1", "0.1"] and scores.methods(CT, "1") == [
+        "FBP",
+        "FBP, Hann",
+        "TV",
+        "TV, count weights",
+        METHOD_OF["task"],
+    ]
+    assert (root / f"judge-weighted-{CT}" / "strength.csv").read_text() in (
+        "slice,strength\n1,0.3\n",
+        "slice,strength\n1,1.0\n",
+    )
     rmse = {m: scores.mean(CT, "0.1", m, "rmse_hu", "body") for m in scores.methods(CT, "0.1")}
     assert rmse["TV"] is not None and rmse["FBP"] is not None and rmse["TV"] < rmse["FBP"]
     classical = Made(f"judge-classical-{CT}", Path, root)
@@ -76,7 +93,7 @@ def test_every_method_and_dose_is_scored_and_the_page_holds_tables_pictures_and_
     assert len(goals(scores)) == 1 and "% of TV's" in goals(scores)[0]
     assert set(read_images(root / f"judge-task-{CT}")) == {METHOD_OF["task"], "full dose"}
 
-    done = [Made(f"judge-{kind}-{CT}", Path, root) for kind in ("classical", "task")]
+    done = [Made(f"judge-{kind}-{CT}", Path, root) for kind in ("classical", "weighted", "task")]
     (root / ".steps").mkdir()
     for made in done:
         (root / ".steps" / f"{made.name}.json").write_text('{"done": true}')

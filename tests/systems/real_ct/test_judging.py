@@ -65,7 +65,7 @@ def test_scores_of_an_image_with_known_error_are_those() -> None:
 
 def test_methods_are_judged_on_the_same_scans_and_more_photons_give_less_error() -> None:
     subject = Subject("t", trunk(), 1.0)
-    methods = {name: classical_methods({})[name] for name in (FBP, HANN)}
+    methods = {name: classical_methods(1.0)[name] for name in (FBP, HANN)}
     rmse = {}
     for fraction in (1.0, 0.1):
         for scores, image in judge_slice(subject, Dose(1e5, fraction), methods):

@@ -106,4 +106,4 @@ def test_a_stopped_preparation_is_resumed_and_the_arms_begin_with_the_weights_of
 def test_the_steps_need_what_they_use() -> None:
     steps = {step.name: step for step in real_ct_steps(TINY)}
     assert steps["task"].needs == ("slices", "base") and "contrast" in steps["task"].config
-    assert steps["judge-task-abdomen_crlm1004"].needs == ("task",) and len(steps["report"].needs) == 24
+    assert steps["judge-task-abdomen_crlm1004"].needs == ("task",) and len(steps["report"].needs) == 30

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,35 +23,40 @@ from taskct.systems.real_ct.judging import (
     HANN,
     TV,
     TV_WEIGHTED,
-    Method,
     Score,
     Subject,
     classical_methods,
+    judge_once,
     judge_slice,
     learned_method,
     observe_slice,
     tuned_strength,
+    weighted_method,
 )
 from taskct.systems.real_ct.real_ct_settings import RealCTExperiment
 
 COLUMNS = ("ct", "part", "seen", "slice", "dose", "method", "metric", "region", "value")
 METHOD_OF = {"image": "network, image error", "task": "network, task term"}
-_TUNED_AT = (0.1,)  # `strength` of `tv_min` is relative to the noise, so one dose tells it
-_ROWS, _SHOWN = "rows.csv", "images.npz"
+_ROWS, _SHOWN, _STRENGTH = "rows.csv", "images.npz", "strength.csv"
 SHOWN_AT = 0.1
 
 
 def judge_classical(folder: Path, *, settings: RealCTExperiment, ct: str) -> None:
-    """FBP, FBP with a Hann window, TV and TV with count weights, whose strengths are tuned on another slice of the CT."""
-    tuned = _tuned(folder, settings, ct)
-    at = lambda fraction: classical_methods({name: _strength(by, fraction) for name, by in tuned.items()})
-    _judge(folder, settings, ct, {f: at(f) for f in settings.fractions})
+    """FBP, FBP with a Hann window, and TV, whose strength is tuned on another slice of the CT."""
+    methods = classical_methods(_tuned(folder, settings, ct, weighted=False))
+    _judge(folder, settings, ct, lambda subject, dose: judge_slice(subject, dose, methods))
+
+
+def judge_weighted(folder: Path, *, settings: RealCTExperiment, ct: str) -> None:
+    """TV with count weights, tuned alike: error and bias alone, since it takes long."""
+    method = weighted_method(_tuned(folder, settings, ct, weighted=True))
+    _judge(folder, settings, ct, lambda subject, dose: [judge_once(subject, dose, TV_WEIGHTED, method)])
 
 
 def judge_network(folder: Path, *, settings: RealCTExperiment, ct: str, arm: str, trained: Made[Path]) -> None:
     """The network of an arm."""
-    network = learned_method(load_reconstructor(trained.folder))
-    _judge(folder, settings, ct, {f: {METHOD_OF[arm]: network} for f in settings.fractions})
+    methods = {METHOD_OF[arm]: learned_method(load_reconstructor(trained.folder))}
+    _judge(folder, settings, ct, lambda subject, dose: judge_slice(subject, dose, methods))
 
 
 def observe(
@@ -62,8 +66,8 @@ def observe(
 
     TV with count weights takes too long for so many scans.
     """
-    strengths = {row["method"]: float(row["strength"]) for row in _read(classical.folder / "strengths.csv")}
-    methods = {name: classical_methods(strengths)[name] for name in (HANN, TV)}
+    strength = float(_read(classical.folder / _STRENGTH)[0]["strength"])
+    methods = {name: classical_methods(strength)[name] for name in (HANN, TV)}
     methods |= {METHOD_OF[arm]: learned_method(load_reconstructor(made.folder)) for arm, made in trained.items()}
     make_folder(folder)
     rows: list[dict[str, Any]] = []
@@ -85,14 +89,19 @@ def read_images(folder: Path) -> Mapping[str, np.ndarray]:
         return {name: file[name] for name in file.files}
 
 
-def _judge(folder: Path, settings: RealCTExperiment, ct: str, methods: Mapping[float, Mapping[str, Method]]) -> None:
+def _judge(
+    folder: Path,
+    settings: RealCTExperiment,
+    ct: str,
+    judge: Callable[[Subject, Dose], Iterable[tuple[list[Score], np.ndarray]]],
+) -> None:
     make_folder(folder)
     about = JUDGED[ct]
     rows: list[dict[str, Any]] = []
     shown: dict[str, np.ndarray] = {}
     for number, subject in _subjects(settings, ct):
         for fraction in track(settings.fractions, f"{ct}, slice {number}", progress=None):
-            for scores, image in judge_slice(subject, Dose(settings.judged_photons, fraction), methods[fraction]):
+            for scores, image in judge(subject, Dose(settings.judged_photons, fraction)):
                 rows += _rows(ct, number, fraction, scores)
                 if number == about.slices[0] and fraction == SHOWN_AT:
                     shown[scores[0].method] = image.astype(np.float16)
@@ -116,30 +125,14 @@ def _subjects(settings: RealCTExperiment, ct: str) -> Iterator[tuple[int, Subjec
         yield number, Subject(f"{ct}-{number}", *JUDGED[ct].slice_of(_data(settings), number))
 
 
-def _tuned(folder: Path, settings: RealCTExperiment, ct: str) -> dict[str, dict[float, float]]:
-    """Strength by method and dose, each the best on another slice."""
+def _tuned(folder: Path, settings: RealCTExperiment, ct: str, *, weighted: bool) -> float:
+    """The best strength of TV on another slice, at a tenth of the dose: `tv_min` scales it with the noise."""
     number = JUDGED[ct].tuned_on[0]
     other = Subject(f"{ct}-{number}", *JUDGED[ct].slice_of(_data(settings), number))
-    found: dict[str, dict[float, float]] = {}
-    for name, weighted in ((TV, False), (TV_WEIGHTED, True)):
-        found[name] = {
-            f: tuned_strength(other, Dose(settings.judged_photons, f), settings.strengths, weighted=weighted)
-            for f in _TUNED_AT
-        }
+    found = tuned_strength(other, Dose(settings.judged_photons, SHOWN_AT), settings.strengths, weighted=weighted)
     make_folder(folder)
-    write_text(folder / "strengths.csv", csv_text(("method", "dose", "strength"), _flat(found)), overwrite=True)
+    write_text(folder / _STRENGTH, csv_text(("slice", "strength"), [{"slice": number, "strength": found}]), overwrite=True)
     return found
-
-
-def _flat(found: Mapping[str, Mapping[float, float]]) -> list[dict[str, Any]]:
-    return [{"method": n, "dose": f, "strength": s} for n, by in found.items() for f, s in by.items()]
-
-
-def _strength(tuned: Mapping[float, float], fraction: float) -> float:
-    """At the doses between and beyond those that were tuned: interpolated over the logarithms."""
-    doses = sorted(tuned)
-    logs = np.interp(math.log(fraction), [math.log(d) for d in doses], [math.log(tuned[d]) for d in doses])
-    return float(math.exp(logs))
 
 
 def _data(settings: RealCTExperiment) -> Path:

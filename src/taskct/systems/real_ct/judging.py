@@ -84,14 +84,18 @@ class Subject:
         return torch.cat([noisy(one, items=[0]), noisy(other, items=[0]), *(noisy(one, items=[k]) for k in range(1, draws))])
 
 
-def classical_methods(strengths: Mapping[str, float]) -> dict[str, Method]:
-    """FBP, FBP with a Hann window, TV without and with count weights at the given strengths."""
+def classical_methods(strength: float) -> dict[str, Method]:
+    """FBP, FBP with a Hann window, and TV at the given strength."""
     return {
         FBP: lambda p, A, dose: fbp(p, A),
         HANN: lambda p, A, dose: fbp(p, A, window="hann"),
-        TV: lambda p, A, dose: tv(p, A, strength=strengths[TV]),
-        TV_WEIGHTED: lambda p, A, dose: tv(p, A, strength=strengths[TV_WEIGHTED], dose=dose),
+        TV: lambda p, A, dose: tv(p, A, strength=strength),
     }
+
+
+def weighted_method(strength: float) -> Method:
+    """TV with count weights, which knows the dose."""
+    return lambda p, A, dose: tv(p, A, strength=strength, dose=dose)
 
 
 def learned_method(network: Reconstructor) -> Method:
@@ -129,6 +133,15 @@ def judge_slice(subject: Subject, dose: Dose, methods: Mapping[str, Method]) -> 
         yield [*scores_of(name, subject, *images), Score(name, "cpu_s", "", min(seconds))], images[0]
 
 
+def judge_once(subject: Subject, dose: Dose, name: str, method: Method) -> tuple[list[Score], np.ndarray]:
+    """Error and bias of a method from one scan, for those that take long, and its image in HU."""
+    began = time.process_time()
+    with torch.no_grad():
+        image = _hu(method(subject.scans(dose)[:1], subject.scanner, dose))
+    seconds = time.process_time() - began
+    return [*_errors(name, subject, image, image), Score(name, "cpu_s", "", seconds)], image
+
+
 def observe_slice(subject: Subject, dose: Dose, methods: Mapping[str, Method], *, draws: int) -> Iterator[list[Score]]:
     """For each method contrast and observers of lesions, their noise from `draws` scans in place of two."""
     p = subject.scans(dose, draws=draws)
@@ -142,13 +155,20 @@ def observe_slice(subject: Subject, dose: Dose, methods: Mapping[str, Method], *
 
 def scores_of(name: str, subject: Subject, image: np.ndarray, lesions: np.ndarray, again: np.ndarray) -> list[Score]:
     """Scores from three images in HU: without lesions, with them and the same noise, without them and other noise."""
-    hu, body = subject.hu, body_of(subject.hu)
     noise = (image - again) / np.sqrt(2)
+    found = _errors(name, subject, image, again)
+    for region, mask in regions_of(subject.hu, subject.pixel_mm).items():
+        found.append(Score(name, "noise_hu", region, float(noise[mask].std())))
+    return found + _lesion_scores(name, subject, lesions - image, noise[None])
+
+
+def _errors(name: str, subject: Subject, image: np.ndarray, again: np.ndarray) -> list[Score]:
+    """Error of an image in the body; bias of regions, mean of two images."""
+    hu, body = subject.hu, body_of(subject.hu)
     found = [Score(name, "rmse_hu", "body", _rmse(image, hu, body)), Score(name, "psnr_db", "body", _psnr(image, hu, body))]
     for region, mask in regions_of(hu, subject.pixel_mm).items():
         found.append(Score(name, "bias_hu", region, float(((image + again) / 2 - hu)[mask].mean())))
-        found.append(Score(name, "noise_hu", region, float(noise[mask].std())))
-    return found + _lesion_scores(name, subject, lesions - image, noise[None])
+    return found
 
 
 def _lesion_scores(name: str, subject: Subject, change: np.ndarray, noise: np.ndarray) -> list[Score]:

@@ -9,7 +9,7 @@ from typing import Any
 from taskct.experiments.made import Made, call
 from taskct.experiments.plan import Plan
 from taskct.experiments.steps import Step
-from taskct.systems.real_ct.judge_ct import judge_classical, judge_network, observe
+from taskct.systems.real_ct.judge_ct import judge_classical, judge_network, judge_weighted, observe
 from taskct.systems.real_ct.judged_summary import write_summary
 from taskct.systems.real_ct.real_ct_settings import RealCTExperiment
 from taskct.systems.real_ct.real_ct_trainings import ARMS, train_arm, train_base
@@ -44,10 +44,14 @@ def real_ct_steps(settings: RealCTExperiment) -> list[Step]:
     for ct in settings.judged:
         made = plan.step(
             f"judge-classical-{ct}", call(judge_classical, settings=settings, ct=ct), Path, uses=_JUDGED,
-            about=f"{ct} by FBP and TV", cost=1500,
+            about=f"{ct} by FBP and TV", cost=60,
         )  # fmt: skip
-        judged.append(made)
         classical[ct] = made
+        weighted = plan.step(
+            f"judge-weighted-{ct}", call(judge_weighted, settings=settings, ct=ct), Path, uses=_JUDGED,
+            about=f"{ct} by TV with count weights", cost=150,
+        )  # fmt: skip
+        judged += [made, weighted]
     for arm in ARMS:
         trained = networks[arm] = plan.step(
             arm,
