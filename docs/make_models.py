@@ -92,6 +92,8 @@ def write_table() -> None:
         assert card is not None
         shown = [f for f in card.figures if not f.what.startswith(("PSNR", "lesions", "Dice of the tumour, the reader"))]
         words = "; ".join(f"{f.what}{f' at {f.photons:,.0f} photons' if f.photons else ''} {_number(f)}" for f in shown)
+        if name.startswith("real-ct"):
+            words = "[the table of its page](real-ct-network.md)"
         lines.append(f"| `{name}` | {card.title} | {words} | {model.weights.stat().st_size / 1e6:.2f} |")
     text = PAGE.read_text(encoding="utf-8")
     first, last = "<!-- networks -->", "<!-- end of networks -->"
