@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -62,7 +64,16 @@ def test_scores_have_the_dice_of_each_class_that_the_plane_holds(read: Layers):
     labels, marks = _plane(read, "labels", 0, 0, 1), _plane(read, "marks", 0, 0, 1, reader="bright")
     both = ((labels == 1) & (marks == 1)).sum()
     assert scores == {"Dice, liver": pytest.approx(2 * both / ((labels == 1).sum() + (marks == 1).sum()))}
+    assert read.describe()["readers"] == [{"name": "bright", "probability": True, "classes": [0, 1]}]
     assert "Dice, tumour" in {s["label"] for s in read.scores(0, 0, 2, reader="bright")}
+
+
+def test_a_reader_gets_no_dice_of_classes_that_it_does_not_know(read: Layers):
+    case = lopsided()
+    more = replace(case, labels=case.labels.clamp_max(1) + 4, label_names={4: "spleen", 5: "liver"})
+    layers = Layers(CtStudy(more, Simulation(beam=BEAM)), {"bright": read._readers["bright"]})
+    assert layers.classes == ("spleen", "liver", "tumour")
+    assert [s["label"] for s in layers.scores(0, 0, 1, reader="bright")] == ["Dice, liver"]
 
 
 def test_what_a_study_does_not_have_is_refused_in_words(read: Layers):

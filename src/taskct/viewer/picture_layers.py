@@ -15,7 +15,7 @@ from taskct.core.units import to_mu
 from taskct.evaluation.reading import read_images
 from taskct.report.number_text import dose_label
 from taskct.task.frozen import FrozenTask
-from taskct.viewer.class_maps import class_names, overlap, renumbered
+from taskct.viewer.class_maps import class_names, overlap, plain_class, renumbered
 from taskct.viewer.lesion_list import is_lesion
 from taskct.viewer.local_noise import noise_map
 from taskct.viewer.plane_bytes import plane_bytes
@@ -76,7 +76,10 @@ class Layers:
             "spacing_mm": list(facts.spacing_mm),
             "classes": [{"name": name, "lesion": is_lesion(name)} for name in self.classes],
             "labelled": facts.labelled,
-            "readers": [{"name": name, "probability": name in self._readers} for name in self.readers],
+            "readers": [
+                {"name": name, "probability": name in self._readers, "classes": self._classes_of(name)}
+                for name in self.readers
+            ],
             "computed": facts.computed,
             "volume": self.study.volume is not None and len(facts.planes) > 1,
             "unfinished": facts.unfinished,
@@ -112,9 +115,20 @@ class Layers:
         if reader and labels is not None:
             marked = self._values(Wanted("marks", method, dose, plane, reader))
             found += [
-                Score(f"Dice, {name}", "", "higher", overlap(marked, labels, 1 + k)) for k, name in enumerate(self.classes)
+                Score(f"Dice, {self.classes[k]}", "", "higher", overlap(marked, labels, 1 + k))
+                for k in self._classes_of(reader)
             ]
         return [{"label": s.label, "unit": s.unit, "better": s.better, "value": s.value} for s in found if s.value == s.value]
+
+    def _describe_reader(self, name: str) -> dict[str, Any]:
+        return {"name": name, "probability": name in self._readers, "classes": self._classes_of(name)}
+
+    def _classes_of(self, reader: str) -> list[int]:
+        """Positions of the classes that a reader tells apart; of stored marks, those of the labels."""
+        if reader not in self._readers:
+            return list(range(len(self.classes)))
+        own = {plain_class(name) for name in self._readers[reader].classes[1:]}
+        return [k for k, name in enumerate(self.classes) if name in own]
 
     def _values(self, wanted: Wanted) -> Tensor:
         stored = not self.study.facts.computed or not self.study.facts.shown[wanted.method]

@@ -36,7 +36,7 @@ function frame() {
   $("panels").hidden = state.three;
   $("three").hidden = !state.three;
   if (state.three) { three(study); charts(study); return; }
-  arrange($("panels"), panels.length, study, (panel) => wirePanel(panel, app));
+  arrange($("panels"), panels.length, study, state.profile ? 310 : 110, (panel) => wirePanel(panel, app));
   const want = (kind, method, dose, more) => {
     const url = planeUrl(kind, method, dose, state.plane, more), found = held(url);
     if (!found) missing.push({ url, slow: isSlowPlane(method) || kind !== "hu" && kind !== "labels" });
@@ -88,8 +88,8 @@ function caption(panel, one, k, { has, ready, failed, mode }) {
   }
   panel.firstChild.setAttribute("role", "img");
   panel.firstChild.setAttribute("aria-label", `${words}, ${study.planes[state.plane]}`);
-  const numbers = scoresOf(one), shown = Array.isArray(numbers) ? numbers.filter((s) => s.label === state.score || s.label === numbers[0].label || (state.reader && s.label.startsWith("Dice"))) : [];
-  score.textContent = shown.slice(0, 4).map(asText).join("  ");
+  const numbers = scoresOf(one), shown = Array.isArray(numbers) ? numbers.filter((s) => s.label === state.score || s.label === numbers[0].label || s.label.startsWith("Dice")) : [];
+  score.textContent = shown.slice(0, 4).map(asText).join(" · ");
   score.hidden = !score.textContent;
   busy.hidden = ready && !failed;
   busy.textContent = failed ?? (has ? (isSlowPlane(one.method) ? "reconstructing ..." : "reading ...") : "no image at this dose");
@@ -112,18 +112,18 @@ function readout(study) {
 // What the outlines are, where no pixel is pointed at.
 function legend(study) {
   const parts = [];
-  const add = (head, colour) => {
+  const add = (head, colour, own = study.classes.map((_, k) => k)) => {
     parts.push(`${head}: `);
-    study.classes.slice(0, 6).forEach((one, k) => {
+    own.slice(0, 6).forEach((k) => {
       const spot = document.createElement("span");
       spot.className = "spot";
       spot.style.background = colour(study.classes, k);
-      parts.push(spot, `${one.name}  `);
+      parts.push(spot, `${study.classes[k].name}  `);
     });
-    if (study.classes.length > 6) parts.push("... ");
+    if (own.length > 6) parts.push("... ");
   };
   if (study.labelled && state.labels) add("labels, solid", labelColour);
-  if (state.reader) add(`${state.reader}, dashed`, readerColour);
+  if (state.reader) add(`${state.reader}, dashed`, readerColour, readerOf().classes);
   $("readout").replaceChildren(...parts);
 }
 

@@ -7,8 +7,8 @@ const LEAST_HEIGHT = 260, GAP = 4;
 export const COLOURS = ["--black", "--c0", "--c1", "--c2", "--c3", "--c4", "--c5", "--c6"];
 export const colourOf = (method) => getComputedStyle(document.documentElement).getPropertyValue(COLOURS[method && 1 + ((method - 1) % 7)]).trim();
 
-// As many panels as there are images; `made` is called with each new one.
-export function arrange(holder, count, facts, made) {
+// As many panels as there are images, `below` pixels of the window left free; `made` is called with each new one.
+export function arrange(holder, count, facts, below, made) {
   while (holder.children.length > count) holder.lastChild.remove();
   while (holder.children.length < count) {
     const panel = document.createElement("div");
@@ -21,11 +21,12 @@ export function arrange(holder, count, facts, made) {
   }
   const [rows, columns] = facts.shape, [, dy, dx] = facts.spacing_mm;
   const aspect = Math.min(1.4, (rows * dy) / (columns * dx));
-  const across = holder.clientWidth, down = Math.max(LEAST_HEIGHT, innerHeight - holder.getBoundingClientRect().top - scrollY - 110);
+  const across = holder.clientWidth, down = Math.max(LEAST_HEIGHT, innerHeight - holder.getBoundingClientRect().top - scrollY - below);
   let best = [1, 0, 0];
-  for (let n = 1; n <= Math.min(count, across < 520 ? 2 : 6); n++) {
+  const narrow = across < 520;
+  for (let n = narrow ? Math.min(2, count) : 1; n <= Math.min(count, narrow ? 2 : 6); n++) {
     const width = (across - GAP * (n - 1)) / n, lines = Math.ceil(count / n);
-    const height = across < 520 ? width * aspect : Math.min(width * aspect, Math.max(150, (down - GAP * (lines - 1)) / lines));
+    const height = narrow ? width * aspect : Math.min(width * aspect, Math.max(150, (down - GAP * (lines - 1)) / lines));
     const shown = Math.min(width, height / aspect);
     if (shown > best[1] + 1) best = [n, shown, height];
   }
@@ -62,7 +63,7 @@ export function placeOf(panel, row, column, facts, state) {
 
 // Draw one panel. `what` is {key, plane, how, labels, marks, pointer}; without a plane the last image stays, dimmed.
 export function draw(panel, what, facts, state) {
-  const canvas = panel.firstChild, context = canvas.getContext("2d"), [rows, columns] = facts.shape, own = panel.own;
+  const canvas = panel.firstChild, context = canvas.getContext("2d", { alpha: false }), [rows, columns] = facts.shape, own = panel.own;
   if (what.plane && panel.painted !== what.key) {
     if (own.width !== columns || own.height !== rows || !panel.image) {
       own.width = columns;
@@ -94,7 +95,7 @@ export function draw(panel, what, facts, state) {
 
 function stroke(context, plane, at, facts, colour, dash) {
   context.setTransform(at.sx, 0, 0, at.sy, at.left, at.top);
-  context.lineWidth = (1.4 * (devicePixelRatio || 1)) / at.sx;
+  context.lineWidth = (1.8 * (devicePixelRatio || 1)) / at.sx;
   context.setLineDash(dash.map((n) => n / at.sx));
   for (const [value, path] of outlines(plane)) {
     context.strokeStyle = colour(facts.classes, value - 1);
@@ -134,5 +135,8 @@ function bar(context, canvas, at) {
   context.font = `${10 * ratio}px system-ui, sans-serif`;
   context.textAlign = "right";
   context.textBaseline = "bottom";
+  context.strokeStyle = "#000";
+  context.lineWidth = 3 * ratio;
+  context.strokeText(`${length} mm`, canvas.width - 10 * ratio, y - 2 * ratio);
   context.fillText(`${length} mm`, canvas.width - 10 * ratio, y - 2 * ratio);
 }

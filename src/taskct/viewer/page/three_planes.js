@@ -30,7 +30,7 @@ export async function showVolume(canvas, { study, voxels, labelled, level, width
     }
     if (!niivue) { say("loading ..."); niivue = await loadNiivue(); }
     if (!viewer) {
-      viewer = new niivue.Niivue({ isResizeCanvas: true, backColor: [0, 0, 0, 1], show3Dcrosshair: false, isRadiologicalConvention: true, dragAndDropEnabled: false, loadingText: "", logLevel: "error" });
+      viewer = new niivue.Niivue({ isResizeCanvas: true, backColor: [0, 0, 0, 1], show3Dcrosshair: false, crosshairWidth: 0.6, crosshairColor: [1, 0.7, 0.2, 0.8], isRadiologicalConvention: true, dragAndDropEnabled: false, loadingText: "", logLevel: "error" });
       await viewer.attachToCanvas(canvas);
       viewer.setSliceType(viewer.sliceTypeMultiplanar);
       viewer.setMultiplanarLayout?.(niivue.MULTIPLANAR_TYPE?.AUTO ?? 0);
