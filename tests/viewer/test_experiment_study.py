@@ -74,6 +74,14 @@ def test_what_is_not_done_is_said_and_the_rest_is_shown(experiment: Path):
     assert study.facts.unfinished == ("unfinished: 3 steps done, report begun, score-net failed; the same command resumes it")
 
 
+def test_examples_of_an_experiment_of_another_kind_are_not_taken_for_slices(experiment: Path):
+    other = Run.create(experiment / "row-atlas", {"row": "atlas"})
+    Table([]).save(other.folder)
+    other.write_json("about.json", {"row": "atlas", "seed": None})
+    other.save_tensors("examples.safetensors", {"volume": torch.zeros(2, 2, 2)})
+    assert len(experiment_studies(load_run(experiment))) == 2
+
+
 def test_an_experiment_without_images_yet_is_refused_with_what_it_waits_for(tmp_path: Path):
     Run.create(tmp_path / "new", {"experiment": {"name": "task-adaptive"}})
     _record(tmp_path / "new", "images", False)

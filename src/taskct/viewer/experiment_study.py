@@ -104,9 +104,11 @@ def _read(folder: Path) -> _Scored | None:
     if not all(run.path(name).exists() for name in (EXAMPLES, ABOUT, "table.csv")):
         return None
     about = run.read_json(ABOUT)
-    if int(about.get("seed", 0)) > 0:  # trainings of further seeds are repeats of the same method
+    if int(about.get("seed") or 0) > 0:  # trainings of further seeds are repeats of the same method
         return None
     tensors, facts = run.load_tensors(EXAMPLES)
+    if "slices" not in facts or not any(key.startswith("hu@") for key in tensors):
+        return None  # the examples of an experiment of another kind
     return _Scored(str(about.get("method", folder.name)), Table.read(folder), tensors, facts)
 
 

@@ -115,6 +115,7 @@ export function fill(facts, app) {
   document.querySelector('[data-flag="labels"]').hidden = !facts.labelled;
   document.querySelector('[data-flag="three"]').hidden = !facts.volume;
   $("by-reader").hidden = !facts.readers.length;
+  $("by-reader").closest("fieldset").hidden = !facts.readers.length && !facts.labelled;
   $("dose").max = Math.max(0, facts.doses.length - 1);
   $("dose-ticks").replaceChildren(...[facts.doses[0], facts.doses.at(-1)].map((d) => Object.assign(document.createElement("span"), { textContent: d ?? "" })));
   $("plane").max = facts.planes.length - 1;
