@@ -152,6 +152,7 @@ def test_the_guard_speaks_on_nonsense_and_is_silent_on_a_body() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", UnknownInputWarning)
         model(scan(A), A)
+        network(known={**KNOWN, "noise_hu": [40.0, 300.0]})(A(body(GRID)), A)  # little noise, whose grain tells nothing
     nonsense = {
         "no body is in it": scan(A) * 0,
         "noise of .* HU in the body": scan(A, photons=50.0),

@@ -29,7 +29,7 @@ class UnknownInputWarning(UserWarning):
 class KnownInputs:
     """What the training of a network for real CT held, in quantities that are read from an image itself.
 
-    noise_hu   least and largest mean of the noise map inside the body, in HU
+    noise_hu   least and largest mean of the noise map inside the body, in HU; less noise than that is no reason to warn
     texture    least and largest share of the noise's standard deviation in the image's mixed second differences: its grain
     body_hu    least and largest median of what is denser than -300 HU
     """
@@ -72,10 +72,11 @@ def reasons(known: KnownInputs, hu: Tensor, noise_hu: Tensor, *, measured: bool)
         return ["less than 1 % of it is denser than -300 HU: no body is in it"]
     words = []
     low, high = known.noise_hu
-    if not low / _TOLERANCE <= found["noise_hu"] <= high * _TOLERANCE:
+    noisy = found["noise_hu"] >= low / _TOLERANCE  # without noise the grain is that of the anatomy
+    if found["noise_hu"] > high * _TOLERANCE:
         words.append(f"noise of {found['noise_hu']:.0f} HU in the body, {low:.0f} to {high:.0f} HU in training")
     low, high = known.texture
-    if measured and not low / _TOLERANCE <= found["texture"] <= high * _TOLERANCE:
+    if measured and noisy and not low / _TOLERANCE <= found["texture"] <= high * _TOLERANCE:
         words.append(
             f"noise of another grain ({found['texture']:.2f}, {low:.2f} to {high:.2f} in training): another "
             "detector or kernel, or too few views"
