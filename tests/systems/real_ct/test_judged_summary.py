@@ -90,7 +90,7 @@ def test_every_method_and_dose_is_scored_and_the_page_holds_tables_pictures_and_
     head, *body = table_of(scores, CT)
     assert len(body) == 10 and all(len(line) == len(head) for line in body)
     assert "network, task term" in "\n".join(tables(scores))
-    assert len(goals(scores)) == 1 and "% of TV's" in goals(scores)[0]
+    assert len(goals(scores)) == 1 and "% beside TV with count weights" in goals(scores)[0]
     assert set(read_images(root / f"judge-task-{CT}")) == {METHOD_OF["task"], "full dose"}
 
     done = [Made(f"judge-{kind}-{CT}", Path, root) for kind in ("classical", "weighted", "task")]

@@ -143,11 +143,13 @@ def goals(scores: Scores) -> list[str]:
 
 def _at_dose(scores: Scores, ct: str, dose: str, method: str) -> str:
     get = lambda metric, region, m=method: scores.mean(ct, dose, m, metric, region)
-    ours, rival = get("rmse_hu", "body"), get("rmse_hu", "body", TV_WEIGHTED)
-    if ours is None or rival is None:
+    ours = get("rmse_hu", "body")
+    rivals = {m: v for m in (TV_WEIGHTED, TV) if (v := get("rmse_hu", "body", m)) is not None}
+    if ours is None or not rivals:
         return ""
     worst = max((abs(get("bias_hu", r) or 0.0), r) for r in scores.regions(ct))
-    words = f"RMSE {100 * (ours / rival - 1):+.0f} % of TV's, largest bias {worst[0]:.1f} HU ({worst[1]})"
+    errors = ", ".join(f"{100 * (ours / v - 1):+.0f} % beside {m.replace(', ', ' with ')}" for m, v in rivals.items())
+    words = f"RMSE {errors}, largest bias {worst[0]:.1f} HU ({worst[1]})"
     share, snr = get("contrast_share", "8 mm"), get("snr", "8 mm")
     others = [v for m in (HANN, TV) if (v := get("snr", "8 mm", m)) is not None]
     if share is not None and snr is not None and others:
