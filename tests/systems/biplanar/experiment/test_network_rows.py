@@ -23,3 +23,12 @@ def test_the_published_objective_has_the_published_weights_and_a_conditional_dis
     first = player.model.blocks[0]
     assert first.in_channels == 3 and first.kernel_size == (4, 4, 4)  # the volume and both radiographs
     assert player.descent is not None and player.descent.lr == 2e-4 and player.descent.betas == (0.5, 0.99)
+
+
+def test_the_adversary_can_be_taken_from_the_published_loss_and_added_to_ours() -> None:
+    objective, others = OBJECTIVES["published, no adversary"](None)
+    assert objective.weights == {"image": 10.0, "projections": 10.0} and others == []
+    objective, others = OBJECTIVES["adversary"](None)
+    assert objective.weights == {"image": 1.0, "fool": 0.1} and len(others) == 1
+    published, own = (ROWS[row].config((16, 16, 16), views=2) for row in ("psct-small-no-adversary", "unrolled-adversary"))
+    assert not published["centred"] and own["centred"] and own["agree"] == "unrolled"
