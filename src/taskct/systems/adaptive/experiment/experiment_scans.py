@@ -40,8 +40,8 @@ def save_images(folder: Path, *, settings: TaskAdaptive) -> None:
     Those of `data` are read, split by volume, and their counts written to volumes.json.
     """
     if settings.data:
+        parts = real_parts(settings)  # what is refused leaves nothing behind
         run = load_run(folder) if is_run(folder) else Run.create(folder, {"data": settings.data})
-        parts = real_parts(settings)
         for part, images in parts.items():
             keep_images(run, part, images)
         run.write_json(VOLUMES, {part: list(counts) for part, counts in tumour_counts(parts).items()}, overwrite=True)

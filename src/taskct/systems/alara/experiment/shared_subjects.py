@@ -34,10 +34,12 @@ smooth_fbp = partial(fbp, window="hann")
 
 def save_images(folder: Path, *, settings: DoseExperiment) -> None:
     """Draw the patients and keep them, or the slices of LoDoPaB-CT; InputError where two parts hold the same pixels."""
-    run = load_run(folder) if is_run(folder) else Run.create(folder, {"patients": settings.patients})
+    parts: dict[str, ImageSet] = {}
     if settings.data:
         parts = {part: lodopab_slices(settings.data, part, most=settings.patients[part]) for part in PARTS}
         refuse_leaks(parts["train"], parts["validation"], parts["test"])
+    run = load_run(folder) if is_run(folder) else Run.create(folder, {"patients": settings.patients})
+    if parts:
         for part, images in parts.items():
             keep_images(run, part, images)
         return
