@@ -114,6 +114,8 @@ def test_an_image_without_its_scan_is_corrected_too() -> None:
     image = fbp(scan(A), A)
     found = network().from_image(image, pixel_mm=1.0)
     assert found.shape == image.shape and float(to_hu_unchecked(found - image + 0.01929).abs().max()) < 500
+    untrained = RealCT(widths=(8, 12)).from_image(image, pixel_mm=1.0)
+    assert float(to_hu_unchecked(found - untrained + 0.01929).abs().max()) > 0.5
     with pytest.raises(UnitsError, match="look like HU"):
         network().from_image(to_hu_unchecked(image), pixel_mm=1.0)
     with pytest.raises(GeometryError, match=r"\(B, 1, Y, X\)"):
