@@ -59,8 +59,11 @@ pages: $(READY)  ## the pages and figures that need no data of yours; the others
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
-bench: $(READY) .venv-peers/.ready  ## our projectors beside whichever peers could be installed
+TV_CT ?=
+bench: $(READY) .venv-peers/.ready  ## our projectors beside whichever peers could be installed; TV beside ODL's on built-in patients, or on TV_CT
 	$(BIN)/taskct bench --peers .venv-peers/bin/python --out benchmarks/results/projectors.json --overwrite
+	PYTHONPATH=src:$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
+		.venv-peers/bin/python benchmarks/tv_beside_odl.py $(TV_CT) --out benchmarks/results/tv_beside_odl
 
 clean:
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache src/*.egg-info
