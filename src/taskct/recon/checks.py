@@ -108,13 +108,22 @@ def check_count(value: int, *, who: str, name: str = "iterations", least: int = 
 
 
 def check_number(
-    value: float, *, who: str, name: str, above: float | None = None, least: float | None = None, below: float = math.inf
+    value: float,
+    *,
+    who: str,
+    name: str,
+    above: float | None = None,
+    least: float | None = None,
+    below: float = math.inf,
+    most: float = math.inf,
 ) -> float:
-    """A finite number inside the open or closed bounds."""
+    """A finite number inside the open (above, below) or closed (least, most) bounds."""
     low = above if above is not None else least
     sign = ">" if above is not None else ">="
-    ok = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value < below
+    ok = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    ok = ok and value < below and value <= most
     if not ok or (above is not None and value <= above) or (least is not None and value < least):
         end = "" if below == math.inf else f" and < {below:g}"
+        end += "" if most == math.inf else f" and <= {most:g}"
         raise ConfigError(f"{who} expects {name} {sign} {low:g}{end}, got {value!r}")
     return float(value)

@@ -47,10 +47,11 @@ def needed_figure(answer: TargetAnswer) -> str:
     """Photons that each patient needs alone, sorted; who is not served at full dose stands apart at the right."""
     needed = answer.needed
     order = np.sort(needed[np.isfinite(needed)])
+    asked = int(np.isfinite(answer.gap).any(1).sum())  # patients without the class are not asked
     with figure_style():
         figure, axes = new_figure(5.2, 3.4)
         axis = axes[0, 0]
-        axis.plot(order, np.arange(1, len(order) + 1) / len(needed), drawstyle="steps-post", color="#0072b2")
+        axis.plot(order, np.arange(1, len(order) + 1) / max(1, asked), drawstyle="steps-post", color="#0072b2")
         axis.set(xscale="log", xlabel="photons per pixel", ylabel="share of patients that reach it", ylim=(0, 1.02))
         return svg_uri(figure)
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from taskct.core.names import THIN
 from taskct.evaluation.dose import parse_target
-from taskct.evaluation.dose.answer import Certificate, DoseAnswer
+from taskct.evaluation.dose.answer import Certificate, DoseAnswer, TargetAnswer
 from taskct.evaluation.dose.intervals import share_interval
 from taskct.evaluation.statistics import bootstrap_mean
 from taskct.physics.dose import Dose
@@ -39,3 +39,17 @@ def test_a_dose_that_was_found_is_told_with_what_was_asked() -> None:
     missed = DoseAnswer((), (), Dose(1e6), photons=float("nan"))
     assert not missed.reached and missed.ctdi_vol_mgy is None
     assert missed.text.replace(THIN, " ") == "no dose up to 1 000 000 photons keeps what was asked"
+
+
+def test_an_interval_without_an_upper_end_leaves_few_digits() -> None:
+    nan = float("nan")
+    gaps = np.zeros((6, 3))
+    told = {
+        high: TargetAnswer(
+            target=parse_target("rmse_hu<=20"), levels=np.array([1e5, 5e5, 1e6]), values=gaps, gap=gaps,
+            patients=tuple("abcdef"), held_by="mean", photons=456_789.0, low=4e5, high=high, confirmed=nan,
+            needed=np.full(6, nan), between=4_000.0,
+        ).digits
+        for high in (8e5, 4.1e5, nan)
+    }  # fmt: skip
+    assert told[nan] == told[8e5] == 1 < told[4.1e5]

@@ -85,6 +85,7 @@ def test_a_dip_does_not_make_two_crossings():
     photons = np.array([1e3, 2e3, 4e3, 8e3])
     assert 2e3 < crossing(photons, np.array([-0.3, -0.05, -0.2, 0.0]), -0.1) < 8e3
     assert math.isnan(crossing(photons, np.array([-0.3, -0.2, -0.2, -0.15]), -0.1))
+    assert math.isnan(crossing(photons, np.full(4, math.nan), -0.1))  # not defined is not reached at once
 
 
 def test_impossible_requests_are_refused():

@@ -74,7 +74,7 @@ def test_blend_0_is_fbp_with_a_hann_window_and_1_the_network_and_between_lies_be
     model.blend = 0.25
     assert torch.allclose(model(p, A), 0.25 * alone + 0.75 * fbp(p, A, window="hann"), atol=1e-7)
     for wrong in (-0.1, 1.1, math.nan, True):
-        with pytest.raises(ConfigError, match="blend"):
+        with pytest.raises(ConfigError, match="blend >= 0 and <= 1, got"):
             model.blend = wrong  # type: ignore[assignment]
 
 
@@ -108,6 +108,19 @@ def test_a_scan_of_few_views_gets_its_noise_from_the_image(monkeypatch: pytest.M
     assert bool(torch.isfinite(network()(scan(few), few)).all()) and asked == ["noise_from_image"]
     network()(scan(A), A)
     assert asked == ["noise_from_image", "noise_from_halves"]
+    with pytest.warns(UnknownInputWarning, match="streaks of 90 views"):
+        network(known=KNOWN)(scan(few), few)
+
+
+def test_scans_and_images_in_float64_are_corrected_as_those_in_float32() -> None:
+    model, p = network(), scan(A)
+    found = model(p.double(), A)
+    assert found.dtype == torch.float64
+    assert (
+        float((to_hu_unchecked(found) - to_hu_unchecked(model(p, A))).abs().max()) < 2.0
+    )  # the net itself may run in bfloat16
+    image = fbp(p, A)
+    assert model.from_image(image.double(), pixel_mm=1.0).dtype == torch.float64
 
 
 def test_an_image_without_its_scan_is_corrected_too() -> None:

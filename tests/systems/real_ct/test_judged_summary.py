@@ -105,3 +105,15 @@ def test_every_method_and_dose_is_scored_and_the_page_holds_tables_pictures_and_
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere: no such folder of CT; give it by --set data=FOLDER"):
         judge_classical(tmp_path / "x", settings=RealCTExperiment(data="nowhere"), ct="abdomen_crlm1004")
+
+
+def test_an_experiment_at_full_dose_alone_has_no_goal_to_state() -> None:
+    row = {
+        "ct": "abdomen_crlm1004",
+        "dose": "1",
+        "method": METHOD_OF["task"],
+        "metric": "rmse_hu",
+        "region": "body",
+        "value": "3",
+    }
+    assert goals(Scores([row])) == []

@@ -55,11 +55,13 @@ class TargetAnswer:
     def digits(self) -> int:
         """Significant digits to which the photons are known: by the doses about them, and over patients.
 
-        Four where the lowest measured dose is enough: that is then said as "at most", and it is a dose that was measured.
+        Four where the lowest measured dose is enough: that is then said as "at most", and it is a dose that was measured. An
+        interval without an upper end reaches full dose at least.
         """
         if not math.isfinite(self.between):
             return 4
-        spread = self.high - self.low if len(set(self.patients)) > 1 and math.isfinite(self.high - self.low) else 0.0
+        high = float(self.levels[-1]) if math.isnan(self.high) else self.high
+        spread = high - self.low if len(set(self.patients)) > 1 and math.isfinite(self.low) else 0.0
         return known_digits(self.photons, max(spread, self.between))
 
     @property

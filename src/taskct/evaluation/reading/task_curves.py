@@ -112,13 +112,14 @@ def needed_dose(
 
 
 def crossing(photons: np.ndarray, values: np.ndarray, level: float) -> float:
-    """Photons at which values, made rising, pass `level`, linear in log photons: the lowest if at once, NaN if never.
+    """Photons at which values, made rising, pass `level`, linear in log photons: the lowest if at once; NaN if never
+    or if the values are NaN.
 
     >>> round(crossing(np.array([1e3, 1e5]), np.array([-0.2, 0.0]), -0.1))
     10000
     """
     rising = monotone(values)
-    if rising[-1] < level:
+    if not rising[-1] >= level:  # never, or not defined
         return math.nan
     first = int(np.argmax(rising >= level))
     if first == 0:

@@ -62,15 +62,16 @@ def measures(hu: Tensor, noise_hu: Tensor) -> dict[str, float]:
     }
 
 
-def reasons(known: KnownInputs, hu: Tensor, noise_hu: Tensor, *, measured: bool) -> list[str]:
+def reasons(known: KnownInputs, hu: Tensor, noise_hu: Tensor, *, measured: bool, views: int | None = None) -> list[str]:
     """Why an image lies outside of what is known, in words; empty where it does not.
 
-    `measured` says whether the noise was measured apart from the image, whose grain can be compared with it.
+    `measured` says whether the noise was measured apart from the image, whose grain can be compared with it;
+    `views` are those of a scan that had too few to measure it.
     """
     found = measures(hu, noise_hu)
     if not found:
         return ["less than 1 % of it is denser than -300 HU: no body is in it"]
-    words = []
+    words = [] if measured or views is None else [f"streaks of {views} views look like noise"]
     low, high = known.noise_hu
     noisy = found["noise_hu"] >= low / _TOLERANCE  # without noise the grain is that of the anatomy
     if found["noise_hu"] > high * _TOLERANCE:
@@ -89,9 +90,11 @@ def reasons(known: KnownInputs, hu: Tensor, noise_hu: Tensor, *, measured: bool)
     return words
 
 
-def warn_of_unknown(known: KnownInputs | None, hu: Tensor, noise_hu: Tensor, *, measured: bool) -> None:
+def warn_of_unknown(
+    known: KnownInputs | None, hu: Tensor, noise_hu: Tensor, *, measured: bool, views: int | None = None
+) -> None:
     """UnknownInputWarning with the reasons, if there are any."""
-    found = [] if known is None else reasons(known, hu, noise_hu, measured=measured)
+    found = [] if known is None else reasons(known, hu, noise_hu, measured=measured, views=views)
     if found:
         warnings.warn(
             f"real-ct: this image is unlike those that the network learnt from ({'; '.join(found)}); do not rely on it",

@@ -68,7 +68,7 @@ class RealCT(nn.Module):
 
     @blend.setter
     def blend(self, value: float) -> None:
-        self._blend = check_number(value, who="real-ct", name="blend", least=0.0, below=math.nextafter(1.0, 2.0))
+        self._blend = check_number(value, who="real-ct", name="blend", least=0.0, most=1.0)
 
     @property
     def flips(self) -> int:
@@ -109,9 +109,12 @@ class RealCT(nn.Module):
 
     def correct(self, hu: Tensor, noise_hu: Tensor) -> Tensor:
         """The network alone, on pixels of .75 mm: image and noise map in HU, (B, 1, Y, X) each -> image in HU."""
+        kind = torch.promote_types(self.net.out.weight.dtype, torch.float32)  # images in float64 are corrected as well
         within = hu.clamp(*_HU_RANGE)
         with autocast(hu.device):
-            found = [_undo(self.net(_do(within, k) / _UNIT_HU, _do(noise_hu, k) / _UNIT_HU), k) for k in _turns(self.flips)]
+            found = [
+                _undo(self.net(*(_do(x.to(kind), k) / _UNIT_HU for x in (within, noise_hu))), k) for k in _turns(self.flips)
+            ]
         return torch.stack(found).float().mean(0).to(hu.dtype) * _UNIT_HU + (hu - within)
 
     def _one(self, p: Tensor, inner: Projector) -> Tensor:
@@ -121,13 +124,14 @@ class RealCT(nn.Module):
         q = filter_views(p, inner)
         hu = as_slices(to_hu_unchecked(backproject_filtered(q, inner)))
         with torch.no_grad():
-            if len(inner.views) >= LEAST_VIEWS:
+            views = len(inner.views)
+            if views >= LEAST_VIEWS:
                 sparse = half_difference(q.detach(), sparse_projector(inner))
                 noise = noise_from_halves(sparse.flatten(0, -3)[:, None], EVERY * INNER_MM)
                 noise = on_every_pixel(noise, inner.mu_shape[-2:])
             else:
                 noise = noise_from_image(hu.detach(), INNER_MM)
-            warn_of_unknown(self.known, hu.detach(), noise, measured=len(inner.views) >= LEAST_VIEWS)
+            warn_of_unknown(self.known, hu.detach(), noise, measured=views >= LEAST_VIEWS, views=views)
         return self.correct(hu, noise).reshape(1, 1, *inner.mu_shape)
 
 

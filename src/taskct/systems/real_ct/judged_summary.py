@@ -132,10 +132,8 @@ def goals(scores: Scores) -> list[str]:
         if JUDGED[ct].seen:
             continue
         for method in METHOD_OF.values():
-            found = [_at_dose(scores, ct, dose, method) for dose in scores.doses if float(dose) < 1]
-            words = [
-                f"{100 * float(d):g} %: {text}" for d, text in zip(scores.doses[-len(found) :], found, strict=True) if text
-            ]
+            found = {dose: _at_dose(scores, ct, dose, method) for dose in scores.doses if float(dose) < 1}
+            words = [f"{100 * float(dose):g} %: {text}" for dose, text in found.items() if text]
             if words:
                 lines.append(f"{ct}, {method}. " + "; ".join(words) + ".")
     return lines
