@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # what editors and type checkers read; a test holds it equal 
     from taskct import task as task
     from taskct import testing as testing
     from taskct import training as training
+    from taskct import viewer as viewer
     from taskct.core.runs import Run as Run
     from taskct.core.runs import load_run as load_run
     from taskct.core.units import to_hu as to_hu
@@ -203,6 +204,7 @@ _SUBMODULES = (
     "task",
     "testing",
     "training",
+    "viewer",
 )
 
 __all__ = [*_HOMES, "__version__"]  # noqa: PLE0604  (the names are the keys above, so the list cannot drift)

@@ -13,7 +13,7 @@ import numpy as np
 from taskct.core.csv_cells import csv_text
 from taskct.core.errors import InputError
 from taskct.core.files import atomic_path, make_folder, write_text
-from taskct.core.open_files import read_text
+from taskct.core.open_files import open_binary, read_text
 from taskct.core.progress import track
 from taskct.experiments.made import Made
 from taskct.physics.dose import Dose
@@ -85,7 +85,7 @@ def read_rows(folder: Path) -> list[dict[str, str]]:
 
 def read_images(folder: Path) -> Mapping[str, np.ndarray]:
     """Images in HU by name, of the first judged slice at a tenth of the dose."""
-    with np.load(folder / _SHOWN, allow_pickle=False) as file:
+    with open_binary(folder / _SHOWN) as stream, np.load(stream, allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
 
 

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from taskct.core.files import atomic_path, make_folder, write_text
-from taskct.core.open_files import read_json
+from taskct.core.open_files import read_json, regular_file
 from taskct.core.progress import track
 from taskct.core.seeds import derive_seed
 from taskct.core.units import to_hu_unchecked, to_mu
@@ -79,7 +79,7 @@ class TrainingSlices:
     def part(self, part: str) -> list[np.ndarray]:
         """Slices of "train" or "validation", read from disk where they are asked for."""
         names = [name for name in read_json(self.folder / _INDEX)["files"] if name.startswith(part)]
-        return [np.load(self.folder / name, mmap_mode="r") for name in names]
+        return [np.load(regular_file(self.folder / name), mmap_mode="r", allow_pickle=False) for name in names]
 
 
 def sources(settings: RealCTExperiment) -> list[Source]:
