@@ -87,6 +87,6 @@ def _forget_after(run: Run, step: int) -> None:
 
 
 def best_validation(run: Run) -> tuple[dict[str, Any], int] | None:
-    """The line of the best validation of a run by its total, and how many there are; None without one."""
-    lines = [line for line in run.metrics() if line["kind"] == "validation"]
+    """The line of the best validation of a run by its total, and how many have one that is finite; None without one."""
+    lines = [line for line in run.metrics() if line["kind"] == "validation" and line.get("total") is not None]
     return (min(lines, key=lambda line: line["total"]), len(lines)) if lines else None

@@ -109,5 +109,6 @@ def test_data_goes_with_experiments_that_know_some_and_not_with_patients_of_boun
         reproduce("task-adaptive", tmp_path / "out", data=tmp_path / "nowhere")
     with pytest.raises(ConfigError, match="bound_patients are drawn from the built-in cohort"):
         tiny(tmp_path, bound_patients=3)
-    with pytest.raises(ConfigError, match="four shares above 0"):
-        tiny(tmp_path, data_split=(0.5, 0.5, 0.0, 0.0))
+    for split in ((0.5, 0.5, 0.0, 0.0), (0.25, 0.25, 0.25, float("nan"))):
+        with pytest.raises(ConfigError, match="four shares above 0"):
+            tiny(tmp_path, data_split=split)

@@ -85,6 +85,18 @@ def test_each_way_of_holding_is_judged_by_what_it_promised(
     assert check_held(Run.create(tmp_path / "none", {}), target, constraint, 1.0, keep="best") is None
 
 
+def test_a_validation_that_is_not_a_number_holds_nothing_and_is_not_the_best(tmp_path: Path) -> None:
+    target, nan = parse_target(TARGET), float("nan")
+    first, last = (Run.create(tmp_path / name, {}) for name in ("first", "last"))
+    first.append(kind="validation", step=1, total=nan, dose=1.0, gap=nan, share=0.0, shortfall=nan)
+    line(first, gap=0.1, share=0.5, shortfall=0.2)
+    assert check_held(first, target, Hinge(), 1.0, keep="best").gap == 0.1  # type: ignore[union-attr]
+    line(last, gap=0.1, share=0.5, shortfall=0.2)
+    last.append(kind="validation", step=2, total=nan, dose=1.0, gap=nan, share=0.0, shortfall=nan)
+    with pytest.warns(NotHeldWarning, match="is not a number; it is not held"):
+        assert not check_held(last, target, Hinge(), 1.0, keep="last").held  # type: ignore[union-attr]
+
+
 def test_the_weight_of_a_hinge_follows_the_shortfall_and_is_remembered() -> None:
     hinge = Hinge(weight=1.0, rate=0.5, slack=0.1)
     for _ in range(4):

@@ -17,6 +17,24 @@ def test_the_spread_of_a_share_of_full_dose_is_that_of_the_gaps() -> None:
     assert (other.mean, other.n_patients) == (pytest.approx(0.1), 3)
 
 
+def test_the_spread_draws_patients_and_not_their_images() -> None:
+    rng = np.random.default_rng(0)
+    values, photons = rng.normal(30, 2, (2, 12)), np.full(36, 1e4)
+    once = Comparison(
+        parse_target("rmse_hu<=30"), "mean", tuple(map(str, range(12))),
+        tuple(Outcome(n, 1.0, photons[:12], v) for n, v in zip("ab", values, strict=True)),
+    )  # fmt: skip
+    thrice = Comparison(
+        once.target,
+        "mean",
+        once.patients * 3,
+        tuple(Outcome(o.strategy, 1.0, photons, np.tile(o.values, 3)) for o in once.outcomes),
+    )
+    one, same = once.spread_difference("a", "b"), thrice.spread_difference("a", "b")
+    assert (same.n_patients, same.n_values) == (12, 36)
+    assert same.high - same.low == pytest.approx(one.high - one.low, rel=0.1)  # three equal images tell no more than one
+
+
 def test_missed_cases_come_worst_first() -> None:
     target = parse_target("rmse_hu<=10")
     one = Outcome("fixed", 1.0, np.ones(3), np.array([9.0, 14.0, 11.0]))

@@ -85,7 +85,7 @@ class TaskAdaptive:
             raise ConfigError("the experiment expects a model and the loss 'plain', which the others are compared with")
         if list(self.photons) != sorted(set(self.photons), reverse=True) or not self.photons:
             raise ConfigError(f"photons are expected from the highest to the lowest, each once, got {self.photons}")
-        if min(self.data_split) <= 0 or abs(sum(self.data_split) - 1) > 1e-9 or not self.field_mm > 0:
+        if min(self.data_split) <= 0 or not abs(sum(self.data_split) - 1) <= 1e-9 or not self.field_mm > 0:
             raise ConfigError(
                 "data_split expects four shares above 0 that sum to 1 (readers, reconstructions, validation, test) and "
                 f"field_mm a length above 0, got {self.data_split} and {self.field_mm!r}"

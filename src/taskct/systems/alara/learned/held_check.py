@@ -32,11 +32,13 @@ class HeldCheck:
 
 def check_held(run: Run, target: Target, constraint: Constraint, unit: float, *, keep: str) -> HeldCheck | None:
     """What validation says of the kept weights, written to held.json; warns where it is not held. None without validation."""
-    lines = [line for line in run.metrics() if line.get("kind") == "validation" and line.get("shortfall") is not None]
+    lines = [line for line in run.metrics() if line.get("kind") == "validation" and "shortfall" in line]
     if not lines:
         return None
-    line = min(lines, key=lambda one: one["total"]) if keep == "best" else lines[-1]
-    parts = {name: float(line[name]) for name in ("gap", "share", "shortfall", "dose")}
+    judged = [line for line in lines if line.get("total") is not None and math.isfinite(line["total"])]
+    line = min(judged, key=lambda one: one["total"]) if keep == "best" and judged else lines[-1]
+    known = {name: line.get(name) for name in ("gap", "share", "shortfall", "dose")}
+    parts = {name: math.nan if value is None else float(value) for name, value in known.items()}
     held = constraint.held(parts) and all(math.isfinite(v) for v in parts.values())
     gap, shortfall = parts["gap"] * unit, parts["shortfall"] * unit
     words = (
@@ -44,6 +46,8 @@ def check_held(run: Run, target: Target, constraint: Constraint, unit: float, *,
         + f" {'above' if gap >= 0 else 'short of'} the bound on average, {100 * parts['share']:.0f} % of them reach it, "
         f"at {parts['dose']:.3g} of the reference dose"
     )
+    if math.isnan(gap):
+        words = f"{target}: the quality of the validation patients is not a number"
     if not held:
         words += f"; it is not held: {_advice(constraint)}"
     elif gap < 0:

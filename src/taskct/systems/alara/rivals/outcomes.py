@@ -178,15 +178,30 @@ def spread_over_seeds(
     ours = np.stack([c.gaps(c.outcome(strategy)) for c in comparisons])
     keep = np.isfinite(rival) & np.isfinite(ours).all(0)
     ours, rival = ours[:, keep], rival[keep]
-    count = len(rival)
+    names = [name for name, kept in zip(first.patients, keep, strict=True) if kept]
+    patients = list(dict.fromkeys(names))
+    member = np.array([patients.index(name) for name in names])
+    count = len(patients)
     rng = np.random.default_rng(derive_seed(seed, "spread", count))
     draws = rng.integers(0, count, (resamples, count))
-    apart = np.stack([one[draws].std(1, ddof=1) for one in ours]) - rival[draws].std(1, ddof=1)  # (seeds, resamples)
+    if count == len(names):
+        spread = lambda one: one[draws].std(1, ddof=1)
+    else:  # several images of a patient: they are drawn together
+        times = np.stack([np.bincount(draw, minlength=count) for draw in draws])[:, member]
+        spread = lambda one: _spread_of_repeated(one, times)
+    apart = np.stack([spread(one) for one in ours]) - spread(rival)  # (seeds, resamples)
     which = rng.integers(0, len(ours), apart.shape)
     found = np.take_along_axis(apart, which, axis=0).mean(0)
     low, high = np.quantile(found, [0.025, 0.975])
     centre = float(ours.std(1, ddof=1).mean() - rival.std(ddof=1))
-    return Interval(centre, float(low), float(high), count, count * len(ours), method="percentile")
+    return Interval(centre, float(low), float(high), count, len(names) * len(ours), method="percentile")
+
+
+def _spread_of_repeated(values: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """SD of values (N,) that occur so many times (R, N) -> (R,)."""
+    n = times.sum(1)
+    mean = times @ values / n
+    return np.asarray(np.sqrt((times * (values - mean[:, None]) ** 2).sum(1) / (n - 1)))
 
 
 def _same_patients(comparisons: Sequence[Comparison], who: str) -> Comparison:
