@@ -93,3 +93,9 @@ def test_the_address_that_is_printed_answers_until_the_viewer_is_stopped(ct: Pat
         viewer.send_signal(sent)
         assert viewer.wait(60) == code
         assert viewer.stderr.read() == ""
+
+
+@needs_viewer
+def test_two_readers_of_one_name_are_refused_as_the_page_could_not_tell_them_apart(ct: Path, taskct_says: Says):
+    code, out, err = taskct_says("view", ct, "--reader", "a/seg", "--reader", "b/seg")
+    assert (code, out) == (2, "") and "two readers are named 'seg'" in err and err.count("\n") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -105,3 +106,17 @@ def test_an_image_is_computed_once(monkeypatch: pytest.MonkeyPatch):
         layers.plane("noise", 1, 0, 2)
         layers.scores(1, 0, 2)
     assert len(calls) == 1
+
+
+def test_labels_without_a_name_are_outlined_beside_those_that_have_one() -> None:
+    case = replace(lopsided(), label_names={1: "liver"})
+    layers = Layers(CtStudy(case, Simulation(beam=BEAM)))
+    assert layers.classes == ("liver", "label 2")
+    assert np.array_equal(layers.labels_of(2).numpy() == 2, case.labels[2].numpy() == 2)
+
+
+def test_scores_without_bounds_are_left_out_of_the_page_as_json_has_no_word_for_them() -> None:
+    twins = Layers(CtStudy(lopsided(), Simulation(beam=BEAM), beside=[lopsided("twin")]))
+    found = {one["label"]: one["value"] for one in twins.scores(1, 0, 1)}
+    assert found["RMSE"] == 0
+    json.dumps(twins.scores(1, 0, 1), allow_nan=False)

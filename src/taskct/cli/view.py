@@ -50,6 +50,7 @@ def run(
     from taskct.cli.arguments import check_fraction, parse_beam, parse_label_names, parse_methods, parse_numbers
     from taskct.cli.scanning import say_trained_scan, show_notes
     from taskct.cli.user_code import load_module
+    from taskct.core.errors import InputError
     from taskct.geometry.beam_config import beam_to_config
     from taskct.task.readers import load_reader
     from taskct.viewer import FRACTIONS, Layers, open_studies, plan_view, require_viewer, serve_view
@@ -76,7 +77,11 @@ def run(
     plan = plan_view(inputs, config, model=load_module(model))
     if plan.trained is not None:
         say_trained_scan(plan.trained)
-    readers = {Path(one).name: load_reader(one) for one in reader}
+    names = [Path(one).resolve().name for one in reader]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"--reader: two readers are named {twice!r}, and the page tells them apart by name; rename a folder")
+    readers = {name: load_reader(one) for name, one in zip(names, reader, strict=True)}
     studies = open_studies(plan, heard=show_notes)
     serve_view([Layers(one, readers) for one in studies], port=port, open_browser=open_browser, say=_say)
 

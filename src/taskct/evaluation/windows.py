@@ -50,7 +50,10 @@ def window_named(window: str | Window | tuple[float, float]) -> Window:
         if window not in WINDOWS:
             raise unknown_name("window", window, WINDOWS)
         return WINDOWS[window]
-    level_hu, width_hu = window
+    try:
+        level_hu, width_hu = (float(number) for number in window)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"a window is a name ({', '.join(WINDOWS)}) or two numbers (level, width), got {window!r}") from error
     return Window(level_hu, width_hu)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from taskct.data.classes import LIVER_CLASSES
 
 _MOST_CLASSES = 254
+_FEW = 65536
 
 
 def class_names(label_names: Mapping[int, str], numbers: Iterable[int], readers: Iterable[Sequence[str]]) -> tuple[str, ...]:
@@ -32,6 +33,18 @@ def plain_class(name: str) -> str:
     """
     words = " ".join(name.lower().replace("_", " ").replace("-", " ").split())
     return next((own for own, names in LIVER_CLASSES.items() if words.removeprefix("liver ") in names), words or name)
+
+
+def numbers_of(labels: Tensor) -> list[int]:
+    """The numbers that a label map has, in order; counted instead of sorted where they are small.
+
+    >>> numbers_of(torch.tensor([[0, 5], [5, 1]]))
+    [0, 1, 5]
+    """
+    array = labels.numpy().ravel()
+    if array.size and array.dtype.kind in "iu" and array.min() >= 0 and array.max() < _FEW:
+        return [int(n) for n in np.flatnonzero(np.bincount(array))]
+    return [int(n) for n in np.unique(array)]
 
 
 def renumbered(values: Tensor, names: Mapping[int, str], classes: Sequence[str]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from taskct.core.units import to_mu
 from taskct.evaluation.reading import read_images
 from taskct.report.number_text import dose_label
 from taskct.task.frozen import FrozenTask
-from taskct.viewer.class_maps import class_names, overlap, plain_class, renumbered
+from taskct.viewer.class_maps import class_names, numbers_of, overlap, plain_class, renumbered
 from taskct.viewer.lesion_list import is_lesion
 from taskct.viewer.local_noise import noise_map
 from taskct.viewer.plane_bytes import plane_bytes
@@ -49,9 +50,9 @@ class Layers:
             if len(reader.classes) < 2:
                 raise InputError(f"reader {name!r} does not name its classes, so its answers cannot be shown")
         numbers: list[int] = []
-        if facts.labelled and not facts.label_names:
+        if facts.labelled:
             maps = (study.labels(plane) for plane in range(len(facts.planes)))
-            numbers = sorted({int(n) for labels in maps if labels is not None for n in torch.unique(labels)})
+            numbers = sorted({n for labels in maps if labels is not None for n in numbers_of(labels)})
         self.classes = class_names(facts.label_names, numbers, [reader.classes for reader in self._readers.values()])
         self._kept: OrderedDict[Wanted, Tensor] = OrderedDict()
         self._bytes = 0
@@ -118,10 +119,9 @@ class Layers:
                 Score(f"Dice, {self.classes[k]}", "", "higher", overlap(marked, labels, 1 + k))
                 for k in self._classes_of(reader)
             ]
-        return [{"label": s.label, "unit": s.unit, "better": s.better, "value": s.value} for s in found if s.value == s.value]
-
-    def _describe_reader(self, name: str) -> dict[str, Any]:
-        return {"name": name, "probability": name in self._readers, "classes": self._classes_of(name)}
+        return [
+            {"label": s.label, "unit": s.unit, "better": s.better, "value": s.value} for s in found if math.isfinite(s.value)
+        ]
 
     def _classes_of(self, reader: str) -> list[int]:
         """Positions of the classes that a reader tells apart; of stored marks, those of the labels."""

@@ -223,3 +223,56 @@ def test_curves_of_different_lengths_have_positions_of_their_own_and_wrong_lengt
     assert [line.get_xdata().tolist() for line in shown.figure.axes[0].lines] == [[0, 10], [0, 5, 10]]
     with pytest.raises(GeometryError, match=r"along of the length of the curve 'b', 3, got shape \(2,\)"):
         taskct.show({"a": [1, 2], "b": [1, 2, 3]}, along=[0, 10])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"labels": np.full((8, 9), 0.5)}, "whole numbers"),
+        ({"labels": np.full((8, 9), np.nan)}, "whole numbers"),
+        ({"labels": np.ones((8, 9)), "kind": "sinogram"}, "labels on images"),
+        ({"window": (1, 2, 3)}, "two numbers"),
+        ({"window": 5}, "two numbers"),
+        ({"window": ("a", "b")}, "two numbers"),
+        ({"slices": 1.5}, "got 1.5"),
+        ({"mu_water_per_mm": 0.0}, "positive"),
+        ({"mu_water_per_mm": float("nan")}, "positive"),
+    ],
+)
+def test_arguments_that_mean_nothing_are_refused_in_a_sentence(arguments: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        taskct.show(np.arange(72.0).reshape(8, 9), **arguments)
+
+
+def test_numbers_of_any_library_are_spacings_and_words_are_not() -> None:
+    image = np.arange(72.0).reshape(8, 9)
+    for steps in (np.float32(0.5), torch.tensor(0.5), np.array([2.0, 1.0])):
+        taskct.show(image, spacing_mm=steps)
+    with pytest.raises(GeometryError, match="spacing_mm"):
+        taskct.show(image, spacing_mm="a")  # type: ignore[arg-type]
+
+
+def test_values_below_a_mask_and_tensors_without_numbers_are_refused() -> None:
+    image = np.arange(72.0).reshape(8, 9)
+    with pytest.raises(InputError, match="masked"):
+        taskct.show(np.ma.masked_greater(image, 50))
+    with pytest.raises(InputError, match="meta"):
+        taskct.show(torch.zeros(8, 9, device="meta"))
+
+
+def test_the_imaginary_part_of_a_conjugate_is_drawn_with_its_sign() -> None:
+    whole = torch.complex(torch.zeros(8, 9), torch.arange(72.0).reshape(8, 9))
+    (image,) = panels(taskct.show(whole.conj().imag))
+    assert np.array_equal(image.get_array(), -whole.imag.numpy())
+
+
+def test_labels_of_one_row_of_pixels_are_drawn_without_an_outline() -> None:
+    assert "1 x 9" in taskct.show(np.arange(9.0)[None], labels=np.ones((1, 9), int)).words
+
+
+def test_the_words_name_every_size_and_a_curve_that_does_not_exist_is_refused() -> None:
+    assert "8 x 9 and 4 x 5" in taskct.show({"a": np.ones((8, 9)), "b": np.ones((4, 5))}).words
+    assert "5 and 7 points" in taskct.show({"a": np.arange(5.0), "b": np.arange(7.0)}).words
+    assert "window window" not in taskct.show(np.full((4, 4), -900.0), window=(40, 400)).words
+    with pytest.raises(InputError, match="loss"):
+        taskct.show({"loss": np.arange(5.0)}, along={"los": np.arange(5.0)})

@@ -18,6 +18,7 @@ UNITS: tuple[Units, ...] = ("auto", "hu", "mu", "other")
 _AIR_BELOW_HU = -500.0
 _MU_PER_MM = (0.004, 0.15)  # the largest value of an image in 1/mm lies between: a fifth of water, twice aluminium
 _LEAST_MU_PER_MM = -0.1
+_AS_NUMBERS = "x.dequantize() makes numbers of a quantized one, and a meta tensor has none"
 
 
 def is_array(x: object) -> bool:
@@ -37,9 +38,13 @@ def drawable(x: Any, name: str = "") -> np.ndarray:
         check_dense(x, who="show", name=name or "x")
         if x.is_complex():
             raise InputError(f"show expects real numbers{of}, got {x.dtype}; take .abs() or .real")
-        x = x.detach().to("cpu")
+        if x.is_meta or x.is_quantized:
+            raise InputError(f"show expects numbers{of}, got a {'meta' if x.is_meta else 'quantized'} tensor; {_AS_NUMBERS}")
+        x = x.detach().to("cpu").resolve_neg()
         values = (x if x.dtype == torch.float64 else x.float()).numpy()
     else:
+        if np.ma.is_masked(x):
+            raise InputError(f"show draws every value, and some are masked{of}; x.filled(value) says what stands for them")
         values = np.asarray(x)
         if values.dtype.kind == "c":
             raise InputError(f"show expects real numbers{of}, got {values.dtype}; take abs(x) or x.real")

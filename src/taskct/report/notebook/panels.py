@@ -56,7 +56,9 @@ def scale_of(panels: Sequence[Panel], unit: str, window: str | Window | tuple[fl
                 "units='hu' or units='mu', or give the window as (level, width) in their own unit"
             )
         words = str(chosen) if unit == "hu" else f"{chosen.bounds_hu[0]:.4g} black, {chosen.bounds_hu[1]:.4g} white"
-        return Scale(*chosen.bounds_hu, _UNIT_WORDS[unit], f"window {words}" if unit == "hu" else words)
+        return Scale(
+            *chosen.bounds_hu, _UNIT_WORDS[unit], f"window {words.removeprefix('window ')}" if unit == "hu" else words
+        )
     body = values[values > _BODY_ABOVE_HU]
     if unit == "hu" and body.size:
         lung = ((values > -950) & (values < -600)).sum()
@@ -120,7 +122,7 @@ class _Outlines:
     _colours: dict[int, str] = field(default_factory=dict)
 
     def draw(self, axis: Any, labels: np.ndarray | None) -> None:
-        if labels is None:
+        if labels is None or min(labels.shape) < 2:  # one row of pixels has no outline
             return
         from matplotlib.lines import Line2D
 
@@ -133,6 +135,8 @@ class _Outlines:
 
 
 def check_labels(labels: np.ndarray | None, shape: tuple[int, ...]) -> None:
-    """GeometryError for labels on other samples than the image's."""
+    """GeometryError for labels on other samples than the image's, InputError for labels that are not whole numbers."""
     if labels is not None and labels.shape != shape:
         raise GeometryError(f"show expects labels on the samples of the image, {shape}, got {labels.shape}")
+    if labels is not None and not np.array_equal(labels, np.rint(labels)):  # NaN is not equal to itself
+        raise InputError("show expects labels as whole numbers, got others; outline probabilities as labels=p > 0.5")

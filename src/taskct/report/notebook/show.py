@@ -61,6 +61,9 @@ _KNOWN = (
     "images, sinograms, volumes and curves (arrays, tensors, or a dict of names), a Case, Scan, ImageSet, Table, Projector, "
 )
 _KNOWN += "beam or Run"
+_UNLABELLED = (
+    "show outlines labels on images and volumes (arrays or a Case); scans, sinograms, curves and image sets take none"
+)
 
 
 def show(
@@ -111,7 +114,11 @@ def show(
         return _run(x)
     if isinstance(x, Projector | ParallelBeam | FanBeam | ConeBeam | VectorBeam):
         return _geometry(x)
+    if not 0 < mu_water_per_mm < float("inf"):
+        raise InputError(f"show expects mu_water_per_mm as a positive number of 1/mm, got {mu_water_per_mm!r}")
     how = _How(kind, window, units, slices, labels, spacing_mm, title, mu_water_per_mm)
+    if labels is not None and (isinstance(x, Scan | ImageSet) or kind in ("sinogram", "curve")):
+        raise InputError(_UNLABELLED)
     if isinstance(x, Scan):
         return _images({x.case_id: x.p}, replace(how, kind="sinogram", labels=None))
     if isinstance(x, ImageSet):
@@ -129,12 +136,18 @@ def show(
     if len(kinds) > 1:
         raise GeometryError(f"show draws things of one kind side by side, got {', '.join(sorted(kinds))}; show each by itself")
     if kinds == {"curve"}:
+        if labels is not None:
+            raise InputError(_UNLABELLED)
         curves = {name: values for name, (_, values) in shapes.items()}
         for name, values in curves.items():
             check_finite(values, name)
         places = along if isinstance(along, Mapping) else {} if along is None else dict.fromkeys(curves, along)
         where = {name: drawable(places[name], "along") for name in curves if name in places}
-        words = f"{len(curves)} curve{'s' if len(curves) > 1 else ''} of {len(next(iter(curves.values())))} points"
+        foreign = next((name for name in along if name not in curves), None) if isinstance(along, Mapping) else None
+        if foreign is not None:
+            raise unknown_name("curve in along", str(foreign), list(curves), InputError)
+        points = " and ".join(dict.fromkeys(str(len(values)) for values in curves.values()))
+        words = f"{len(curves)} curve{'s' if len(curves) > 1 else ''} of {points} points"
         return Shown(title or words, curve_figure(curves, along=where, title=title, axes=axes))
     return _images(many, how)
 
@@ -184,6 +197,7 @@ def _images(many: Mapping[str, Any], how: _How) -> Shown:
     """Images, sinograms or volumes on one grey scale; of several volumes one slice each."""
     panels: list[Panel] = []
     units: set[str] = set()
+    sizes: list[str] = []
     count = 0
     for name, value in many.items():
         raw = drawable(_values(value), name)
@@ -191,7 +205,7 @@ def _images(many: Mapping[str, Any], how: _How) -> Shown:
         what, values = without_batch(raw, _kind_of(value, how.kind), name)
         solid = what == "volume" or raw.ndim == 5
         count += 1 if solid else len(values)
-        size = " x ".join(map(str, values.shape if solid else values.shape[1:]))
+        sizes.append(" x ".join(map(str, values.shape if solid else values.shape[1:])))
         marks = _labels(how.labels, what, values.shape)
         z_mm, y_mm, x_mm = _spacing(value.spacing_mm if isinstance(value, Case) else how.spacing_mm)
         if what == "sinogram":
@@ -210,6 +224,7 @@ def _images(many: Mapping[str, Any], how: _How) -> Shown:
         panels = [replace(part, values=in_hu(part.values, how.mu_water_per_mm)) for part in panels]
         unit = "hu"
     scale = scale_of(panels, unit, how.window)
+    size = " and ".join(dict.fromkeys(sizes))
     words = f"{what} of {size}" if count == 1 else f"{count} {what}s of {size}"
     if not solid and len(panels) < count:
         words = f"{len(panels)} of {words}"
@@ -230,7 +245,11 @@ def _spacing(spacing_mm: float | Sequence[float] | None) -> tuple[float, float, 
     """(z, y, x); one number serves all axes, two are those of a slice."""
     if spacing_mm is None:
         return 1.0, 1.0, 1.0
-    steps = (float(spacing_mm),) * 3 if isinstance(spacing_mm, int | float) else tuple(float(s) for s in spacing_mm)
+    try:
+        given = np.asarray(spacing_mm, dtype=np.float64)
+    except (TypeError, ValueError):
+        given = np.empty(0)
+    steps = (float(given),) * 3 if given.ndim == 0 else tuple(given.ravel().tolist())
     if len(steps) == 2:
         steps = (1.0, *steps)
     if len(steps) != 3 or not all(0 < s < float("inf") for s in steps):

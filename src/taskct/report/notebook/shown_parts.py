@@ -62,10 +62,11 @@ def chosen(slices: Slices, count: int, what: str) -> list[int]:
     """Numbers of the parts that are shown, at most MOST_PANELS; InputError for one that is not there."""
     if slices is None:
         return list(range(min(count, MOST_PANELS)))
-    numbers = [slices] if isinstance(slices, int | np.integer) else list(slices)
+    numbers: list[object] = list(slices) if hasattr(slices, "__iter__") else [slices]
     if not numbers or len(numbers) > MOST_PANELS:
         raise InputError(f"show draws 1 to {MOST_PANELS} of the {count} {what}s at once, got {len(numbers)} numbers")
-    wrong = [k for k in numbers if not isinstance(k, int | np.integer) or not -count <= k < count]
-    if wrong:
-        raise InputError(f"there are {what}s 0 to {count - 1}, got {wrong[0]!r}")
-    return [int(k) % count for k in numbers]
+    whole = [int(k) for k in numbers if isinstance(k, int | np.integer) and -count <= k < count]
+    if len(whole) < len(numbers):
+        wrong = next(k for k in numbers if not isinstance(k, int | np.integer) or not -count <= k < count)
+        raise InputError(f"there are {what}s 0 to {count - 1}, got {wrong!r}")
+    return [k % count for k in whole]
