@@ -63,7 +63,7 @@ def paired_mean(one: dict[str, float], other: dict[str, float]) -> tuple[float, 
     gaps = np.array([one[who] - other[who] for who in one if who in other])
     error = gaps.std(ddof=1) / np.sqrt(len(gaps))
     reach = stats.t.ppf(0.975, len(gaps) - 1) * error
-    p = float(stats.ttest_1samp(gaps, 0.0).pvalue) if error > 0 else 1.0
+    p = float(stats.ttest_1samp(gaps, 0.0).pvalue) if error > 0 else float(gaps.mean() == 0)
     return float(gaps.mean()), float(gaps.mean() - reach), float(gaps.mean() + reach), p
 
 

@@ -6,7 +6,7 @@ import scipy.stats
 
 from taskct.core.errors import ConfigError, InputError
 from taskct.evaluation.seeded import seeded_bootstrap
-from taskct.evaluation.statistics import INTERVALS, bootstrap_mean, holm, paired_difference
+from taskct.evaluation.statistics import INTERVALS, bootstrap_mean, holm, p_of_zero, paired_difference
 
 
 @pytest.mark.parametrize(("n", "low", "high"), [(5, 0.88, 0.94), (8, 0.92, 0.98), (20, 0.92, 0.98)])
@@ -146,3 +146,8 @@ def test_the_p_value_over_seeds_rejects_a_true_zero_about_as_often_as_it_says():
         table = rng.normal(0, 0.5, (3, 1)) + rng.normal(0, 1.0, (1, 20)) + rng.normal(0, 0.5, (3, 20))
         hits += seeded_bootstrap(table, resamples=50).p < 0.05
     assert 0.01 <= hits / 400 <= 0.10
+
+
+def test_an_undefined_error_gives_no_p_value() -> None:
+    assert np.isnan(p_of_zero(1.0, float("nan"), 4)) and np.isnan(p_of_zero(float("nan"), 1.0, 4))
+    assert (p_of_zero(0.0, 1.0, 4), p_of_zero(0.0, 0.0, 4), p_of_zero(1.0, 0.0, 4)) == (1.0, 1.0, 0.0)

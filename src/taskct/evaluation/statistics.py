@@ -126,7 +126,7 @@ def p_of_zero(mean: float, error: float, freedom: float) -> float:
 
     if error <= 0:
         return 1.0 if mean == 0 else 0.0
-    return min(1.0, 2 * float(stdtr(freedom, -abs(mean) / error)))
+    return min(2 * float(stdtr(freedom, -abs(mean) / error)), 1.0)  # NaN stays NaN
 
 
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:

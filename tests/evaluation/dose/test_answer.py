@@ -5,7 +5,7 @@ import numpy as np
 from taskct.core.names import THIN
 from taskct.evaluation.dose import parse_target
 from taskct.evaluation.dose.answer import Certificate, DoseAnswer, TargetAnswer
-from taskct.evaluation.dose.intervals import share_interval
+from taskct.evaluation.dose.intervals import dose_interval, share_interval
 from taskct.evaluation.statistics import bootstrap_mean
 from taskct.physics.dose import Dose
 
@@ -53,3 +53,18 @@ def test_an_interval_without_an_upper_end_leaves_few_digits() -> None:
         for high in (8e5, 4.1e5, nan)
     }  # fmt: skip
     assert told[nan] == told[8e5] == 1 < told[4.1e5]
+
+
+def test_patients_without_the_class_are_not_counted() -> None:
+    nan, gaps = float("nan"), np.full((6, 3), np.nan)
+    gaps[:2] = [[-1.0, 0.5, 1.0], [-2.0, 0.5, 1.0]]
+    levels, names = np.array([1e5, 5e5, 1e6]), tuple("abcdef")
+    low, high = dose_interval(levels, gaps, names, "mean", 0)
+    found = TargetAnswer(
+        target=parse_target("tumour.dice>=0.5"), levels=levels, values=gaps, gap=gaps, patients=names, held_by="mean",
+        photons=4e5, low=low, high=high, confirmed=5e5, needed=np.full(6, nan), between=8e3,
+    )  # fmt: skip
+    assert found.asked == 2
+    assert "95 % over 2 patients" in found.text(Dose(1e6)) and "2 patients are too few" in found.text(Dose(1e6))
+    one = dose_interval(levels, gaps[1:], names[1:], "mean", 0)
+    assert all(np.isnan(one))  # a single patient with the class has no interval

@@ -61,8 +61,13 @@ class TargetAnswer:
         if not math.isfinite(self.between):
             return 4
         high = float(self.levels[-1]) if math.isnan(self.high) else self.high
-        spread = high - self.low if len(set(self.patients)) > 1 and math.isfinite(self.low) else 0.0
+        spread = high - self.low if self.asked > 1 and math.isfinite(self.low) else 0.0
         return known_digits(self.photons, max(spread, self.between))
+
+    @property
+    def asked(self) -> int:
+        """How many patients the answer stands on: those whose quality is defined, for a task's score those with the class."""
+        return len({p for p, known in zip(self.patients, np.isfinite(self.gap).any(1), strict=True) if known})
 
     @property
     def reached(self) -> bool:
@@ -83,7 +88,7 @@ class TargetAnswer:
     def text(self, dose: Dose) -> str:
         """The finding in a sentence."""
         t, unit = self.target, f" {self.target.unit}" if self.target.unit else ""
-        n = len(set(self.patients))
+        n = self.asked
         who = "on average" if self.held_by == "mean" else f"in {100 * float(self.held_by):g} % of patients"
         who = "in this patient" if n == 1 else who
         if not self.reached:

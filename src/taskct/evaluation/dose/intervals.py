@@ -17,7 +17,12 @@ RESAMPLES = 2000
 def dose_interval(
     levels: np.ndarray, gap: np.ndarray, patients: Sequence[str], held_by: str | float, seed: int
 ) -> tuple[float, float]:
-    """95 % interval of the dose over resampled patients; NaN for an end that lies beyond the doses measured."""
+    """95 % interval of the dose over resampled patients; NaN for an end that lies beyond the doses measured.
+
+    Patients without a defined gap (without the class) take no part; of fewer than two there is no interval.
+    """
+    known = np.isfinite(gap).any(1)
+    gap, patients = gap[known], [p for p, one in zip(patients, known, strict=True) if one]
     names = list(dict.fromkeys(patients))
     if len(names) < 2:
         return math.nan, math.nan
