@@ -153,3 +153,9 @@ def test_a_plane_is_sent_alone_with_its_values(ask: Ask, token: str, ct_layers: 
     found = ask(f"/{token}/plane/0/hu/0/0/3")
     assert (found.headers["x-type"], found.headers["x-rows"], found.headers["x-columns"]) == ("i2", "32", "48")
     assert found.body == ct_layers.plane("hu", 0, 0, 3)[2]
+
+
+def test_an_origin_that_is_no_address_is_refused_and_a_closing_slash_leads_nowhere(ask: Ask, token: str):
+    assert ask(f"/{token}/studies", Origin="http://[").status == 403
+    found = ask(f"/{token}/studies/")
+    assert found.status == 404 and "location" not in found.headers

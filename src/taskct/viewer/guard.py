@@ -75,7 +75,7 @@ class Guard:
             headers.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
         if [host_of(value) for value in headers.get("host", ())] not in [[name] for name in HOSTS]:
             return 403, "this viewer answers to 127.0.0.1 and localhost only"
-        if any(host_of(urlsplit(origin).netloc) not in HOSTS for origin in headers.get("origin", ())):
+        if any(_host_of_origin(origin) not in HOSTS for origin in headers.get("origin", ())):
             return 403, "this viewer answers to its own page only"
         if scope["method"] not in ("GET", "HEAD"):
             return 405, "this viewer only shows: nothing can be sent to it"
@@ -93,6 +93,14 @@ def host_of(netloc: str) -> str:
     """
     name, colon, port = netloc.partition(":")
     return name.lower() if not colon or (port.isascii() and port.isdigit()) else ""
+
+
+def _host_of_origin(origin: str) -> str:
+    """The name in scheme://host:port; '' for what is no address."""
+    try:
+        return host_of(urlsplit(origin).netloc)
+    except ValueError:  # brackets of an IPv6 address that are not closed
+        return ""
 
 
 async def _answer(send: Send, status: int, reason: str) -> None:

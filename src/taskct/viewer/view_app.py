@@ -44,7 +44,7 @@ def view_app(layers: Sequence[Layers], token: str) -> Guard:
     except ImportError as error:
         raise InputError("the viewer needs FastAPI; pip install 'taskct[viewer]'") from error
 
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     volumes = threading.Semaphore(1)
 
     def of(study: int) -> Layers:
