@@ -40,3 +40,11 @@ def test_a_falling_learning_rate_shows_no_plateau_however_flat_the_end_looks(tmp
 def test_a_training_without_validations_is_not_judged(tmp_path: Path) -> None:
     found = flatness(run_of(tmp_path / "a", []))
     assert not found.reached and "not judged" in str(found)
+
+
+def test_errors_of_0_and_below_have_a_gain_and_what_does_not_fall_is_not_called_falling(tmp_path: Path) -> None:
+    below = flatness(run_of(tmp_path / "a", [-1.0, -1.002, -1.0, -1.0, -1.0, -1.0]))
+    assert below.reached and below.gain == pytest.approx(0.002) and "plateau: 0.20% gained" in str(below)
+    assert flatness(run_of(tmp_path / "b", [0.0] * 6)).gain == 0.0
+    short = flatness(run_of(tmp_path / "c", [1.0] * 5))
+    assert not short.reached and "no gain for 800 steps, too few to tell" in str(short)

@@ -49,6 +49,10 @@ class Flatness:
             return (
                 f"{self.steps} steps; no plateau shown: the learning rate fell, so the end is flat whatever more steps bring"
             )
+        if self.best_step < self.steps:  # it does not fall, but not for long enough
+            return (
+                f"{self.steps} steps; no plateau by the rule: no gain for {self.steps - self.best_step} steps, too few to tell"
+            )
         return f"{self.steps} steps; still falling: no plateau by the rule"
 
 
@@ -67,7 +71,8 @@ def flatness(run: Run, *, patience: int = PATIENCE, least_gain: float = LEAST_GA
     training = run.config.get("training", {})
     constant = training.get("schedule", "cosine") == "constant"
     last = curve[-1][0] if curve else 0
-    gain = 1 - plateau.best / plateau.mark if curve and plateau.mark > 0 and math.isfinite(plateau.mark) else math.nan
+    fell, mark = plateau.mark - plateau.best, abs(plateau.mark)  # as Plateau: an error of 0 or below has a gain as well
+    gain = math.nan if not math.isfinite(fell) else fell / mark if mark > 0 else 0.0
     return Flatness(
         steps=last,
         validations=len(curve),
