@@ -10,7 +10,7 @@ import pytest
 import torch
 from judged_trunk import trunk
 
-from taskct.core.errors import InputError
+from taskct.core.errors import ConfigError, InputError
 from taskct.core.runs import Run
 from taskct.experiments.made import Made
 from taskct.geometry import FanBeam
@@ -117,3 +117,13 @@ def test_an_experiment_at_full_dose_alone_has_no_goal_to_state() -> None:
         "value": "3",
     }
     assert goals(Scores([row])) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"), [({"draws": 1}, "draws of 2 or more"), ({"fractions": ()}, "fractions of the dose")]
+)
+def test_settings_that_could_not_be_judged_are_refused_before_anything_is_trained(
+    wrong: dict[str, object], words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        RealCTExperiment(**wrong)  # type: ignore[arg-type]

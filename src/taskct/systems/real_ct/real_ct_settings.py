@@ -49,6 +49,10 @@ class RealCTExperiment:
         low, high = self.photons
         if not 0 < low < high:
             raise ConfigError(f"real-ct expects photons as (least, most), got {self.photons}")
+        if self.draws < 2:
+            raise ConfigError(f"real-ct expects draws of 2 or more, the scans whose noise is compared, got {self.draws!r}")
+        if not self.fractions or not all(0 < f <= 1 for f in self.fractions):
+            raise ConfigError(f"real-ct expects fractions of the dose above 0 and up to 1, got {self.fractions!r}")
         for ct in self.judged:
             if ct not in JUDGED:
                 raise unknown_name("CT", ct, JUDGED)
