@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -35,3 +36,15 @@ def test_a_lesion_of_the_labels_is_listed_in_its_slice_at_its_centre_with_its_si
     (lesion,) = study.lesions()
     assert (lesion.name, lesion.plane, lesion.row, lesion.column) == ("liver tumour", 1, 21.5, 32.5)
     assert lesion.diameter_mm == pytest.approx(2 * (4 * 6 * 2.0 * 1.5 / torch.pi) ** 0.5)
+
+
+def test_what_was_read_stays_when_the_file_of_the_run_is_written_over(run_folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(run_folder, tmp_path / "run")
+    (study,) = studies_of_table(Table.read(copy), title="run")
+    labels, truth = study.labels(1), study.image(0, 0, 1)
+    assert labels is not None
+    before = labels.sum().item(), truth.sum().item()
+    images = copy / "images.safetensors"
+    with images.open("r+b") as file:
+        file.write(bytes(images.stat().st_size))
+    assert (labels.sum().item(), truth.sum().item()) == before and before[0] > 0

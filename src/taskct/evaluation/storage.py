@@ -143,7 +143,8 @@ def _pack(images: list[Example]) -> tuple[dict[str, Tensor], list[dict[str, Any]
 
 
 def _read_images(run: Run) -> list[Example]:
-    tensors, metadata = run.load_tensors("images.safetensors")
+    mapped, metadata = run.load_tensors("images.safetensors")
+    tensors = {name: values.clone() for name, values in mapped.items()}  # what is read stays, whatever becomes of the file
     path = run.path("images.safetensors")
     with parsing(path, "example images with an index"):
         index = json.loads(metadata.get("index", "[]"))

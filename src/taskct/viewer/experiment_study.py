@@ -56,7 +56,7 @@ def experiment_studies(run: Run) -> list[RunStudy]:
     for place, number in enumerate(_numbers(scored[0], run.folder)):
         if not 0 <= number < len(images):
             raise FileFormatError(f"{run.folder}: an example is image {number}, and the experiment has {len(images)}")
-        labels = None if images.labels is None else images.labels[number]
+        labels = None if images.labels is None else images.labels[number].clone()
         example = Example(
             images.ids[number], number, _spacing(scored[0]), hu[number], {}, labels, None, _label_names(scored[0])
         )
@@ -106,7 +106,8 @@ def _read(folder: Path) -> _Scored | None:
     about = run.read_json(ABOUT)
     if int(about.get("seed") or 0) > 0:  # trainings of further seeds are repeats of the same method
         return None
-    tensors, facts = run.load_tensors(EXAMPLES)
+    mapped, facts = run.load_tensors(EXAMPLES)
+    tensors = {name: values.clone() for name, values in mapped.items()}  # what is read stays, whatever becomes of the file
     if "slices" not in facts or not any(key.startswith("hu@") for key in tensors):
         return None  # the examples of an experiment of another kind
     return _Scored(str(about.get("method", folder.name)), Table.read(folder), tensors, facts)
