@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,7 @@ def view_app(layers: Sequence[Layers], token: str) -> Guard:
         status = 413 if isinstance(error, ResourceError) else 422
         return JSONResponse({"error": " ".join(str(error).split())}, status)
 
-    for path, answer in {
+    answers: dict[str, Callable[..., Any]] = {
         "/": index,
         "/studies": studies,
         "/plane/{study}/{kind}/{method}/{dose}/{number}": plane,
@@ -109,7 +109,8 @@ def view_app(layers: Sequence[Layers], token: str) -> Guard:
         "/volume/{study}.nii": volume,
         "/labels/{study}.nii": labels,
         "/{name}": file,
-    }.items():
+    }
+    for path, answer in answers.items():
         app.add_api_route(path, answer, methods=["GET", "HEAD"], response_model=None)
     app.add_exception_handler(TaskctError, refused)
     return Guard(app, token)
