@@ -59,38 +59,46 @@ def score_table(story: TaskStory, dose: DoseLevel) -> str:
 
 
 def gain_table(story: TaskStory) -> str:
-    """What each method gains over its baseline under unseen readers, at every dose, with the share of the recoverable gap."""
-    doses = story.doses
-    heads = ("per patient", "lesions", "pooled", "p, corrected", "share", "verdict")
-    body = []
-    for method, baseline in story.baselines.items():
-        cells = []
-        for dose in doses:
+    """What each method gains over its baseline under unseen readers, a table for each dose, with the share of the gap."""
+    words = (
+        f"<p class='note'><b>Gain under unseen readers</b>, paired, 95 % interval; bold: separated from zero. Dice of the "
+        f"{escape(story.lesion)} of a patient; share of lesions found at one false alarm per image; Dice of all "
+        f"pixels together; p of the first after Holm's correction for {story.comparisons} comparisons."
+    )
+    shares = {
+        (m, b, d): _try(lambda m=m, b=b, d=d: story.share(m, b, d))  # type: ignore[misc]
+        for m, b in story.baselines.items()
+        for d in story.doses
+    }
+    shown = any(share is not None for share in shares.values())
+    if shown:
+        words += (
+            f" Share: gain over the gap that retraining closes, one reader in both (a {escape(story.bound_word)} of what "
+            "could be regained)."
+        )
+    heads = ("per patient", "lesions", "pooled", "p, corrected", *(("share",) if shown else ()))
+    second = "".join(f"<th>{escape(head)}</th>" for head in heads) + "<th class='text'>verdict</th>"
+    tables = []
+    for dose in story.doses:
+        body = []
+        for method, baseline in story.baselines.items():
             verdict = story.verdicts.get((method, baseline, dose))
-            numbers = verdict.numbers if verdict else {}
-            share = _try(lambda m=method, b=baseline, d=dose: story.share(m, b, d))  # type: ignore[misc]
-            for k, name in enumerate(LEADING):
-                cells.append(_cell(numbers.get(name), "", signed=True, first=k == 0))
-            cells.append(f"<td>{_p(verdict.adjusted.get('unseen', math.nan)) if verdict else '–'}</td>")
-            cells.append(_share(share))
-            cells.append(f"<td class='text'>{escape(verdict.headline) if verdict else '–'}</td>")
-        if any("<td>–" not in c for c in cells):
+            if verdict is None:
+                continue
+            cells = [_cell(verdict.numbers.get(name), "", signed=True) for name in LEADING]
+            cells.append(f"<td>{_p(verdict.adjusted.get('unseen', math.nan))}</td>")
+            if shown:
+                cells.append(_share(shares[method, baseline, dose]))
+            cells.append(f"<td class='text'>{escape(verdict.headline)}</td>")
             name = f"{escape(method)}<small>against {escape(baseline)}</small>"
             body.append(f"<tr><th scope='row' class='method'>{name}</th>{''.join(cells)}</tr>")
-    span = len(heads)
-    top = "".join(f"<th colspan='{span}' class='first'>{escape(photon_count(d.used_photons))} photons</th>" for d in doses)
-    kinds = (" class='first'", "", "", "", "", " class='text'")
-    second = "".join(f"<th{kind}>{escape(head)}</th>" for kind, head in zip(kinds, heads, strict=True)) * len(doses)
-    caption = (
-        f"<b>Gain under unseen readers</b>, paired, 95 % interval; bold: separated from zero. Dice of the "
-        f"{escape(story.lesion)} of a patient; share of lesions found at one false alarm per image; Dice of all "
-        f"pixels together; p of the first after Holm's correction for {story.comparisons} comparisons. Share: gain over the "
-        f"gap that retraining closes, one reader in both (a {escape(story.bound_word)} of what could be regained)"
-    )
-    return (
-        f"<div class='wide'><table class='numbers dense'><caption>{caption}</caption>"
-        f"<thead><tr><th></th>{top}</tr><tr><th></th>{second}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
-    )
+        if body:
+            tables.append(
+                f"<div class='wide'><table class='numbers dense'><caption><b>At {escape(photon_count(dose.used_photons))} "
+                f"photons per pixel</b></caption><thead><tr><th></th>{second}</tr></thead><tbody>{''.join(body)}</tbody>"
+                "</table></div>"
+            )
+    return f"{words}</p>{''.join(tables)}" if tables else ""
 
 
 def reader_table(story: TaskStory, dose: DoseLevel) -> str:
