@@ -161,9 +161,7 @@ def _setting(
 def _train(config: Path, out: Path, change: list[str], *, given: bool) -> None:
     from taskct.core.config import parse_assignments
     from taskct.core.errors import InputError
-    from taskct.core.runs import load_run
     from taskct.systems.alara.learned.dose_training_config import read_dose_plan, run_dose_plan
-    from taskct.training.metrics_log import best_validation
     from taskct.training.processes import processes_of_torchrun
 
     if given:
@@ -171,12 +169,6 @@ def _train(config: Path, out: Path, change: list[str], *, given: bool) -> None:
     plan = read_dose_plan(config, parse_assignments(change))
     with processes_of_torchrun():
         done = run_dose_plan(plan, out)
-        if found := best_validation(load_run(out)):
-            best, _ = found
-            typer.echo(
-                f"validation at step {best['step']}: {best['dose']:.3g} of the reference dose, "
-                f"{100 * best['share']:.0f} % of patients reach {done.target}"
-            )
         if done.held is not None:
             typer.echo(done.held.text)
         typer.echo(

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from taskct import Cohort
 from taskct.core.errors import ConfigError, InputError
+from taskct.data.nodule_kinds import GLASS, PART_SOLID, SOLID
 from taskct.phantoms.chest import ChestSettings, Tissue
 from taskct.phantoms.chest.chest_anatomy import ChestAnatomy
 from taskct.phantoms.chest.chest_tissues import GLASS_LABEL, NODULE_LABEL
-from taskct.phantoms.chest.nodules import GLASS, PART_SOLID, SOLID, draw_nodule, grown
+from taskct.phantoms.chest.nodules import draw_nodule, grown
 from taskct.phantoms.painting.draws import Draws
 from taskct.phantoms.painting.fields import Axes
 from taskct.phantoms.patient import make_patient

@@ -12,8 +12,8 @@ from chest_sets import tiny_chest
 from taskct.core.errors import InputError
 from taskct.data.case import Case
 from taskct.data.lungs import find_lungs
+from taskct.data.nodule_kinds import GLASS, PART_SOLID, SOLID
 from taskct.phantoms.chest import insert_nodule
-from taskct.phantoms.chest.nodules import GLASS, PART_SOLID, SOLID
 
 AT = (6, 24, 40)  # a sample in the left lung
 

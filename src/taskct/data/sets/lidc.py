@@ -13,6 +13,7 @@ import numpy as np
 
 from taskct.core.errors import DataError, GeometryError, InputError, UnsupportedDataError
 from taskct.data.case import Case
+from taskct.data.nodule_kinds import GLASS, NODULE_KINDS, PART_SOLID, SOLID
 from taskct.data.sets.case_place import CasePlace, FoundPlaces
 from taskct.data.sets.lidc_nodules import NoduleOfReaders, ReaderMask, inside_outline, joined_nodules
 from taskct.data.sets.lidc_series import lidc_case_id, lidc_patient
@@ -29,8 +30,6 @@ from taskct.data.sets.lidc_xml import (
 )
 from taskct.data.sets.mark_painting import MarkPainter
 
-SOLID, PART_SOLID, GLASS = "solid nodule", "part-solid nodule", "ground-glass nodule"
-KINDS = (SOLID, PART_SOLID, GLASS)
 SMALL, NON_NODULE = "nodule below 3 mm", "non-nodule"
 POINT_MM = 10.0  # across what is ignored round a single point, as for excluded findings of LUNA16
 SEG_OUTSIDE = (262, 291, 311, 313, 415, 423, 671, 697, 785, 796, 850, 938)
@@ -68,7 +67,7 @@ class LidcMarks:
             where = np.zeros(tuple(case.hu.shape), bool)
             where[tuple(nodule.agreed().T)] = True
             facts[painter.mask(where, kind_of_texture(nodule.rating("texture")), ignored=few(nodule))] = facts_of(nodule, case)
-        marks = painter.marks(masked=KINDS)
+        marks = painter.marks(masked=NODULE_KINDS)
         notes = [*read.notes, *painter.notes()]
         ignored = sum(few(n) for n in read.nodules)
         if ignored:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from taskct.data.nodule_kinds import NODULE_KINDS
 from taskct.phantoms.body import Site, plain_name
 from taskct.phantoms.chest.chest_anatomy import ChestAnatomy
 from taskct.phantoms.chest.chest_ranges import ChestSettings
 from taskct.phantoms.chest.chest_tissues import EFFUSION_LABEL, LABEL_NAMES, Tissue, labels_of
 from taskct.phantoms.chest.disease import CONSOLIDATION, GROUND_GLASS
-from taskct.phantoms.chest.nodules import GLASS, PART_SOLID, SOLID
 
 MARGIN_MM = 24.0
 
@@ -46,6 +46,6 @@ CHEST = Site(
     organ_names={int(t): plain_name(t) for t in Tissue},
     pixel_mm=default_pixel_mm,
     facts=facts,
-    lesion_kinds=(SOLID, PART_SOLID, GLASS, GROUND_GLASS, CONSOLIDATION),
+    lesion_kinds=(*NODULE_KINDS, GROUND_GLASS, CONSOLIDATION),
     unrecorded={EFFUSION_LABEL: "effusion"},
 )

@@ -12,7 +12,8 @@ from taskct.core.seeds import derive_seed
 from taskct.data.case import Case
 from taskct.data.lungs import find_lungs
 from taskct.data.marks import Marks
-from taskct.phantoms.chest.nodules import GLASS, PART_SOLID, SOLID, Nodule, draw_nodule
+from taskct.data.nodule_kinds import GLASS, PART_SOLID, SOLID
+from taskct.phantoms.chest.nodules import Nodule, draw_nodule
 from taskct.phantoms.lesions.record import Lesion, lesion_distance
 from taskct.phantoms.lesions.voxel_coverage import cover_of, index_of, slice_thickness, window_of
 from taskct.phantoms.painting import shapes

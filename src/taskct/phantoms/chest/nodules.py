@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from taskct.core.errors import InputError
+from taskct.data.nodule_kinds import GLASS, PART_SOLID, SOLID
 from taskct.phantoms.lesions.record import Lesion, draw_shape
 from taskct.phantoms.painting.draws import Draws
 
-SOLID, PART_SOLID, GLASS = "solid nodule", "part-solid nodule", "ground-glass nodule"
 PART_SOLID_FROM_MM = 6.0
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from taskct.data.nodule_kinds import GLASS, PART_SOLID, SOLID
 from taskct.phantoms.chest.disease import CONSOLIDATION, GROUND_GLASS
-from taskct.phantoms.chest.nodules import GLASS, PART_SOLID, SOLID
 from taskct.task import HuWindow
 from taskct.training.truths import BoxesTruth, ClassMapTruth, FindingsTruth, ImageTruth, Truth
 

@@ -42,9 +42,9 @@ def check_held(run: Run, target: Target, constraint: Constraint, unit: float, *,
     held = constraint.held(parts) and all(math.isfinite(v) for v in parts.values())
     gap, shortfall = parts["gap"] * unit, parts["shortfall"] * unit
     words = (
-        f"{target}: validation patients lie {abs(gap):.3g} {target.unit}".rstrip()
-        + f" {'above' if gap >= 0 else 'short of'} the bound on average, {100 * parts['share']:.0f} % of them reach it, "
-        f"at {parts['dose']:.3g} of the reference dose"
+        f"{target}, validation at step {line['step']}: patients are {abs(gap):.3g} {target.unit}".rstrip()
+        + f" {'better' if gap >= 0 else 'worse'} than the bound on average, {100 * parts['share']:.0f} % of them reach it, "
+        f"with {parts['dose']:.3g} times the reference dose"
     )
     if math.isnan(gap):
         words = f"{target}: the quality of the validation patients is not a number"
