@@ -1,4 +1,4 @@
-"""What the noise of the scout costs the rules that read its longest path, and what a learned dose gains without it.
+"""How much dose the noise of the scout costs rules that use its longest path, and what a learned dose gains without it.
 
     python benchmarks/scout_smoothing.py --csv benchmarks/results/scout_smoothing.csv        three minutes of one core
 

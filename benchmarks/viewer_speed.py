@@ -2,8 +2,8 @@
 
     python benchmarks/viewer_speed.py [--planes 300] [--software-gl]
 
-Needs the extra `viewer`, playwright and a Chromium. Times are wall clock; the CPU time of all processes of the browser is what
-a slice costs also on a machine that does other work at the same time.
+Needs the extra `viewer`, playwright and a Chromium. Times are wall clock. The CPU time of all processes of the browser is
+reported as well: other work on the machine slows the clock, not this number.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def synthetic(planes: int) -> Case:
 
 
 def cpu_seconds(name: str) -> float:
-    """User and system time of all processes of this program."""
+    """User and system time in s of every process of this machine whose program has `name` in its name."""
     total = 0.0
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -67,7 +67,11 @@ def ready(page: Any) -> None:
 def main() -> None:
     words = argparse.ArgumentParser()
     words.add_argument("--planes", type=int, default=300)
-    words.add_argument("--software-gl", action="store_true", help="WebGL by SwiftShader, where there is no graphics card")
+    words.add_argument(
+        "--software-gl",
+        action="store_true",
+        help="Render WebGL on the processor (SwiftShader), on machines without a graphics card.",
+    )
     asked = words.parse_args()
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     flags = ["--no-sandbox", *(["--use-angle=swiftshader", "--enable-unsafe-swiftshader"] if asked.software_gl else [])]

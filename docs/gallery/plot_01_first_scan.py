@@ -33,7 +33,7 @@ images["TV"] = taskct.tv_min(p, A, strength=1.0, progress=False)
 taskct.show(images, window="soft tissue")
 
 # %%
-# Numbers instead of looks: every method at every dose on the same noise; with several patients also intervals.
+# Scores of every method at every dose, on the same noise. With several patients they come with intervals.
 # ``taskct.write_report(table, "report.html")`` makes a page of it.
 methods = {"FBP": taskct.fbp, "FBP, Hann window": partial(taskct.fbp, window="hann")}
 doses = [dose.at(fraction) for fraction in (1, 0.25, 0.1)]

@@ -17,8 +17,8 @@ taskct.write_series(patient, folder / "series")
 taskct.write_nifti(patient, folder / "ct.nii.gz")
 
 # %%
-# Open it. Formats are told by their first bytes: DICOM folders, NIfTI, MetaImage, NRRD, HDF5. Whatever was odd about
-# the file stands in the notes.
+# Open it. The format is recognised from the first bytes: DICOM folders, NIfTI, MetaImage, NRRD, HDF5. The notes list
+# whatever was unusual about the file.
 case = taskct.open_case(folder / "series")
 case
 

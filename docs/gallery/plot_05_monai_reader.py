@@ -2,7 +2,7 @@
 A network of MONAI as the reader
 ================================
 
-Needs ``pip install taskct[monai]``; without MONAI the example says so and ends.
+Needs ``pip install taskct[monai]``; without MONAI the example prints this and stops.
 """
 
 import torch

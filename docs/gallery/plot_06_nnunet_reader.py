@@ -62,7 +62,7 @@ task = load_nnunet(folder, spacing_mm=(2.5, 2.5), orientation="LPS", keep=["live
 print(check_task(task, shape=(40, 44)))
 
 # %%
-# What it says of an image, as probability of its class "liver". With your weights this is a liver.
+# The probability that it gives for its class "liver". With your weights the liver appears.
 case = taskct.phantom_case("abdomen", shape=(1, 128, 128), spacing_mm=(5.0, 2.5, 2.5))
 answer = task.predict(case.mu).softmax(1)[:, 1:2]
 taskct.show({"the class 'liver' of a random network": answer}, window=(0.33, 0.2))

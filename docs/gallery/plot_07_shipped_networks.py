@@ -35,7 +35,7 @@ with torch.no_grad():
 taskct.show(images, window="soft tissue")
 
 # %%
-# A reader that no training of a reconstruction used looks at each of them: outlined is what it calls liver and tumour.
+# A reader that was not used to train any reconstruction reads each image. The outlines are its liver and tumour.
 reader = taskct.load_reader("abdomen-reader-thin")
 with torch.no_grad():
     marks = {name: reader.predict(mu).argmax(1)[0] for name, mu in images.items()}

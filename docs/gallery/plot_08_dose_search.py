@@ -17,7 +17,7 @@ A = taskct.Projector(cases[0].slice_grid, taskct.ParallelBeam(views=90, cols=72,
 full = taskct.Dose(photons=1e6)
 
 # %%
-# What has to be kept: noise in the liver of at most 60 HU, on average over patients. Other targets are PSNR in a named
+# The target: noise in the liver of at most 60 HU, on average over patients. Other targets are PSNR in a named
 # convention, RMSE, or a reader's Dice relative to full dose.
 search = taskct.DoseSearch(lowest=1 / 64, refine=1)
 methods = {"FBP": taskct.fbp, "FBP, Hann": partial(taskct.fbp, window="hann")}

@@ -2,7 +2,7 @@
 Coming from ASTRA
 =================
 
-The same scan in both: names, units and the two signs that differ.
+The same scan in both libraries: names, units and the two signs that differ.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 import taskct
 
 # %%
-# ASTRA counts in pixels unless told otherwise, its y points up, and angles therefore run the other way.
+# ASTRA measures in pixels by default, and its y axis points up, so its angles run the other way.
 n, views, cols = 64, 120, 96
 image = np.zeros((n, n), dtype=np.float32)
 image[12:20, 30:44], image[30:33, 12:20] = 0.02, 0.04  # attenuation in 1/mm: 0.02 is water
@@ -25,7 +25,7 @@ p = A(mu)  # create_sino(image, proj_id)
 taskct.show(p, kind="sinogram")
 
 # %%
-# Where ASTRA is installed, both sinograms are compared; otherwise the example goes on with ours.
+# Both sinograms are compared where ASTRA is installed. Without ASTRA only that of taskct is computed.
 try:
     import astra
 except ImportError:

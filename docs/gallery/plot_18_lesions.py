@@ -2,7 +2,7 @@
 A lesion in your own CT
 =======================
 
-What is lost at low dose is asked with a lesion whose place, size and contrast are known, because it was put there.
+An inserted lesion, whose place, size and contrast are known, shows what is lost at low dose.
 """
 
 from functools import partial
@@ -36,7 +36,7 @@ pairs = {name: [f(taskct.simulate_scan(c.mu, A, dose, seed=0), A) for c in (mark
 taskct.show({name: with_it for name, (with_it, _) in pairs.items()}, window="liver")
 
 # %%
-# Contrast that is kept, of -40 HU.
+# The contrast that remains of -40 HU.
 inside = (marked.labels[0] == 2) & (case.labels[0] != 2)
 for name, (with_it, without) in pairs.items():
     lost = (with_it - without)[0, 0][inside].mean() / case.mu_water_per_mm * 1000

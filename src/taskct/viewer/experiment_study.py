@@ -1,8 +1,8 @@
 """Studies of an experiment's folder: the example slices of its scored methods, with what readers marked in them.
 
 Each scored method is a step with table.csv, about.json (its name and seed) and examples.safetensors: images as hu@PHOTONS, a
-reader's marks as READER@PHOTONS. Truth and labels are in the step that drew the patients. What is not done yet is left out,
-and said.
+reader's marks as READER@PHOTONS. Truth and labels are in the step that drew the patients. Steps that are not done yet are
+left out, and `unfinished` names them.
 """
 
 from __future__ import annotations

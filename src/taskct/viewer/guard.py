@@ -1,8 +1,8 @@
-"""Who may ask the viewer: this machine's own browser, by the address that was printed, and only to look.
+"""Access control of the viewer: read-only, for browsers of this machine that know the printed address.
 
-Everything lies below a secret folder of the address, http://127.0.0.1:PORT/TOKEN/, so that scripts, images and data of the
-page carry it without a cookie. A page of another site may make a browser ask 127.0.0.1: it does not know the token, and
-after DNS rebinding its requests name its own host. Both are refused.
+Every path begins with a secret token, http://127.0.0.1:PORT/TOKEN/, so requests for scripts, images and data carry it without
+a cookie. A page of another site can make a browser send requests to 127.0.0.1. They are refused because the page does not
+know the token; after DNS rebinding they are also refused because they name the host of that page.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
-"""Sent with every answer: nothing is stored, nothing is loaded from elsewhere, nobody may frame or read the page."""
+"""Sent with every answer: browsers store nothing, load nothing from elsewhere, and no other site may frame the page."""
 
 
 def new_token() -> str:
-    """The secret part of an address."""
+    """A new secret part of an address, of 24 random bytes."""
     return secrets.token_urlsafe(24)
 
 
 class Guard:
-    """An ASGI app in front of another: it lets a request pass, without the token in its path, or refuses it in one line."""
+    """An ASGI app in front of another: it removes the token from a request's path and passes it on, or refuses in one line."""
 
     def __init__(self, app: App, token: str) -> None:
         self._app, self._token = app, token
@@ -86,7 +86,7 @@ class Guard:
 
 
 def host_of(netloc: str) -> str:
-    """The name in host:port; '' for what is not of that form.
+    """The host name in host:port; '' if `netloc` does not have this form.
 
     >>> host_of("127.0.0.1:8000"), host_of("evil.example"), host_of("127.0.0.1:80@evil.example")
     ('127.0.0.1', 'evil.example', '')
@@ -96,7 +96,7 @@ def host_of(netloc: str) -> str:
 
 
 def _host_of_origin(origin: str) -> str:
-    """The name in scheme://host:port; '' for what is no address."""
+    """The host name in scheme://host:port; '' if `origin` cannot be parsed as an address."""
     try:
         return host_of(urlsplit(origin).netloc)
     except ValueError:  # brackets of an IPv6 address that are not closed

@@ -48,10 +48,10 @@ class ViewPlan:
 
 
 def plan_view(inputs: Sequence[str], config: Mapping[str, Any], *, model: nn.Module | None = None) -> ViewPlan:
-    """Inputs told apart into runs and CT; `config` holds the further values of an EvaluationPlan.
+    """Sort inputs into runs and CT; `config` holds the further values of an EvaluationPlan.
 
-    Where no beam is stated and the networks among the methods share a training's scan, the CT is brought onto its pixels and
-    scanned so.
+    Where no beam is stated and the networks among the methods share a training's scan, the CT is resampled onto its
+    pixels and scanned by its beam.
     """
     runs = tuple(Path(text) for text in inputs if not text.startswith("phantom:") and is_opened_as_run(Path(text)))
     cts = [text for text in inputs if text.startswith("phantom:") or Path(text) not in runs]

@@ -1,4 +1,4 @@
-"""The web app of the viewer: a page, what the studies are, and their planes, by number. It takes no path from anybody."""
+"""The web app of the viewer: its page, the list of studies, and their planes by number. No request can name a path."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def view_app(layers: Sequence[Layers], token: str) -> Guard:
     """The app that shows `layers` below /`token`/; InputError without FastAPI.
 
     GET /                                         the page
-    GET /studies                                  what there is, as JSON
-    GET /plane/STUDY/KIND/METHOD/DOSE/PLANE       a plane: x-type, x-rows and x-columns say what its bytes are
-    GET /scores/STUDY/METHOD/DOSE/PLANE           numbers about an image
-    GET /lesions/STUDY                            places to jump to
-    GET /volume/STUDY.nii, /labels/STUDY.nii      what three planes are cut from
+    GET /studies                                  all studies, as JSON
+    GET /plane/STUDY/KIND/METHOD/DOSE/PLANE       a plane; the headers x-type, x-rows and x-columns describe its bytes
+    GET /scores/STUDY/METHOD/DOSE/PLANE           scores of an image
+    GET /lesions/STUDY                            lesions with their positions
+    GET /volume/STUDY.nii, /labels/STUDY.nii      the volumes for the view of three planes
     """
     try:
         from fastapi import FastAPI
@@ -49,12 +49,12 @@ def view_app(layers: Sequence[Layers], token: str) -> Guard:
 
     def of(study: int) -> Layers:
         if not 0 <= study < len(layers):
-            raise InputError(f"there is no study {study}; there are {len(layers)}")
+            raise InputError(f"unknown study {study}; expected a number from 0 to {len(layers) - 1}")
         return layers[study]
 
     def file(name: str = "index.html") -> Any:
         if name not in page_files():
-            return JSONResponse({"error": "there is nothing of that name"}, 404)
+            return JSONResponse({"error": "unknown page; copy the whole address that taskct view printed"}, 404)
         kind, content = page_files()[name]
         return Response(content, media_type=kind)
 
@@ -117,6 +117,6 @@ def view_app(layers: Sequence[Layers], token: str) -> Guard:
 
 
 def first_image(layers: Sequence[Layers]) -> None:
-    """Read one image of each study: what cannot be shown is found before the address is printed."""
+    """Read one image of each study, so that a study that cannot be shown fails before the address is printed."""
     for one in layers:
         one.plane("hu", REFERENCE, 0, len(one.study.facts.planes) // 2)

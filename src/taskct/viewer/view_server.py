@@ -34,10 +34,10 @@ def serve_view(
     say: Callable[[str], None] = print,
     started: Callable[[Any], None] | None = None,
 ) -> None:
-    """Serve `layers` on 127.0.0.1 and say the address; returns after Ctrl-C, SIGTERM or `server.should_exit`.
+    """Serve `layers` on 127.0.0.1 and pass the address to `say`; returns after Ctrl-C, SIGTERM or `server.should_exit`.
 
     `port` 0 takes a free one. `started` is called with the uvicorn server once it is made. Raises InputError for a port that
-    is in use, before the address is said, and without the packages of the extra `viewer`.
+    is in use, before the address is printed, and without the packages of the extra `viewer`.
     """
     require_viewer()
     import uvicorn
