@@ -46,5 +46,5 @@ def test_a_network_takes_the_settings_that_it_offers_and_refuses_others(tmp_path
         methods_from_config({"a": {**real, "blend": 2}})
     with pytest.raises(ConfigError, match=r"methods\.a: the network '.*unet' has no setting blend"):
         methods_from_config({"a": {**real, "method": str(tmp_path / "unet")}})
-    with pytest.raises(ConfigError, match="'blendd'"):
+    with pytest.raises(ConfigError, match="'blendd'; did you mean 'blend'\\? one of otherwise, blend, flips"):
         methods_from_config({"a": {"method": real["method"], "blendd": 0.5}})

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from taskct.core.config import check_settings
+from taskct.core.config import check_settings, settings_of
 from taskct.core.errors import ConfigError, unknown_name
 from taskct.models import open_model, shipped_models
 from taskct.models.model_folder import is_model
@@ -53,10 +53,15 @@ def _function(function: Callable[..., Any], settings: Mapping[str, Any], *, wher
 
 
 def _network(name: str, settings: Mapping[str, Any], *, where: str, model: nn.Module | None) -> nn.Module:
-    own = {k: v for k, v in settings.items() if k in OWN_SETTINGS}
-    plain = {k: v for k, v in settings.items() if k not in own}
-    network = _load(name, model=model, **check_settings(_load, plain, where=where, skip=("name", "model")))
-    for key, value in own.items():
+    loading = settings_of(_load, skip=("name", "model"))
+    given = {k: v for k, v in settings.items() if k in loading}
+    network = _load(name, model=model, **check_settings(_load, given, where=where, skip=("name", "model")))
+    for key, value in settings.items():
+        if key in loading:
+            continue
+        if key not in OWN_SETTINGS:
+            own = (one for one in OWN_SETTINGS if hasattr(network, one))
+            raise unknown_name(f"setting in [{where}]", key, [*loading, *own])
         if not hasattr(network, key):
             raise ConfigError(f"{where}: the network {name!r} has no setting {key}; leave it out")
         setattr(network, key, value)
