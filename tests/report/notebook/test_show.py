@@ -276,3 +276,27 @@ def test_the_words_name_every_size_and_a_curve_that_does_not_exist_is_refused() 
     assert "window window" not in taskct.show(np.full((4, 4), -900.0), window=(40, 400)).words
     with pytest.raises(InputError, match="loss"):
         taskct.show({"loss": np.arange(5.0)}, along={"los": np.arange(5.0)})
+
+
+def test_a_window_in_per_mm_is_refused_where_images_in_per_mm_are_drawn_in_hu(case: taskct.Case) -> None:
+    with pytest.raises(InputError, match=r"window \(0.02, 0.01\) is narrower than 1 HU and looks like 1/mm; .* units='other'"):
+        taskct.show(case.mu[:1], window=(0.02, 0.01))
+    (image,) = panels(taskct.show(case.mu[:1], window=(0.02, 0.01), units="other"))
+    assert image.get_clim() == pytest.approx((0.015, 0.025))
+
+
+@pytest.mark.parametrize("dpi", [0, -1, float("nan"), True, "a", 1e9])
+def test_dpi_that_no_picture_has_are_refused_before_anything_is_written(dpi: object, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"save expects dpi >= 1 and <= 1200, got"):
+        taskct.show(np.eye(4)).save(tmp_path / "x.png", dpi=dpi)  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [({"title": 3}, "title as text"), ({"axes": ("a",)}, "axes as the names"), ({"axes": "ab"}, "axes as the names"),
+     ({"axes": (1, 2)}, "axes as the names"), ({"mu_water_per_mm": "a"}, "as a positive number of 1/mm, got 'a'")],
+)  # fmt: skip
+def test_words_that_are_no_text_and_numbers_that_are_none_are_refused(wrong: dict[str, object], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        taskct.show([1.0, 2.0], **wrong)  # type: ignore[arg-type]

@@ -69,6 +69,15 @@ def scale_of(panels: Sequence[Panel], unit: str, window: str | Window | tuple[fl
     return Scale(low, high if high > low else low + 1, _UNIT_WORDS[unit], words)
 
 
+def refuse_window_of_mu(window: str | Window | tuple[float, float] | None) -> None:
+    """InputError for a window narrower than 1 HU: no image in HU is shown so, and (level, width) in 1/mm look like that."""
+    if window is not None and window_named(window).width_hu < 1:
+        raise InputError(
+            f"window {window!r} is narrower than 1 HU and looks like 1/mm; images in 1/mm are drawn in HU, so give (level, "
+            "width) in HU, such as (40, 400), or say units='other' to draw them in 1/mm"
+        )
+
+
 def in_hu(values: np.ndarray, mu_water_per_mm: float) -> np.ndarray:
     """Values in 1/mm as HU, whatever they are: a picture refuses no outlier."""
     return 1000 * (values - mu_water_per_mm) / mu_water_per_mm

@@ -36,7 +36,15 @@ from taskct.report.notebook.numbers import (
     units_of,
     without_batch,
 )
-from taskct.report.notebook.panels import MOST_PANELS, Panel, check_labels, in_hu, panel_figure, scale_of
+from taskct.report.notebook.panels import (
+    MOST_PANELS,
+    Panel,
+    check_labels,
+    in_hu,
+    panel_figure,
+    refuse_window_of_mu,
+    scale_of,
+)
 from taskct.report.notebook.shown import Shown
 from taskct.report.notebook.shown_parts import Slices, chosen, of_batch, of_scan, of_volume
 from taskct.report.number_tables import metric_table
@@ -87,9 +95,10 @@ def show(
                  Table (means with intervals, curves over dose), Projector or beam (drawn to scale), or the Run of a training
     kind         "sinogram" for projections (B, 1, V, C) or (1, 1, V, R, C), whose shapes are those of images; "image",
                  "volume" or "curve" where a shape may be several, or "auto"
-    window       of images in HU or 1/mm: "soft tissue", "liver", "lung", "bone" or (level, width) in HU; without one, soft
-                 tissue or lung. Of other values: (level, width) in their unit; without one, from the least to the largest
-    units        "hu", "mu" (1/mm, drawn in HU), "other", or "auto": what the numbers look like
+    window       of images in HU or 1/mm, which are both drawn in HU: "soft tissue", "liver", "lung", "bone" or (level, width)
+                 in HU; without one, soft tissue or lung. Of all other values, and with units="other": (level, width) in the
+                 unit of the values; without one, from the least to the largest
+    units        "hu", "mu" (1/mm, drawn in HU), "other" (drawn as they are), or "auto": what the numbers look like
     slices       number or numbers of the slices, images or views; a volume without them is cut in three planes
     labels       whole numbers on the samples of the image or volume, outlined
     spacing_mm   distance of samples, one number or one per axis, so that a pixel has its true height over width
@@ -108,13 +117,17 @@ def show(
         raise unknown_name("kind", kind, KINDS)
     if units not in UNITS:
         raise unknown_name("units", units, UNITS)
+    if not isinstance(title, str | None):
+        raise InputError(f"show expects title as text, got {title!r}")
+    if not (isinstance(axes, tuple | list) and len(axes) == 2 and all(isinstance(name, str) for name in axes)):
+        raise InputError(f"show expects axes as the names of the horizontal and the vertical axis, got {axes!r}")
     if isinstance(x, Table):
         return _table(x, title)
     if isinstance(x, Run):
         return _run(x)
     if isinstance(x, Projector | ParallelBeam | FanBeam | ConeBeam | VectorBeam):
         return _geometry(x)
-    if not 0 < mu_water_per_mm < float("inf"):
+    if not (isinstance(mu_water_per_mm, int | float | np.floating) and 0 < mu_water_per_mm < float("inf")):
         raise InputError(f"show expects mu_water_per_mm as a positive number of 1/mm, got {mu_water_per_mm!r}")
     how = _How(kind, window, units, slices, labels, spacing_mm, title, mu_water_per_mm)
     if labels is not None and (isinstance(x, Scan | ImageSet) or kind in ("sinogram", "curve")):
@@ -221,6 +234,7 @@ def _images(many: Mapping[str, Any], how: _How) -> Shown:
         raise InputError(f"show draws at most {MOST_PANELS} images at once, got {len(panels)}; choose some with slices=")
     unit = common_unit(units)
     if unit == "mu":
+        refuse_window_of_mu(how.window)
         panels = [replace(part, values=in_hu(part.values, how.mu_water_per_mm)) for part in panels]
         unit = "hu"
     scale = scale_of(panels, unit, how.window)

@@ -11,11 +11,12 @@ from typing import Any
 
 from taskct.core.errors import unknown_name
 from taskct.core.files import atomic_path, refuse_existing, write_text
+from taskct.recon.checks import check_number
 from taskct.report.style import figure_style
 
 FORMATS = ("png", "svg", "pdf", "html")
-_DPI = 144  # of the picture in a notebook: sharp on screens with two pixels per point
-_POINTS_PER_INCH = 96
+_DPI = 144  # of the picture in a notebook: three pixels for two of CSS, for screens that show more than one for each
+_CSS_PX_PER_INCH = 96
 
 
 class Shown:
@@ -31,8 +32,10 @@ class Shown:
     def save(self, path: str | os.PathLike[str], *, dpi: int = 200, overwrite: bool = False) -> Path:
         """Write it to `path`: .png, .svg or .pdf hold the picture, .html what a notebook displays; returns the path.
 
-        Raises ConfigError for another ending, OutputExistsError for a file that exists unless `overwrite`.
+        `dpi` are pixels per inch, 1 to 1200. Raises ConfigError for another ending or dpi, OutputExistsError for a file that
+        exists unless `overwrite`.
         """
+        check_number(dpi, who="save", name="dpi", least=1, most=1200)
         kind = Path(path).suffix.lstrip(".").lower()
         if kind not in FORMATS:
             raise unknown_name("figure format", kind, FORMATS)
@@ -52,7 +55,7 @@ class Shown:
         return buffer.getvalue()
 
     def _repr_html_(self) -> str:
-        wide = round(float(self.figure.get_figwidth()) * _POINTS_PER_INCH)
+        wide = round(float(self.figure.get_figwidth()) * _CSS_PX_PER_INCH)
         png = base64.b64encode(self._encoded("png", _DPI)).decode()
         image = f'<img alt="{escape(self.words)}" style="width:{wide}px;max-width:100%" src="data:image/png;base64,{png}">'
         if self.text_html:
