@@ -38,8 +38,8 @@ class Influence:
         """
         found = seeded_bootstrap(self.pseudo, level=level, resamples=resamples)
         shift = float(self.values.mean()) - found.mean
-        low, high = (min(max(end + shift, bounds[0]), bounds[1]) for end in (found.low, found.high))
-        return replace(found, mean=found.mean + shift, low=low, high=high, p=math.nan)
+        moved = replace(found, mean=found.mean + shift, low=found.low + shift, high=found.high + shift, p=math.nan)
+        return moved.within(*bounds)
 
     def minus(self, other: Influence) -> Influence:
         """The difference, seed by seed and patient by patient; InputError for other numbers of either."""

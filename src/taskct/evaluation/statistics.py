@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -58,6 +58,11 @@ class Interval:
     def note(self) -> str:
         """What a reader must know of this interval, '' when there is nothing to warn of."""
         return "; ".join(part for part in (self._few_patients, self._few_seeds) if part)
+
+    def within(self, least: float, most: float) -> Interval:
+        """The same mean, its ends moved to the bounds of the statistic that they pass, such as 0 and 1 of an AUC."""
+        low, high = (min(max(end, least), most) if math.isfinite(end) else end for end in (self.low, self.high))
+        return replace(self, low=low, high=high)
 
     @property
     def _few_patients(self) -> str:

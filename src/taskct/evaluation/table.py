@@ -15,7 +15,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -135,11 +135,10 @@ class Table(TableParts):
 
         `region=None` takes every region.
         """
-        metrics = self.metrics if metric is None else [metric]
         regions = self.regions if region is None else [region]
         names = self._reader_names(reader)
         found = []
-        for name in metrics:
+        for name in self.metrics if metric is None else [metric]:
             for where in regions:
                 for dose in self.doses:
                     for method in self.methods:
@@ -162,15 +161,16 @@ class Table(TableParts):
         interval: str = "expanded",
         seed: int = 0,
     ) -> Interval:
-        """Mean over patients (and training seeds), or the ratio of their sums, with its interval.
+        """Mean over patients (and training seeds), or the ratio of their sums; its interval ends at the bounds of the metric.
 
         `interval` is a method of `evaluate.statistics`; it is not used where there are seeds or readers.
         """
         if self._over_seeds(metric):
-            return self.contrast(metric, [(1.0, method, dose, reader)], region=region, level=level, seed=seed)
-        rows = self.select(metric, method, dose, region=region)
-        values, patients = [r.value for r in rows], [r.patient for r in rows]
-        return bootstrap_mean(values, patients, level=level, method=interval, seed=seed)
+            found = self.contrast(metric, [(1.0, method, dose, reader)], region=region, level=level, seed=seed)
+        else:
+            rows = self.select(metric, method, dose, region=region)
+            found = bootstrap_mean([r.value for r in rows], [r.patient for r in rows], level=level, method=interval, seed=seed)
+        return found.within(*self._about(metric).get("bounds", (-math.inf, math.inf)))
 
     def paired(
         self,
@@ -261,7 +261,7 @@ class Table(TableParts):
 
     def ratio(self, metric: str) -> tuple[Mapping[str, float], Mapping[str, float]] | None:
         """The sums, {metric: weight} above and below, whose ratio a metric is; None for one that rows hold themselves."""
-        about = self.settings.get("metrics", {}).get(metric, {})
+        about = self._about(metric)
         return (about["above"], about["below"]) if "above" in about and "below" in about else None
 
     def of_reader(self, reader: str, *, metrics: Iterable[str] | None = None) -> Table:
@@ -287,9 +287,8 @@ class Table(TableParts):
         """label, unit, better ('higher', 'lower', 'zero') and definition of a metric of this table."""
         if metric == SECONDS:
             return {"label": "Time", "unit": "s", "better": "lower", "definition": "seconds per slice or volume, wall clock"}
-        known = self.settings.get("metrics", {}).get(metric, {})
         plain = {"label": metric, "unit": "", "better": "lower", "definition": "not stated"}
-        return plain | {k: v for k, v in known.items() if k in plain}
+        return plain | {k: v for k, v in self._about(metric).items() if k in plain}
 
     def to_pandas(self) -> pd.DataFrame:
         """The rows as a pandas DataFrame, a column per field of Row; `item` and `seed` are nullable integers.
@@ -345,6 +344,9 @@ class Table(TableParts):
         facts = {line.split("  ")[0]: line.partition("  ")[2].strip() for line in lines[1:]}
         rest = ", ".join(self.metrics[1:])
         return fact_card(title, facts | {"also measured": rest, "to see all": "taskct.show(table), table.summary(metric)"})
+
+    def _about(self, metric: str) -> Mapping[str, Any]:
+        return self.settings.get("metrics", {}).get(metric, {})
 
     def _over_seeds(self, metric: str) -> bool:
         """Whether intervals are over seeds and patients: where there are seeds or readers, and for ratios of sums."""

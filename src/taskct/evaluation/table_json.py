@@ -15,7 +15,15 @@ _TEXTS = "texts"
 _NUMBER, _NUMBERS, _TEXT, _TABLE, _LIST, _WHOLES = "a number", "numbers", "a text", "a table", "a list", "whole numbers"
 _BETTER = ("higher", "lower", "zero")
 _WEIGHTS = {_ANY: _NUMBER}
-_METRIC = {"label": _TEXT, "unit": _TEXT, "better": _BETTER, "definition": _TEXT, "above": _WEIGHTS, "below": _WEIGHTS}
+_METRIC: dict[str, Any] = {
+    "label": _TEXT,
+    "unit": _TEXT,
+    "better": _BETTER,
+    "definition": _TEXT,
+    "above": _WEIGHTS,
+    "below": _WEIGHTS,
+}
+_METRIC["bounds"] = _NUMBERS
 _DOSE = dict.fromkeys(("photons", "fraction", "electronic_std", "floor_photons"), _NUMBER)
 _CASE = {
     "case_id": _TEXT,

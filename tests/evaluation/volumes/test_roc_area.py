@@ -8,7 +8,10 @@ import numpy as np
 import torch
 
 from taskct.evaluation.reading import auc
+from taskct.evaluation.rows import ALL, Row
+from taskct.evaluation.table import Table
 from taskct.evaluation.volumes.roc_area import auc_values
+from taskct.evaluation.volumes.volume_metrics import about_metric
 
 
 def test_the_auc_counts_pairs_with_ties_half() -> None:
@@ -33,3 +36,17 @@ def test_the_spread_of_the_values_is_delongs_standard_error() -> None:
         a, b = again.choice(20, 20), again.choice(40, 40)
         drawn.append(wins[a][:, b].mean())
     assert math.isclose(math.sqrt(float(values.var()) / 60), float(np.std(drawn)), rel_tol=0.1)
+
+
+def test_the_interval_of_an_auc_ends_at_one_and_that_of_a_difference_does_not() -> None:
+    scores = torch.arange(40.0)
+    yes = (scores > 35) | (scores == 30)
+    row = lambda method, k, value: Row(method, f"c{k}", f"c{k}", None, 1.0, 1e5, "auc: open", ALL, value)
+    sharp, wide = auc_values(scores, yes).tolist(), auc_values(-scores, yes).tolist()
+    rows = [row(m, k, v) for m, values in (("a", sharp), ("b", wide)) for k, v in enumerate(values)]
+    about = {"auc: open": about_metric("auc: open")}
+    free = Table(rows).mean("auc: open", "a", dose=1.0)
+    ended = Table(rows, {"metrics": about}).mean("auc: open", "a", dose=1.0)
+    assert free.high > 1 and (ended.mean, ended.low, ended.high) == (free.mean, free.low, 1.0)
+    gap = [Table(rows, s).paired("auc: open", "a", "b", dose=1.0) for s in ({}, {"metrics": about})]
+    assert gap[0] == gap[1]

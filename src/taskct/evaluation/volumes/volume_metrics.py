@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 CLASS, NUMBER = "auc: ", "read: "  # how the metrics of readers begin
 _CLIP = "both clipped to -1000..1500 HU"
 _SSIM = f"Gaussian 11 x 11, sigma 1.5; {_CLIP}"
@@ -46,14 +49,14 @@ SHAPES = {
 }
 
 
-def about_metric(name: str) -> dict[str, str]:
-    """Label and definition of a metric, from `VOLUME_METRICS` or made by `task_rows`."""
+def about_metric(name: str) -> Mapping[str, Any]:
+    """Label, definition and bounds of a metric, from `VOLUME_METRICS` or made by `task_rows`."""
     if name in VOLUME_METRICS:
         return VOLUME_METRICS[name]
     if name.startswith(CLASS):
         what = name.removeprefix(CLASS)
-        words = "values per case whose mean is the AUC of a linear reader (DeLong); with few cases its interval may pass 1"
-        return {"label": f"AUC, {what}", "unit": "", "better": "higher", "definition": words}
+        words = "values per case whose mean is the AUC of a linear reader (DeLong); its interval ends at 0 and 1"
+        return {"label": f"AUC, {what}", "unit": "", "better": "higher", "definition": words, "bounds": [0.0, 1.0]}
     if name.startswith(NUMBER):
         what = name.removeprefix(NUMBER)
         words = "absolute error of a linear reader, in the unit of the label"
