@@ -21,7 +21,15 @@ _HINGE_ALLOWS, _MEAN_ALLOWS, _SHARE_ALLOWS = 0.25, 0.1, 0.05  # short of the bou
 
 
 class Constraint(ABC):
-    """What all have: a penalty of the gaps, and what is learnt after each step (nothing, for a fixed penalty)."""
+    """A penalty of the gaps, weighed by a multiplier that moves after each step by rate * the smoothed excess.
+
+    The multiplier begins at `first` and stays between `least` and `largest`. With a rate of 0 it stays `first`, and nothing is
+    remembered: a fixed penalty.
+    """
+
+    def __init__(self, *, first: float, rate: float, least: float, largest: float) -> None:
+        self.first, self.rate, self.least, self.largest = first, rate, least, largest
+        self.start()
 
     @abstractmethod
     def penalty(self, gaps: Tensor) -> Tensor:
@@ -35,26 +43,34 @@ class Constraint(ABC):
     def held(self, parts: Mapping[str, float]) -> bool:
         """Whether validation patients are served as was asked, up to a small tolerance; if not, a user is warned."""
 
-    def commit(self, parts: Mapping[str, float]) -> None:  # noqa: B027  (nothing, for a fixed penalty)
-        """Learn from a step's parts: `gap`, `share`, `shortfall`."""
-
     def merit(self, parts: Mapping[str, float]) -> float:
         """What validation adds to the spent dose, comparable while multipliers move."""
         return _MERIT_WEIGHT * max(0.0, self.excess(parts))
 
-    def logged(self) -> dict[str, float]:
-        """Numbers for the metrics."""
-        return {}
+    def start(self) -> None:
+        """Begin with the first multiplier, whatever another training has taught."""
+        self.multiplier = self.first
+        self.smoothed: float | None = None
 
-    def start(self) -> None:  # noqa: B027
-        """Forget what another training has taught."""
+    def commit(self, parts: Mapping[str, float]) -> None:
+        """Move the multiplier by a step's parts: `gap`, `share`, `shortfall`."""
+        now = self.excess(parts)
+        self.smoothed = now if self.smoothed is None else _MEMORY * self.smoothed + (1 - _MEMORY) * now
+        self.multiplier = min(self.largest, max(self.least, self.multiplier + self.rate * self.smoothed))
+
+    def logged(self) -> dict[str, float]:
+        """The multiplier and the smoothed excess, for the metrics; nothing where the multiplier is fixed."""
+        return {"multiplier": self.multiplier, "excess": self.smoothed or 0.0} if self.rate else {}
 
     def memory(self) -> dict[str, Any]:
-        """What was learnt, as plain values."""
-        return {}
+        """What was learnt, as plain values; nothing where the multiplier is fixed."""
+        return {"multiplier": self.multiplier, "smoothed": self.smoothed} if self.rate else {}
 
-    def recall(self, memory: Mapping[str, Any]) -> None:  # noqa: B027
-        """Take it back."""
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """Take back what `memory` gave."""
+        self.multiplier = float(memory.get("multiplier", self.first))
+        smoothed = memory.get("smoothed")
+        self.smoothed = None if smoothed is None else float(smoothed)
 
 
 class Hinge(Constraint):
@@ -75,13 +91,8 @@ class Hinge(Constraint):
                 f"Hinge expects a weight above 0, rate and slack from 0 on and largest >= weight, got {weight!r}, {rate!r}, "
                 f"{slack!r} and {largest!r}"
             )
-        self.weight, self.rate, self.slack, self.largest = weight, rate, slack, largest
-        self.multiplier = weight
-        self.smoothed: float | None = None
-
-    def start(self) -> None:
-        """Begin with the weight that was given."""
-        self.multiplier, self.smoothed = self.weight, None
+        super().__init__(first=weight, rate=rate, least=weight, largest=largest)
+        self.weight, self.slack = weight, slack
 
     def penalty(self, gaps: Tensor) -> Tensor:
         """Mean shortfall, weighted."""
@@ -99,28 +110,6 @@ class Hinge(Constraint):
         """Whether the mean shortfall is within a quarter of a unit (0.25 dB)."""
         return parts["shortfall"] <= _HINGE_ALLOWS
 
-    def commit(self, parts: Mapping[str, float]) -> None:
-        """Move the weight by the smoothed excess, where it has a rate."""
-        if not self.rate:
-            return
-        now = self.excess(parts)
-        self.smoothed = now if self.smoothed is None else _MEMORY * self.smoothed + (1 - _MEMORY) * now
-        self.multiplier = min(self.largest, max(self.weight, self.multiplier + self.rate * self.smoothed))
-
-    def logged(self) -> dict[str, float]:
-        """The weight as it stands."""
-        return {"multiplier": self.multiplier} if self.rate else {}
-
-    def memory(self) -> dict[str, Any]:
-        """The weight and the smoothed excess."""
-        return {"multiplier": self.multiplier, "smoothed": self.smoothed} if self.rate else {}
-
-    def recall(self, memory: Mapping[str, Any]) -> None:
-        """Take them back."""
-        if memory:
-            self.multiplier = float(memory["multiplier"])
-            self.smoothed = None if memory["smoothed"] is None else float(memory["smoothed"])
-
 
 class _Multiplied(Constraint):
     """Augmented Lagrangian of one inequality g <= 0: (max(0, l + rho g)^2 - l^2) / (2 rho), l <- max(0, l + rate g).
@@ -134,35 +123,11 @@ class _Multiplied(Constraint):
             raise ConfigError(
                 f"a constraint expects rho, rate, largest above 0 and first >= 0, got {rho}, {rate}, {largest}, {first}"
             )
-        self.rho, self.rate, self.largest, self.first = rho, rate, largest, first
-        self.multiplier = first
-        self.smoothed: float | None = None
-
-    def start(self) -> None:
-        """Begin with the first multiplier."""
-        self.multiplier, self.smoothed = self.first, None
+        super().__init__(first=first, rate=rate, least=0.0, largest=largest)
+        self.rho = rho
 
     def _augmented(self, g: Tensor) -> Tensor:
         return ((self.multiplier + self.rho * g).clamp_min(0).square() - self.multiplier**2) / (2 * self.rho)
-
-    def commit(self, parts: Mapping[str, float]) -> None:
-        """Move the multiplier by the smoothed excess."""
-        now = self.excess(parts)
-        self.smoothed = now if self.smoothed is None else _MEMORY * self.smoothed + (1 - _MEMORY) * now
-        self.multiplier = min(self.largest, max(0.0, self.multiplier + self.rate * self.smoothed))
-
-    def logged(self) -> dict[str, float]:
-        """The multiplier and the smoothed excess."""
-        return {"multiplier": self.multiplier, "excess": self.smoothed or 0.0}
-
-    def memory(self) -> dict[str, Any]:
-        """Both."""
-        return {"multiplier": self.multiplier, "smoothed": self.smoothed}
-
-    def recall(self, memory: Mapping[str, Any]) -> None:
-        """Take them back."""
-        self.multiplier = float(memory["multiplier"])
-        self.smoothed = None if memory["smoothed"] is None else float(memory["smoothed"])
 
 
 class MeanQuality(_Multiplied):

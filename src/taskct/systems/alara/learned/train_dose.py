@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -221,5 +222,6 @@ def _refuse_blind(held: Target, full: Tensor, reader: FrozenTask | None) -> None
 
 
 def _words(constraint: Constraint) -> dict[str, Any]:
-    plain = {k: v for k, v in vars(constraint).items() if isinstance(v, int | float) and k not in ("multiplier", "smoothed")}
-    return {"kind": type(constraint).__name__, **plain}
+    """The kind of a constraint and the settings that it was made with, without what it has learnt since."""
+    settings = inspect.signature(type(constraint)).parameters
+    return {"kind": type(constraint).__name__, **{name: getattr(constraint, name) for name in settings}}
