@@ -7,13 +7,13 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import own_process
 import pytest
-from experiment_steps import Sums, sums
+from experiment_steps import GO, Sums, sums
 from places import child_env
+from waiting import wait_for
 
 from taskct.core.errors import BusyError, ConfigError, DataError
 from taskct.core.workers import Workers
@@ -67,12 +67,10 @@ def test_a_step_that_fails_raises_its_own_error_and_is_tried_again(tmp_path: Pat
 def test_a_killed_experiment_goes_on(tmp_path: Path) -> None:
     code = (
         "from experiment_steps import Sums, sums\nfrom taskct.experiments import run_steps\n"
-        f"run_steps(sums, Sums(slow_s=0.4), {str(tmp_path)!r})"
+        f"run_steps(sums, Sums(holds='number-1'), {str(tmp_path)!r})"
     )
     process = own_process.begin(code)
-    deadline = time.time() + 60
-    while not Records(tmp_path).read("number-1") and time.time() < deadline:  # it has begun, and sleeps first
-        time.sleep(0.02)
+    wait_for(lambda: Records(tmp_path).read("number-1"), "the beginning of number-1")
     process.kill()
     assert Records(tmp_path).done("number-0") and not Records(tmp_path).done("number-2")
     lines: list[str] = []
@@ -93,12 +91,12 @@ def test_one_worker_is_this_process_and_dask_is_not_imported(tmp_path: Path) -> 
 
 def test_a_second_command_in_the_folder_of_an_experiment_is_told(tmp_path: Path) -> None:
     folder = tmp_path / "x"
-    first = threading.Thread(target=run_steps, args=(sums, Sums(slow_s=0.3), folder), kwargs={"say": str})
+    first = threading.Thread(target=run_steps, args=(sums, Sums(holds="number-0"), folder), kwargs={"say": str})
     first.start()
-    while not Records(folder).read("number-0"):
-        time.sleep(0.01)
+    wait_for(lambda: Records(folder).read("number-0"), "the beginning of number-0")
     with pytest.raises(BusyError, match="x: is being written by"):
         run_steps(sums, Sums(), folder, say=str)
+    (folder / GO).touch()
     first.join()
     assert _visits(folder) == [1, 1, 1]
     run_steps(sums, Sums(), folder, say=str)

@@ -7,8 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from typing import Any
 import pytest
 from experiment_steps import Sums, sums
 from places import child_env
+from waiting import wait_for
 
 from taskct.core import workers as core_workers
 from taskct.core.errors import DataError, ResourceError
@@ -31,13 +30,6 @@ TWO = Workers(2)
 
 def visits(folder: Path, count: int = 3) -> list[int]:
     return [len((folder / f"number-{k}" / "visits").read_text()) for k in range(count)]
-
-
-def wait_for(happens: Callable[[], object]) -> None:
-    deadline = time.time() + 60
-    while not happens() and time.time() < deadline:
-        time.sleep(0.02)
-    assert happens()
 
 
 def test_two_workers_do_each_step_once_and_say_so(tmp_path: Path) -> None:
@@ -91,21 +83,27 @@ def test_workers_that_die_while_they_are_started_are_started_again(tmp_path: Pat
                     found.add(process)
         return found
 
+    first: set[Any] = set()
+    again: set[Any] = set()
+
+    def as_many_killed_again() -> bool:
+        for process in workers() - first - again:
+            process.kill()  # before it has reached the scheduler
+            again.add(process)
+        return len(again) >= len(first)
+
     def kill_all_twice() -> None:
-        wait_for(lambda: Records(tmp_path).read("number-0"))
-        first = workers()
+        wait_for(lambda: Records(tmp_path).read("number-0"), "the beginning of number-0")
+        first.update(workers())
         for process in first:
             process.kill()
-        deadline, killed = time.time() + 30, set()
-        while len(killed) < len(first) and time.time() < deadline:
-            for process in workers() - first - killed:
-                process.kill()  # before it has reached the scheduler
-                killed.add(process)
+        wait_for(as_many_killed_again, "workers in place of those that were killed")
 
     thread = threading.Thread(target=kill_all_twice)
     thread.start()
     folders = run_steps(sums, Sums(slow_s=1), tmp_path, workers=TWO, say=str)
     thread.join()
+    assert 0 < len(first) <= len(again)
     assert (folders["total"] / "value").read_text() == "6" and visits(tmp_path) == [1, 1, 1]
 
 
@@ -124,7 +122,7 @@ def test_a_running_scheduler_is_used_and_left_running_and_one_that_goes_away_is_
     assert (folders["total"] / "value").read_text() == "6"
 
     def go_away() -> None:
-        wait_for(lambda: Records(tmp_path / "second").read("number-0"))
+        wait_for(lambda: Records(tmp_path / "second").read("number-0"), "the beginning of number-0")
         cluster.close()
 
     thread = threading.Thread(target=go_away)
@@ -146,7 +144,7 @@ def test_a_stopped_command_leaves_a_folder_that_resumes_and_no_process(tmp_path:
     )
     process = subprocess.Popen([sys.executable, str(script)], env=child_env(), start_new_session=True, stderr=subprocess.PIPE)
     assert process.stderr is not None
-    wait_for(lambda: Records(tmp_path / "x").read("number-1"))
+    wait_for(lambda: Records(tmp_path / "x").read("number-1"), "the beginning of number-1")
     if number == signal.SIGINT:
         os.killpg(process.pid, number)  # Ctrl-C reaches the workers too
     else:

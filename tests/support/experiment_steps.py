@@ -9,14 +9,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from waiting import wait_for
+
 from taskct.core.errors import DataError
 from taskct.experiments import Made, Step, call
+
+GO = "go"
 
 
 class Sums(NamedTuple):
     """`count` numbers, their sum.
 
-    The step `fails` fails, `slow_s` is how long each takes, and the process of the step `dies` is killed `deaths` times.
+    The step `fails` fails, `slow_s` is how long each takes, and the process of the step `dies` is killed `deaths` times. The
+    step `holds` ends only when the folder of the experiment has a file GO.
     """
 
     count: int = 3
@@ -25,10 +30,13 @@ class Sums(NamedTuple):
     slow_s: float = 0.0
     dies: str = ""
     deaths: int = 1
+    holds: str = ""
 
 
 def number(folder: Path, *, value: int, settings: Sums) -> None:
     time.sleep(settings.slow_s)
+    if folder.name == settings.holds:
+        wait_for((folder.parent / GO).exists, f"the file {GO} that ends {folder.name}")
     if folder.name == settings.fails:
         raise DataError(f"{folder.name}: is meant to fail")
     folder.mkdir(exist_ok=True)

@@ -8,12 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from places import SUPPORT, child_env
 from small_task_adaptive import settings
+from waiting import wait_for
 
 from taskct.core.errors import ConfigError, InputError, OutputExistsError
 from taskct.core.runs import load_run
@@ -93,9 +93,7 @@ def test_a_killed_experiment_ends_with_the_same_bytes(done: Path, tmp_path: Path
     _forget(tmp_path, PLAIN.base)
     words = [sys.executable, str(SUPPORT / "small_task_adaptive.py"), str(tmp_path)]
     process = subprocess.Popen(words, env=child_env(), start_new_session=True, stdout=subprocess.DEVNULL)
-    deadline = time.time() + 120
-    while not (tmp_path / PLAIN.base / "metrics.jsonl").exists() and time.time() < deadline:
-        time.sleep(0.01)
+    wait_for((tmp_path / PLAIN.base / "metrics.jsonl").exists, "the first lines of the base's training")
     os.killpg(process.pid, signal.SIGKILL)  # both processes at once, in the middle of a training
     process.wait()
     assert not Records(tmp_path).done(PLAIN.name)
