@@ -125,8 +125,11 @@ def test_holm_rejects_what_the_step_down_procedure_rejects_at_every_level():
 def test_what_was_not_compared_is_not_counted_by_holm():
     assert np.array_equal(holm([0.01, np.nan, 0.02]), [0.02, np.nan, 0.02], equal_nan=True)
     assert holm([]).shape == (0,)
-    with pytest.raises(InputError, match="p-values from 0 to 1"):
-        holm([0.5, 1.2])
+    for wrong in (1.2, -0.1, np.inf, -np.inf):
+        with pytest.raises(InputError, match="p-values from 0 to 1"):
+            holm([0.5, wrong])
+    with pytest.raises(InputError, match="a list of p-values"):
+        holm([[0.5, 0.2]])  # type: ignore[list-item]
 
 
 def test_the_p_value_is_that_of_the_one_sample_t_test():

@@ -144,9 +144,9 @@ def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
     [0.03, 0.06, 0.06]
     """
     values = np.asarray(p_values, dtype=np.float64)
-    if values.ndim != 1 or (values[np.isfinite(values)] < 0).any() or (values[np.isfinite(values)] > 1).any():
+    there = np.flatnonzero(~np.isnan(values))
+    if values.ndim != 1 or (values[there] < 0).any() or (values[there] > 1).any():
         raise InputError(f"holm expects a list of p-values from 0 to 1, got {p_values!r}")
-    there = np.flatnonzero(np.isfinite(values))
     order = there[np.argsort(values[there], kind="stable")]
     found = np.full(len(values), math.nan)
     found[order] = np.maximum.accumulate(np.minimum(1.0, values[order] * np.arange(len(order), 0, -1)))

@@ -12,6 +12,7 @@ from taskct.evaluation.dose import DoseSearch, optimise_dose
 from taskct.evaluation.dose.quality_curves import Curves, contrast, held
 from taskct.evaluation.dose.refine import bracket, joined, known_digits, refined
 from taskct.evaluation.dose.target import parse_target
+from taskct.evaluation.reading.task_curves import crossing
 from taskct.physics.dose import Dose
 
 LOWEST = 1 / 4096
@@ -58,6 +59,15 @@ def test_a_criterion_that_is_rough_or_never_met_ends_the_search() -> None:
     assert refined(never, [TARGET], "mean", 0.02, rough) is never
     at_once = octaves(10.0)
     assert refined(at_once, [TARGET], "mean", 0.02, rough) is at_once  # "at most": nothing lies below
+
+
+@pytest.mark.parametrize("undefined", [(), (0,), (1,), (2,), (3,), (0, 1), (2, 3), (0, 1, 2, 3)])
+def test_doses_stand_about_an_answer_exactly_where_there_is_one(undefined: tuple[int, ...]) -> None:
+    levels, asked = np.array([1.0, 2.0, 4.0, 8.0]), np.array([-1.0, -0.5, 0.5, 1.0])
+    asked[list(undefined)] = math.nan
+    place, photons = bracket(levels, asked), crossing(levels, asked, 0.0)
+    assert (place is not None) == (not math.isnan(photons)) == (undefined in ((), (0,)))  # what lies about it is defined
+    assert place is None or (place.photons == photons and (place.below, place.above) == (2.0, 4.0))
 
 
 def test_a_search_prints_no_more_digits_than_it_knows() -> None:

@@ -30,17 +30,16 @@ class Bracket(NamedTuple):
 
 
 def bracket(levels: np.ndarray, asked: np.ndarray) -> Bracket | None:
-    """The measured levels about the dose at which a criterion (L,), made rising, passes 0; None where it never does.
+    """The measured levels about the `crossing` of 0 by a criterion (L,); None where that is NaN.
 
     >>> [round(v, 6) for v in bracket(np.array([1.0, 2.0, 4.0]), np.array([-1.0, -0.5, 0.5]))]
     [2.0, 4.0, 2.828427]
     """
-    rising = monotone(asked)
-    if not rising[-1] >= 0:
+    photons = crossing(levels, asked, 0.0)
+    if math.isnan(photons):
         return None
-    first = int(np.argmax(rising >= 0))
-    below = float(levels[first - 1]) if first else 0.0
-    return Bracket(below, float(levels[first]), crossing(levels, asked, 0.0))
+    first = int(np.argmax(monotone(asked) >= 0))
+    return Bracket(float(levels[first - 1]) if first else 0.0, float(levels[first]), photons)
 
 
 def refined(

@@ -112,8 +112,9 @@ def needed_dose(
 
 
 def crossing(photons: np.ndarray, values: np.ndarray, level: float) -> float:
-    """Photons at which values, made rising, pass `level`, linear in log photons: the lowest if at once; NaN if never
-    or if the values are NaN.
+    """Photons at which values, made rising, pass `level`, linear in log photons: the lowest if at once.
+
+    NaN where they never do, and where the value at the highest dose or just below the crossing is NaN.
 
     >>> round(crossing(np.array([1e3, 1e5]), np.array([-0.2, 0.0]), -0.1))
     10000
