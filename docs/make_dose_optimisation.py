@@ -256,7 +256,8 @@ def _scatter(axis: object, c: Comparison) -> None:
 
 
 def _interval(interval: Interval, digits: int) -> str:
-    return f"{interval.mean:+.{digits}f} [{interval.low:+.{digits}f}, {interval.high:+.{digits}f}]"
+    low, high = ("open" if math.isnan(end) else f"{end:+.{digits}f}" for end in (interval.low, interval.high))
+    return f"{interval.mean:+.{digits}f} [{low}, {high}]"
 
 
 if __name__ == "__main__":

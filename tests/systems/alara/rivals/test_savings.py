@@ -60,13 +60,34 @@ def test_seeds_are_drawn_as_patients_are() -> None:
     noise, blur, _ = patients(30, rng)
     names = [str(i) for i in range(30)]
     rival = strategy(noise, blur, 0.0, 1.0)
-    trained = [strategy(noise, blur, e, 400.0) for e in (0.2, 0.5, 0.9)]
+    trained = [strategy(noise, blur, e, float(np.exp(11.5 * e))) for e in (0.2, 0.5, 0.9)]  # all reach the bound in time
     alone = dose_saved(trained[1:2], rival, names)
     pooled = dose_saved(trained, rival, names)
     assert alone.low < alone.mean < alone.high < 0
     assert pooled.high - pooled.low > alone.high - alone.low
     with pytest.raises(InputError, match="same 30 patients"):
         dose_saved([strategy(noise[:5], blur[:5], 0.5, 1.0)], rival, names)
+
+
+def barely(curve: LevelCurve) -> LevelCurve:
+    """The same strategy with a bound that all patients together reach at the highest level only, by half a unit."""
+    return LevelCurve(curve.levels, curve.spent, curve.gaps - curve.gaps[:, -1].mean() + 0.5, curve.photons)
+
+
+def test_resamples_in_which_a_bound_is_never_reached_open_the_end_on_that_side() -> None:
+    ours, theirs = pair(12, np.random.default_rng(4))
+    names = [str(i) for i in range(12)]
+    whole = dose_saved([ours], theirs, names)
+    counts = np.random.default_rng(0).multinomial(12, [1 / 12] * 12, 500).astype(float)
+    assert 0.1 < np.isnan(barely(ours).needed(counts, "mean")).mean() < 0.9
+    above = dose_saved([barely(ours)], theirs, names)
+    below = dose_saved([ours], barely(theirs), names)
+    both = dose_saved([barely(ours)], barely(theirs), names)
+    assert np.isnan(above.high) and above.low <= whole.mean and above.mean == whole.mean
+    assert np.isnan(below.low) and below.high >= whole.mean
+    assert np.isnan(both.low) and np.isnan(both.high)
+    never = LevelCurve(LEVELS, theirs.spent, theirs.gaps - 100, theirs.photons)
+    assert np.isnan(dose_saved([ours], never, names).low) and np.isnan(dose_saved([ours], never, names).high)
 
 
 def test_a_share_of_patients_asks_for_more_than_the_mean() -> None:

@@ -162,9 +162,10 @@ def _missed(c: Comparison, learned: str) -> str:
 
 def _percent(interval: Interval, *, small: bool = False) -> str:
     text = f"{interval.mean:+.1f} %".replace("-", MINUS)
-    if math.isnan(interval.low):
+    if math.isnan(interval.low) and math.isnan(interval.high):
         return text
-    ends = f"{interval.low:+.1f} to {interval.high:+.1f}".replace("-", MINUS)
+    low, high = ("open" if math.isnan(end) else f"{end:+.1f}".replace("-", MINUS) for end in (interval.low, interval.high))
+    ends = f"{low} to {high}"
     return f"{text}<small>{ends}</small>" if small else f"{text} ({ends})"
 
 

@@ -66,6 +66,9 @@ def dose_saved(
     """Photons of `ours` beyond `theirs` at equal quality, per cent of the latter; negative: saved. 95 % percentile interval.
 
     Several curves of `ours` are trainings from several seeds: each resample draws patients, and as many seeds again.
+
+    A resample in which ours never reach the bound within the levels lies above every number, one in which theirs never do lies
+    below every number, and one in which neither does widens both ends. An end that falls on such resamples is open (NaN).
     Raises InputError for curves of other patients.
     """
     n = len(patients)
@@ -77,12 +80,21 @@ def dose_saved(
     draws = rng.integers(0, len(names), (resamples, len(names)))
     per_name = np.stack([np.bincount(d, minlength=len(names)) for d in draws])
     counts = np.concatenate([np.ones((1, n)), per_name[:, member]])  # the first row: everybody once
-    rival = theirs.needed(counts, held_by)
-    ratios = np.stack([np.log(c.needed(counts, held_by) / rival) for c in ours])  # (seeds, 1 + resamples)
     points = np.array([math.log(c.photons / theirs.photons) for c in ours])
-    apart = ratios[:, 1:] - ratios[:, :1] + points[:, None]  # curves tell how it varies, the scans where it is
-    which = rng.integers(0, len(ours), (len(ours), apart.shape[1]))
-    found = 100 * np.expm1(np.take_along_axis(apart, which, axis=0).mean(0))
-    low, high = (math.nan, math.nan) if len(names) < 2 else np.nanquantile(found, [0.025, 0.975])
+    with np.errstate(invalid="ignore"):  # infinite where a bound is never reached, NaN where neither side reaches it
+        rival = _log_needed(theirs, counts, held_by)
+        ratios = np.stack([_log_needed(c, counts, held_by) - rival for c in ours])  # (seeds, 1 + resamples)
+        apart = ratios[:, 1:] - ratios[:, :1] + points[:, None]  # curves tell how it varies, the scans where it is
+        which = rng.integers(0, len(ours), (len(ours), apart.shape[1]))
+        mean = np.take_along_axis(apart, which, axis=0).mean(0)
+        found = np.where(np.isneginf(mean), -math.inf, 100 * np.expm1(mean))
+        ends = [np.quantile(np.where(np.isnan(found), out, found), q) for out, q in ((-math.inf, 0.025), (math.inf, 0.975))]
+    low, high = (float(end) if np.isfinite(end) and len(names) > 1 else math.nan for end in ends)
     centre = 100 * math.expm1(float(points.mean()))
-    return Interval(centre, float(low), float(high), len(names), n * len(ours), method="percentile, levels found anew")
+    return Interval(centre, low, high, len(names), n * len(ours), method="percentile, levels found anew")
+
+
+def _log_needed(curve: LevelCurve, counts: np.ndarray, held_by: str | float) -> np.ndarray:
+    """Logarithm of the photons that are needed, (R,); infinite where no level is enough."""
+    found = curve.needed(counts, held_by)
+    return np.where(np.isnan(found), math.inf, np.log(found))
