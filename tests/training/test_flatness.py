@@ -42,6 +42,20 @@ def test_a_training_without_validations_is_not_judged(tmp_path: Path) -> None:
     assert not found.reached and "not judged" in str(found)
 
 
+def test_an_error_that_rises_steadily_is_at_no_plateau_and_one_that_only_shakes_is(tmp_path: Path) -> None:
+    rising = flatness(run_of(tmp_path / "a", [1.6, 1.5, 1.51, 1.53, 1.52, 1.55, 1.59]))
+    assert not rising.reached and rising.rise == pytest.approx(1.59 / 1.5 - 1)
+    assert str(rising) == "1400 steps; no plateau: the error rises, by 6.00% since its best at step 400"
+    shaken = flatness(run_of(tmp_path / "b", [1.6, 1.5, 1.53, 1.51, 1.54, 1.52, 1.53]))
+    assert shaken.reached and shaken.rise == 0
+    slightly = flatness(run_of(tmp_path / "c", [1.6, 1.5, 1.501, 1.502, 1.503, 1.504, 1.505]))
+    assert slightly.reached  # by less than a gain that would count
+    falling = flatness(run_of(tmp_path / "d", [1.5, 1.6, 1.7, 1.8, 1.9, 2.0], schedule="cosine"))
+    assert "the error rises" in str(falling)  # whatever the learning rate did
+    below = flatness(run_of(tmp_path / "e", [-1.0, -0.9, -0.8, -0.7, -0.6, -0.5]))
+    assert not below.reached and below.rise == pytest.approx(0.5)
+
+
 def test_errors_of_0_and_below_have_a_gain_and_what_does_not_fall_is_not_called_falling(tmp_path: Path) -> None:
     below = flatness(run_of(tmp_path / "a", [-1.0, -1.002, -1.0, -1.0, -1.0, -1.0]))
     assert below.reached and below.gain == pytest.approx(0.002) and "plateau: 0.20% gained" in str(below)
