@@ -10,7 +10,7 @@ from taskct.nets.bias_free_unet import BiasFreeUNet
 
 
 def moved(**settings: object) -> BiasFreeUNet:
-    """A network whose last convolution is no longer zero."""
+    """A network whose last convolution does not return zeros, as after training."""
     torch.manual_seed(0)
     net = BiasFreeUNet(widths=(8, 12), **settings)  # type: ignore[arg-type]
     torch.nn.init.normal_(net.out.weight, std=0.05)

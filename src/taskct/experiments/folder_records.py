@@ -36,7 +36,7 @@ class Records:
         return read_record(self.folder, name)
 
     def done(self, name: str) -> bool:
-        """Whether the step's folder is whole; one that was deleted is to be made again."""
+        """Whether the step was finished and its folder still exists; a deleted one is made again."""
         return bool(self.read(name).get("done")) and (self.folder / name).is_dir()
 
     def begin(self, step: Step, key: str, **facts: Any) -> None:

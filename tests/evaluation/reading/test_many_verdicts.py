@@ -72,7 +72,7 @@ def test_harm_is_said_patient_by_patient_though_pooled_dice_is_higher() -> None:
     assert kept.outcome == "harm"
 
 
-def test_fewer_lesions_at_equal_alarms_are_harm_whatever_the_dice_says_not() -> None:
+def test_fewer_lesions_at_equal_alarms_are_harm_although_the_dice_is_equal() -> None:
     found = verdicts(table({"loses": 0.0}, found={"loses": -0.8}))["loses"]
     assert found.outcome == "harm" and "at one false alarm per image" in found.cautions[0].text
     gains = verdicts(table({"more": 0.1}, found={"more": 0.8}))["more"]

@@ -19,7 +19,7 @@ def dose_interval(
 ) -> tuple[float, float]:
     """95 % interval of the dose over resampled patients; NaN for an end that lies beyond the doses measured.
 
-    Patients without a defined gap (without the class) take no part; of fewer than two there is no interval.
+    Patients without a defined gap (without the class) take no part. Both ends are NaN for fewer than two patients.
     """
     known = np.isfinite(gap).any(1)
     gap, patients = gap[known], [p for p, one in zip(patients, known, strict=True) if one]

@@ -1,4 +1,4 @@
-"""Measuring between octaves: the two doses about an answer are brought together until they tell the photons closely enough."""
+"""Measuring between octaves: further doses, until the two about an answer differ by less than what is asked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from taskct.evaluation.dose.target import Target
 from taskct.evaluation.reading.task_curves import crossing, monotone
 
 _MOST_SCANS = 12
-_LEAST_STEP = 1e-3  # of a logarithm: nearer doses are one dose
+_LEAST_STEP = 1e-3  # in the logarithm of photons: nearer doses are not told apart
 
 
 class Bracket(NamedTuple):

@@ -17,8 +17,8 @@ Key = TypeVar("Key", bound=Hashable)
 def correct_verdicts(verdicts: Mapping[Key, TaskVerdict]) -> dict[Key, TaskVerdict]:
     """The verdicts after Holm's correction over all their leading scores (LEADING) together.
 
-    A gain that was confirmed and is not below 0.05 after the correction is no longer confirmed. Harm stays harm: what a
-    method may spoil is not argued away by how much was tried; the remark says whether the correction separates it.
+    A confirmed gain whose corrected p-value is 0.05 or more is not confirmed any more. A verdict of harm is kept whatever the
+    correction, since a larger number of comparisons does not make a method safer; its remark states the corrected p-value.
     """
     places = [(key, name) for key, one in verdicts.items() for name in LEADING if name in one.numbers]
     adjusted = holm([verdicts[key].numbers[name].p for key, name in places])

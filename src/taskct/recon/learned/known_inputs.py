@@ -14,9 +14,9 @@ from taskct.core.config import from_dict
 from taskct.recon.learned.noise_map import bends
 
 _BODY_HU = -300.0
-_TOLERANCE = 1.15  # noise and texture may lie so far beyond what training held
-_LEAST_BODY = 0.01  # of the image
-_EVERY = 3  # pixels, of which one is looked at
+_TOLERANCE = 1.15  # factor by which noise and texture may exceed the range of the training
+_LEAST_BODY = 0.01  # share of the image
+_EVERY = 3  # one pixel of so many is measured
 _NORMAL_MEDIAN = 0.6745  # of |x|, x standard normal
 _METAL_HU, _METAL_SHARE = 2500.0, 0.002  # of the body: dense bone and teeth stay below
 
@@ -29,7 +29,7 @@ class UnknownInputWarning(UserWarning):
 class KnownInputs:
     """What the training of a network for real CT held, in quantities that are read from an image itself.
 
-    noise_hu   least and largest mean of the noise map inside the body, in HU; less noise than that is no reason to warn
+    noise_hu   least and largest mean of the noise map inside the body, in HU; only more noise than in training is warned of
     texture    least and largest share of the noise's standard deviation in the image's mixed second differences: its grain
     body_hu    least and largest median of what is denser than -300 HU
     """
@@ -45,7 +45,7 @@ class KnownInputs:
 
 
 def measures(hu: Tensor, noise_hu: Tensor) -> dict[str, float]:
-    """What the guard looks at, of slices (B, 1, Y, X) and their noise maps in HU; empty for an image without a body."""
+    """What `KnownInputs` bounds, and "metal", of slices (B, 1, Y, X) and their noise maps in HU; empty without a body."""
     some = hu[..., ::_EVERY, ::_EVERY]
     noise, fine = noise_hu[..., ::_EVERY, ::_EVERY], bends(hu)[..., ::_EVERY, ::_EVERY]
     body = some > _BODY_HU
@@ -65,8 +65,8 @@ def measures(hu: Tensor, noise_hu: Tensor) -> dict[str, float]:
 def reasons(known: KnownInputs, hu: Tensor, noise_hu: Tensor, *, measured: bool, views: int | None = None) -> list[str]:
     """Why an image lies outside of what is known, in words; empty where it does not.
 
-    `measured` says whether the noise was measured apart from the image, whose grain can be compared with it;
-    `views` are those of a scan that had too few to measure it.
+    `measured` says whether the noise map was measured from two half-scans: only then can the grain of the image be compared
+    with it. `views` is the number of views of the scan, where there was one.
     """
     found = measures(hu, noise_hu)
     if not found:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 WIDTH_MM = 8.0  # of the Gaussian over which noise is averaged
-EVERY = 2  # pixels, of which one is asked for its noise
+EVERY = 2  # the noise is measured at every second pixel of each axis
 LEAST_HU = 0.5  # added to the map, so that no part of an image counts as free of noise
 _CUT_HU = 3000.0  # metal must not lift the noise of the whole slice
 _REACH = 3.0  # standard deviations of the Gaussian that are summed
@@ -37,7 +37,7 @@ def on_every_pixel(noise: Tensor, shape: tuple[int, ...]) -> Tensor:
 def noise_from_image(image_hu: Tensor, pixel_mm: float) -> Tensor:
     """The same from one image: second differences along both axes, whose roots are averaged so that edges count little.
 
-    It takes the noise for ramp-filtered noise on pixels of about .75 mm; smoother kernels look less noisy than they are.
+    Assumes ramp-filtered noise on pixels of about .75 mm; images of smoother kernels are given less noise than they have.
     """
     return (_smooth(bends(image_hu).abs().sqrt(), WIDTH_MM / pixel_mm) / _ROOT_MOMENT).square() / BEND_SHARE + LEAST_HU
 

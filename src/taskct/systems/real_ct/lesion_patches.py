@@ -93,7 +93,7 @@ class LesionPatches:
 
 
 def _cut(one: np.ndarray, rng: np.random.Generator, wide: int) -> np.ndarray:
-    """A square of `wide` pixels from anywhere in a slice; beyond its border the last pixels go on."""
+    """A square of `wide` pixels from anywhere in a slice; beyond its border the last pixels are repeated."""
     at = []
     for n in one.shape[1:]:
         low, high = -_REACH, max(-_REACH, n - wide + _REACH)

@@ -13,7 +13,7 @@ from taskct.systems.biplanar.experiment.refined_rows import refined_name
 from taskct.systems.biplanar.experiment.row_scores import RowScores
 
 
-def test_what_is_left_of_the_errors_of_the_poses_is_told_beside_them(answered: Path, asked: BiPlanar) -> None:
+def test_the_remaining_errors_of_the_poses_are_stated_beside_the_first(answered: Path, asked: BiPlanar) -> None:
     done = RowScores.read(answered / "refined-gaussian")
     left = done.about[refined_name(3.0)]
     turn, _ = wrong_poses(asked, 3.0)
