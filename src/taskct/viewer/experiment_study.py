@@ -1,14 +1,11 @@
 """Studies of an experiment's folder: the example slices of its scored methods, with what readers marked in them.
 
-Each scored method is a step with table.csv, about.json (its name and seed) and examples.safetensors: images as hu@PHOTONS, a
-reader's marks as READER@PHOTONS. Truth and labels are in the step that drew the patients. Steps that are not done yet are
-left out, and `unfinished` names them.
+Each scored method is a step with table.csv, about.json (its name and seed) and example images. Truth and labels are in the
+step that drew the patients. Steps that are not done yet are left out, and `unfinished` names them.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,25 +13,23 @@ import torch
 from torch import Tensor
 
 from taskct.core.errors import FileFormatError, InputError
-from taskct.core.open_files import parsing
 from taskct.core.runs import Run, is_run, load_run
 from taskct.core.units import to_hu
-from taskct.evaluation.rows import DoseLevel, Example
+from taskct.evaluation.rows import Example
 from taskct.evaluation.table import Table
 from taskct.experiments.cohort_images import images_of
+from taskct.experiments.example_images import EXAMPLES, ExampleImages, read_examples
 from taskct.experiments.step_record import RECORDS, read_record
 from taskct.viewer.run_study import TRUTH, Mark, RunStudy
 
-EXAMPLES, ABOUT, LAST_STEP, DRAWN = "examples.safetensors", "about.json", "report", "test"
+ABOUT, LAST_STEP, DRAWN = "about.json", "report", "test"
 
 
 class _Scored(NamedTuple):
-    """One scored method: its name, its table, tensors and their metadata."""
+    """One scored method: its name and its example images."""
 
     method: str
-    table: Table
-    tensors: Mapping[str, Tensor]
-    facts: Mapping[str, str]
+    kept: ExampleImages
 
 
 def experiment_studies(run: Run) -> list[RunStudy]:
@@ -52,25 +47,23 @@ def experiment_studies(run: Run) -> list[RunStudy]:
         )
     images = images_of(drawn, DRAWN)
     hu = to_hu(images.mu, mu_water_per_mm=images.mu_water_per_mm, mu_air_per_mm=images.mu_air_per_mm)[:, 0]
+    first = scored[0].kept
     studies = []
-    for place, number in enumerate(_numbers(scored[0], run.folder)):
+    for number in first.numbers:
         if not 0 <= number < len(images):
             raise FileFormatError(f"{run.folder}: an example is image {number}, and the experiment has {len(images)}")
         labels = None if images.labels is None else images.labels[number].clone()
-        example = Example(
-            images.ids[number], number, _spacing(scored[0]), hu[number], {}, labels, None, _label_names(scored[0])
-        )
+        example = Example(images.ids[number], number, first.spacing_mm, hu[number], {}, labels, None, dict(first.label_names))
         marks: dict[Mark, Tensor] = {}
-        for one in scored:
-            if _numbers(one, run.folder)[place] != number:
+        for method, kept in scored:
+            if number not in kept.numbers:
                 continue
-            found = list(_values(one))
-            truth_again = all(torch.allclose(v[place, 0].float(), hu[number], atol=1) for what, _, v in found if what == "hu")
-            for what, level, values in found:
-                if what != "hu":
-                    marks[Mark(0, TRUTH if truth_again else one.method, level, what)] = values[place]
-                elif not truth_again:
-                    example.recon_hu[one.method, level] = values[place, 0].float()
+            place = kept.numbers.index(number)
+            truth_again = all(torch.allclose(values[place], hu[number], atol=1) for values in kept.hu.values())
+            if not truth_again:
+                example.recon_hu.update({(method, level): values[place] for level, values in kept.hu.items()})
+            for (level, reader), values in kept.marks.items():
+                marks[Mark(0, TRUTH if truth_again else method, level, reader)] = values[place]
         studies.append(
             RunStudy(
                 [example], Table([]), title=images.ids[number], names=[images.ids[number]], marks=marks, unfinished=waiting,
@@ -106,33 +99,6 @@ def _read(folder: Path) -> _Scored | None:
     about = run.read_json(ABOUT)
     if int(about.get("seed") or 0) > 0:  # trainings of further seeds are repeats of the same method
         return None
-    mapped, facts = run.load_tensors(EXAMPLES)
-    tensors = {name: values.clone() for name, values in mapped.items()}  # what is read stays, whatever becomes of the file
-    if "slices" not in facts or not any(key.startswith("hu@") for key in tensors):
-        return None  # the examples of an experiment of another kind
-    return _Scored(str(about.get("method", folder.name)), Table.read(folder), tensors, facts)
-
-
-def _numbers(one: _Scored, folder: Path) -> list[int]:
-    with parsing(folder / EXAMPLES, "slices of examples"):
-        return [int(n) for n in json.loads(one.facts["slices"])]
-
-
-def _values(one: _Scored) -> Iterator[tuple[str, DoseLevel, Tensor]]:
-    """(hu or a reader's name, dose, values) of each tensor whose dose the table has."""
-    levels = {f"{dose.used_photons:g}": dose for dose in {row.dose for row in one.table.rows}}
-    for key, values in one.tensors.items():
-        what, _, photons = key.rpartition("@")
-        if what and photons in levels:
-            yield what, levels[photons], values
-
-
-def _spacing(one: _Scored) -> tuple[float, float]:
-    """Pixels in mm, 1 where an older folder does not state them."""
-    dy, dx = json.loads(one.facts.get("spacing_mm", "[1, 1]"))
-    return float(dy), float(dx)
-
-
-def _label_names(one: _Scored) -> dict[int, str]:
-    """Names of the classes; none where an older folder does not state them."""
-    return {int(k): str(v) for k, v in json.loads(one.facts.get("label_names", "{}")).items()}
+    table = Table.read(folder)
+    kept = read_examples(run, {row.dose for row in table.rows})
+    return None if kept is None else _Scored(str(about.get("method", folder.name)), kept)

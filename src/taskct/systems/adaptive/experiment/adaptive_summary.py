@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +19,7 @@ from taskct.evaluation.reading.task_verdict import BOUND_WORD, LOWER_BOUND
 from taskct.evaluation.rows import DoseLevel
 from taskct.evaluation.table import Table
 from taskct.experiments.cohort_images import DrawnPatients, pixel_of
+from taskct.experiments.example_images import read_examples
 from taskct.experiments.made import Made
 from taskct.recon.reconstructor import Reconstructor
 from taskct.systems.adaptive.experiment.adaptive_arms import LOSSES, MODELS, Arm
@@ -194,16 +194,13 @@ def _examples(drawn: DrawnPatients, scored: Sequence[Scores], settings: TaskAdap
         if one.about["seed"] > 0:
             continue
         method = one.about["method"]
-        tensors, facts = load_run(one.folder).load_tensors("examples.safetensors")
-        for key, values in tensors.items():
-            what, photons = key.split("@")
-            dose = next(d for d in doses_of(settings) if f"{d.used_photons:g}" == photons)
-            level = DoseLevel(dose.fraction, dose.photons)
-            for i, number in enumerate(json.loads(facts["slices"])):
-                if what == "hu":
-                    pictures.setdefault(number, {})[method, level] = values[i, 0].float()
-                else:
-                    marks.setdefault(number, {})[method, level, what] = values[i]
+        kept = read_examples(load_run(one.folder), [DoseLevel(d.fraction, d.photons) for d in doses_of(settings)])
+        assert kept is not None
+        for i, number in enumerate(kept.numbers):
+            for level, hu in kept.hu.items():
+                pictures.setdefault(number, {})[method, level] = hu[i]
+            for (level, reader), marked in kept.marks.items():
+                marks.setdefault(number, {})[method, level, reader] = marked[i]
     spacing = pixel_of(settings)
     return [
         TaskExample(images.ids[n], spacing, to_hu(images.mu[n, 0]), images.labels[n], found, marks.get(n, {}))

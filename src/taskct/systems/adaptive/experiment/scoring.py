@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -31,6 +30,7 @@ from taskct.evaluation.reading import (
 from taskct.evaluation.reading.recovery import RETRAINED_OF
 from taskct.evaluation.table import Table
 from taskct.experiments.cohort_images import REFINE, DrawnPatients, cohort_of, pixel_of, projector_of
+from taskct.experiments.example_images import example_key, save_examples
 from taskct.experiments.made import Made
 from taskct.phantoms.cohort import part_of
 from taskct.phantoms.lesions import insert_lesion, remove_lesion
@@ -94,13 +94,13 @@ def score(
         unseen=[reader for name, reader in panel_readers.items() if name != settings.reader],
         own=lambda images: beside,
     )
-    kept: dict[str, Tensor] = {}
+    kept: dict[float, Tensor] = {}
 
     def sets(part: str) -> Iterator[MethodImages]:
         for dose in doses_of(settings):
             made_of = _images(drawn, settings, part, dose, reconstruct, method=method, seed=seed)
             if part == "test":
-                kept[f"{dose.used_photons:g}"] = made_of.mu
+                kept[dose.used_photons] = made_of.mu
             yield made_of
             if reconstruct is None:
                 return
@@ -112,14 +112,12 @@ def score(
     about: dict[str, Any] = {"method": method, "seed": seed}
     truth = to_hu(drawn.images("test").mu)
     for photons, mu in kept.items():
-        examples[f"hu@{photons}"] = to_hu(mu[shown]).half()
+        examples[example_key("hu", photons)] = to_hu(mu[shown]).half()
         for name, reader in panel_readers.items():
-            examples[f"{name}@{photons}"] = read_images(reader, mu[shown]).argmax(1).to(torch.uint8)
+            examples[example_key(name, photons)] = read_images(reader, mu[shown]).argmax(1).to(torch.uint8)
         if reconstruct is not None:
-            about[f"artefacts@{photons}"] = _artefacts(to_hu(mu), truth, settings)
-    meaning = {"slices": shown, "spacing_mm": pixel_of(settings), "label_names": panel.classes}
-    metadata = {name: json.dumps(value) for name, value in meaning.items()}
-    made.save_tensors("examples.safetensors", examples, metadata=metadata, overwrite=True)
+            about[f"artefacts@{photons:g}"] = _artefacts(to_hu(mu), truth, settings)
+    save_examples(made, examples, numbers=shown, spacing_mm=pixel_of(settings), label_names=panel.classes)
     if reconstruct is not None and settings.audit and not settings.data:
         about["audit"] = _audit(method, reconstruct, settings, list(panel_readers.values()))
     made.write_json(_ABOUT, about, overwrite=True)
