@@ -54,3 +54,9 @@ def test_a_folder_of_runs_shows_each_and_says_when_some_are_missing(tmp_path: Pa
 def test_labels_go_with_ct_one_by_one(run_folder: Path):
     with pytest.raises(InputError, match="one for each of 1 CT"):
         plan_view([str(run_folder), "phantom:abdomen"], FBP | {"labels": ["a.nii", "b.nii"]})
+
+
+def test_a_ct_that_is_given_several_times_has_a_name_for_each(tmp_path: Path):
+    write_nifti(lopsided(), tmp_path / "liver (a).nii")
+    (ct,) = open_studies(plan_view([str(tmp_path / "liver (a).nii")] * 4, FBP))
+    assert len(set(ct.facts.methods)) == 5

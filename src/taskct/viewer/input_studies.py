@@ -139,11 +139,11 @@ def _studies_of_run(run: Run) -> list[Study]:
 
 
 def _told_apart(cases: Sequence[Case]) -> list[Case]:
-    """Cases whose names are all different."""
+    """Cases whose names are all different: of several with one name, all but the first are numbered."""
     found: list[Case] = []
-    for case in cases:
-        twins = sum(one.case_id.partition(" (")[0] == case.case_id for one in found)
-        found.append(replace(case, case_id=f"{case.case_id} ({twins + 1})") if twins else case)
+    for k, case in enumerate(cases):
+        before = sum(one.case_id == case.case_id for one in cases[:k])
+        found.append(replace(case, case_id=f"{case.case_id} ({before + 1})") if before else case)
     return found
 
 
