@@ -18,7 +18,11 @@ HALF, FULL = DoseLevel(0.5, 1000.0), DoseLevel(1.0, 1000.0)
 def test_images_and_marks_come_back_by_dose_and_reader_and_other_doses_are_left_out(tmp_path: Path):
     run = Run.create(tmp_path / "step", {})
     hu, marks = torch.arange(24.0).reshape(2, 1, 3, 4), torch.ones(2, 3, 4, dtype=torch.uint8)
-    tensors = {example_key("hu", 500.0): hu.half(), example_key("hu", 1000.0): hu.half(), example_key("one@home", 500.0): marks}
+    tensors = {
+        example_key("hu", 500.0): hu.half(),
+        example_key("hu", 1000.0): hu.half(),
+        example_key("one@home", 500.0): marks,
+    }
     save_examples(run, tensors, numbers=[7, 2], spacing_mm=(2.0, 1.5), label_names={1: "liver"})
     kept = read_examples(run, [HALF])
     assert kept is not None and (kept.numbers, kept.spacing_mm) == ((7, 2), (2.0, 1.5)) and kept.label_names == {1: "liver"}

@@ -55,14 +55,13 @@ class CtStudy(Study):
     ) -> None:
         self._case, self._beside, self._simulation = case, list(beside), simulation
         self._numbers = list(range(len(case.hu)) if numbers is None else numbers)
-        levels = sorted((DoseLevel(d.fraction, d.photons) for d in simulation.doses), key=lambda d: -d.used_photons)
-        self._doses = sorted(simulation.doses, key=lambda d: -d.photons * d.fraction)
+        self._doses = sorted(simulation.doses, key=lambda d: -d.used_photons)
         self._names = list(simulation.methods)
-        every = tuple(range(len(levels)))
+        every = tuple(range(len(self._doses)))
         self.facts = StudyFacts(
             title=case.case_id,
             methods=(case.case_id, *(one.case_id for one in self._beside), *self._names),
-            doses=tuple(levels) if self._names else (),
+            doses=tuple(DoseLevel(d.fraction, d.photons) for d in self._doses) if self._names else (),
             shown=((), *(() for _ in self._beside), *(every for _ in self._names)),
             planes=tuple(f"slice {z}" for z in self._numbers),
             shape=(case.hu.shape[1], case.hu.shape[2]),
@@ -132,9 +131,7 @@ def beside_one_another(cases: Sequence[Case]) -> list[list[Case]]:
     groups: list[list[Case]] = []
     for case in cases:
         for group in groups:
-            first = group[0]
-            same = case.hu.shape == first.hu.shape and _near(case, first)
-            if same:
+            if case.hu.shape == group[0].hu.shape and _near(case, group[0]):
                 group.append(case)
                 break
         else:

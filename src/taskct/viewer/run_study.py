@@ -11,10 +11,11 @@ from torch import Tensor
 
 from taskct.core.names import plain_name
 from taskct.core.units import MU_WATER_70KEV_PER_MM
+from taskct.data.case import Case
 from taskct.evaluation.metrics import rmse
 from taskct.evaluation.rows import ALL, SECONDS, DoseLevel, Example
 from taskct.evaluation.table import Table
-from taskct.viewer.lesion_list import is_lesion
+from taskct.viewer.lesion_list import is_lesion, lesions_of_case
 from taskct.viewer.study import REFERENCE, Lesion, Score, Study, StudyFacts
 
 TRUTH = "truth"
@@ -109,9 +110,6 @@ class RunStudy(Study):
 
     def lesions(self) -> Sequence[Lesion]:
         """The labelled lesions, slice by slice."""
-        from taskct.data.case import Case
-        from taskct.viewer.lesion_list import lesions_of_case
-
         found: list[Lesion] = []
         words = any(is_lesion(name) for name in self.facts.label_names.values())
         for plane, example in enumerate(self._examples):

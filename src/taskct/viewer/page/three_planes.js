@@ -74,5 +74,3 @@ export async function measureFrames(count = 40) {
   }
   return (1000 * count) / (performance.now() - begun);
 }
-
-export function current() { return viewer; }
