@@ -67,8 +67,8 @@ Showable = (
 )
 _KNOWN = (
     "images, sinograms, volumes and curves (arrays, tensors, or a dict of names), a Case, Scan, ImageSet, Table, Projector, "
+    "beam or Run"
 )
-_KNOWN += "beam or Run"
 _UNLABELLED = (
     "show outlines labels on images and volumes (arrays or a Case); scans, sinograms, curves and image sets take none"
 )
@@ -129,31 +129,27 @@ def show(
         return _geometry(x)
     if not (isinstance(mu_water_per_mm, int | float | np.floating) and 0 < mu_water_per_mm < float("inf")):
         raise InputError(f"show expects mu_water_per_mm as a positive number of 1/mm, got {mu_water_per_mm!r}")
-    how = _How(kind, window, units, slices, labels, spacing_mm, title, mu_water_per_mm)
+    how = _How(window, units, slices, labels, spacing_mm, title, mu_water_per_mm)
     if labels is not None and (isinstance(x, Scan | ImageSet) or kind in ("sinogram", "curve")):
         raise InputError(_UNLABELLED)
     if isinstance(x, Scan):
-        return _images({x.case_id: x.p}, replace(how, kind="sinogram", labels=None))
+        return _images(_read({x.case_id: x.p}, "sinogram"), how)
     if isinstance(x, ImageSet):
         numbers = chosen(slices, len(x), "image")
-        own = replace(how, kind="image", slices=None, labels=None, spacing_mm=spacing_mm or x.spacing_mm)
-        return _images({x.ids[k]: x[k].mu for k in numbers}, replace(own, mu_water_per_mm=x.mu_water_per_mm))
+        own = replace(how, slices=None, spacing_mm=spacing_mm or x.spacing_mm, mu_water_per_mm=x.mu_water_per_mm)
+        return _images(_read({x.ids[k]: x[k].mu for k in numbers}, "image"), own)
     if isinstance(x, Case):
         names = {k: str(v) for k, v in x.label_names.items()}
         marks = x.labels if labels is None else labels
-        own = replace(how, kind="volume", units="hu", labels=marks, label_names=names, title=title or x.case_id)
-        return _images({"": x}, own)
-    many = _named(x)
-    shapes = {name: without_batch(drawable(_values(v), name), _kind_of(v, kind), name) for name, v in many.items()}
-    kinds = {k for k, _ in shapes.values()}
+        return _images(_read({"": x}, kind), replace(how, labels=marks, label_names=names, title=title or x.case_id))
+    things = _read(_named(x), kind)
+    kinds = {thing.kind for thing in things.values()}
     if len(kinds) > 1:
         raise GeometryError(f"show draws things of one kind side by side, got {', '.join(sorted(kinds))}; show each by itself")
     if kinds == {"curve"}:
         if labels is not None:
             raise InputError(_UNLABELLED)
-        curves = {name: values for name, (_, values) in shapes.items()}
-        for name, values in curves.items():
-            check_finite(values, name)
+        curves = {name: thing.values for name, thing in things.items()}
         places = along if isinstance(along, Mapping) else {} if along is None else dict.fromkeys(curves, along)
         where = {name: drawable(places[name], "along") for name in curves if name in places}
         foreign = next((name for name in along if name not in curves), None) if isinstance(along, Mapping) else None
@@ -162,7 +158,7 @@ def show(
         points = " and ".join(dict.fromkeys(str(len(values)) for values in curves.values()))
         words = f"{len(curves)} curve{'s' if len(curves) > 1 else ''} of {points} points"
         return Shown(title or words, curve_figure(curves, along=where, title=title, axes=axes))
-    return _images(many, how)
+    return _images(things, how)
 
 
 def _named(x: Any) -> dict[str, Any]:
@@ -183,19 +179,32 @@ def _named(x: Any) -> dict[str, Any]:
     raise InputError(f"show draws {_KNOWN}; got {what}")
 
 
-def _values(x: Any) -> Any:
-    return x.hu if isinstance(x, Case) else x
+@dataclass(frozen=True)
+class _Thing:
+    """The numbers of one array as `without_batch` gives them, what they are, and what is known of them if it is a Case."""
+
+    kind: Kind
+    values: np.ndarray
+    solid: bool  # one volume or the scan of one, not a batch
+    case: Case | None
 
 
-def _kind_of(x: Any, kind: Kind) -> Kind:
-    return "volume" if isinstance(x, Case) else kind
+def _read(many: Mapping[str, Any], kind: Kind) -> dict[str, _Thing]:
+    """The numbers of each array, by name; InputError, UnitsError and GeometryError for what cannot be drawn."""
+    things = {}
+    for name, x in many.items():
+        case = x if isinstance(x, Case) else None
+        raw = drawable(x if case is None else case.hu, name)
+        what, values = without_batch(raw, kind if case is None else "volume", name)
+        check_finite(values, name)
+        things[name] = _Thing(what, values, what == "volume" or raw.ndim == 5, case)
+    return things
 
 
 @dataclass(frozen=True)
 class _How:
     """The arguments of `show` that say how images are drawn; see there."""
 
-    kind: Kind
     window: str | Window | tuple[float, float] | None
     units: Units
     slices: Slices
@@ -206,29 +215,26 @@ class _How:
     label_names: Mapping[int, str] = field(default_factory=dict)
 
 
-def _images(many: Mapping[str, Any], how: _How) -> Shown:
-    """Images, sinograms or volumes on one grey scale; of several volumes one slice each."""
+def _images(things: Mapping[str, _Thing], how: _How) -> Shown:
+    """Images, sinograms or volumes (of one kind) on one grey scale; of several volumes one slice each."""
     panels: list[Panel] = []
     units: set[str] = set()
     sizes: list[str] = []
     count = 0
-    for name, value in many.items():
-        raw = drawable(_values(value), name)
-        check_finite(raw, name)
-        what, values = without_batch(raw, _kind_of(value, how.kind), name)
-        solid = what == "volume" or raw.ndim == 5
+    for name, thing in things.items():
+        what, values, solid = thing.kind, thing.values, thing.solid
         count += 1 if solid else len(values)
         sizes.append(" x ".join(map(str, values.shape if solid else values.shape[1:])))
         marks = _labels(how.labels, what, values.shape)
-        z_mm, y_mm, x_mm = _spacing(value.spacing_mm if isinstance(value, Case) else how.spacing_mm)
+        z_mm, y_mm, x_mm = _spacing(thing.case.spacing_mm if thing.case else how.spacing_mm)
         if what == "sinogram":
             parts = of_scan(values, name, solid=solid, slices=how.slices)
         elif what == "volume":
-            one = how.slices if how.slices is not None or len(many) == 1 else len(values) // 2
+            one = how.slices if how.slices is not None or len(things) == 1 else len(values) // 2
             parts = of_volume(values, name, (z_mm, y_mm, x_mm), marks, one)
         else:
             parts = of_batch(values, name, y_mm / x_mm, marks, how.slices)
-        units.add("p" if what == "sinogram" else "hu" if isinstance(value, Case) else units_of(values, how.units))
+        units.add("p" if what == "sinogram" else "hu" if thing.case else units_of(values, how.units))
         panels += [replace(part, values=part.values.astype(np.float64)) for part in parts]
     if len(panels) > MOST_PANELS:
         raise InputError(f"show draws at most {MOST_PANELS} images at once, got {len(panels)}; choose some with slices=")
