@@ -76,8 +76,7 @@ def write_nifti(case: Case, path: str | os.PathLike[str], *, overwrite: bool = F
     same bytes.
     """
     hu = case.hu.numpy()
-    whole = bool((hu == np.round(hu)).all()) and hu.min() >= -32768 and hu.max() <= 32767
-    _write(hu.astype(np.int16) if whole else hu, case, path, overwrite=overwrite)
+    _write(hu.astype(np.int16) if fits_int16(hu) else hu, case, path, overwrite=overwrite)
 
 
 def write_nifti_labels(case: Case, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
@@ -109,6 +108,13 @@ def _write(values: np.ndarray, case: Case, path: str | os.PathLike[str], *, over
                 image.to_stream(packed)
         else:
             image.to_stream(raw)
+
+
+def fits_int16(values: np.ndarray) -> bool:
+    """Whether all values are whole numbers that int16 holds."""
+    if values.size == 0:
+        return True
+    return bool(values.min() >= -32768 and values.max() <= 32767 and (values == np.rint(values)).all())
 
 
 def nifti_header(shape: tuple[int, int, int], affine_mm: np.ndarray, dtype: np.dtype) -> bytes:

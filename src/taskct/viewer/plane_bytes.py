@@ -9,10 +9,9 @@ from torch import Tensor
 
 from taskct.core.errors import ResourceError
 from taskct.data.case import Case
-from taskct.data.nifti import nifti_header
+from taskct.data.nifti import fits_int16, nifti_header
 
 MOST_VOLUME_BYTES = 2**30  # a browser keeps it twice, in memory and on the graphics card
-_LOW, _HIGH = -32768, 32767
 
 
 def plane_bytes(values: Tensor) -> tuple[str, bytes]:
@@ -28,13 +27,6 @@ def plane_bytes(values: Tensor) -> tuple[str, bytes]:
     if fits_int16(array):
         return "i2", array.astype("<i2").tobytes()
     return "f4", array.astype("<f4").tobytes()
-
-
-def fits_int16(array: np.ndarray) -> bool:
-    """Whether all values are whole numbers that 16 bits hold."""
-    if array.size == 0:
-        return True
-    return bool(array.min() >= _LOW and array.max() <= _HIGH and (array == np.rint(array)).all())
 
 
 def volume_nifti(case: Case, *, labels: np.ndarray | None = None, step: int = 1) -> tuple[int, Iterator[bytes]]:
