@@ -127,3 +127,7 @@ def test_a_part_of_lodopab_is_scored_beside_what_was_published(tmp_path: Path, t
     assert len(Table.read(tmp_path / "run").rows) == 10
     code, _, err = taskct_says("evaluate", "a", "b", "--part", "test", "--out", tmp_path / "other")
     assert code == 2 and "--part expects the folder of LoDoPaB-CT as the one INPUT" in err
+    code, _, err = taskct_says("evaluate", "a", "--part", "test", "--doses", "1", "--seed", "0", "--out", tmp_path / "other")
+    assert code == 2 and "leave out --doses, --seed" in err
+    code, _, err = taskct_says("evaluate", "a", "--most", "3", "--out", tmp_path / "other")
+    assert code == 2 and "--most goes with --part" in err

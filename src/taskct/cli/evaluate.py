@@ -37,7 +37,10 @@ def run(
     refine: int | None = typer.Option(None, min=1, max=8, help="Project the truth on a finer grid.  [default: 2]"),
     protocol: str | None = typer.Option(None, help="default or lodopab: which metrics, in which conventions."),
     part: str | None = typer.Option(
-        None, "--part", metavar="test|validation|train", help="INPUT is LoDoPaB-CT: score the stored scans of this part."
+        None,
+        "--part",
+        metavar="test|validation|train",
+        help="INPUT is LoDoPaB-CT: score the stored scans of this part, by default with FBP as it was published.",
     ),
     most: int = typer.Option(0, min=0, help="With --part: at most so many slices, evenly over it; 0: all."),
     each: bool = options.EACH,
@@ -63,7 +66,7 @@ def run(
     from taskct.cli.scanning import say_trained_scan, show_notes
     from taskct.cli.user_code import load_module
     from taskct.core.config import from_dict, to_dict
-    from taskct.core.errors import ConfigError
+    from taskct.core.errors import ConfigError, InputError
     from taskct.core.runs import is_run
     from taskct.core.workers import chosen_workers
     from taskct.evaluation.evaluation_config import EvaluationPlan, read_plan, run_plan, scan_of_training
@@ -72,8 +75,19 @@ def run(
     from taskct.recon.reconstructor_config import methods_from_config
 
     if part is not None:
+        unused: dict[str, object] = {
+            "--doses": doses, "--photons": photons, "--electronic-std": electronic_std, "--beam": beam, "--views": views,
+            "--labels": labels or None, "--label-name": label_name or None, "--slices": slices, "--untilt": untilt or None,
+            "--seed": seed, "--refine": refine, "--protocol": protocol, "--each": each or None, "--cluster": cluster or None,
+            "--cluster-config": cluster_config, "--workers": None if workers == 1 else workers,
+        }  # fmt: skip
+        given_too = ", ".join(name for name, value in unused.items() if value is not None)
+        if given_too:
+            raise InputError(f"--part scores stored scans as they are, in one process; leave out {given_too}")
         _lodopab(inputs, part, most, methods=methods, out=out, model=load_module(model), report=report, overwrite=overwrite)
         return
+    if most:
+        raise InputError("--most goes with --part; --slices takes some slices of a CT")
     shared_by = chosen_workers(workers, cluster, cluster_config)
     first = Path(inputs[0])
     repeated = first.suffix == ".toml" or (first.is_dir() and is_run(first))
@@ -120,12 +134,12 @@ def _lodopab(
     """Methods on the stored scans of a part of LoDoPaB-CT, beside what was published."""
     from taskct.cli.arguments import parse_methods
     from taskct.core.errors import InputError
-    from taskct.evaluation.lodopab_part import evaluate_lodopab, published_text
+    from taskct.evaluation.lodopab_part import PUBLISHED_FBP, evaluate_lodopab, published_text
     from taskct.recon.reconstructor_config import methods_from_config
 
     if len(inputs) != 1:
         raise InputError(f"--part expects the folder of LoDoPaB-CT as the one INPUT, got {len(inputs)} inputs")
-    asked = parse_methods(methods) if methods else {"fbp": {"method": "fbp", "window": "hann", "frequency_scale": 0.641}}
+    asked = parse_methods(methods) if methods else {"fbp": {"method": "fbp", **PUBLISHED_FBP}}
     table = evaluate_lodopab(
         methods_from_config(asked, model=model), inputs[0], part=part, most=most, out=out, overwrite=overwrite
     )

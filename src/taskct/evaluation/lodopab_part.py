@@ -27,6 +27,7 @@ from taskct.physics.projector import Projector
 from taskct.recon.reconstructor import Reconstructor
 
 PHOTONS = 4096.0
+PUBLISHED_FBP: Mapping[str, str | float] = {"window": "hann", "frequency_scale": 0.641}  # settings of its row below
 
 
 class Published(NamedTuple):
