@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 _FORMULA = ("=", "+", "-", "@", "\t")
@@ -27,10 +28,17 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> st
     >>> csv_text(["name", "value"], [{"name": "=1+1", "value": 2.5}, {"name": "liver"}])
     "name,value\\n'=1+1,2.5\\nliver,\\n"
     """
+    return csv_lines(itertools.chain([columns], ([row.get(column, "") for column in columns] for row in rows)))
+
+
+def csv_lines(lines: Iterable[Iterable[object]]) -> str:
+    """A CSV of lines of cells, the first of which is usually the header.
+
+    >>> csv_lines([["name", "value"], ["=1+1", 2.5]])
+    "name,value\\n'=1+1,2.5\\n"
+    """
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(safe_cells(columns))
-    writer.writerows(safe_cells(row.get(column, "") for column in columns) for row in rows)
+    csv.writer(text, lineterminator="\n").writerows(safe_cells(line) for line in lines)
     return text.getvalue()
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from taskct.core.csv_cells import safe_cells
+from taskct.core.csv_cells import csv_lines
 from taskct.core.errors import InputError, OutputExistsError, TaskctError
 from taskct.core.files import make_folder, write_text
 from taskct.core.open_files import read_json
@@ -54,11 +52,8 @@ class EachSummary:
 
     def csv(self) -> str:
         """The rows as CSV text."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["name", "source", "state", "words", "seconds"])
-        writer.writerows(safe_cells([*row[:4], f"{row[4]:.1f}"]) for row in self.rows)
-        return text.getvalue()
+        heads = ("name", "source", "state", "words", "seconds")
+        return csv_lines([heads, *((*row[:4], f"{row[4]:.1f}") for row in self.rows)])
 
 
 def do_each(

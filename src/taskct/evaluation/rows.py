@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import math
 import os
 from collections.abc import Iterable, Sequence
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from taskct.core.csv_cells import plain_cell, safe_cells
+from taskct.core.csv_cells import csv_lines, plain_cell
 from taskct.core.errors import FileFormatError
 from taskct.core.open_files import parsing, read_text
 
@@ -117,15 +118,13 @@ def rows_as_csv(rows: Iterable[Row]) -> str:
 
     Names that a spreadsheet would run as formulas begin with an apostrophe (`core.csv_cells`), which `read_rows` takes off.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(Row._fields)
-    for r in rows:
-        item, seed = ("" if number is None else number for number in (r.item, r.seed))
-        numbers = [f"{v:.9g}" for v in (r.dose_fraction, r.photons)]
-        cells = [r.method, r.case, r.patient, item, *numbers, r.metric, r.region, f"{r.value:.9g}", r.reader, seed]
-        writer.writerow(safe_cells(cells))
-    return text.getvalue()
+    return csv_lines(itertools.chain([Row._fields], map(_cells, rows)))
+
+
+def _cells(r: Row) -> list[object]:
+    item, seed = ("" if number is None else number for number in (r.item, r.seed))
+    numbers = [f"{v:.9g}" for v in (r.dose_fraction, r.photons)]
+    return [r.method, r.case, r.patient, item, *numbers, r.metric, r.region, f"{r.value:.9g}", r.reader, seed]
 
 
 def read_rows(path: str | os.PathLike[str]) -> list[Row]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import os
@@ -13,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from taskct.core.csv_cells import safe_cells
+from taskct.core.csv_cells import csv_lines
 from taskct.core.files import write_texts
 from taskct.core.names import photon_count
 from taskct.evaluation.dose.example import ShownSlice
@@ -214,15 +212,13 @@ class DoseAnswer:
 
     def csv_text(self) -> str:
         """quality, patient, photons, fraction, value, gap: a line per measured scan."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["target", "patient", "photons", "dose_fraction", "value", "gap"])
+        lines: list[list[str]] = [["target", "patient", "photons", "dose_fraction", "value", "gap"]]
         for a in self.targets:
             for i, patient in enumerate(a.patients):
                 for j, level in enumerate(a.levels):
                     numbers = (level, level / self.dose.photons, a.values[i, j], a.gap[i, j])
-                    writer.writerow(safe_cells([str(a.target), patient, *(f"{v:.9g}" for v in numbers)]))
-        return text.getvalue()
+                    lines.append([str(a.target), patient, *(f"{v:.9g}" for v in numbers)])
+        return csv_lines(lines)
 
     def summary(self) -> dict[str, Any]:
         """The answer as plain values."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from taskct.core.csv_cells import safe_cells
+from taskct.core.csv_cells import csv_lines
 from taskct.core.files import make_folder, write_texts
 from taskct.experiments.made import Made
 from taskct.systems.chest.chest_arms import Arm
@@ -64,7 +62,7 @@ def scores_csv(groups: Mapping[str, Group]) -> str:
             ends = [_text(v) for v in (mean.mean, mean.low, mean.high)]
             arm = group.arms[0]
             lines.append([group.name, "+".join(arm.tasks), arm.steps, score, *ends, mean.n_patients, len(group.seeds)])
-    return _csv(lines)
+    return csv_lines(lines)
 
 
 def comparisons_csv(pairs: Sequence[Comparison]) -> str:
@@ -87,7 +85,7 @@ def comparisons_csv(pairs: Sequence[Comparison]) -> str:
     for p in pairs:
         numbers = [_text(v) for v in (p.before, p.after, p.gain.mean, p.gain.low, p.gain.high)]
         lines.append([p.kind, p.group, p.baseline, p.score, *numbers, p.seeds, "yes" if p.gain.separated else "no"])
-    return _csv(lines)
+    return csv_lines(lines)
 
 
 def bridge_csv(judged: Mapping[tuple[str, str], Readings]) -> str:
@@ -96,13 +94,7 @@ def bridge_csv(judged: Mapping[tuple[str, str], Readings]) -> str:
     for name, dose, score, value, gain in bridge_gains(judged):
         ends = ["", "", ""] if gain is None else [_text(v) for v in (gain.mean, gain.low, gain.high)]
         lines.append([name, dose or "1", score, _text(value), *ends])
-    return _csv(lines)
-
-
-def _csv(lines: Sequence[Sequence[Any]]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(safe_cells(line) for line in lines)
-    return out.getvalue()
+    return csv_lines(lines)
 
 
 def _text(value: float) -> str:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from collections.abc import Iterable
 from typing import Any
 
-from taskct.core.csv_cells import safe_cells
+from taskct.core.csv_cells import csv_lines
 from taskct.core.errors import InputError
 from taskct.evaluation.reading import needed_dose
 from taskct.evaluation.reading.task_verdict import AT_EQUAL_ALARMS, LEADING
@@ -56,7 +53,7 @@ def summary_csv(story: TaskStory) -> str:
                         lines.append(
                             [method, f"{dose.used_photons:g}", name, reader, *ends, found.n_patients, found.n_seeds or 0]
                         )
-    return _csv(lines)
+    return csv_lines(lines)
 
 
 def gains_csv(story: TaskStory) -> str:
@@ -92,7 +89,7 @@ def gains_csv(story: TaskStory) -> str:
         except InputError:
             continue
         lines.append([*start, "share recovered", *(_text(v) for v in (share.mean, share.low, share.high)), "", "", "", ""])
-    return _csv(lines)
+    return csv_lines(lines)
 
 
 def bases_csv(story: TaskStory) -> str:
@@ -102,19 +99,19 @@ def bases_csv(story: TaskStory) -> str:
     for base in story.bases:
         f = base.flatness
         lines.append([base.name, f.steps, f.validations, f.best_step, f.window, _text(f.gain), f.reached, f.rule])
-    return _csv(lines)
+    return csv_lines(lines)
 
 
 def base_curves_csv(story: TaskStory) -> str:
     """The validation errors of every base: base, step, error."""
     rows = [[base.name, step, f"{error:.6g}"] for base in story.bases for step, error in base.curve]
-    return _csv([["base", "step", "validation_error"], *rows])
+    return csv_lines([["base", "step", "validation_error"], *rows])
 
 
 def paper_csv(story: TaskStory) -> str:
     """The scores in the form of the published table, and what was published."""
     numbers = lambda row: [_text(v) if isinstance(v, float) else v for v in (row[name] for name in COLUMNS)]
-    return _csv([list(COLUMNS), *(numbers(row) for row in paper_rows(story))])
+    return csv_lines([list(COLUMNS), *(numbers(row) for row in paper_rows(story))])
 
 
 def needed_csv(story: TaskStory) -> str:
@@ -131,7 +128,7 @@ def needed_csv(story: TaskStory) -> str:
             continue
         numbers = [_text(v) for v in (found.estimate, found.low, found.high, found.confirmed)]
         lines.append([method, story.margin, *numbers, found.text])
-    return _csv(lines)
+    return csv_lines(lines)
 
 
 def _mean(story: TaskStory, metric: str, *, method: str, dose: DoseLevel, region: str, reader: str) -> Interval | None:
@@ -147,9 +144,3 @@ def _mean(story: TaskStory, metric: str, *, method: str, dose: DoseLevel, region
 
 def _text(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.6g}"
-
-
-def _csv(lines: Iterable[list[Any]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(safe_cells(line) for line in lines)
-    return text.getvalue()

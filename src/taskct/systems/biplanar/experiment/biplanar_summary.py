@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from taskct.core.csv_cells import safe_cells
+from taskct.core.csv_cells import csv_lines
 from taskct.core.errors import InputError
 from taskct.core.files import make_folder, write_texts
 from taskct.core.names import photon_count
@@ -115,28 +113,28 @@ def _refined(added: Sequence[RowScores], settings: BiPlanar) -> list[RefinedPose
 
 def summary_csv(table: Table) -> str:
     """One line per method, condition, dose and metric: mean over skulls (and seeds) with its interval."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("method", "photons", "metric", "region", "mean", "low", "high", "skulls", "seeds"))
+    lines: list[tuple[object, ...]] = [("method", "photons", "metric", "region", "mean", "low", "high", "skulls", "seeds")]
     for found in table.summary(region=None):
         i = found.interval
         ends = ["" if i.n_patients < 2 else f"{v:.6g}" for v in (i.low, i.high)]
         cells = (found.method, photon_count(found.dose.used_photons), found.metric, found.region, f"{i.mean:.6g}", *ends)
-        writer.writerow(safe_cells((*cells, i.n_patients, i.n_seeds or "")))
-    return text.getvalue()
+        lines.append((*cells, i.n_patients, i.n_seeds or ""))
+    return csv_lines(lines)
 
 
 def leads_csv(leads: Sequence[Lead]) -> str:
     """Paired differences of each network from the best row without one."""
     heads = ("network", "minus", "metric", "difference", "low", "high", "skulls", "seeds")
-    return _csv(heads, [(one.method, one.baseline, *_cells(m, i)) for one in leads for m, i in one.differences.items()])
+    return csv_lines(
+        [heads, *((one.method, one.baseline, *_cells(m, i)) for one in leads for m, i in one.differences.items())]
+    )
 
 
 def blocks_csv(blocks: Sequence[BlockGain]) -> str:
     """Paired differences of rows that differ in one block."""
     heads = ("block", "with", "without", "metric", "difference", "low", "high", "skulls", "seeds")
     lines = [(one.block, one.with_it, one.without, *_cells(m, i)) for one in blocks for m, i in one.differences.items()]
-    return _csv(heads, lines)
+    return csv_lines([heads, *lines])
 
 
 def spread_csv(spreads: Mapping[str, Mapping[str, Any]]) -> str:
@@ -155,28 +153,20 @@ def spread_csv(spreads: Mapping[str, Mapping[str, Any]]) -> str:
         for name, f in spreads.items()
         for k, (s, e) in enumerate(zip(f["spread"], f["error"], strict=True))
     ]
-    return _csv(heads, lines)
+    return csv_lines([heads, *lines])
 
 
 def poses_csv(refined: Sequence[RefinedPoses]) -> str:
     """Root mean square errors of the poses per axis before refinement and after it."""
     names = ("turn_deg", "turn_left_deg", "shift_mm", "shift_left_mm")
     lines = [(one.method, f"{one.error:g}", *(f"{one.left[n]:.4g}" for n in names)) for one in refined]
-    return _csv(("method", "sd", *names), lines)
+    return csv_lines([("method", "sd", *names), *lines])
 
 
 def curves_csv(curves: Mapping[str, Curve]) -> str:
     """Validation score by steps of every training."""
     lines = [(name, s, f"{v:.4f}") for name, c in curves.items() for s, v in zip(c.steps, c.psnr3d, strict=True)]
-    return _csv(("training", "steps", "psnr3d"), lines)
-
-
-def _csv(heads: Sequence[str], lines: Sequence[Sequence[Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(heads)
-    writer.writerows(safe_cells(line) for line in lines)
-    return text.getvalue()
+    return csv_lines([("training", "steps", "psnr3d"), *lines])
 
 
 def _cells(metric: str, i: Interval) -> tuple[Any, ...]:
