@@ -1,4 +1,5 @@
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -124,6 +125,16 @@ def test_a_subset_is_some_of_the_views(A):
     some = A.subset([4, 1])
     assert torch.equal(some(mu), A(mu)[:, :, [4, 1]])
     assert some.views.tolist() == [4, 1] and A.subset(slice(0, None, 2)).subset([1]).views.tolist() == [2]
+
+
+def test_the_same_scanner_stands_on_another_grid_with_the_views_that_it_holds(A):
+    fine = A.grid.refined(2)
+    mu = _positive(1, 1, *fine.shape)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = A.subset([4, 1]).on_grid(fine)
+        assert torch.equal(found(mu), A.on_grid(fine)(mu)[:, :, [4, 1]])
+    assert found.grid == fine and found.views.tolist() == [4, 1]
 
 
 def test_strided_inputs_give_the_same_numbers_and_stay_as_they_are(A):

@@ -23,6 +23,7 @@ MU_WATER_80KEV_PER_MM = 0.01837  # NIST XCOM
 MU_WATER_LODOPAB_PER_MM = 0.02  # Leuschner et al. 2021, create_dataset: 20 / m, no energy stated
 MU_AIR_LODOPAB_PER_MM = 0.02e-3  # the same source: 0.02 / m
 MU_AIR_PER_MM = 0.0  # HU is defined with air's attenuation neglected
+HU_PER_MU = 1000 / MU_WATER_70KEV_PER_MM  # of differences, spreads and errors, which have no zero to shift
 
 MOST_MU_PER_MM = 10.0  # twice lead at 60 keV: beyond it the number is not an attenuation in 1/mm
 LEAST_MU_PER_MM = -0.5  # noise of a reconstruction reaches below 0, by less than this

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
@@ -14,7 +15,7 @@ from taskct.core.errors import GeometryError
 from taskct.core.notebook_html import fact_card, sizes
 from taskct.core.tensors import check_tensor
 from taskct.core.threads import keep_to_one_thread_if_forked
-from taskct.geometry import Beam, Grid, Poses, check_pair
+from taskct.geometry import Beam, CoarseDetectorWarning, Grid, Poses, TruncationWarning, check_pair
 from taskct.geometry.radiographs import coarser, moved_poses, vector_beam
 from taskct.physics import operators
 from taskct.physics.backends import Backend
@@ -95,6 +96,14 @@ class Projector:
         part._stand(self.poses.take(views))
         return part
 
+    def on_grid(self, grid: Grid) -> Projector:
+        """The same views of the same scanner on another grid, without the warnings about coverage that this one has given."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TruncationWarning)
+            warnings.simplefilter("ignore", CoarseDetectorWarning)
+            made = Projector(grid, self.beam, backend=self.backend)
+        return made if self._holds_all_views() else made.subset(self.views)
+
     def coarser(self, factor: int) -> Projector:
         """The same region with `factor` voxels and detector pixels in one along every axis: exact geometry at that level.
 
@@ -172,8 +181,10 @@ class Projector:
 
     def _own_beam(self) -> Beam:
         """The beam of the views that this projector holds."""
-        whole = len(self.views) == self.beam.views and (self.views == np.arange(self.beam.views)).all()
-        return self.beam if whole else vector_beam(self.poses)
+        return self.beam if self._holds_all_views() else vector_beam(self.poses)
+
+    def _holds_all_views(self) -> bool:
+        return np.array_equal(self.views, np.arange(self.beam.views))
 
     def _stand(self, poses: Poses) -> None:
         """Take the poses, and what every call needs of them."""

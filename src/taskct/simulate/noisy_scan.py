@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 
 import torch
@@ -13,7 +12,7 @@ from taskct.core.seeds import generator
 from taskct.core.tensors import check_tensor
 from taskct.core.threads import keep_to_one_thread_if_forked
 from taskct.core.units import check_mu, check_photons_pass
-from taskct.geometry import CoarseDetectorWarning, Grid, TruncationWarning
+from taskct.geometry import Grid
 from taskct.physics.bowtie import Bowtie, transmission
 from taskct.physics.dose import Dose
 from taskct.physics.noise import Air, noisy_projections
@@ -115,12 +114,7 @@ def finer_projection(A: Projector, on_grid: Grid | None) -> Callable[[Tensor], T
     if on_grid is None or on_grid == A.grid:
         return A
     check_same_region(A.grid, on_grid)
-    with warnings.catch_warnings():  # A has said already what its detector does not see
-        warnings.simplefilter("ignore", TruncationWarning)
-        warnings.simplefilter("ignore", CoarseDetectorWarning)  # the finer image is smooth
-        fine = Projector(on_grid, A.beam, backend=A.backend)
-    if len(A.views) != A.beam.views or (A.views != range(A.beam.views)).any():
-        fine = fine.subset(A.views)
+    fine = A.on_grid(on_grid)
     return lambda mu: fine(onto_grid(mu, A.grid, on_grid))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -13,8 +12,8 @@ from torch import Tensor, nn
 
 from taskct.core.errors import ConfigError, GeometryError
 from taskct.core.precision import autocast
-from taskct.core.units import MU_WATER_70KEV_PER_MM, check_mu, to_hu_unchecked, to_mu
-from taskct.geometry import CoarseDetectorWarning, Grid, TruncationWarning
+from taskct.core.units import HU_PER_MU, check_mu, to_hu_unchecked, to_mu
+from taskct.geometry import Grid
 from taskct.nets.bias_free_unet import BiasFreeUNet
 from taskct.physics.projector import Projector
 from taskct.recon.checks import check_number, check_scan
@@ -139,7 +138,7 @@ def half_difference(q: Tensor, A: Projector) -> Tensor:
     """(image of even views - image of odd views) / 2 in HU, from filtered views: FBP is a sum over them, so signs suffice."""
     signs = torch.ones(q.shape[2], dtype=q.dtype, device=q.device)
     signs[1::2] = -1
-    return backproject_filtered(q * signs.view(1, 1, -1, *[1] * (q.ndim - 3)), A) * (1000 / MU_WATER_70KEV_PER_MM)
+    return backproject_filtered(q * signs.view(1, 1, -1, *[1] * (q.ndim - 3)), A) * HU_PER_MU
 
 
 _SPARSE: WeakKeyDictionary[Projector, Projector] = WeakKeyDictionary()
@@ -165,7 +164,7 @@ def inner_projector(A: Projector) -> Projector:
     if grid is A.grid:
         return A
     if A not in _INNER:
-        _INNER[A] = _on_grid(A, grid)
+        _INNER[A] = A.on_grid(grid)
     return _INNER[A]
 
 
@@ -175,18 +174,8 @@ def sparse_projector(inner: Projector) -> Projector:
         g = inner.grid
         shape = [*g.shape[:-2], *(-(-n // EVERY) for n in g.shape[-2:])]
         spacing = [*g.spacing_mm[:-2], *(EVERY * s for s in g.spacing_mm[-2:])]
-        _SPARSE[inner] = _on_grid(inner, Grid(shape, spacing, g.origin_mm))
+        _SPARSE[inner] = inner.on_grid(Grid(shape, spacing, g.origin_mm))
     return _SPARSE[inner]
-
-
-def _on_grid(A: Projector, grid: Grid) -> Projector:
-    """The same views of the same scanner on another grid."""
-    with warnings.catch_warnings():  # A has said already what its detector does not see
-        warnings.simplefilter("ignore", TruncationWarning)
-        warnings.simplefilter("ignore", CoarseDetectorWarning)
-        made = Projector(grid, A.beam, backend=A.backend)
-    whole = len(A.views) == A.beam.views and (A.views == range(A.beam.views)).all()
-    return made if whole else made.subset(A.views)
 
 
 def _turns(flips: int) -> tuple[int, ...]:

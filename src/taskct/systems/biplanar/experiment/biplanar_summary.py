@@ -10,6 +10,7 @@ from taskct.core.csv_cells import csv_lines
 from taskct.core.errors import InputError
 from taskct.core.files import make_folder, write_texts
 from taskct.core.names import photon_count
+from taskct.core.units import HU_PER_MU
 from taskct.evaluation.merged_tables import merge_tables
 from taskct.evaluation.rows import ALL, DoseLevel
 from taskct.evaluation.statistics import Interval
@@ -24,7 +25,6 @@ from taskct.systems.biplanar.experiment.plain_rows import PLAIN
 from taskct.systems.biplanar.experiment.refined_rows import refined_name
 from taskct.systems.biplanar.experiment.row_scores import AGREED, RowScores
 from taskct.systems.biplanar.experiment.shared_skulls import Skulls
-from taskct.systems.biplanar.experiment.spread_rows import HU_PER_MU
 from taskct.systems.biplanar.pages.biplanar_page import write_biplanar_report
 from taskct.systems.biplanar.pages.biplanar_story import BiPlanarStory, BlockGain, Curve, Lead, RefinedPoses
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from taskct.core.units import MU_WATER_70KEV_PER_MM
+from taskct.core.units import HU_PER_MU
 from taskct.evaluation.volumes import VolumeCases, ensemble_spread, reliability, score_volumes, spread_factor
 from taskct.experiments.made import Made
 from taskct.systems.biplanar.experiment.biplanar_settings import BiPlanar
@@ -23,7 +23,6 @@ from taskct.systems.biplanar.experiment.row_scores import write_scores
 from taskct.systems.biplanar.experiment.shared_skulls import READING, Skulls
 
 SPREAD = "spread"  # the volumes of it that are kept for the page, in HU
-HU_PER_MU = 1000 / MU_WATER_70KEV_PER_MM
 
 
 def ensemble_label(label: str, members: int) -> str:

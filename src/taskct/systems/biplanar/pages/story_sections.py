@@ -6,7 +6,7 @@ import re
 from html import escape
 from typing import Any
 
-from taskct.core.units import MU_WATER_70KEV_PER_MM
+from taskct.core.units import HU_PER_MU
 from taskct.evaluation.volumes import FILM_READER
 from taskct.report.number_text import number
 from taskct.report.style import GREY, figure_style, method_looks, new_figure, plain, svg_uri
@@ -14,7 +14,6 @@ from taskct.systems.biplanar.pages.biplanar_story import BiPlanarStory
 from taskct.systems.biplanar.pages.story_tables import cell, wide_table
 
 _VIEWS = re.compile(r"(.*), (\d+) views?$")
-_HU = 1000 / MU_WATER_70KEV_PER_MM
 
 
 def block_table(story: BiPlanarStory) -> str:
@@ -107,7 +106,7 @@ def spread_section(story: BiPlanarStory) -> str:
         panel = axes[0, 0]
         top = 0.0
         for name, facts in story.spreads.items():
-            x, y = ([_HU * v for v in facts[key]] for key in ("spread", "error"))
+            x, y = ([HU_PER_MU * v for v in facts[key]] for key in ("spread", "error"))
             top = max(top, *x, *y)
             panel.plot(x, y, label=plain(name, most=40), **looks[name])
         panel.plot([0, top], [0, top], color=GREY, linewidth=0.9)
