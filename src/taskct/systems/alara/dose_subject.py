@@ -12,6 +12,7 @@ from taskct.core.errors import InputError
 from taskct.core.runs import Run
 from taskct.data.case import Case
 from taskct.data.common_grid import case_on_grid
+from taskct.data.even_numbers import even_numbers
 from taskct.evaluation.slices import Slices, slice_numbers
 from taskct.geometry import Beam, Grid
 from taskct.geometry.beam_config import beam_from_config
@@ -81,7 +82,11 @@ def setting_of(
     """
     if cases:
         chosen = list(cases)
-        numbers: dict[str, list[int]] | None = {case.case_id: _spread(slice_numbers(case, slices), every) for case in chosen}
+        numbers: dict[str, list[int]] | None = {
+            case.case_id: [found[k] for k in even_numbers(len(found), every)]
+            for case in chosen
+            for found in (slice_numbers(case, slices),)
+        }
     else:
         chosen, numbers = _built_in(chain.grid, patients, max(every, 2)), None
     if chain.grid is not None:
@@ -90,13 +95,6 @@ def setting_of(
     projector = lambda case: Projector(case.slice_grid if beam.planar else case.grid, beam)
     dose = Dose(chain.full_photons if photons is None else photons, electronic_std=electronic_std)
     return Setting(chain.model, chosen, projector, dose, numbers, _ctdi(chosen))
-
-
-def _spread(numbers: list[int], most: int) -> list[int]:
-    """At most so many of the numbers, evenly; all of them for 0."""
-    if not most or len(numbers) <= most:
-        return numbers
-    return [numbers[round(k * (len(numbers) - 1) / max(most - 1, 1))] for k in range(most)]
 
 
 def _built_in(grid: Grid | None, patients: int, slices: int) -> list[Case]:

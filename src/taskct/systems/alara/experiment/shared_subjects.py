@@ -12,7 +12,6 @@ from taskct.core.errors import InputError
 from taskct.core.runs import Run, is_run, load_run
 from taskct.data.images import ImageSet
 from taskct.data.leaks import refuse_leaks
-from taskct.data.sets.lodopab import LodopabFiles
 from taskct.evaluation import PROTOCOLS
 from taskct.evaluation.dose.quality import Quality, quality_of
 from taskct.evaluation.dose.target import Target
@@ -24,6 +23,7 @@ from taskct.recon.fbp import fbp
 from taskct.recon.reconstructor import Reconstructor
 from taskct.simulate.clean_scans import CleanScans
 from taskct.systems.alara.experiment.alara_settings import DoseExperiment
+from taskct.systems.alara.learned.dose_training_config import lodopab_images
 from taskct.task import FrozenTask
 
 PARTS = ("train", "validation", "test")
@@ -34,18 +34,14 @@ smooth_fbp = partial(fbp, window="hann")
 
 def save_images(folder: Path, *, settings: DoseExperiment) -> None:
     """Draw the patients and keep them, or the slices of LoDoPaB-CT; InputError where two parts hold the same pixels."""
-    parts: dict[str, ImageSet] = {}
     if settings.data:
-        parts = {part: lodopab_slices(settings.data, part, most=settings.patients[part]) for part in PARTS}
+        parts = {part: lodopab_images(settings.data, part, most=settings.patients[part]).to_memory() for part in PARTS}
         refuse_leaks(parts["train"], parts["validation"], parts["test"])
+    else:
+        parts = {part: cohort_of(settings).images(part, progress=False) for part in PARTS}
     run = load_run(folder) if is_run(folder) else Run.create(folder, {"patients": settings.patients})
-    if parts:
-        for part, images in parts.items():
-            keep_images(run, part, images)
-        return
-    cohort = cohort_of(settings)
-    for part in PARTS:
-        keep_images(run, part, cohort.images(part, progress=False))
+    for part, images in parts.items():
+        keep_images(run, part, images)
 
 
 def reader_images(folder: Path, settings: DoseExperiment) -> ImageSet:
@@ -95,14 +91,6 @@ def model_of(settings: DoseExperiment) -> dict[str, Any]:
 def protocol_of(settings: DoseExperiment) -> Protocol:
     """Mask and ranges of image qualities: those of LoDoPaB for its slices, else the body."""
     return PROTOCOLS["lodopab"] if settings.data else PROTOCOL
-
-
-def lodopab_slices(folder: str, part: str, *, most: int) -> ImageSet:
-    """At most so many slices of a part of LoDoPaB-CT, evenly over it, in memory."""
-    images = LodopabFiles(folder, part).images()
-    if most >= len(images):
-        return images.to_memory()
-    return images[[round(k * (len(images) - 1) / max(most - 1, 1)) for k in range(most)]].to_memory()
 
 
 def measure_of(target: Target, reader: Made[FrozenTask] | None, protocol: Protocol = PROTOCOL) -> Quality:
