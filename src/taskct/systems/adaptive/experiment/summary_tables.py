@@ -7,10 +7,8 @@ from typing import Any
 
 from taskct.core.csv_cells import csv_lines
 from taskct.core.errors import InputError
-from taskct.evaluation.reading import needed_dose
 from taskct.evaluation.reading.task_verdict import AT_EQUAL_ALARMS, LEADING
-from taskct.evaluation.rows import IMAGE, UNSEEN, DoseLevel
-from taskct.evaluation.statistics import Interval
+from taskct.evaluation.rows import IMAGE, UNSEEN
 from taskct.systems.adaptive.pages.paper_form import COLUMNS, paper_rows
 from taskct.systems.adaptive.pages.story import LEAD, TaskStory
 
@@ -46,7 +44,7 @@ def summary_csv(story: TaskStory) -> str:
             for metric, reader in _METRICS:
                 regions = ("all",) if reader == IMAGE else (story.lesion, "liver") if metric in _OF_ORGAN else (story.lesion,)
                 for region in regions:
-                    found = _mean(story, metric, method=method, dose=dose, region=region, reader=reader)
+                    found = story.mean(metric, method, dose=dose, region=region, reader=reader)
                     if found is not None:
                         name = metric if region in ("all", story.lesion) else f"{metric} of the {region}"
                         ends = [_text(v) for v in (found.mean, found.low, found.high)]
@@ -72,7 +70,7 @@ def gains_csv(story: TaskStory) -> str:
             found = verdict.numbers[name]
             ends = [_text(v) for v in (found.mean, found.low, found.high, found.p, corrected)]
             lines.append([*start, _SCORES.get(name, name), *ends, count, verdict.outcome])
-        retrained = story.table.of_role("retrained")
+        retrained = story.readers("retrained")
         more: dict[str, tuple[str, Any]] = {story.bound_word: (LEAD, retrained)} if retrained else {}
         more |= {
             "sensitivity": ("sensitivity", UNSEEN),
@@ -117,29 +115,10 @@ def paper_csv(story: TaskStory) -> str:
 def needed_csv(story: TaskStory) -> str:
     """The dose at which each method comes within the margin of full dose."""
     lines: list[list[Any]] = [["method", "margin", "photons", "low", "high", "confirmed", "words"]]
-    for method in story.table.methods:
-        if method == story.full_dose:
-            continue
-        try:
-            found = needed_dose(
-                story.table, method, margin=story.margin, metric=LEAD, region=story.lesion, full=story.full_dose
-            )
-        except InputError:
-            continue
+    for found in story.needed_doses():
         numbers = [_text(v) for v in (found.estimate, found.low, found.high, found.confirmed)]
-        lines.append([method, story.margin, *numbers, found.text])
+        lines.append([found.method, story.margin, *numbers, found.text])
     return csv_lines(lines)
-
-
-def _mean(story: TaskStory, metric: str, *, method: str, dose: DoseLevel, region: str, reader: str) -> Interval | None:
-    names = story.table.of_role(reader) if reader in ("training", "retrained") else reader
-    if not names:
-        return None
-    try:
-        found = story.table.mean(metric, method, dose=dose, region=region, reader=names)
-    except InputError:
-        return None
-    return found if math.isfinite(found.mean) else None
 
 
 def _text(value: float) -> str:

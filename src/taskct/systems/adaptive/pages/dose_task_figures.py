@@ -9,12 +9,12 @@ import numpy as np
 
 from taskct.core.errors import InputError
 from taskct.core.names import photon_count
-from taskct.evaluation.reading import dose_curve, needed_dose
+from taskct.evaluation.reading import dose_curve
 from taskct.report.style import GREY, figure_style, method_looks, new_figure, plain, svg_uri
 from taskct.systems.adaptive.pages.story import LEAD, TaskStory
 
 PANELS = ((LEAD, "unseen", "Dice of a patient, unseen readers"), ("froc@1", "unseen", "Lesions at 1 false alarm, unseen"),
-          (LEAD, "retrained", "Dice of a patient, retrained reader"))  # fmt: skip
+          (LEAD, "retrained", "Dice of a patient, retrained readers"))  # fmt: skip
 _SPREAD = 0.03
 
 
@@ -29,9 +29,12 @@ def curve_figure(story: TaskStory) -> str:
         figure, axes = new_figure(10.2, 3.6, cols=len(PANELS))
         for panel, (metric, reader, title) in zip(axes.flat, PANELS, strict=True):
             for i, method in enumerate(methods):
+                names = story.readers(reader)
+                if not names:
+                    continue
                 try:
                     curve = dose_curve(
-                        story.table, method, metric=metric, region=story.lesion, reader=reader, full=story.full_dose
+                        story.table, method, metric=metric, region=story.lesion, reader=names, full=story.full_dose
                     )
                 except InputError:
                     continue
@@ -57,17 +60,7 @@ def curve_figure(story: TaskStory) -> str:
 
 def needed_doses(story: TaskStory) -> str:
     """For each method, the dose at which it comes within the margin of full dose under unseen readers; a list in HTML."""
-    lines = []
-    for method in story.table.methods:
-        if method == story.full_dose:
-            continue
-        try:
-            found = needed_dose(
-                story.table, method, margin=story.margin, metric=LEAD, region=story.lesion, full=story.full_dose
-            )
-        except InputError:
-            continue
-        lines.append(f"<li>{escape(found.text)}</li>")
+    lines = [f"<li>{escape(found.text)}</li>" for found in story.needed_doses()]
     if not lines:
         return ""
     what = f"Dose at which the Dice of the {escape(story.lesion)} is within {story.margin:g} of full dose:"

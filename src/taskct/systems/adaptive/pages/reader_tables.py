@@ -173,10 +173,7 @@ def score(story: TaskStory, method: str, dose: DoseLevel, column: Column) -> Int
     """One cell: mean and interval, or None where it was not measured."""
     _, metric, reader = column
     region = "all" if reader == IMAGE else story.lesion
-    readers = story.table.of_role(reader) if reader in ("training", "retrained") else reader
-    if not readers:
-        return None
-    return _try(lambda: story.table.mean(metric, method, dose=_dose_of(story, method, dose), region=region, reader=readers))
+    return story.mean(metric, method, dose=_dose_of(story, method, dose), region=region, reader=reader)
 
 
 def _dose_of(story: TaskStory, method: str, dose: DoseLevel) -> DoseLevel:

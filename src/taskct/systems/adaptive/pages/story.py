@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from taskct.evaluation.reading import ArtefactReport, Audit, TaskVerdict
+from taskct.core.errors import InputError
+from taskct.evaluation.reading import ArtefactReport, Audit, NeededDose, TaskVerdict, needed_dose
 from taskct.evaluation.reading.recovery import share_recovered
 from taskct.evaluation.reading.task_verdict import BOUND_WORD, LOWER_BOUND
 from taskct.evaluation.rows import DoseLevel
@@ -78,6 +81,33 @@ class TaskStory:
     def share(self, method: str, baseline: str, dose: DoseLevel) -> Interval:
         """The share of the recoverable gap in a patient's Dice, one reader in gain and gap; InputError where not measured."""
         return share_recovered(self.table, LEAD, method, baseline, dose=dose, region=self.lesion)
+
+    def needed_doses(self) -> list[NeededDose]:
+        """The dose at which each method comes within the margin of full dose under unseen readers, where it was measured."""
+        found = []
+        for method in self.table.methods:
+            if method == self.full_dose:
+                continue
+            with suppress(InputError):
+                found.append(
+                    needed_dose(self.table, method, margin=self.margin, metric=LEAD, region=self.lesion, full=self.full_dose)
+                )
+        return found
+
+    def readers(self, reader: str) -> str | list[str]:
+        """Readers as `Table` takes them: all of a role of which there may be several, or the one that is named."""
+        return self.table.of_role(reader) if reader in ("training", "retrained") else reader
+
+    def mean(self, metric: str, method: str, *, dose: DoseLevel, region: str, reader: str) -> Interval | None:
+        """The mean of a score, None where it was not measured."""
+        names = self.readers(reader)
+        if not names:
+            return None
+        try:
+            found = self.table.mean(metric, method, dose=dose, region=region, reader=names)
+        except InputError:
+            return None
+        return found if math.isfinite(found.mean) else None
 
     @property
     def comparisons(self) -> int:
