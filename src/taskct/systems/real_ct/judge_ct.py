@@ -100,12 +100,13 @@ def _judge(
     rows: list[dict[str, Any]] = []
     shown: dict[str, np.ndarray] = {}
     for number, subject in _subjects(settings, ct):
+        if number == about.slices[0]:
+            shown["full dose"] = subject.hu.astype(np.float16)
         for fraction in track(settings.fractions, f"{ct}, slice {number}", progress=None):
             for scores, image in judge(subject, Dose(settings.judged_photons, fraction)):
                 rows += _rows(ct, number, fraction, scores)
                 if number == about.slices[0] and fraction == SHOWN_AT:
                     shown[scores[0].method] = image.astype(np.float16)
-    shown["full dose"] = next(_subjects(settings, ct))[1].hu.astype(np.float16)
     with atomic_path(folder / _SHOWN, overwrite=True) as part, open(part, "wb") as f:
         np.savez_compressed(f, allow_pickle=False, **shown)
     write_text(folder / _ROWS, csv_text(COLUMNS, rows), overwrite=True)
@@ -122,14 +123,19 @@ def _read(path: Path) -> list[dict[str, str]]:
 
 def _subjects(settings: RealCTExperiment, ct: str) -> Iterator[tuple[int, Subject]]:
     for number in JUDGED[ct].slices:
-        yield number, Subject(f"{ct}-{number}", *JUDGED[ct].slice_of(_data(settings), number))
+        yield number, _subject(settings, ct, number)
+
+
+def _subject(settings: RealCTExperiment, ct: str, number: int) -> Subject:
+    return Subject(f"{ct}-{number}", *JUDGED[ct].slice_of(_data(settings), number))
 
 
 def _tuned(folder: Path, settings: RealCTExperiment, ct: str, *, weighted: bool) -> float:
     """The best strength of TV on another slice, at a tenth of the dose: `tv_min` scales it with the noise."""
     number = JUDGED[ct].tuned_on[0]
-    other = Subject(f"{ct}-{number}", *JUDGED[ct].slice_of(_data(settings), number))
-    found = tuned_strength(other, Dose(settings.judged_photons, SHOWN_AT), settings.strengths, weighted=weighted)
+    found = tuned_strength(
+        _subject(settings, ct, number), Dose(settings.judged_photons, SHOWN_AT), settings.strengths, weighted=weighted
+    )
     make_folder(folder)
     write_text(folder / _STRENGTH, csv_text(("slice", "strength"), [{"slice": number, "strength": found}]), overwrite=True)
     return found

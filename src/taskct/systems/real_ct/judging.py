@@ -53,7 +53,7 @@ class Score(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A slice (Y, X) of a CT in HU with its scanner; the clean scans with and without lesions are made once."""
+    """A slice (Y, X) of a CT in HU with its scanner; what does not depend on method and dose is made once."""
 
     name: str
     hu: np.ndarray
@@ -68,6 +68,26 @@ class Subject:
     def places(self) -> list[tuple[int, int, float]]:
         """Where lesions are inserted."""
         return lesion_places(self.hu, self.pixel_mm)
+
+    @cached_property
+    def added(self) -> np.ndarray:
+        """What the lesions add to the slice, (Y, X) in HU."""
+        return with_lesions(self.hu, self.pixel_mm, self.places) - self.hu
+
+    @cached_property
+    def body(self) -> np.ndarray:
+        """`body_of` the slice."""
+        return body_of(self.hu)
+
+    @cached_property
+    def regions(self) -> dict[str, np.ndarray]:
+        """`regions_of` the slice."""
+        return regions_of(self.hu, self.pixel_mm)
+
+    @cached_property
+    def distances_mm(self) -> list[np.ndarray]:
+        """Distance of every pixel from the middle of each lesion."""
+        return [distance_mm(self.hu.shape, self.pixel_mm, y, x) for y, x, _ in self.places]
 
     @cached_property
     def clean(self) -> Tensor:
@@ -113,9 +133,10 @@ def tv(p: Tensor, A: Projector, *, strength: float, dose: Dose | None = None) ->
 
 def tuned_strength(subject: Subject, dose: Dose, strengths: tuple[float, ...], *, weighted: bool) -> float:
     """The strength with the least error in the body of a slice that is not judged."""
-    p, body = subject.scans(dose)[2:], body_of(subject.hu)
+    p = subject.scans(dose)[2:]
     errors = {
-        s: _rmse(_hu(tv(p, subject.scanner, strength=s, dose=dose if weighted else None)), subject.hu, body) for s in strengths
+        s: _rmse(_hu(tv(p, subject.scanner, strength=s, dose=dose if weighted else None)), subject.hu, subject.body)
+        for s in strengths
     }
     return min(errors, key=lambda s: errors[s])
 
@@ -157,16 +178,16 @@ def scores_of(name: str, subject: Subject, image: np.ndarray, lesions: np.ndarra
     """Scores from three images in HU: without lesions, with them and the same noise, without them and other noise."""
     noise = (image - again) / np.sqrt(2)
     found = _errors(name, subject, image, again)
-    for region, mask in regions_of(subject.hu, subject.pixel_mm).items():
+    for region, mask in subject.regions.items():
         found.append(Score(name, "noise_hu", region, float(noise[mask].std())))
     return found + _lesion_scores(name, subject, lesions - image, noise[None])
 
 
 def _errors(name: str, subject: Subject, image: np.ndarray, again: np.ndarray) -> list[Score]:
     """Error of an image in the body; bias of regions, mean of two images."""
-    hu, body = subject.hu, body_of(subject.hu)
+    hu, body = subject.hu, subject.body
     found = [Score(name, "rmse_hu", "body", _rmse(image, hu, body)), Score(name, "psnr_db", "body", _psnr(image, hu, body))]
-    for region, mask in regions_of(hu, subject.pixel_mm).items():
+    for region, mask in subject.regions.items():
         found.append(Score(name, "bias_hu", region, float(((image + again) / 2 - hu)[mask].mean())))
     return found
 
@@ -176,12 +197,11 @@ def _lesion_scores(name: str, subject: Subject, change: np.ndarray, noise: np.nd
 
     `change` (Y, X) is what the lesions do to the image, `noise` (K, Y, X) some images of noise alone.
     """
-    away = [distance_mm(change.shape, subject.pixel_mm, y, x) for y, x, _ in subject.places]
+    away, truth = subject.distances_mm, subject.added
     if not away:
         return []
-    truth = with_lesions(subject.hu, subject.pixel_mm, subject.places) - subject.hu
     far = np.min([d - diameter / 2 for d, (_, _, diameter) in zip(away, subject.places, strict=True)], axis=0) > _FAR_MM
-    far &= body_of(subject.hu)
+    far &= subject.body
     found = [
         Score(name, "change_far_hu", "rms", float(np.sqrt((change[far] ** 2).mean()))),
         Score(name, "change_far_hu", "99.9 %", float(np.quantile(np.abs(change[far]), 0.999))),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,8 +104,6 @@ class _Shifted:
 
     def batch(self, step: int) -> Batch:
         """The batch of a step."""
-        from dataclasses import replace
-
         return replace(self.patches.batch(self.first + step), step=step)
 
     def validation(self) -> Any:

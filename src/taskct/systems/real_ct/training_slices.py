@@ -36,8 +36,8 @@ from taskct.phantoms.patient import make_patient
 from taskct.phantoms.skull.skull_ranges import SkullSettings
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
-from taskct.recon.fbp import fbp
-from taskct.recon.learned.real_ct_net import INNER_MM
+from taskct.recon.fbp import fbp, filter_views
+from taskct.recon.learned.real_ct_net import INNER_MM, half_difference
 from taskct.simulate.noisy_scan import add_noise, finer_projection
 from taskct.systems.real_ct.real_ct_settings import RealCTExperiment
 
@@ -122,12 +122,10 @@ def scan_slice(truth_hu: np.ndarray, beam: Beam, *, seed: int) -> np.ndarray:
     A = Projector(grid, beam)
     mu = to_mu(torch.from_numpy(truth_hu)[None, None]).clamp_min(0)
     p = finer_projection(A, grid.refined(2))(mu)
-    signs = torch.ones(p.shape[2])
-    signs[1::2] = -1
     noisy = [add_noise(p, Dose(photons), seed=seed, items=[k], unit_known=True) for photons in DRAWN_AT for k in (0, 1)]
     image = lambda x: to_hu_unchecked(fbp(x, A))[0, 0]
     clean = image(p)
-    halves = image(p * signs.view(1, 1, -1, 1)) + 1000  # a difference has no air: undo the shift of to_hu
+    halves = half_difference(filter_views(p, A), A)[0, 0]
     drawn = [image(x) - clean for x in noisy]
     stack = torch.stack([seen_truth(torch.from_numpy(truth_hu), clean), clean, halves, *drawn]).numpy()
     rows, cols = (np.flatnonzero((truth_hu > -300).any(axis)) for axis in (1, 0))
