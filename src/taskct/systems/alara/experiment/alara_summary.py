@@ -29,7 +29,8 @@ def gather(folder: Path, *, compared: Sequence[Made[Compared]]) -> None:
             named.append((one.name, comparison))
         title = f"{about['about']}; seed {about['seed']}" + (f"; read by {about['reader']}" if about["reader"] else "")
         advice = tuple(f"{p}: {text}" for p, text in values["advice"].items())
-        sections.append(DoseSection(title, found, LEARNED, advice, held=values.get("held", "")))
+        words = "" if values.get("is_held", True) else values["held"]
+        sections.append(DoseSection(title, found, LEARNED, advice, not_held=words))
     make_folder(folder)
     write_text(folder / "summary.csv", summary_text(named), overwrite=True)
     write_dose_page(sections, folder / "report.html", title="How little dose is enough, patient by patient", overwrite=True)

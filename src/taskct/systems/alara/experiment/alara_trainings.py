@@ -96,21 +96,26 @@ def find_bound(
         target = parse_target(f"{name}>={settings.dice_share}*full")
     else:
         sign = ">=" if quality in PSNRS else "<="
-        probe = parse_target(f"{name}{sign}30")
-        found = measure_curves(
-            subjects_of(images.folder, "validation", settings),
-            reconstruct_of(base),
-            {"q": measure_of(probe, None, protocol_of(settings))},
-            [settings.photons[1]],
-            seed=settings.seed,
-            progress=False,
-        )
-        bound = float(np.nanmean(found.values["q"]))
-        if quality in PSNRS and settings.psnr_bound:
-            bound = settings.psnr_bound
-        target = parse_target(f"{name}{sign}{bound:.4g}")
+        given = settings.psnr_bound if quality in PSNRS else 0.0
+        found = given or _at_fallback(parse_target(f"{name}{sign}30"), settings, images, base)
+        target = parse_target(f"{name}{sign}{found:.4g}")
     make_folder(folder)
     write_text(folder / _BOUND, json.dumps({"target": str(target)}) + "\n", overwrite=True)
+
+
+def _at_fallback(
+    probe: Target, settings: DoseExperiment, images: Made[DrawnPatients], base: Made[Reconstructor] | None
+) -> float:
+    """The mean quality of the validation patients at the fallback dose; `probe` names the quality with any bound."""
+    found = measure_curves(
+        subjects_of(images.folder, "validation", settings),
+        reconstruct_of(base),
+        {"q": measure_of(probe, None, protocol_of(settings))},
+        [settings.photons[1]],
+        seed=settings.seed,
+        progress=False,
+    )
+    return float(np.nanmean(found.values["q"]))
 
 
 def read_bound(folder: Path) -> Target:

@@ -27,7 +27,7 @@ from taskct.systems.alara.experiment.alara_arms import arm_named, criteria
 from taskct.systems.alara.experiment.alara_settings import DoseExperiment
 from taskct.systems.alara.experiment.shared_subjects import measure_of, protocol_of, reconstruct_of, smooth_fbp, subjects_of
 from taskct.systems.alara.learned import LearnedDose, load_dose, load_strategy
-from taskct.systems.alara.learned.held_check import HELD_FILE
+from taskct.systems.alara.learned.held_check import HELD_FILE, HeldCheck
 from taskct.systems.alara.rivals.compare_strategies import compare_strategies
 from taskct.systems.alara.rivals.measuring import Measuring
 from taskct.systems.alara.rivals.outcomes import Comparison
@@ -111,6 +111,7 @@ def compare_arm(
         alone = _compared(learnt, dict.fromkeys(learnt, smooth_fbp), ground)
         found = [_beside(r, c) for r, c in zip(rivals.load().comparisons, alone, strict=True)]
     subjects, reader = ground.subjects, settings.readers[by] if by else ""
+    check = trained.load().held
     about_arm = {"arm": arm, "seed": seed, "about": about.about, "reader": reader, "hold": about.hold}
     write_comparisons(
         folder,
@@ -119,7 +120,8 @@ def compare_arm(
             "comparisons": [c.plain() for c in found],
             "advice": {s.patient_id: strategy.advise(s).text for s in subjects},
             "unit": strategy.unit,
-            "held": trained.load().held,
+            "held": "" if check is None else check.text,
+            "is_held": check is None or check.held,
         },
     )
 
@@ -146,10 +148,10 @@ class DoseRun:
         return load_dose(self.folder).reconstruct
 
     @property
-    def held(self) -> str:
-        """Whether validation patients were served as was asked, in words; "" where none were asked."""
+    def held(self) -> HeldCheck | None:
+        """Whether validation patients were served as was asked; None where there were none."""
         path = self.folder / HELD_FILE
-        return str(read_json(path)["text"]) if path.exists() else ""
+        return HeldCheck(**read_json(path)) if path.exists() else None
 
 
 def _ground(

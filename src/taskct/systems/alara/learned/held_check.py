@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from taskct.core.runs import Run
 from taskct.evaluation.dose.target import Target
 from taskct.systems.alara.learned.constraints import Constraint, Hinge
+from taskct.training.metrics_log import best_validation
 
 HELD_FILE = "held.json"
 
@@ -35,8 +36,8 @@ def check_held(run: Run, target: Target, constraint: Constraint, unit: float, *,
     lines = [line for line in run.metrics() if line.get("kind") == "validation" and "shortfall" in line]
     if not lines:
         return None
-    judged = [line for line in lines if line.get("total") is not None and math.isfinite(line["total"])]
-    line = min(judged, key=lambda one: one["total"]) if keep == "best" and judged else lines[-1]
+    best = best_validation(run)
+    line = best[0] if keep == "best" and best is not None else lines[-1]
     known = {name: line.get(name) for name in ("gap", "share", "shortfall", "dose")}
     parts = {name: math.nan if value is None else float(value) for name, value in known.items()}
     held = constraint.held(parts) and all(math.isfinite(v) for v in parts.values())

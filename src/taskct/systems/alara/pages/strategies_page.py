@@ -26,14 +26,15 @@ _MOST_MISSED = 15
 class DoseSection:
     """One part of a page: comparisons of the same strategies under one or several criteria; `learned` is the one in question.
 
-    `notes` are lines such as the advice for each patient; `held` says whether its training held what it was asked to.
+    `notes` are lines such as the advice for each patient; `not_held` says by how much its training misses what it was
+    asked to hold, "" where it holds it.
     """
 
     title: str
     comparisons: Sequence[Comparison]
     learned: str
     notes: tuple[str, ...] = ()
-    held: str = ""
+    not_held: str = ""
 
 
 def write_dose_page(
@@ -61,8 +62,8 @@ def write_dose_page(
 def statements(one: DoseSection) -> list[tuple[str, bool]]:
     """What the comparisons say of the learned strategy, a sentence each; True marks one that speaks against it."""
     found = []
-    if "it is not held" in one.held:
-        found.append((f"{one.title}: {one.held}.", True))
+    if one.not_held:
+        found.append((f"{one.title}: {one.not_held}.", True))
     for c in one.comparisons:
         names = [o.strategy for o in c.outcomes]
         by = "mean quality" if c.held_by == "mean" else f"share of patients ({100 * float(c.held_by):g} %)"
