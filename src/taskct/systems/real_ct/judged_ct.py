@@ -9,11 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from taskct.data.open import open_case
+from taskct.evaluation.windows import Window
 
 
 @dataclass(frozen=True, kw_only=True)
 class JudgedCT:
-    """A CT of the data folder: its file, whether training saw the patient, slices that are judged and that tune TV."""
+    """A CT of the data folder: its file, whether training saw the patient, slices that are judged and that tune TV.
+
+    `window` is that of its pictures; None where no picture is published, as a face could be recognised.
+    """
 
     path: str
     about: str
@@ -21,6 +25,7 @@ class JudgedCT:
     seen: bool
     slices: tuple[int, ...]
     tuned_on: tuple[int, ...]
+    window: Window | None = Window(50, 350, "abdomen")
 
     def slice_of(self, data: Path, number: int) -> tuple[np.ndarray, float]:
         """HU (Y, X) of a slice, air where the scanner wrote none, and the pixel in mm."""
@@ -35,11 +40,11 @@ JUDGED: Mapping[str, JudgedCT] = {
     ),
     "chest_lidc0314_nodule": JudgedCT(
         path="chest_lidc0314_nodule/ct.nii.gz", about="chest, Philips, sharp kernel, .78 mm", licence="CC BY 3.0", seen=False,
-        slices=(84,), tuned_on=(45,),
+        slices=(84,), tuned_on=(45,), window=Window(-400, 1500, "lung and soft tissue"),
     ),
     "head_invesalius_cranium": JudgedCT(
         path="head_invesalius_cranium/ct.nii.gz", about="head, .96 mm", licence="GPL-2, for the test alone", seen=False,
-        slices=(60,), tuned_on=(75,),
+        slices=(60,), tuned_on=(75,), window=None,
     ),
     "abdomen_totalseg_siemens20": JudgedCT(
         path="abdomen_totalseg_siemens20/ct.nii.gz", about="abdomen, portal venous, Siemens, .98 mm", licence="Apache-2.0",

@@ -13,7 +13,6 @@ import torch
 
 from taskct.core.csv_cells import csv_text
 from taskct.core.files import make_folder, write_text
-from taskct.evaluation.windows import Window
 from taskct.experiments.made import Made
 from taskct.report.page import page, section
 from taskct.report.pictures import Encoder, to_grey
@@ -24,7 +23,6 @@ from taskct.systems.real_ct.real_ct_settings import RealCTExperiment
 
 METHODS = (FBP, HANN, TV, TV_WEIGHTED, *METHOD_OF.values())
 SIZES = ("4 mm", "8 mm", "12 mm")
-_WINDOWS = {"chest": Window(-400, 1500, "lung and soft tissue"), "head": Window(40, 160, "brain")}
 _IMAGE_BYTES = 8 * 2**20
 Rows = Sequence[Mapping[str, Any]]
 _PICTURES = 190
@@ -156,13 +154,13 @@ def _at_dose(scores: Scores, ct: str, dose: str, method: str) -> str:
 
 
 def _pictures(ct: str, judged: Iterable[Made[Path]], encoder: Encoder) -> str:
+    window = JUDGED[ct].window
+    if window is None:
+        return "<p class='note'>No picture: this head could be recognised.</p>"
     images: dict[str, np.ndarray] = {}
     for made in judged:
         if made.done and made.name.endswith(ct):
             images |= read_images(made.folder)
-    window = next((w for part, w in _WINDOWS.items() if part in ct), Window(50, 350, "abdomen"))
-    if "head" in ct:  # a face could be recognised
-        return "<p class='note'>No picture: this head could be recognised.</p>"
     cells = []
     for name in ("full dose", *METHODS):
         if name in images:

@@ -156,8 +156,7 @@ def _bases(trained: Sequence[Training], settings: TaskAdaptive) -> list[BaseTrai
             continue
         run, label = load_run(one.base.folder), MODELS[one.arm.model].label
         flat = flatness(run, patience=settings.base_patience or PATIENCE, least_gain=settings.flat_gain)
-        name = f"{label}, seed {one.arm.seed}" if one.arm.seed else label
-        found.setdefault(one.arm.base, BaseTraining(name, validation_curve(run), flat))
+        found.setdefault(one.arm.base, BaseTraining(label, validation_curve(run), flat, one.arm.seed))
     return list(found.values())
 
 

@@ -50,5 +50,5 @@ def draw_bases(panel: Any, bases: list[BaseTraining]) -> None:
 
 def words_of_base(story: TaskStory, method: str) -> str:
     """ "base without a plateau" for a method whose base did not reach its plateau; '' where it did, or none is known."""
-    own = [base for base in story.bases if method.startswith(f"{base.name.split(', seed ')[0]}, ")]
+    own = [base for base in story.bases if method.startswith(f"{base.model}, ")]
     return "" if not own or all(base.flatness.reached for base in own) else "base without a plateau"

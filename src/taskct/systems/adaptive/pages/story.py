@@ -39,11 +39,20 @@ class TaskExample:
 
 @dataclass(frozen=True)
 class BaseTraining:
-    """How the validation error of one base went: (step, error) each time, and what `flatness` says of its end."""
+    """How the validation error of one base went: (step, error) each time, and what `flatness` says of its end.
 
-    name: str
+    `model` is the label of its network, with which the names of its methods begin; `seed` that of its training.
+    """
+
+    model: str
     curve: tuple[tuple[int, float], ...]
     flatness: Flatness
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """The base in tables and figures."""
+        return f"{self.model}, seed {self.seed}" if self.seed else self.model
 
 
 @dataclass(frozen=True, eq=False)
