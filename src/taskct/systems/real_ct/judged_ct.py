@@ -11,6 +11,8 @@ import numpy as np
 from taskct.data.open import open_case
 from taskct.evaluation.windows import Window
 
+ABDOMEN = Window(50, 350, "abdomen")
+
 
 @dataclass(frozen=True, kw_only=True)
 class JudgedCT:
@@ -25,7 +27,7 @@ class JudgedCT:
     seen: bool
     slices: tuple[int, ...]
     tuned_on: tuple[int, ...]
-    window: Window | None = Window(50, 350, "abdomen")
+    window: Window | None = ABDOMEN
 
     def slice_of(self, data: Path, number: int) -> tuple[np.ndarray, float]:
         """HU (Y, X) of a slice, air where the scanner wrote none, and the pixel in mm."""
