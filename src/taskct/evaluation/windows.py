@@ -62,4 +62,5 @@ WINDOWS = {
     "liver": Window(60, 160, "liver"),
     "lung": Window(-600, 1500, "lung"),
     "bone": Window(400, 1800, "bone"),
+    "brain": Window(40, 80, "brain"),
 }

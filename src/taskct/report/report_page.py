@@ -50,8 +50,8 @@ def write_report(
     """Write one self-contained HTML file about a table, a run, or a run folder: no script, no network, below about 6 MB.
 
     The headline is computed from the means and paired intervals of `metric` (default: the first of the protocol); methods
-    are called separated only where an interval allows it. `window` is a name (soft tissue, liver, lung, bone), a Window or
-    (level, width) in HU, by default chosen per slice. `zoom` is (row, column, side) in pixels of the zoomed square, by
+    are called separated only where an interval allows it. `window` is a name (soft tissue, liver, lung, bone, brain), a Window
+    or (level, width) in HU, by default chosen per slice. `zoom` is (row, column, side) in pixels of the zoomed square, by
     default on the smallest label or the richest structure. Raises OutputExistsError unless `overwrite`.
     """
     refuse_existing(path, overwrite=overwrite)

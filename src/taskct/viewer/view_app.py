@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from taskct.core.errors import InputError, ResourceError, TaskctError
+from taskct.evaluation.windows import WINDOWS
 from taskct.viewer.guard import Guard
 from taskct.viewer.picture_layers import Layers
 from taskct.viewer.plane_bytes import volume_nifti
@@ -23,9 +25,11 @@ _KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".
 
 @cache
 def page_files() -> dict[str, tuple[str, bytes]]:
-    """Name -> (media type, content) of every file of the page: nothing else is ever sent from the disk."""
+    """Name -> (media type, content) of every file of the page, and of windows.js: nothing else is ever sent from the disk."""
     files = [path for path in sorted(PAGE.iterdir()) if path.suffix in _KINDS]
-    return {path.name: (_KINDS[path.suffix] + "; charset=utf-8", path.read_bytes()) for path in files}
+    found = {path.name: (_KINDS[path.suffix] + "; charset=utf-8", path.read_bytes()) for path in files}
+    windows = json.dumps([(one.name, one.level_hu, one.width_hu) for one in WINDOWS.values()])
+    return found | {"windows.js": ("text/javascript; charset=utf-8", f"export const WINDOWS = {windows};\n".encode())}
 
 
 def view_app(layers: Sequence[Layers], token: str) -> Guard:

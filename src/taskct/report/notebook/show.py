@@ -95,9 +95,9 @@ def show(
                  Table (means with intervals, curves over dose), Projector or beam (drawn to scale), or the Run of a training
     kind         "sinogram" for projections (B, 1, V, C) or (1, 1, V, R, C), whose shapes are those of images; "image",
                  "volume" or "curve" where a shape may be several, or "auto"
-    window       of images in HU or 1/mm, which are both drawn in HU: "soft tissue", "liver", "lung", "bone" or (level, width)
-                 in HU; without one, soft tissue or lung. Of all other values, and with units="other": (level, width) in the
-                 unit of the values; without one, from the least to the largest
+    window       of images in HU or 1/mm, which are both drawn in HU: "soft tissue", "liver", "lung", "bone", "brain" or
+                 (level, width) in HU; without one, soft tissue or lung. Of all other values, and with units="other":
+                 (level, width) in the unit of the values; without one, from the least to the largest
     units        "hu", "mu" (1/mm, drawn in HU), "other" (drawn as they are), or "auto": what the numbers look like
     slices       number or numbers of the slices, images or views; a volume without them is cut in three planes
     labels       whole numbers on the samples of the image or volume, outlined

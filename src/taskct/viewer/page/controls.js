@@ -1,7 +1,8 @@
 // Buttons, keys, mouse and touch -> changes of the state.
 
-import { WINDOWS, dosedMethods, panelsOf, state } from "./state.js";
+import { dosedMethods, panelsOf, state } from "./state.js";
 import { colourOf, pixelAt, placed } from "./panels.js";
+import { WINDOWS } from "./windows.js"; // [[name, level, width]], from evaluation/windows.py
 
 export const $ = (id) => document.getElementById(id);
 

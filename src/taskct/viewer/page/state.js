@@ -1,9 +1,5 @@
 // The state of the page, and the part of the address after # that holds it.
 
-export const WINDOWS = [
-  ["soft tissue", 40, 400], ["liver", 60, 160], ["lung", -600, 1500], ["bone", 400, 1800], ["brain", 40, 80],
-];
-
 export const state = {
   study: 0, plane: 0, dose: 0, side: "methods", method: 1, on: [0], mode: "image",
   level: 40, width: 400, difference: 100, noise: 60, x: 0.5, y: 0.5, zoom: 1,
