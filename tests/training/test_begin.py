@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from small_training import how, make_model
 
 from taskct.core.errors import ConfigError, InputError
@@ -12,7 +13,9 @@ from taskct.data.images import ImageSet
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.learned import FBPNet, fbp_unet, load_reconstructor
+from taskct.task.readers import READERS
 from taskct.training import ImageError, train
+from taskct.training.begin import to_channels_last
 
 PLAIN = {"image": (1.0, ImageError())}
 
@@ -49,3 +52,21 @@ def test_weights_of_another_network_are_refused(images: ImageSet, projector: Pro
         load_reconstructor(tmp_path / "run", model=other)
     with pytest.raises(InputError, match="does not say how its model was made"):
         load_reconstructor(tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", sorted(READERS))
+def test_gradients_in_bfloat16_are_finite_and_those_of_float32_in_the_memory_order_of_a_training(name: str) -> None:
+    torch.manual_seed(0)
+    net = READERS[name](3)
+    to_channels_last(net)
+    images, labels = torch.randn(4, 1, 32, 32), torch.randint(0, 3, (4, 32, 32))
+    found = []
+    for rounded in (False, True):
+        net.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=rounded):
+            loss = torch.nn.functional.cross_entropy(net(images).float(), labels)
+        loss.backward()
+        found.append(torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None]))
+    exact, rounded_ones = found
+    assert rounded_ones.isfinite().all()
+    assert torch.cosine_similarity(exact, rounded_ones, dim=0) > 0.98

@@ -36,8 +36,13 @@ def begin_with(model: nn.Module, warm_start: Run | str | os.PathLike[str]) -> No
 
 
 def to_channels_last(module: nn.Module) -> None:
-    """2D convolutions in the memory order that CPUs and GPUs are fastest with; 3D networks are left as they are."""
-    if all(p.ndim < 5 for p in module.parameters()):
+    """2D convolutions in the memory order that CPUs and GPUs are fastest with.
+
+    3D networks are left as they are, and so are networks with dilated convolutions: in this order their weights get gradients
+    in bfloat16 that are not finite on CPUs with AVX512-BF16 (torch 2.13, seen with 28 channels).
+    """
+    dilated = any(max(m.dilation) > 1 for m in module.modules() if isinstance(m, nn.Conv2d))
+    if not dilated and all(p.ndim < 5 for p in module.parameters()):
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
