@@ -20,7 +20,7 @@ from small_pair import (
     dicom_pair,
 )
 
-from taskct.core.errors import ConfigError, FileFormatError, InputError
+from taskct.core.errors import ConfigError, FileFormatError, InputError, UnsupportedDataError
 from taskct.data.radiographs import PoseFile, read_radiographs
 
 
@@ -160,3 +160,34 @@ def test_air_that_is_darker_than_the_picture_is_refused_and_that_of_a_film_is_sa
         with_air(math.nan)
     film = read_radiographs(*names, poses=with_air(float(files.AIR)), grey="dark absorbs")
     assert sum("air_value is not used" in n for n in film.notes) == 2
+
+
+def test_pixels_that_stand_for_no_measurement_are_not_taken_as_air_or_dark(tmp_path: Path) -> None:
+    stored = [files.counts_of(P[0, 0, k]) // 20 for k in range(2)]
+    for one in stored:
+        one[:, :5] = 65535
+    with pytest.raises(InputError, match=r"17.9 % of its pixels hold PixelPaddingValue: they stand for no measurement"):
+        read_radiographs(*_both(tmp_path, stored, PixelPaddingValue=65535))
+    assert read_radiographs(*_both(tmp_path, stored, PixelPaddingValue=7))
+
+
+def test_values_that_go_through_a_table_or_leave_all_numbers_are_refused(tmp_path: Path) -> None:
+    from pydicom.dataset import Dataset
+
+    stored = [files.counts_of(P[0, 0, k]) for k in range(2)]
+    table = Dataset()
+    table.LUTDescriptor, table.ModalityLUTType, table.LUTData = [4, 0, 16], "US", b"\0" * 8
+    with pytest.raises(UnsupportedDataError, match=r"0.dcm: its values go through a look-up table \(ModalityLUTSequence\)"):
+        read_radiographs(*_both(tmp_path, stored, ModalityLUTSequence=[table]))
+    with pytest.raises(FileFormatError, match=r"0.dcm: values rescaled by 1e\+306 \* stored \+ 0 are no finite numbers"):
+        read_radiographs(*_both(tmp_path, stored, RescaleSlope="1e306", RescaleIntercept="0"))
+
+
+def test_line_integrals_read_as_intensities_and_in_another_unit_are_refused(tmp_path: Path) -> None:
+    write = lambda factor: [
+        files.write_nifti_picture(tmp_path / f"{k}.nii.gz", factor * files.picture_of(P[0, 0, k])) for k in range(2)
+    ]
+    with pytest.raises(InputError, match=r"as .intensity. 100 % of its pixels hold no signal: air_value"):
+        read_radiographs(*write(1), poses=BOTH, grey="intensity")
+    with pytest.raises(InputError, match=r"no line integrals: nearly all lie from 0 to .*, expected 0 to 15"):
+        read_radiographs(*write(1000), poses=BOTH, grey="line integral")

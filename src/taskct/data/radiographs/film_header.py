@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from taskct.core.errors import FileFormatError, UnsupportedDataError
 from taskct.data.dicom.parse import DicomFile
-from taskct.data.dicom.values import integer, number, numbers, text, words
+from taskct.data.dicom.values import integer, number, numbers, text, value, words
 
 MODALITIES = ("XA", "RF", "DX", "CR", "IO", "PX", "RG")
 # Where the source stands for a ViewPosition. LL, the left lateral, has the patient's left side at the detector.
@@ -28,6 +28,7 @@ class FilmHeader:
     patient_id: str = ""
     patient_name: str = ""
     birth_date: str = ""
+    sex: str = ""
     study_uid: str = ""
     series_uid: str = ""
     sop_class: str = ""
@@ -74,6 +75,10 @@ def film_header(file: DicomFile) -> FilmHeader:
     if spacing is not None and not all(0 < s < math.inf for s in spacing):
         notes.append(f"ImagerPixelSpacing {spacing[0]:g}, {spacing[1]:g} mm is not used: expected lengths above 0")
         spacing = None
+    if value(path, header, "ModalityLUTSequence") is not None:
+        raise UnsupportedDataError(
+            f"{path}: its values go through a look-up table (ModalityLUTSequence), which is not read; export it without one"
+        )
     slope, intercept = (number(path, header, f"Rescale{name}") for name in ("Slope", "Intercept"))
     if not (slope is None or (slope and math.isfinite(slope))) or not math.isfinite(intercept or 0.0):
         raise FileFormatError(f"{path}: rescales its values by {slope:g} * stored + {intercept or 0:g}; the file is damaged")
@@ -94,6 +99,7 @@ def film_header(file: DicomFile) -> FilmHeader:
         patient_id=text(path, header, "PatientID"),
         patient_name=text(path, header, "PatientName"),
         birth_date=text(path, header, "PatientBirthDate"),
+        sex={"M": "M", "F": "F"}.get(text(path, header, "PatientSex").upper(), ""),
         study_uid=text(path, header, "StudyInstanceUID"),
         series_uid=text(path, header, "SeriesInstanceUID"),
         sop_class=file.sop_class,
@@ -132,7 +138,7 @@ def _angles(file: DicomFile, modality: str) -> tuple[float | None, float | None,
     first, second = (number(path, header, f"Positioner{which}Angle") for which in ("Primary", "Secondary"))
     carm = modality in ("XA", "RF") or text(path, header, "PositionerType").upper() == "CARM"
     if first is not None and carm:
-        return _turned(first + 180), -(second or 0.0), "PositionerPrimaryAngle", False
+        return _turned(first + 180), None if second is None else 0.0 - second, "PositionerPrimaryAngle", False
     position = text(path, header, "ViewPosition").upper()
     if position in VIEW_ANGLES_DEG:
         return VIEW_ANGLES_DEG[position], None, "ViewPosition", True

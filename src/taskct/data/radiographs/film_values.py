@@ -21,7 +21,8 @@ _HIGHEST = {"L": 255.0, "I;16": 65535.0, "I;16B": 65535.0, "I": 65535.0}
 class Film:
     """Stored numbers (rows, columns) as float64, rows downwards as the picture is shown, and the header if there is one.
 
-    `highest` is the largest number that the file can hold, as `values` are; None for real numbers.
+    `highest` is the largest number that the file can hold, as `values` are; None for real numbers. `padded` is the share of
+    the pixels that the header declares to be no measurement (PixelPaddingValue).
     """
 
     path: Path
@@ -29,6 +30,7 @@ class Film:
     highest: float | None
     header: FilmHeader | None = None
     notes: tuple[str, ...] = ()
+    padded: float = 0.0
 
 
 def read_film(path: str | os.PathLike[str]) -> Film:
@@ -75,6 +77,7 @@ def _nifti(path: Path) -> Film:
 
 
 def _dicom(path: Path) -> Film:
+    from taskct.data.dicom.dicom_padding import declared_padding
     from taskct.data.dicom.parse import open_header
     from taskct.data.dicom.pixels import stored_values
     from taskct.data.dicom.values import integer
@@ -85,11 +88,19 @@ def _dicom(path: Path) -> Film:
     if not rows or not cols or rows * cols > MOST_PIXELS:
         raise FileFormatError(f"{path}: declares {rows} x {cols} pixels; expected a radiograph")
     stored, notes = stored_values(file, 1, (rows, cols))
-    values = stored[0].astype(np.float64) * facts.slope + facts.intercept
+    with np.errstate(over="ignore"):
+        values = stored[0].astype(np.float64) * facts.slope + facts.intercept
+    if not np.isfinite(values).all():
+        raise FileFormatError(
+            f"{path}: values rescaled by {facts.slope:g} * stored + {facts.intercept:g} are no finite numbers; the file is "
+            "damaged"
+        )
+    padding = declared_padding(file, slope=facts.slope, intercept=facts.intercept)
+    padded = 0.0 if padding is None else float(((values >= min(padding)) & (values <= max(padding))).mean())
     if (facts.slope, facts.intercept) != (1.0, 0.0):
         notes = (*notes, f"values were rescaled as the header says: {facts.slope:g} * stored + {facts.intercept:g}")
     bits = integer(path, file.header, "BitsStored") or 16
     signed = bool(integer(path, file.header, "PixelRepresentation"))
     ends = (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1) if signed else (0.0, 2.0**bits - 1)
     highest = max(facts.slope * end + facts.intercept for end in ends)
-    return Film(path, values, highest, facts, (*facts.notes, *notes))
+    return Film(path, values, highest, facts, (*facts.notes, *notes), padded)

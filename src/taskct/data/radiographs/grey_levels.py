@@ -17,6 +17,7 @@ _BRIGHT, _OVER_AIR = 0.99, 1.1  # of the pixels, and of air: noise and a beam th
 _FLOOR_SHARE = 1e-4  # of the air value: darker pixels count as this
 _BORDER = 0.06  # of the picture's size
 _MOST_P = 15.0
+_MOST_DARK = 0.5  # of the pixels without signal
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +85,12 @@ def grey_of(film: Film, grey: str, *, air_value: float | None = None) -> tuple[G
     if float(film.values.min()) == float(film.values.max()):
         problems.append(f"all its pixels hold one value, {float(film.values.max()):g}; there is nothing to see in it")
         return None, problems
+    if film.padded > _AIR_SHARE:
+        problems.append(
+            f"{100 * film.padded:.3g} % of its pixels hold PixelPaddingValue: they stand for no measurement; crop them away, "
+            "and say in offset_mm where the middle of the rest lies"
+        )
+        return None, problems
     made = _converted(film, reading, air_value, notes)
     if air_value is not None and made.intensity is not None and reading.startswith("intensity"):
         over = float(np.quantile(made.intensity, _BRIGHT))
@@ -100,11 +107,25 @@ def grey_of(film: Film, grey: str, *, air_value: float | None = None) -> tuple[G
             f"its grey levels look inverted: the border absorbs more than the middle when they are read as {reading!r}; "
             "if the border is a collimator, crop it, else choose the other reading"
         )
-    if made.meaning == LINE_INTEGRAL and not -1 <= float(np.median(made.values)) <= _MOST_P:
+    elif _dark_share(made, reading) > _MOST_DARK:
         problems.append(
-            f"as {reading!r} its values are no line integrals: median {np.median(made.values):.4g}, expected 0 to 15"
+            f"as {reading!r} {100 * _dark_share(made, reading):.3g} % of its pixels hold no signal: air_value is wrong, or "
+            "its grey levels mean something else"
+        )
+    low, high = (float(q) for q in np.quantile(made.values, [1 - _BRIGHT, _BRIGHT]))
+    if made.meaning == LINE_INTEGRAL and not -1 <= low <= high <= _MOST_P:
+        problems.append(
+            f"as {reading!r} its values are no line integrals: nearly all lie from {low:.4g} to {high:.4g}, expected 0 to "
+            f"{_MOST_P:g}"
         )
     return made, problems
+
+
+def _dark_share(made: Grey, reading: str) -> float:
+    """Share of the pixels of an intensity that were set to the floor."""
+    if made.intensity is None or not reading.startswith("intensity"):
+        return 0.0
+    return float((made.intensity <= _FLOOR_SHARE).mean())
 
 
 def _by_header(header: FilmHeader | None) -> str | None:
