@@ -115,3 +115,14 @@ def test_swapped_views_a_film_without_a_patient_and_two_studies_are_said(tmp_pat
     )
     notes = read_radiographs(first, nameless).notes
     assert any("lateral: no PatientID" in n for n in notes) and any("of two studies" in n for n in notes)
+
+
+def test_two_sexes_are_two_patients_and_empty_parts_of_a_name_are_not(tmp_path: Path) -> None:
+    facts = (files.xa(ISO, DETECTOR, PIXEL, 180.0), files.xa(ISO, DETECTOR, PIXEL, -90.0))
+    write = lambda k, **more: files.write_dicom(tmp_path / f"{k}.dcm", files.counts_of(P[0, 0, k]), **{**facts[k], **more})
+    one = read_radiographs(write(0, PatientName="Doe^Jo^^^"), write(1, PatientName="DOE^JO"))
+    assert not any("two patients" in note for note in one.notes)
+    nameless = {"PatientID": None, "PatientName": None}
+    with pytest.raises(InputError, match=r"two patients \(their sex differs: M and F\)"):
+        read_radiographs(write(0, PatientSex="M", **nameless), write(1, PatientSex="F", **nameless))
+    assert read_radiographs(write(0, PatientSex="M", **nameless), write(1, PatientSex="O", **nameless))

@@ -48,3 +48,12 @@ def test_a_view_position_says_only_from_which_side(tmp_path: Path) -> None:
     far = PoseFile(frontal=replace(BOTH.frontal, angle_deg=180.0), lateral=BOTH.lateral)
     with pytest.raises(InputError, match="180 in the pose file and 0 by ViewPosition"):
         read_radiographs(*pair, poses=far)
+
+
+def test_a_tilt_that_the_header_does_not_state_is_assumed_and_said_and_contradicts_nothing(tmp_path: Path) -> None:
+    pair = dicom_pair(tmp_path, PositionerSecondaryAngle=None)
+    found = read_radiographs(*pair)
+    assert found.about["frontal"]["tilt_deg"] == 0.0 and sum("tilt_deg is not given" in note for note in found.notes) == 2
+    tilted = PoseFile(frontal=replace(BOTH.frontal, tilt_deg=10.0), lateral=replace(BOTH.lateral, tilt_deg=10.0))
+    found = read_radiographs(*pair, poses=tilted)
+    assert found.about["frontal"]["tilt_deg"] == 10.0 and not any("tilt_deg" in note for note in found.notes)

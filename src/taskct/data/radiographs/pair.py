@@ -213,15 +213,20 @@ def _of_patients(films: Mapping[str, Film], *, same_patient: bool) -> tuple[list
         notes.append(f"{' and '.join(unnamed)}: no PatientID, so that both radiographs are of one patient was assumed")
     if first.study_uid and second.study_uid and first.study_uid != second.study_uid:
         notes.append("the radiographs are of two studies: that the patient lay the same way in both was assumed")
-    for name in ("patient_id", "patient_name", "birth_date"):
+    for name in ("patient_id", "patient_name", "birth_date", "sex"):
         a, b = getattr(first, name), getattr(second, name)
-        if a and b and a != b:
+        if a and b and _plain(name, a) != _plain(name, b):
             words = f"the radiographs name two patients (their {name.replace('_', ' ')} differs: "
-            words += f"{patient_pseudonym(a)} and {patient_pseudonym(b)}, as pseudonyms)"
+            words += f"{a} and {b})" if name == "sex" else f"{patient_pseudonym(a)} and {patient_pseudonym(b)}, as pseudonyms)"
             if same_patient:
                 return [], [*notes, f"{words}; they were taken as one, as asked"]
             return [f"{words}; if they are one, say so (same_patient=True, --same-patient)"], notes
     return [], notes
+
+
+def _plain(name: str, text: str) -> str:
+    """A value of the header as it is compared: of names neither case nor empty parts count."""
+    return text.rstrip("^ ").casefold() if name == "patient_name" else text
 
 
 def _pose(given: ViewPose, facts: ViewFacts) -> RadiographPose:

@@ -60,6 +60,7 @@ def view_facts(view: str, given: ViewPose, header: FilmHeader | None, *, trust: 
         values["row_mm"], origin["row_mm"] = values["pixel_mm"], "pixel_mm"
     if "tilt_deg" not in values:
         values["tilt_deg"], origin["tilt_deg"] = 0.0, "assumed"
+        notes.append(f"{view}: tilt_deg is not given: a source that is not lifted towards head or feet was assumed")
     if origin.get("angle_deg") == "ViewPosition":
         notes.append(
             f"{view}: the angle was taken from ViewPosition, which says only from which side; nothing says that the view was "
