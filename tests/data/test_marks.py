@@ -147,3 +147,29 @@ def test_a_case_keeps_its_marks_in_step_with_what_is_put_in_and_taken_out() -> N
     assert area is not None and torch.equal(area > 0, less.labels == 2)
     assert less.take(slice(1, 3)).marks.shape == (2, 48, 64)  # type: ignore[union-attr]
     assert MARKS in ImageSet.from_cases([less]).target_names
+
+
+@pytest.mark.parametrize("box", [[math.nan, 0, 3, 3], [0, 0, math.inf, 3], [0, 3, 3]])
+def test_boxes_that_are_not_two_corners_of_finite_numbers_are_named(box: list[float]) -> None:
+    with pytest.raises(InputError, match="box 1 expects 4 finite numbers"):
+        Marks.of_boxes((8, 8), [[0, 0, 2, 2], box], ["nodule", "nodule"])
+
+
+def test_maps_without_numbers_of_instances_are_refused_wherever_they_are_asked() -> None:
+    for odd in (torch.ones(4, 4, dtype=torch.bool), torch.zeros(0, 4, dtype=torch.int16)):
+        with pytest.raises(GeometryError, match="Marks expects instances as whole numbers"):
+            Marks(odd)
+    below = Marks(torch.full((4, 4), -1), masked=frozenset(["nodule"]))
+    for ask in (below.boxes, below.presence, below.class_map):
+        with pytest.raises(InputError, match="instances of 0 or more, got -1"):
+            ask(NODULE)
+    with pytest.raises(InputError, match="instances of 0 or more, got -1"):
+        below.ignoring_small(3, ["nodule"])
+
+
+def test_a_text_where_kinds_belong_is_not_taken_letter_by_letter() -> None:
+    with pytest.raises(InputError, match="a set of kinds as masked, got the text 'nodule'"):
+        Marks(torch.zeros(4, 4, dtype=torch.int16), masked="nodule")  # type: ignore[arg-type]
+    for ask in (two_that_touch().boxes, two_that_touch().presence, two_that_touch().class_map):
+        with pytest.raises(InputError, match="class 'nodule' expects a list of kinds, got the text 'nodule'"):
+            ask({"nodule": "nodule"})

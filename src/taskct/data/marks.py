@@ -58,11 +58,15 @@ class Marks:
     findings: Mapping[str, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.instances.ndim not in (2, 3) or self.instances.is_floating_point() or self.instances.is_complex():
+        whole = not (self.instances.is_floating_point() or self.instances.is_complex() or self.instances.dtype == torch.bool)
+        if self.instances.ndim not in (2, 3) or not whole or not self.instances.numel():
             raise GeometryError(
                 f"Marks expects instances as whole numbers (Y, X) or (Z, Y, X), got {self.instances.dtype} "
                 f"{tuple(self.instances.shape)}"
             )
+        for name in ("masked", "boxed"):
+            if isinstance(getattr(self, name), str):
+                raise InputError(f"Marks expects a set of kinds as {name}, got the text {getattr(self, name)!r}")
         object.__setattr__(self, "boxed", frozenset(self.boxed) | frozenset(self.masked))
         object.__setattr__(self, "masked", frozenset(self.masked))
         nameless = sorted({*self.only_boxes, *self.ignored} - set(self.kinds))
@@ -86,6 +90,11 @@ class Marks:
         if len(corners) != len(kinds):
             raise InputError(f"Marks.of_boxes expects a kind for each of the {len(corners)} boxes, got {len(kinds)}")
         instances, dims = torch.zeros(tuple(shape), dtype=torch.int16), len(shape)
+        for k, box in enumerate(corners):
+            if len(box) != 2 * dims or not all(math.isfinite(float(v)) for v in box):
+                raise InputError(
+                    f"box {k} expects {2 * dims} finite numbers, low edges and high edges of {dims} axes, got {list(box)}"
+                )
         edges = [[round(float(v)) for v in box] for box in corners]
         sizes = [np.prod([max(0, box[dims + a] - box[a]) for a in range(dims)]) for box in edges]
         for k in sorted(range(len(edges)), key=lambda k: -sizes[k]):
@@ -102,9 +111,7 @@ class Marks:
     @property
     def shown(self) -> list[int]:
         """Numbers of all instances in the map, rising."""
-        flat = self.instances.cpu().numpy().ravel()
-        if flat.size and flat.min() < 0:
-            raise InputError(f"Marks expects instances of 0 or more, got {int(flat.min())}")
+        flat = self._numbered().ravel()
         return np.flatnonzero(np.bincount(flat))[1 if (flat == 0).any() else 0 :].tolist()
 
     @property
@@ -142,6 +149,7 @@ class Marks:
 
         Instances to ignore have their class too: their outline is known, whatever their weight in a score.
         """
+        _refuse_text(classes)
         kinds = {kind for members in classes.values() for kind in members}
         if not kinds <= self.masked:
             return None
@@ -162,12 +170,13 @@ class Marks:
         """
         from scipy.ndimage import find_objects
 
+        _refuse_text(classes)
         known = torch.tensor([set(members) <= self.boxed for members in classes.values()])
         if not bool(known.any()):
             return None
         class_of = {kind: k for k, members in enumerate(classes.values()) for kind in members}
         corners, numbers, ignored = [], [], []
-        for n, where in enumerate(find_objects(self.instances.cpu().numpy()), start=1):
+        for n, where in enumerate(find_objects(self._numbered()), start=1):
             if where is None:
                 continue
             box = [float(s.start) for s in where] + [float(s.stop) for s in where]
@@ -186,6 +195,7 @@ class Marks:
         By the map where all kinds of a class are boxed, else by `findings`. A class of which only instances to ignore are
         shown is unknown.
         """
+        _refuse_text(classes)
         shown = self.shown
         found = []
         for name, members in classes.items():
@@ -200,7 +210,7 @@ class Marks:
 
     def ignoring_small(self, samples: int, kinds: Collection[str]) -> Marks:
         """Instances of some kinds with fewer samples than that as ones to ignore: sections of the tip of a lesion, say."""
-        counts = torch.bincount(self.instances.flatten().long())
+        counts = np.bincount(self._numbered().ravel())
         small = {n for n, count in enumerate(counts.tolist()) if n and 0 < count < samples and self._kind(n) in kinds}
         return replace(self, ignored=self.ignored | small) if small else self
 
@@ -240,8 +250,22 @@ class Marks:
         told = {name: bool(p) for name, p in zip(classes, self.presence(classes).tolist(), strict=True) if not math.isnan(p)}
         return replace(Marks.nothing_known(self.shape), findings={**self.findings, **told})
 
+    def _numbered(self) -> np.ndarray:
+        """The map as an array; InputError for instances below 0."""
+        found = self.instances.cpu().numpy()
+        if found.min() < 0:
+            raise InputError(f"Marks expects instances of 0 or more, got {int(found.min())}")
+        return found
+
     def _kind(self, number: int) -> str:
         kind = self.kinds.get(number)
         if kind is None:
             raise InputError(f"the map of Marks holds instance {number}, of which no kind is known")
         return kind
+
+
+def _refuse_text(classes: Classes) -> None:
+    """InputError for a class whose kinds are one text: its letters are no kinds."""
+    for name, members in classes.items():
+        if isinstance(members, str):
+            raise InputError(f"class {name!r} expects a list of kinds, got the text {members!r}; write [{members!r}]")
