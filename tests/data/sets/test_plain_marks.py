@@ -174,3 +174,15 @@ def test_a_box_that_masks_cover_whole_is_said(tmp_path: Path) -> None:
     case = next(found.cases())
     assert case.marks is not None and set(case.marks.kinds.values()) == {"nodule"}
     assert any("1 box(es), the first a infection, are covered whole" in n for n in case.provenance["notes"])
+
+
+def test_a_row_marks_its_own_ct_among_several_of_one_file_name(tmp_path: Path) -> None:
+    for number in range(2):
+        case = tiny_chest(number)
+        heart = torch.zeros(SHAPE, dtype=torch.int16)
+        heart[0, :3, :3] = 1
+        write_nifti(case, tmp_path / "ct" / f"s{number}" / "ct.nii.gz")
+        write_nifti_labels(replace(case, labels=heart), tmp_path / "ct" / f"s{number}" / "segmentations" / "heart.nii.gz")
+    boxes = table(tmp_path, BOX_HEAD + f"s0,nodule,{BOX}\n")
+    first, other = open_marked(tmp_path / "ct", boxes=boxes, kinds=["nodule"]).cases()
+    assert first.marks is not None and other.marks is None and (first.case_id, other.case_id) == ("s0", "s1")

@@ -120,8 +120,8 @@ def plain_places(
         raise InputError(f"{folder}: holds no CT")
     rows = None if boxes is None else _rows_by_case(boxes, places, kinds)
     found, left_out = [], []
-    for place in places:
-        mine = None if rows is None else rows.get(_name(place), [] if unlisted == "absent" else None)
+    for number, place in enumerate(places):
+        mine = None if rows is None else rows.get(number, [] if unlisted == "absent" else None)
         marks = PlainMarks(
             table=boxes,
             rows=None if mine is None else tuple(r for r in mine if r.values["kind"]),
@@ -158,27 +158,29 @@ def _name(place: CasePlace) -> str:
     return stem(place.name)
 
 
-def _rows_by_case(boxes: Path, places: Sequence[CasePlace], kinds: Collection[str]) -> dict[str, list[MarkRow]]:
+def _rows_by_case(boxes: Path, places: Sequence[CasePlace], kinds: Collection[str]) -> dict[int, list[MarkRow]]:
+    """The rows of each place, by its number: several CT may have one file name, such as ct.nii.gz in folders of their own."""
     if not kinds:
         raise InputError(f"{boxes}: name the kinds that were looked for, kinds=('nodule', ...)")
-    by_name: dict[str, list[CasePlace]] = {}
-    for place in places:
+    by_name: dict[str, list[int]] = {}
+    for number, place in enumerate(places):
         for name in {_name(place), place.case_id} - {""}:
-            by_name.setdefault(name, []).append(place)
-    found: dict[str, list[MarkRow]] = {}
+            by_name.setdefault(name, []).append(number)
+    found: dict[int, list[MarkRow]] = {}
     missing = []
     for row in _read(boxes):
         _check(row, kinds)
         same = by_name.get(row.values["case"]) or by_name.get(stem(row.values["case"])) or []
         if len(same) > 1:
             raise InputError(
-                f"{row.where}: {row.values['case']!r} stands for {len(same)} CT, {same[0].name} and {same[1].name}; "
+                f"{row.where}: {row.values['case']!r} stands for {len(same)} CT, {places[same[0]].name} and "
+                f"{places[same[1]].name}; "
                 "give their files different names, in the table too"
             )
         if not same:
             missing.append(row)
         else:
-            found.setdefault(_name(same[0]), []).append(row)
+            found.setdefault(same[0], []).append(row)
     for rows in found.values():
         none = next((row for row in rows if not row.values["kind"]), None)
         if none is not None and any(row.values["kind"] for row in rows):
