@@ -10,7 +10,7 @@ import pytest
 import torch
 from chest_sets import SHAPE, tiny_chest
 
-from taskct.core.errors import FileFormatError, UnsupportedDataError
+from taskct.core.errors import FileFormatError, InputError, UnsupportedDataError
 from taskct.data.marked_set import open_covid19
 from taskct.data.nifti import write_nifti, write_nifti_labels
 from taskct.data.sets.covid19_ct_seg import patient_of
@@ -93,3 +93,12 @@ def test_masks_on_another_grid_are_refused(tmp_path: Path) -> None:
     write_nifti_labels(moved, root / "Lung_and_Infection_Mask" / "coronacases_001.nii.gz", overwrite=True)
     with pytest.raises((FileFormatError, UnsupportedDataError), match=r"coronacases_001.nii.gz: its labels lie elsewhere"):
         list(open_covid19(root).cases())
+
+
+@pytest.mark.parametrize("folder", ["COVID-19-CT-Seg_20cases", "Lung_and_Infection_Mask"])
+def test_two_files_of_one_name_are_refused_with_both_named(tmp_path: Path, folder: str) -> None:
+    place = make_set(tmp_path) / folder
+    twice = place / "radiopaedia_org_10_85902_1.nii.gz"
+    twice.write_bytes((place / "radiopaedia_10_85902_1.nii.gz").read_bytes())
+    with pytest.raises(InputError, match=r"_1.nii.gz: has the name of .*_1.nii.gz; keep one of the two"):
+        open_covid19(tmp_path)

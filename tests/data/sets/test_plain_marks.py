@@ -184,5 +184,7 @@ def test_a_row_marks_its_own_ct_among_several_of_one_file_name(tmp_path: Path) -
         write_nifti(case, tmp_path / "ct" / f"s{number}" / "ct.nii.gz")
         write_nifti_labels(replace(case, labels=heart), tmp_path / "ct" / f"s{number}" / "segmentations" / "heart.nii.gz")
     boxes = table(tmp_path, BOX_HEAD + f"s0,nodule,{BOX}\n")
-    first, other = open_marked(tmp_path / "ct", boxes=boxes, kinds=["nodule"]).cases()
+    found = open_marked(tmp_path / "ct", boxes=boxes, kinds=["nodule"])
+    assert found.left_out == (f"{tmp_path / 'ct'}: nothing is known of 1 of 2 CT (no mask, no row): s1",)
+    first, other = found.cases()
     assert first.marks is not None and other.marks is None and (first.case_id, other.case_id) == ("s0", "s1")

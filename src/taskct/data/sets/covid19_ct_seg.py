@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from taskct.core.errors import UnsupportedDataError, unknown_name
+from taskct.core.errors import InputError, UnsupportedDataError, unknown_name
 from taskct.data.case import Case
 from taskct.data.formats import volume_files
 from taskct.data.sets.case_place import CasePlace, FoundPlaces
@@ -86,7 +86,8 @@ def covid19_places(folder: Path, *, not_hu: str = "refuse") -> FoundPlaces:
     if images is None or masks is None:
         return FoundPlaces()
     names = LABELS if combined is not None else {1: INFECTION}
-    files, maps = volume_files(images), {_key(f): f for f in volume_files(masks)}
+    files, maps = volume_files(images), _by_key(volume_files(masks))
+    _by_key(files)
     places = [
         CasePlace(
             f,
@@ -113,6 +114,16 @@ def patient_of(name: str) -> str:
     """
     match = _PATIENT.match(name + "_")
     return f"{match[1].lower()}-{match[2]}" if match else name
+
+
+def _by_key(files: list[Path]) -> dict[str, Path]:
+    """Files by what a CT and its mask have in common; InputError for two of one key, since either could be meant."""
+    found: dict[str, Path] = {}
+    for file in files:
+        first = found.setdefault(_key(file), file)
+        if first is not file:
+            raise InputError(f"{file}: has the name of {first}; keep one of the two")
+    return found
 
 
 def _key(file: Path) -> str:

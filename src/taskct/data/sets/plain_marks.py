@@ -132,7 +132,7 @@ def plain_places(
             outside=outside,
         )
         found.append(replace(place, marks=marks))
-    bare = [_name(p) for p in found if p.labels is None and _unknown(p)]
+    bare = [p.case_id or _name(p) for p in found if _unknown(p)]
     if bare:
         named = ", ".join(bare[:_MOST_NAMED]) + (", ..." if len(bare) > _MOST_NAMED else "")
         left_out.append(f"{folder}: nothing is known of {len(bare)} of {len(found)} CT (no mask, no row): {named}")
@@ -151,7 +151,7 @@ def _check_kinds(masks: Mapping[int, str], kinds: Collection[str]) -> None:
 
 
 def _unknown(place: CasePlace) -> bool:
-    return isinstance(place.marks, PlainMarks) and place.marks.rows is None
+    return isinstance(place.marks, PlainMarks) and place.marks.rows is None and not place.marks.mask_kinds
 
 
 def _name(place: CasePlace) -> str:
