@@ -23,6 +23,7 @@ from taskct.data.volume import Volume, stem
 _Put = Callable[..., tuple[Tensor, list[str]]]  # (path, volume, names=) -> labels on the case, notes
 _Found = tuple[Tensor, dict[int, str], list[str]]
 _MOST_NAMED = 3
+EMPTY = "its label map labels no voxel: what it marks was taken as absent"
 
 
 def read_labels(
@@ -31,6 +32,7 @@ def read_labels(
     *,
     names: Mapping[int, str] | None = None,
     resample: bool = False,
+    may_be_empty: bool = False,
     limit_bytes: int = MAX_VOLUME_BYTES,
 ) -> _Found:
     """Labels of a case -> (whole numbers (Z, Y, X) as int16 or int32, their names, what was odd).
@@ -40,7 +42,8 @@ def read_labels(
     folder with mask images per organ (3D-IRCADb), or the Ground folder of a CHAOS case. The labels must lie on the case's
     samples (corners within 5 % of a voxel); otherwise GeometryError, unless `resample` takes the nearest label for each
     sample (see `label_grid.on_case`). Values must be whole and not negative; where masks overlap the smaller one has the
-    voxel. Raises UnsupportedDataError for labels that label no voxel.
+    voxel. Raises UnsupportedDataError for labels that label no voxel, unless they `may_be_empty`, which a note says: a map of
+    lesions of a CT without any.
     """
     found = existing_path(path, what="labels")
     check_label_names(names or {}, who=f"names for {found}")
@@ -56,8 +59,10 @@ def read_labels(
         labels, notes = put(found, read_volume(found, limit_bytes=limit_bytes), names=names or {})
         own_names = {}
     there = set(labels.unique().tolist()) - {0}
-    if not there:
+    if not there and not may_be_empty:
         raise UnsupportedDataError(f"{found}: labels no voxel of the CT (all are 0); give the labels of this CT, or none")
+    if not there:
+        notes = [*notes, EMPTY]
     empty = [name for number, name in own_names.items() if number not in there]
     if empty:
         more = f" and {len(empty) - _MOST_NAMED} more" if len(empty) > _MOST_NAMED else ""

@@ -200,7 +200,7 @@ class Reading(NamedTuple):
 def _whole_case(place: CasePlace, how: Reading, names: Mapping[int, str], resample: bool) -> Case:
     """A case with its labels and its marks."""
     case = _open_place(place, how)
-    case = _labelled(case, place.labels, {**place.label_names, **names}, resample, how.limit_bytes)
+    case = _labelled(case, place, {**place.label_names, **names}, resample, how.limit_bytes)
     if place.patient_id:
         case = replace(case, patient_id=place.patient_id)
     if place.fold is not None:
@@ -262,12 +262,15 @@ def _open_hdf5(path: Path) -> Case:
     return first
 
 
-def _labelled(case: Case, labels: PathLike | None, names: Mapping[int, str], resample: bool, limit_bytes: int) -> Case:
+def _labelled(case: Case, place: CasePlace, names: Mapping[int, str], resample: bool, limit_bytes: int) -> Case:
+    labels = place.labels
     if labels is None:
         return case
     from taskct.data.labels import read_labels
 
-    values, found_names, notes = read_labels(labels, case, names=names, resample=resample, limit_bytes=limit_bytes)
+    values, found_names, notes = read_labels(
+        labels, case, names=names, resample=resample, may_be_empty=place.may_be_empty, limit_bytes=limit_bytes
+    )
     provenance = {**with_notes(case, notes), "labels": plain_file_name(Path(labels).name, otherwise="labels")}
     provenance["notes"] = [n for n in provenance["notes"] if NOT_READ not in n or f" {Path(labels).name} " not in n]
     return replace(case, labels=values, label_names=found_names, provenance=provenance)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,3 +103,15 @@ def test_two_files_of_one_name_are_refused_with_both_named(tmp_path: Path, folde
     twice.write_bytes((place / "radiopaedia_10_85902_1.nii.gz").read_bytes())
     with pytest.raises(InputError, match=r"_1.nii.gz: has the name of .*_1.nii.gz; keep one of the two"):
         open_covid19(tmp_path)
+
+
+def test_an_infection_map_without_infection_is_a_negative_and_a_combined_map_without_lungs_is_refused(tmp_path: Path) -> None:
+    root = make_set(tmp_path)
+    case = replace(tiny_chest(0), labels=torch.zeros(SHAPE, dtype=torch.int16))
+    write_nifti_labels(case, root / "Lung_and_Infection_Mask" / "coronacases_001.nii.gz", overwrite=True)
+    with pytest.raises(FileFormatError, match="labels no voxel"):
+        list(open_covid19(root, not_hu="rescale").cases())
+    shutil.rmtree(root / "Lung_and_Infection_Mask")
+    write_nifti_labels(case, root / "Infection_Mask" / "coronacases_001.nii.gz", overwrite=True)
+    first = next(open_covid19(root).cases())
+    assert first.marks.findings == {"infection": False}  # type: ignore[union-attr]

@@ -50,3 +50,11 @@ def test_what_the_list_promises_and_the_folder_lacks_is_counted(tmp_path: Path) 
         f"{root / 'imagesTr'}: has 1 file(s) without a label map: lung_003.nii.gz",
     )
     assert [c.marks is not None for c in found.cases()] == [True, False]
+
+
+def test_a_label_map_without_cancer_is_a_negative(tmp_path: Path) -> None:
+    root = make_set(tmp_path)
+    case = replace(tiny_chest(1), labels=torch.zeros(SHAPE, dtype=torch.int16))
+    write_nifti_labels(case, root / "labelsTr" / "lung_001.nii.gz", overwrite=True)
+    first = next(open_msd_lung(root).cases())
+    assert first.marks.presence({"cancer": ["cancer"]}).tolist() == [0.0]  # type: ignore[union-attr]

@@ -188,3 +188,13 @@ def test_a_row_marks_its_own_ct_among_several_of_one_file_name(tmp_path: Path) -
     assert found.left_out == (f"{tmp_path / 'ct'}: nothing is known of 1 of 2 CT (no mask, no row): s1",)
     first, other = found.cases()
     assert first.marks is not None and other.marks is None and (first.case_id, other.case_id) == ("s0", "s1")
+
+
+def test_a_mask_of_a_ct_without_lesions_is_a_negative_and_said(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path, masks=True)
+    case = replace(tiny_chest(1), labels=torch.zeros(SHAPE, dtype=torch.int16))
+    write_nifti_labels(case, folder / "masks" / "p1.nii.gz", overwrite=True)
+    first, empty, _ = open_marked(folder, masks={1: "nodule"}, other_labels=[7]).cases()
+    assert first.marks.presence(NODULES).tolist() == [1.0]  # type: ignore[union-attr]
+    assert empty.marks.presence(NODULES).tolist() == [0.0]  # type: ignore[union-attr]
+    assert "its label map labels no voxel: what it marks was taken as absent" in empty.provenance["notes"]

@@ -115,6 +115,18 @@ def test_votes_of_readers_stand_beside_the_prediction(chest: Case, tmp_path: Pat
     assert [row["readers"] for row in rows] == [1, 2, 3] and rows[2]["dice"] > 0.75 and rows[0]["hu"] == 900
 
 
+@pytest.mark.usefixtures("bright")
+def test_votes_may_be_none_at_all_and_are_counts_of_readers(chest: Case, tmp_path: Path) -> None:
+    write_nifti(chest, tmp_path / "ct.nii.gz")
+    truth = (chest.hu > 500).short()
+    for factor in (0, 255):
+        write_nifti_labels(replace(chest, labels=factor * truth), tmp_path / f"{factor}.nii.gz")
+    read_own_chest(tmp_path / "ct.nii.gz", tmp_path / "out", votes=tmp_path / "0.nii.gz")
+    assert "No reader marked anything." in (tmp_path / "out" / "report.html").read_text()
+    with pytest.raises(InputError, match=r"255.nii.gz: expected how many readers marked each sample, 0 to 16, got 255"):
+        read_own_chest(tmp_path / "ct.nii.gz", tmp_path / "other", votes=tmp_path / "255.nii.gz")
+
+
 def test_a_network_without_some_heads_leaves_their_parts_out(chest: Case, tmp_path: Path) -> None:
     found = read_chest(chest, network=network(tmp_path / "net", tasks=("classify",)))
     assert found.labels is None and not found.lesions and len(found.findings) == 3

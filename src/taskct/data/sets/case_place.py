@@ -31,7 +31,8 @@ class CasePlace:
 
     `notes` say what lies beside it without being read. `other_form` is a volume in the folder of a series, or the other
     way round: perhaps the same CT, so neither is taken unasked. `patient_id` is that of a set which names patients elsewhere
-    than in its images, `fold` the part of a set that its owners divided.
+    than in its images, `fold` the part of a set that its owners divided. Labels that `may_be_empty` mark lesions, which not
+    every patient has.
     """
 
     image: Path | tuple[Path, ...]
@@ -45,6 +46,7 @@ class CasePlace:
     marks: MarkSource | None = None
     patient_id: str = ""
     fold: int | None = None
+    may_be_empty: bool = False
 
     @property
     def name(self) -> Path:

@@ -96,6 +96,7 @@ def covid19_places(folder: Path, *, not_hu: str = "refuse") -> FoundPlaces:
             label_names=names if _key(f) in maps else {},
             marks=Covid19Marks(not_hu),
             patient_id=patient_of(stem(f)),
+            may_be_empty=combined is None,  # the combined map has lungs
         )
         for f in files
     ]

@@ -29,7 +29,8 @@ def msd_places(folder: Path) -> FoundPlaces:
     marks = PieceMarks({1: CANCER}, set_name="msd-lung") if lung else None
     files = volume_files(images)
     places = [
-        CasePlace(f, stem(f), labels / f.name if (labels / f.name).exists() else None, names, marks=marks) for f in files
+        CasePlace(f, stem(f), labels / f.name if (labels / f.name).exists() else None, names, marks=marks, may_be_empty=lung)
+        for f in files
     ]
     there = {f.name for f in files}
     left_out = [

@@ -131,7 +131,7 @@ def plain_places(
             space=space,
             outside=outside,
         )
-        found.append(replace(place, marks=marks))
+        found.append(replace(place, marks=marks, may_be_empty=bool(marks.mask_kinds)))
     bare = [p.case_id or _name(p) for p in found if _unknown(p)]
     if bare:
         named = ", ".join(bare[:_MOST_NAMED]) + (", ..." if len(bare) > _MOST_NAMED else "")

@@ -32,6 +32,7 @@ FINDINGS_CSV, LESIONS_CSV, PAGE = "findings.csv", "lesions.csv", "report.html"
 LESION_COLUMNS = (
     "case", "kind", "score", "side", "x_min_mm", "y_min_mm", "z_min_mm", "x_max_mm", "y_max_mm", "z_max_mm", "diameter_mm",
 )  # fmt: skip
+MOST_READERS = 16  # of a map of votes
 _TABLE = "chest"
 
 
@@ -70,7 +71,6 @@ def read_own_chest(
     lungs.nii.gz   the lungs as they were found
     report.html    the page
     """
-    from taskct.data.labels import read_labels
     from taskct.data.open import open_case
 
     if masks not in MASKS:
@@ -80,11 +80,24 @@ def read_own_chest(
     dicom = case.provenance.get("format") == "DICOM"
     if masks == "seg" and not dicom:
         raise InputError(f"{ct}: not a DICOM series, so no SEG can refer to it; take masks='nifti' (--masks nifti)")
-    readers = None if votes is None else read_labels(votes, case)[0]
+    readers = None if votes is None else _votes(votes, case)
     found = read_chest(case, network=network, votes=readers)
     with atomic_folder(out, overwrite=overwrite) as folder:
         write_own_chest(found, folder, seg_of=Path(ct) if dicom and masks != "nifti" else None)
     return found
+
+
+def _votes(votes: PathLike, case: Case) -> Tensor:
+    """How many readers marked each sample of the case; nobody anywhere is an answer too."""
+    from taskct.data.labels import read_labels
+
+    counts = read_labels(votes, case, may_be_empty=True)[0]
+    if int(counts.max()) > MOST_READERS:
+        raise InputError(
+            f"{votes}: expected how many readers marked each sample, 0 to {MOST_READERS}, got {int(counts.max())}; "
+            "a mask of one reader has 1 where the reader marked"
+        )
+    return counts
 
 
 def open_chest_network(network: PathLike | None) -> tuple[ChestReader, SavedModel]:

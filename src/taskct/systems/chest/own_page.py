@@ -159,6 +159,8 @@ def readers_section(found: OwnChest) -> str:
     """A map of readers' votes beside the prediction: pictures, and what share of each count of votes was seen."""
     if found.votes is None:
         return ""
+    if not bool((found.votes > 0).any()):
+        return "<p>No reader marked anything.</p>"
     rows = []
     for row in beside_readers(found):
         cells = [str(row["readers"]), str(row["samples"]), f"{row['seen']:.0%}", f"{row['dice']:.2f}", f"{row['hu']:.0f}"]
