@@ -115,3 +115,19 @@ def test_an_infection_map_without_infection_is_a_negative_and_a_combined_map_wit
     write_nifti_labels(case, root / "Infection_Mask" / "coronacases_001.nii.gz", overwrite=True)
     first = next(open_covid19(root).cases())
     assert first.marks.findings == {"infection": False}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("combined", [True, False])
+def test_a_label_that_the_set_does_not_have_is_refused(tmp_path: Path, *, combined: bool) -> None:
+    root = make_set(tmp_path)
+    if not combined:
+        shutil.rmtree(root / "Lung_and_Infection_Mask")
+    labels = labels_of() if combined else (labels_of() == 3).short()
+    labels[0, 0, 0] = 4
+    place = root / ("Lung_and_Infection_Mask" if combined else "Infection_Mask") / "coronacases_001.nii.gz"
+    write_nifti_labels(replace(tiny_chest(0), labels=labels), place, overwrite=True)
+    words = "this set has 1 left lung, 2 right lung, 3 infection" if combined else "this set has 1 infection"
+    with pytest.raises(
+        FileFormatError, match=f"coronacases_001.nii.gz: its labels hold 4, of which no kind is named; {words}"
+    ):
+        list(open_covid19(root, not_hu="rescale").cases())

@@ -6,9 +6,11 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
 from chest_sets import SHAPE, tiny_chest
 
+from taskct.core.errors import FileFormatError
 from taskct.data.marked_set import open_msd_lung
 from taskct.data.nifti import write_nifti, write_nifti_labels
 
@@ -58,3 +60,14 @@ def test_a_label_map_without_cancer_is_a_negative(tmp_path: Path) -> None:
     write_nifti_labels(case, root / "labelsTr" / "lung_001.nii.gz", overwrite=True)
     first = next(open_msd_lung(root).cases())
     assert first.marks.presence({"cancer": ["cancer"]}).tolist() == [0.0]  # type: ignore[union-attr]
+
+
+def test_a_label_that_the_task_does_not_have_is_refused(tmp_path: Path) -> None:
+    root = make_set(tmp_path)
+    labels = torch.ones(SHAPE, dtype=torch.int16)
+    labels[3] = 2
+    write_nifti_labels(replace(tiny_chest(1), labels=labels), root / "labelsTr" / "lung_001.nii.gz", overwrite=True)
+    with pytest.raises(
+        FileFormatError, match=r"lung_001.nii.gz: its labels hold 2, of which no kind is named; this set has 1"
+    ):
+        list(open_msd_lung(root).cases())

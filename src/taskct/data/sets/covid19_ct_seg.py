@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from taskct.core.errors import InputError, UnsupportedDataError, unknown_name
 from taskct.data.case import Case
 from taskct.data.formats import volume_files
 from taskct.data.sets.case_place import CasePlace, FoundPlaces
-from taskct.data.sets.piece_marks import marks_of_labels
+from taskct.data.sets.piece_marks import label_words, marks_of_labels, refuse_unknown_labels
 from taskct.data.volume import stem
 
 INFECTION = "infection"
@@ -34,6 +35,7 @@ class Covid19Marks:
     """
 
     not_hu: str = "refuse"
+    labels: Mapping[int, str] = field(default_factory=lambda: LABELS)
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -58,7 +60,8 @@ class Covid19Marks:
             )
         about = {**case.provenance, "set": "covid19-ct-seg"}
         if case.labels is not None:
-            infection = next((n for n, name in case.label_names.items() if name == INFECTION), 3)
+            infection = next(n for n, name in self.labels.items() if name == INFECTION)
+            refuse_unknown_labels(case, self.labels, words=f"this set has {label_words(self.labels)}")
             notes += _sides(case)
             case = replace(
                 case,
@@ -94,7 +97,7 @@ def covid19_places(folder: Path, *, not_hu: str = "refuse") -> FoundPlaces:
             stem(f),
             labels=maps.get(_key(f)),
             label_names=names if _key(f) in maps else {},
-            marks=Covid19Marks(not_hu),
+            marks=Covid19Marks(not_hu, names),
             patient_id=patient_of(stem(f)),
             may_be_empty=combined is None,  # the combined map has lungs
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from taskct.core.errors import InputError
+from taskct.core.errors import InputError, UnsupportedDataError
 from taskct.data.case import Case
 from taskct.data.marks import Marks
 
@@ -39,7 +39,16 @@ class PieceMarks:
         about: dict[str, Any] = {**case.provenance, **({"set": self.set_name} if self.set_name else {})}
         if case.labels is None:
             return replace(case, provenance=about)
+        refuse_unknown_labels(case, self.kinds, words=f"this set has {label_words(self.kinds)}")
         return replace(case, marks=marks_of_labels(case, self.kinds, findings=self.findings or {}), provenance=about)
+
+
+def refuse_unknown_labels(case: Case, known: Collection[int], *, words: str) -> None:
+    """UnsupportedDataError for a label of which nobody said what it marks: it may be a lesion. `words` say what to do."""
+    assert case.labels is not None
+    unknown = sorted(set(case.labels.unique().tolist()) - {0, *known})
+    if unknown:
+        raise UnsupportedDataError(f"{case.source_path}: its labels hold {unknown[0]}, of which no kind is named; {words}")
 
 
 def marks_of_labels(case: Case, kinds: Mapping[int, str], *, findings: Mapping[str, bool] | None = None) -> Marks:
@@ -63,3 +72,8 @@ def marks_of_labels(case: Case, kinds: Mapping[int, str], *, findings: Mapping[s
         np.copyto(instances, (pieces + len(names)).astype(np.int16), where=pieces > 0)
         names |= {len(names) + k: kind for k in range(1, count + 1)}
     return Marks(torch.from_numpy(instances), names, masked=frozenset(kinds.values()), findings=dict(findings or {}))
+
+
+def label_words(names: Mapping[int, str]) -> str:
+    """Labels and what they mark, for messages."""
+    return ", ".join(f"{n} {name}" for n, name in names.items())

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from taskct.core.errors import FileFormatError, GeometryError, InputError, UnsupportedDataError, unknown_name
+from taskct.core.errors import FileFormatError, GeometryError, InputError, unknown_name
 from taskct.data.case import Case
 from taskct.data.marks import Marks
 from taskct.data.sets.case_place import CasePlace, FoundPlaces
 from taskct.data.sets.layouts import find_cases
 from taskct.data.sets.mark_painting import OUTSIDE, MarkPainter
 from taskct.data.sets.mark_tables import MarkRow, read_mark_rows
-from taskct.data.sets.piece_marks import marks_of_labels
+from taskct.data.sets.piece_marks import label_words, marks_of_labels, refuse_unknown_labels
 from taskct.data.volume import stem
 
 BOX_COLUMNS = ("x_min_mm", "y_min_mm", "z_min_mm", "x_max_mm", "y_max_mm", "z_max_mm")
@@ -51,12 +51,11 @@ class PlainMarks:
         marks: Marks | None = None
         notes: list[str] = []
         if case.labels is not None and self.mask_kinds:
-            unknown = sorted(set(case.labels.unique().tolist()) - {0} - set(self.mask_kinds) - self.other_labels)
-            if unknown:
-                raise UnsupportedDataError(
-                    f"{case.source_path}: its labels hold {unknown[0]}, of which no kind is named (named: "
-                    f"{', '.join(f'{n} {k}' for n, k in self.mask_kinds.items())}); name it, or list it in other_labels"
-                )
+            refuse_unknown_labels(
+                case,
+                {*self.mask_kinds, *self.other_labels},
+                words=f"name it beside {label_words(self.mask_kinds)}, or list it in other_labels",
+            )
             marks = marks_of_labels(case, self.mask_kinds)
         if self.rows is not None:
             boxed, notes = self._boxes(case)
