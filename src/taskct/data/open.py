@@ -54,7 +54,7 @@ def open_case(
     place = CasePlace(found, "", series_uid=series_uid)
     if found.is_dir():
         place = one_case(found, series_uid=series_uid, warn=labels is None)
-    place = replace(place, labels=place.labels if labels is None else Path(labels))
+    place = place if labels is None else place.with_labels(Path(labels))
     case = _whole_case(place, how, label_names or {}, resample_labels)
     refuse_unused_names(case, label_names or {}, labels)
     return case if case_id is None else _called(case, case_id)
@@ -173,7 +173,7 @@ def case_places(path: PathLike, *, labels: PathLike | None = None) -> list[CaseP
     if labels is None:
         return places
     owned = [Path(labels) if found.is_file() else _labels_of(Path(labels), place, count=len(places)) for place in places]
-    return [replace(place, labels=own) for place, own in zip(places, owned, strict=True)]
+    return [place.with_labels(own) for place, own in zip(places, owned, strict=True)]
 
 
 def open_place(

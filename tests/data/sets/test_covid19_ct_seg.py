@@ -14,6 +14,7 @@ from chest_sets import SHAPE, tiny_chest
 from taskct.core.errors import FileFormatError, InputError, UnsupportedDataError
 from taskct.data.marked_set import open_covid19
 from taskct.data.nifti import write_nifti, write_nifti_labels
+from taskct.data.open import open_cases
 from taskct.data.sets.covid19_ct_seg import patient_of
 from taskct.data.sets.label_files import SkippedCaseWarning
 
@@ -131,3 +132,14 @@ def test_a_label_that_the_set_does_not_have_is_refused(tmp_path: Path, *, combin
         FileFormatError, match=f"coronacases_001.nii.gz: its labels hold 4, of which no kind is named; {words}"
     ):
         list(open_covid19(root, not_hu="rescale").cases())
+
+
+def test_labels_of_your_own_have_neither_the_names_nor_the_marks_of_the_set(tmp_path: Path) -> None:
+    root = make_set(tmp_path / "set")
+    for number, name in enumerate(NAMES):
+        organs = torch.zeros(SHAPE, dtype=torch.int16)
+        organs[3:6, 20:24, 20:24], organs[0] = 3, 9
+        write_nifti_labels(replace(tiny_chest(number), labels=organs), tmp_path / "own" / f"{name}.nii.gz")
+    with pytest.warns(SkippedCaseWarning, match="not HU"):
+        (case,) = open_cases(root, labels=tmp_path / "own", skip_bad=True)
+    assert case.marks is None and "infection" not in case.label_names.values()

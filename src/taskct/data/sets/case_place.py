@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +17,10 @@ class MarkSource(Protocol):
     @property
     def files(self) -> tuple[Path, ...]:
         """For hashes of what a case was made from."""
+
+    @property
+    def without_labels(self) -> MarkSource | None:
+        """What is left where the label map of the set is replaced by another one."""
 
     def add(self, case: Case) -> Case:
         """The case with its marks, and with notes on what was odd about them.
@@ -52,6 +56,11 @@ class CasePlace:
     def name(self) -> Path:
         """One path for messages."""
         return self.image if isinstance(self.image, Path) else self.image[0].parent
+
+    def with_labels(self, labels: Path) -> CasePlace:
+        """The case with a label map of the caller's: the names and marks of the set's own map are not its."""
+        marks = None if self.marks is None else self.marks.without_labels
+        return replace(self, labels=labels, label_names={}, may_be_empty=False, marks=marks)
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,11 @@ class Covid19Marks:
         """None beside the labels."""
         return ()
 
+    @property
+    def without_labels(self) -> Covid19Marks:
+        """The CT as it is taken, without marks."""
+        return replace(self, labels={})
+
     def add(self, case: Case) -> Case:
         """See `MarkSource`."""
         notes = []
@@ -59,7 +64,7 @@ class Covid19Marks:
                 f"{span / 255:.1f} HU, and what lay outside is cut off"
             )
         about = {**case.provenance, "set": "covid19-ct-seg"}
-        if case.labels is not None:
+        if case.labels is not None and self.labels:
             infection = next(n for n, name in self.labels.items() if name == INFECTION)
             refuse_unknown_labels(case, self.labels, words=f"this set has {label_words(self.labels)}")
             notes += _sides(case)

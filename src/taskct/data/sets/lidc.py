@@ -54,6 +54,11 @@ class LidcMarks:
         """The XML."""
         return (self.xml,)
 
+    @property
+    def without_labels(self) -> LidcMarks:
+        """All of them: they do not come from labels."""
+        return self
+
     def add(self, case: Case) -> Case:
         """See `MarkSource`; `provenance["nodules"]` has the readers and their mean ratings of each instance."""
         from taskct.data.dicom.lost_files import BESIDE_SLICES

@@ -43,6 +43,11 @@ class Luna16Marks:
         """The tables."""
         return self.tables
 
+    @property
+    def without_labels(self) -> Luna16Marks:
+        """All of them: they do not come from labels."""
+        return self
+
     def add(self, case: Case) -> Case:
         """See `MarkSource`."""
         from taskct.data.dicom.identity import replaced_uid

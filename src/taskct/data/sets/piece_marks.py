@@ -34,6 +34,11 @@ class PieceMarks:
         """None beside the labels."""
         return ()
 
+    @property
+    def without_labels(self) -> None:
+        """Nothing: the pieces are those of the labels."""
+        return None
+
     def add(self, case: Case) -> Case:
         """See `MarkSource`."""
         about: dict[str, Any] = {**case.provenance, **({"set": self.set_name} if self.set_name else {})}

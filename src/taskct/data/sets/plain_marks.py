@@ -46,6 +46,11 @@ class PlainMarks:
         """The table."""
         return () if self.table is None else (self.table,)
 
+    @property
+    def without_labels(self) -> PlainMarks:
+        """Marks of the table."""
+        return replace(self, mask_kinds={})
+
     def add(self, case: Case) -> Case:
         """See `MarkSource`."""
         marks: Marks | None = None
