@@ -11,6 +11,7 @@ from taskct.data.case import AIR_HU
 
 LOWEST_AIR_HU = -1024.0  # of 12-bit scanners
 PADDING_BELOW_HU = -1500.0  # air is -1000 and sharp kernels undershoot to about -1100; below this is not a measurement
+MAY_NOT_BE_HU = "these may not be HU"
 _MAX_CT_HU = 32000.0  # metal on an extended scale ends at 30710
 _IMPOSSIBLE_HU = 1e5  # beyond what 16 bits hold
 
@@ -49,11 +50,11 @@ def odd_hu_range(hu: np.ndarray) -> str | None:
     if low == high:
         return f"all values are {low:g}: this is not an image"
     if high > _MAX_CT_HU:
-        return f"{span} leave the range of CT: these may not be HU"
+        return f"{span} leave the range of CT: {MAY_NOT_BE_HU}"
     if low >= -1.0 and high <= 1.0 + 1e-6:
         return f"{span} look normalised: these are not HU"
     if low > -300:
-        return f"{span} hold no air (nothing below -300): these may not be HU"
+        return f"{span} hold no air (nothing below -300): {MAY_NOT_BE_HU}"
     return None
 
 

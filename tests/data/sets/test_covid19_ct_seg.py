@@ -20,6 +20,8 @@ from taskct.data.sets.label_files import SkippedCaseWarning
 
 NAMES = ("coronacases_001", "radiopaedia_10_85902_1", "radiopaedia_10_85902_3")
 
+COVID_CT = "COVID-19-CT-Seg_20cases/coronacases_001.nii.gz"
+
 
 def labels_of(*, mirrored: bool = False) -> torch.Tensor:
     x = torch.arange(SHAPE[2]).expand(SHAPE)
@@ -79,6 +81,14 @@ def test_infection_comes_from_the_combined_map_or_from_its_own(tmp_path: Path) -
 def test_lungs_on_the_wrong_side_are_noted(tmp_path: Path) -> None:
     case = next(open_covid19(make_set(tmp_path, mirrored=True)).cases())
     assert any("mirrored" in n for n in case.provenance["notes"])
+
+
+def test_a_note_on_values_that_may_not_be_hu_stays_unless_they_were_put_back(tmp_path: Path) -> None:
+    root = make_set(tmp_path, mirrored=True)
+    case = tiny_chest(0)
+    write_nifti(case.with_hu(case.hu.index_fill(0, torch.tensor([0]), 40000.0)), root / COVID_CT, overwrite=True)
+    notes = next(open_covid19(root).cases()).provenance["notes"]
+    assert any("mirrored" in n for n in notes) and any("may not be HU" in n for n in notes)
 
 
 def test_a_ct_without_a_mask_is_counted_and_unknown(tmp_path: Path) -> None:

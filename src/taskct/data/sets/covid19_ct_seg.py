@@ -12,6 +12,7 @@ import numpy as np
 from taskct.core.errors import InputError, UnsupportedDataError, unknown_name
 from taskct.data.case import Case
 from taskct.data.formats import volume_files
+from taskct.data.padding import MAY_NOT_BE_HU
 from taskct.data.sets.case_place import CasePlace, FoundPlaces
 from taskct.data.sets.piece_marks import label_words, marks_of_labels, refuse_unknown_labels
 from taskct.data.volume import stem
@@ -63,6 +64,7 @@ class Covid19Marks:
                 f"values from 0 to 255 were put back to {WINDOW_HU[0]:g} to {WINDOW_HU[1]:g} HU; steps are "
                 f"{span / 255:.1f} HU, and what lay outside is cut off"
             )
+        known = [n for n in case.provenance.get("notes", []) if not (notes and MAY_NOT_BE_HU in n)]
         about = {**case.provenance, "set": "covid19-ct-seg"}
         if case.labels is not None and self.labels:
             infection = next(n for n, name in self.labels.items() if name == INFECTION)
@@ -74,8 +76,7 @@ class Covid19Marks:
                     case, {infection: INFECTION}, findings={INFECTION: bool((case.labels == infection).any())}
                 ),
             )
-        about["notes"] = [n for n in case.provenance.get("notes", []) if not (notes and "may not be HU" in n)] + notes
-        return replace(case, provenance=about)
+        return replace(case, provenance={**about, "notes": [*known, *notes]})
 
 
 def covid19_places(folder: Path, *, not_hu: str = "refuse") -> FoundPlaces:
