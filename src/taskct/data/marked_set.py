@@ -88,7 +88,11 @@ class MarkedSet:
 
 def open_luna16(folder: PathLike, *, outside: str = "refuse") -> MarkedSet:
     """LUNA16, or some of its subsets, which become `folds` 0 to 9. `outside` "skip" leaves out nodules outside of a CT."""
-    return _opened(folder, luna16_places(_folder(folder), outside=outside), "LUNA16 (subsetN/*.mhd and annotations.csv)")
+    return _opened(
+        folder,
+        luna16_places(_folder(folder), outside=outside),
+        "LUNA16 (subsetN/*.mhd and annotations.csv with columns seriesuid, coordX, coordY, coordZ, diameter_mm)",
+    )
 
 
 def open_lidc(folder: PathLike, *, least_readers: int = 3) -> MarkedSet:

@@ -50,7 +50,7 @@ def open_metaimage(path: str | os.PathLike[str]) -> StoredVolume:
     path = regular_file(path)
     header, header_bytes = _read_header(path)
     _refuse_unsupported(header, path)
-    columns, rows, slices = (int(n) for n in _numbers(header, "DimSize", 3, path))
+    columns, rows, slices = _whole(header, "DimSize", 3, path)
     kind = header.get("ElementType", "")
     if kind not in _TYPES:
         raise UnsupportedDataError(f"{path}: element type {kind or 'missing'!r}; expected one of {', '.join(_TYPES)}")
@@ -109,7 +109,7 @@ def _place(header: dict[str, str], path: Path, header_bytes: int, size: int) -> 
         return {"path": path, "offset": header_bytes, "plain": True}
     if data_file.upper().startswith("LIST") or "%" in data_file:
         raise UnsupportedDataError(f"{path}: keeps its slices in many files ({data_file!r}); convert it to one .mha")
-    skip = int(_numbers(header, "HeaderSize", 1, path)[0]) if "HeaderSize" in header else 0
+    skip = _whole(header, "HeaderSize", 1, path)[0] if "HeaderSize" in header else 0
     beside = sibling(path, data_file)
     if packed:
         return {"path": beside, "offset": 0, "packed_from": max(skip, 0), "zlib_stream": True}
@@ -151,6 +151,13 @@ def _numbers(header: dict[str, str], key: str, count: int, path: Path) -> np.nda
     if len(values) != count or not np.isfinite(values).all():
         raise FileFormatError(f"{path}: expected {count} finite numbers as {key}, got {header.get(key, 'none')[:80]!r}")
     return values
+
+
+def _whole(header: dict[str, str], key: str, count: int, path: Path) -> list[int]:
+    values = _numbers(header, key, count, path)
+    if (values != np.rint(values)).any():
+        raise FileFormatError(f"{path}: expected {count} whole number(s) as {key}, got {header[key][:80]!r}")
+    return [int(v) for v in values]
 
 
 def _flag(header: dict[str, str], key: str) -> bool:

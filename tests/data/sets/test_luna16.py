@@ -115,3 +115,25 @@ def test_a_missing_table_of_exclusions_is_noted(tmp_path: Path) -> None:
     (root / "evaluationScript" / "annotations" / "annotations_excluded.csv").unlink()
     case = next(open_luna16(root).cases())
     assert any("annotations_excluded.csv is not there" in note for note in case.provenance["notes"])
+
+
+def test_a_nodule_without_a_size_is_refused_and_not_taken_as_one_outside(tmp_path: Path) -> None:
+    root = make_set(tmp_path)
+    (root / "annotations.csv").write_text(HEAD + f"1.2.7,{world(AT)},0\n")
+    with pytest.raises(FileFormatError, match="row 2: expected a diameter above 0"):
+        list(open_luna16(root, outside="skip").fold(0).cases())
+
+
+def test_a_table_without_a_row_makes_no_negatives(tmp_path: Path) -> None:
+    root = make_set(tmp_path)
+    (root / "annotations.csv").write_text(HEAD)
+    with pytest.raises(FileFormatError, match=r"annotations.csv: holds no row"):
+        open_luna16(root)
+
+
+def test_fractions_of_samples_are_no_sizes(tmp_path: Path) -> None:
+    root = make_set(tmp_path)
+    header = root / "subset0" / "1.2.7.mhd"
+    header.write_text(header.read_text().replace(f"DimSize = {SHAPE[2]}", f"DimSize = {SHAPE[2]}.5"))
+    with pytest.raises(FileFormatError, match=r"expected 3 whole number\(s\) as DimSize, got '56.5 48 12'"):
+        list(open_luna16(root).fold(0).cases())

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from taskct.core.errors import GeometryError, InputError, unknown_name
+from taskct.core.errors import FileFormatError, GeometryError, InputError, unknown_name
 from taskct.core.open_files import read_bytes
 from taskct.data.case import Case
 from taskct.data.sets.case_place import CasePlace, FoundPlaces
@@ -100,7 +100,7 @@ def luna16_places(folder: Path, *, outside: str = "refuse") -> FoundPlaces:
     if table is None:
         return FoundPlaces()
     exclusions = _table(roots, EXCLUSIONS)
-    nodules, excluded = _by_series(table), None if exclusions is None else _by_series(exclusions)
+    nodules, excluded = _by_series(table, empty=False), None if exclusions is None else _by_series(exclusions)
     tables = (table,) if exclusions is None else (table, exclusions)
     lungs = next((r / _LUNG_FOLDER for r in roots if (r / _LUNG_FOLDER).is_dir()), None)
     places = []
@@ -133,10 +133,12 @@ def luna16_places(folder: Path, *, outside: str = "refuse") -> FoundPlaces:
     return FoundPlaces(tuple(places), tuple(left_out))
 
 
-def _by_series(table: Path) -> dict[str, list[MarkRow]]:
+def _by_series(table: Path, *, empty: bool = True) -> dict[str, list[MarkRow]]:
     found: dict[str, list[MarkRow]] = {}
     for row in read_mark_rows(table, needs=COLUMNS):
         found.setdefault(row.values["seriesuid"], []).append(row)
+    if not found and not empty:
+        raise FileFormatError(f"{table}: holds no row, which would make every scan one without nodules; the file is damaged")
     return found
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 import torch
 
-from taskct.core.errors import GeometryError, InputError
+from taskct.core.errors import FileFormatError, GeometryError, InputError
 from taskct.data.case import Case
 from taskct.data.marks import Marks
 
@@ -37,14 +37,14 @@ class MarkPainter:
         """One lesion of which centre (LPS x, y, z) and diameter are known -> its number.
 
         Samples whose centre lies in the ball have it, and the one nearest to its middle. GeometryError, beginning with
-        `where`, for a centre outside of the CT.
+        `where`, for a centre outside of the CT, FileFormatError for a diameter that none has.
         """
         centre = self.index(centre_xyz_mm)
         nearest = np.rint(centre).astype(int)
         if not (np.isfinite(centre).all() and (nearest >= 0).all() and (nearest < self.shape).all()):
             raise GeometryError(f"{where}: a lesion at {self._place(centre_xyz_mm)} lies outside of the CT ({self._extent()})")
         if not 0 < diameter_mm < 1000:
-            raise GeometryError(f"{where}: expected a diameter above 0 and below 1000 mm, got {diameter_mm:g}")
+            raise FileFormatError(f"{where}: expected a diameter above 0 and below 1000 mm, got {diameter_mm:g}")
         half = np.asarray(diameter_mm / 2 / np.array(self.case.spacing_mm))
         low = np.clip(np.minimum(np.ceil(centre - half), nearest), 0, None).astype(int)
         high = np.minimum(np.maximum(np.floor(centre + half), nearest) + 1, self.shape).astype(int)
@@ -57,11 +57,12 @@ class MarkPainter:
     def box(self, edges: Sequence[float], kind: str, *, where: str, ignored: bool = False) -> int:
         """One lesion by its box in samples, (low z, y, x, high z, y, x) edges -> its number.
 
-        GeometryError, beginning with `where`, for a box that is empty or reaches out of the CT by a sample or more.
+        GeometryError, beginning with `where`, for a box that reaches out of the CT by a sample or more, FileFormatError for an
+        empty one.
         """
         low, high = np.array(edges[:3]), np.array(edges[3:])
         if not (np.isfinite(low).all() and np.isfinite(high).all() and (high > low).all()):
-            raise GeometryError(f"{where}: an empty box, {np.round(edges, 2).tolist()} in samples")
+            raise FileFormatError(f"{where}: an empty box, {np.round(edges, 2).tolist()} in samples")
         if (low <= -1).any() or (high >= np.array(self.shape) + 1).any():
             raise GeometryError(
                 f"{where}: a box from {np.round(low, 1).tolist()} to {np.round(high, 1).tolist()} in samples (z, y, x) "
