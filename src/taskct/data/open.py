@@ -202,6 +202,12 @@ def _whole_case(place: CasePlace, how: Reading, names: Mapping[int, str], resamp
     case = _open_place(place, how)
     case = _labelled(case, place, {**place.label_names, **names}, resample, how.limit_bytes)
     if place.patient_id:
+        named = case.patient_id if case.provenance.get("format") == "DICOM" else ""
+        if named not in ("", case.case_id, place.patient_id):
+            words = (
+                f"its header names another patient ({named}) than the list of its set ({place.patient_id}), which was taken"
+            )
+            case = replace(case, provenance=with_notes(case, [words]))
         case = replace(case, patient_id=place.patient_id)
     if place.fold is not None:
         case = replace(case, provenance={**case.provenance, "fold": place.fold})

@@ -15,6 +15,7 @@ from taskct.data.marked_set import open_lidc
 from taskct.data.open import open_case
 from taskct.data.sets.label_files import SkippedCaseWarning
 from taskct.data.sets.lidc import LidcReading
+from taskct.data.sets.lidc_series import lidc_patient
 from taskct.data.sets.lidc_xml import root_of
 
 KINDS = ["solid nodule", "part-solid nodule", "ground-glass nodule"]
@@ -224,3 +225,23 @@ def test_a_ct_beside_xml_that_cannot_be_read_is_refused_or_skipped_and_not_unkno
     with pytest.warns(SkippedCaseWarning, match="070.xml"):
         (case,) = found.cases(skip_bad=True)
     assert case.marks is not None and not any("not read since not DICOM" in n for n in case.provenance["notes"])
+
+
+def test_a_nodule_whose_outline_encloses_no_pixel_makes_no_negative(tmp_path: Path) -> None:
+    series, sops = patient(tmp_path)
+    write_lidc_xml(series / "069.xml", UID, [nodule("n", roi(sops[5], [(20, 20), (20, 21)]))] * 4)
+    (case,) = open_lidc(tmp_path).cases()
+    assert case.marks is not None and int((case.marks.instances[5, 18:23, 18:24] > 0).sum()) > 0
+    assert case.marks.ignored == frozenset(case.marks.shown) and not case.marks.numbers(KINDS)
+    assert any("4 outline(s) of nodules enclose no pixel; their places are ignored" in n for n in case.provenance["notes"])
+
+
+@pytest.mark.filterwarnings("ignore:The value length")
+def test_a_header_of_another_patient_than_the_list_of_series_is_said(tmp_path: Path) -> None:
+    uid = "1.3.6.1.4.1.14519.5.2.1.6279.6001.154677396354641150280013275227"  # of LIDC-IDRI-0314
+    for name in ("LIDC-IDRI-0314", "LIDC-IDRI-0001"):
+        series, _ = patient(tmp_path / name, name=name, uid=uid)
+        write_lidc_xml(series / "069.xml", uid, [""] * 4)
+        (case,) = open_lidc(tmp_path / name).cases()
+        said = [n for n in case.provenance["notes"] if "names another patient" in n]
+        assert len(said) == (name != "LIDC-IDRI-0314") and case.patient_id == lidc_patient(uid)

@@ -20,8 +20,8 @@ from taskct.data.sets.lidc_series import lidc_case_id, lidc_patient
 from taskct.data.sets.lidc_xml import (
     CT_ROOT,
     NODULE_MARK,
+    OTHER_MARK,
     RADIOGRAPH_ROOT,
-    SMALL_MARK,
     Outline,
     ReadMessage,
     on_scale,
@@ -42,8 +42,9 @@ class LidcMarks:
     """Nodules of 3 mm and more by the outlines of the readers who marked them.
 
     A nodule that fewer than `least_readers` marked is there to be ignored; so are nodules below 3 mm and non-nodules, which
-    readers marked by one point. Outlines hold the samples of at least half of a nodule's readers. The kind is that of the
-    mean rating of texture: up to 2 ground glass, above 2 and below 4 part-solid, else solid.
+    readers marked by one point, and outlines that enclose no pixel. Outlines hold the samples of at least half of a nodule's
+    readers. The kind is that of the mean rating of texture: up to 2 ground glass, above 2 and below 4 part-solid, else
+    solid.
     """
 
     xml: Path
@@ -96,12 +97,11 @@ class LidcReading:
         self.case, self.message = case, read_message(xml)
         self.notes: list[str] = []
         _check_series(case, self.message)
-        self.masks = [
-            mask for mark in self.message.marks if mark.kind == NODULE_MARK for mask in [self._mask(mark)] if len(mask.samples)
-        ]
-        empty = sum(m.kind == NODULE_MARK for m in self.message.marks) - len(self.masks)
-        if empty:
-            self.notes.append(f"{empty} outline(s) of nodules enclose no pixel and were left out")
+        every = [self._mask(mark) for mark in self.message.marks if mark.kind == NODULE_MARK]
+        self.masks = [mask for mask in every if len(mask.samples)]
+        self._empty = [mask.mark for mask in every if not len(mask.samples)]
+        if self._empty:
+            self.notes.append(f"{len(self._empty)} outline(s) of nodules enclose no pixel; their places are ignored")
         odd = [(n, r) for mask in self.masks for n, r in mask.mark.ratings.items() if not on_scale(n, r)]
         if odd:
             self.notes.append(
@@ -122,14 +122,14 @@ class LidcReading:
 
     @cached_property
     def points(self) -> list[tuple[tuple[float, float, float], str]]:
-        """LPS places (x, y, z) in mm of what was marked by one point, each with its kind."""
+        """LPS places (x, y, z) in mm of what has a point and no outline, each with its kind."""
         assert self.case.affine_mm is not None
         found = []
         for mark in self.message.marks:
-            if mark.kind != NODULE_MARK:
+            if mark.kind != NODULE_MARK or mark in self._empty:
                 at = np.mean([self._samples(o.sop_uid, o.z_mm, list(o.pixels)).mean(0) for o in mark.outlines], axis=0)
                 z, y, x = (self.case.affine_mm @ [*at, 1.0])[:3]
-                found.append(((float(x), float(y), float(z)), SMALL if mark.kind == SMALL_MARK else NON_NODULE))
+                found.append(((float(x), float(y), float(z)), NON_NODULE if mark.kind == OTHER_MARK else SMALL))
         return found
 
     def _mask(self, mark: Any) -> ReaderMask:
