@@ -143,6 +143,23 @@ def test_a_phantom_of_water_and_another_network_are_refused(tmp_path: Path) -> N
         read_chest(Case(water, (5.0, 4.0, 4.0)), network=other.folder)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("pixel_mm = 2.0", "pixel_m = 2.0", "unknown setting 'pixel_m'"),
+        ("pixel_mm = 2.0", "pixel_mm = 0.0", "expects pixel_mm and cell_mm above 0"),
+        ("cell_mm = 4.0", "cell_mm = inf", "expects pixel_mm and cell_mm above 0"),
+        ("fold = 2", "fold = 0", "fold >= 1"),
+        ("tasks = [", 'tasks = ["classify", ', "each task once"),
+    ],
+)
+def test_a_config_that_builds_no_network_is_named_with_its_place(tmp_path: Path, old: str, new: str, words: str) -> None:
+    place = network(tmp_path / "net") / "config.toml"
+    place.write_text(place.read_text().replace(old, new))
+    with pytest.raises(InputError, match=f"net: .*{words}"):
+        own_ct.open_chest_network(tmp_path / "net")
+
+
 def test_seg_is_refused_for_what_is_no_dicom(chest: Case, tmp_path: Path) -> None:
     write_nifti(chest, tmp_path / "ct.nii.gz")
     with pytest.raises(InputError, match="not a DICOM series, so no SEG can refer to it"):

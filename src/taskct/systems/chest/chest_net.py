@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from taskct.core.errors import ConfigError, InputError, unknown_name
 from taskct.core.precision import autocast
 from taskct.models import open_model
+from taskct.models.model_folder import SavedModel
 from taskct.nets.heads import CentresHead, FindingsHead, RestoreHead, SegmentHead, stride_for_cells
 from taskct.nets.pyramids import PYRAMIDS
 from taskct.nets.shared_net import SharedNet
@@ -23,6 +25,7 @@ from taskct.training.begin import to_channels_last
 
 RESTORE_WEIGHT = 100.0  # an RMS error of a tenth of the window (160 HU) counts 1
 DETECT_WEIGHT = 0.5
+TABLE = "chest"  # of the config of a run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +56,13 @@ class ChestNetConfig:
         for task in self.tasks:
             if task not in TASKS:
                 raise unknown_name("task", task, TASKS)
+        if len(set(self.tasks)) < len(self.tasks):
+            raise ConfigError(f"a chest network has each task once, got {self.tasks}")
+        if not (0 < self.pixel_mm < math.inf and 0 < self.cell_mm < math.inf and self.fold >= 1):
+            raise ConfigError(
+                f"a chest network expects pixel_mm and cell_mm above 0 and fold >= 1, got {self.pixel_mm:g}, {self.cell_mm:g} "
+                f"and {self.fold}"
+            )
         if self.backbone not in PYRAMIDS:
             raise unknown_name("backbone", self.backbone, PYRAMIDS)
 
@@ -147,13 +157,20 @@ def load_reader(source: str | os.PathLike[str]) -> ChestReader:
 
     Raises InputError for a network of another kind, and what `open_model` raises.
     """
+    return reader_of(open_model(source))
+
+
+def reader_of(model: SavedModel) -> ChestReader:
+    """The reader of an opened network; InputError, with its place, for another kind and for a config that builds none."""
     from taskct.core.config import from_dict
 
-    model = open_model(source)
-    if "chest" not in model.config:
-        raise InputError(f"{model.where}: not a chest network: its config has no [chest] table")
-    config = from_dict(ChestNetConfig, model.config["chest"])
-    net = build_net(config)
+    if TABLE not in model.config:
+        raise InputError(
+            f"{model.where}: not a chest network: its config has no [{TABLE}] table; taskct models lists those that are"
+        )
+    with model.naming_errors():
+        config = from_dict(ChestNetConfig, model.table(TABLE))
+        net = build_net(config)
     load_weights(net, model.tensors(), what=str(model.where))
     to_channels_last(net)
     return ChestReader(net.eval(), config)

@@ -19,7 +19,7 @@ from taskct.data.lungs import find_lungs
 from taskct.models.model_folder import SavedModel, open_model
 from taskct.models.package_models import shipped_models
 from taskct.systems.chest.chest_classes import AREAS
-from taskct.systems.chest.chest_net import ChestReader, load_reader
+from taskct.systems.chest.chest_net import TABLE, ChestReader, reader_of
 from taskct.systems.chest.ct_limits import facts_of_ct, outside_of_training
 from taskct.systems.chest.own_chest import OwnChest
 from taskct.systems.chest.own_crops import OwnCrops
@@ -33,7 +33,6 @@ LESION_COLUMNS = (
     "case", "kind", "score", "side", "x_min_mm", "y_min_mm", "z_min_mm", "x_max_mm", "y_max_mm", "z_max_mm", "diameter_mm",
 )  # fmt: skip
 MOST_READERS = 16  # of a map of votes
-_TABLE = "chest"
 
 
 def read_chest(case: Case, *, network: PathLike | None = None, votes: Tensor | None = None) -> OwnChest:
@@ -43,7 +42,10 @@ def read_chest(case: Case, *, network: PathLike | None = None, votes: Tensor | N
     `votes` (Z, Y, X) counts readers who marked each sample. Raises InputError where no network is there, UnsupportedDataError
     for a CT without lungs.
     """
-    reader, about = open_chest_network(network)
+    return _read(case, *open_chest_network(network), votes=votes)
+
+
+def _read(case: Case, reader: ChestReader, about: SavedModel, *, votes: Tensor | None) -> OwnChest:
     lungs = find_lungs(case)
     crops = OwnCrops.of(case, lungs, pixel_mm=reader.config.pixel_mm)
     answers = read_crops_of_ct(reader, crops)
@@ -75,13 +77,13 @@ def read_own_chest(
 
     if masks not in MASKS:
         raise InputError(f"masks expects one of {', '.join(MASKS)}, got {masks!r}")
-    open_chest_network(network)  # before the CT is read
+    reader, about = open_chest_network(network)  # before the CT is read
     case = open_case(ct, series_uid=series_uid, untilt=untilt)
     dicom = case.provenance.get("format") == "DICOM"
     if masks == "seg" and not dicom:
         raise InputError(f"{ct}: not a DICOM series, so no SEG can refer to it; take masks='nifti' (--masks nifti)")
     readers = None if votes is None else _votes(votes, case)
-    found = read_chest(case, network=network, votes=readers)
+    found = _read(case, reader, about, votes=readers)
     with atomic_folder(out, overwrite=overwrite) as folder:
         write_own_chest(found, folder, seg_of=Path(ct) if dicom and masks != "nifti" else None)
     return found
@@ -103,16 +105,14 @@ def _votes(votes: PathLike, case: Case) -> Tensor:
 def open_chest_network(network: PathLike | None) -> tuple[ChestReader, SavedModel]:
     """The network of a name or a run, and what is known of it; the first chest network of the package for None."""
     if network is None:
-        ours = [name for name, folder in shipped_models().items() if _TABLE in _config(folder)]
+        ours = [name for name, folder in shipped_models().items() if TABLE in _config(folder)]
         if not ours:
             raise InputError(
                 "no chest network comes with this taskct yet; name one: --network RUN, a network of taskct reproduce chest"
             )
         network = ours[0]
     about = open_model(network, own=True)
-    if _TABLE not in about.config:
-        raise InputError(f"{about.where}: not a chest network: its config has no [{_TABLE}] table; taskct models lists those")
-    return load_reader(about.where), about
+    return reader_of(about), about
 
 
 def words_of_network(about: SavedModel) -> tuple[str, tuple[str, ...]]:
