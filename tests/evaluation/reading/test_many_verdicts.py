@@ -77,3 +77,22 @@ def test_fewer_lesions_at_equal_alarms_are_harm_although_the_dice_is_equal() -> 
     assert found.outcome == "harm" and "at one false alarm per image" in found.cautions[0].text
     gains = verdicts(table({"more": 0.1}, found={"more": 0.8}))["more"]
     assert gains.outcome == "confirmed" and gains.numbers["equal alarms"].mean == pytest.approx(0.2, abs=0.1)
+
+
+def test_harm_that_does_not_survive_the_correction_is_called_worse_and_not_confirmed() -> None:
+    before = verdicts(table({f"nothing {k}": 0.0 for k in range(8)} | {"a little": -0.03, "spoils": -0.1}))
+    assert before["a little"].outcome == "harm" and before["a little"].numbers["unseen"].p < LEVEL
+    after = correct_verdicts(before)
+    one = after["a little"]
+    assert one.adjusted["unseen"] > LEVEL
+    assert one.outcome == "worse" and "not confirmed" in one.headline and "harm" not in str(one).lower()
+    assert any(f.rule == "comparisons" for f in one.cautions)
+    assert after["spoils"].outcome == "harm" and after["spoils"].adjusted["unseen"] < LEVEL
+
+
+def test_lesions_lost_at_equal_alarms_stay_harm_by_their_own_corrected_p_value() -> None:
+    before = verdicts(table({"loses": 0.0, "nothing": 0.0}, found={"loses": -0.8}))
+    loses = correct_verdicts(before)["loses"]
+    assert loses.outcome == "harm" and loses.adjusted["unseen"] > LEVEL > loses.adjusted["equal alarms"]
+    words = [f.text for f in loses.findings if f.rule == "comparisons"]
+    assert len(words) == 1 and "of lesions at one false alarm per image, -0.2" in words[0]

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from taskct.evaluation.reading.task_verdict import LEADING, Remark, TaskVerdict
+from taskct.evaluation.reading.task_verdict import AT_EQUAL_ALARMS, LEADING, Remark, TaskVerdict, worse_scores
 from taskct.evaluation.statistics import holm
 
 LEVEL = 0.05
@@ -17,8 +17,8 @@ Key = TypeVar("Key", bound=Hashable)
 def correct_verdicts(verdicts: Mapping[Key, TaskVerdict]) -> dict[Key, TaskVerdict]:
     """The verdicts after Holm's correction over all their leading scores (LEADING) together.
 
-    A confirmed gain whose corrected p-value is 0.05 or more is not confirmed any more. A verdict of harm is kept whatever the
-    correction, since a larger number of comparisons does not make a method safer; its remark states the corrected p-value.
+    A confirmed gain whose corrected p-value is 0.05 or more is not confirmed any more. Harm is judged alike: it stays where
+    one of the scores that are worse survives the correction, and is otherwise read worse, not confirmed.
     """
     places = [(key, name) for key, one in verdicts.items() for name in LEADING if name in one.numbers]
     adjusted = holm([verdicts[key].numbers[name].p for key, name in places])
@@ -30,14 +30,19 @@ def correct_verdicts(verdicts: Mapping[Key, TaskVerdict]) -> dict[Key, TaskVerdi
 
 
 def _corrected(one: TaskVerdict, adjusted: Mapping[str, float], count: int) -> TaskVerdict:
-    p = adjusted.get("unseen", math.nan)
-    outcome = "too many" if one.outcome == "confirmed" and not p < LEVEL else one.outcome
+    sure = lambda name: adjusted.get(name, math.nan) < LEVEL
+    outcome, worse = one.outcome, worse_scores(one.numbers)
+    if outcome == "confirmed" and not sure("unseen"):
+        outcome = "too many"
+    elif outcome == "harm" and not any(map(sure, worse)):
+        outcome = "worse"
     remarks = list(one.findings)
-    if math.isfinite(p):
-        kept = one.outcome in ("confirmed", "harm") and not p < LEVEL
-        remarks.append(Remark("comparisons", f"Corrected for {count} comparisons (Holm): p = {p:.2g} of {_first(one)}.", kept))
+    parts = [
+        f"p = {adjusted[name]:.2g} of {what} {one.numbers[name].mean:+.3g}"
+        for name, what in (("unseen", "a mean difference of"), (AT_EQUAL_ALARMS, "lesions at one false alarm per image,"))
+        if math.isfinite(adjusted.get(name, math.nan)) and (name == "unseen" or name in worse)
+    ]
+    if parts:
+        words = f"Corrected for {count} comparisons (Holm): {'; '.join(parts)}."
+        remarks.append(Remark("comparisons", words, outcome != one.outcome))
     return replace(one, outcome=outcome, findings=tuple(remarks), adjusted=dict(adjusted), comparisons=count)
-
-
-def _first(one: TaskVerdict) -> str:
-    return f"a mean difference of {one.numbers['unseen'].mean:+.3g}"

@@ -37,6 +37,7 @@ HEADLINES = {
     "hidden": "gain only after the readers' bias is re-tuned",
     "one reader": "gain not confirmed under unseen readers",
     "harm": "harm: unseen readers read it worse",
+    "worse": "read worse, not confirmed: it does not survive the correction for the number of comparisons",
     "too many": "gain not confirmed: it does not survive the correction for the number of comparisons",
     "none": "no gain shown",
     "control": "gain not specific: a negative control gains as much",
@@ -147,7 +148,7 @@ def _outcome(n: Mapping[str, Interval]) -> str:
     if unseen is None:
         return "one reader" if _above(trained) else "none"
     if not _above(unseen):
-        if _below(unseen) or _fewer_found(n):
+        if worse_scores(n):
             return "harm"
         if _hidden(n):
             return "hidden"
@@ -159,9 +160,9 @@ def _outcome(n: Mapping[str, Interval]) -> str:
     return "control" if any(_as_large(i, n, name) for name, i in n.items()) else "confirmed"
 
 
-def _fewer_found(n: Mapping[str, Interval]) -> bool:
-    """Whether fewer lesions are found at one false alarm per image, whatever the threshold."""
-    return AT_EQUAL_ALARMS in n and _below(n[AT_EQUAL_ALARMS])
+def worse_scores(n: Mapping[str, Interval]) -> list[str]:
+    """Which scores can make a verdict of harm: the patients' Dice, and lesions found at equal alarms, where they are below."""
+    return [name for name in ("unseen", AT_EQUAL_ALARMS) if name in n and _below(n[name])]
 
 
 def _is_shift(raw: Interval, retuned: Interval | None, ap: Interval | None) -> bool:
@@ -215,9 +216,8 @@ class _Judge:
 
 def _harm(judge: _Judge, n: Mapping[str, Interval]) -> Iterator[Remark]:
     worse = {"unseen": describe_metric(judge.metric)["label"], AT_EQUAL_ALARMS: "lesions found at one false alarm per image"}
-    for name, what in worse.items():
-        if name in n and _below(n[name]):
-            yield Remark("harm", f"Harm: unseen readers lose {what} of the {judge.region}: {_signed(n[name])}.", True)
+    for name in worse_scores(n):
+        yield Remark("harm", f"Unseen readers lose {worse[name]} of the {judge.region}: {_signed(n[name])}.", True)
     if POOLED in n and "unseen" in n and _above(n[POOLED]) and not _above(n["unseen"]):
         yield Remark(
             "pooled only",
