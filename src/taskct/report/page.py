@@ -1,4 +1,8 @@
-"""The page around the content: one HTML file, no script, nothing loaded from anywhere."""
+"""The page around the content: one HTML file, no script, nothing loaded from anywhere.
+
+Colours are variables with a light and a dark value each, whose contrast is that of WCAG AA or more; print is light. Figures
+keep a white ground in both.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,14 @@ from html import escape
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 _STYLE = """
-:root { --ink: #1a1a1a; --soft: #555; --line: #c9c9c9; --pale: #f4f5f6; --accent: #0b4f7d; }
+:root { color-scheme: light; --paper: #fff; --ink: #1a1a1a; --soft: #555; --line: #c9c9c9; --hair: #e4e4e4; --pale: #f4f5f6;
+  --accent: #0b4f7d; --warn: #7a3b00; }
+@media screen and (prefers-color-scheme: dark) {
+  :root { color-scheme: dark; --paper: #15181b; --ink: #e9e9e6; --soft: #b3b8bd; --line: #565d64; --hair: #33393f;
+    --pale: #20252a; --accent: #86c5f2; --warn: #f2b778; }
+}
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 1120px; padding: 2.2rem 2rem 4rem; color: var(--ink); background: #fff;
+body { margin: 0 auto; max-width: 1120px; padding: 2.2rem 2rem 4rem; color: var(--ink); background: var(--paper);
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", "Liberation Sans", "DejaVu Sans", Arial, sans-serif; }
 h1 { font-size: 1.75rem; line-height: 1.2; margin: 0 0 .3rem; letter-spacing: -.01em; }
 h2 { font-size: 1.22rem; margin: 2.6rem 0 .8rem; padding-top: .7rem; border-top: 2px solid var(--ink); }
@@ -20,9 +29,19 @@ p { margin: .4rem 0; max-width: 62rem; }
 .verdict { border-left: 4px solid var(--accent); background: var(--pale); padding: .9rem 1.2rem; }
 .verdict p { margin: .45rem 0; }
 .verdict p:first-child { font-size: 1.08rem; font-weight: 600; }
-.verdict .caution { color: #7a3b00; }
+.caution, .verdict .caution { color: var(--warn); }
+.unfinished { border: 2px solid var(--warn); color: var(--warn); font-weight: 600; padding: .5rem .8rem; }
+.answer { font-size: 1.2rem; line-height: 1.4; font-weight: 600; margin: .6rem 0; padding-left: .9rem;
+  border-left: 4px solid var(--accent); }
+.but { padding-left: calc(.9rem + 4px); margin: .4rem 0 .8rem; }
+.row { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.4rem, 1fr)); gap: .5rem .7rem; margin: .9rem 0 .3rem; }
+.row figure { max-width: 14.5rem; }
+.row figcaption { line-height: 1.3; margin-top: .2rem; }
+.row img { display: block; width: 100%; height: auto; }
+img.near { image-rendering: pixelated; background: #000; }
+.swatch { display: inline-block; width: .85em; height: .85em; border: 2px solid; background: #2b2b2b; vertical-align: -.1em; }
 .key, figcaption, caption, .note { color: var(--soft); font-size: .84rem; }
-nav { font-size: .86rem; margin: 1rem 0 0; }
+nav { font-size: .86rem; margin: 1rem 0 1.2rem; }
 nav a { display: inline-block; margin-right: 1.1rem; color: var(--accent); }
 a { color: var(--accent); }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
@@ -34,10 +53,21 @@ caption b { color: var(--ink); }
   white-space: nowrap; }
 .numbers tbody th { text-align: left; padding: .3rem .9rem .3rem 0; font-weight: 500; vertical-align: top; }
 .numbers td { text-align: right; padding: .3rem .5rem; vertical-align: top; white-space: nowrap; }
-.numbers tbody tr { border-bottom: 1px solid #e4e4e4; }
+.numbers tbody tr { border-bottom: 1px solid var(--hair); }
 .numbers small { display: block; color: var(--soft); font-weight: 400; font-size: .75rem; line-height: 1.25; }
 .numbers .text { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 .numbers thead th:first-child { padding-left: 0; text-align: left; }
+.numbers tbody th[colspan] { font-weight: 600; padding-top: .6rem; }
+.first-table { font-size: .88rem; }
+.first-table td, .first-table thead th { padding: .2rem .8rem; white-space: nowrap; }
+.first-table tbody th { padding: .2rem .8rem .2rem 0; }
+.first-table .text { text-align: left; white-space: normal; }
+.first-table tbody th small { display: inline; margin-left: .5rem; }
+.fold { border-top: 1px solid var(--line); }
+.fold > summary { cursor: pointer; padding: .55rem 0; }
+.fold > summary h2 { display: inline; font-size: 1.02rem; border: 0; margin: 0; padding: 0; }
+.fold > summary small { color: var(--soft); margin-left: .6rem; }
+.fold > div { scroll-margin-top: 3rem; padding-bottom: 1.2rem; }
 .dense { font-size: .82rem; }
 .dense td, .dense thead th, .dense tbody th { padding: .2rem .38rem; }
 .dense thead th { white-space: normal; }
@@ -56,6 +86,7 @@ caption b { color: var(--ink); }
 .pair table.narrow { width: 14rem; }
 figure { margin: 0; }
 .plot { margin: 1rem 0; }
+img[src^="data:image/svg"] { max-width: 100%; background: #fff; }
 .plot img { width: 100%; max-width: 1050px; height: auto; }
 .plot.small img { max-width: 820px; }
 .drawing img { width: 100%; max-width: 760px; height: auto; }
@@ -89,7 +120,15 @@ footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: .6rem
   .pair tbody th { min-width: 3.4rem; }
   .pair > .scroll { flex-basis: 100%; }
   .dense tbody th, .numbers .text { min-width: 5.5rem; }
-  .numbers td.text:last-child { min-width: 18rem; }
+  .dense tbody th.method { min-width: 7.5rem; }
+  .numbers td.text:last-child { min-width: 14rem; }
+  .answer { font-size: 1.05rem; }
+  .row figure { max-width: none; }
+  .first-table { font-size: .78rem; width: 100%; }
+  .first-table td, .first-table thead th { padding: .2rem .25rem; white-space: normal; }
+  .first-table tbody th { padding-right: .25rem; min-width: 0; overflow-wrap: anywhere; }
+  .first-table tbody th small { display: block; margin: 0; }
+  .first-table td.text:last-child, .first-table .text { min-width: 0; overflow-wrap: normal; }
   .plot, .slice { overflow-x: auto; }
   .plot img, .pictures { min-width: 40rem; }
 }
@@ -98,10 +137,14 @@ footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: .6rem
   body { max-width: none; padding: 0; font-size: 9.5pt; }
   nav { display: none; }
   .verdict { background: none; }
+  details::details-content { content-visibility: visible; block-size: auto; }
+  summary { list-style: none; }
   h2 { break-after: avoid; }
   h3, h4 { break-after: avoid; }
   figure, tr, .verdict, .plot { break-inside: avoid; }
   .wide { overflow: visible; }
+  .dense { font-size: 7pt; }
+  .dense tbody th.method { min-width: 0; }
   a { color: inherit; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
@@ -122,3 +165,17 @@ def page(title: str, body: str) -> str:
 def section(anchor: str, heading: str, content: str) -> str:
     """A headed part of the page; '' when there is no content."""
     return f'<section id="{anchor}"><h2>{escape(heading)}</h2>{content}</section>\n' if content else ""
+
+
+def folded(anchor: str, heading: str, content: str, *, about: str = "") -> str:
+    """A headed part that is closed until it is asked for, by a click or by a link to its anchor; '' without content.
+
+    `about` says in a few words what is inside.
+    """
+    if not content:
+        return ""
+    more = f"<small>{escape(about)}</small>" if about else ""
+    return (
+        f"<details class='fold'><summary><h2>{escape(heading)}</h2>{more}</summary><div id=\"{anchor}\">{content}</div>"
+        "</details>\n"
+    )

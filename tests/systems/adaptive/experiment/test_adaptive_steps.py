@@ -70,6 +70,7 @@ def test_the_page_shows_numbers_images_with_outlines_curves_and_a_verdict_in_wor
     for part in ("Negative controls", "Lesions put in and taken out", "vector-effect='non-scaling-stroke'", "data:image/svg"):
         assert (part in html) == (part != "Negative controls")  # this one was trained without controls
     words = (done / "report" / "summary.txt").read_text(encoding="utf-8")
+    assert words.startswith("No gain of unseen readers is confirmed: ")
     assert "no gain in Dice of the tumour of a patient under unseen readers is confirmed" in words
     assert "! FBP + U-Net, label loss .5: Only one unseen reader" in words and "training seed" in words
     assert _rows(done / "report" / "gains.csv")[0]["baseline"] == PLAIN.method

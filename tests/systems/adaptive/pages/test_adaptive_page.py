@@ -17,6 +17,7 @@ from taskct.evaluation.reading.task_verdict import Remark
 from taskct.evaluation.rows import DoseLevel, Row
 from taskct.evaluation.table import Table
 from taskct.systems.adaptive.pages.adaptive_page import write_task_report
+from taskct.systems.adaptive.pages.headline import headline, verdict_words
 from taskct.systems.adaptive.pages.outline_pictures import outline
 from taskct.systems.adaptive.pages.story import BaseTraining, TaskExample, TaskStory
 from taskct.systems.adaptive.pages.summary_lines import summary_lines
@@ -66,8 +67,8 @@ def test_a_method_without_a_task_loss_that_is_read_better_is_named_among_the_fir
     story = _story({"task": 5.0, "FBP": 9.0})
     told = replace(story, baselines={"task": "plain"}, verdicts={k: v for k, v in story.verdicts.items() if k[0] == "task"})
     lines = summary_lines(told)
-    ahead = [text for text, caution in lines[:4] if caution and "FBP is read better than all of these: +0.0" in text]
-    assert len(ahead) == 2 and all("over task, the best of them." in text for text in ahead)
+    ahead = [text for text, caution in lines[:4] if caution and "FBP is read better than all of these: task" in text]
+    assert len(ahead) == 2 and all("the best of them, minus FBP is \u22120.0" in text for text in ahead)
     behind = replace(told, baselines={"task": "plain", "FBP": "plain"}, task_adaptive=["task", "FBP"], verdicts=story.verdicts)
     assert not any("read better" in text for text, _ in summary_lines(behind))
 
@@ -160,3 +161,71 @@ def test_the_bases_stand_on_the_page_with_what_the_rule_says_of_them(tmp_path) -
     )
     assert "validation errors of the bases" in html
     assert "task, feature loss<small>base without a plateau" in html and "plain, label loss<small>base" not in html
+
+
+def test_the_headline_states_one_confirmed_gain_with_its_interval_and_the_rival_that_is_not_beaten() -> None:
+    story = _story({"net, label loss": 5.0, "net, image loss": 0.0, "FBP": 5.1})
+    pair = {"net, label loss": "net, image loss"}
+    verdicts = {(m, b, d): task_verdict(story.table, m, b, dose=d) for m, b in pair.items() for d in DOSES}
+    found = headline(replace(story, baselines=pair, verdicts=correct_verdicts(verdicts)))
+    sentence = found.sentence.replace("\u202f", " ")
+    assert (
+        "unseen readers outline the tumour better when net was trained with the label loss instead of the image loss"
+        in sentence
+    )
+    assert re.search(r": Dice of a patient \+0\.0\d\d \[0\.0\d\d, 0\.0\d\d\]; the largest of 2 confirmed gains\.$", sentence)
+    assert found.against.startswith(
+        "But no task loss is shown to beat FBP, which has none: net, label loss minus FBP is \u22120.0"
+    )
+
+
+def test_without_a_confirmed_gain_the_headline_says_so_and_why() -> None:
+    assert re.match(
+        r"No gain of unseen readers is confirmed: the largest difference .* noise against plain, which is not separated from",
+        headline(_story({"noise": 0.0})).sentence,
+    )
+    few = _table({"task": 5.0}, patients=1)
+    verdicts = {("task", "plain", DOSES[0]): task_verdict(few, "task", "plain", dose=DOSES[0])}
+    alone = TaskStory(table=few, baselines={"task": "plain"}, verdicts=verdicts)
+    assert headline(alone).sentence.endswith("task against plain, and 1 patient cannot confirm it.")
+    assert headline(replace(alone, verdicts={})).sentence == "No task loss has been compared with its baseline yet."
+
+
+def test_the_headline_states_harm_and_never_calls_what_the_correction_took_harm() -> None:
+    story = _story({"spoils": -6.0})
+    found = headline(story)
+    assert found.sentence.startswith("No gain is confirmed, but harm is: at ") and "outline the tumour worse" in found.sentence
+    taken = {k: replace(v, outcome="worse", adjusted={"unseen": 0.5, "equal alarms": 0.5}) for k, v in story.verdicts.items()}
+    assert "harm" not in headline(replace(story, verdicts=taken)).sentence
+    assert {verdict_words(v) for v in taken.values()} == {"worse, not confirmed"}
+
+
+def test_the_page_begins_with_sentence_pictures_and_table_and_folds_the_rest(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    truth = torch.zeros(16, 16)
+    labels = torch.zeros(16, 16, dtype=torch.int64)
+    labels[4:8, 5:9] = 2
+    images = {(m, d): truth for m in ("plain", "task", "full dose") for d in DOSES}
+    example = TaskExample("p0-s00", (1.0, 1.0), truth, labels, images, {(m, d, "S1"): labels for m, d in images})
+    story = _story({"task": 5.0}, examples=[example])
+    write_task_report(story, tmp_path / "page.html")
+    html = (tmp_path / "page.html").read_text(encoding="utf-8")
+    first = html[html.index("<body>") : html.index("<details")]
+    places = [first.index(part) for part in ("class='answer'", "class='row'", "first-table", "<nav>")]
+    assert places == sorted(places) and first.count("class='answer'") == 1
+    row = first[places[1] : places[2]]
+    assert row.count("<img") == 3 and "alt=''" not in row and "alt='full dose: p0-s00" in row
+    assert "unfinished" not in first
+    assert all(f'id="{anchor}"' in html for anchor in re.findall(r'<a href="#([a-z]+)"', first))
+
+    write_task_report(replace(story, missing=["scores-lpd"]), tmp_path / "part.html")
+    part = (tmp_path / "part.html").read_text(encoding="utf-8")
+    warned = part.index("Unfinished: 1 step of this experiment is not done yet (scores-lpd)")
+    assert warned < part.index("class='answer'")
+
+
+def test_with_many_pairs_the_small_table_keeps_to_the_best_and_says_so(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    story = _story({f"task {k}": 1.0 * k for k in range(6)})
+    write_task_report(story, tmp_path / "page.html")
+    html = (tmp_path / "page.html").read_text(encoding="utf-8")
+    first = html[html.index("<body>") : html.index("<details")]
+    assert first.count("against plain") == 8 and "8 of 12 comparisons; all stand below." in first and "task 5" in first

@@ -28,6 +28,7 @@ from taskct.systems.adaptive.experiment.experiment_scans import doses_of
 from taskct.systems.adaptive.experiment.scoring import RETRAININGS, Scores
 from taskct.systems.adaptive.experiment.summary_tables import story_csvs
 from taskct.systems.adaptive.pages.adaptive_page import write_task_report
+from taskct.systems.adaptive.pages.headline import headline
 from taskct.systems.adaptive.pages.story import BaseTraining, TaskExample, TaskStory
 from taskct.systems.adaptive.pages.summary_lines import summary_lines
 from taskct.training.flatness import PATIENCE, flatness, validation_curve
@@ -60,11 +61,13 @@ def gather(
 def write_story(folder: Path, story: TaskStory, spectra: dict[str, Any], *, title: str) -> None:
     """The page and the tables of a story, in a folder."""
     make_folder(folder)
+    first = headline(story)
+    said = [(first.sentence, False), *([(first.against, True)] if first.against else []), ("", False), *summary_lines(story)]
     lines = [f"## {d.used_photons:g} photons\n\n{verdict}\n" for (_, _, d), verdict in story.verdicts.items()]
     texts = {
         **story_csvs(story),
         "verdicts.md": "\n".join(lines),
-        "summary.txt": "\n".join(f"{'! ' if c else ''}{t}" for t, c in summary_lines(story)) + "\n",
+        "summary.txt": "\n".join(f"{'! ' if c else ''}{t}" for t, c in said) + "\n",
     }
     write_texts(folder, texts, overwrite=True)
     write_task_report(story, folder / "report.html", title=title, spectra=spectra, overwrite=True)
@@ -114,6 +117,7 @@ def gathered(
         shown=shown,
         task_adaptive=[a.method for a in settings.arms if a.method in baselines and LOSSES[a.loss].task],
         controls=[a.method for a in settings.arms if a.method in baselines and LOSSES[a.loss].control],
+        missing=[one.name for one in (*scores, *bounds) if not one.done],
     )
     return story, {m: s for m, s in spectra.items() if m in shown}
 

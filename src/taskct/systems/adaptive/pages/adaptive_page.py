@@ -11,10 +11,11 @@ from taskct.core.files import refuse_existing, write_text
 from taskct.core.names import photon_count
 from taskct.evaluation.reading import TaskVerdict
 from taskct.report.number_text import plural
-from taskct.report.page import page, section
+from taskct.report.page import folded, page
 from taskct.report.pictures import Encoder
 from taskct.systems.adaptive.pages.base_curves import base_section
 from taskct.systems.adaptive.pages.dose_task_figures import curve_figure, needed_doses, spectrum_figure
+from taskct.systems.adaptive.pages.first_screen import first_screen
 from taskct.systems.adaptive.pages.outline_pictures import picture_section
 from taskct.systems.adaptive.pages.paper_form import paper_section
 from taskct.systems.adaptive.pages.reader_tables import audit_table, gain_table, lesion_table, reader_table, score_table
@@ -35,7 +36,8 @@ def write_task_report(
 ) -> None:
     """Write one self-contained page about a task experiment: no script, no network.
 
-    The first lines are computed from paired intervals under readers never used in training; see `task_verdict`. Raises
+    The first lines are computed from paired intervals under readers never used in training; see `task_verdict`. Pictures and a
+    small table of gains follow; everything else is folded. Raises
     OutputExistsError unless `overwrite`, InputError for a table without rows.
     """
     refuse_existing(path, overwrite=overwrite)
@@ -48,32 +50,35 @@ def write_task_report(
 
 
 def _body(story: TaskStory, encoder: Encoder, title: str, spectra: Spectra) -> str:
+    first = first_screen(story, encoder)
     tables = "".join(score_table(story, d) for d in story.doses)
     pictures = "".join(picture_section(story, e, encoder) for e in story.examples)
     curves = curve_figure(story)
     drawing = f"<figure class='plot'><img alt='scores over dose' src=\"{curves}\"></figure>" if curves else ""
     more = "".join(reader_table(story, d) + lesion_table(story, d) for d in story.doses)
     parts = [
-        ("numbers", "Numbers", _key(story) + gain_table(story) + tables),
-        ("paper", "In the published form", paper_section(story)),
-        ("images", "Images", pictures + ("<p class='note'>@image-note@</p>" if pictures else "")),
-        ("curves", "Dose and task", drawing + needed_doses(story)),
-        ("bases", "Where all arms begin", base_section(story)),
-        ("verdicts", "Verdicts", _verdicts(story)),
-        ("doubts", "What could fool us", audit_table(story) + _artefacts(story, spectra)),
-        ("readers", "Reader by reader", more),
-        ("made", "How it was made", _notes(story)),
+        ("words", "Each dose in words, and what limits the gains", "", _words(story)),
+        ("numbers", "Every gain", "lesions and pooled Dice beside", _key(story) + gain_table(story)),
+        ("scores", "Every method's scores", "means and intervals", tables),
+        ("images", "More pictures", "", pictures + ("<p class='note'>@image-note@</p>" if pictures else "")),
+        ("curves", "Dose and task", "", drawing + needed_doses(story)),
+        ("bases", "Where all arms begin", "", base_section(story)),
+        ("verdicts", "Verdicts", "each finding behind them", _verdicts(story)),
+        ("doubts", "What could fool us", "audits, checkerboards, texture", audit_table(story) + _artefacts(story, spectra)),
+        ("readers", "Reader by reader", "lesions by size and contrast", more),
+        ("paper", "In the published form", "", paper_section(story)),
+        ("made", "How it was made", "", _notes(story)),
     ]
-    links = "".join(f'<a href="#{anchor}">{escape(name)}</a>' for anchor, name, content in parts if content)
+    links = "".join(f'<a href="#{anchor}">{escape(name)}</a>' for anchor, name, _, content in parts if content)
+    head = f"<header><h1>{escape(title)}</h1><p class='lead'>{escape(_lead(story))}</p>{first}<nav>{links}</nav></header>\n"
+    folds = "".join(folded(anchor, name, content, about=about) for anchor, name, about, content in parts)
+    return f"{head}{folds}<footer>Made with taskct. Research use only.</footer>"
+
+
+def _words(story: TaskStory) -> str:
     lines = "".join(f"<p{' class=caution' if caution else ''}>{escape(text)}</p>" for text, caution in answer_lines(story))
-    limits = "".join(f"<p class=caution>{escape(text)}</p>" for text in caution_lines(story))
-    if limits:
-        lines += f"<details><summary>What limits these gains</summary>{limits}</details>"
-    head = (
-        f"<header><h1>{escape(title)}</h1><p class='lead'>{escape(_lead(story))}</p><div class='verdict'>{lines}</div>"
-        f"<nav>{links}</nav></header>\n"
-    )
-    return head + "".join(section(*part) for part in parts) + "<footer>Made with taskct. Research use only.</footer>"
+    limits = "".join(f"<p class='caution'>{escape(text)}</p>" for text in caution_lines(story))
+    return lines + (f"<h3>What limits these gains</h3>{limits}" if limits else "")
 
 
 def _lead(story: TaskStory) -> str:
@@ -124,8 +129,9 @@ def _artefacts(story: TaskStory, spectra: Spectra) -> str:
     table = ""
     if lines:
         table = (
-            "<table class='numbers dense'><caption><b>Checkerboards</b>, searched in the spectrum of the difference to full "
-            f"dose</caption><thead><tr><th></th><th>photons</th><th></th></tr></thead><tbody>{''.join(lines)}</tbody></table>"
+            "<div class='wide'><table class='numbers dense'><caption><b>Checkerboards</b>, searched in the spectrum of the "
+            "difference to full dose</caption><thead><tr><th></th><th>photons</th><th></th></tr></thead>"
+            f"<tbody>{''.join(lines)}</tbody></table></div>"
         )
     uri = spectrum_figure(story, spectra)
     drawn = (

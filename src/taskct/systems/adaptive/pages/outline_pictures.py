@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor
 from taskct.core.names import photon_count
 from taskct.evaluation.rows import DoseLevel
 from taskct.evaluation.windows import WINDOWS, Window
+from taskct.report.number_text import MINUS
 from taskct.report.pictures import Encoder, Region, to_grey
 from taskct.systems.adaptive.pages.story import TaskExample, TaskStory
 
@@ -21,32 +23,10 @@ _ACROSS = 4
 def picture_section(story: TaskStory, example: TaskExample, encoder: Encoder, *, window: Window | None = None) -> str:
     """One slice: the full-dose image and every shown method at every dose, with outlines of the lesion."""
     window = window or WINDOWS["liver"]
-    part = _part(example)
-    lesion = _lesion_index(story)
-    training = story.table.of_role("training")[:1]
-    unseen = story.table.of_role("unseen")[:1]
-    low, high = window.bounds_hu
-    names = {"truth": "the lesion", "training": f"reader of the training ({', '.join(training)})"}
-    names |= {"unseen": f"an unseen reader ({', '.join(unseen)})"} if unseen else {}
-    legend = " · ".join(f"<span style='color:{_dark(OUTLINES[k])}'>■</span> {escape(v)}" for k, v in names.items())
-    shown = f"Window {escape(str(window))}: black at {low:g} HU, white at {high:g} HU, the same for all images."
-    head = f"<h3>{escape(example.name)}</h3><p class='key'>{shown} Outlines: {legend}.</p>"
+    key = f"{_window_words(window)}, the same for all images. Outlines: {_legend(story, ('truth', 'training', 'unseen'))}."
     rows = []
     for dose in story.doses:
-        figures = []
-        for method in story.drawn:
-            at = _dose_of(example, method, dose)
-            hu = example.images_hu.get((method, at))
-            if hu is None:
-                continue
-            masks = {"truth": example.labels == lesion}
-            for role, readers in (("training", training), ("unseen", unseen)):
-                for reader in readers:
-                    marks = example.marks.get((method, at, reader))
-                    if marks is not None:
-                        masks[role] = marks == lesion
-            picture = _picture(hu, masks, part, window=window, encoder=encoder, spacing_mm=example.spacing_mm)
-            figures.append(f"<figure>{picture}<figcaption>{escape(method)}</figcaption></figure>")
+        figures = _figures(story, example, dose, story.drawn, encoder, window=window, roles=("training", "unseen"))
         if figures:
             lines = [figures[k : k + _ACROSS] for k in range(0, len(figures), _ACROSS)]
             cells = "".join("<tr>" + "".join(f"<td>{f}</td>" for f in _filled(line)) + "</tr>" for line in lines)
@@ -54,7 +34,67 @@ def picture_section(story: TaskStory, example: TaskExample, encoder: Encoder, *,
                 f"<h4>{escape(photon_count(dose.used_photons))} photons per pixel</h4>"
                 f"<table class='pictures'><tbody>{cells}</tbody></table>"
             )
+    head = f"<h3>{escape(example.name)}</h3><p class='key'>{key}</p>"
     return f"<section class='slice'>{head}{''.join(rows)}</section>" if rows else ""
+
+
+def picture_row(
+    story: TaskStory, methods: Sequence[str], dose: DoseLevel, encoder: Encoder, *, window: Window | None = None
+) -> str:
+    """The first example at one dose: a picture for each of `methods` with the lesion and what one unseen reader marks."""
+    window = window or WINDOWS["liver"]
+    for example in story.examples:
+        figures = _figures(story, example, dose, methods, encoder, window=window, roles=("unseen",))
+        if figures:
+            where = f"{escape(example.name)} at {escape(photon_count(dose.used_photons))} photons per pixel"
+            return (
+                f"<div class='row'>{''.join(figures)}</div><p class='key'>{where}. Outlines: "
+                f"{_legend(story, ('truth', 'unseen'))}. {_window_words(window)}.</p>"
+            )
+    return ""
+
+
+def _figures(
+    story: TaskStory, example: TaskExample, dose: DoseLevel, methods: Sequence[str], encoder: Encoder, *,
+    window: Window, roles: Sequence[str],
+) -> list[str]:  # fmt: skip
+    """A figure for each method of which an image was kept, with the lesion and the marks of the first reader of each role."""
+    part, lesion = _part(example), _lesion_index(story)
+    readers = {role: story.table.of_role(role)[:1] for role in roles}
+    figures = []
+    for method in methods:
+        at = _dose_of(example, method, dose)
+        hu = example.images_hu.get((method, at))
+        if hu is None:
+            continue
+        masks = {"truth": example.labels == lesion}
+        for role, names in readers.items():
+            for reader in names:
+                marks = example.marks.get((method, at, reader))
+                if marks is not None:
+                    masks[role] = marks == lesion
+        dosed = "" if method == story.full_dose else f", {photon_count(dose.used_photons)} photons per pixel"
+        alt = f"{method}{dosed}: {example.name}, the lesion and what readers mark outlined"
+        picture = _picture(hu, masks, part, window=window, encoder=encoder, spacing_mm=example.spacing_mm, alt=alt)
+        figures.append(f"<figure>{picture}<figcaption>{escape(method)}</figcaption></figure>")
+    return figures
+
+
+def _legend(story: TaskStory, roles: Sequence[str]) -> str:
+    """Which outline is which; the swatches are dark so that the bright colours are seen on any page."""
+    words = {"truth": "the lesion", "training": "reader of the training", "unseen": "an unseen reader"}
+    parts = []
+    for role in roles:
+        names = [] if role == "truth" else story.table.of_role(role)[:1]
+        if names or role == "truth":
+            name = f" ({', '.join(names)})" if names else ""
+            parts.append(f"<span class='swatch' style='border-color:{OUTLINES[role]}'></span> {escape(words[role] + name)}")
+    return " · ".join(parts)
+
+
+def _window_words(window: Window) -> str:
+    low, high = window.bounds_hu
+    return f"Window {escape(str(window))}: black at {low:g} HU, white at {high:g} HU".replace("-", MINUS)
 
 
 def outline(mask: np.ndarray) -> str:
@@ -81,7 +121,14 @@ def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
 
 
 def _picture(
-    hu: Tensor, masks: dict[str, Tensor], part: Region, *, window: Window, encoder: Encoder, spacing_mm: tuple[float, float]
+    hu: Tensor,
+    masks: dict[str, Tensor],
+    part: Region,
+    *,
+    window: Window,
+    encoder: Encoder,
+    spacing_mm: tuple[float, float],
+    alt: str,
 ) -> str:
     key = encoder.add(to_grey(part.of(hu).float(), window))
     rows, cols = part.shape
@@ -92,7 +139,7 @@ def _picture(
     )
     aspect = cols * spacing_mm[1] / (rows * spacing_mm[0])
     return (
-        f"<div class='marked'><img class='near' alt='' style='aspect-ratio:{aspect:.4g}' src=\"{key}\">"
+        f"<div class='marked'><img class='near' alt='{escape(alt)}' style='aspect-ratio:{aspect:.4g}' src=\"{key}\">"
         f"<svg aria-hidden='true' viewBox='0 0 {cols} {rows}' preserveAspectRatio='none'>{paths}</svg></div>"
     )
 
@@ -124,8 +171,3 @@ def _dose_of(example: TaskExample, method: str, dose: DoseLevel) -> DoseLevel:
 
 def _filled(cells: list[str]) -> list[str]:
     return cells + [""] * (_ACROSS - len(cells))
-
-
-def _dark(colour: str) -> str:
-    """Readable on white."""
-    return {"#ffd000": "#b89600"}.get(colour, colour)

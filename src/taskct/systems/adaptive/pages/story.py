@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -13,7 +14,7 @@ from taskct.core.errors import InputError
 from taskct.evaluation.reading import ArtefactReport, Audit, NeededDose, TaskVerdict, needed_dose
 from taskct.evaluation.reading.recovery import share_recovered
 from taskct.evaluation.reading.task_verdict import BOUND_WORD, LOWER_BOUND
-from taskct.evaluation.rows import DoseLevel
+from taskct.evaluation.rows import UNSEEN, DoseLevel
 from taskct.evaluation.statistics import Interval
 from taskct.evaluation.table import Table
 from taskct.training.flatness import Flatness
@@ -55,6 +56,14 @@ class BaseTraining:
         return f"{self.model}, seed {self.seed}" if self.seed else self.model
 
 
+class Rival(NamedTuple):
+    """The best task method, the best method without a task loss, and the first minus the second in Dice of a patient."""
+
+    best: str
+    rival: str
+    lead: Interval
+
+
 @dataclass(frozen=True, eq=False)
 class TaskStory:
     """A task experiment as its report tells it.
@@ -63,7 +72,8 @@ class TaskStory:
     `verdicts` are by (method, baseline, dose). `compute` is the training time of each method in seconds of one core, `notes`
     are lines about how it was made, `bases` the trainings that all others begin from, `shown` the methods in the pictures and
     curves (all of them when empty). The first lines of the page speak of the methods in `task_adaptive` (all with a verdict
-    when empty) and of the negative `controls`.
+    when empty) and of the negative `controls`. `missing` names what is not scored yet: the page of an unfinished experiment
+    says so first.
     """
 
     table: Table
@@ -80,6 +90,7 @@ class TaskStory:
     controls: Sequence[str] = ()
     bases: Sequence[BaseTraining] = ()
     margin: float = 0.05
+    missing: Sequence[str] = ()
 
     @property
     def doses(self) -> list[DoseLevel]:
@@ -117,6 +128,32 @@ class TaskStory:
         except InputError:
             return None
         return found if math.isfinite(found.mean) else None
+
+    @property
+    def task_methods(self) -> list[str]:
+        """The methods that the first lines speak of."""
+        return [m for m in (self.task_adaptive or self.baselines) if m not in self.controls]
+
+    def verdicts_of(self, methods: Iterable[str], dose: DoseLevel | None = None) -> list[TaskVerdict]:
+        """Verdicts of some methods at a dose (None: at any) that asked unseen readers."""
+        wanted = list(methods)
+        return [v for (m, _, d), v in self.verdicts.items() if m in wanted and d == (dose or d) and "unseen" in v.numbers]
+
+    def unseen_mean(self, method: str, dose: DoseLevel) -> float:
+        """Dice of a patient under unseen readers; minus infinity where it was not measured."""
+        found = self.mean(LEAD, method, dose=dose, region=self.lesion, reader=UNSEEN)
+        return -math.inf if found is None else found.mean
+
+    def best_rival(self, dose: DoseLevel) -> Rival | None:
+        """The best task method beside the best method without a task loss under unseen readers; None without either."""
+        ours = {v.method: self.unseen_mean(v.method, dose) for v in self.verdicts_of(self.task_methods, dose)}
+        left_out = {*ours, *self.task_methods, *self.controls, self.full_dose}
+        others = {m: self.unseen_mean(m, dose) for m in self.table.methods if m not in left_out}
+        best = max(ours, key=lambda m: ours[m], default=None)
+        rival = max(others, key=lambda m: others[m], default=None)
+        if best is None or rival is None or not math.isfinite(ours[best] + others[rival]):
+            return None
+        return Rival(best, rival, self.table.paired(LEAD, best, rival, dose=dose, region=self.lesion))
 
     @property
     def comparisons(self) -> int:

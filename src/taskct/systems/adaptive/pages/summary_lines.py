@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 from taskct.core.errors import InputError
 from taskct.core.names import photon_count
@@ -42,7 +41,7 @@ def caution_lines(story: TaskStory) -> list[str]:
     """What limits each gain: the first remark of each kind, and how many more there are."""
     lines = []
     cautions: dict[str, dict[str, None]] = {}
-    for verdict in _of(story, _main(story), None):
+    for verdict in story.verdicts_of(story.task_methods):
         for finding in verdict.cautions:
             if finding.rule in _SAID_ABOVE:
                 continue
@@ -55,7 +54,7 @@ def caution_lines(story: TaskStory) -> list[str]:
 
 def _gains(story: TaskStory, dose: DoseLevel) -> str:
     """Which task-adaptive methods surely gain over their baselines; the largest gain where none does."""
-    found = _of(story, _main(story), dose)
+    found = story.verdicts_of(story.task_methods, dose)
     if not found:
         return ""
     where = f"At {photon_count(dose.used_photons)} photons per pixel"
@@ -65,17 +64,17 @@ def _gains(story: TaskStory, dose: DoseLevel) -> str:
     if sure:
         best = sure[0]
         text = (
-            f"{where} {best.method} is confirmed to gain, and gains most: {_interval(best.numbers['unseen'])} in {what} "
+            f"{where} {best.method} is confirmed to gain, and gains most: {signed_interval(best.numbers['unseen'])} in {what} "
             f"over {best.baseline}{_share(story, best, dose)}.{_beside(best)}"
         )
-        rest = [f"{v.method} ({_interval(v.numbers['unseen'])})" for v in sure[1:]]
+        rest = [f"{v.method} ({signed_interval(v.numbers['unseen'])})" for v in sure[1:]]
         unsure = [f"{v.method} ({v.headline})" for v in found if v.outcome not in ("confirmed", "harm")]
         text += f" Confirmed too: {'; '.join(rest)}." if rest else ""
         return text + (f" Not confirmed: {'; '.join(unsure)}." if unsure else "") + many
     best = max(found, key=lambda v: v.numbers["unseen"].mean)
     return (
         f"{where} no gain in {what} is confirmed. The largest is that of {best.method}, "
-        f"{_interval(best.numbers['unseen'])} over {best.baseline}: {best.headline}.{_beside(best)}{many}"
+        f"{signed_interval(best.numbers['unseen'])} over {best.baseline}: {best.headline}.{_beside(best)}{many}"
     )
 
 
@@ -83,46 +82,33 @@ def _beside(verdict: TaskVerdict) -> str:
     """What stands beside the Dice of a patient: lesions found at equal alarms, and pooled Dice."""
     parts = []
     if AT_EQUAL_ALARMS in verdict.numbers:
-        parts.append(f"lesions found at one false alarm per image {_interval(verdict.numbers[AT_EQUAL_ALARMS])}")
+        parts.append(f"lesions found at one false alarm per image {signed_interval(verdict.numbers[AT_EQUAL_ALARMS])}")
     if POOLED in verdict.numbers:
-        parts.append(f"Dice of all pixels together {_interval(verdict.numbers[POOLED])}")
+        parts.append(f"Dice of all pixels together {signed_interval(verdict.numbers[POOLED])}")
     return f" Beside it: {'; '.join(parts)}." if parts else ""
 
 
 def _harms(story: TaskStory, dose: DoseLevel) -> str:
     """Methods that unseen readers read worse than their baselines, patient by patient or at equal alarms."""
-    found = [v for v in _of(story, _main(story), dose) if v.outcome == "harm"]
+    found = [v for v in story.verdicts_of(story.task_methods, dose) if v.outcome == "harm"]
     if not found:
         return ""
-    parts = [f"{v.method} {_interval(v.numbers['unseen'])} in Dice of a patient.{_beside(v)}".rstrip(".") for v in found]
+    parts = [f"{v.method} {signed_interval(v.numbers['unseen'])} in Dice of a patient.{_beside(v)}".rstrip(".") for v in found]
     return f"At {photon_count(dose.used_photons)} photons harm is shown: {'; '.join(parts)}."
 
 
 def _ahead(story: TaskStory, dose: DoseLevel) -> str:
-    """A method without a task loss that unseen readers read better than every task-adaptive one: a gain is then no lead."""
-    ours = {v.method: _unseen(story, v.method, dose) for v in _of(story, _main(story), dose)}
-    if not ours:
+    """A method without a task loss that no task-adaptive one is shown to beat: a gain is then no lead."""
+    found = story.best_rival(dose)
+    if found is None or found.lead.mean >= 0:
         return ""
-    best = max(ours, key=lambda m: ours[m])
-    others = [m for m in story.table.methods if m not in (*ours, *story.controls, story.full_dose)]
-    ahead = max(others, key=lambda m: _unseen(story, m, dose), default=best)
-    if not _unseen(story, ahead, dose) > ours[best]:
-        return ""
-    lead = story.table.paired(LEAD, ahead, best, dose=dose, region=story.lesion)
-    surely = "" if lead.separated else ", which is not separated from zero"
-    return (
-        f"At {photon_count(dose.used_photons)} photons {ahead} is read better than all of these: {_interval(lead)} over "
-        f"{best}, the best of them{surely}."
+    said = (
+        "{} is read better than all of these" if found.lead.separated else "none of these is shown to be read better than {}"
     )
-
-
-def _unseen(story: TaskStory, method: str, dose: DoseLevel) -> float:
-    """Dice of a patient under unseen readers; minus infinity where it was not measured."""
-    try:
-        found = story.table.mean(LEAD, method, dose=dose, region=story.lesion).mean
-    except InputError:
-        return -math.inf
-    return found if math.isfinite(found) else -math.inf
+    return (
+        f"At {photon_count(dose.used_photons)} photons {said.format(found.rival)}: {found.best}, the best of them, minus "
+        f"{found.rival} is {signed_interval(found.lead)}."
+    )
 
 
 def _share(story: TaskStory, verdict: TaskVerdict, dose: DoseLevel) -> str:
@@ -138,10 +124,10 @@ def _share(story: TaskStory, verdict: TaskVerdict, dose: DoseLevel) -> str:
 
 
 def _controls(story: TaskStory, dose: DoseLevel) -> str:
-    found = _of(story, story.controls, dose)
+    found = story.verdicts_of(story.controls, dose)
     if not found:
         return ""
-    parts = [f"{v.method} {_interval(v.numbers['unseen'])}" for v in found]
+    parts = [f"{v.method} {signed_interval(v.numbers['unseen'])}" for v in found]
     return f"Negative controls at this dose, where nothing should be gained: {'; '.join(parts)}."
 
 
@@ -151,7 +137,7 @@ def _retrained(story: TaskStory, dose: DoseLevel) -> str:
     if not pairs:
         return ""
     parts = []
-    for baseline in dict.fromkeys(story.baselines[m] for m in _main(story) if m in story.baselines):
+    for baseline in dict.fromkeys(story.baselines[m] for m in story.task_methods if m in story.baselines):
         try:
             gap = story.table.paired(
                 LEAD,
@@ -165,7 +151,7 @@ def _retrained(story: TaskStory, dose: DoseLevel) -> str:
         except InputError:
             continue
         if math.isfinite(gap.mean):
-            parts.append(f"{_interval(gap)} on {baseline}")
+            parts.append(f"{signed_interval(gap)} on {baseline}")
     if not parts:
         return ""
     return (
@@ -180,7 +166,7 @@ def _other_models(story: TaskStory, dose: DoseLevel) -> str:
     if not retrained:
         return ""
     parts = []
-    for verdict in _of(story, [m for m in story.baselines if m not in (*_main(story), *story.controls)], dose):
+    for verdict in story.verdicts_of([m for m in story.baselines if m not in (*story.task_methods, *story.controls)], dose):
         try:
             bound = story.table.paired(
                 LEAD, verdict.method, verdict.baseline, dose=dose, region=story.lesion, reader=retrained
@@ -188,21 +174,12 @@ def _other_models(story: TaskStory, dose: DoseLevel) -> str:
         except InputError:
             continue
         if math.isfinite(bound.mean):
-            parts.append(f"{verdict.method} {_interval(bound)} over {verdict.baseline}")
+            parts.append(f"{verdict.method} {signed_interval(bound)} over {verdict.baseline}")
     return f"What retrained readers find in the images at this dose: {'; '.join(parts)}." if parts else ""
 
 
-def _main(story: TaskStory) -> list[str]:
-    return [m for m in (story.task_adaptive or story.baselines) if m not in story.controls]
-
-
-def _of(story: TaskStory, methods: Iterable[str], dose: DoseLevel | None) -> list[TaskVerdict]:
-    """Verdicts of some methods at a dose (None: at any) that asked unseen readers."""
-    wanted = list(methods)
-    return [v for (m, _, d), v in story.verdicts.items() if m in wanted and d == (dose or d) and "unseen" in v.numbers]
-
-
-def _interval(interval: Interval) -> str:
+def signed_interval(interval: Interval) -> str:
+    """A difference and its interval: +0.019 [+0.011, +0.028]."""
     text = lambda v: f"{v:+.3f}".replace("-", MINUS)
     if math.isnan(interval.low):
         return f"{text(interval.mean)}, no interval"

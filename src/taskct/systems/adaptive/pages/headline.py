@@ -1,0 +1,153 @@
+"""The one sentence that the page begins with, and the comparison that could make it worthless, in plain words."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from taskct.core.names import photon_count
+from taskct.evaluation.reading import TaskVerdict
+from taskct.evaluation.reading.many_verdicts import LEVEL
+from taskct.evaluation.reading.task_verdict import worse_scores
+from taskct.evaluation.rows import DoseLevel
+from taskct.evaluation.statistics import FEW_PATIENTS, Interval
+from taskct.report.number_text import MINUS, plural
+from taskct.systems.adaptive.pages.story import TaskStory
+
+REASONS = {
+    "threshold": "which a shift of the readers' threshold explains",
+    "hidden": "which appears only after the readers' bias is re-tuned",
+    "one reader": "which unseen readers do not confirm",
+    "harm": "while fewer lesions are found",
+    "worse": "while fewer lesions are found",
+    "too many": "which does not survive the correction for the number of comparisons",
+    "none": "which is not separated from zero",
+    "control": "and a negative control gains as much",
+}
+"""Why the largest gain is not confirmed, by the outcome of its verdict."""
+
+WORDS = {
+    "confirmed": "confirmed",
+    "threshold": "threshold shift",
+    "hidden": "only after re-tuning",
+    "one reader": "not confirmed",
+    "harm": "harm",
+    "worse": "worse, not confirmed",
+    "too many": "not confirmed",
+    "none": "no gain shown",
+    "control": "not specific",
+}
+"""An outcome in a word or two, for small tables; HEADLINES of the verdicts has the whole ones."""
+
+
+class Headline(NamedTuple):
+    """The sentence, the one that speaks against it ('' for none), and the verdict and dose that both are about."""
+
+    sentence: str
+    against: str = ""
+    verdict: TaskVerdict | None = None
+    dose: DoseLevel | None = None
+
+
+def headline(story: TaskStory) -> Headline:
+    """The largest confirmed gain of a patient's Dice; else confirmed harm; else the largest gain, and why it is not one."""
+    main = set(story.task_methods)
+    found = [(v, d) for (m, _, d), v in story.verdicts.items() if m in main and "unseen" in v.numbers]
+    if not found:
+        return Headline(_nothing(story))
+    gain = lambda pair: pair[0].numbers["unseen"].mean
+    sure = [pair for pair in found if pair[0].outcome == "confirmed"]
+    harmed = [pair for pair in found if pair[0].outcome == "harm"]
+    if sure:
+        best, dose = max(sure, key=gain)
+        more = f"; the largest of {len(sure)} confirmed gains" if len(sure) > 1 else ""
+        sentence = (
+            f"At {photon_count(dose.used_photons)} photons per pixel unseen readers outline the {story.lesion} better "
+            f"{_compared(best)}: Dice of a patient {gain_words(best.numbers['unseen'])}{more}."
+        )
+    elif harmed:
+        best, dose = min(harmed, key=gain)
+        sentence = f"No gain is confirmed, but harm is: {_harm_words(story, best, dose)}."
+    else:
+        best, dose = max(found, key=gain)
+        sentence = (
+            f"No gain of unseen readers is confirmed: the largest difference in the Dice of a patient is "
+            f"{gain_words(best.numbers['unseen'])} at {photon_count(dose.used_photons)} photons per pixel, "
+            f"{best.method} against {best.baseline}, {_why_not(best)}."
+        )
+    return Headline(sentence, _against(story, best, dose), best, dose)
+
+
+def verdict_words(verdict: TaskVerdict) -> str:
+    """The outcome in a word or two; harm says so where it lies in the lesions found and not in the Dice beside it."""
+    worse = worse_scores(verdict.numbers)
+    if verdict.outcome in ("harm", "worse") and "unseen" not in worse:
+        return "harm: fewer lesions" if verdict.outcome == "harm" else "fewer lesions, not confirmed"
+    return WORDS[verdict.outcome]
+
+
+def gain_words(interval: Interval) -> str:
+    """A difference as the first screen states it.
+
+    >>> gain_words(Interval(0.0186, 0.0107, 0.0278, 40, 40))
+    '+0.019 [0.011, 0.028]'
+    """
+    mean = f"{interval.mean:+.3f}".replace("-", MINUS)
+    if math.isnan(interval.low):
+        return f"{mean} (no interval)"
+    return f"{mean} [{interval.low:.3f}, {interval.high:.3f}]".replace("-", MINUS)
+
+
+def _nothing(story: TaskStory) -> str:
+    if story.verdicts:
+        return "No unseen reader was asked, so no gain can be confirmed."
+    return "No task loss has been compared with its baseline yet."
+
+
+def _compared(verdict: TaskVerdict) -> str:
+    """ "when NETWORK was trained with the label loss instead of the image loss", where the names are built so."""
+    model, _, loss = verdict.method.partition(", ")
+    other, _, plain = verdict.baseline.partition(", ")
+    if model == other and " loss" in loss and " loss" in plain:
+        return f"when {model} was trained with the {loss} instead of the {plain}"
+    return f"in the images of {verdict.method} than in those of {verdict.baseline}"
+
+
+def _why_not(verdict: TaskVerdict) -> str:
+    patients = verdict.numbers["unseen"].n_patients
+    if patients < FEW_PATIENTS:
+        return f"and {plural(patients, 'patient')} cannot confirm it"
+    return REASONS[verdict.outcome]
+
+
+def _harm_words(story: TaskStory, verdict: TaskVerdict, dose: DoseLevel) -> str:
+    where = f"at {photon_count(dose.used_photons)} photons per pixel unseen readers"
+    sure = [name for name in worse_scores(verdict.numbers) if verdict.adjusted.get(name, 0.0) < LEVEL]
+    compared = _compared(verdict)
+    if "unseen" in sure:
+        return (
+            f"{where} outline the {story.lesion} worse {compared}: Dice of a patient {gain_words(verdict.numbers['unseen'])}"
+        )
+    found = gain_words(verdict.numbers[sure[0]])
+    return f"{where} find fewer lesions at one false alarm per image {compared}: {found} of them"
+
+
+def _against(story: TaskStory, main: TaskVerdict, dose: DoseLevel) -> str:
+    """What could make the headline worthless, the gravest first: harm of its method, controls, rivals, other harm."""
+    harmed = [(v, d) for (m, _, d), v in story.verdicts.items() if m in story.task_methods and v.outcome == "harm"]
+    for verdict, at in harmed:
+        if verdict.method == main.method and at != dose:
+            return f"But {_harm_words(story, verdict, at)}."
+    for control in story.verdicts_of(story.controls, dose):
+        if control.outcome == "confirmed":
+            return f"But a negative control gains as well: {control.method} {gain_words(control.numbers['unseen'])}."
+    rival = story.best_rival(dose)
+    if rival is not None and (rival.best, rival.rival) != (main.method, main.baseline):
+        lead = f"{rival.best} minus {rival.rival} is {gain_words(rival.lead)}"
+        if not rival.lead.separated:
+            return f"But no task loss is shown to beat {rival.rival}, which has none: {lead}."
+        if rival.lead.mean < 0:
+            return f"But {rival.rival}, which has no task loss, is read better than all that have one: {lead}."
+        return f"The best method without a task loss, {rival.rival}, is beaten too: {lead}."
+    others = [pair for pair in harmed if pair[0].method != main.method]
+    return f"But {_harm_words(story, *others[0])}." if others else ""
