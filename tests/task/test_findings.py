@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from taskct.core.errors import GeometryError
+from taskct.core.errors import ConfigError, GeometryError, InputError
 from taskct.task.findings import FindingsBCE
 
 
@@ -26,3 +26,15 @@ def test_positive_weights_weigh_findings_that_are_present() -> None:
     assert float(FindingsBCE(positive_weights=[3.0])(logits, truth)) == pytest.approx(2 * float(FindingsBCE()(logits, truth)))
     with pytest.raises(GeometryError, match="FindingsBCE"):
         FindingsBCE()(torch.zeros(2, 2), truth)
+
+
+def test_minus_one_for_unknown_is_refused_and_not_learnt() -> None:
+    with pytest.raises(InputError, match="a truth of 0, 1 or NaN for unknown, got -1"):
+        FindingsBCE()(torch.zeros(1, 2), torch.tensor([[-1.0, 1.0]]))
+
+
+def test_weights_of_other_findings_and_below_zero_are_refused() -> None:
+    with pytest.raises(ConfigError, match="positive_weights above 0"):
+        FindingsBCE(positive_weights=[1.0, -1.0])
+    with pytest.raises(GeometryError, match="weights of 3 findings, the logits are of 2"):
+        FindingsBCE(positive_weights=[1.0, 2.0, 3.0])(torch.zeros(1, 2), torch.zeros(1, 2))
