@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from taskct.core.errors import GeometryError
+from taskct.core.errors import ConfigError, GeometryError, InputError
 from taskct.task.boxes import Boxes
 from taskct.task.centres import CentreBoxes, centre_targets, find_boxes
 
@@ -94,3 +94,31 @@ def test_of_boxes_that_overlap_the_surest_is_kept() -> None:
     (two,) = find_boxes({"centres": logits, "boxes": said}, stride=2, overlap=0.9)
     assert one.scores.tolist() == pytest.approx([0.880797], abs=1e-5) and len(two.scores) == 2
     assert len(find_boxes({"centres": logits, "boxes": said}, stride=2, threshold=0.95)[0].scores) == 0
+
+
+@pytest.mark.parametrize(
+    ("corners", "number", "words"),
+    [
+        ([math.nan, 0, 3, 3], 0, "boxes in it"),
+        ([9, 9, 3, 3], 0, "boxes in it"),
+        ([100, 100, 110, 110], 0, "boxes in it"),
+        ([0, 0, 3, 3], -1, "classes from 0 to 0"),
+        ([0, 0, 3, 3], 5, "classes from 0 to 0"),
+    ],
+)
+def test_boxes_that_no_cell_can_learn_are_refused(corners: list[float], number: int, words: str) -> None:
+    boxes = Boxes(
+        torch.tensor([corners], dtype=torch.float32), torch.tensor([number]), torch.tensor([True]), torch.zeros(0, 4)
+    )
+    with pytest.raises(InputError, match=words):
+        centre_targets(boxes, (1, 8, 8), stride=4)
+
+
+def test_an_answer_of_nan_is_not_an_image_without_lesions() -> None:
+    for name in ("centres", "boxes"):
+        answer = {"centres": torch.zeros(1, 2, 4, 4), "boxes": torch.zeros(1, 4, 4, 4)}
+        answer[name][0, 1, 2, 3] = math.nan
+        with pytest.raises(InputError, match=f"got NaN among the {name}"):
+            find_boxes(answer, stride=4)
+    with pytest.raises(ConfigError, match="stride >= 1, threshold from 0 to 1 and most >= 1"):
+        find_boxes(answer, stride=4, threshold=math.nan)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from taskct.core.errors import ConfigError, GeometryError
+from taskct.core.errors import ConfigError, GeometryError, InputError
 from taskct.core.precision import at_least_float32
 from taskct.task.boxes import Boxes, FoundBoxes, giou, keep_surest
 
@@ -69,7 +69,10 @@ class CentreTargets:
 
 
 def centre_targets(boxes: Boxes, shape: Sequence[int], *, stride: int) -> CentreTargets:
-    """Boxes of an image -> targets of cells (classes, y, x) or (classes, z, y, x), on the CPU."""
+    """Boxes of an image -> targets of cells (classes, y, x) or (classes, z, y, x), on the CPU.
+
+    Raises InputError for boxes that are not in the image or of another class.
+    """
     classes, sides = shape[0], tuple(shape[1:])
     dims = len(sides)
     boxes = boxes.to("cpu")
@@ -78,6 +81,7 @@ def centre_targets(boxes: Boxes, shape: Sequence[int], *, stride: int) -> Centre
             f"cells of {dims} dimensions and {classes} classes expect boxes of as many, got corners "
             f"{tuple(boxes.corners.shape)} and {len(boxes.known)} classes"
         )
+    _check_boxes(boxes, classes, [n * stride for n in sides])
     heat = torch.zeros(classes, *sides)
     counts = boxes.known.reshape(-1, *[1] * dims).expand(classes, *sides).clone()
     for region in boxes.ignored:
@@ -101,6 +105,21 @@ def centre_targets(boxes: Boxes, shape: Sequence[int], *, stride: int) -> Centre
     return CentreTargets(heat, counts, cells, corners)
 
 
+def _check_boxes(boxes: Boxes, classes: int, sides: Sequence[int]) -> None:
+    """Boxes have an inside, their middle in the image, and a class that the cells have; regions to ignore are numbers."""
+    dims = len(sides)
+    if not bool(boxes.ignored.isfinite().all()):
+        raise InputError("cells expect regions to ignore as finite numbers, got NaN or infinite ones")
+    low, high = boxes.corners[:, :dims], boxes.corners[:, dims:]
+    middle = (low + high) / 2
+    there = ((high > low) & (middle >= 0) & (middle <= torch.tensor(sides))).all(1)  # NaN is neither
+    if not bool(there.all()):
+        odd = boxes.corners[~there][0].tolist()
+        raise InputError(f"cells of an image of {tuple(sides)} samples expect boxes in it, low edges first, got {odd}")
+    if not bool(((boxes.classes >= 0) & (boxes.classes < classes)).all()):
+        raise InputError(f"cells expect classes from 0 to {classes - 1}, got {boxes.classes.tolist()}")
+
+
 def cell_boxes(spoken: Tensor, cells: Tensor, stride: int) -> Tensor:
     """What cells (n, dims) say, (n, 2 dims): log sizes in cells and logits of the place of the centre -> boxes in samples."""
     dims = cells.shape[1]
@@ -115,8 +134,15 @@ def find_boxes(
     """Where a detector points: its answer -> for each image boxes, classes and scores, the surest first, `most` of them.
 
     A cell counts when no neighbour of its class exceeds it and its score reaches `threshold`; of boxes of a class that overlap
-    by more than `overlap` the surest stays (`keep_surest`).
+    by more than `overlap` the surest stays (`keep_surest`). Raises InputError for an answer that holds NaN.
     """
+    if stride < 1 or not 0 <= threshold <= 1 or most < 1:
+        raise ConfigError(
+            f"find_boxes expects stride >= 1, threshold from 0 to 1 and most >= 1, got {stride!r}, {threshold!r} and {most!r}"
+        )
+    for name in ("centres", "boxes"):
+        if bool(answer[name].isnan().any()):
+            raise InputError(f"find_boxes expects numbers, got NaN among the {name}; was the image finite?")
     logits, sizes = answer["centres"].detach().float(), answer["boxes"].detach().float()
     scores = logits.sigmoid()
     pool = functional.max_pool2d if scores.ndim == 4 else functional.max_pool3d
