@@ -55,3 +55,11 @@ def test_cells_are_chosen_in_mm_and_odd_strides_refused() -> None:
     assert [stride_for_cells(7.0, pixel) for pixel in (0.5, 1.0, 3.54)] == [16, 8, 2]
     with pytest.raises(ConfigError, match="stride"):
         CentresHead(ENCODER, 1, stride=3)
+
+
+def test_heads_without_an_answer_are_refused() -> None:
+    encoder = SmallPyramid(widths=(4, 8))
+    with pytest.raises(ConfigError, match="findings >= 1"):
+        FindingsHead(encoder, 0)
+    with pytest.raises(ConfigError, match="outputs of 1 or more"):
+        SegmentHead(encoder, 0)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from taskct.core.errors import ConfigError
+from taskct.core.errors import ConfigError, GeometryError
 from taskct.nets.pyramids import PYRAMIDS, VGG13, Pyramid, ResNet50, SmallPyramid
 
 
@@ -35,3 +35,11 @@ def test_maps_have_the_widths_and_strides_that_are_stated(name: str) -> None:
 def test_one_scale_is_no_pyramid() -> None:
     with pytest.raises(ConfigError, match="two positive widths"):
         SmallPyramid(widths=(4,))
+
+
+def test_images_smaller_than_the_coarsest_map_and_no_channels_are_refused() -> None:
+    with pytest.raises(GeometryError, match="a pyramid of 5 maps expects images of 16 samples or more along each axis"):
+        VGG13()(torch.zeros(1, 1, 8, 40))
+    for make in (VGG13, ResNet50, SmallPyramid):
+        with pytest.raises(ConfigError, match="expects in_channels of 1 or more, got 0"):
+            make(0)

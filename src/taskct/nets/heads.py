@@ -23,6 +23,8 @@ class FindingsHead(nn.Module):
 
     def __init__(self, pyramid: Pyramid, findings: int, *, dropout: float = 0.2, from_stride: int = 4) -> None:
         super().__init__()
+        if findings < 1 or not 0 <= dropout <= 1:
+            raise ConfigError(f"FindingsHead expects findings >= 1 and dropout from 0 to 1, got {findings!r} and {dropout!r}")
         self.chosen = [k for k, stride in enumerate(pyramid.strides) if stride >= from_stride] or [len(pyramid.strides) - 1]
         inputs = 2 * sum(pyramid.widths[k] for k in self.chosen)
         self.out = nn.Sequential(nn.Dropout(dropout), nn.Linear(inputs, findings))
@@ -51,6 +53,8 @@ class Decoder(nn.Module):
         norm: str = "batch",
     ) -> None:
         super().__init__()
+        if outputs < 1:
+            raise ConfigError(f"a decoder expects outputs of 1 or more, got {outputs!r}")
         if stride < 1 or stride & (stride - 1) or stride > pyramid.strides[-1]:
             raise ConfigError(f"a decoder expects a stride of 1, 2, 4 ... {pyramid.strides[-1]}, got {stride!r}")
         self.skips, self.stride = skips, stride

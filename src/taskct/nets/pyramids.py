@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
-from taskct.core.errors import ConfigError
+from taskct.core.errors import ConfigError, GeometryError
 from taskct.nets.blocks import check_widths, norm_layer
 
 
@@ -42,8 +42,7 @@ class SmallPyramid(nn.Module):
         self, in_channels: int = 1, *, widths: Sequence[int] = (16, 32, 64, 96), fold: int = 1, norm: str = "batch"
     ) -> None:
         super().__init__()
-        if in_channels < 1:
-            raise ConfigError(f"SmallPyramid expects in_channels of 1 or more, got {in_channels}")
+        _check_channels("SmallPyramid", in_channels)
         check_widths(widths, who="SmallPyramid")
         if fold not in (1, 2, 4):
             raise ConfigError(f"SmallPyramid expects fold 1, 2 or 4, got {fold!r}")
@@ -72,6 +71,7 @@ class VGG13(nn.Module):
 
     def __init__(self, in_channels: int = 1) -> None:
         super().__init__()
+        _check_channels("VGG13", in_channels)
         self.widths, self.strides = (64, 128, 256, 512, 512), (1, 2, 4, 8, 16)
         self.levels = nn.ModuleList(
             _convolutions(a, b, 2, norm="batch", bias=True) for a, b in itertools.pairwise((in_channels, *self.widths))
@@ -93,6 +93,7 @@ class ResNet50(nn.Module):
 
     def __init__(self, in_channels: int = 1) -> None:
         super().__init__()
+        _check_channels("ResNet50", in_channels)
         self.widths, self.strides = (64, 256, 512, 1024, 2048), (2, 4, 8, 16, 32)
         self.stem = nn.Sequential(
             nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False), nn.BatchNorm2d(64), nn.ReLU(inplace=True)
@@ -151,10 +152,20 @@ def _convolutions(inputs: int, outputs: int, count: int, *, norm: str, bias: boo
 
 
 def _climb(levels: nn.ModuleList, x: Tensor) -> list[Tensor]:
+    if min(x.shape[2:]) < 2 ** (len(levels) - 1):
+        raise GeometryError(
+            f"a pyramid of {len(levels)} maps expects images of {2 ** (len(levels) - 1)} samples or more along each axis, got "
+            f"{tuple(x.shape[2:])}"
+        )
     maps: list[Tensor] = []
     for level in levels:
         maps.append(level(nn.functional.max_pool2d(maps[-1], 2) if maps else x))
     return maps
+
+
+def _check_channels(who: str, in_channels: int) -> None:
+    if in_channels < 1:
+        raise ConfigError(f"{who} expects in_channels of 1 or more, got {in_channels}")
 
 
 def _he(module: nn.Module) -> None:
