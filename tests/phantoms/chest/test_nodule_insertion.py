@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -68,6 +69,8 @@ def test_marks_that_are_known_get_one_more() -> None:
     ("change", "words"),
     [
         ({"centre_mm": (0.0, 0.0, 0.0)}, "is not in the lungs"),
+        ({"centre_mm": (0.0, math.nan, 0.0)}, "a place expects three finite numbers"),
+        ({"centre_mm": (0.0, 0.0)}, "a place expects three finite numbers"),
         ({"kind": "solid nodul"}, "did you mean 'solid nodule'"),
         ({"diameter_mm": 80.0}, "from 2 to 60"),
         ({"diameter_mm": 2.0, "slice_thickness_mm": 10.0}, "fills no voxel by half"),

@@ -189,3 +189,5 @@ def test_impossible_settings_are_refused() -> None:
         SkullSettings(kinds={"sagital": 1.0})
     with pytest.raises(ConfigError, match="at least one kind"):
         SkullSettings(kinds={"none": 0.0})
+    with pytest.raises(ConfigError, match="shares of kinds from 0, got none = inf"):
+        SkullSettings(kinds={"none": float("inf")})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -69,6 +70,8 @@ def window_of(case: Case, lesion: Lesion, thickness_mm: float, *, reach: float =
 
 
 def index_of(case: Case, place_mm: tuple[float, float, float]) -> np.ndarray:
-    """Fractional voxel (z, y, x) of a place (z, y, x) in mm."""
+    """Fractional voxel (z, y, x) of a place (z, y, x) in mm; InputError for what is no place."""
     assert case.affine_mm is not None
+    if len(place_mm) != 3 or not all(math.isfinite(v) for v in place_mm):
+        raise InputError(f"case {case.case_id}: a place expects three finite numbers (z, y, x) in mm, got {tuple(place_mm)}")
     return np.asarray(np.linalg.solve(case.affine_mm, np.array([*place_mm, 1.0]))[:3])

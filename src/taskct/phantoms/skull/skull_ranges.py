@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -45,8 +46,8 @@ class SkullSettings:
         for kind, share in self.kinds.items():
             if kind not in KINDS:
                 raise unknown_name("kind of skull", str(kind), KINDS)
-            if not share >= 0:
-                raise ConfigError(f"skulls expect shares of kinds >= 0, got {kind} = {share!r}")
+            if not 0 <= share < math.inf:
+                raise ConfigError(f"skulls expect shares of kinds from 0, got {kind} = {share!r}")
         if not sum(self.kinds.values()) > 0:
             raise ConfigError(f"skulls expect at least one kind with a share above 0, got {dict(self.kinds)}")
         if self.family not in FAMILIES:
