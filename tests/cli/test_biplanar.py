@@ -74,6 +74,7 @@ def test_methods_that_make_no_volume_of_a_pair_are_refused_before_any_skull_is_d
     for words, message in (
         (("-m", "gausian"), "unknown method 'gausian'; did you mean 'gaussian'?"),
         (("-m", "gaussian", "--set", "a=1"), "gaussian has no settings, got --set a=1"),
+        (("-m", "gaussian", "--model", "my.py:MyNet"), "gaussian has no network, got --model my.py:MyNet"),
         (("-m", "fbp"), "fbp has no formula for two radiographs"),
         (("-m", "abdomen-unet"), "was trained for slices (parallel beam of 80 views, 64 x 64 pixels"),
     ):

@@ -97,6 +97,10 @@ def run(
         raise InputError(
             f"--method {method} has no settings, got --set {settings[0]}; --agree, --months and --skulls are its own"
         )
+    if method in PAIR_METHODS and model is not None:
+        raise InputError(
+            f"--method {method} has no network, got --model {model}; name a trained network as --method, or leave it"
+        )
     if method in _NO_FORMULA:
         raise InputError(f"--method {method} has no formula for two radiographs; take back-projection, sirt, cgls or tv")
     if not (method in PAIR_METHODS or method in RECONSTRUCTORS or is_model(method)):
