@@ -81,3 +81,22 @@ def test_lengths_that_are_none_are_missing_and_said(tmp_path: Path, header: dict
 def test_turns_and_directions_that_are_none_are_said(tmp_path: Path, header: dict[str, object]) -> None:
     found = check_radiographs(*dicom_pair(tmp_path, **header))
     assert found.pair is not None and sum("is not used: expected" in note for note in found.notes) == 2
+
+
+@pytest.mark.parametrize(
+    ("header", "months"),
+    [
+        ({"PatientAge": "007M"}, (7, 8)),
+        ({"PatientAge": "002Y"}, (24, 36)),
+        ({"PatientAge": "young"}, None),
+        ({"PatientBirthDate": "20200101", "StudyDate": "20210101"}, (12.02, 12.02)),
+        ({"PatientBirthDate": "20220101", "StudyDate": "20210101"}, None),
+        ({"PatientBirthDate": "2020", "StudyDate": "20210101"}, None),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Invalid value for VR")
+def test_an_age_is_that_of_the_header_or_of_its_dates(
+    tmp_path: Path, header: dict[str, object], months: tuple[float, float] | None
+) -> None:
+    found = read_radiographs(*dicom_pair(tmp_path, **header)).age_months
+    assert found == (None if months is None else pytest.approx(months, abs=0.01))

@@ -6,13 +6,17 @@ Terms are those of DICOM PS3.3: X-Ray Positioner (C.8.7.5), DX Positioning (C.8.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
+from datetime import datetime
 
 from taskct.core.errors import FileFormatError, UnsupportedDataError
 from taskct.data.dicom.parse import DicomFile
 from taskct.data.dicom.values import integer, number, numbers, text, value, words
 
 MODALITIES = ("XA", "RF", "DX", "CR", "IO", "PX", "RG")
+_AGE = re.compile(r"(\d{1,3})([DWMY])")
+_MONTHS = {"D": 12 / 365.25, "W": 84 / 365.25, "M": 1.0, "Y": 12.0}
 # Where the source stands for a ViewPosition. LL, the left lateral, has the patient's left side at the detector.
 VIEW_ANGLES_DEG = {"AP": 0.0, "PA": 180.0, "LL": -90.0, "RL": 90.0, "LLD": -90.0, "RLD": 90.0}
 
@@ -22,13 +26,15 @@ class FilmHeader:
     """Facts of one DICOM radiograph; None and '' for what it does not say. Lengths in mm, angles in degrees of our frame.
 
     `angle_from` names the attribute that the angle was taken from; `coarse` is True for one of a ViewPosition, which says only
-    from which side. `iso_from` names what the distance to the isocentre was taken from.
+    from which side. `iso_from` names what the distance to the isocentre was taken from. `age_months` are the least and
+    the largest age that PatientAge stands for, else that of the dates of birth and study.
     """
 
     patient_id: str = ""
     patient_name: str = ""
     birth_date: str = ""
     sex: str = ""
+    age_months: tuple[float, float] | None = None
     study_uid: str = ""
     series_uid: str = ""
     sop_class: str = ""
@@ -100,6 +106,7 @@ def film_header(file: DicomFile) -> FilmHeader:
         patient_name=text(path, header, "PatientName"),
         birth_date=text(path, header, "PatientBirthDate"),
         sex={"M": "M", "F": "F"}.get(text(path, header, "PatientSex").upper(), ""),
+        age_months=_age_months(file),
         study_uid=text(path, header, "StudyInstanceUID"),
         series_uid=text(path, header, "SeriesInstanceUID"),
         sop_class=file.sop_class,
@@ -126,6 +133,22 @@ def film_header(file: DicomFile) -> FilmHeader:
         intercept=intercept or 0.0,
         notes=tuple(notes),
     )
+
+
+def _age_months(file: DicomFile) -> tuple[float, float] | None:
+    """An age such as 007M or 002Y as its least and largest months; without one, from the dates of birth and study."""
+    stated = _AGE.fullmatch(text(file.path, file.header, "PatientAge").upper())
+    if stated:
+        count, months = int(stated[1]), _MONTHS[stated[2]]
+        return count * months, (count + 1) * months
+    days = []
+    for name in ("PatientBirthDate", "StudyDate"):
+        try:
+            days.append(datetime.strptime(text(file.path, file.header, name), "%Y%m%d").toordinal())
+        except ValueError:
+            return None
+    age = (days[1] - days[0]) * _MONTHS["D"]
+    return (age, age) if age >= 0 else None
 
 
 def _angles(file: DicomFile, modality: str) -> tuple[float | None, float | None, str, bool]:

@@ -40,7 +40,8 @@ class RadiographPair:
     `meaning` is "line integral", or "film" where gain and offset of each film are unknown (`simulate.radiograph.fit_film`).
     `notes` are sentences on what was odd, assumed or asked for; every result made of the pair carries them. `patient` is a
     pseudonym, '' where no header names a patient. `images` and `study_uid` are the DICOM images and their study, with UIDs
-    replaced as `write_series` replaces them; empty for other files.
+    replaced as `write_series` replaces them; empty for other files. `age_months` are the least and the largest age that a
+    header stands for, None where none states an age.
     """
 
     p: Tensor
@@ -48,11 +49,11 @@ class RadiographPair:
     meaning: str
     notes: tuple[str, ...]
     patient: str = ""
-    sources: tuple[str, str] = ("", "")
     iso_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
     about: Mapping[str, Any] = field(default_factory=dict)
     images: tuple[SourceImage, ...] = ()
     study_uid: str = ""
+    age_months: tuple[float, float] | None = None
 
     @property
     def field_mm(self) -> float:
@@ -275,18 +276,32 @@ def _joined(
     iso = tuple(float(v) for v in np.mean([one.pose.iso_mm for one in views.values()], axis=0))
     header = films["frontal"].header or films["lateral"].header
     p = torch.from_numpy(np.stack(pictures)[None, None].astype(np.float32))
-    about = {v: {k: round(x, 6) for k, x in one.facts.values.items()} for v, one in views.items()}
+    about = {v: _facts(one) for v, one in views.items()}
     return RadiographPair(
         p,
         beam,
         meaning,
         tuple(notes),
         patient_pseudonym(header.patient_id) if header is not None else "",
-        (films["frontal"].path.name, films["lateral"].path.name),
         (iso[0], iso[1], iso[2]),
         about,
         *_identity(films),
+        next((f.header.age_months for f in films.values() if f.header is not None and f.header.age_months), None),
     ), wrong
+
+
+def _facts(view: _View) -> dict[str, Any]:
+    """The pose of a view and the layout of its picture, by their names in a pose file."""
+    pose, layout = view.pose, view.layout
+    return {
+        **{name: round(value, 6) for name, value in view.facts.values.items()},
+        "roll_deg": pose.roll_deg,
+        "iso_mm": list(pose.iso_mm),
+        "offset_mm": list(pose.offset_mm),
+        "quarter_turns": layout.quarter_turns,
+        "flip_columns": layout.flip_columns,
+        "flip_rows": layout.flip_rows,
+    }
 
 
 def _identity(films: Mapping[str, Film]) -> tuple[tuple[SourceImage, ...], str]:

@@ -252,6 +252,7 @@ def test_a_pose_file_may_give_what_the_headers_lack(folder: Path) -> None:
     told = PoseFile(lateral=ViewPose(iso_mm=(3.0, 0.0, 0.0)))
     pair = read_radiographs(folder / "AP.dcm", folder / "LAT.dcm", poses=told)
     assert pair.iso_mm == (1.5, 0.0, 0.0)
+    assert pair.about["lateral"]["iso_mm"] == [3.0, 0.0, 0.0] and pair.about["lateral"]["flip_columns"] is False
 
 
 def test_heads_of_another_grid_are_refused_and_drawn_ones_are_kept(pair: RadiographPair, heads: Heads) -> None:
@@ -260,3 +261,13 @@ def test_heads_of_another_grid_are_refused_and_drawn_ones_are_kept(pair: Radiogr
     one, again = (draw_skulls(Grid((16,) * 3, 12.0), known=1, held=1, settings=SETTINGS.family, progress=False) for _ in "ab")
     assert one is again and one.known.shape == one.held.shape == (1, 1, 16, 16, 16)
     assert torch.allclose(torch.nn.functional.avg_pool3d(one.held_fine, 2), one.held)
+
+
+def test_an_age_that_the_built_in_skulls_do_not_have_is_said(pair: RadiographPair, heads: Heads) -> None:
+    says = lambda months: [
+        doubt
+        for doubt in reconstruct_pair(replace(pair, age_months=months), settings=SETTINGS, heads=heads).doubts
+        if "the headers say an age" in doubt
+    ]
+    low, high = SETTINGS.age_months
+    assert len(says((480.0, 492.0))) == 1 and not says((low, high)) and not says(None)

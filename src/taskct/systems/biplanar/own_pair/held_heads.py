@@ -125,11 +125,25 @@ def _shadow(p: Tensor) -> Tensor:
 
 
 def doubts_about(
-    meaning: str, p: Tensor, misfits: tuple[float, float], judged: Judged, *, age_months: tuple[float, float]
+    meaning: str,
+    p: Tensor,
+    misfits: tuple[float, float],
+    judged: Judged,
+    *,
+    age_months: tuple[float, float],
+    stated_months: tuple[float, float] | None = None,
 ) -> tuple[str, ...]:
-    """In what a pair p (1, 1, V, R, C), with its misfits before and after agreement, lies outside of the held heads."""
+    """In what a pair p (1, 1, V, R, C), with its misfits before and after agreement, lies outside of the held heads.
+
+    `age_months` are those of the held heads, `stated_months` the least and the largest age that the films' headers stand for.
+    """
     low, high = age_months
     found = []
+    if stated_months is not None and (stated_months[0] > high or stated_months[1] < low):
+        found.append(
+            f"the headers say an age of {stated_months[0]:.0f} months, built-in skulls have {low:g} to {high:g}; --months "
+            "(age_months) sets their ages"
+        )
     stages = ("before agreement", "after agreement")
     for stage, here, seen in zip(stages, misfits, (judged.misfits, judged.residuals), strict=True):
         most = float(seen.max())

@@ -147,7 +147,9 @@ def reconstruct_pair(
     residual = float(reprojection_rms(mu, p, A))
     doubts = (
         *_other_geometry(run, Projector(grid, shown.beam)),
-        *doubts_about(pair.meaning, p, (float(misfit), residual), judged, age_months=settings.age_months),
+        *doubts_about(
+            pair.meaning, p, (float(misfit), residual), judged, age_months=settings.age_months, stated_months=pair.age_months
+        ),
     )
     numbers = {
         "residual": residual,
