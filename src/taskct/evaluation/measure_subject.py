@@ -18,7 +18,7 @@ from taskct.evaluation.protocol import Images, Measure, Protocol
 from taskct.evaluation.rows import ALL, NOISE_FREE, SECONDS, DoseLevel, Example, Row
 from taskct.evaluation.subject import Subject
 from taskct.physics.dose import Dose
-from taskct.recon.learned import check_units
+from taskct.recon.learned import check_units, check_unseen
 from taskct.recon.reconstructor import Reconstructor
 from taskct.simulate.noisy_scan import add_noise
 
@@ -61,7 +61,9 @@ class Findings:
 def measure_subject(subject: Subject, plan: SubjectPlan, found: Findings) -> Iterator[list[Row]]:
     """The rows of each method, without noise and at each dose, on one subject; images and warnings are added to `found`."""
     for name, method in plan.methods.items():
-        check_units(method, subject.images.mu_water_per_mm, who=f"case {subject.case_id} for method {name!r}")
+        who = f"case {subject.case_id} for method {name!r}"
+        check_units(method, subject.images.mu_water_per_mm, who=who)
+        check_unseen(method, subject.patient_id, lambda: subject.truth_hu, who=who)
     mask = evaluation_mask(plan.protocol.mask, subject.A.grid, subject.A.beam, subject.truth_hu)
     labels = _labels(subject)
     regions = {} if labels is None else label_regions(labels, subject.label_names)

@@ -17,7 +17,7 @@ from taskct.data.slice_recipe import image_id
 from taskct.physics.dose import Dose
 from taskct.physics.modulation import ScannerLimits
 from taskct.physics.projector import Projector
-from taskct.recon.learned import check_units
+from taskct.recon.learned import check_units, check_unseen
 from taskct.recon.reconstructor import Reconstructor
 from taskct.simulate.noisy_scan import add_noise
 from taskct.simulate.scout import SCOUT_PHOTONS, take_scout
@@ -155,7 +155,9 @@ class Subject:
 
     def reconstruct(self, model: Reconstructor, p: Tensor, *, batch: int = 8) -> Tensor:
         """What `model` makes of a scan, without autograd: mu like `self.mu`; InputError for NaN or another shape."""
-        check_units(model, self.images.mu_water_per_mm, who=f"the images of {self.patient_id}")
+        who = f"the images of {self.patient_id}"
+        check_units(model, self.images.mu_water_per_mm, who=who)
+        check_unseen(model, self.patient_id, lambda: self.truth_hu, who=who)
         with torch.no_grad():
             mu = torch.cat([model(p[k : k + batch], self.A) for k in range(0, len(p), batch)])
         if mu.shape != self.mu.shape:

@@ -12,7 +12,10 @@ from torch import nn
 
 from taskct.core.errors import InputError
 from taskct.core.runs import Run, is_run, load_run
+from taskct.core.units import to_hu
+from taskct.data.images import ImageSet
 from taskct.nets.weights import load_weights
+from taskct.recon.learned.seen_images import SeenImages
 from taskct.training.players import WEIGHTS
 from taskct.training.processes import rank, wait_for_all
 
@@ -25,6 +28,13 @@ def open_training(run: Run | str | os.PathLike[str], config: Mapping[str, Any]) 
         Run.create(run, _plain(config))
     wait_for_all()
     return load_run(run)
+
+
+def note_seen_images(run: Run, images: ImageSet) -> None:
+    """Write into the run which images it learns from; a streamed set is not read for it."""
+    if rank() == 0 and images.in_memory:
+        hu = to_hu(images.mu, mu_water_per_mm=images.mu_water_per_mm, mu_air_per_mm=images.mu_air_per_mm)
+        SeenImages.of(images.patient_ids, hu).write(run)
 
 
 def begin_with(model: nn.Module, warm_start: Run | str | os.PathLike[str]) -> None:

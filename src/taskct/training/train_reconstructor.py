@@ -23,7 +23,7 @@ from taskct.recon.fbp import fbp
 from taskct.simulate.clean_scans import CACHE_GIB, CleanScans
 from taskct.training.augment import Augment
 from taskct.training.batch import Batch, Term
-from taskct.training.begin import begin_with, open_training, to_channels_last
+from taskct.training.begin import begin_with, note_seen_images, open_training, to_channels_last
 from taskct.training.doses import DoseRange, as_dose_range
 from taskct.training.loop import Trained, fit
 from taskct.training.objective import Objective, as_objective
@@ -111,6 +111,7 @@ def train(
         **(config or {}),
     }  # fmt: skip
     folder = open_training(run, facts)
+    note_seen_images(folder, images)
     if warm_start is not None:
         begin_with(model, warm_start)
     if channels_last:

@@ -6,7 +6,7 @@ from taskct.recon.learned.itnet import ItNet
 from taskct.recon.learned.learned_primal_dual import LearnedPrimalDual
 from taskct.recon.learned.saved import LEARNED, check_model, load_reconstructor, make_model
 from taskct.recon.learned.scaling import MuScale
-from taskct.recon.learned.trained_for import TrainedFor, check_units, common_scan, trained_for, warn_of_doses
+from taskct.recon.learned.trained_for import TrainedFor, check_units, check_unseen, common_scan, trained_for, warn_of_doses
 
 __all__ = [
     "BIPLANAR",
@@ -19,6 +19,7 @@ __all__ = [
     "TrainedFor",
     "check_model",
     "check_units",
+    "check_unseen",
     "common_scan",
     "fbp_redcnn",
     "fbp_unet",

@@ -14,7 +14,7 @@ from torch.nn.modules.module import register_module_module_registration_hook, re
 from taskct.core.config import check_settings
 from taskct.core.errors import ConfigError, InputError, TaskctError, choose
 from taskct.core.memory import free_bytes, require_memory
-from taskct.core.runs import Run
+from taskct.core.runs import Run, is_run, load_run
 from taskct.models import open_model
 from taskct.nets.weights import load_weights
 from taskct.recon.learned.biplanar import BiPlanarNet
@@ -22,6 +22,7 @@ from taskct.recon.learned.fbp_net import fbp_redcnn, fbp_unet
 from taskct.recon.learned.itnet import ItNet
 from taskct.recon.learned.learned_primal_dual import LearnedPrimalDual
 from taskct.recon.learned.real_ct_net import RealCT
+from taskct.recon.learned.seen_images import NOT_KNOWN, SeenImages
 from taskct.recon.learned.trained_for import Otherwise, TrainedFor, watch
 
 _MOST_PARTS = 20_000
@@ -126,5 +127,6 @@ def load_reconstructor(
         with saved.naming_errors():
             model = make_model(saved.config["model"])
     load_weights(model, saved.tensors(), what=str(saved.where))
-    watch(model, TrainedFor.of_config(str(saved.where), saved.config), otherwise=otherwise)
+    seen = SeenImages.read(load_run(saved.where)) if is_run(saved.where) else NOT_KNOWN
+    watch(model, TrainedFor.of_config(str(saved.where), saved.config, seen=seen), otherwise=otherwise)
     return model.eval()

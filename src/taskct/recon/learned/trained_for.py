@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from taskct.core.errors import ConfigError, GeometryError, InputError, UnitsError
 from taskct.geometry import Grid
 from taskct.geometry.beam_config import beam_from_config, beam_to_config, grid_from_config
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
+from taskct.recon.learned.seen_images import NOT_KNOWN, SeenImages
 
 Otherwise = Literal["refuse", "warn", "allow"]
 _FREE = ("cols", "rows", "start_deg")  # a wider detector or another first view changes nothing that a network has learnt
@@ -33,6 +34,7 @@ class TrainedFor:
     photons      least and most photons per detector pixel in air; None where the run does not say
     shape        of its grid; empty where the run does not say
     mu_water_per_mm  of its images, the unit in which the network knows tissue; None where the run does not say
+    seen         the images it learnt from
     """
 
     run: str
@@ -41,9 +43,10 @@ class TrainedFor:
     photons: tuple[float, float] | None = None
     shape: tuple[int, ...] = ()
     mu_water_per_mm: float | None = None
+    seen: SeenImages = field(default=NOT_KNOWN, compare=False, repr=False)
 
     @classmethod
-    def of_config(cls, name: str, config: Mapping[str, Any]) -> TrainedFor:
+    def of_config(cls, name: str, config: Mapping[str, Any], *, seen: SeenImages = NOT_KNOWN) -> TrainedFor:
         """From the config that `train` wrote; `name` begins messages. ConfigError where it cannot be such a record."""
         dose, grid, module, beam, units = (_table(config, t, name) for t in ("dose", "grid", "dose_module", "beam", "units"))
         photons = None
@@ -72,7 +75,7 @@ class TrainedFor:
         except InputError as error:
             raise type(error)(f"{name}: its config does not hold the scan of its training: {error}") from error
         shape = made.shape if made and "shape" in grid else ()
-        return cls(name, beam, made.spacing_mm if made else (), photons, shape, water)
+        return cls(name, beam, made.spacing_mm if made else (), photons, shape, water, seen)
 
     @property
     def grid(self) -> Grid | None:
@@ -161,8 +164,8 @@ def watch(model: nn.Module, about: TrainedFor, *, otherwise: Otherwise) -> None:
 
 def trained_for(model: object) -> TrainedFor | None:
     """What a model of `load_reconstructor` was trained for; None for anything else."""
-    hooks = model._forward_pre_hooks.values() if isinstance(model, nn.Module) else ()
-    return next((hook.about for hook in hooks if isinstance(hook, GeometryWatch)), None)
+    watching = _watching(model)
+    return None if watching is None else watching.about
 
 
 def check_units(method: object, mu_water_per_mm: float, *, who: str) -> None:
@@ -170,8 +173,7 @@ def check_units(method: object, mu_water_per_mm: float, *, who: str) -> None:
 
     A network that was loaded with `otherwise` "warn" gives a warning, with "allow" it passes; so does any other method.
     """
-    hooks = method._forward_pre_hooks.values() if isinstance(method, nn.Module) else ()
-    watching = next((hook for hook in hooks if isinstance(hook, GeometryWatch)), None)
+    watching = _watching(method)
     found = watching.about.unit_difference(mu_water_per_mm) if watching is not None else ""
     if watching is None or not found or watching.otherwise == "allow":
         return
@@ -185,10 +187,30 @@ def check_units(method: object, mu_water_per_mm: float, *, who: str) -> None:
     )
 
 
+def check_unseen(method: object, patient: str, hu: Callable[[], Tensor], *, who: str) -> None:
+    """InputError for a network that learnt from images on which `who` judges it; `hu` gives them, (N, 1, Y, X) in HU.
+
+    A network that was loaded with `otherwise` "warn" gives a warning, with "allow" it passes; so does any other method.
+    """
+    watching = _watching(method)
+    if watching is None or watching.otherwise == "allow" or not len(watching.about.seen.traces):
+        return
+    found = watching.about.seen.among(patient, hu())
+    if not found:
+        return
+    words = f"{watching.about.run}: is judged on images of its own training by {who} ({found})"
+    if watching.otherwise == "warn":
+        warnings.warn(words, stacklevel=3)
+        return
+    raise InputError(
+        f"{words}; leave them out, or take what comes by load_reconstructor(run, otherwise='warn') (on the command line, the "
+        "setting otherwise=warn)"
+    )
+
+
 def warn_of_doses(method: object, doses: Iterable[Dose], *, who: str) -> None:
     """A warning, begun by `who`, of doses that the training of a network did not hold; "allow" lets them pass."""
-    hooks = method._forward_pre_hooks.values() if isinstance(method, nn.Module) else ()
-    watching = next((hook for hook in hooks if isinstance(hook, GeometryWatch)), None)
+    watching = _watching(method)
     if watching is None or watching.otherwise == "allow":
         return
     outside = [text for text in map(watching.about.dose_difference, doses) if text]
@@ -212,6 +234,11 @@ def common_scan(methods: Iterable[object]) -> TrainedFor | None:
                 "with other methods on its own, or name one scan (--beam) with the setting otherwise=warn"
             )
     return known[0] if known else None
+
+
+def _watching(method: object) -> GeometryWatch | None:
+    hooks = method._forward_pre_hooks.values() if isinstance(method, nn.Module) else ()
+    return next((hook for hook in hooks if isinstance(hook, GeometryWatch)), None)
 
 
 def _other_views(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

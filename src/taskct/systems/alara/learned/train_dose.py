@@ -32,7 +32,7 @@ from taskct.systems.alara.learned.held_check import HeldCheck, check_held
 from taskct.systems.alara.learned.surrogate import Surrogate
 from taskct.task import FrozenTask
 from taskct.training.batch import Batch
-from taskct.training.begin import begin_with, open_training, to_channels_last
+from taskct.training.begin import begin_with, note_seen_images, open_training, to_channels_last
 from taskct.training.loop import Trained, fit
 from taskct.training.players import Player
 from taskct.training.processes import world
@@ -126,6 +126,7 @@ def train_dose(
     }  # fmt: skip
     _refuse_another_training(run, facts)
     folder = open_training(run, facts)
+    note_seen_images(folder, images)
     constraint = copy.deepcopy(goal.constraint)  # the caller's may serve other trainings
     constraint.start()
     if warm_start is not None:

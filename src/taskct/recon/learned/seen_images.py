@@ -1,0 +1,84 @@
+"""Which images a network has learnt from: their traces in the folder of its run, so that nobody judges it on them unawares."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from taskct.core.errors import FileFormatError
+from taskct.core.open_files import parsing
+from taskct.core.runs import Run
+
+SEEN_IMAGES = "seen_images.safetensors"
+_PARTS = 4  # parts of an image along each axis
+_SAME_HU = 0.05
+
+
+def image_traces(hu: Tensor) -> Tensor:
+    """(N, 1, Y, X) in HU -> (n, 16): means over a sixteenth of each image, of those that are not of one value.
+
+    Images that went through other units and back keep their trace within 0.01 HU; two different slices do not share one.
+
+    >>> image_traces(torch.zeros(3, 1, 8, 8)).shape
+    torch.Size([0, 16])
+    """
+    slices = hu.detach().reshape(-1, 1, *hu.shape[-2:]).cpu()
+    flat = slices.flatten(1)
+    varied = slices[flat.amax(1) > flat.amin(1)]
+    return functional.adaptive_avg_pool2d(varied.double(), _PARTS).flatten(1).float()
+
+
+@dataclass(frozen=True, eq=False)
+class SeenImages:
+    """Names of the patients of a training, and `image_traces` of the slices it learnt from; empty where they are not known."""
+
+    patients: frozenset[str] = frozenset()
+    traces: Tensor = field(default_factory=lambda: torch.zeros(0, _PARTS**2))
+
+    @classmethod
+    def of(cls, patients: Sequence[str], hu: Tensor) -> SeenImages:
+        """Of images (N, 1, Y, X) in HU."""
+        return cls(frozenset(patients), image_traces(hu))
+
+    @classmethod
+    def read(cls, run: Run) -> SeenImages:
+        """From the folder of a run; empty for one without the file. FileFormatError for a file of another kind."""
+        if not run.path(SEEN_IMAGES).exists():
+            return cls()
+        tensors, about = run.load_tensors(SEEN_IMAGES)
+        with parsing(run.path(SEEN_IMAGES), "record of seen images"):
+            patients, traces = json.loads(about["patients"]), tensors["traces"]
+            if not isinstance(patients, list) or traces.ndim != 2 or traces.shape[1] != _PARTS**2:
+                raise FileFormatError(
+                    f"{run.path(SEEN_IMAGES)}: expected a list of patients and traces (N, {_PARTS**2}), got {patients!r} and "
+                    f"{tuple(traces.shape)}"
+                )
+            return cls(frozenset(map(str, patients)), traces.float())
+
+    def write(self, run: Run) -> None:
+        """Into the folder of a run; a training that is resumed writes the same again."""
+        names = {"patients": json.dumps(sorted(self.patients))}
+        run.save_tensors(SEEN_IMAGES, {"traces": self.traces}, metadata=names, overwrite=True)
+
+    def among(self, patient: str, hu: Tensor) -> str:
+        """What of a patient's images (N, 1, Y, X) in HU the training knew, in words; "" for nothing.
+
+        The name of a patient alone says nothing: two sets number their patients alike.
+        """
+        traces = image_traces(hu)
+        if not len(traces) or not len(self.traces):
+            return ""
+        apart = torch.cdist(traces.double(), self.traces.double(), p=float("inf")).amin(1)
+        count = int((apart < _SAME_HU).sum())
+        if not count:
+            return ""
+        named = "" if patient in self.patients else ", under another name"
+        return f"it learnt from {count} of the {len(traces)} slices of {patient}{named}"
+
+
+NOT_KNOWN = SeenImages()
