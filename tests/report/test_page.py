@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from taskct.report.page import folded, page
+from taskct.report.page import folded, opening, page
 
 WCAG_AA = 4.5  # of text below 18 pt
 
@@ -66,3 +66,11 @@ def test_a_folded_part_holds_its_anchor_inside_so_that_a_link_to_it_opens_it() -
     assert html.startswith("<details class='fold'><summary><h2>How &lt;it&gt; was made</h2><small>notes</small></summary>")
     assert html.index("</summary>") < html.index('id="made"')
     assert folded("made", "Nothing", "") == ""
+
+
+def test_an_opening_says_first_what_is_not_done_then_the_answer_then_what_speaks_against_it() -> None:
+    html = opening("A is <better>.", "But B.", missing=["a", "b", "c", "d", "e"])
+    places = [html.index(part) for part in ("Unfinished: 5 steps of this experiment are not done yet (a, b, c, d, ...)",
+                                            "A is &lt;better&gt;.", "But B.")]  # fmt: skip
+    assert places == sorted(places)
+    assert opening("A.") == "<p class='answer'>A.</p>"

@@ -195,3 +195,8 @@ def test_every_wide_table_scrolls_by_itself(plain_page):
     """On a narrow screen a table without a scrolling parent is cut off at the edge."""
     for kind in re.findall(r"(<div class='(?:scroll|wide)'>)?<table class='numbers", plain_page):
         assert kind
+
+
+def test_every_picture_has_words_in_its_place(plain_page):
+    pictures = re.findall(r'<img[^>]* alt=(["\'])(.*?)\1', plain_page)
+    assert pictures and len(pictures) == plain_page.count("<img") and all(words for _, words in pictures)

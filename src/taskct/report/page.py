@@ -6,8 +6,12 @@ keep a white ground in both.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
+from taskct.report.number_text import plural
+
+_MOST_NAMED = 4
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 _STYLE = """
@@ -62,7 +66,8 @@ caption b { color: var(--ink); }
 .first-table td, .first-table thead th { padding: .2rem .8rem; white-space: nowrap; }
 .first-table tbody th { padding: .2rem .8rem .2rem 0; }
 .first-table .text { text-align: left; white-space: normal; }
-.first-table tbody th small { display: inline; margin-left: .5rem; }
+.first-table small { display: inline; margin-left: .5rem; }
+h1 + .verdict { margin-top: 1rem; }
 .fold { border-top: 1px solid var(--line); }
 .fold > summary { cursor: pointer; padding: .55rem 0; }
 .fold > summary h2 { display: inline; font-size: 1.02rem; border: 0; margin: 0; padding: 0; }
@@ -127,7 +132,7 @@ footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: .6rem
   .first-table { font-size: .78rem; width: 100%; }
   .first-table td, .first-table thead th { padding: .2rem .25rem; white-space: normal; }
   .first-table tbody th { padding-right: .25rem; min-width: 0; overflow-wrap: anywhere; }
-  .first-table tbody th small { display: block; margin: 0; }
+  .first-table small { display: block; margin: 0; }
   .first-table td.text:last-child, .first-table .text { min-width: 0; overflow-wrap: normal; }
   .plot, .slice { overflow-x: auto; }
   .plot img, .pictures { min-width: 40rem; }
@@ -160,6 +165,20 @@ def page(title: str, body: str) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
     )
+
+
+def opening(answer: str, against: str = "", *, missing: Sequence[str] = ()) -> str:
+    """The first lines of a page: one sentence, and at most one that speaks against it.
+
+    `missing` names steps of an experiment that are not done yet, which is said before anything else.
+    """
+    note = ""
+    if missing:
+        named = ", ".join(missing[:_MOST_NAMED]) + (", ..." if len(missing) > _MOST_NAMED else "")
+        steps = f"{plural(len(missing), 'step')} of this experiment {'is' if len(missing) == 1 else 'are'} not done yet"
+        note = f"<p class='unfinished'>Unfinished: {steps} ({escape(named)}). Everything below may change.</p>"
+    but = f"<p class='but'>{escape(against)}</p>" if against else ""
+    return f"{note}<p class='answer'>{escape(answer)}</p>{but}"
 
 
 def section(anchor: str, heading: str, content: str) -> str:

@@ -96,17 +96,17 @@ def picture_section(
     difference = Window(0, 2 * half_hu, "difference")
     grey = lambda image, shown, part: encoder.add(to_grey(part.of(image), shown))
 
-    def full(image: Tensor) -> str:
-        return _img(grey(image, window, crop), example, crop)
+    def full(image: Tensor, words: str) -> str:
+        return _img(grey(image, window, crop), example, crop, words)
 
-    def error(image: Tensor) -> str:
-        return _img(grey(image - example.truth_hu, difference, crop), example, crop)
+    def error(image: Tensor, words: str) -> str:
+        return _img(grey(image - example.truth_hu, difference, crop), example, crop, f"{words}, minus truth")
 
-    def near(image: Tensor) -> str:
-        return _img(grey(image, window, zoom), example, zoom, kind="near")
+    def near(image: Tensor, words: str) -> str:
+        return _img(grey(image, window, zoom), example, zoom, f"{words}, zoomed", kind="near")
 
     black, white = window.bounds_hu
-    truth = f"<figure>{_marked(full(example.truth_hu), crop, zoom)}<figcaption>truth</figcaption></figure>"
+    truth = f"<figure>{_marked(full(example.truth_hu, 'truth'), crop, zoom)}<figcaption>truth</figcaption></figure>"
     blank = f"<p class='key'>grey: 0 HU<br>black: −{half_hu} HU or less<br>white: +{half_hu} HU or more</p>"
     size = " × ".join(f"{n * s:.0f}" for n, s in zip(zoom.shape, example.spacing_mm, strict=True))
     shown = f"Window {escape(str(window)).replace('-', '−')}: black at {_whole(black)} HU, white at {_whole(white)} HU."
@@ -118,7 +118,7 @@ def picture_section(
         f"<h4>Difference: reconstruction minus truth, ±{half_hu} HU</h4>",
         _matrix(table, example, blank, error),
         f"<h4>Zoomed region, {size} mm</h4>",
-        _matrix(table, example, f"<figure>{near(example.truth_hu)}<figcaption>truth</figcaption></figure>", near),
+        _matrix(table, example, f"<figure>{near(example.truth_hu, 'truth')}<figcaption>truth</figcaption></figure>", near),
     ]
     return "<section class='slice'>" + "".join(parts) + "</section>"
 
@@ -213,16 +213,17 @@ def _body(hu: Tensor) -> Tensor:
     return torch.from_numpy(binary_fill_holes(tissue))
 
 
-def _matrix(table: Table, example: Example, first: str, picture: Callable[[Tensor], str], *, below: bool = False) -> str:
+def _matrix(table: Table, example: Example, first: str, picture: Callable[[Tensor, str], str], *, below: bool = False) -> str:
     """Doses down, methods across; `first` (truth or key) stands at the left of all rows."""
     methods = [m for m in table.methods if any(name == m for name, _ in example.recon_hu)]
     doses = [d for d in table.doses if any(dose == d for _, dose in example.recon_hu)]
     heads = "".join(f"<th scope='col'>{escape(m)}</th>" for m in methods)
     body = []
     for i, dose in enumerate(doses):
+        at = dose_label(dose, table.doses)
         row = [f"<td class='truth' rowspan='{len(doses)}'>{first}</td>"] if i == 0 else []
-        row.append(f"<th scope='row' class='dose'><span>{escape(dose_label(dose, table.doses))}</span></th>")
-        row += [f"<td>{_captioned(example, m, dose, picture, below=below)}</td>" for m in methods]
+        row.append(f"<th scope='row' class='dose'><span>{escape(at)}</span></th>")
+        row += [f"<td>{_captioned(example, m, dose, picture, at=at, below=below)}</td>" for m in methods]
         body.append("<tr>" + "".join(row) + "</tr>")
     return (
         f"<table class='pictures'><colgroup><col class='truth'><col class='dose'><col span='{len(methods)}'></colgroup>"
@@ -230,20 +231,24 @@ def _matrix(table: Table, example: Example, first: str, picture: Callable[[Tenso
     )
 
 
-def _captioned(example: Example, method: str, dose: DoseLevel, picture: Callable[[Tensor], str], *, below: bool) -> str:
+def _captioned(
+    example: Example, method: str, dose: DoseLevel, picture: Callable[[Tensor, str], str], *, at: str, below: bool
+) -> str:
     hu = example.recon_hu.get((method, dose))
     if hu is None:
         return ""
+    shown = picture(hu, f"{method} at {at} dose")
     if not below:
-        return picture(hu)
+        return shown
     error = rmse(hu[None, None], example.truth_hu[None, None], mask=example.mask)
-    return f"<figure>{picture(hu)}<figcaption>{number(float(error), 'HU')}</figcaption></figure>"
+    return f"<figure>{shown}<figcaption>{number(float(error), 'HU')}</figcaption></figure>"
 
 
-def _img(key: str, example: Example, part: Region, *, kind: str = "full") -> str:
-    """An image tag of the region's true proportions, whatever the pixel spacing."""
+def _img(key: str, example: Example, part: Region, words: str, *, kind: str = "full") -> str:
+    """An image tag of the region's true proportions, whatever the pixel spacing; `words` stand for the image."""
     height, width = (n * s for n, s in zip(part.shape, example.spacing_mm, strict=True))
-    return f'<img class="{kind}" alt="" style="aspect-ratio:{width:.4g}/{height:.4g}" src="{key}">'
+    alt = escape(f"{words}: {example.case}, slice {example.slice}", quote=True)
+    return f'<img class="{kind}" alt="{alt}" style="aspect-ratio:{width:.4g}/{height:.4g}" src="{key}">'
 
 
 def _marked(img: str, crop: Region, zoom: Region) -> str:

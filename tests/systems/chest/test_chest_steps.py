@@ -50,6 +50,9 @@ def test_a_whole_small_experiment_leaves_tables_a_page_and_networks_that_load(ti
     assert all(r["gain over the image error"] for r in judged if r["image"] == "all" and r["score"] == "PSNR")
     page = (tiny_run / "report.html").read_text()
     assert "No figure was measured on patients of a clinic" in page and "data:image/svg+xml" in page
+    first = page[page.index("<body>") : page.index("<details")]
+    places = [first.index(part) for part in ("class='answer'", "<figure", "numbers first-table")]
+    assert places == sorted(places) and "Unfinished" not in first
     reader = load_reader(tiny_run / "first-0")
     answers = reader.answers(torch.full((1, 3, 48, 48), 0.01))
     assert set(answers) == {"classify", "segment", "restore", "detect"}

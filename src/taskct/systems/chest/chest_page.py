@@ -9,9 +9,9 @@ from pathlib import Path
 from taskct.core.files import write_text
 from taskct.evaluation.statistics import Interval
 from taskct.report.number_text import number, plural, span
-from taskct.report.page import page, section
+from taskct.report.page import folded, opening, page
 from taskct.systems.chest.chest_classes import TASKS
-from taskct.systems.chest.chest_comparing import MAIN_SCORES, Comparison, Group, bridge_gains, shown_first, summary_lines
+from taskct.systems.chest.chest_comparing import AIMS, MAIN_SCORES, Comparison, Group, bridge_gains, shown_first, summary_lines
 from taskct.systems.chest.chest_scores import ABOUT
 from taskct.systems.chest.chest_settings import ChestExperiment
 from taskct.systems.chest.reading_crops import Readings
@@ -32,12 +32,13 @@ def write_chest_page(
     pairs: Sequence[Comparison],
     judged: Mapping[tuple[str, str], Readings],
     pictures: str = "",
+    missing: Sequence[str] = (),
 ) -> None:
     """Write one self-contained page: no script, no network."""
     first = shown_first(groups)
-    lines = "".join(f"<p>{escape(text)}</p>" for text in summary_lines(settings, groups, pairs, judged))
+    answer, *rest = summary_lines(settings, groups, pairs, judged)
     parts = [
-        ("pictures", "Pictures", pictures),
+        ("words", "What else came out", "".join(f"<p>{escape(text)}</p>" for text in rest)),
         ("first", "All four heads at full dose", score_table(first) if first is not None else ""),
         ("sharing", "Four heads or one", _comparison_tables(pairs)),
         ("transfer", "Which head helps which", transfer_table(pairs)),
@@ -48,10 +49,25 @@ def write_chest_page(
     links = "".join(f'<a href="#{anchor}">{escape(name)}</a>' for anchor, name, content in parts if content)
     head = (
         "<header><h1>Chest CT: one network, four heads</h1>"
-        f"<p class='lead'>{escape(lead(settings))}</p><div class='verdict'>{lines}</div><nav>{links}</nav></header>\n"
+        f"<p class='lead'>{escape(lead(settings))}</p>{opening(answer, missing=missing)}{pictures}"
+        f"{_first_table(first) if first is not None else ''}<nav>{links}</nav></header>\n"
     )
-    body = head + "".join(section(*part) for part in parts) + "<footer>Made with taskct. Research use only.</footer>"
+    body = head + "".join(folded(*part) for part in parts) + "<footer>Made with taskct. Research use only.</footer>"
     write_text(path, page("Chest CT: one network, four heads", body), overwrite=True)
+
+
+def _first_table(group: Group) -> str:
+    """The scores by which each head is judged first, at full dose, beside the aims."""
+    scores = [score for task in TASKS for score in MAIN_SCORES[task] if score in group.scores]
+    rows = ""
+    for score in scores:
+        found = group.interval(score)
+        aim = AIMS.get(score)
+        said = "–" if aim is None else f"{aim:g}, {'reached' if found.mean >= aim else 'not reached'}"
+        rows += f"<tr><th scope='row'>{escape(score)}</th>{_cell(found)}<td class='text'>{said}</td></tr>"
+    heads = "<thead><tr><th>at full dose</th><th>mean</th><th class='text'>aim</th></tr></thead>"
+    note = "<p class='key'>Small: 95 % intervals over patients and, where there are several, training seeds.</p>"
+    return f"<table class='numbers first-table'>{heads}<tbody>{rows}</tbody></table>{note}" if rows else ""
 
 
 def lead(settings: ChestExperiment) -> str:
@@ -69,7 +85,7 @@ def score_table(group: Group) -> str:
     arm = group.arms[0]
     about = f"<b>{escape(group.name)}</b>: heads {', '.join(arm.tasks)}; {arm.steps} steps; {plural(len(group.seeds), 'seed')}"
     heads = "<thead><tr><th></th><th>mean</th></tr></thead>"
-    return f"<table class='numbers'><caption>{about}</caption>{heads}<tbody>{''.join(rows)}</tbody></table>" if rows else ""
+    return _table(about, heads, rows) if rows else ""
 
 
 def _comparison_tables(pairs: Sequence[Comparison]) -> str:
@@ -84,7 +100,7 @@ def _comparison_tables(pairs: Sequence[Comparison]) -> str:
         ]
         heads = "<thead><tr><th></th><th>score</th><th>before</th><th>after</th><th>gain</th><th>seeds</th></tr></thead>"
         caption = f"<b>{escape(_KINDS.get(kind, kind))}</b>; intervals over seeds and patients; bold: separated from zero"
-        tables.append(f"<table class='numbers'><caption>{caption}</caption>{heads}<tbody>{''.join(rows)}</tbody></table>")
+        tables.append(_table(caption, heads, rows))
     return "".join(tables)
 
 
@@ -103,7 +119,7 @@ def transfer_table(pairs: Sequence[Comparison]) -> str:
         return ""
     heads = "<thead><tr><th></th>" + "".join(f"<th>with {escape(t)}</th>" for t in TASKS) + "</tr></thead>"
     caption = "<b>Gain of a head by another one beside it</b>, equal steps, against the head alone"
-    return f"<table class='numbers'><caption>{caption}</caption>{heads}<tbody>{''.join(rows)}</tbody></table>"
+    return _table(caption, heads, rows)
 
 
 def bridge_table(judged: Mapping[tuple[str, str], Readings], settings: ChestExperiment) -> str:
@@ -126,8 +142,15 @@ def bridge_table(judged: Mapping[tuple[str, str], Readings], settings: ChestExpe
             heads = "<thead><tr><th></th>" + "".join(f"<th>{escape(s)}</th>" for s in scores) + "</tr></thead>"
             at = f"{float(dose):.1%} of the dose" if dose else "Full dose"
             caption = f"<b>{at}</b>, under a reader never used in training; small: gain over the image error alone"
-            tables.append(f"<table class='numbers'><caption>{caption}</caption>{heads}<tbody>{''.join(body)}</tbody></table>")
+            tables.append(_table(caption, heads, body))
     return "".join(tables)
+
+
+def _table(caption: str, heads: str, rows: Sequence[str]) -> str:
+    return (
+        f"<div class='wide'><table class='numbers'><caption>{caption}</caption>{heads}<tbody>{''.join(rows)}</tbody></table>"
+        "</div>"
+    )
 
 
 def _made(settings: ChestExperiment) -> str:

@@ -48,9 +48,11 @@ def gather(
         crops = images.load().images("test")
         uri = lungs_figure(first.load(), crops, telling_crops(crops))
         words = f"Above the truth, below what the network says: {colour_words()}; boxes of nodules yellow, of infection white."
-        shown = f"<figure class='plot'><img alt='lungs' src=\"{uri}\"><figcaption>{words}</figcaption></figure>"
+        image = f"<img alt='slices of lungs, the truth above what the network says' src=\"{uri}\">"
+        shown = f"<figure class='plot'>{image}<figcaption>{words}</figcaption></figure>"
     path = folder / "report.html"
-    write_chest_page(path, settings=settings, groups=groups, pairs=pairs, judged=judged, pictures=shown)
+    missing = [made.name for made in (*readings.values(), *bridge.values()) if not made.done]
+    write_chest_page(path, settings=settings, groups=groups, pairs=pairs, judged=judged, pictures=shown, missing=missing)
 
 
 def scores_csv(groups: Mapping[str, Group]) -> str:

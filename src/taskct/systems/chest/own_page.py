@@ -127,7 +127,8 @@ def _slices(found: OwnChest, numbers: Sequence[int]) -> str:
             _draw(axis, found, number, areas=True, boxes=True)
             axis.set_title(f"slice {number}", fontsize=8, fontweight="normal")
         uri = svg_uri(figure)
-    legend = ", ".join(f'<span style="color:{COLOURS[k]}">{escape(name)}</span>' for k, name in enumerate(AREAS, start=1))
+    swatch = lambda k: f'<span class="swatch" style="border-color:{COLOURS[k]}"></span>'
+    legend = ", ".join(f"{swatch(k)} {escape(name)}" for k, name in enumerate(AREAS, start=1))
     words = f"Lung window. Outlines: {legend}; boxes: lesions by their number in the table."
     return f'<img alt="slices with areas and boxes" src="{uri}"><p>{words}</p>'
 

@@ -41,6 +41,9 @@ def test_every_row_is_scored_under_every_condition(done: Path) -> None:
 def test_the_page_and_the_tables_hold_what_was_measured(done: Path) -> None:
     page = (done / "report" / "report.html").read_text()
     assert "smear: prior only" in page and "Gaussian model" in page and page.count("data:image") > 20
+    first = page[page.index("<body>") : page.index("<details")]
+    assert first.count("class='answer'") == 1 and first.count("<img") >= 3 and "PSNR3D / dB" in first
+    assert "prior only" not in first and "Unfinished" not in first and 'alt=""' not in page
     summary = (done / "report" / "summary.csv").read_text().splitlines()
     own = RowScores.read(done / "row-net-smear-s0").table
     mean = own.mean("psnr3d", "smear", dose=own.doses[0]).mean

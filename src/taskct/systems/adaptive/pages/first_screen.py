@@ -9,6 +9,7 @@ from taskct.core.names import photon_count
 from taskct.evaluation.reading import TaskVerdict
 from taskct.evaluation.rows import DoseLevel
 from taskct.report.number_text import plural
+from taskct.report.page import opening
 from taskct.report.pictures import Encoder
 from taskct.systems.adaptive.pages.headline import Headline, gain_words, headline, verdict_words
 from taskct.systems.adaptive.pages.outline_pictures import picture_row
@@ -18,27 +19,13 @@ from taskct.systems.adaptive.pages.story import TaskStory
 CLASSICAL = ("FBP", "TV, tuned")
 """Methods without a network that the row of pictures shows where they were scored."""
 _MOST_ROWS = 8
-_MOST_NAMED = 4
 
 
 def first_screen(story: TaskStory, encoder: Encoder) -> str:
     """The beginning of the page as HTML."""
     found = headline(story)
-    against = f"<p class='but'>{escape(found.against)}</p>" if found.against else ""
-    return (
-        f"{_unfinished(story)}<p class='answer'>{escape(found.sentence)}</p>{against}"
-        f"{_pictures(story, found, encoder)}{_table(story)}"
-    )
-
-
-def _unfinished(story: TaskStory) -> str:
-    if not story.missing:
-        return ""
-    named = ", ".join(story.missing[:_MOST_NAMED]) + (", ..." if len(story.missing) > _MOST_NAMED else "")
-    return (
-        f"<p class='unfinished'>Unfinished: {plural(len(story.missing), 'step')} of this experiment "
-        f"{'is' if len(story.missing) == 1 else 'are'} not done yet ({escape(named)}). Everything below may change.</p>"
-    )
+    lines = opening(found.sentence, found.against, missing=story.missing)
+    return f"{lines}{_pictures(story, found, encoder)}{_table(story)}"
 
 
 def _pictures(story: TaskStory, found: Headline, encoder: Encoder) -> str:

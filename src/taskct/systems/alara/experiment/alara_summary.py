@@ -33,7 +33,13 @@ def gather(folder: Path, *, compared: Sequence[Made[Compared]]) -> None:
         sections.append(DoseSection(title, found, LEARNED, advice, not_held=words))
     make_folder(folder)
     write_text(folder / "summary.csv", summary_text(named), overwrite=True)
-    write_dose_page(sections, folder / "report.html", title="How little dose is enough, patient by patient", overwrite=True)
+    write_dose_page(
+        sections,
+        folder / "report.html",
+        title="How little dose is enough, patient by patient",
+        missing=[one.name for one in compared if not one.done],
+        overwrite=True,
+    )
 
 
 def _rows(name: str, comparison: Comparison) -> list[dict[str, object]]:

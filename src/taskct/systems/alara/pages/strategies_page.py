@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import numpy as np
 
 from taskct.core.errors import InputError
 from taskct.core.files import refuse_existing, write_text
+from taskct.core.names import photon_count
 from taskct.evaluation.statistics import Interval
 from taskct.report.dose_answer import everybody_reaches, small_interval
 from taskct.report.number_text import MINUS, number, plural
-from taskct.report.page import page, section
+from taskct.report.page import folded, opening, page
 from taskct.systems.alara.pages.figures import forecast_figure, scatter_figure
 from taskct.systems.alara.rivals.outcomes import Comparison
 
 _MOST_MISSED = 15
+_MOST_LINES = 12
 
 
 @dataclass(frozen=True)
@@ -42,21 +45,105 @@ def write_dose_page(
     path: str | os.PathLike[str],
     *,
     title: str = "Dose at equal quality",
+    missing: Sequence[str] = (),
     overwrite: bool = False,
 ) -> None:
-    """Write one self-contained HTML page about strategies that were compared; OutputExistsError unless `overwrite`."""
+    """Write one self-contained HTML page about strategies that were compared; OutputExistsError unless `overwrite`.
+
+    It begins with the first comparison: a sentence, its figure, a small table. `missing` names comparisons not made yet.
+    """
     if not sections:
         raise InputError("a dose page expects at least one comparison, got none")
     refuse_existing(path, overwrite=overwrite)
     lines = [line for s in sections for line in statements(s)]
-    lead = "".join(f"<p{' class=caution' if caution else ''}>{escape(text)}</p>" for text, caution in lines[:12])
-    body = f"<header><h1>{escape(title)}</h1><div class='verdict'>{lead}</div></header>\n"
+    words = "".join(f"<p{' class=caution' if caution else ''}>{escape(text)}</p>" for text, caution in lines[:_MOST_LINES])
+    parts = [("words", "Each comparison in words", words)]
     for k, one in enumerate(sections):
-        parts = "".join(_comparison(c, one.learned) for c in one.comparisons)
+        shown = "".join(_comparison(c, one.learned) for c in one.comparisons)
         notes = "".join(f"<li>{escape(n)}</li>" for n in one.notes)
-        folded = f"<details><summary>Every patient's dose</summary><ul class='key'>{notes}</ul></details>" if notes else ""
-        body += section(f"part-{k}", one.title, parts + folded)
+        every = f"<details><summary>Every patient's dose</summary><ul class='key'>{notes}</ul></details>" if notes else ""
+        parts.append((f"part-{k}", one.title, shown + every))
+    links = "".join(f'<a href="#{anchor}">{escape(name)}</a>' for anchor, name, _ in parts)
+    head = f"<header><h1>{escape(title)}</h1>{_first(sections[0], missing)}<nav>{links}</nav></header>\n"
+    body = head + "".join(folded(*part) for part in parts)
     write_text(path, page(title, body + "<footer>Made with taskct. Research use only.</footer>"), overwrite=overwrite)
+
+
+def _first(one: DoseSection, missing: Sequence[str]) -> str:
+    """The first comparison: what the learned strategy saves against the first one, against the best one, and each row."""
+    answer, against = first_sentences(one)
+    html = f"<p class='lead'>{escape(one.title)}</p>{opening(answer, against, missing=missing)}"
+    if not one.comparisons:
+        return html
+    c = one.comparisons[0]
+    names = [o.strategy for o in c.outcomes]
+    rows = ""
+    for row, outcome in zip(c.rows(), c.outcomes, strict=True):
+        gap = ""
+        if one.learned in names and outcome.strategy != one.learned:
+            gap = _percent(c.saved(one.learned, outcome.strategy), small=True)
+        rows += (
+            f"<tr><th scope='row'>{escape(outcome.strategy)}</th><td>{photon_count(outcome.photons.mean())}</td>"
+            f"<td>{_reach(c, row)}</td><td>{gap}</td></tr>"
+        )
+    heads = "".join(f"<th>{escape(h)}</th>" for h in ("", "photons", "reach it", f"{one.learned}: dose against it"))
+    return (
+        f"{html}{_figure(c)}<table class='numbers first-table'><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+        f"<p class='key'>Photons per pixel, mean over views and {plural(len(c.patients), 'patient')}, at {_held(c)}. "
+        "Small: paired 95 % interval.</p>"
+    )
+
+
+def first_sentences(one: DoseSection) -> tuple[str, str]:
+    """What the learned strategy needs beside the first one; and what speaks against it, '' for nothing."""
+    missed = f"But {one.not_held}." if one.not_held else ""
+    if not one.comparisons:
+        return "Nothing was compared.", missed
+    c = one.comparisons[0]
+    names = [o.strategy for o in c.outcomes]
+    if one.learned not in names:
+        return f"The {one.learned} dose does not reach {c.target} for {_held(c)}.", missed
+    others = [o for o in c.outcomes if not o.strategy.startswith((one.learned, "oracle"))]
+    if not others:
+        return f"The {one.learned} dose reaches {c.target}; nothing was compared with it.", missed
+    first, best = others[0], min(others, key=lambda o: float(o.photons.mean()))
+    gap, beside = (c.saved(one.learned, o.strategy) for o in (first, best))
+    answer = f"At {_held(c)} the {one.learned} dose {_needs(gap, first.strategy)}."
+    if missed or best is first:
+        return answer, missed
+    than = f"{best.strategy}, the best of the others"
+    return answer, f"{'But it' if gap.high < 0 and not beside.high < 0 else 'It'} {_needs(beside, than)}."
+
+
+def _needs(gap: Interval, than: str) -> str:
+    """ "needs 20.1 % fewer photons (15.0 to 24.2) than fixed", where the interval says so."""
+    if gap.high < 0 or gap.low > 0:
+        low, high = sorted((abs(gap.low), abs(gap.high)))
+        ends = f" ({low:.1f} to {high:.1f})" if math.isfinite(low + high) else " (one end open)"
+        return f"needs {abs(gap.mean):.1f} % {'fewer' if gap.high < 0 else 'more'} photons{ends} than {than}"
+    unsure = " (no interval)" if math.isnan(gap.low) and math.isnan(gap.high) else ""
+    return f"is not shown to need fewer photons than {than}: {_percent(gap)}{unsure}"
+
+
+def _held(c: Comparison) -> str:
+    by = "mean quality" if c.held_by == "mean" else f"quality in {100 * float(c.held_by):g} % of patients"
+    return f"equal {by} ({c.target})"
+
+
+def _reach(c: Comparison, row: Mapping[str, Any]) -> str:
+    """The share of patients that reach the bound; of a single patient whether it does."""
+    if len(c.patients) == 1:
+        return "yes" if float(row["share"]) == 1 else "no"
+    return f"{100 * float(row['share']):.0f} %"
+
+
+def _figure(c: Comparison) -> str:
+    """One point per patient and strategy."""
+    return (
+        f"<figure class='plot small'><img alt='photons and quality of every patient under every strategy' "
+        f'src="{scatter_figure(c)}"><figcaption>Measured with exact Poisson counts and noise that the search for the levels '
+        "did not see. Dotted: the bound.</figcaption></figure>"
+    )
 
 
 def statements(one: DoseSection) -> list[tuple[str, bool]]:
@@ -86,12 +173,12 @@ def statements(one: DoseSection) -> list[tuple[str, bool]]:
 
 def _comparison(c: Comparison, learned: str) -> str:
     by = "the mean over patients" if c.held_by == "mean" else f"{100 * float(c.held_by):g} % of patients"
-    figure = scatter_figure(c)
-    parts = [f"<h3>{escape(str(c.target))}, held for {escape(by)}</h3>", _missed(c, learned), _strategies(c, learned)]
-    parts.append(
-        f"<figure class='plot'><img alt='dose and quality' src=\"{figure}\"><figcaption>Measured with exact Poisson counts "
-        "and noise that the search for the levels did not see. Dotted: the bound.</figcaption></figure>"
-    )
+    parts = [
+        f"<h3>{escape(str(c.target))}, held for {escape(by)}</h3>",
+        _missed(c, learned),
+        _strategies(c, learned),
+        _figure(c),
+    ]
     for one in c.outcomes:
         if one.strategy == f"{learned}, as deployed":
             uri, words = forecast_figure(c, one)
@@ -107,16 +194,17 @@ def _strategies(c: Comparison, learned: str) -> str:
     names = [o.strategy for o in c.outcomes]
     body = []
     for row, one in zip(c.rows(), c.outcomes, strict=True):
-        cells = [f"<th scope='row'>{escape(one.strategy)}</th>", f"<td>{number(one.photons.mean() / 1000)}k</td>"]
+        cells = [f"<th scope='row'>{escape(one.strategy)}</th>", f"<td>{photon_count(one.photons.mean())}</td>"]
         cells += [
             f"<td>{number(float(row['quality']), c.target.unit)}</td>",
             f"<td>{number(float(row['spread']), c.target.unit)}</td>",
         ]
-        cells.append(f"<td>{100 * float(row['share']):.0f} %</td>")
-        cells.append(f"<td>{100 * float(row['dose_spread']):.0f} %</td>")
+        cells.append(f"<td>{_reach(c, row)}</td>")
+        cells.append(f"<td>{'–' if math.isnan(spread := float(row['dose_spread'])) else f'{100 * spread:.0f} %'}</td>")
         if learned in names and one.strategy != learned:
             cells.append(f"<td>{_percent(c.saved(learned, one.strategy), small=True)}</td>")
-            cells.append(f"<td>{_interval(c.spread_difference(learned, one.strategy), c.target.unit)}</td>")
+            alone = len(c.patients) == 1
+            cells.append(f"<td>{'–' if alone else _interval(c.spread_difference(learned, one.strategy), c.target.unit)}</td>")
         else:
             cells += ["<td></td>"] * 2
         body.append(f"<tr>{''.join(cells)}</tr>")
@@ -134,10 +222,10 @@ def _strategies(c: Comparison, learned: str) -> str:
     ]
     top = "".join(f"<th>{escape(h)}</th>" for h in heads)
     scout = float(c.notes.get("scout_photons_per_view", 0.0))
-    counted = f"; every dose holds that of the scout, {number(scout)} photons a view" if scout else ""
+    counted = f"; every dose holds that of the scout, {photon_count(scout)} photons a view" if scout else ""
     caption = f"<b>Strategies at one quality</b>; small: paired 95 % intervals over patients{counted}"
     return (
-        f"<div class='wide'><table class='numbers'><caption>{caption}</caption><thead><tr>{top}</tr></thead>"
+        f"<div class='wide'><table class='numbers dense'><caption>{caption}</caption><thead><tr>{top}</tr></thead>"
         f"<tbody>{''.join(body)}</tbody></table></div>"
     )
 

@@ -98,6 +98,7 @@ def gathered(
         spreads={str(one.about["method"]): one.about["spread"] for one in added if "spread" in one.about},
         refined=_refined(added, settings),
         curves={name: curve for name, one in curves.items() if one.done and (curve := one.load()).steps},
+        missing=[one.name for one in (*scores, *more) if not one.done],
     )
 
 

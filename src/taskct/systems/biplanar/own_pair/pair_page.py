@@ -67,7 +67,7 @@ def _slices(made: PairEstimate, encoder: Encoder) -> str:
     for axis, plane in enumerate(_PLANES):
         for share in _SHARES if axis == 0 else (0.5,):
             cells = [encoder.add(_grown(_grey(hu, axis, share, window))) for hu, window in columns.values()]
-            rows.append(_row(plane, cells))
+            rows.append(_row(plane, list(columns), cells))
     return (
         _table(list(columns), rows)
         + f"<p class='note'>Bone window, {_WINDOW.bounds_hu[0]:.0f} to {_WINDOW.bounds_hu[1]:.0f} HU.</p>"
@@ -76,12 +76,12 @@ def _slices(made: PairEstimate, encoder: Encoder) -> str:
 
 def _films(made: PairEstimate, encoder: Encoder) -> str:
     top = float(torch.quantile(made.p.flatten(), 0.999))
+    heads = ["radiograph as read", "re-projection of the estimate", f"difference, ±{0.2 * top:.2g}"]
     rows = []
     for number, view in enumerate(("frontal", "lateral")):
         p, again = made.p[number].flip(0), made.again[number].flip(0)
         pictures = [_scaled(p, 0, top), _scaled(again, 0, top), _scaled(again - p, -0.2 * top, 0.2 * top)]
-        rows.append(_row(view, [encoder.add(_grown(picture)) for picture in pictures]))
-    heads = ["radiograph as read", "re-projection of the estimate", f"difference, ±{0.2 * top:.2g}"]
+        rows.append(_row(view, heads, [encoder.add(_grown(picture)) for picture in pictures]))
     return _table(heads, rows)
 
 
@@ -100,8 +100,11 @@ def _grown(grey: np.ndarray) -> np.ndarray:
     return np.kron(grey, np.ones((times, times), np.uint8))
 
 
-def _row(name: str, keys: list[str]) -> str:
-    cells = "".join(f'<td><img class="near" alt="" src="{key}"></td>' for key in keys)
+def _row(name: str, heads: list[str], keys: list[str]) -> str:
+    cells = "".join(
+        f'<td><img class="near" alt="{escape(f"{name}, {head}", quote=True)}" src="{key}"></td>'
+        for head, key in zip(heads, keys, strict=True)
+    )
     return f"<tr><th scope='row' class='dose'><span>{escape(name)}</span></th>{cells}</tr>"
 
 

@@ -1,16 +1,17 @@
-"""A bi-planar experiment -> one HTML page: the verdict, the numbers with their controls, the skulls, what was chosen."""
+"""A bi-planar experiment -> one HTML page: one sentence, a skull, a small table; then all numbers, controls and skulls."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from html import escape
 
 from taskct.core.files import refuse_existing, write_text
 from taskct.evaluation.rows import DoseLevel
 from taskct.report.number_text import number, plural, power_of_ten
-from taskct.report.page import page, section
+from taskct.report.page import folded, opening, page
 from taskct.report.pictures import Encoder
-from taskct.systems.biplanar.pages.biplanar_pictures import example_section
+from taskct.systems.biplanar.pages.biplanar_pictures import example_row, example_section
 from taskct.systems.biplanar.pages.biplanar_story import ATLAS, BiPlanarStory
 from taskct.systems.biplanar.pages.story_sections import (
     block_table,
@@ -23,6 +24,9 @@ from taskct.systems.biplanar.pages.story_sections import (
 from taskct.systems.biplanar.pages.story_tables import cell, wide_table
 
 _IMAGE_BYTES = 6 * 2**20
+_FIRST_METRICS = ("psnr3d", "bone_dice", "mae_hu")
+_FIRST_ROWS = 6
+_CONDITIONS_ACROSS = 6
 _METRICS = ("psnr3d", "bone_dice", "bone_surface_mm", "bone_surface_p95_mm", "mae_hu", "reprojection_rms", "seen_share")
 
 
@@ -32,8 +36,11 @@ def write_biplanar_report(
     """Write one self-contained page: no script, no network. OutputExistsError unless `overwrite`."""
     refuse_existing(path, overwrite=overwrite)
     encoder = Encoder(_IMAGE_BYTES)
+    answer, *rest = story.lines
+    against = next((text for text in rest if text.startswith("Careful")), "")
     parts = [
-        ("numbers", "Numbers", _key(story) + _main_table(story)),
+        ("words", "What else was found, and what limits it", _words([text for text in rest if text != against])),
+        ("numbers", "All rows", _key(story) + _main_table(story)),
         ("controls", "What could fool us", _condition_table(story)),
         ("dose", "Dose", _dose_table(story)),
         ("poses", "Poses refined", pose_table(story)),
@@ -46,13 +53,39 @@ def write_biplanar_report(
         ("made", "How it was made", _notes(story)),
     ]
     links = "".join(f'<a href="#{anchor}">{escape(name)}</a>' for anchor, name, content in parts if content)
-    lines = "".join(f"<p{' class=caution' if text.startswith('Careful') else ''}>{escape(text)}</p>" for text in story.lines)
+    pictures = example_row(story.examples[0], encoder) if story.examples else ""
     head = (
-        f"<header><h1>{escape(title)}</h1><p class='lead'>{escape(_lead(story))}</p><div class='verdict'>{lines}</div>"
-        f"<nav>{links}</nav></header>\n"
+        f"<header><h1>{escape(title)}</h1><p class='lead'>{escape(_lead(story))}</p>"
+        f"{opening(answer, against, missing=story.missing)}{pictures}{_first_table(story)}<nav>{links}</nav></header>\n"
     )
-    body = head + "".join(section(*part) for part in parts) + "<footer>Made with taskct. Research use only.</footer>"
+    body = head + "".join(folded(*part) for part in parts) + "<footer>Made with taskct. Research use only.</footer>"
     write_text(path, page(title, encoder.replace(body)), overwrite=overwrite)
+
+
+def _words(lines: Sequence[str]) -> str:
+    return "".join(f"<p{' class=caution' if text.startswith('Careful') else ''}>{escape(text)}</p>" for text in lines)
+
+
+def _first_table(story: BiPlanarStory) -> str:
+    """The mean atlas, the best row without a network, and the networks by their lead: few columns, so that all is read."""
+    ahead = sorted(story.leads, key=lambda lead: -lead.differences["psnr3d"].mean)
+    wanted = [ATLAS, *([story.best_plain] if story.best_plain else []), *(lead.method for lead in ahead)]
+    metrics = [m for m in _FIRST_METRICS if m in story.table.metrics]
+    names = [m for m in dict.fromkeys(wanted) if story.mean("psnr3d", m) is not None][:_FIRST_ROWS]
+    body = ""
+    for name in names:
+        cells = "".join(cell(story.mean(m, name), story.table.label(m)["unit"]) for m in metrics)
+        body += f"<tr><th scope='row'>{escape(name)}</th>{cells}</tr>"
+    heads = "".join(f"<th scope='col'>{escape(_heading(story, m))}</th>" for m in metrics)
+    return (
+        f"<table class='numbers first-table'><thead><tr><th></th>{heads}</tr></thead><tbody>{body}</tbody></table>"
+        "<p class='key'>Small: 95 % intervals over skulls. All rows and scores stand below.</p>"
+    )
+
+
+def _heading(story: BiPlanarStory, metric: str) -> str:
+    about = story.table.label(metric)
+    return f"{about['label']}{' / ' + about['unit'] if about['unit'] else ''}"
 
 
 def _lead(story: BiPlanarStory) -> str:
@@ -75,13 +108,12 @@ def _key(story: BiPlanarStory) -> str:
 
 
 def _main_table(story: BiPlanarStory) -> str:
-    heads = [story.table.label(m) for m in _METRICS if m in story.table.metrics]
     names = [m for m in _METRICS if m in story.table.metrics]
     body = []
     for method in story.methods:
-        cells = [cell(story.mean(m, method), about["unit"]) for m, about in zip(names, heads, strict=True)]
-        body.append(f"<tr><th scope='row' class='method'>{escape(method)}</th>{''.join(cells)}</tr>")
-    tops = [f"{a['label']}{' / ' + a['unit'] if a['unit'] else ''}" for a in heads]
+        cells = "".join(cell(story.mean(m, method), story.table.label(m)["unit"]) for m in names)
+        body.append(f"<tr><th scope='row' class='method'>{escape(method)}</th>{cells}</tr>")
+    tops = [_heading(story, m) for m in names]
     return wide_table("<b>All rows</b>, best settings chosen on validation skulls", ["", *tops], body)
 
 
@@ -89,19 +121,22 @@ def _condition_table(story: BiPlanarStory) -> str:
     conditions = ["", *[c for c in story.conditions if any(story.mean("psnr3d", m, c) for m in story.methods)]]
     if len(conditions) == 1:
         return ""
-    body = []
-    for method in story.methods:
-        cells = "".join(cell(story.mean("psnr3d", method, c), "dB") for c in conditions)
-        body.append(f"<tr><th scope='row' class='method'>{escape(method)}</th>{cells}</tr>")
     atlas = story.mean("psnr3d", ATLAS)
     bar = (
         ""
         if atlas is None
         else f"; the mean atlas scores {number(atlas.mean, 'dB')} dB, which a wrong radiograph must not beat"
     )
-    return wide_table(
-        f"<b>PSNR3D / dB</b> under other conditions{bar}", ["", *[c or "own radiographs" for c in conditions]], body
-    )
+    tables = []
+    for start in range(0, len(conditions), _CONDITIONS_ACROSS):
+        shown = conditions[start : start + _CONDITIONS_ACROSS]
+        body = []
+        for method in story.methods:
+            cells = "".join(cell(story.mean("psnr3d", method, c), "dB") for c in shown)
+            body.append(f"<tr><th scope='row' class='method'>{escape(method)}</th>{cells}</tr>")
+        heads = ["", *[c or "own radiographs" for c in shown]]
+        tables.append(wide_table(f"<b>PSNR3D / dB</b> under other conditions{bar}", heads, body))
+    return "".join(tables)
 
 
 def _dose_table(story: BiPlanarStory) -> str:

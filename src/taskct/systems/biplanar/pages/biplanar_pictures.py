@@ -10,11 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from taskct.report.number_text import MINUS
 from taskct.report.pictures import Encoder
 from taskct.systems.biplanar.pages.bone_rendering import render_bone
 
 WINDOW_HU = (-400.0, 1200.0)
 SPREAD_HU = (0.0, 600.0)
+_MOST_IN_ROW = 5
 PLANES = (("axial", 0), ("coronal", 1), ("sagittal", 2))
 
 
@@ -40,18 +42,19 @@ def example_section(example: ExampleSkull, encoder: Encoder) -> str:
     columns = example.columns
     heads = "".join(f"<th scope='col'>{escape(one.name)}</th>" for one in columns)
     rows = []
+    names = [f"{one.name}: {example.title}" for one in columns]
     top = float(columns[0].p.max()) or 1.0
     for view in range(len(columns[0].p)):
-        rows.append(_row(f"view {view + 1}", [encoder.add(_grey(one.p[view].flip(0), 0.0, top)) for one in columns]))
+        rows.append(_row(f"view {view + 1}", names, [encoder.add(_grey(one.p[view].flip(0), 0.0, top)) for one in columns]))
     for plane, axis in PLANES:
-        rows.append(_row(plane, [encoder.add(_slice(one.hu, axis)) for one in columns]))
+        rows.append(_row(plane, names, [encoder.add(_slice(one.hu, axis)) for one in columns]))
     if any(one.spread is not None for one in columns):
         for plane, axis in PLANES[::2]:
             spreads = ["" if one.spread is None else encoder.add(_slice(one.spread, axis, SPREAD_HU)) for one in columns]
-            rows.append(_row(f"spread, {plane}", spreads))
+            rows.append(_row(f"spread, {plane}", names, spreads))
     if example.bone:
         for name, axis in (("bone, front", 1), ("bone, side", 2)):
-            rows.append(_row(name, [encoder.add(render_bone(one.hu, axis=axis)) for one in columns]))
+            rows.append(_row(name, names, [encoder.add(render_bone(one.hu, axis=axis)) for one in columns]))
     return (
         f"<h3>{escape(example.title)}</h3><div class='wide'><table class='pictures'><colgroup><col class='dose'>"
         f"<col span='{len(columns)}'></colgroup><thead><tr><th></th>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
@@ -59,8 +62,25 @@ def example_section(example: ExampleSkull, encoder: Encoder) -> str:
     )
 
 
-def _row(name: str, keys: Sequence[str]) -> str:
-    cells = "".join(f'<td><img class="near" alt="" src="{key}"></td>' if key else "<td>–</td>" for key in keys)
+def example_row(example: ExampleSkull, encoder: Encoder) -> str:
+    """The middle slice of the truth and of what was made of its radiographs, in one row; not what the prior alone shows."""
+    shown = [one for one in example.columns if "prior only" not in one.name][:_MOST_IN_ROW]
+    figures = ""
+    for one in shown:
+        alt = escape(f"{one.name}: middle axial slice of {example.title}", quote=True)
+        image = f'<img class="near" alt="{alt}" src="{encoder.add(_slice(one.hu, 0))}">'
+        figures += f"<figure>{image}<figcaption>{escape(one.name)}</figcaption></figure>"
+    low, high = WINDOW_HU
+    words = f"{example.title}, middle axial slice, {MINUS}{-low:g} to {high:g} HU."
+    return f"<div class='row'>{figures}</div><p class='key'>{escape(words)}</p>"
+
+
+def _row(name: str, columns: Sequence[str], keys: Sequence[str]) -> str:
+    alts = [escape(f"{name}, {column}", quote=True) for column in columns]
+    cells = "".join(
+        f'<td><img class="near" alt="{alt}" src="{key}"></td>' if key else "<td>–</td>"
+        for alt, key in zip(alts, keys, strict=True)
+    )
     return f"<tr><th scope='row' class='dose'><span>{escape(name)}</span></th>{cells}</tr>"
 
 

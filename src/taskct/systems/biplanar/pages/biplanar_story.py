@@ -78,6 +78,7 @@ class BiPlanarStory:
     spreads      by method: factor, ratio, shares within one and two spreads, and the reliability curve of its scaled spread
     refined      methods that refined wrong poses themselves
     curves       by training
+    missing      steps of scores that are not done yet
     """
 
     table: Table
@@ -93,6 +94,7 @@ class BiPlanarStory:
     spreads: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     refined: Sequence[RefinedPoses] = ()
     curves: Mapping[str, Curve] = field(default_factory=dict)
+    missing: Sequence[str] = ()
 
     def mean(self, metric: str, method: str, condition: str = "", dose: DoseLevel | None = None) -> Interval | None:
         """The mean of a method under a condition, None where it was not measured."""

@@ -1,0 +1,54 @@
+"""The page of dose strategies: one sentence that its interval allows, a figure, a small table, the rest folded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from taskct.evaluation.dose import parse_target
+from taskct.systems.alara.pages.strategies_page import DoseSection, first_sentences, write_dose_page
+from taskct.systems.alara.rivals.outcomes import Comparison, Outcome
+
+PATIENTS = 8
+
+
+def _section(levels: dict[str, float], *, patients: int = PATIENTS, not_held: str = "") -> DoseSection:
+    """Photons of each strategy: its level and a tenth more or less, the same share for all in each patient."""
+    own = 1 + 0.1 * np.cos(np.arange(patients))
+    noise = 9 + 0.1 * np.sin(np.arange(patients))
+    outcomes = tuple(Outcome(name, 1.0, photons * own, noise) for name, photons in levels.items())
+    found = Comparison(parse_target("rmse_hu<=10"), "mean", tuple(f"p{k}" for k in range(patients)), outcomes)
+    return DoseSection("Learned dose", [found], "learned", not_held=not_held)
+
+
+def test_the_first_sentence_states_what_is_saved_and_the_second_what_is_not() -> None:
+    answer, against = first_sentences(_section({"fixed": 1000.0, "modulated": 790.0, "oracle": 500.0, "learned": 800.0}))
+    assert answer.startswith("At equal mean quality (rmse_hu<=10) the learned dose needs 20.0 % fewer photons (")
+    assert answer.endswith(") than fixed.")
+    assert against.startswith("But it needs 1.3 % more photons (") and "than modulated, the best of the others." in against
+
+
+def test_a_saving_without_an_interval_is_not_claimed_and_a_bound_that_is_not_held_is_said() -> None:
+    answer, against = first_sentences(_section({"fixed": 1000.0, "learned": 800.0}, patients=1))
+    assert answer.endswith("is not shown to need fewer photons than fixed: \u221220.0 % (no interval).") and against == ""
+    assert first_sentences(_section({"fixed": 1000.0, "learned": 800.0}, not_held="it misses by 3 HU"))[1] == (
+        "But it misses by 3 HU."
+    )
+    assert "does not reach rmse_hu<=10" in first_sentences(_section({"fixed": 1000.0}))[0]
+
+
+def test_the_page_shows_sentence_figure_and_table_before_what_is_folded(tmp_path: Path) -> None:
+    write_dose_page([_section({"fixed": 1000.0, "learned": 800.0})], tmp_path / "page.html", missing=["compared-b"])
+    html = (tmp_path / "page.html").read_text()
+    places = [
+        html.index(part) for part in ("Unfinished: 1 step", "class='answer'", "<figure", "numbers first-table", "<details")
+    ]
+    assert places == sorted(places)
+    assert "100 %" in html[places[3] : places[4]]
+
+
+def test_a_single_patient_reaches_the_bound_or_not_and_makes_no_share(tmp_path: Path) -> None:
+    write_dose_page([_section({"fixed": 1000.0, "learned": 800.0}, patients=1)], tmp_path / "page.html")
+    html = (tmp_path / "page.html").read_text()
+    assert "100 %" not in html and "<td>yes</td>" in html
