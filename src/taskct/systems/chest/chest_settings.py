@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from taskct.core.errors import ConfigError, unknown_name
+from taskct.nets.blocks import check_widths
 from taskct.nets.pyramids import PYRAMIDS
 from taskct.phantoms.chest import ChestSettings
 from taskct.phantoms.cohort import Cohort
 from taskct.systems.chest.chest_arms import Arm, all_subsets
 from taskct.systems.chest.chest_classes import TASKS
 from taskct.task.overlap_penalties import SEGMENTATION_PENALTIES
+from taskct.training.sharing import SHARINGS
 
 COMPARISONS = ("steps", "computing", "longer")
+_LEAST = {
+    "train_patients": 0, "validation_patients": 0, "test_patients": 1, "batch": 1, "first_steps": 1, "more_steps": 0,
+    "steps": 0, "seeds": 1, "share_seeds": 1, "views": 1, "bridge_slices": 1, "reader_steps": 1, "bridge_steps": 0,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +82,27 @@ class ChestExperiment:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, known in (("backbones", PYRAMIDS), ("losses", SEGMENTATION_PENALTIES), ("comparisons", COMPARISONS)):
+        families: dict[str, Collection[str]] = {
+            "backbones": PYRAMIDS, "losses": SEGMENTATION_PENALTIES, "comparisons": COMPARISONS, "sharings": SHARINGS,
+        }  # fmt: skip
+        for name, known in families.items():
             for one in getattr(self, name):
                 if one not in known:
                     raise unknown_name(f"name in {name}", one, known)
-        if min(self.crop) < 32 or any(n % 8 for n in self.crop):
+        for name, least in _LEAST.items():
+            if getattr(self, name) < least:
+                raise ConfigError(f"{name} is expected as {least} or more, got {getattr(self, name)!r}")
+        for name in ("pixel_mm", "cell_mm", "lr", "photons"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} is expected above 0, got {getattr(self, name)!r}")
+        if self.train_patients and not self.validation_patients:
+            raise ConfigError("validation_patients are expected as 1 or more where there are train_patients, got 0")
+        if not all(0 < dose <= 1 for dose in self.doses):
+            raise ConfigError(f"doses are shares of the photons above 0 and up to 1, got {self.doses}")
+        check_widths(self.widths, who="the small encoder")
+        if self.fold not in (1, 2, 4):
+            raise ConfigError(f"fold is expected as 1, 2 or 4, got {self.fold!r}")
+        if len(self.crop) != 2 or min(self.crop) < 32 or any(n % 8 for n in self.crop):
             raise ConfigError(f"crop expects rows and columns of 32 or more that divide by 8, got {self.crop}")
         if self.slices < 2 * self.neighbours + 1 or self.neighbours < 0:
             raise ConfigError(f"{self.slices} slices have no {self.neighbours} neighbours on both sides")
@@ -86,6 +110,7 @@ class ChestExperiment:
             raise ConfigError(f"shares of labelled patients lie between 0 and 1, got {self.shares}")
         if self.bridge_steps and self.bridge_dose not in self.doses:
             raise ConfigError(f"bridge_dose {self.bridge_dose} is not among the doses {self.doses}")
+        _ = self.patients  # what no chest can be is refused here
 
     @property
     def size(self) -> int:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import pytest
 
 from taskct.cli.demo import _NEXT, SYSTEMS
+from taskct.core.errors import ConfigError
 from taskct.models import open_model, shipped_models
 from taskct.recon.learned import load_reconstructor, trained_for
 from taskct.systems.biplanar.experiment import PRESETS, BiPlanar, biplanar_steps
@@ -32,3 +36,24 @@ def test_the_demo_shows_other_skulls_than_those_of_the_networks_training_through
 
 def test_the_demo_is_known_by_its_name() -> None:
     assert set(SYSTEMS["biplanar"]) <= set(EXPERIMENTS) and any(NETWORK_OF_PACKAGE in line for line in _NEXT["biplanar"])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"batch": 0}, "one image in a batch"),
+        ({"geometries": 0}, "one geometry"),
+        ({"lr": math.nan}, "lr is expected above 0, got nan"),
+        ({"photons": 0.0}, "photons is expected above 0"),
+        ({"field_mm": -1.0}, "field_mm is expected above 0"),
+        ({"source_iso_mm": 2000.0}, "the detector stands behind the skull"),
+        ({"size": 0}, "a size that divides by 8"),
+        ({"pose_errors": (math.nan,)}, "pose_errors above 0"),
+        ({"view_counts": (2, 2)}, "view_counts are expected each once"),
+        ({"plain": (), "nets": ()}, "a row in nets, package or plain"),
+        ({"age_months": (0.0, 500.0)}, "within 0 to 240 months"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused_before_any_skull_is_drawn(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        BiPlanar(**change)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -84,7 +85,7 @@ class BiPlanar:
             for one in getattr(self, name):
                 if one not in known:
                     raise unknown_name(f"name in {name}", one, known)
-        if self.size % 8 or self.factor < 2:
+        if self.size < 8 or self.size % 8 or self.factor < 2:
             raise ConfigError(
                 f"the experiment expects a size that divides by 8, and a factor of 2 or more, as radiographs are not taken "
                 f"from the answer's grid, got {self.size} and {self.factor}"
@@ -93,12 +94,32 @@ class BiPlanar:
             raise ConfigError(
                 f"readers need {_FEWEST_TO_READ} skulls or more, got reading_skulls={self.reading_skulls}; 0 leaves them out"
             )
-        if min(self.train_skulls, self.validation_skulls, self.test_skulls, self.second_skulls, self.steps, self.seeds) < 1:
-            raise ConfigError("the experiment expects at least one skull in every part, one step and one seed")
+        counts = (self.train_skulls, self.validation_skulls, self.test_skulls, self.second_skulls, self.steps, self.seeds)
+        if min(*counts, self.batch, self.reader_steps, self.geometries) < 1 or self.examples < 0:
+            raise ConfigError(
+                "the experiment expects at least one skull in every part, one step, one seed, one image in a batch and one "
+                "geometry, and examples of 0 or more"
+            )
+        for name in ("field_mm", "source_iso_mm", "source_detector_mm", "detector_mm", "photons", "lr"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} is expected above 0, got {getattr(self, name)!r}")
+        if not self.source_iso_mm < self.source_detector_mm:
+            raise ConfigError(
+                f"the detector stands behind the skull: source_iso_mm < source_detector_mm, got {self.source_iso_mm:g} and "
+                f"{self.source_detector_mm:g}"
+            )
+        for name in ("plain", "package", "doses", "pose_errors", "view_counts"):
+            if len(set(getattr(self, name))) < len(getattr(self, name)):
+                raise ConfigError(f"{name} are expected each once, got {getattr(self, name)}")
+        if not (self.nets or self.package or self.plain):
+            raise ConfigError("the experiment expects a row in nets, package or plain, got none")
         if not all(0 < dose < 1 for dose in self.doses):
             raise ConfigError(f"doses are fractions of the photons between 0 and 1, got {self.doses}")
-        if any(error <= 0 for error in self.pose_errors) or any(not 1 <= n <= 10 for n in (*self.view_counts, self.views)):
+        if not all(0 < error < math.inf for error in self.pose_errors) or any(
+            not 1 <= n <= 10 for n in (*self.view_counts, self.views)
+        ):
             raise ConfigError("the experiment expects pose_errors above 0 and 1 to 10 views")
+        _ = self.skulls  # ages that no skull has are refused here
 
     @property
     def skulls(self) -> SkullSettings:

@@ -1,0 +1,41 @@
+"""Settings of the chest experiment that cannot be meant are refused before any patient is painted."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from taskct.core.errors import ConfigError
+from taskct.systems.chest.chest_demo import DEMO
+from taskct.systems.chest.chest_presets import PRESETS
+from taskct.systems.chest.chest_settings import ChestExperiment
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"sharings": ("uncertanty",)}, "unknown name in sharings 'uncertanty'; did you mean 'uncertainty'"),
+        ({"doses": (2.0,)}, "doses are shares of the photons above 0 and up to 1"),
+        ({"doses": (math.nan,), "bridge_steps": 0}, "doses are shares"),
+        ({"batch": 0}, "batch is expected as 1 or more, got 0"),
+        ({"seeds": 0}, "seeds is expected as 1 or more"),
+        ({"steps": -1}, "steps is expected as 0 or more"),
+        ({"lr": math.nan}, "lr is expected above 0, got nan"),
+        ({"photons": -1.0}, "photons is expected above 0"),
+        ({"pixel_mm": 0.0}, "pixel_mm is expected above 0"),
+        ({"widths": ()}, "the small encoder expects at least two positive widths"),
+        ({"fold": 3}, "fold is expected as 1, 2 or 4"),
+        ({"crop": (96,)}, "crop expects rows and columns"),
+        ({"validation_patients": 0}, "validation_patients are expected as 1 or more"),
+        ({"infection_share": 2.0}, "infection_share from 0 to 1"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        ChestExperiment(**change)
+
+
+def test_every_preset_and_the_demo_can_be_meant() -> None:
+    assert all(ChestExperiment(**preset).slice_mm > 0 for preset in (*PRESETS.values(), DEMO))
