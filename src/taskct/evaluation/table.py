@@ -170,7 +170,7 @@ class Table(TableParts):
         else:
             rows = self.select(metric, method, dose, region=region)
             found = bootstrap_mean([r.value for r in rows], [r.patient for r in rows], level=level, method=interval, seed=seed)
-        return found.within(*self._about(metric).get("bounds", (-math.inf, math.inf)))
+        return found.within(*self._bounds(metric))
 
     def paired(
         self,
@@ -189,16 +189,19 @@ class Table(TableParts):
     ) -> Interval:
         """method - baseline with its interval, at one dose or two, under one reader (or the mean of several) or under two.
 
-        Paired by item, or by seed and patient where there are seeds or readers.
+        Paired by item, or by seed and patient where there are seeds or readers. The interval ends where the metric's bounds
+        leave off: a difference of two AUC lies between -1 and 1.
 
         >>> rows = [Row(m, "a", "a", 0, 1.0, 1e5, "rmse_hu", "all", v) for m, v in (("fbp", 20.0), ("tv", 12.0))]
         >>> Table(rows).paired("rmse_hu", "tv", "fbp", dose=1.0).mean
         -8.0
         """
         other = dose if baseline_dose is None else baseline_dose
+        least, most = self._bounds(metric)
+        furthest = most - least
         if self._over_seeds(metric):
             terms = [(1.0, method, dose, reader), (-1.0, baseline, other, baseline_reader or reader)]
-            return self.contrast(metric, terms, region=region, level=level, seed=seed)
+            return self.contrast(metric, terms, region=region, level=level, seed=seed).within(-furthest, furthest)
         ours = {(r.case, r.item): r for r in self.select(metric, method, dose, region=region)}
         theirs = {(r.case, r.item): r for r in self.select(metric, baseline, other, region=region)}
         both = [key for key in ours if key in theirs]
@@ -209,7 +212,7 @@ class Table(TableParts):
             level=level,
             method=interval,
             seed=seed,
-        )
+        ).within(-furthest, furthest)
 
     def contrast(
         self,
@@ -263,6 +266,11 @@ class Table(TableParts):
         """The sums, {metric: weight} above and below, whose ratio a metric is; None for one that rows hold themselves."""
         about = self._about(metric)
         return (about["above"], about["below"]) if "above" in about and "below" in about else None
+
+    def _bounds(self, metric: str) -> tuple[float, float]:
+        """Least and largest value of a metric."""
+        least, most = self._about(metric).get("bounds", (-math.inf, math.inf))
+        return least, most
 
     def of_reader(self, reader: str, *, metrics: Iterable[str] | None = None) -> Table:
         """What one reader measured, seeds averaged, as a table without readers: for reports of images."""

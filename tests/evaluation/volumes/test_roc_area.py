@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 import torch
 
 from taskct.evaluation.reading import auc
@@ -38,7 +39,7 @@ def test_the_spread_of_the_values_is_delongs_standard_error() -> None:
     assert math.isclose(math.sqrt(float(values.var()) / 60), float(np.std(drawn)), rel_tol=0.1)
 
 
-def test_the_interval_of_an_auc_ends_at_one_and_that_of_a_difference_does_not() -> None:
+def test_the_interval_of_an_auc_ends_at_zero_and_one_and_that_of_a_difference_at_one_either_way() -> None:
     scores = torch.arange(40.0)
     yes = (scores > 35) | (scores == 30)
     row = lambda method, k, value: Row(method, f"c{k}", f"c{k}", None, 1.0, 1e5, "auc: open", ALL, value)
@@ -49,4 +50,6 @@ def test_the_interval_of_an_auc_ends_at_one_and_that_of_a_difference_does_not() 
     ended = Table(rows, {"metrics": about}).mean("auc: open", "a", dose=1.0)
     assert free.high > 1 and (ended.mean, ended.low, ended.high) == (free.mean, free.low, 1.0)
     gap = [Table(rows, s).paired("auc: open", "a", "b", dose=1.0) for s in ({}, {"metrics": about})]
-    assert gap[0] == gap[1]
+    assert gap[0].high > 1 and gap[0].within(-1.0, 1.0) == gap[1]
+    back = Table(rows, {"metrics": about}).paired("auc: open", "b", "a", dose=1.0)
+    assert (back.low, back.high) == (-gap[1].high, pytest.approx(-gap[1].low)) and back.high < 0

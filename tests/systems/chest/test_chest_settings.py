@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from taskct.core.errors import ConfigError
+from taskct.evaluation.influence import Influence
+from taskct.systems.chest.chest_comparing import gain_of
 from taskct.systems.chest.chest_demo import DEMO
 from taskct.systems.chest.chest_presets import PRESETS
 from taskct.systems.chest.chest_settings import ChestExperiment
@@ -39,3 +42,11 @@ def test_settings_that_cannot_be_meant_are_refused(change: dict[str, Any], words
 
 def test_every_preset_and_the_demo_can_be_meant() -> None:
     assert all(ChestExperiment(**preset).slice_mm > 0 for preset in (*PRESETS.values(), DEMO))
+
+
+def test_differences_of_shares_end_where_shares_can_differ() -> None:
+    after = Influence(np.array([0.95]), np.array([[0.2, 0.9, 1.6, 1.1]]))
+    before = Influence(np.array([0.05]), np.array([[0.6, 0.1, -0.7, 0.2]]))
+    assert gain_of("PSNR", after, before).high > 1.0
+    gain = gain_of("AUC nodule", after, before)
+    assert gain.mean == pytest.approx(0.9) and gain.high == 1.0

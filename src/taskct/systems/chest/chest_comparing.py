@@ -32,6 +32,17 @@ AIMS_IN_WORDS = {
 }
 
 
+def bounds_of(score: str) -> tuple[float, float]:
+    """Least and largest value of a score: all but PSNR are shares."""
+    return (-math.inf, math.inf) if score == "PSNR" else (0.0, 1.0)
+
+
+def gain_of(score: str, after: Influence, before: Influence) -> Interval:
+    """The difference of two scores of the same seeds and patients, with its interval."""
+    least, most = bounds_of(score)
+    return after.minus(before).interval(bounds=(least - most, most - least))
+
+
 @dataclass(frozen=True, eq=False)
 class Group:
     """Trainings that differ by their seed only, with what they say of the same patients."""
@@ -49,7 +60,7 @@ class Group:
 
     def interval(self, score: str) -> Interval:
         """A score with its interval over seeds and patients."""
-        return self.scores[score].interval(bounds=(-math.inf, math.inf) if score == "PSNR" else (0.0, 1.0))
+        return self.scores[score].interval(bounds=bounds_of(score))
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -132,7 +143,7 @@ def _pairs(kind: str, group: Group | None, baseline: Group | None, task: str) ->
         )
         before, after = float(other.values.mean()), float(one.values.mean())
         if np.isfinite(before) and np.isfinite(after):
-            gain = one.minus(other).interval()
+            gain = gain_of(score, one, other)
             found.append(Comparison(kind, group.name, baseline.name, score, before, after, gain, len(shared)))
     return found
 
@@ -150,7 +161,7 @@ def bridge_gains(judged: Mapping[tuple[str, str], Readings]) -> list[tuple[str, 
             found = influence([statistic], patients)
             gain = None
             if score in against:
-                gain = found.minus(influence([against[score]], patients)).interval()
+                gain = gain_of(score, found, influence([against[score]], patients))
             rows.append((name, dose, score, float(found.values[0]), gain))
     return rows
 
@@ -177,7 +188,7 @@ def summary_lines(
         if mine:
             better = sum(p.gain.mean > 0 for p in apart)
             said = f"{len(apart)} of {len(mine)} scores are separated from zero, {better} of them in favour of four"
-            lines.append(f"Four heads against each alone, {kind}: {said}")
+            lines.append(f"Four heads against each alone, {kind}: {said}; not corrected for the number of comparisons")
     for name, dose, score, value, gain in bridge_gains(judged):
         if gain is not None and dose == f"{settings.bridge_dose:g}" and score in ("AP10 infection", "AUC infection"):
             lines.append(f"Bridge at {float(dose):.1%} of the dose, {name} in the loss: {score} {value:.3f}, gain {gain}")

@@ -99,8 +99,8 @@ def _comparison_tables(pairs: Sequence[Comparison]) -> str:
             if p.kind == kind
         ]
         heads = "<thead><tr><th></th><th>score</th><th>before</th><th>after</th><th>gain</th><th>seeds</th></tr></thead>"
-        caption = f"<b>{escape(_KINDS.get(kind, kind))}</b>; intervals over seeds and patients; bold: separated from zero"
-        tables.append(_table(caption, heads, rows))
+        about = "intervals over seeds and patients; bold: separated from zero, not corrected for the number of comparisons"
+        tables.append(_table(f"<b>{escape(_KINDS.get(kind, kind))}</b>; {about}", heads, rows))
     return "".join(tables)
 
 
