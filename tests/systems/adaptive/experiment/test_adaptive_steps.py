@@ -67,6 +67,7 @@ def test_sequential_training_is_the_plain_image_under_the_reader_retrained_on_it
 
 def test_the_page_shows_numbers_images_with_outlines_curves_and_a_verdict_in_words(done: Path) -> None:
     html = (done / "report" / "report.html").read_text(encoding="utf-8")
+    assert "Unfinished" not in html
     for part in ("Negative controls", "Lesions put in and taken out", "vector-effect='non-scaling-stroke'", "data:image/svg"):
         assert (part in html) == (part != "Negative controls")  # this one was trained without controls
     words = (done / "report" / "summary.txt").read_text(encoding="utf-8")
@@ -98,6 +99,10 @@ def test_a_killed_experiment_ends_with_the_same_bytes(done: Path, tmp_path: Path
     os.killpg(process.pid, signal.SIGKILL)  # both processes at once, in the middle of a training
     process.wait()
     assert not Records(tmp_path).done(PLAIN.name)
+    task_adaptive_steps(settings())[-1].work.run(tmp_path, "report")  # the page of what there is, as --only-report writes it
+    part = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "<p class='unfinished'>Unfinished: " in part and f"scores-{PLAIN.name}" in part
+    assert "No task loss has been compared with its baseline yet." in part
     run_steps(task_adaptive_steps, settings(), tmp_path, say=str)
     for name in (PLAIN.base, PLAIN.name, LABEL.name, f"bound-{PLAIN.name}"):
         ours, theirs = (load_run(folder / name).load_tensors("weights.safetensors")[0] for folder in (tmp_path, done))
