@@ -44,9 +44,16 @@ def test_one_that_is_behind_is_said_to_be_behind() -> None:
 
 
 def test_a_row_that_scores_with_another_skulls_radiographs_is_named() -> None:
-    assert any("all use what they see" in line for line in story(USUAL).lines)
+    words = "every row but the mean atlas scores lower than with its own, and below the atlas"
+    assert any(words in line for line in story(USUAL).lines)
     fooled = story({**USUAL, f"net, {SHUFFLED}": 22.0}).lines
     assert any(line.startswith("Careful: given the radiographs of another skull, net still score above") for line in fooled)
+
+
+def test_a_row_below_the_atlas_that_uses_nothing_of_its_radiographs_is_named() -> None:
+    blind = story({**USUAL, "nearest": 15.0, f"nearest, {SHUFFLED}": 15.0}).lines
+    assert any("nearest score no lower than with its own: they do not use what they see" in line for line in blind)
+    assert not any("every row but the mean atlas" in line for line in blind)
 
 
 def test_how_much_of_a_lead_remains_on_the_second_family_is_said() -> None:

@@ -107,7 +107,7 @@ class BiPlanarStory:
     def lines(self) -> list[str]:
         """The verdict, one sentence or two a line; those to be careful about begin with "Careful:"."""
         found = [*self._leads(), *self._unequal(), *self._controls(), *self._second()]
-        same = [name for name, about in self.facts.items() if about.get("equals_atlas") and not name.startswith(ATLAS)]
+        same = [name for name, about in self.facts.items() if about.get("equals_atlas") and name != ATLAS]
         if same:
             found.append(f"Careful: {', '.join(same)} say nothing beyond the mean atlas.")
         if any(lead.differences["psnr3d"].n_seeds == 1 for lead in self.leads):
@@ -151,13 +151,22 @@ class BiPlanarStory:
         atlas = self.mean("psnr3d", ATLAS)
         if atlas is None:
             return []
-        shuffled = {m: self.mean("psnr3d", m, SHUFFLED) for m in self.methods if not m.startswith(ATLAS)}
-        above = [m for m, found in shuffled.items() if found is not None and found.mean > atlas.mean]
+        own = {m: self.mean("psnr3d", m) for m in self.methods if m != ATLAS}
+        pairs = [(m, mine, other) for m, mine in own.items() if mine and (other := self.mean("psnr3d", m, SHUFFLED))]
+        above = [m for m, _, other in pairs if other.mean > atlas.mean]
+        blind = [m for m, mine, other in pairs if other.mean >= mine.mean]
+        start = "given the radiographs of another skull"
+        found = []
         if above:
-            return [f"Careful: given the radiographs of another skull, {', '.join(above)} still score above the mean atlas."]
-        if any(shuffled.values()):
-            return ["Given the radiographs of another skull, every row falls below the mean atlas: all use what they see."]
-        return []
+            found.append(f"Careful: {start}, {', '.join(above)} still score above the mean atlas.")
+        if blind:
+            found.append(
+                f"Careful: {start}, {', '.join(blind)} score no lower than with its own: they do not use what they see."
+            )
+        if pairs and not found:
+            words = "every row but the mean atlas scores lower than with its own, and below the atlas"
+            found.append(f"{start.capitalize()}, {words}.")
+        return found
 
     def _second(self) -> list[str]:
         if self.best_plain is None:
