@@ -10,6 +10,8 @@ from chest_sets import tiny_chest
 
 from taskct.data.case import Case
 from taskct.data.lungs import find_lungs
+from taskct.phantoms.chest import ChestSettings
+from taskct.phantoms.patient import make_patient
 from taskct.systems.chest.ct_limits import SeenInTraining, facts_of_ct, outside_of_training
 
 
@@ -51,3 +53,12 @@ def test_noise_density_and_contrast_of_the_lung_are_compared() -> None:
 def test_lungs_that_are_not_whole_are_said() -> None:
     lungs = find_lungs(tiny_chest())
     assert [w for w in outside_of_training({}, lungs) if "tips may be missing" in w]
+
+
+def test_a_chest_that_is_turned_front_to_back_is_said() -> None:
+    settings = ChestSettings(nodule_share=0, infection_share=0, effusion_share=0)
+    made = make_patient(3, 1, site="chest", shape=(16, 72, 88), spacing_mm=(12.0, 5.0, 5.0), settings=settings, texture=False)
+    for case, said in ((made.case, False), (replace(made.case, hu=made.case.hu.flip(1)), True)):
+        lungs = find_lungs(case)
+        words = outside_of_training(facts_of_ct(case, lungs), lungs)
+        assert any("the CT may be turned front to back" in one for one in words) == said

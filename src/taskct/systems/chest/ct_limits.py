@@ -11,6 +11,7 @@ from taskct.data.case import Case
 from taskct.data.lungs import Lungs
 
 PIXEL_MM = 2.0
+BONE_HU, LEAST_BONE = 250.0, 50  # denser than most contrast medium; fewer samples say nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,7 @@ class SeenInTraining:
     lung_hu        median of lung
     contrast_hu    soft tissue less lung
     body_mm        width of the trunk
+    spine_percent  of the bone between the lungs, how much lies behind their middle
     """
 
     slice_mm: tuple[float, float] = (0.0, 5.0)
@@ -33,6 +35,7 @@ class SeenInTraining:
     lung_hu: tuple[float, float] = (-915.0, -760.0)
     contrast_hu: tuple[float, float] = (780.0, 1000.0)
     body_mm: tuple[float, float] = (270.0, 470.0)
+    spine_percent: tuple[float, float] = (50.0, 100.0)
 
 
 _WORDS = {
@@ -46,6 +49,11 @@ _WORDS = {
         "breath held out, emphysema or a wrong scale change what is seen",
     ),
     "contrast_hu": ("soft tissue is {value:.0f} HU denser than lung", "HU", "its scale or its kernel is another"),
+    "spine_percent": (
+        "{value:.0f} % of the bone between the lungs lies behind their middle",
+        "%",
+        "the CT may be turned front to back, or contrast medium fills the heart",
+    ),
     "body_mm": ("the trunk is {value:.0f} mm wide", "mm", "a child, an arm in the field, or another scale"),
 }
 
@@ -69,7 +77,22 @@ def facts_of_ct(case: Case, lungs: Lungs) -> dict[str, float]:
     thickness: Any = case.provenance.get("slice_thickness_mm")
     if thickness:
         facts["thickness_mm"] = float(thickness)
+    behind = bone_behind(tissue, lungs)
+    if behind is not None:
+        facts["spine_percent"] = 100 * behind
     return facts
+
+
+def bone_behind(hu: np.ndarray, lungs: Lungs) -> float | None:
+    """Share of the bone between the lungs of slices (N, Y, X) that lies behind their middle; None without bone there."""
+    boxes = list(lungs.boxes.values())
+    middle = (min(box[1] for box in boxes) + max(box[4] for box in boxes)) / 2
+    if len(boxes) < 2:
+        return None
+    left, right = sorted((box[2] + box[5]) // 2 for box in boxes)
+    quarter = (right - left) // 4
+    rows = np.nonzero(hu[:, :, left + quarter : right - quarter] > BONE_HU)[1]
+    return float((rows > middle).mean()) if len(rows) >= LEAST_BONE else None
 
 
 def outside_of_training(facts: dict[str, float], lungs: Lungs, seen: SeenInTraining | None = None) -> list[str]:
