@@ -14,6 +14,7 @@ from taskct.systems.chest.chest_comparing import gain_of
 from taskct.systems.chest.chest_demo import DEMO
 from taskct.systems.chest.chest_presets import PRESETS
 from taskct.systems.chest.chest_settings import ChestExperiment
+from taskct.systems.chest.chest_steps import chest_steps
 
 
 @pytest.mark.parametrize(
@@ -32,12 +33,19 @@ from taskct.systems.chest.chest_settings import ChestExperiment
         ({"fold": 3}, "fold is expected as 1, 2 or 4"),
         ({"crop": (96,)}, "crop expects rows and columns"),
         ({"validation_patients": 0}, "validation_patients are expected as 1 or more"),
+        ({"shares": (0.001,)}, "leave one of 200"),
+        ({"doses": (0.05, 0.0500000001)}, "doses are expected each once and apart in six digits"),
         ({"infection_share": 2.0}, "infection_share from 0 to 1"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(change: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         ChestExperiment(**change)
+
+
+def test_shares_that_round_to_one_percent_have_steps_of_their_own() -> None:
+    names = [step.name for step in chest_steps(ChestExperiment(shares=(0.3, 0.304)))]
+    assert {"segment-30pc-0", "segment-30.4pc-0"} <= set(names)
 
 
 def test_every_preset_and_the_demo_can_be_meant() -> None:

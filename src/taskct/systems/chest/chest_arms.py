@@ -33,13 +33,22 @@ class Arm:
             return self.name
         heads = "all" if set(self.tasks) == set(TASKS) else "+".join(task for task in TASKS if task in self.tasks)
         words = [heads]
-        words += [f"{self.share:.0%}".rstrip("%") + "pc"] if self.share < 1 else []
+        words += [self.labelled] if self.share < 1 else []
         words += [self.backbone] if self.backbone != "small" else []
         words += [self.loss] if self.loss != "dice-ce" else []
         words += [self.sharing] if self.sharing != "sum" else []
         words += [self.length] if self.length != "steps" else []
         words += ["preloaded"] if self.preload else []
         return "-".join(words)
+
+    @property
+    def labelled(self) -> str:
+        """The share of patients with labels, such as "30pc"; "" for all.
+
+        >>> Arm(("segment",), steps=1, share=0.3).labelled, Arm(("segment",), steps=1, share=0.304).labelled
+        ('30pc', '30.4pc')
+        """
+        return f"{100 * self.share:g}pc" if self.share < 1 else ""
 
     @property
     def label(self) -> str:

@@ -111,11 +111,9 @@ def comparisons(groups: Mapping[str, Group]) -> list[Comparison]:
                 "steps",
                 False,
             )
-            share = "" if arm.share == 1 else f"-{arm.share:.0%}".rstrip("%") + "pc"
+            share = f"-{arm.labelled}" if arm.labelled else ""
             if plain and len(arm.tasks) > 1:
-                found += _pairs(
-                    "equal steps" if arm.share == 1 else f"equal steps{share}", group, groups.get(task + share), task
-                )
+                found += _pairs(f"equal steps{share}", group, groups.get(task + share), task)
             if arm.length == "computing":
                 found += _pairs("equal computing", group, groups.get(task), task)
             if arm.length == "longer":

@@ -106,8 +106,14 @@ class ChestExperiment:
             raise ConfigError(f"crop expects rows and columns of 32 or more that divide by 8, got {self.crop}")
         if self.slices < 2 * self.neighbours + 1 or self.neighbours < 0:
             raise ConfigError(f"{self.slices} slices have no {self.neighbours} neighbours on both sides")
-        if not all(0 < share < 1 for share in self.shares):
-            raise ConfigError(f"shares of labelled patients lie between 0 and 1, got {self.shares}")
+        if not all(0 < share < 1 and (not self.train_patients or share * self.train_patients >= 1) for share in self.shares):
+            raise ConfigError(
+                f"shares of labelled patients lie between 0 and 1 and leave one of {self.train_patients}, got {self.shares}"
+            )
+        for name in ("doses", "shares"):
+            values = getattr(self, name)
+            if len({f"{value:g}" for value in values}) < len(values):
+                raise ConfigError(f"{name} are expected each once and apart in six digits, got {values}")
         if self.bridge_steps and self.bridge_dose not in self.doses:
             raise ConfigError(f"bridge_dose {self.bridge_dose} is not among the doses {self.doses}")
         _ = self.patients  # what no chest can be is refused here

@@ -50,6 +50,7 @@ def test_the_demo_is_known_by_its_name() -> None:
         ({"size": 0}, "a size that divides by 8"),
         ({"pose_errors": (math.nan,)}, "pose_errors above 0"),
         ({"view_counts": (2, 2)}, "view_counts are expected each once"),
+        ({"pose_errors": (3.0, 3.0000001)}, "pose_errors are expected each once and apart in six digits"),
         ({"plain": (), "nets": ()}, "a row in nets, package or plain"),
         ({"age_months": (0.0, 500.0)}, "within 0 to 240 months"),
     ],

@@ -109,8 +109,9 @@ class BiPlanar:
                 f"{self.source_detector_mm:g}"
             )
         for name in ("plain", "package", "doses", "pose_errors", "view_counts"):
-            if len(set(getattr(self, name))) < len(getattr(self, name)):
-                raise ConfigError(f"{name} are expected each once, got {getattr(self, name)}")
+            values = getattr(self, name)
+            if len({value if isinstance(value, str) else f"{value:g}" for value in values}) < len(values):
+                raise ConfigError(f"{name} are expected each once and apart in six digits, got {values}")
         if not (self.nets or self.package or self.plain):
             raise ConfigError("the experiment expects a row in nets, package or plain, got none")
         if not all(0 < dose < 1 for dose in self.doses):
