@@ -49,6 +49,7 @@ def test_the_demo_is_known_by_its_name() -> None:
         ({"source_iso_mm": 2000.0}, "the detector stands behind the skull"),
         ({"size": 0}, "a size that divides by 8"),
         ({"pose_errors": (math.nan,)}, "pose_errors above 0"),
+        ({"view_counts": (3,), "main_nets": ()}, "main_nets are empty"),
         ({"view_counts": (2, 2)}, "view_counts are expected each once"),
         ({"pose_errors": (3.0, 3.0000001)}, "pose_errors are expected each once and apart in six digits"),
         ({"plain": (), "nets": ()}, "a row in nets, package or plain"),

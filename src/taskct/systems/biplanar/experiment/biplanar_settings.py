@@ -112,6 +112,8 @@ class BiPlanar:
             values = getattr(self, name)
             if len({value if isinstance(value, str) else f"{value:g}" for value in values}) < len(values):
                 raise ConfigError(f"{name} are expected each once and apart in six digits, got {values}")
+        if self.view_counts and not self.main_nets:
+            raise ConfigError("view_counts train the first of main_nets anew, and main_nets are empty")
         if not (self.nets or self.package or self.plain):
             raise ConfigError("the experiment expects a row in nets, package or plain, got none")
         if not all(0 < dose < 1 for dose in self.doses):
