@@ -383,3 +383,11 @@ def test_a_multi_frame_scout_is_known_by_its_file_where_its_frames_do_not_say(tm
     save(made, tmp_path / "b" / "scout.dcm")
     with pytest.raises(UnsupportedDataError, match="only localizers"):
         read_series(tmp_path / "b")
+
+
+def test_a_series_whose_slices_name_two_patients_is_refused_without_naming_them(tmp_path):
+    for k in range(4):
+        save(ct_slice(2.0 * k, k, PatientID="MRN-4711" if k < 3 else "MRN-4712"), tmp_path / f"{k}.dcm")
+    with pytest.raises(UnsupportedDataError, match=r"slices of one series name 2 patients \(patient-\w+ in .*dcm") as refused:
+        read_series(tmp_path)
+    assert "MRN" not in str(refused.value)

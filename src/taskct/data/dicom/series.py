@@ -57,6 +57,7 @@ def read_series(
     found = scan(path)
     series = choose(found, series_uid, is_mask=is_mask_series)
     frames, notes = slice_frames(found, series)
+    _refuse_two_patients(found.name, frames)
     stack = arrange(frames, name=found.name, untilt=untilt)
     notes += around_notes(found, series, stack)
     size = check_array_size(found.name, (len(stack.frames), *stack.frames[0].shape), 4, limit_bytes=limit_bytes)
@@ -89,6 +90,21 @@ def read_series(
         },
         source_path=place,
     )
+
+
+def _refuse_two_patients(name: str, frames: list[Frame]) -> None:
+    """UnsupportedDataError where slices of one series name different patients, by pseudonyms."""
+    seen: dict[str, Path] = {}
+    for frame in frames:
+        patient = text(frame.file.path, frame.file.header, "PatientID")
+        if patient:
+            seen.setdefault(patient, frame.file.path)
+    if len(seen) > 1:
+        (one, first), (other, second) = list(seen.items())[:2]
+        raise UnsupportedDataError(
+            f"{name}: slices of one series name {len(seen)} patients ({patient_pseudonym(one)} in {first.name}, "
+            f"{patient_pseudonym(other)} in {second.name}, as pseudonyms); keep those of one patient"
+        )
 
 
 def around_notes(found: Scan, series: Series, stack: Stack) -> list[str]:
