@@ -89,3 +89,13 @@ def test_a_network_of_radiographs_does_not_reconstruct_slices(
     write_nifti(Case(torch.zeros(2, 16, 16), (5.0, 4.0, 4.0), case_id="ct"), ct)
     code, _, err = taskct_says("reconstruct", ct, "-m", "skull-unrolled", "--out", tmp_path / "x.nii.gz")
     assert code == 2 and "vector beam of 2 views" in err and "does not take slices of a CT" in err
+
+
+def test_only_an_earlier_estimate_is_replaced(
+    folder: Path, tmp_path: Path, taskct_says: Callable[..., tuple[int, str, str]]
+) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").write_text("years of work")
+    words = ("biplanar", folder / "AP.dcm", folder / "LAT.dcm", "--out", tmp_path / "thesis", "--overwrite")
+    code, _, err = taskct_says(*words)
+    assert code == 2 and "holds chapter.tex, which is not written there" in err and (tmp_path / "thesis/chapter.tex").exists()

@@ -38,3 +38,16 @@ def test_water_and_a_missing_network_are_one_line_each(tmp_path: Path, taskct_sa
     code, _, err = taskct_says("chest", tmp_path / "water.nii.gz", "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert code == 3 if any("chest" in name for name in shipped_models()) else code == 2 and "name one: --network RUN" in err
+
+
+def test_the_input_and_folders_of_others_are_never_replaced(tmp_path: Path, taskct_says: Says) -> None:
+    series = tmp_path / "series"
+    write_series(chest_with_ball((10.0, 12.0, -62.0), 9.0), series)
+    net, before = network(tmp_path / "net"), sorted(f.name for f in series.iterdir())
+    for out, words in ((series, "is the input"), (tmp_path, "holds the input"), (net, "holds config.toml, which is not")):
+        code, _, err = taskct_says("chest", series, "--out", out, "--network", net, "--overwrite")
+        assert code == 2 and words in err, out
+    assert sorted(f.name for f in series.iterdir()) == before and (net / "weights.safetensors").exists()
+    for _ in range(2):  # an earlier reading is replaced
+        code, _, err = taskct_says("chest", series, "--out", tmp_path / "out", "--network", net, "--overwrite")
+        assert code == 0, err

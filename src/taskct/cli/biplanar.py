@@ -67,11 +67,11 @@ def run(
     from taskct.cli.user_code import load_module
     from taskct.cli.volume_output import refuse_input
     from taskct.core.errors import InputError, unknown_name
-    from taskct.core.files import refuse_existing
+    from taskct.core.files import refuse_existing, refuse_others
     from taskct.data.radiographs import check_radiographs, read_radiographs
     from taskct.models.model_folder import is_model
     from taskct.recon import RECONSTRUCTORS
-    from taskct.systems.biplanar.own_pair import PAIR_METHODS, PairSettings, reconstruct_pair, write_estimate
+    from taskct.systems.biplanar.own_pair import PAIR_METHODS, WRITTEN, PairSettings, reconstruct_pair, write_estimate
 
     read = {"poses": poses, "grey": grey, "trust": trust, "same_patient": same_patient}
     if check:
@@ -83,6 +83,7 @@ def run(
         raise InputError("an estimate needs --out FOLDER; or ask with --check what is missing for one")
     refuse_input(out, frontal, lateral, poses)
     refuse_existing(out, overwrite=overwrite, folder=True)
+    refuse_others(out, WRITTEN)
     how = PairSettings(
         size=size,
         side_mm=side_mm,

@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -131,6 +131,26 @@ def refuse_existing(path: str | os.PathLike[str], *, overwrite: bool, folder: bo
     if os.path.lexists(target) and not (overwrite or empty):
         raise OutputExistsError(f"{target}: exists already; choose another name or say --overwrite (overwrite=True)")
     _refuse_place(target)
+
+
+def refuse_others(
+    path: str | os.PathLike[str], ours: Collection[str], *, sources: Iterable[str | os.PathLike[str]] = ()
+) -> None:
+    """Refuse a folder that is to be replaced whole: only one that holds nothing but entries of the names `ours` may be.
+
+    Raises OutputExistsError for other entries in it, InputError where one of `sources` is the folder or lies in it.
+    """
+    target = Path(path)
+    place = target.resolve()
+    for source in map(Path, sources):
+        there = source.resolve()
+        if there.exists() and (place == there or place in there.parents):
+            raise InputError(f"{target}: {'is' if place == there else 'holds'} the input {source}; choose another name")
+    other = next((e for e in sorted(target.iterdir()) if e.name not in ours), None) if target.is_dir() else None
+    if other is not None:
+        raise OutputExistsError(
+            f"{target}: holds {other.name}, which is not written there, so the folder is not replaced; choose another name"
+        )
 
 
 def make_folder(path: str | os.PathLike[str]) -> None:

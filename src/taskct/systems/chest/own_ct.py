@@ -13,7 +13,7 @@ from torch import Tensor
 
 from taskct.core.csv_cells import csv_text
 from taskct.core.errors import InputError, TaskctError
-from taskct.core.files import atomic_folder, write_text
+from taskct.core.files import atomic_folder, refuse_existing, refuse_others, write_text
 from taskct.data.case import Case
 from taskct.data.lungs import find_lungs
 from taskct.models.model_folder import SavedModel, open_model
@@ -29,6 +29,8 @@ from taskct.systems.chest.own_page import own_page
 PathLike = str | os.PathLike[str]
 MASKS = ("auto", "seg", "nifti")
 FINDINGS_CSV, LESIONS_CSV, PAGE = "findings.csv", "lesions.csv", "report.html"
+LUNGS, AREAS_SEG, AREAS_NIFTI = "lungs.nii.gz", "areas.dcm", "areas.nii.gz"
+FILES = (FINDINGS_CSV, LESIONS_CSV, LUNGS, AREAS_SEG, AREAS_NIFTI, PAGE)
 LESION_COLUMNS = (
     "case", "kind", "score", "side", "x_min_mm", "y_min_mm", "z_min_mm", "x_max_mm", "y_max_mm", "z_max_mm", "diameter_mm",
 )  # fmt: skip
@@ -67,6 +69,8 @@ def read_own_chest(
 ) -> OwnChest:
     """Read a CT and write what was found into the folder `out`, which appears whole or not at all.
 
+    With `overwrite` a folder of an earlier reading is replaced, and no other one.
+
     findings.csv   probability of each finding, and where it is most probable
     lesions.csv    boxes in LPS mm with scores, as `open_marked` reads them
     areas          a DICOM SEG (areas.dcm) on a DICOM series, else areas.nii.gz; `masks` "seg" or "nifti" chooses
@@ -77,6 +81,8 @@ def read_own_chest(
 
     if masks not in MASKS:
         raise InputError(f"masks expects one of {', '.join(MASKS)}, got {masks!r}")
+    refuse_existing(out, overwrite=overwrite, folder=True)
+    refuse_others(out, FILES, sources=[ct] if votes is None else [ct, votes])
     reader, about = open_chest_network(network)  # before the CT is read
     case = open_case(ct, series_uid=series_uid, untilt=untilt)
     dicom = case.provenance.get("format") == "DICOM"
@@ -139,9 +145,9 @@ def write_own_chest(found: OwnChest, folder: Path, *, seg_of: Path | None) -> li
     write_text(folder / FINDINGS_CSV, csv_text(("finding", "probability", "side", "z_mm", "slice"), _finding_rows(found)))
     write_text(folder / LESIONS_CSV, csv_text(LESION_COLUMNS, _lesion_rows(found)))
     lungs = replace(found.case, labels=found.lungs.labels, label_names={1: "right lung", 2: "left lung"}, marks=None)
-    write_nifti_labels(lungs, folder / "lungs.nii.gz")
+    write_nifti_labels(lungs, folder / LUNGS)
     files, masks = (
-        [folder / FINDINGS_CSV, folder / LESIONS_CSV, folder / "lungs.nii.gz"],
+        [folder / FINDINGS_CSV, folder / LESIONS_CSV, folder / LUNGS],
         "no area was seen: no mask was written",
     )
     if found.labels is not None and bool((found.labels > 0).any()):
@@ -160,14 +166,14 @@ def _write_areas(marked: Case, folder: Path, seg_of: Path | None, *, algorithm: 
     if seg_of is not None:
         try:
             write_seg(
-                marked, folder / "areas.dcm", source=seg_of, algorithm=algorithm, description="taskct chest, research only"
+                marked, folder / AREAS_SEG, source=seg_of, algorithm=algorithm, description="taskct chest, research only"
             )
-            return "areas.dcm: DICOM SEG on the series"
+            return f"{AREAS_SEG}: DICOM SEG on the series"
         except TaskctError as error:  # a series that no SEG can refer to
-            write_nifti_labels(marked, folder / "areas.nii.gz")
-            return f"areas.nii.gz: NIfTI, since {error}"
-    write_nifti_labels(marked, folder / "areas.nii.gz")
-    return "areas.nii.gz: NIfTI"
+            write_nifti_labels(marked, folder / AREAS_NIFTI)
+            return f"{AREAS_NIFTI}: NIfTI, since {error}"
+    write_nifti_labels(marked, folder / AREAS_NIFTI)
+    return f"{AREAS_NIFTI}: NIfTI"
 
 
 def _finding_rows(found: OwnChest) -> list[dict[str, Any]]:

@@ -2,12 +2,13 @@
 
 from taskct.systems.biplanar.own_pair.drawn_heads import Heads, draw_skulls
 from taskct.systems.biplanar.own_pair.pair_estimate import PairEstimate, PairSettings, reconstruct_pair
-from taskct.systems.biplanar.own_pair.pair_folder import DESCRIPTION, write_estimate
+from taskct.systems.biplanar.own_pair.pair_folder import DESCRIPTION, WRITTEN, write_estimate
 from taskct.systems.biplanar.own_pair.pair_methods import PAIR_METHODS
 
 __all__ = [
     "DESCRIPTION",
     "PAIR_METHODS",
+    "WRITTEN",
     "Heads",
     "PairEstimate",
     "PairSettings",

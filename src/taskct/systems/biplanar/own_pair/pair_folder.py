@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from taskct.core.files import atomic_folder, refuse_existing, write_text
+from taskct.core.files import atomic_folder, refuse_existing, refuse_others, write_text
 from taskct.core.runs import json_text
 from taskct.data.dicom.derived_series import write_series
 from taskct.data.nifti import write_nifti
@@ -14,15 +14,18 @@ from taskct.systems.biplanar.own_pair.pair_page import pair_page
 
 DESCRIPTION = "estimated from two radiographs, not for diagnosis"
 FILES = ("estimate", "spread", "prior")
+WRITTEN = (*(f"{name}.nii.gz" for name in FILES), *(f"{name}_dicom" for name in FILES), "page.html", "estimate.json")
 
 
 def write_estimate(made: PairEstimate, out: str | os.PathLike[str], *, overwrite: bool = False) -> list[Path]:
     """Write `out`/estimate.nii.gz, spread.nii.gz, prior.nii.gz, the same as DICOM series, page.html and estimate.json.
 
-    Everything or nothing is written. Returns the files and folders.
+    Everything or nothing is written; with `overwrite` an earlier estimate is replaced, and no other folder. Returns the files
+    and folders.
     """
     target = Path(out)
     refuse_existing(target, overwrite=overwrite, folder=True)
+    refuse_others(target, WRITTEN)
     cases = {"estimate": made.estimate, "spread": made.spread, "prior": made.prior}
     facts = {
         "what": DESCRIPTION,
@@ -43,6 +46,4 @@ def write_estimate(made: PairEstimate, out: str | os.PathLike[str], *, overwrite
             )
         write_text(part / "page.html", pair_page(made))
         write_text(part / "estimate.json", json_text(facts))
-    return [
-        target / n for n in (*(f"{f}.nii.gz" for f in FILES), *(f"{f}_dicom" for f in FILES), "page.html", "estimate.json")
-    ]
+    return [target / name for name in WRITTEN]
