@@ -99,3 +99,18 @@ def test_only_an_earlier_estimate_is_replaced(
     words = ("biplanar", folder / "AP.dcm", folder / "LAT.dcm", "--out", tmp_path / "thesis", "--overwrite")
     code, _, err = taskct_says(*words)
     assert code == 2 and "holds chapter.tex, which is not written there" in err and (tmp_path / "thesis/chapter.tex").exists()
+
+
+def test_a_pair_may_be_checked_again_and_again_and_no_pose_file_is_lost(
+    folder: Path, tmp_path: Path, taskct_says: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    poses = tmp_path / "q.toml"
+    written = []
+    for angle in ("0.5", "0.5", "0.75"):
+        poses.write_text(f"schema = 1\n[frontal]\nangle_deg = {angle}\n")
+        code, out, err = taskct_says("biplanar", folder / "AP.dcm", folder / "LAT.dcm", "--poses", poses, "--check")
+        assert code == 0, err
+        written.append(out.splitlines()[-1].split(": pose file")[0].rsplit("/", 1)[-1])
+    assert written == ["q.filled.toml", "q.filled.toml", "q.filled-2.toml"]
+    assert "0.5" in (tmp_path / "q.filled.toml").read_text() and "0.75" in (tmp_path / "q.filled-2.toml").read_text()

@@ -9,6 +9,7 @@ import typer
 from taskct.cli import options
 
 _NO_FORMULA = ("fbp", "fdk")  # of the methods of scans
+_MOST_FILLED = 100  # pose files of one name
 
 
 def run(
@@ -123,11 +124,20 @@ def run(
 
 
 def _write_filled(text: str, poses: Path | None, *, overwrite: bool) -> Path:
-    """Write the filled-in pose file beside the one that was given, or as poses.toml here; never over another one unasked."""
-    from taskct.core.files import write_text
+    """Write the filled-in pose file beside the one that was given, or as poses.toml here; never over another one unasked.
 
-    target = Path("poses.toml") if poses is None else poses.with_name(f"{poses.stem}.filled.toml")
-    if poses is None and target.exists() and not overwrite:
-        target = Path("poses.filled.toml")
+    A pair is checked again and again until its poses are right: a name that is taken by another text gets a number.
+    """
+    from taskct.core.files import write_text
+    from taskct.core.open_files import read_text
+
+    names = ["poses.toml", "poses.filled.toml"] if poses is None else [f"{poses.stem}.filled.toml"]
+    stem = names[-1].removesuffix(".toml")
+    for name in (*names, *(f"{stem}-{number}.toml" for number in range(2, _MOST_FILLED))):
+        target = Path(name) if poses is None else poses.with_name(name)
+        if overwrite or not target.exists():
+            break
+        if target.is_file() and read_text(target) == text:
+            return target
     write_text(target, text, overwrite=overwrite)
     return target
