@@ -16,7 +16,7 @@ import numpy as np
 
 from taskct.core.errors import InputError
 from taskct.evaluation.seeded import seeded_bootstrap
-from taskct.evaluation.statistics import Interval
+from taskct.evaluation.statistics import UNBOUNDED, Interval
 
 WeightedStatistic = Callable[[np.ndarray], float]
 """Weights of the patients (P,) -> a number; of one training."""
@@ -29,9 +29,7 @@ class Influence:
     values: np.ndarray
     pseudo: np.ndarray
 
-    def interval(
-        self, *, level: float = 0.95, resamples: int = 2000, bounds: tuple[float, float] = (-math.inf, math.inf)
-    ) -> Interval:
+    def interval(self, *, level: float = 0.95, resamples: int = 2000, bounds: tuple[float, float] = UNBOUNDED) -> Interval:
         """Mean over the seeds with its interval over seeds and patients; NaN where a training has no value.
 
         `bounds` are those of the statistic, such as (0, 1) of an AUC: the interval ends there.

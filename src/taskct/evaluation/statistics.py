@@ -23,6 +23,7 @@ import numpy as np
 from taskct.core.errors import InputError, unknown_name
 from taskct.core.seeds import derive_seed
 
+UNBOUNDED = (-math.inf, math.inf)  # of a statistic that may take any value
 FEW_PATIENTS = 5
 FEW_SEEDS = 3
 INTERVALS = ("expanded", "percentile", "bca")

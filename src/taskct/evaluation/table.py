@@ -25,7 +25,7 @@ from taskct.core.notebook_html import fact_card
 from taskct.evaluation.matrices import Matrix, aligned, columns_of, matrix_of, mean_of_readers
 from taskct.evaluation.rows import ALL, NOISE_FREE, SECONDS, UNSEEN, DoseLevel, Example, Row, TableParts, rows_as_csv
 from taskct.evaluation.seeded import mean_of, ratio_of, seeded_bootstrap
-from taskct.evaluation.statistics import Interval, bootstrap_mean, paired_difference
+from taskct.evaluation.statistics import UNBOUNDED, Interval, bootstrap_mean, paired_difference
 from taskct.evaluation.storage import read_table, save_table
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class Table(TableParts):
         else:
             rows = self.select(metric, method, dose, region=region)
             found = bootstrap_mean([r.value for r in rows], [r.patient for r in rows], level=level, method=interval, seed=seed)
-        return found.within(*self._bounds(metric))
+        return found.within(*self._about(metric).get("bounds", UNBOUNDED))
 
     def paired(
         self,
@@ -189,30 +189,23 @@ class Table(TableParts):
     ) -> Interval:
         """method - baseline with its interval, at one dose or two, under one reader (or the mean of several) or under two.
 
-        Paired by item, or by seed and patient where there are seeds or readers. The interval ends where the metric's bounds
-        leave off: a difference of two AUC lies between -1 and 1.
+        Paired by item, or by seed and patient where there are seeds or readers; a difference of two AUC ends at -1 and 1.
 
         >>> rows = [Row(m, "a", "a", 0, 1.0, 1e5, "rmse_hu", "all", v) for m, v in (("fbp", 20.0), ("tv", 12.0))]
         >>> Table(rows).paired("rmse_hu", "tv", "fbp", dose=1.0).mean
         -8.0
         """
         other = dose if baseline_dose is None else baseline_dose
-        least, most = self._bounds(metric)
-        furthest = most - least
+        furthest = float(np.diff(self._about(metric).get("bounds", UNBOUNDED))[0])
         if self._over_seeds(metric):
             terms = [(1.0, method, dose, reader), (-1.0, baseline, other, baseline_reader or reader)]
             return self.contrast(metric, terms, region=region, level=level, seed=seed).within(-furthest, furthest)
         ours = {(r.case, r.item): r for r in self.select(metric, method, dose, region=region)}
         theirs = {(r.case, r.item): r for r in self.select(metric, baseline, other, region=region)}
         both = [key for key in ours if key in theirs]
-        return paired_difference(
-            [ours[k].value for k in both],
-            [theirs[k].value for k in both],
-            [ours[k].patient for k in both],
-            level=level,
-            method=interval,
-            seed=seed,
-        ).within(-furthest, furthest)
+        values = [[side[k].value for k in both] for side in (ours, theirs)]
+        found = paired_difference(*values, [ours[k].patient for k in both], level=level, method=interval, seed=seed)
+        return found.within(-furthest, furthest)
 
     def contrast(
         self,
@@ -266,11 +259,6 @@ class Table(TableParts):
         """The sums, {metric: weight} above and below, whose ratio a metric is; None for one that rows hold themselves."""
         about = self._about(metric)
         return (about["above"], about["below"]) if "above" in about and "below" in about else None
-
-    def _bounds(self, metric: str) -> tuple[float, float]:
-        """Least and largest value of a metric."""
-        least, most = self._about(metric).get("bounds", (-math.inf, math.inf))
-        return least, most
 
     def of_reader(self, reader: str, *, metrics: Iterable[str] | None = None) -> Table:
         """What one reader measured, seeds averaged, as a table without readers: for reports of images."""

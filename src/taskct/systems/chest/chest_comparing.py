@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from taskct.evaluation.influence import Influence, influence
-from taskct.evaluation.statistics import Interval
+from taskct.evaluation.statistics import UNBOUNDED, Interval
 from taskct.experiments.made import Made
 from taskct.systems.chest.chest_arms import Arm
 from taskct.systems.chest.chest_classes import TASKS
@@ -34,7 +34,7 @@ AIMS_IN_WORDS = {
 
 def bounds_of(score: str) -> tuple[float, float]:
     """Least and largest value of a score: all but PSNR are shares."""
-    return (-math.inf, math.inf) if score == "PSNR" else (0.0, 1.0)
+    return UNBOUNDED if score == "PSNR" else (0.0, 1.0)
 
 
 def gain_of(score: str, after: Influence, before: Influence) -> Interval:
