@@ -203,8 +203,9 @@ class Table(TableParts):
         ours = {(r.case, r.item): r for r in self.select(metric, method, dose, region=region)}
         theirs = {(r.case, r.item): r for r in self.select(metric, baseline, other, region=region)}
         both = [key for key in ours if key in theirs]
-        values = [[side[k].value for k in both] for side in (ours, theirs)]
-        found = paired_difference(*values, [ours[k].patient for k in both], level=level, method=interval, seed=seed)
+        after, before = ([side[k].value for k in both] for side in (ours, theirs))
+        patients = [ours[k].patient for k in both]
+        found = paired_difference(after, before, patients, level=level, method=interval, seed=seed)
         return found.within(-furthest, furthest)
 
     def contrast(
