@@ -81,12 +81,14 @@ def test_each_ct_is_evaluated_and_one_table_holds_all(folder: Path, taskct_says:
     assert code == 3 and "3 made, 1 failed" in out
     table = Table.read(folder / "runs" / "all-cases")
     assert len({r.case for r in table.rows}) == 3 and table.methods == ["fbp", "smooth"]
-    assert (folder / "runs" / "all-cases" / "report.html").exists()
+    page = folder / "runs" / "all-cases" / "report.html"
+    assert "Unfinished: 1 part of this evaluation is not done yet (bad)" in page.read_text(encoding="utf-8")
     (folder / "cts" / "bad.nii").unlink()
     code, out, _ = taskct_says(*words)
     assert code == 0 and "3 inputs: 3 there already" in out
     again = Table.read(folder / "runs" / "all-cases")
     assert [r.value for r in again.rows] == [r.value for r in table.rows]
+    assert "Unfinished" not in page.read_text(encoding="utf-8")
 
 
 def test_words_that_do_not_fit_are_refused(folder: Path, taskct_says: Says) -> None:

@@ -60,6 +60,40 @@ def test_the_page_is_one_file_without_scripts_or_addresses(plain_page):
     assert all(a.startswith(("data:", "#")) for a in checked.addresses)
 
 
+def first_screen_of(html: str) -> str:
+    return html[html.index("<body>") : html.index("<details")]
+
+
+def test_the_page_begins_with_sentence_pictures_and_table_and_folds_the_rest(plain_page):
+    first = first_screen_of(plain_page)
+    places = [first.index(part) for part in ("class='answer'", "class='row zoomed'", "first-table", "<nav>")]
+    assert places == sorted(places) and first.count("class='answer'") == 1 and "unfinished" not in first
+    row = first[places[1] : places[2]]
+    assert re.findall(r"<figcaption>([^<]*)", row) == ["full dose", "FBP", "TV"]
+    assert re.findall(r'alt="([^"]*)"', row)[2:4] == [
+        f"FBP at 10\u202f% dose{zoomed}: case-0, slice 0" for zoomed in ("", ", zoomed")
+    ]
+    anchors = re.findall(r'<a href="#([a-z]+)"', first)
+    assert "words" in anchors and all(f'<div id="{anchor}"' in plain_page for anchor in anchors)
+    assert plain_page.count("<details class='fold'>") == len(anchors)
+
+
+def test_of_many_methods_the_first_screen_shows_the_baseline_and_the_best(table_of, tmp_path):
+    names = {f"M{k}": (20.0 + k, 40.0 - k) for k in range(10)}
+    first = first_screen_of(page_of(table_of(names), tmp_path))
+    assert re.findall(r"<figcaption>([^<]*)", first) == ["full dose", "M0", "M6", "M7", "M8", "M9"]
+    rows = re.findall(r"<th scope='row'>(\w+)", first)
+    assert len(rows) == 8 and rows[0] == "M0" and rows[-1] == "M9" and "8 of 10 methods; all stand below." in first
+
+
+def test_an_unfinished_evaluation_says_first_what_it_lacks(table_of, tmp_path):
+    table = table_of(ERRORS, notes={"not evaluated": ["case-bad"]})
+    rows = [r for r in table.rows if (r.method, r.dose_fraction) != ("TV", 0.1)]
+    html = page_of(Table(rows, table.settings, [*table.cases, {"case_id": "case-99"}], table.notes), tmp_path)
+    said = "Unfinished: 3 parts of this evaluation are not done yet (case-bad, case-99, TV at 10\u202f% dose)"
+    assert html.index(said) < html.index("class='answer'")
+
+
 def test_the_page_holds_every_part(plain_page):
     html = plain_page
     for part in ("Dose study", "Methods and doses", "Dose curves", "Images", "Profiles", "Cases", "Protocol", "Provenance"):

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from taskct.core.config import to_dict
-from taskct.core.each_input import EachSummary, InputJob, do_each
+from taskct.core.each_input import FAILED, EachSummary, InputJob, do_each
 from taskct.core.files import atomic_folder
 from taskct.core.runs import Run
 from taskct.core.workers import Workers
@@ -19,6 +19,7 @@ from taskct.data.open import open_place
 from taskct.data.sets.case_place import CasePlace
 from taskct.evaluation.evaluation_config import EvaluationPlan, run_plan
 from taskct.evaluation.merged_tables import merge_tables
+from taskct.evaluation.rows import NOT_EVALUATED
 from taskct.evaluation.slices import slices_from_text
 from taskct.evaluation.table import Table
 from taskct.geometry.beam_config import beam_from_config
@@ -72,6 +73,9 @@ def evaluate_each(
     if not there:
         return found, None
     table = merge_tables(_few_images(Table.read(folder), number) for number, folder in enumerate(there))
+    failed = [name for name, _, state, *_ in found.rows if state == FAILED]
+    if failed:
+        table.notes[NOT_EVALUATED] = failed  # why stands in the summary: its words may hold paths and UIDs
     with atomic_folder(out / ALL_CASES, overwrite=True) as part:
         Run.create(part, to_dict(plan), provenance=table.provenance)
         table.save(part)

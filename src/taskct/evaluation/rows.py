@@ -22,6 +22,7 @@ SECONDS = "seconds"  # reconstruction time per slice (or volume), kept beside th
 ALL = "all"  # the region of the whole mask
 IMAGE = "image"  # the reader of measures that need none, in a table with readers: PSNR, SSIM
 UNSEEN = "unseen"  # stands for the mean over all readers of that role
+NOT_EVALUATED = "not evaluated"  # the note of a table that names cases which failed
 ROLES = ("training", UNSEEN, "retrained", "own", "control", IMAGE)
 _RENAMED = {"slice": "item"}  # columns that earlier versions wrote under other names
 _OPTIONAL = ("reader", "seed")

@@ -41,7 +41,9 @@ p { margin: .4rem 0; max-width: 62rem; }
 .row { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.4rem, 1fr)); gap: .5rem .7rem; margin: .9rem 0 .3rem; }
 .row figure { max-width: 14.5rem; }
 .row figcaption { line-height: 1.3; margin-top: .2rem; }
-.row img { display: block; width: 100%; height: auto; }
+.row.zoomed { grid-template-columns: repeat(auto-fit, minmax(9.4rem, 11.5rem)); }
+.row img { display: block; width: 100%; height: auto; background: #000; }
+.row img + img, .row .marked + img { margin-top: 3px; }
 img.near { image-rendering: pixelated; background: #000; }
 .swatch { display: inline-block; width: .85em; height: .85em; border: 2px solid; background: #2b2b2b; vertical-align: -.1em; }
 .key, figcaption, caption, .note { color: var(--soft); font-size: .84rem; }
@@ -67,6 +69,7 @@ caption b { color: var(--ink); }
 .first-table tbody th { padding: .2rem .8rem .2rem 0; }
 .first-table .text { text-align: left; white-space: normal; }
 .first-table small { display: inline; margin-left: .5rem; }
+.first-table small.under { display: block; margin: 0; }
 h1 + .verdict { margin-top: 1rem; }
 .fold { border-top: 1px solid var(--line); }
 .fold > summary { cursor: pointer; padding: .55rem 0; }
@@ -129,6 +132,7 @@ footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: .6rem
   .numbers td.text:last-child { min-width: 14rem; }
   .answer { font-size: 1.05rem; }
   .row figure { max-width: none; }
+  .row.zoomed { grid-template-columns: repeat(auto-fit, minmax(9.4rem, 1fr)); }
   .first-table { font-size: .78rem; width: 100%; }
   .first-table td, .first-table thead th { padding: .2rem .25rem; white-space: normal; }
   .first-table tbody th { padding-right: .25rem; min-width: 0; overflow-wrap: anywhere; }
@@ -167,15 +171,17 @@ def page(title: str, body: str) -> str:
     )
 
 
-def opening(answer: str, against: str = "", *, missing: Sequence[str] = ()) -> str:
+def opening(
+    answer: str, against: str = "", *, missing: Sequence[str] = (), unit: str = "step", whole: str = "experiment"
+) -> str:
     """The first lines of a page: one sentence, and at most one that speaks against it.
 
-    `missing` names steps of an experiment that are not done yet, which is said before anything else.
+    `missing` names the units of the whole that are not done yet, which is said before anything else.
     """
     note = ""
     if missing:
         named = ", ".join(missing[:_MOST_NAMED]) + (", ..." if len(missing) > _MOST_NAMED else "")
-        steps = f"{plural(len(missing), 'step')} of this experiment {'is' if len(missing) == 1 else 'are'} not done yet"
+        steps = f"{plural(len(missing), unit)} of this {whole} {'is' if len(missing) == 1 else 'are'} not done yet"
         note = f"<p class='unfinished'>Unfinished: {steps} ({escape(named)}). Everything below may change.</p>"
     but = f"<p class='but'>{escape(against)}</p>" if against else ""
     return f"{note}<p class='answer'>{escape(answer)}</p>{but}"

@@ -16,7 +16,7 @@ from taskct.evaluation.metrics import rmse
 from taskct.evaluation.rows import DoseLevel, Example
 from taskct.evaluation.table import Table
 from taskct.evaluation.windows import WINDOWS, Window
-from taskct.report.number_text import dose_label, number
+from taskct.report.number_text import MINUS, dose_label, number
 
 DIFFERENCE_STEPS_HU = (20, 50, 100, 200, 500, 1000)  # half widths of the difference window
 _BODY_ABOVE_HU = -500.0
@@ -97,22 +97,20 @@ def picture_section(
     grey = lambda image, shown, part: encoder.add(to_grey(part.of(image), shown))
 
     def full(image: Tensor, words: str) -> str:
-        return _img(grey(image, window, crop), example, crop, words)
+        return image_tag(grey(image, window, crop), example, crop, words)
 
     def error(image: Tensor, words: str) -> str:
-        return _img(grey(image - example.truth_hu, difference, crop), example, crop, f"{words}, minus truth")
+        return image_tag(grey(image - example.truth_hu, difference, crop), example, crop, f"{words}, minus truth")
 
     def near(image: Tensor, words: str) -> str:
-        return _img(grey(image, window, zoom), example, zoom, f"{words}, zoomed", kind="near")
+        return image_tag(grey(image, window, zoom), example, zoom, f"{words}, zoomed", kind="near")
 
-    black, white = window.bounds_hu
-    truth = f"<figure>{_marked(full(example.truth_hu, 'truth'), crop, zoom)}<figcaption>truth</figcaption></figure>"
+    truth = f"<figure>{marked(full(example.truth_hu, 'truth'), crop, zoom)}<figcaption>truth</figcaption></figure>"
     blank = f"<p class='key'>grey: 0 HU<br>black: −{half_hu} HU or less<br>white: +{half_hu} HU or more</p>"
     size = " × ".join(f"{n * s:.0f}" for n, s in zip(zoom.shape, example.spacing_mm, strict=True))
-    shown = f"Window {escape(str(window)).replace('-', '−')}: black at {_whole(black)} HU, white at {_whole(white)} HU."
     parts = [
         f"<h3>{escape(example.case)}, slice {example.slice}</h3>",
-        f"<p class='key'>{shown} Patient's left on the right. RMSE of the slice in HU below each image. "
+        f"<p class='key'>{window_words(window)}. Patient's left on the right. RMSE of the slice in HU below each image. "
         "The square marks the zoomed region, the line the profile.</p>",
         _matrix(table, example, truth, full, below=True),
         f"<h4>Difference: reconstruction minus truth, ±{half_hu} HU</h4>",
@@ -244,25 +242,26 @@ def _captioned(
     return f"<figure>{shown}<figcaption>{number(float(error), 'HU')}</figcaption></figure>"
 
 
-def _img(key: str, example: Example, part: Region, words: str, *, kind: str = "full") -> str:
+def image_tag(key: str, example: Example, part: Region, words: str, *, kind: str = "full") -> str:
     """An image tag of the region's true proportions, whatever the pixel spacing; `words` stand for the image."""
     height, width = (n * s for n, s in zip(part.shape, example.spacing_mm, strict=True))
     alt = escape(f"{words}: {example.case}, slice {example.slice}", quote=True)
     return f'<img class="{kind}" alt="{alt}" style="aspect-ratio:{width:.4g}/{height:.4g}" src="{key}">'
 
 
-def _marked(img: str, crop: Region, zoom: Region) -> str:
-    """The overview with the zoomed square and the profile line drawn on it."""
+def marked(img: str, crop: Region, zoom: Region, *, profile: bool = True) -> str:
+    """The overview with the zoomed square and, unless told otherwise, the profile line drawn on it."""
     rows, cols = crop.shape
     left, top = 100 * (zoom.x0 - crop.x0) / cols, 100 * (zoom.y0 - crop.y0) / rows
     width, height = 100 * zoom.shape[1] / cols, 100 * zoom.shape[0] / rows
     line = 100 * (profile_row(zoom) - crop.y0 + 0.5) / rows
     start, end = profile_columns(zoom, crop)
-    marks = (
-        f"<rect x='{left:.2f}%' y='{top:.2f}%' width='{width:.2f}%' height='{height:.2f}%'/>"
-        f"<line x1='{100 * (start - crop.x0) / cols:.2f}%' x2='{100 * (end - crop.x0) / cols:.2f}%' "
-        f"y1='{line:.2f}%' y2='{line:.2f}%'/>"
-    )
+    marks = f"<rect x='{left:.2f}%' y='{top:.2f}%' width='{width:.2f}%' height='{height:.2f}%'/>"
+    if profile:
+        marks += (
+            f"<line x1='{100 * (start - crop.x0) / cols:.2f}%' x2='{100 * (end - crop.x0) / cols:.2f}%' "
+            f"y1='{line:.2f}%' y2='{line:.2f}%'/>"
+        )
     return f"<div class='marked'>{img}<svg aria-hidden='true'>{marks}</svg></div>"
 
 
@@ -277,8 +276,10 @@ def profile_columns(zoom: Region, crop: Region) -> tuple[int, int]:
     return max(crop.x0, zoom.x0 - side), min(crop.x1, zoom.x1 + side)
 
 
-def _whole(value: float) -> str:
-    return f"{value:g}".replace("-", "−")
+def window_words(window: Window) -> str:
+    """What is black and what is white, safe for HTML."""
+    black, white = window.bounds_hu
+    return f"Window {escape(str(window))}: black at {black:g} HU, white at {white:g} HU".replace("-", MINUS)
 
 
 def _encode_one(grey: np.ndarray, kind: str, quality: int, shrink: int) -> str:

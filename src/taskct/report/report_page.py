@@ -13,10 +13,14 @@ from taskct.evaluation.rows import DoseLevel, Example
 from taskct.evaluation.table import Table
 from taskct.evaluation.windows import Window, window_named
 from taskct.report.curve_figures import MOST_PANELS, dose_curves, profile_figure, texture_figure
+from taskct.report.first_pictures import first_pictures
+from taskct.report.first_screen import folded_rest
+from taskct.report.leading_table import leading_table
+from taskct.report.main_finding import main_finding, missing_parts
 from taskct.report.noise_section import noise_table
 from taskct.report.number_tables import case_table, difference_table, metric_table, region_table, time_table
 from taskct.report.number_text import dose_label, plural
-from taskct.report.page import page, section
+from taskct.report.page import opening, page
 from taskct.report.pictures import (
     Encoder,
     Region,
@@ -49,8 +53,9 @@ def write_report(
 ) -> None:
     """Write one self-contained HTML file about a table, a run, or a run folder: no script, no network, below about 6 MB.
 
-    The headline is computed from the means and paired intervals of `metric` (default: the first of the protocol); methods
-    are called separated only where an interval allows it. `window` is a name (soft tissue, liver, lung, bone, brain), a Window
+    It begins with one sentence, a row of pictures and a small table; the rest is folded. All words are computed from the means
+    and paired intervals of `metric` (default: the first of the protocol); methods are called separated only where an interval
+    allows it. `window` is a name (soft tissue, liver, lung, bone, brain), a Window
     or (level, width) in HU, by default chosen per slice. `zoom` is (row, column, side) in pixels of the zoomed square, by
     default on the smallest label or the richest structure. Raises OutputExistsError unless `overwrite`.
     """
@@ -70,28 +75,31 @@ def _body(table: Table, heading: str, metric: str | None, window: Window | None,
     main = metric or primary_metric(table)
     encoder = Encoder(_IMAGE_BYTES)
     examples = table.images[:_MOST_EXAMPLES]
+    square = _square(zoom, examples[0]) if examples else None
+    first = first_pictures(table, main, encoder, window=window, zoom=square) + leading_table(table, main)
     pictures = "".join(picture_section(table, e, encoder, window=window, zoom=_square(zoom, e)) for e in examples)
-    parts = [
-        section("numbers", "Methods and doses", _numbers(table, main)),
-        section("curves", "Dose curves", _curves(table)),
-        section("images", "Images", pictures + ("@image-note@" if pictures else "")),
-        section("profiles", "Profiles and noise texture", _details(table, examples, window, zoom)),
-        section("regions", "Regions", "".join(region_table(table, d) for d in _two_doses(table))),
-        section("cases", "Cases", _cases(table, main)),
-        section("protocol", "Protocol", protocol_section(table)),
-        section("provenance", "Provenance", provenance_section(table)),
-    ]
-    links = {"numbers": "Numbers", "curves": "Dose curves", "images": "Images", "profiles": "Profiles and texture"}
-    links |= {"regions": "Regions", "cases": "Cases", "protocol": "Protocol", "provenance": "Provenance"}
-    shown = [f'<a href="#{a}">{name}</a>' for (a, name), part in zip(links.items(), parts, strict=True) if part]
-    head = (
-        f"<header><h1>{escape(heading)}</h1><p class='lead'>{escape(_lead(table))}</p>{_verdict(table, main)}"
-        f"<nav>{''.join(shown)}</nav></header>\n"
+    regions = "".join(region_table(table, d) for d in _two_doses(table))
+    links, folds = folded_rest(
+        [
+            ("words", "In words", "each finding, and what limits it", _words(table, main)),
+            ("numbers", "Methods and doses", "every metric", _numbers(table, main)),
+            ("curves", "Dose curves", "", _curves(table)),
+            ("images", "Images", "every method and dose", pictures + ("<p class='note'>@image-note@</p>" if pictures else "")),
+            ("profiles", "Profiles and noise texture", "", _details(table, examples, window, zoom)),
+            ("regions", "Regions", "", regions),
+            ("cases", "Cases", "one line each, and the table as CSV", _cases(table, main)),
+            ("protocol", "Protocol", "definitions, simulation, geometry", protocol_section(table)),
+            ("provenance", "Provenance", "", provenance_section(table)),
+        ]
     )
+    answer, limit = main_finding(table, main)
+    begin = opening(answer, limit, missing=missing_parts(table), unit="part", whole="evaluation")
+    lead = f"<h1>{escape(heading)}</h1><p class='lead'>{escape(_lead(table))}</p>"
+    head = f"<header>{lead}{begin}{first}{links}</header>\n"
     version = table.provenance.get("versions", {})
     made = f"Made with taskct {version.get('taskct', '')}" if isinstance(version, dict) else "Made with taskct"
-    html = encoder.replace(head + "".join(parts) + f"<footer>{escape(made)}. Research use only.</footer>")
-    return html.replace("@image-note@", f"<p class='note'>{escape(encoder.note)}</p>")
+    html = encoder.replace(head + folds + f"<footer>{escape(made)}. Research use only.</footer>")
+    return html.replace("@image-note@", escape(encoder.note))
 
 
 def _lead(table: Table) -> str:
@@ -102,9 +110,8 @@ def _lead(table: Table) -> str:
     return f"{', '.join(table.methods)} at {doses} dose; {plural(len(table.patients), 'patient')}, {what}."
 
 
-def _verdict(table: Table, metric: str | None) -> str:
-    lines = "".join(f"<p{' class=caution' if s.caution else ''}>{escape(s.text)}</p>" for s in verdict(table, metric=metric))
-    return f"<div class='verdict'>{lines}</div>"
+def _words(table: Table, metric: str | None) -> str:
+    return "".join(f"<p{' class=caution' if s.caution else ''}>{escape(s.text)}</p>" for s in verdict(table, metric=metric))
 
 
 def _numbers(table: Table, main: str | None) -> str:

@@ -46,6 +46,14 @@ def verdict(table: Table, *, metric: str | None = None) -> list[Statement]:
     return [*found, *_cautions(table)]
 
 
+def gravest_limit(table: Table, metric: str) -> str:
+    """The one thing besides the number of patients that limits the best method at the lowest dose most; '' for nothing."""
+    dose = table.doses[-1]
+    found = [*_scoring_flaws(table), *(s.text for s in _other_metrics(table, metric, dose))]
+    found += [s.text for part in (_regions(table, dose), _bias(table, dose)) for s in part]
+    return found[0] if found else ""
+
+
 def primary_metric(table: Table) -> str | None:
     """The first metric of the protocol that has a better and a worse side."""
     return next((m for m in table.metrics if table.label(m)["better"] != "zero"), None)
@@ -53,9 +61,9 @@ def primary_metric(table: Table) -> str | None:
 
 def ranking(table: Table, metric: str, dose: DoseLevel) -> list[tuple[str, Interval]]:
     """Methods with their means at one dose, the best first; undefined means are left out."""
-    sign = -1 if table.label(metric)["better"] == "higher" else 1
+    order = {"higher": lambda mean: -mean, "lower": lambda mean: mean, "zero": abs}[table.label(metric)["better"]]
     means = [(s.method, s.interval) for s in table.summary(metric) if s.dose == dose and not math.isnan(s.interval.mean)]
-    return sorted(means, key=lambda m: sign * m[1].mean)
+    return sorted(means, key=lambda m: order(m[1].mean))
 
 
 def _best_at(table: Table, metric: str, dose: DoseLevel) -> Statement:
@@ -65,10 +73,10 @@ def _best_at(table: Table, metric: str, dose: DoseLevel) -> Statement:
     if not ranked:
         return Statement(f"{where} no value of {about['label']} is defined.", caution=True)
     (best, mean), rest = ranked[0], ranked[1:]
-    extreme = "highest" if about["better"] == "higher" else "lowest"
-    text = f"{where} {best} has the {extreme} mean {about['label']}, {with_unit(mean.mean, about['unit'])}"
+    extreme = {"higher": "highest mean {}", "lower": "lowest mean {}", "zero": "mean {} nearest to 0"}[about["better"]]
+    text = f"{where} {best} has the {extreme.format(about['label'])}, {with_unit(mean.mean, about['unit'])}"
     text += f" (95 % interval {span(mean, about['unit'])})." if span(mean) and mean.n_patients >= FEW_PATIENTS else "."
-    if not rest:
+    if not rest or about["better"] == "zero":  # a difference of two means says nothing about which is nearer to 0
         return Statement(text)
     others = list(dict.fromkeys([rest[0][0], table.methods[0]]))  # the second, and the baseline
     others = [name for name in others if any(name == r for r, _ in rest)]
@@ -86,8 +94,8 @@ def _comparisons(table: Table, metric: str, method: str, others: Sequence[str], 
         side = "above" if difference.mean > 0 else "below"
         size = with_unit(abs(difference.mean), unit)
         if difference.n_patients < FEW_PATIENTS:
-            wins, total = _wins(table, metric, method, other, dose)
-            apart.append(f"{size} {side} {other} (better in {wins} of {plural(total, 'image')})")
+            better, total = wins(table, metric, method, other, dose)
+            apart.append(f"{size} {side} {other} (better in {better} of {plural(total, 'image')})")
             continue
         first = not apart and not together
         ends = f"{'95 % interval of the difference ' if first else ''}{span(difference, unit)}"
@@ -99,7 +107,8 @@ def _comparisons(table: Table, metric: str, method: str, others: Sequence[str], 
     return text + (f" It is not separated from {' or from '.join(together)}." if together else "")
 
 
-def _wins(table: Table, metric: str, method: str, other: str, dose: DoseLevel) -> tuple[int, int]:
+def wins(table: Table, metric: str, method: str, other: str, dose: DoseLevel) -> tuple[int, int]:
+    """Images in which a method is better than another one, of how many that both have."""
     sign = -1 if table.label(metric)["better"] == "higher" else 1
     theirs = {(r.case, r.item): r.value for r in table.select(metric, other, dose)}
     pairs = [(r.value, theirs[r.case, r.item]) for r in table.select(metric, method, dose) if (r.case, r.item) in theirs]
@@ -204,9 +213,7 @@ def _cautions(table: Table) -> list[Statement]:
             f"{who}: this describes {'this patient' if n == 1 else 'these patients'} and allows no statement about others; "
             "slices of one patient are not independent."
         )
-    if "inverse crime" in str(table.settings.get("simulation", "")):
-        found.append("The truth was projected on the grid of the reconstruction (inverse crime): scores are optimistic.")
-    found += _tuning_overlap(table)
+    found += _scoring_flaws(table)
     warned = table.notes.get("warnings")
     if isinstance(warned, dict):
         found += [f"{name} warned in {text}." for name, text in warned.items()]
@@ -217,6 +224,15 @@ def _cautions(table: Table) -> list[Statement]:
     if undefined:
         found.append(f"{plural(undefined, 'value')} of {len(table.rows)} could not be computed and took no part.")
     return [Statement(text, caution=True) for text in found]
+
+
+def _scoring_flaws(table: Table) -> list[str]:
+    """What makes the scores themselves better than they would be elsewhere."""
+    crime = "inverse crime" in str(table.settings.get("simulation", ""))
+    words = (
+        ["The truth was projected on the grid of the reconstruction (inverse crime): scores are optimistic."] if crime else []
+    )
+    return words + _tuning_overlap(table)
 
 
 def _tuning_overlap(table: Table) -> list[str]:

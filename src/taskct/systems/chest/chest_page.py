@@ -8,6 +8,7 @@ from pathlib import Path
 
 from taskct.core.files import write_text
 from taskct.evaluation.statistics import Interval
+from taskct.report.first_screen import small_table
 from taskct.report.number_text import number, plural, span
 from taskct.report.page import folded, opening, page
 from taskct.systems.chest.chest_classes import TASKS
@@ -65,9 +66,9 @@ def _first_table(group: Group) -> str:
         aim = AIMS.get(score)
         said = "–" if aim is None else f"{aim:g}, {'reached' if found.mean >= aim else 'not reached'}"
         rows += f"<tr><th scope='row'>{escape(score)}</th>{_cell(found)}<td class='text'>{said}</td></tr>"
-    heads = "<thead><tr><th>at full dose</th><th>mean</th><th class='text'>aim</th></tr></thead>"
-    note = "<p class='key'>Small: 95 % intervals over patients and, where there are several, training seeds.</p>"
-    return f"<table class='numbers first-table'>{heads}<tbody>{rows}</tbody></table>{note}" if rows else ""
+    heads = ("<th>at full dose</th>", "<th>mean</th>", "<th class='text'>aim</th>")
+    key = "Small: 95 % intervals over patients and, where there are several, training seeds."
+    return small_table(heads, [rows], key) if rows else ""
 
 
 def lead(settings: ChestExperiment) -> str:

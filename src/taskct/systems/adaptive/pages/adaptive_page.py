@@ -10,8 +10,9 @@ from taskct.core.errors import InputError
 from taskct.core.files import refuse_existing, write_text
 from taskct.core.names import photon_count
 from taskct.evaluation.reading import TaskVerdict
+from taskct.report.first_screen import folded_rest
 from taskct.report.number_text import plural
-from taskct.report.page import folded, page
+from taskct.report.page import page
 from taskct.report.pictures import Encoder
 from taskct.systems.adaptive.pages.base_curves import base_section
 from taskct.systems.adaptive.pages.dose_task_figures import curve_figure, needed_doses, spectrum_figure
@@ -69,9 +70,8 @@ def _body(story: TaskStory, encoder: Encoder, title: str, spectra: Spectra) -> s
         ("paper", "In the published form", "", paper_section(story)),
         ("made", "How it was made", "", _notes(story)),
     ]
-    links = "".join(f'<a href="#{anchor}">{escape(name)}</a>' for anchor, name, _, content in parts if content)
-    head = f"<header><h1>{escape(title)}</h1><p class='lead'>{escape(_lead(story))}</p>{first}<nav>{links}</nav></header>\n"
-    folds = "".join(folded(anchor, name, content, about=about) for anchor, name, about, content in parts)
+    links, folds = folded_rest(parts)
+    head = f"<header><h1>{escape(title)}</h1><p class='lead'>{escape(_lead(story))}</p>{first}{links}</header>\n"
     return f"{head}{folds}<footer>Made with taskct. Research use only.</footer>"
 
 

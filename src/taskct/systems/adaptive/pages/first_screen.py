@@ -8,6 +8,7 @@ from html import escape
 from taskct.core.names import photon_count
 from taskct.evaluation.reading import TaskVerdict
 from taskct.evaluation.rows import DoseLevel
+from taskct.report.first_screen import small_table
 from taskct.report.number_text import plural
 from taskct.report.page import opening
 from taskct.report.pictures import Encoder
@@ -51,12 +52,9 @@ def _table(story: TaskStory) -> str:
         rows = [_row(story.verdicts[key]) for key in shown if key[2] == dose]
         if rows:
             head = f"<th colspan='4' scope='rowgroup'>{escape(photon_count(dose.used_photons))} photons per pixel</th>"
-            body.append(f"<tbody><tr>{head}</tr>{''.join(rows)}</tbody>")
-    heads = "".join(f"<th scope='col'{kind}>{h}</th>" for h, kind in _heads(story))
-    return (
-        f"<table class='numbers first-table'><thead><tr>{heads}</tr></thead>{''.join(body)}</table>"
-        f"<p class='key'>{escape(_key(story, shown, len(pairs)))}</p>"
-    )
+            body.append(f"<tr>{head}</tr>{''.join(rows)}")
+    heads = [f"<th scope='col'{kind}>{h}</th>" for h, kind in _heads(story)]
+    return small_table(heads, body, _key(story, shown, len(pairs)))
 
 
 def _heads(story: TaskStory) -> list[tuple[str, str]]:

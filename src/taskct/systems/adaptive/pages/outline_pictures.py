@@ -11,8 +11,8 @@ from torch import Tensor
 from taskct.core.names import photon_count
 from taskct.evaluation.rows import DoseLevel
 from taskct.evaluation.windows import WINDOWS, Window
-from taskct.report.number_text import MINUS
-from taskct.report.pictures import Encoder, Region, to_grey
+from taskct.report.first_screen import figure_row
+from taskct.report.pictures import Encoder, Region, to_grey, window_words
 from taskct.systems.adaptive.pages.story import TaskExample, TaskStory
 
 OUTLINES = {"truth": "#ffd000", "training": "#4db8ff", "unseen": "#ff5fa2"}
@@ -23,7 +23,7 @@ _ACROSS = 4
 def picture_section(story: TaskStory, example: TaskExample, encoder: Encoder, *, window: Window | None = None) -> str:
     """One slice: the full-dose image and every shown method at every dose, with outlines of the lesion."""
     window = window or WINDOWS["liver"]
-    key = f"{_window_words(window)}, the same for all images. Outlines: {_legend(story, ('truth', 'training', 'unseen'))}."
+    key = f"{window_words(window)}, the same for all images. Outlines: {_legend(story, ('truth', 'training', 'unseen'))}."
     rows = []
     for dose in story.doses:
         figures = _figures(story, example, dose, story.drawn, encoder, window=window, roles=("training", "unseen"))
@@ -47,10 +47,8 @@ def picture_row(
         figures = _figures(story, example, dose, methods, encoder, window=window, roles=("unseen",))
         if figures:
             where = f"{escape(example.name)} at {escape(photon_count(dose.used_photons))} photons per pixel"
-            return (
-                f"<div class='row'>{''.join(figures)}</div><p class='key'>{where}. Outlines: "
-                f"{_legend(story, ('truth', 'unseen'))}. {_window_words(window)}.</p>"
-            )
+            key = f"{where}. Outlines: {_legend(story, ('truth', 'unseen'))}. {window_words(window)}."
+            return figure_row(figures, key)
     return ""
 
 
@@ -90,11 +88,6 @@ def _legend(story: TaskStory, roles: Sequence[str]) -> str:
             name = f" ({', '.join(names)})" if names else ""
             parts.append(f"<span class='swatch' style='border-color:{OUTLINES[role]}'></span> {escape(words[role] + name)}")
     return " · ".join(parts)
-
-
-def _window_words(window: Window) -> str:
-    low, high = window.bounds_hu
-    return f"Window {escape(str(window))}: black at {low:g} HU, white at {high:g} HU".replace("-", MINUS)
 
 
 def outline(mask: np.ndarray) -> str:

@@ -16,6 +16,7 @@ from taskct.core.files import refuse_existing, write_text
 from taskct.core.names import photon_count
 from taskct.evaluation.statistics import Interval
 from taskct.report.dose_answer import everybody_reaches, small_interval
+from taskct.report.first_screen import small_table
 from taskct.report.number_text import MINUS, number, plural
 from taskct.report.page import folded, opening, page
 from taskct.systems.alara.pages.figures import forecast_figure, scatter_figure
@@ -86,12 +87,10 @@ def _first(one: DoseSection, missing: Sequence[str]) -> str:
             f"<tr><th scope='row'>{escape(outcome.strategy)}</th><td>{photon_count(outcome.photons.mean())}</td>"
             f"<td>{_reach(c, row)}</td><td>{gap}</td></tr>"
         )
-    heads = "".join(f"<th>{escape(h)}</th>" for h in ("", "photons", "reach it", f"{one.learned}: dose against it"))
-    return (
-        f"{html}{_figure(c)}<table class='numbers first-table'><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
-        f"<p class='key'>Photons per pixel, mean over views and {plural(len(c.patients), 'patient')}, at {_held(c)}. "
-        "Small: paired 95 % interval.</p>"
-    )
+    heads = [f"<th>{escape(h)}</th>" for h in ("", "photons", "reach it", f"{one.learned}: dose against it")]
+    who = plural(len(c.patients), "patient")
+    key = f"Photons per pixel, mean over views and {who}, at {_held(c)}. Small: paired 95 % interval."
+    return html + _figure(c) + small_table(heads, [rows], key)
 
 
 def first_sentences(one: DoseSection) -> tuple[str, str]:

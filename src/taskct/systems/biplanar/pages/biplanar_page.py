@@ -8,6 +8,7 @@ from html import escape
 
 from taskct.core.files import refuse_existing, write_text
 from taskct.evaluation.rows import DoseLevel
+from taskct.report.first_screen import small_table
 from taskct.report.number_text import number, plural, power_of_ten
 from taskct.report.page import folded, opening, page
 from taskct.report.pictures import Encoder
@@ -76,11 +77,8 @@ def _first_table(story: BiPlanarStory) -> str:
     for name in names:
         cells = "".join(cell(story.mean(m, name), story.table.label(m)["unit"]) for m in metrics)
         body += f"<tr><th scope='row'>{escape(name)}</th>{cells}</tr>"
-    heads = "".join(f"<th scope='col'>{escape(_heading(story, m))}</th>" for m in metrics)
-    return (
-        f"<table class='numbers first-table'><thead><tr><th></th>{heads}</tr></thead><tbody>{body}</tbody></table>"
-        "<p class='key'>Small: 95 % intervals over skulls. All rows and scores stand below.</p>"
-    )
+    heads = ["<th></th>", *(f"<th scope='col'>{escape(_heading(story, m))}</th>" for m in metrics)]
+    return small_table(heads, [body], "Small: 95 % intervals over skulls. All rows and scores stand below.")
 
 
 def _heading(story: BiPlanarStory, metric: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from taskct.report.first_screen import figure_row
 from taskct.report.number_text import MINUS
 from taskct.report.pictures import Encoder
 from taskct.systems.biplanar.pages.bone_rendering import render_bone
@@ -65,14 +66,14 @@ def example_section(example: ExampleSkull, encoder: Encoder) -> str:
 def example_row(example: ExampleSkull, encoder: Encoder) -> str:
     """The middle slice of the truth and of what was made of its radiographs, in one row; not what the prior alone shows."""
     shown = [one for one in example.columns if "prior only" not in one.name][:_MOST_IN_ROW]
-    figures = ""
+    figures = []
     for one in shown:
         alt = escape(f"{one.name}: middle axial slice of {example.title}", quote=True)
         image = f'<img class="near" alt="{alt}" src="{encoder.add(_slice(one.hu, 0))}">'
-        figures += f"<figure>{image}<figcaption>{escape(one.name)}</figcaption></figure>"
+        figures.append(f"<figure>{image}<figcaption>{escape(one.name)}</figcaption></figure>")
     low, high = WINDOW_HU
     words = f"{example.title}, middle axial slice, {MINUS}{-low:g} to {high:g} HU."
-    return f"<div class='row'>{figures}</div><p class='key'>{escape(words)}</p>"
+    return figure_row(figures, escape(words))
 
 
 def _row(name: str, columns: Sequence[str], keys: Sequence[str]) -> str:
