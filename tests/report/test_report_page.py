@@ -70,8 +70,9 @@ def test_the_page_begins_with_sentence_pictures_and_table_and_folds_the_rest(pla
     assert places == sorted(places) and first.count("class='answer'") == 1 and "unfinished" not in first
     row = first[places[1] : places[2]]
     assert re.findall(r"<figcaption>([^<]*)", row) == ["full dose", "FBP", "TV"]
-    assert re.findall(r'alt="([^"]*)"', row)[2:4] == [
-        f"FBP at 10\u202f% dose{zoomed}: case-0, slice 0" for zoomed in ("", ", zoomed")
+    assert re.findall(r'alt="([^"]*)"', row)[2:6] == [
+        f"FBP at 10\u202f% dose{more}: case-0, slice 0"
+        for more in ("", " minus full dose", ", zoomed", " minus full dose, zoomed")
     ]
     anchors = re.findall(r'<a href="#([a-z]+)"', first)
     assert "words" in anchors and all(f'<div id="{anchor}"' in plain_page for anchor in anchors)

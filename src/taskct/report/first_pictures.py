@@ -9,7 +9,7 @@ from torch import Tensor
 from taskct.evaluation.rows import DoseLevel, Example
 from taskct.evaluation.table import Table
 from taskct.evaluation.windows import Window
-from taskct.report.first_screen import figure_row
+from taskct.report.first_screen import figure_row, with_difference
 from taskct.report.number_text import dose_phrase
 from taskct.report.pictures import (
     Encoder,
@@ -17,6 +17,9 @@ from taskct.report.pictures import (
     body_region,
     choose_window,
     choose_zoom,
+    difference_window,
+    difference_words,
+    half_width_hu,
     image_tag,
     marked,
     to_grey,
@@ -33,28 +36,42 @@ def first_pictures(
     """The first kept slice: whole, and below each image its zoomed square; '' where no image was kept."""
     for example in table.images:
         doses = [d for d in table.doses if any(dose == d for _, dose in example.recon_hu)]
-        if not doses:
-            continue
-        dose, shown = doses[-1], window or choose_window(table, example)
-        crop, square = body_region(example), zoom or choose_zoom(example, shown)
-
-        def figure(hu: Tensor, name: str, words: str, *, mark: bool = False) -> str:
-            part = lambda region: encoder.add(to_grey(region.of(hu), shown))  # noqa: B023 - called at once
-            whole = image_tag(part(crop), example, crop, words)  # noqa: B023
-            near = image_tag(part(square), example, square, f"{words}, zoomed", kind="near")  # noqa: B023
-            whole = marked(whole, crop, square, profile=False) if mark else whole  # noqa: B023
-            return f"<figure>{whole}{near}<figcaption>{escape(name)}</figcaption></figure>"
-
-        at = dose_phrase(dose, table.doses)
-        figures = [figure(example.truth_hu, "full dose", "full dose, the CT as it was read", mark=True)]
-        for method in _methods(table, metric, example, dose):
-            figures.append(figure(example.recon_hu[method, dose], method, f"{method} at {at}"))
-        key = (
-            f"{escape(example.case)}, slice {example.slice}: full dose is the CT as it was read, the others are at "
-            f"{escape(at)}; below each the marked square. {window_words(shown)}."
-        )
-        return figure_row(figures, key, kind="zoomed")
+        if doses:
+            methods = _methods(table, metric, example, doses[-1])
+            return _row(table, example, doses[-1], methods, encoder=encoder, window=window, zoom=zoom)
     return ""
+
+
+def _row(
+    table: Table, example: Example, dose: DoseLevel, methods: list[str], *,
+    encoder: Encoder, window: Window | None, zoom: Region | None,
+) -> str:  # fmt: skip
+    shown, truth, crop = window or choose_window(table, example), example.truth_hu, body_region(example)
+    square = zoom or choose_zoom(example, shown)
+    half_hu = half_width_hu([crop.of(example.recon_hu[m, dose] - truth) for m in methods])
+    error = difference_window(half_hu)
+
+    def image(hu: Tensor, part: Region, words: str, scale: Window) -> str:
+        kind, more = ("near", ", zoomed") if part is square else ("full", "")
+        return image_tag(encoder.add(to_grey(part.of(hu), scale)), example, part, f"{words}{more}", kind=kind)
+
+    words = "full dose, the CT as it was read"
+    whole = marked(image(truth, crop, words, shown), crop, square, profile=False)
+    figures = [f"<figure>{whole}{image(truth, square, words, shown)}<figcaption>full dose</figcaption></figure>"]
+    at = dose_phrase(dose, table.doses)
+    for method in methods:
+        hu, words = example.recon_hu[method, dose], f"{method} at {at}"
+        pair = "".join(
+            with_difference(image(hu, part, words, shown), image(hu - truth, part, f"{words} minus full dose", error))
+            for part in (crop, square)
+        )
+        figures.append(f"<figure>{pair}<figcaption>{escape(method)}</figcaption></figure>")
+    about = (
+        f"{escape(example.case)}, slice {example.slice}: full dose is the CT as it was read, the others are at {escape(at)}; "
+        "below each the marked square."
+    )
+    difference = f"Differences from full dose: {', '.join(difference_words(half_hu))}."
+    return figure_row(figures, about, f"{window_words(shown)}.", difference=difference, kind="zoomed")
 
 
 def _methods(table: Table, metric: str | None, example: Example, dose: DoseLevel) -> list[str]:

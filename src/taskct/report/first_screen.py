@@ -7,12 +7,31 @@ from html import escape
 
 from taskct.report.page import folded
 
+_KEYS = "Alt+D; in Firefox Alt+Shift+D, on a Mac Control+Option+D"
 
-def figure_row(figures: Sequence[str], key: str, *, kind: str = "") -> str:
-    """Figures side by side and the line below them, both HTML; '' without figures. `kind` is a further class of the row."""
+
+def figure_row(figures: Sequence[str], about: str, window: str = "", *, difference: str = "", kind: str = "") -> str:
+    """Figures side by side and the line below them, all HTML; '' without figures. `kind` is a further class of the row.
+
+    With `difference`, which replaces `window` in the line, a checkbox above shows the second pictures of `with_difference`
+    in the place of the first ones. It needs no script; paper shows the first ones.
+    """
     if not figures:
         return ""
-    return f"<div class='row{f' {kind}' if kind else ''}'>{''.join(figures)}</div><p class='key'>{key}</p>"
+    row = f"<div class='row{f' {kind}' if kind else ''}'>{''.join(figures)}</div>"
+    if not difference:
+        return f"{row}<p class='key'>{f'{about} {window}'.strip()}</p>"
+    switch = (
+        "<input type='checkbox' id='differences' accesskey='d'>"
+        f"<label for='differences' title='{_KEYS}'>Show differences from full dose (key D)</label>"
+    )
+    key = f"{about} <span class='plain'>{window}</span><span class='minus'>{difference}</span>"
+    return f"<div class='switched'>{switch}{row}<p class='key'>{key}</p></div>"
+
+
+def with_difference(image: str, difference: str) -> str:
+    """Two pictures in one place, of which the checkbox of the row shows one."""
+    return f"<div class='plain'>{image}</div><div class='minus'>{difference}</div>"
 
 
 def small_table(heads: Sequence[str], bodies: Sequence[str], key: str) -> str:

@@ -38,12 +38,21 @@ p { margin: .4rem 0; max-width: 62rem; }
 .answer { font-size: 1.2rem; line-height: 1.4; font-weight: 600; margin: .6rem 0; padding-left: .9rem;
   border-left: 4px solid var(--accent); }
 .but { padding-left: calc(.9rem + 4px); margin: .4rem 0 .8rem; }
-.row { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.4rem, 1fr)); gap: .5rem .7rem; margin: .9rem 0 .3rem; }
+.row { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.4rem, 1fr)); gap: .5rem .7rem; margin: .5rem 0 .3rem; }
 .row figure { max-width: 14.5rem; }
 .row figcaption { line-height: 1.3; margin-top: .2rem; }
-.row.zoomed { grid-template-columns: repeat(auto-fit, minmax(9.4rem, 11.5rem)); }
+.row.zoomed { display: flex; flex-wrap: wrap; }
+.row.zoomed figure { flex: 1 1 9.4rem; max-width: 11.5rem; }
 .row img { display: block; width: 100%; height: auto; background: #000; }
-.row img + img, .row .marked + img { margin-top: 3px; }
+.row.zoomed .near { margin-top: 3px; }
+.minus { display: none; }
+.switched > input { accent-color: var(--accent); vertical-align: -.1em; margin: 0 .5rem 0 0; width: 1rem; height: 1rem; }
+.switched > label { font-size: .88rem; cursor: pointer; }
+@media screen {
+  .switched > input:checked ~ * .plain { display: none; }
+  .switched > input:checked ~ .row .minus { display: block; }
+  .switched > input:checked ~ .key .minus { display: inline; }
+}
 img.near { image-rendering: pixelated; background: #000; }
 .swatch { display: inline-block; width: .85em; height: .85em; border: 2px solid; background: #2b2b2b; vertical-align: -.1em; }
 .key, figcaption, caption, .note { color: var(--soft); font-size: .84rem; }
@@ -64,7 +73,7 @@ caption b { color: var(--ink); }
 .numbers .text { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 .numbers thead th:first-child { padding-left: 0; text-align: left; }
 .numbers tbody th[colspan] { font-weight: 600; padding-top: .6rem; }
-.first-table { font-size: .88rem; }
+.first-table { font-size: .88rem; margin: .6rem 0 .5rem; }
 .first-table td, .first-table thead th { padding: .2rem .8rem; white-space: nowrap; }
 .first-table tbody th { padding: .2rem .8rem .2rem 0; }
 .first-table .text { text-align: left; white-space: normal; }
@@ -131,8 +140,8 @@ footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: .6rem
   .dense tbody th.method { min-width: 7.5rem; }
   .numbers td.text:last-child { min-width: 14rem; }
   .answer { font-size: 1.05rem; }
-  .row figure { max-width: none; }
-  .row.zoomed { grid-template-columns: repeat(auto-fit, minmax(9.4rem, 1fr)); }
+  .row.zoomed { display: grid; }
+  .row figure, .row.zoomed figure { max-width: none; }
   .first-table { font-size: .78rem; width: 100%; }
   .first-table td, .first-table thead th { padding: .2rem .25rem; white-space: normal; }
   .first-table tbody th { padding-right: .25rem; min-width: 0; overflow-wrap: anywhere; }
@@ -144,7 +153,7 @@ footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: .6rem
 @media print {
   @page { size: A4; margin: 14mm; }
   body { max-width: none; padding: 0; font-size: 9.5pt; }
-  nav { display: none; }
+  nav, .switched > input, .switched > label { display: none; }
   .verdict { background: none; }
   details::details-content { content-visibility: visible; block-size: auto; }
   summary { list-style: none; }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -93,7 +93,7 @@ def picture_section(
     zoom = zoom or choose_zoom(example, window)
     crop = body_region(example)
     half_hu = difference_half_width(table, example)
-    difference = Window(0, 2 * half_hu, "difference")
+    difference = difference_window(half_hu)
     grey = lambda image, shown, part: encoder.add(to_grey(part.of(image), shown))
 
     def full(image: Tensor, words: str) -> str:
@@ -106,7 +106,7 @@ def picture_section(
         return image_tag(grey(image, window, zoom), example, zoom, f"{words}, zoomed", kind="near")
 
     truth = f"<figure>{marked(full(example.truth_hu, 'truth'), crop, zoom)}<figcaption>truth</figcaption></figure>"
-    blank = f"<p class='key'>grey: 0 HU<br>black: −{half_hu} HU or less<br>white: +{half_hu} HU or more</p>"
+    blank = f"<p class='key'>{'<br>'.join(difference_words(half_hu))}</p>"
     size = " × ".join(f"{n * s:.0f}" for n, s in zip(zoom.shape, example.spacing_mm, strict=True))
     parts = [
         f"<h3>{escape(example.case)}, slice {example.slice}</h3>",
@@ -168,11 +168,15 @@ def difference_half_width(table: Table, example: Example) -> int:
     """Half width of the difference window in HU: the first step that holds 90 % of the typical errors at the middle dose."""
     middle = table.doses[len(table.doses) // 2]
     body = example.truth_hu > _BODY_ABOVE_HU
-    errors = [(hu - example.truth_hu).abs()[body] for (_, dose), hu in example.recon_hu.items() if dose == middle]
-    errors = [e for e in errors if e.numel()]
-    if not errors:
+    return half_width_hu([(hu - example.truth_hu)[body] for (_, dose), hu in example.recon_hu.items() if dose == middle])
+
+
+def half_width_hu(differences: Sequence[Tensor]) -> int:
+    """The first of DIFFERENCE_STEPS_HU that holds 90 % of the values of the typical difference; 100 without any."""
+    found = [float(np.quantile(d.abs().float().numpy(), 0.9)) for d in differences if d.numel()]
+    if not found:
         return 100
-    typical = float(np.median([np.quantile(e.numpy(), 0.9) for e in errors]))
+    typical = float(np.median(found))
     return next((s for s in DIFFERENCE_STEPS_HU if s >= typical), DIFFERENCE_STEPS_HU[-1])
 
 
@@ -274,6 +278,16 @@ def profile_columns(zoom: Region, crop: Region) -> tuple[int, int]:
     """First and last column (exclusive) of the profile: the zoomed region and as much again on either side."""
     side = zoom.shape[1]
     return max(crop.x0, zoom.x0 - side), min(crop.x1, zoom.x1 + side)
+
+
+def difference_window(half_hu: int) -> Window:
+    """The grey scale of differences: 0 HU in the middle, which is read on dark and on light pages."""
+    return Window(0, 2 * half_hu, "difference")
+
+
+def difference_words(half_hu: int) -> tuple[str, str, str]:
+    """What grey, black and white of a difference image mean."""
+    return "grey 0 HU", f"black {MINUS}{half_hu} HU or less", f"white +{half_hu} HU or more"
 
 
 def window_words(window: Window) -> str:

@@ -213,9 +213,16 @@ def test_the_page_begins_with_sentence_pictures_and_table_and_folds_the_rest(tmp
     places = [first.index(part) for part in ("class='answer'", "class='row'", "first-table", "<nav>")]
     assert places == sorted(places) and first.count("class='answer'") == 1
     row = first[places[1] : places[2]]
-    assert row.count("<img") == 3 and "alt=''" not in row and "alt='full dose: p0-s00" in row
+    assert row.count("<img") == 5 and "alt=''" not in row and "alt='full dose: p0-s00" in row
+    assert row.count("<div class='minus'>") == 2 and row.count("minus full dose'") == 2  # full dose has no difference
+    assert "Differences from full dose: grey 0 HU, black \u221220 HU or less, white +20 HU or more." in row
+    assert first.count("<input type='checkbox' id='differences' accesskey='d'>") == 1
     assert "unfinished" not in first
     assert all(f'id="{anchor}"' in html for anchor in re.findall(r'<a href="#([a-z]+)"', first))
+
+    bare = replace(example, images_hu={k: v for k, v in images.items() if k[0] != "full dose"})
+    write_task_report(replace(story, examples=[bare]), tmp_path / "bare.html")
+    assert "checkbox" not in (tmp_path / "bare.html").read_text(encoding="utf-8")
 
     write_task_report(replace(story, missing=["scores-lpd"]), tmp_path / "part.html")
     part = (tmp_path / "part.html").read_text(encoding="utf-8")

@@ -11,8 +11,16 @@ from torch import Tensor
 from taskct.core.names import photon_count
 from taskct.evaluation.rows import DoseLevel
 from taskct.evaluation.windows import WINDOWS, Window
-from taskct.report.first_screen import figure_row
-from taskct.report.pictures import Encoder, Region, to_grey, window_words
+from taskct.report.first_screen import figure_row, with_difference
+from taskct.report.pictures import (
+    Encoder,
+    Region,
+    difference_window,
+    difference_words,
+    half_width_hu,
+    to_grey,
+    window_words,
+)
 from taskct.systems.adaptive.pages.story import TaskExample, TaskStory
 
 OUTLINES = {"truth": "#ffd000", "training": "#4db8ff", "unseen": "#ff5fa2"}
@@ -44,25 +52,38 @@ def picture_row(
     """The first example at one dose: a picture for each of `methods` with the lesion and what one unseen reader marks."""
     window = window or WINDOWS["liver"]
     for example in story.examples:
-        figures = _figures(story, example, dose, methods, encoder, window=window, roles=("unseen",))
+        half_hu = _half_width_hu(story, example, dose, methods)
+        figures = _figures(story, example, dose, methods, encoder, window=window, roles=("unseen",), half_hu=half_hu)
         if figures:
             where = f"{escape(example.name)} at {escape(photon_count(dose.used_photons))} photons per pixel"
-            key = f"{where}. Outlines: {_legend(story, ('truth', 'unseen'))}. {window_words(window)}."
-            return figure_row(figures, key)
+            about = f"{where}. Outlines: {_legend(story, ('truth', 'unseen'))}."
+            words = f"Differences from full dose: {', '.join(difference_words(half_hu))}." if half_hu else ""
+            return figure_row(figures, about, f"{window_words(window)}.", difference=words)
     return ""
+
+
+def _half_width_hu(story: TaskStory, example: TaskExample, dose: DoseLevel, methods: Sequence[str]) -> int:
+    """Half width of the window of differences from full dose; 0 where there is nothing to take a difference of."""
+    part, full = _part(example), _image(example, story.full_dose, dose)
+    images = [_image(example, m, dose) for m in methods if m != story.full_dose]
+    differences = [part.of(hu - full) for hu in images if hu is not None] if full is not None else []
+    return half_width_hu(differences) if differences else 0
 
 
 def _figures(
     story: TaskStory, example: TaskExample, dose: DoseLevel, methods: Sequence[str], encoder: Encoder, *,
-    window: Window, roles: Sequence[str],
+    window: Window, roles: Sequence[str], half_hu: int = 0,
 ) -> list[str]:  # fmt: skip
-    """A figure for each method of which an image was kept, with the lesion and the marks of the first reader of each role."""
+    """A figure for each method of which an image was kept, with the lesion and the marks of the first reader of each role.
+
+    With `half_hu` the difference from full dose lies behind each image, grey at 0, black and white at so many HU.
+    """
     part, lesion = _part(example), _lesion_index(story)
     readers = {role: story.table.of_role(role)[:1] for role in roles}
+    full = _image(example, story.full_dose, dose) if half_hu else None
     figures = []
     for method in methods:
-        at = _dose_of(example, method, dose)
-        hu = example.images_hu.get((method, at))
+        at, hu = _dose_of(example, method, dose), _image(example, method, dose)
         if hu is None:
             continue
         masks = {"truth": example.labels == lesion}
@@ -73,7 +94,12 @@ def _figures(
                     masks[role] = marks == lesion
         dosed = "" if method == story.full_dose else f", {photon_count(dose.used_photons)} photons per pixel"
         alt = f"{method}{dosed}: {example.name}, the lesion and what readers mark outlined"
-        picture = _picture(hu, masks, part, window=window, encoder=encoder, spacing_mm=example.spacing_mm, alt=alt)
+        picture = _image_tag(hu, part, window, encoder, alt=alt, spacing_mm=example.spacing_mm)
+        if full is not None and method != story.full_dose:
+            difference, words = difference_window(half_hu), f"{alt}, minus full dose"
+            away = _image_tag(hu - full, part, difference, encoder, alt=words, spacing_mm=example.spacing_mm)
+            picture = with_difference(picture, away)
+        picture = f"<div class='marked'>{picture}{_outlines(masks, part)}</div>"
         figures.append(f"<figure>{picture}<figcaption>{escape(method)}</figcaption></figure>")
     return figures
 
@@ -113,28 +139,22 @@ def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
     return list(zip(np.flatnonzero(steps > 0).tolist(), np.flatnonzero(steps < 0).tolist(), strict=True))
 
 
-def _picture(
-    hu: Tensor,
-    masks: dict[str, Tensor],
-    part: Region,
-    *,
-    window: Window,
-    encoder: Encoder,
-    spacing_mm: tuple[float, float],
-    alt: str,
+def _image_tag(
+    hu: Tensor, part: Region, window: Window, encoder: Encoder, *, alt: str, spacing_mm: tuple[float, float]
 ) -> str:
-    key = encoder.add(to_grey(part.of(hu).float(), window))
+    (rows, cols), (row_mm, col_mm) = part.shape, spacing_mm
+    key, aspect = encoder.add(to_grey(part.of(hu).float(), window)), cols * col_mm / (rows * row_mm)
+    return f"<img class='near' alt='{escape(alt)}' style='aspect-ratio:{aspect:.4g}' src=\"{key}\">"
+
+
+def _outlines(masks: dict[str, Tensor], part: Region) -> str:
     rows, cols = part.shape
     paths = "".join(
         f"<path d='{outline(part.of(mask).numpy())}' fill='none' stroke='{OUTLINES[role]}' stroke-width='{width}' "
         f"vector-effect='non-scaling-stroke'/>"
         for (role, mask), width in zip(masks.items(), (2.2, 1.5, 1.5), strict=False)
     )
-    aspect = cols * spacing_mm[1] / (rows * spacing_mm[0])
-    return (
-        f"<div class='marked'><img class='near' alt='{escape(alt)}' style='aspect-ratio:{aspect:.4g}' src=\"{key}\">"
-        f"<svg aria-hidden='true' viewBox='0 0 {cols} {rows}' preserveAspectRatio='none'>{paths}</svg></div>"
-    )
+    return f"<svg aria-hidden='true' viewBox='0 0 {cols} {rows}' preserveAspectRatio='none'>{paths}</svg>"
 
 
 def _part(example: TaskExample) -> Region:
@@ -160,6 +180,10 @@ def _dose_of(example: TaskExample, method: str, dose: DoseLevel) -> DoseLevel:
     if (method, dose) in example.images_hu:
         return dose
     return next((d for m, d in example.images_hu if m == method and d.fraction == 1.0 and d.photons == dose.photons), dose)
+
+
+def _image(example: TaskExample, method: str, dose: DoseLevel) -> Tensor | None:
+    return example.images_hu.get((method, _dose_of(example, method, dose)))
 
 
 def _filled(cells: list[str]) -> list[str]:
