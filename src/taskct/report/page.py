@@ -153,6 +153,8 @@ footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: .6rem
 @media print {
   @page { size: A4; margin: 14mm; }
   body { max-width: none; padding: 0; font-size: 9.5pt; }
+  .row.zoomed { flex-wrap: nowrap; }
+  .row.zoomed figure { flex-basis: 0; min-width: 0; }
   nav, .switched > input, .switched > label { display: none; }
   .verdict { background: none; }
   details::details-content { content-visibility: visible; block-size: auto; }
