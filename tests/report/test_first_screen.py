@@ -67,6 +67,7 @@ def test_the_keyboard_swaps_images_and_differences_and_paper_shows_the_images(se
     assert _visible(seen) == [0, 4] and "Differences from full dose: grey 0 HU" in seen.inner_text(".switched > .key")
     seen.emulate_media(media="print")
     assert _visible(seen) == [4, 0] and not seen.is_visible("#differences")
+    assert len({one.bounding_box()["y"] for one in seen.query_selector_all(".row figure")}) == 1  # one row on paper
     seen.emulate_media(media="screen")
     seen.uncheck("#differences")
     keys = seen.context.new_cdp_session(seen)  # playwright's own Alt+D has no text, by which the browser finds access keys

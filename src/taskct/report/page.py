@@ -153,7 +153,7 @@ footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: .6rem
 @media print {
   @page { size: A4; margin: 14mm; }
   body { max-width: none; padding: 0; font-size: 9.5pt; }
-  .row.zoomed { flex-wrap: nowrap; }
+  .row.zoomed { display: flex; flex-wrap: nowrap; }
   .row.zoomed figure { flex-basis: 0; min-width: 0; }
   nav, .switched > input, .switched > label { display: none; }
   .verdict { background: none; }
