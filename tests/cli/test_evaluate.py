@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -131,3 +132,24 @@ def test_a_part_of_lodopab_is_scored_beside_what_was_published(tmp_path: Path, t
     assert code == 2 and "leave out --doses, --seed" in err
     code, _, err = taskct_says("evaluate", "a", "--most", "3", "--out", tmp_path / "other")
     assert code == 2 and "--most goes with --part" in err
+
+
+def test_a_run_is_replaced_only_where_it_holds_no_network_and_no_input(folder: Path, taskct_says: Says) -> None:
+    words = ("evaluate", folder / "a/ct.nii.gz", "--beam", folder / "beam.toml", "--doses", "1", "--refine", "1", "--out")
+    run = folder / "kept"
+    assert taskct_says(*words, run)[0] == 0
+    for name in ("weights.safetensors", "ct.nii.gz"):  # a training, and a CT that somebody put there
+        shutil.copy(folder / "a/ct.nii.gz", run / name)
+        code, _, err = taskct_says(*words, run, "--overwrite")
+        assert code == 2 and f"holds {name}, which is not written there" in err and (run / name).exists()
+        (run / name).unlink()
+    shutil.copy(folder / "a/ct.nii.gz", run / "ct.nii.gz")
+    code, _, err = taskct_says("evaluate", run / "ct.nii.gz", *words[2:], run, "--overwrite")
+    assert code == 2 and "holds the input" in err and (run / "ct.nii.gz").exists()
+    dose = ("dose", "fbp", "--ct", run / "ct.nii.gz", "--keep", "rmse_hu<=5000", "--out", run, "--overwrite")
+    code, _, err = taskct_says(*dose)
+    assert code == 2 and "holds the input" in err and (run / "ct.nii.gz").exists()
+    code, _, err = taskct_says("demo", "--ct", run / "ct.nii.gz", "--out", run, "--overwrite")
+    assert code == 2 and "holds the input" in err and (run / "ct.nii.gz").exists()
+    code, _, err = taskct_says("reproduce", "dose", "--out", run, "--overwrite")
+    assert code == 2 and "is a run of another kind, not of dose" in err and (run / "ct.nii.gz").exists()

@@ -269,3 +269,16 @@ def test_every_reconstruction_and_dose_of_the_package_states_the_units_of_its_im
         model = open_model(folder)
         if model.kind in ("reconstruction", "dose"):
             assert model.config["units"] == {"image": "1/mm", "mu_water_per_mm": MU_WATER_70KEV_PER_MM}, name
+
+
+def test_a_network_is_never_packed_over_its_own_run_or_over_other_files(run: Run, tmp_path: Path) -> None:
+    before = sorted(file.name for file in run.folder.iterdir())
+    for out in (run.folder, run.path("weights.safetensors")):
+        with pytest.raises(InputError, match=r"is the input|holds the input"):
+            pack_model(run, out, card=CARD, half=True, overwrite=True)
+    other = run_of(tmp_path / "other")
+    with pytest.raises(InputError, match=r"holds .*, which is not written there"):
+        pack_model(run, other.folder, card=CARD, overwrite=True)
+    assert sorted(file.name for file in run.folder.iterdir()) == before
+    for _ in range(2):
+        pack_model(run, tmp_path / "packed", card=CARD, overwrite=True)

@@ -75,7 +75,7 @@ def run(
     from taskct.cli.scanning import show_notes
     from taskct.core.errors import InputError, unknown_name
     from taskct.core.runs import refuse_run
-    from taskct.systems.classical.classical_demo import classical_demo
+    from taskct.systems.classical.classical_demo import WRITTEN, classical_demo
     from taskct.systems.classical.demo_patients import patients_of_ct, phantom_patients
 
     if system not in SYSTEMS:
@@ -90,7 +90,7 @@ def run(
     if ct is None and not classical:
         show_system(system, folder, train=train, seed=seed, overwrite=overwrite)
         return
-    refuse_run(folder, overwrite=overwrite)
+    refuse_run(folder, overwrite=overwrite, ours=WRITTEN, sources=[one for one in (ct, labels) if one is not None])
     if ct is None:
         patients = phantom_patients(seed or 0)
     else:

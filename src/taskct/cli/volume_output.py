@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taskct.core.errors import InputError
-from taskct.core.files import refuse_existing
+from taskct.core.files import refuse_existing, refuse_sources
 from taskct.core.write_locks import claim
 
 if TYPE_CHECKING:
@@ -36,11 +36,7 @@ def refuse_output(out: Path, *sources: Path | None, overwrite: bool) -> None:
 
 def refuse_input(out: Path, *sources: Path | None) -> None:
     """Refuse an output that is one of the inputs, or a folder that holds one."""
-    target = out.resolve()
-    for source in sources:
-        there = None if source is None else source.resolve()
-        if there is not None and there.exists() and (target == there or target in there.parents):
-            raise InputError(f"{out}: {'is' if target == there else 'holds'} the input {source}; choose another name")
+    refuse_sources(out, [source for source in sources if source is not None])
 
 
 def is_file_name(out: Path) -> bool:

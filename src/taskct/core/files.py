@@ -141,16 +141,22 @@ def refuse_others(
     Raises OutputExistsError for other entries in it, InputError where one of `sources` is the folder or lies in it.
     """
     target = Path(path)
-    place = target.resolve()
-    for source in map(Path, sources):
-        there = source.resolve()
-        if there.exists() and (place == there or place in there.parents):
-            raise InputError(f"{target}: {'is' if place == there else 'holds'} the input {source}; choose another name")
+    refuse_sources(target, sources)
     other = next((e for e in sorted(target.iterdir()) if e.name not in ours), None) if target.is_dir() else None
     if other is not None:
         raise OutputExistsError(
             f"{target}: holds {other.name}, which is not written there, so the folder is not replaced; choose another name"
         )
+
+
+def refuse_sources(path: str | os.PathLike[str], sources: Iterable[str | os.PathLike[str]]) -> None:
+    """Refuse an output that is one of the inputs `sources`, or a folder that holds one: InputError."""
+    target = Path(path)
+    place = target.resolve()
+    for source in map(Path, sources):
+        there = source.resolve()
+        if os.path.exists(there) and (place == there or place in there.parents):
+            raise InputError(f"{target}: {'is' if place == there else 'holds'} the input {source}; choose another name")
 
 
 def make_folder(path: str | os.PathLike[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from taskct.core.config import SCHEMA
 from taskct.core.csv_cells import csv_text
 from taskct.core.errors import ConfigError, FileFormatError, InputError, OutputExistsError
-from taskct.core.files import atomic_folder, atomic_path, encoded, existing_path, refuse_existing, write_text
+from taskct.core.files import atomic_folder, atomic_path, encoded, existing_path, refuse_existing, refuse_others, write_text
 from taskct.core.links import refuse_outside
 from taskct.core.notebook_html import fact_card
 from taskct.core.open_files import parse_json, read_json, read_text, read_toml_tables
@@ -22,6 +22,8 @@ from taskct.core.provenance import provenance as facts
 from taskct.core.safetensors_files import pack_tensors, read_safetensors
 from taskct.core.toml import to_toml
 from taskct.core.write_locks import claim
+
+RUN_FILES = ("config.toml", "provenance.json", "report.html")
 
 
 class Run:
@@ -171,12 +173,19 @@ def is_run(path: str | os.PathLike[str]) -> bool:
     return True
 
 
-def refuse_run(out: Path, *, overwrite: bool) -> None:
-    """Claim the folder of a run before the work; OutputExistsError for one that exists, as only a run is ever replaced."""
+def refuse_run(
+    out: Path, *, overwrite: bool, ours: Collection[str] = (), sources: Iterable[str | os.PathLike[str]] = ()
+) -> None:
+    """Claim the folder of a run before the work; OutputExistsError for one that exists, as only a run is ever replaced.
+
+    Since it is replaced whole, it may hold nothing but RUN_FILES and the names `ours`, such as no network and none of the
+    inputs `sources` (`refuse_others`).
+    """
     claim(out)
     if out.exists() and overwrite and not is_run(out) and not (out.is_dir() and not any(out.iterdir())):
         raise OutputExistsError(f"{out}: exists and is not a run folder, so it is not overwritten; choose another name")
     refuse_existing(out, overwrite=overwrite, folder=True)
+    refuse_others(out, {*RUN_FILES, *ours}, sources=sources)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

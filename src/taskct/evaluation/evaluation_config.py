@@ -34,6 +34,7 @@ from taskct.data.case import Case
 from taskct.data.common_grid import case_on_grid
 from taskct.evaluation import PROTOCOLS, evaluate
 from taskct.evaluation.slices import slices_from_text
+from taskct.evaluation.storage import TABLE_FILES
 from taskct.evaluation.table import Table
 from taskct.geometry import Grid
 from taskct.geometry.beam_config import beam_from_config, grid_from_config
@@ -125,7 +126,8 @@ def run_plan(
     grid = None if plan.grid is None else grid_from_config(plan.grid)
     doses = plan.dose.doses()
     slices = slices_from_text(plan.slices)
-    refuse_run(out, overwrite=overwrite)
+    sources = [*plan.inputs, *filter(None, plan.labels), *(str(one.get("method", "")) for one in plan.methods.values())]
+    refuse_run(out, overwrite=overwrite, ours=TABLE_FILES, sources=filter(None, sources))
     if cases is None:
         names = {int(number): name for number, name in plan.label_names.items()}
         cases = open_inputs(plan.inputs, labels=plan.labels, label_names=names or None, untilt=plan.untilt, heard=heard)

@@ -23,7 +23,7 @@ from taskct.evaluation.table_json import check_about
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_FILES = ("table.json", "images.safetensors", "table.csv")
+TABLE_FILES = ("table.json", "images.safetensors", "table.csv")
 _MAX_BYTES = 2**31
 
 
@@ -31,7 +31,7 @@ def refuse_table(folder: str | os.PathLike[str], *, overwrite: bool) -> None:
     """Raise OutputExistsError when `save_table` would have to: before hours of work, not after."""
     target = Path(folder)
     if target.is_dir() and is_run(target):
-        for name in _FILES:
+        for name in TABLE_FILES:
             refuse_existing(target / name, overwrite=overwrite)
     elif target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise OutputExistsError(
@@ -100,7 +100,7 @@ def _check_belongs(run: Run, belongs: Any) -> None:
     if not isinstance(belongs, dict) or not all(isinstance(name, str) for name in belongs):
         raise FileFormatError(f"{place}: expected belongs as a table of file names and digests")
     for name, digest in belongs.items():
-        if name not in _FILES[1:]:
+        if name not in TABLE_FILES[1:]:
             raise FileFormatError(f"{place}: names a file {name!r} that is not part of a table")
         content = read_bytes(run.path(name), limit_bytes=_MAX_BYTES, what="table")
         if _digest(content) != digest:

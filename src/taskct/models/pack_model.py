@@ -10,7 +10,7 @@ import torch
 
 from taskct.core.config import SCHEMA
 from taskct.core.errors import InputError, OutputExistsError
-from taskct.core.files import atomic_folder, atomic_path
+from taskct.core.files import atomic_folder, atomic_path, refuse_others, refuse_sources
 from taskct.core.runs import Run, is_run
 from taskct.core.safetensors_files import pack_tensors
 from taskct.core.toml import to_toml
@@ -45,6 +45,7 @@ def pack_model(
             raise InputError(f"{model.where}: half precision cannot hold its weights ({broken[0]}, ...); leave out half=True")
     config = to_toml({"schema": SCHEMA, **{k: v for k, v in model.config.items() if k != "schema"}})
     target = Path(out)
+    refuse_sources(target, [source.folder if isinstance(source, Run) else source, model.weights])
     if target.suffix == ".safetensors":
         held = replace(card, config_sha256="", weights_sha256="")  # a file cannot hold its own hash
         packed = pack_tensors(tensors, metadata={"taskct_config": config, "taskct_card": held.text()})
@@ -55,6 +56,7 @@ def pack_model(
         raise OutputExistsError(
             f"{target}: exists and is not the folder of a network, so it is not overwritten; choose another name"
         )
+    refuse_others(target, (CONFIG, WEIGHTS, CARD))
     with atomic_folder(target, overwrite=overwrite) as folder:
         (folder / CONFIG).write_text(config, encoding="utf-8")
         (folder / WEIGHTS).write_bytes(pack_tensors(tensors))

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from taskct.core.config import from_dict, list_settings, to_dict
 from taskct.core.errors import ConfigError, InputError, OutputExistsError, unknown_name
-from taskct.core.files import atomic_path, existing_path
+from taskct.core.files import atomic_path, existing_path, refuse_sources
 from taskct.core.runs import Run, is_run, load_run
 from taskct.core.workers import Workers, as_workers
 from taskct.core.write_locks import one_writer
@@ -155,7 +155,8 @@ def reproduce(
     if only_report and not is_run(target):
         raise InputError(f"{target}: not the folder of an experiment, so there is nothing to report; leave out --only-report")
     with nullcontext() if only_report else one_writer(target):  # a page of what is done may be had at any time
-        _open_folder(target, name, to_dict(settings), overwrite=overwrite and not only_report)
+        sources = [given["data"]] if given.get("data") else []
+        _open_folder(target, name, to_dict(settings), overwrite=overwrite and not only_report, sources=sources)
         if only_report:
             made = do_last(experiment.steps(settings), target) / "report.html"
         else:
@@ -178,16 +179,25 @@ def _possible(workers: Workers, say: Callable[[str], None]) -> Workers:
     return replace(workers, count=1)
 
 
-def _open_folder(folder: Path, name: str, settings: Mapping[str, Any], *, overwrite: bool) -> None:
-    """A new folder, or one that this experiment began; its config.toml states the settings of the first call."""
+def _open_folder(
+    folder: Path, name: str, settings: Mapping[str, Any], *, overwrite: bool, sources: Sequence[str | os.PathLike[str]] = ()
+) -> None:
+    """A new folder, or one that this experiment began; its config.toml states the settings of the first call.
+
+    With `overwrite` an experiment is replaced, no other run, and none that is or holds one of `sources`.
+    """
     facts = {"experiment": {"name": name, **settings}}
-    if is_run(folder) and not overwrite:
-        begun = load_run(folder).config.get("experiment", {}).get("name")
-        if begun != name:
+    if is_run(folder):
+        experiment = load_run(folder).config.get("experiment")
+        if not isinstance(experiment, Mapping):
+            raise OutputExistsError(f"{folder}: is a run of another kind, not of {name}; choose another name")
+        if not overwrite and experiment.get("name") != name:
             raise OutputExistsError(
-                f"{folder}: is a run of {begun or 'another kind'}, not of {name}; choose another name, or --overwrite it"
+                f"{folder}: is a run of {experiment.get('name')}, not of {name}; choose another name, or --overwrite it"
             )
-        return
+        if not overwrite:
+            return
+        refuse_sources(folder, sources)
     if folder.exists() and not folder.is_dir():
         raise OutputExistsError(f"{folder}: is a file, and a folder is to be written; choose another name")
     if not is_run(folder) and folder.is_dir() and any(folder.iterdir()):

@@ -15,6 +15,8 @@ from taskct.report.dose_answer import write_dose_answer
 from taskct.systems.alara.dose_subject import Setting
 from taskct.task.readers import load_reader
 
+FILES = ("dose.csv", "dose.json")
+
 
 def run_dose_search(
     setting: Setting,
@@ -37,7 +39,7 @@ def run_dose_search(
     targets = [str(t) for t in parse_keep(keep)]
     for paths, what in ((readers, "readers"), (certify, "readers that certify")):
         _refuse_twins(paths, what)
-    refuse_run(out, overwrite=overwrite)
+    refuse_run(out, overwrite=overwrite, ours=FILES, sources=[name, *readers, *certify])
     answer = optimise_dose(
         setting.model,
         setting.cases,

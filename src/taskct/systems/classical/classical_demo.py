@@ -18,6 +18,7 @@ from taskct.data.nifti import write_nifti
 from taskct.data.reconstructed_scan import reconstruct_scan
 from taskct.evaluation import evaluate, tune
 from taskct.evaluation.metrics import bias, rmse
+from taskct.evaluation.storage import TABLE_FILES
 from taskct.geometry import FanBeam
 from taskct.geometry.beam_config import beam_to_config
 from taskct.geometry.presets import clinical_fan
@@ -34,6 +35,7 @@ COUNTS_THROUGH_PATIENT = 5000.0  # photons at full dose that 95 % of the rays st
 ELECTRONIC_STD = 10.0  # photons
 TV_STRENGTHS = (0.5, 1.0, 2.0, 4.0)
 TV_ITERATIONS = 60  # further ones change an image of 512 x 512 by about 1 HU, its error by less than 0.5 HU
+WRITTEN = (*TABLE_FILES, "low_dose.nii.gz", "low_dose_dicom", "geometry.png")
 SIRT_ITERATIONS, CGLS_ITERATIONS = 50, 20  # few: early stopping is what keeps their noise down
 
 
