@@ -16,12 +16,12 @@ from taskct.report.page import page
 from taskct.report.pictures import Encoder
 from taskct.systems.adaptive.pages.base_curves import base_section
 from taskct.systems.adaptive.pages.dose_task_figures import curve_figure, needed_doses, spectrum_figure
-from taskct.systems.adaptive.pages.first_screen import first_screen
 from taskct.systems.adaptive.pages.outline_pictures import picture_section
 from taskct.systems.adaptive.pages.paper_form import paper_section
 from taskct.systems.adaptive.pages.reader_tables import audit_table, gain_table, lesion_table, reader_table, score_table
 from taskct.systems.adaptive.pages.story import TaskStory
 from taskct.systems.adaptive.pages.summary_lines import answer_lines, caution_lines
+from taskct.systems.adaptive.pages.task_first_screen import first_screen
 
 _IMAGE_BYTES = 4 * 2**20
 Spectra = dict[str, tuple[list[float], list[float]]]
