@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -131,3 +132,16 @@ def test_an_error_while_writing_names_the_target(tmp_path):
     with pytest.raises(OSError, match=r"out\.txt") as caught, atomic_path(tmp_path / "out.txt") as part:
         raise OSError(28, "No space left on device", str(part))
     assert ".part-" not in str(caught.value)
+
+
+def test_behind_a_symbolic_link_the_folder_is_replaced_and_the_link_stays(tmp_path: Path) -> None:
+    (tmp_path / "disk" / "series").mkdir(parents=True)
+    (tmp_path / "disk" / "series" / "old").touch()
+    (tmp_path / "home").mkdir()
+    link = tmp_path / "home" / "series"
+    link.symlink_to(tmp_path / "disk" / "series")
+    with atomic_folder(link, overwrite=True) as part:
+        (part / "new").touch()
+    assert link.is_symlink() and [f.name for f in (tmp_path / "disk" / "series").iterdir()] == ["new"]
+    assert [f.name for f in (tmp_path / "home").iterdir()] == ["series"]
+    assert [f.name for f in (tmp_path / "disk").iterdir()] == ["series"]

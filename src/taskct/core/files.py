@@ -46,10 +46,13 @@ def atomic_folder(path: str | os.PathLike[str], *, overwrite: bool = False) -> I
 
     An empty folder is replaced. With `overwrite` a full one and the new one exchange their places in one step and the older is
     removed; where the system cannot do that, the older is moved aside first, and put back by the next command if this one is
-    killed in between. Whether it may be replaced is for the caller to know.
+    killed in between. Where `path` is a symbolic link, the folder that it leads to is replaced, and the link stays. Whether
+    it may be replaced is for the caller to know.
     """
     target = Path(path)
     refuse_existing(target, overwrite=overwrite, folder=True)
+    if target.is_symlink():
+        target = Path(os.path.realpath(target))
     if target.name.startswith(PART) and target.is_dir():  # the part of another atomic_folder, which renames it
         yield target
         return
