@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from taskct.core.errors import InputError
+from taskct.core.errors import InputError, OutputExistsError
+from taskct.core.files import refuse_existing
 from taskct.core.runs import Run, is_run, load_run
 from taskct.core.units import to_hu
 from taskct.data.images import ImageSet
@@ -28,6 +29,16 @@ def open_training(run: Run | str | os.PathLike[str], config: Mapping[str, Any]) 
         Run.create(run, _plain(config))
     wait_for_all()
     return load_run(run)
+
+
+def refuse_training_folder(run: str | os.PathLike[str]) -> None:
+    """Refuse, before any work, a folder that is neither new nor that of a training: OutputExistsError."""
+    folder = Path(run)
+    if is_run(folder):
+        if "training" not in load_run(folder).config:
+            raise OutputExistsError(f"{folder}: is a run of another kind than a training; choose another name")
+        return
+    refuse_existing(folder, overwrite=False, folder=True)
 
 
 def note_seen_images(run: Run, images: ImageSet) -> None:

@@ -40,6 +40,7 @@ from taskct.training.augment import Augmentation
 from taskct.training.balanced import Balanced
 from taskct.training.baselines import joint_penalty, joint_reader_folder, save_reader
 from taskct.training.batch import Term
+from taskct.training.begin import refuse_training_folder
 from taskct.training.doses import DoseRange
 from taskct.training.loop import Trained
 from taskct.training.objective import Constrained, Objective, additive, convex
@@ -152,6 +153,7 @@ def run_plan(
 
     Models, readers, weights and beam are made before any image, so that what is wrong in a plan is said at once.
     """
+    refuse_training_folder(run)
     if plan.reader is not None:
         if model is not None:
             raise InputError("a config with a [reader] takes no --model; it names its network itself")

@@ -42,6 +42,7 @@ from taskct.systems.alara.learned.dose_system import Classical, Noise
 from taskct.systems.alara.learned.goal import DoseGoal
 from taskct.systems.alara.learned.train_dose import TrainedDose, train_dose
 from taskct.task.readers import load_reader
+from taskct.training.begin import refuse_training_folder
 from taskct.training.plans import (
     check_parts,
     check_reconstruction,
@@ -126,6 +127,7 @@ def run_dose_plan(
     plan: DoseTrainingPlan, run: str | Path, *, model: nn.Module | None = None, progress: bool | None = None
 ) -> TrainedDose:
     """Train as planned, or resume; `model` is your own module in place of [model]."""
+    refuse_training_folder(run)
     held = plan.held
     if model is not None and plan.model is not None:
         raise ConfigError("a dose is trained with one reconstruction: [model] with its kind, or --model FILE.py:NAME")
