@@ -17,10 +17,13 @@ from taskct.core.runs import Run
 SEEN_IMAGES = "seen_images.safetensors"
 _PARTS = 4  # parts of an image along each axis
 _SAME_HU = 0.05
+_LEAST_RANGE_HU = 1.0
 
 
 def image_traces(hu: Tensor) -> Tensor:
-    """(N, 1, Y, X) in HU -> (n, 16): means over a sixteenth of each image, of those that are not of one value.
+    """(N, 1, Y, X) in HU -> (n, 16): means over a sixteenth of each image, of those whose means differ by 1 HU or more.
+
+    Others show no more than air, perhaps with some speckle, which is alike in all patients.
 
     Images that went through other units and back keep their trace within 0.01 HU; two different slices do not share one.
 
@@ -28,9 +31,8 @@ def image_traces(hu: Tensor) -> Tensor:
     torch.Size([0, 16])
     """
     slices = hu.detach().reshape(-1, 1, *hu.shape[-2:]).cpu()
-    flat = slices.flatten(1)
-    varied = slices[flat.amax(1) > flat.amin(1)]
-    return functional.adaptive_avg_pool2d(varied.double(), _PARTS).flatten(1).float()
+    traces = functional.adaptive_avg_pool2d(slices.double(), _PARTS).flatten(1)
+    return _telling(traces).float()
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,14 +73,19 @@ class SeenImages:
         The name of a patient alone says nothing: two sets number their patients alike.
         """
         traces = image_traces(hu)
-        if not len(traces) or not len(self.traces):
+        known = _telling(self.traces.double())  # older runs keep those of air too
+        if not len(traces) or not len(known):
             return ""
-        apart = torch.cdist(traces.double(), self.traces.double(), p=float("inf")).amin(1)
+        apart = torch.cdist(traces.double(), known, p=float("inf")).amin(1)
         count = int((apart < _SAME_HU).sum())
         if not count:
             return ""
         named = "" if patient in self.patients else ", under another name"
         return f"it learnt from {count} of the {len(traces)} slices of {patient}{named}"
+
+
+def _telling(traces: Tensor) -> Tensor:
+    return traces[traces.amax(1) - traces.amin(1) >= _LEAST_RANGE_HU]
 
 
 NOT_KNOWN = SeenImages()
