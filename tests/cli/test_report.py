@@ -51,3 +51,10 @@ def test_what_is_no_run_is_refused_and_what_is_damaged_is_a_bad_file(run_folder:
     (run_folder / "table.csv").write_text("a,b\n1,2\n")
     code, _, err = taskct_says("report", run_folder)
     assert code == 3 and "table.csv: expected the columns" in err and err.count("\n") == 1
+
+
+def test_the_page_never_takes_the_place_of_a_table_or_of_weights(run_folder: Path, taskct_says: Says) -> None:
+    before = (run_folder / "table.csv").read_bytes()
+    code, _, err = taskct_says("report", run_folder, "--out", run_folder / "table.csv", "--overwrite")
+    assert code == 2 and "table.csv: the report is a page; give a name that ends in .html" in err
+    assert (run_folder / "table.csv").read_bytes() == before

@@ -20,6 +20,7 @@ def run(
 
     Of a training: how it learnt, what is known of the network, and a reconstruction beside FBP on built-in patients.
     """
+    from taskct.core.errors import InputError
     from taskct.core.files import refuse_existing
     from taskct.core.runs import load_run
     from taskct.core.write_locks import claim
@@ -29,6 +30,8 @@ def run(
 
     run_folder = load_run(folder)
     page = out or folder / "report.html"
+    if page.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"{page}: the report is a page; give a name that ends in .html")
     claim(page)
     refuse_existing(page, overwrite=overwrite)
     refuse_other_run(run_folder)
