@@ -319,3 +319,11 @@ def test_the_memory_of_reading_is_asked_for_before(tmp_path, monkeypatch, dtype,
     nibabel.save(nibabel.Nifti1Image(np.full((6, 5, 4), 3, dtype), np.eye(4)), tmp_path / "a.nii")
     read_nifti(tmp_path / "a.nii")
     assert asked == [(tmp_path / "a.nii", int(times * 120 * np.dtype(dtype).itemsize))]
+
+
+@pytest.mark.parametrize(("pixel_mm", "doubted"), [(0.0007, True), (0.7, False), (700.0, True)])
+def test_a_size_that_no_patient_has_is_noted(tmp_path: Path, pixel_mm: float, doubted: bool) -> None:
+    hu = np.full((64, 64, 2), -1000, np.int16)
+    hu[20:40, 20:40] = 40
+    read = read_nifti(_write_plain(tmp_path / "a.nii", hu, np.diag([pixel_mm, pixel_mm, pixel_mm, 1.0])))
+    assert any("these may not be mm" in note for note in read.provenance["notes"]) == doubted
