@@ -11,6 +11,7 @@ setup: $(READY)
 
 $(READY): constraints.txt pyproject.toml setup.py $(wildcard src/taskct/physics/native/cpp/* src/taskct/physics/cuda/kernels/*)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' || { echo "taskct needs Python 3.11 or newer; say make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "installing into $(VENV): about two minutes"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch setuptools
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-build-isolation --editable '.[dask,dicom,dev,viewer]'

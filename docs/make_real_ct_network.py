@@ -57,7 +57,7 @@ PURPOSES = {
 }
 LIMITS = (
     "research software, not a medical device; no patient may be treated by its images",
-    "five real patients took part in training and test; other scanners, kernels, phases and diseases were not measured",
+    "six real CT took part in training and test; other scanners, kernels, phases and diseases were not measured",
     "noise was simulated (Poisson counts, fan beams and parallel rays); scatter, beam hardening, motion and metal were not",
     "children, limbs and implants were not in training; the guard warns of noise, grain and tissue that were not",
     "contrast was measured for inserted discs of -30 HU; what happens to real lesions was not",
@@ -102,7 +102,7 @@ def pack(folder: Path, arm: str, settings: RealCTExperiment, scores: Scores, *, 
         kind="reconstruction",
         title=TITLES[arm],
         purpose=PURPOSES[arm],
-        licence="Apache-2.0, like the code; the licences of the CT that it learnt from are below",
+        licence="Apache-2.0, like the code; the licences of the CT that it learnt from stand beside them",
         geometry="any beam that FBP takes, 400 views or more; pixels of any size, worked on at .75 mm; learnt with "
         "clinical_fan (1152 and 720 views), a fan of finer columns and parallel rays",
         photons=settings.photons,

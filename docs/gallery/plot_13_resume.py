@@ -62,4 +62,4 @@ taskct.show(taskct.load_run(runs / "cut"))
 
 # %%
 # On the command line Ctrl-C finishes the step and saves, and the same command resumes: ``taskct train``, ``taskct
-# reproduce``, ``taskct evaluate --each`` and ``taskct dose`` alike.
+# reproduce``, ``taskct evaluate --each`` and ``taskct dose CONFIG`` alike; a search for the least dose begins again.

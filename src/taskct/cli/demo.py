@@ -53,7 +53,7 @@ def run(
         help="The folder to write.  [default: runs/demo, runs/demo-SYSTEM]",
         show_default=False,
     ),
-    train: bool = typer.Option(False, "--train", help="Train everything from nothing: minutes instead of two."),
+    train: bool = typer.Option(False, "--train", help="Train everything from nothing: nine minutes instead of two."),
     ct: Path | None = typer.Option(None, metavar="CT", help="Your CT instead of the built-in patients."),
     labels: Path | None = options.LABELS,
     label_name: list[str] = options.LABEL_NAME,

@@ -136,7 +136,7 @@ def _verb(words: Sequence[str]) -> list[str]:
 def _one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted; no partial output is left (the same train, reproduce or demo command resumes)"
+        return "interrupted; nothing half-written is left (the same train, reproduce, demo or --each command resumes)"
     if isinstance(error, TaskctError):
         return text
     if isinstance(error, OSError) and _is_resource(error):

@@ -16,12 +16,19 @@ _BAR_AFTER_S = 0.5  # in a notebook: shorter work shows nothing
 _BAR_EVERY_S = 0.2
 
 
-def track(items: Iterable[Item], what: str, *, total: int | None = None, progress: bool | None = None) -> Iterator[Item]:
+def track(
+    items: Iterable[Item],
+    what: str,
+    *,
+    total: int | None = None,
+    at_most: bool = False,
+    progress: bool | None = None,
+) -> Iterator[Item]:
     """Yield `items`, and show how far they are under the name `what`.
 
     On a terminal this is a bar on stderr, in a notebook a bar below the cell that ends as a line with the time; elsewhere (a
     log, a queue's output) a line on stderr after every ten seconds, so that short work says nothing. `progress` False keeps
-    silent, True shows the bar wherever stderr goes.
+    silent, True shows the bar wherever stderr goes. `at_most`: the work may end before `total`, so no time is foretold.
 
     >>> list(track([1, 2], "counting", progress=False))
     [1, 2]
@@ -32,30 +39,32 @@ def track(items: Iterable[Item], what: str, *, total: int | None = None, progres
     if total is None and isinstance(items, Sized):
         total = len(items)
     if in_notebook():
-        yield from _cell(items, what, total)
+        yield from _cell(items, what, total, at_most)
         return
     if progress is None and not sys.stderr.isatty():
-        yield from _lines(items, what, total)
+        yield from _lines(items, what, total, at_most)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
+    with Progress(
+        *columns, *([] if at_most else [TimeRemainingColumn()]), console=Console(stderr=True), transient=True
+    ) as bar:
         yield from bar.track(items, total=total, description=what)
 
 
-def _lines(items: Iterable[Item], what: str, total: int | None) -> Iterator[Item]:
+def _lines(items: Iterable[Item], what: str, total: int | None, at_most: bool) -> Iterator[Item]:
     begun = last = time.monotonic()
     for number, item in enumerate(items):
         now = time.monotonic()
         if now - last >= LINE_EVERY_S:
             last = now
-            print(f"{what}: {_how_far(number, total, now - begun)}", file=sys.stderr, flush=True)
+            print(f"{what}: {_how_far(number, total, now - begun, at_most)}", file=sys.stderr, flush=True)
         yield item
 
 
-def _cell(items: Iterable[Item], what: str, total: int | None) -> Iterator[Item]:
+def _cell(items: Iterable[Item], what: str, total: int | None, at_most: bool) -> Iterator[Item]:
     """One output of the cell, replaced while the work runs; it stays as a line that says how long the work took."""
     from IPython.display import HTML, display
 
@@ -67,7 +76,9 @@ def _cell(items: Iterable[Item], what: str, total: int | None) -> Iterator[Item]
         if now - last >= (_BAR_EVERY_S if shown else _BAR_AFTER_S):
             last = now
             ends = "" if total is None else f' value="{number}" max="{total}"'
-            bar = HTML(f"<label>{escape(what)} <progress{ends}></progress> {_how_far(number, total, now - begun)}</label>")
+            bar = HTML(
+                f"<label>{escape(what)} <progress{ends}></progress> {_how_far(number, total, now - begun, at_most)}</label>"
+            )
             if shown is None:
                 shown = display(bar, display_id=True)
             else:
@@ -77,7 +88,11 @@ def _cell(items: Iterable[Item], what: str, total: int | None) -> Iterator[Item]
         shown.update(HTML(f"{escape(what)}: {number + 1} in {time.monotonic() - begun:.0f} s"))
 
 
-def _how_far(number: int, total: int | None, seconds: float) -> str:
-    of = "" if total is None else f" of {total}"
-    left = "" if not total or not number else f", about {seconds * (total - number) / number:.0f} s left"
+def _how_far(number: int, total: int | None, seconds: float, at_most: bool) -> str:
+    """
+    >>> _how_far(10, 500, 60.0, False), _how_far(10, 500, 60.0, True)
+    ('10 of 500, about 2940 s left', '10 of at most 500')
+    """
+    of = "" if total is None else f" of {'at most ' if at_most else ''}{total}"
+    left = "" if not total or not number or at_most else f", about {seconds * (total - number) / number:.0f} s left"
     return f"{number}{of}{left}"

@@ -12,6 +12,7 @@ from taskct.experiments.folder_records import Records
 from taskct.experiments.steps import Step, step_keys
 
 Say = Callable[[str], None]
+_KNOWN_SHARE = 0.05  # of the costs, done in this call: less foretells nothing
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ class Work:
         wall = float(found[step.name].get("wall_s", 0.0))
         rest = sum(s.cost for n, s in self.steps.items() if not found[n].get("done"))
         spent = sum(self.steps[n].cost for n, r in found.items() if r.get("done") and r.get("call") == self.token)
-        left = f"; about {span((time.time() - begun) * rest / spent)} left" if rest and spent else ""
+        known = spent > _KNOWN_SHARE * (rest + spent)  # what the first seconds foretell is hours off
+        left = f"; about {span((time.time() - begun) * rest / spent)} left" if rest and known else ""
         return f"{self.number(step)} {step.name}: done in {span(wall)}{left}"
 
 

@@ -70,7 +70,8 @@ def tv_min(
     steps = tv_steps(p, A, problem)
     found: Tensor | None = None
     resting = torch.zeros(p.shape[:2], dtype=torch.bool, device=p.device)
-    for step in track(steps, "TV", total=None if weights is not None or A.grid.ndim != 2 else iterations, progress=progress):
+    known = None if weights is not None or A.grid.ndim != 2 else iterations
+    for step in track(steps, "TV", total=known, at_most=tolerance > 0, progress=progress):
         rests = resting.view(*resting.shape, *[1] * len(A.mu_shape))
         found = step.mu if found is None else torch.where(rests, found, step.mu)
         resting = resting | (step.gap <= tolerance)
