@@ -67,10 +67,17 @@ class Projector:
 
     def __call__(self, mu: Tensor) -> Tensor:
         """Line integrals: mu (B, 1, *mu_shape) in 1/mm -> p (B, 1, *p_shape)."""
-        self._check(mu, "mu", self.mu_shape, "resample it, or build the Projector from case.grid or case.slice_grid")
         # A gradient may hold any numbers, so only what is not differentiated is looked at.
-        p = _FORWARD(mu.reshape(-1, *self.mu_shape), self._scanner, self._frames, self.backend, not mu.requires_grad)
-        return p.reshape(*mu.shape[:2], *self._p_shape)
+        return self._project(mu, refuse_hu=not mu.requires_grad)
+
+    def project_unchecked(self, x: Tensor) -> Tensor:
+        """The same line integrals of numbers that are no image, such as a direction of descent: HU are not looked for."""
+        return self._project(x, refuse_hu=False)
+
+    def _project(self, x: Tensor, *, refuse_hu: bool) -> Tensor:
+        self._check(x, "mu", self.mu_shape, "resample it, or build the Projector from case.grid or case.slice_grid")
+        p = _FORWARD(x.reshape(-1, *self.mu_shape), self._scanner, self._frames, self.backend, refuse_hu)
+        return p.reshape(*x.shape[:2], *self._p_shape)
 
     def adjoint(self, p: Tensor) -> Tensor:
         """Exact transpose of the line integrals, unweighted: p (B, 1, *p_shape) -> (B, 1, *mu_shape)."""
@@ -148,7 +155,7 @@ class Projector:
         size = 0.0
         with torch.no_grad():
             for _ in range(30):
-                x = self.adjoint(self(x))
+                x = self.adjoint(self.project_unchecked(x))
                 size = float(x.norm())
                 if size == 0:
                     raise GeometryError("no ray of this beam meets the grid, so its projector is zero")

@@ -53,7 +53,7 @@ def cgls(
         moving = stopping.moving(residual)
         if moving is False:
             break
-        seen = A(way)
+        seen = A.project_unchecked(way)
         goes = (size > rounding) & torch.as_tensor(moving, device=p.device)
         length = _ratio(size, inner(seen, seen) + damping * inner(way, way), goes).to(p.dtype)
         mu = mu + length * way
