@@ -67,8 +67,7 @@ class Projector:
 
     def __call__(self, mu: Tensor) -> Tensor:
         """Line integrals: mu (B, 1, *mu_shape) in 1/mm -> p (B, 1, *p_shape)."""
-        # A gradient may hold any numbers, so only what is not differentiated is looked at.
-        return self._project(mu, refuse_hu=not mu.requires_grad)
+        return self._project(mu, refuse_hu=True)
 
     def project_unchecked(self, x: Tensor) -> Tensor:
         """The same line integrals of numbers that are no image, such as a direction of descent: HU are not looked for."""
@@ -76,7 +75,9 @@ class Projector:
 
     def _project(self, x: Tensor, *, refuse_hu: bool) -> Tensor:
         self._check(x, "mu", self.mu_shape, "resample it, or build the Projector from case.grid or case.slice_grid")
-        p = _FORWARD(x.reshape(-1, *self.mu_shape), self._scanner, self._frames, self.backend, refuse_hu)
+        # A gradient may hold any numbers, so only what is not differentiated is looked at.
+        looked_at = refuse_hu and not x.requires_grad
+        p = _FORWARD(x.reshape(-1, *self.mu_shape), self._scanner, self._frames, self.backend, looked_at)
         return p.reshape(*x.shape[:2], *self._p_shape)
 
     def adjoint(self, p: Tensor) -> Tensor:
