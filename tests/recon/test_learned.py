@@ -119,6 +119,14 @@ def test_primal_dual_has_the_size_published_for_lodopab() -> None:
     assert sum(p.numel() for p in LearnedPrimalDual().parameters()) == 874_980
 
 
+def test_what_primal_dual_remembers_may_look_like_hu() -> None:
+    model = seeded("primal_dual").eval()
+    p = A(torch.full((1, 1, 24, 24), 0.02))
+    p *= -1000 * model.scale_per_mm / float(fbp(p, A).median())  # its memory starts as the FBP over the scale
+    with torch.no_grad():
+        assert bool(torch.isfinite(model(p, A)).all())
+
+
 def test_an_untrained_unet_gives_the_fbp_it_was_told_to_use() -> None:
     p = A(disk())
     out = fbp_unet(widths=(4, 8), window="cosine", frequency_scale=0.6)(p, A)

@@ -70,7 +70,10 @@ class Projector:
         return self._project(mu, refuse_hu=True)
 
     def project_unchecked(self, x: Tensor) -> Tensor:
-        """The same line integrals of numbers that are no image, such as a direction of descent: HU are not looked for."""
+        """Line integrals of numbers that are not an image, such as a direction of descent or ones: they may look like HU.
+
+        On a GPU only the first image of a projector is looked at, and what comes here does not count as that one.
+        """
         return self._project(x, refuse_hu=False)
 
     def _project(self, x: Tensor, *, refuse_hu: bool) -> Tensor:
@@ -136,7 +139,7 @@ class Projector:
     def row_sums(self) -> Tensor:
         """A applied to ones: the length in mm of each ray inside the grid, (1, 1, *p_shape) float32 on the CPU."""
         with torch.no_grad():
-            return self(torch.ones((1, 1, *self.mu_shape)))
+            return self.project_unchecked(torch.ones((1, 1, *self.mu_shape)))
 
     @cached_property
     def column_sums(self) -> Tensor:

@@ -54,7 +54,7 @@ def os_sart(
     with torch.no_grad():
         for first in _spread(subsets):
             part = A.subset(slice(first, None, subsets))
-            R = one_over(part(p.new_ones((1, 1, *A.mu_shape))))
+            R = one_over(part.project_unchecked(p.new_ones((1, 1, *A.mu_shape))))
             C = relaxation * one_over(part.adjoint(p.new_ones((1, 1, *part.p_shape))))
             parts.append((first, part, R, C))
     moving: Tensor | bool = True

@@ -82,7 +82,7 @@ class LearnedPrimalDual(nn.Module):
 
     def _iterate(self, f: Tensor, h: Tensor, g: Tensor, A: Projector, i: int) -> tuple[Tensor, Tensor]:
         """One turn: the dual memory sees the projected image, then the image sees the back-projected dual."""
-        h = h + self.duals[i](torch.cat([h, A(f[:, 1:2]) / _norm_mm(A), g], dim=1)).float()
+        h = h + self.duals[i](torch.cat([h, A.project_unchecked(f[:, 1:2]) / _norm_mm(A), g], dim=1)).float()
         f = f + self.primals[i](torch.cat([f, A.adjoint(h[:, :1]) / _norm_mm(A)], dim=1)).float()
         return f, h
 

@@ -73,7 +73,7 @@ class GaussianPopulation:
         if id(A) not in self._kept or self._kept[id(A)][0] is not A:
             while len(self._kept) >= _KEPT:
                 self._kept.pop(next(iter(self._kept)))
-            self._kept[id(A)] = A, projections(self.parts, A), projections(self.mean, A)
+            self._kept[id(A)] = A, projections(self.parts, A.project_unchecked), projections(self.mean, A)
         return self._kept[id(A)][1:]
 
     def _solve(self, through: Tensor, misfit: Tensor) -> Tensor:

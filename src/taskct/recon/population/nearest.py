@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -42,10 +44,10 @@ class NearestImage:
         return torch.cdist(p.flatten(1), projections(self.population, A).to(p)).argmin(1).cpu()
 
 
-def projections(population: Tensor, A: Projector) -> Tensor:
-    """A of each member of a population: (N, 1, *shape) -> (N, rays)."""
+def projections(population: Tensor, project: Callable[[Tensor], Tensor]) -> Tensor:
+    """`project`, such as a Projector, of each member of a population: (N, 1, *shape) -> (N, rays)."""
     with torch.no_grad():
-        return torch.cat([A(part).flatten(1) for part in population.split(_CHUNK)])
+        return torch.cat([project(part).flatten(1) for part in population.split(_CHUNK)])
 
 
 def checked_population(population: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ class RegionRays:
     def __call__(self, subject: Subject) -> Tensor:
         """Relative photons (S, V)."""
         mask = region_of(subject, self.region).to(subject.p.dtype)
-        weight = subject.A(mask)[:, 0].double()  # length of each ray in the region, (S, V, C)
+        weight = subject.A.project_unchecked(mask)[:, 0].double()  # length of each ray in the region, (S, V, C)
         cost = (weight * subject.p[:, 0].double().exp()).sum(2) / weight.sum(2).clamp_min(1e-12)
         course = cost.sqrt()
         size = weight.sum((1, 2))
