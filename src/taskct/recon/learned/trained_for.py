@@ -140,14 +140,20 @@ class GeometryWatch:
         if self.otherwise == "allow" or not isinstance(A, Projector) or A is self.seen:
             return
         found = self.about.geometry_differences(A)
-        if found and self.otherwise == "refuse":
-            raise GeometryError(
-                f"{self.about.run}: was trained for another scan ({'; '.join(found)}); train a network for this one, or take "
-                "what comes by load_reconstructor(run, otherwise='warn') (on the command line, the setting otherwise=warn)"
-            )
         if found:
-            warnings.warn(f"{self.about.run}: was trained for another scan ({'; '.join(found)})", stacklevel=3)
+            words = f"was trained for another scan ({'; '.join(found)})"
+            self.object_to(words, advice="train a network for this one", error=GeometryError)
         self.seen = A
+
+    def object_to(self, words: str, *, advice: str, error: type[InputError]) -> None:
+        """Refuse a use of the network, warn of it or allow it, as `otherwise` says; `advice` says how to do better."""
+        if self.otherwise == "refuse":
+            raise error(
+                f"{self.about.run}: {words}; {advice}, or take what comes by load_reconstructor(run, otherwise='warn') (on "
+                "the command line, the setting otherwise=warn)"
+            )
+        if self.otherwise == "warn":
+            warnings.warn(f"{self.about.run}: {words}", stacklevel=4)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"about": self.about, "otherwise": self.otherwise, "seen": None}
@@ -174,17 +180,13 @@ def check_units(method: object, mu_water_per_mm: float, *, who: str) -> None:
     A network that was loaded with `otherwise` "warn" gives a warning, with "allow" it passes; so does any other method.
     """
     watching = _watching(method)
-    found = watching.about.unit_difference(mu_water_per_mm) if watching is not None else ""
-    if watching is None or not found or watching.otherwise == "allow":
+    if watching is None:
         return
-    words = f"{watching.about.run}: was trained in other units than those of {who} ({found})"
-    if watching.otherwise == "warn":
-        warnings.warn(words, stacklevel=3)
-        return
-    raise UnitsError(
-        f"{words}; open the CT with mu_water_per_mm={watching.about.mu_water_per_mm:.5g}, or take what comes by "
-        "load_reconstructor(run, otherwise='warn') (on the command line, the setting otherwise=warn)"
-    )
+    found = watching.about.unit_difference(mu_water_per_mm)
+    if found:
+        words = f"was trained in other units than those of {who} ({found})"
+        advice = f"open the CT with mu_water_per_mm={watching.about.mu_water_per_mm:.5g}"
+        watching.object_to(words, advice=advice, error=UnitsError)
 
 
 def check_unseen(method: object, patient: str, hu: Callable[[], Tensor], *, who: str) -> None:
@@ -196,16 +198,9 @@ def check_unseen(method: object, patient: str, hu: Callable[[], Tensor], *, who:
     if watching is None or watching.otherwise == "allow" or not len(watching.about.seen.traces):
         return
     found = watching.about.seen.among(patient, hu())
-    if not found:
-        return
-    words = f"{watching.about.run}: is judged on images of its own training by {who} ({found})"
-    if watching.otherwise == "warn":
-        warnings.warn(words, stacklevel=3)
-        return
-    raise InputError(
-        f"{words}; leave them out, or take what comes by load_reconstructor(run, otherwise='warn') (on the command line, the "
-        "setting otherwise=warn)"
-    )
+    if found:
+        words = f"is judged on images of its own training by {who} ({found})"
+        watching.object_to(words, advice="leave them out", error=InputError)
 
 
 def warn_of_doses(method: object, doses: Iterable[Dose], *, who: str) -> None:
