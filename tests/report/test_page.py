@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from taskct.report.page import folded, opening, page
+from taskct.report.first_screen import folded, opening
+from taskct.report.page import page
 
 WCAG_AA = 4.5  # of text below 18 pt
 

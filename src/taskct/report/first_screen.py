@@ -1,13 +1,44 @@
-"""What pages show first, below their opening sentences: a row of pictures, a small table, and links to the rest."""
+"""How a page begins: one sentence, a row of pictures, a small table, and links to the rest, which is folded."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
 
-from taskct.report.page import folded
+from taskct.report.number_text import plural
 
+_MOST_NAMED = 4
 _KEYS = "Alt+D; in Firefox Alt+Shift+D, on a Mac Control+Option+D"
+
+
+def page_body(
+    title: str, first: str, parts: Sequence[tuple[str, str, str, str]], *, lead: str = "", made: str = "Made with taskct"
+) -> str:
+    """The content of a page: title, a line about what was done, the first screen as HTML, and parts that are folded.
+
+    A part is (anchor, heading, what is inside, content); links above lead to those that have content.
+    """
+    links = "".join(f'<a href="#{anchor}">{escape(name)}</a>' for anchor, name, _, content in parts if content)
+    about = f"<p class='lead'>{escape(lead)}</p>" if lead else ""
+    head = f"<header><h1>{escape(title)}</h1>{about}{first}<nav>{links}</nav></header>\n"
+    rest = "".join(folded(anchor, name, content, about=inside) for anchor, name, inside, content in parts)
+    return f"{head}{rest}<footer>{escape(made)}. Research use only.</footer>"
+
+
+def opening(
+    answer: str, against: str = "", *, missing: Sequence[str] = (), piece: str = "step", whole: str = "experiment"
+) -> str:
+    """The first lines of a page: one sentence, and at most one that speaks against it.
+
+    `missing` names the pieces of the whole that are not done yet: a line above the sentence says so.
+    """
+    note = ""
+    if missing:
+        named = ", ".join(missing[:_MOST_NAMED]) + (", ..." if len(missing) > _MOST_NAMED else "")
+        steps = f"{plural(len(missing), piece)} of this {whole} {'is' if len(missing) == 1 else 'are'} not done yet"
+        note = f"<p class='unfinished'>Unfinished: {steps} ({escape(named)}). Everything below may change.</p>"
+    but = f"<p class='but'>{escape(against)}</p>" if against else ""
+    return f"{note}<p class='answer'>{escape(answer)}</p>{but}"
 
 
 def figure_row(figures: Sequence[str], about: str, window: str = "", *, difference: str = "", kind: str = "") -> str:
@@ -42,7 +73,15 @@ def small_table(heads: Sequence[str], bodies: Sequence[str], key: str) -> str:
     return f"<div class='scroll'>{table}</div><p class='key'>{escape(key)}</p>"
 
 
-def folded_rest(parts: Sequence[tuple[str, str, str, str]]) -> tuple[str, str]:
-    """Parts (anchor, heading, what is inside, content) -> links to those with content, and all of them folded."""
-    links = "".join(f'<a href="#{anchor}">{escape(name)}</a>' for anchor, name, _, content in parts if content)
-    return f"<nav>{links}</nav>", "".join(folded(anchor, name, content, about=about) for anchor, name, about, content in parts)
+def folded(anchor: str, heading: str, content: str, *, about: str = "") -> str:
+    """A headed part that is closed until it is asked for, by a click or by a link to its anchor; '' without content.
+
+    `about` says in a few words what is inside.
+    """
+    if not content:
+        return ""
+    more = f"<small>{escape(about)}</small>" if about else ""
+    return (
+        f"<details class='fold'><summary><h2>{escape(heading)}</h2>{more}</summary><div id=\"{anchor}\">{content}</div>"
+        "</details>\n"
+    )

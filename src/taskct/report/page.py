@@ -6,12 +6,8 @@ keep a white ground in both.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import escape
 
-from taskct.report.number_text import plural
-
-_MOST_NAMED = 4
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 _STYLE = """
@@ -182,36 +178,6 @@ def page(title: str, body: str) -> str:
     )
 
 
-def opening(
-    answer: str, against: str = "", *, missing: Sequence[str] = (), unit: str = "step", whole: str = "experiment"
-) -> str:
-    """The first lines of a page: one sentence, and at most one that speaks against it.
-
-    `missing` names the units of the whole that are not done yet, which is said before anything else.
-    """
-    note = ""
-    if missing:
-        named = ", ".join(missing[:_MOST_NAMED]) + (", ..." if len(missing) > _MOST_NAMED else "")
-        steps = f"{plural(len(missing), unit)} of this {whole} {'is' if len(missing) == 1 else 'are'} not done yet"
-        note = f"<p class='unfinished'>Unfinished: {steps} ({escape(named)}). Everything below may change.</p>"
-    but = f"<p class='but'>{escape(against)}</p>" if against else ""
-    return f"{note}<p class='answer'>{escape(answer)}</p>{but}"
-
-
 def section(anchor: str, heading: str, content: str) -> str:
     """A headed part of the page; '' when there is no content."""
     return f'<section id="{anchor}"><h2>{escape(heading)}</h2>{content}</section>\n' if content else ""
-
-
-def folded(anchor: str, heading: str, content: str, *, about: str = "") -> str:
-    """A headed part that is closed until it is asked for, by a click or by a link to its anchor; '' without content.
-
-    `about` says in a few words what is inside.
-    """
-    if not content:
-        return ""
-    more = f"<small>{escape(about)}</small>" if about else ""
-    return (
-        f"<details class='fold'><summary><h2>{escape(heading)}</h2>{more}</summary><div id=\"{anchor}\">{content}</div>"
-        "</details>\n"
-    )

@@ -14,13 +14,13 @@ from taskct.evaluation.table import Table
 from taskct.evaluation.windows import Window, window_named
 from taskct.report.curve_figures import MOST_PANELS, dose_curves, profile_figure, texture_figure
 from taskct.report.first_pictures import first_pictures
-from taskct.report.first_screen import folded_rest
+from taskct.report.first_screen import opening, page_body
 from taskct.report.leading_table import leading_table
 from taskct.report.main_finding import main_finding, missing_parts
 from taskct.report.noise_section import noise_table
 from taskct.report.number_tables import case_table, difference_table, metric_table, region_table, time_table
 from taskct.report.number_text import dose_label, plural
-from taskct.report.page import opening, page
+from taskct.report.page import page
 from taskct.report.pictures import (
     Encoder,
     Region,
@@ -79,26 +79,22 @@ def _body(table: Table, heading: str, metric: str | None, window: Window | None,
     first = first_pictures(table, main, encoder, window=window, zoom=square) + leading_table(table, main)
     pictures = "".join(picture_section(table, e, encoder, window=window, zoom=_square(zoom, e)) for e in examples)
     regions = "".join(region_table(table, d) for d in _two_doses(table))
-    links, folds = folded_rest(
-        [
-            ("words", "In words", "each finding, and what limits it", _words(table, main)),
-            ("numbers", "Methods and doses", "every metric", _numbers(table, main)),
-            ("curves", "Dose curves", "", _curves(table)),
-            ("images", "Images", "every method and dose", pictures + ("<p class='note'>@image-note@</p>" if pictures else "")),
-            ("profiles", "Profiles and noise texture", "", _details(table, examples, window, zoom)),
-            ("regions", "Regions", "", regions),
-            ("cases", "Cases", "one line each, and the table as CSV", _cases(table, main)),
-            ("protocol", "Protocol", "definitions, simulation, geometry", protocol_section(table)),
-            ("provenance", "Provenance", "", provenance_section(table)),
-        ]
-    )
+    parts = [
+        ("words", "In words", "each finding, and what limits it", _words(table, main)),
+        ("numbers", "Methods and doses", "every metric", _numbers(table, main)),
+        ("curves", "Dose curves", "", _curves(table)),
+        ("images", "Images", "every method and dose", pictures + ("<p class='note'>@image-note@</p>" if pictures else "")),
+        ("profiles", "Profiles and noise texture", "", _details(table, examples, window, zoom)),
+        ("regions", "Regions", "", regions),
+        ("cases", "Cases", "one line each, and the table as CSV", _cases(table, main)),
+        ("protocol", "Protocol", "definitions, simulation, geometry", protocol_section(table)),
+        ("provenance", "Provenance", "", provenance_section(table)),
+    ]
     answer, limit = main_finding(table, main)
-    begin = opening(answer, limit, missing=missing_parts(table), unit="part", whole="evaluation")
-    lead = f"<h1>{escape(heading)}</h1><p class='lead'>{escape(_lead(table))}</p>"
-    head = f"<header>{lead}{begin}{first}{links}</header>\n"
+    begin = opening(answer, limit, missing=missing_parts(table), piece="part", whole="evaluation")
     version = table.provenance.get("versions", {})
     made = f"Made with taskct {version.get('taskct', '')}" if isinstance(version, dict) else "Made with taskct"
-    html = encoder.replace(head + folds + f"<footer>{escape(made)}. Research use only.</footer>")
+    html = encoder.replace(page_body(heading, begin + first, parts, lead=_lead(table), made=made))
     return html.replace("@image-note@", escape(encoder.note))
 
 

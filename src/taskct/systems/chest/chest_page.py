@@ -8,15 +8,16 @@ from pathlib import Path
 
 from taskct.core.files import write_text
 from taskct.evaluation.statistics import Interval
-from taskct.report.first_screen import small_table
+from taskct.report.first_screen import opening, page_body, small_table
 from taskct.report.number_text import number, plural, span
-from taskct.report.page import folded, opening, page
+from taskct.report.page import page
 from taskct.systems.chest.chest_classes import TASKS
 from taskct.systems.chest.chest_comparing import AIMS, MAIN_SCORES, Comparison, Group, bridge_gains, shown_first, summary_lines
 from taskct.systems.chest.chest_scores import ABOUT
 from taskct.systems.chest.chest_settings import ChestExperiment
 from taskct.systems.chest.reading_crops import Readings
 
+_TITLE = "Chest CT: one network, four heads"
 _KINDS = {
     "equal steps": "Four heads against each alone, equal steps",
     "equal computing": "Four heads for as long as the four alone take together",
@@ -39,22 +40,16 @@ def write_chest_page(
     first = shown_first(groups)
     answer, *rest = summary_lines(settings, groups, pairs, judged)
     parts = [
-        ("words", "What else came out", "".join(f"<p>{escape(text)}</p>" for text in rest)),
-        ("first", "All four heads at full dose", score_table(first) if first is not None else ""),
-        ("sharing", "Four heads or one", _comparison_tables(pairs)),
-        ("transfer", "Which head helps which", transfer_table(pairs)),
-        ("bridge", "Heads in the loss of a reconstruction", bridge_table(judged, settings)),
-        ("groups", "All trainings", "".join(score_table(g) for g in groups.values() if g is not first)),
-        ("made", "How it was made", _made(settings)),
+        ("words", "What else came out", "", "".join(f"<p>{escape(text)}</p>" for text in rest)),
+        ("first", "All four heads at full dose", "", score_table(first) if first is not None else ""),
+        ("sharing", "Four heads or one", "", _comparison_tables(pairs)),
+        ("transfer", "Which head helps which", "", transfer_table(pairs)),
+        ("bridge", "Heads in the loss of a reconstruction", "", bridge_table(judged, settings)),
+        ("groups", "All trainings", "", "".join(score_table(g) for g in groups.values() if g is not first)),
+        ("made", "How it was made", "", _made(settings)),
     ]
-    links = "".join(f'<a href="#{anchor}">{escape(name)}</a>' for anchor, name, content in parts if content)
-    head = (
-        "<header><h1>Chest CT: one network, four heads</h1>"
-        f"<p class='lead'>{escape(lead(settings))}</p>{opening(answer, missing=missing)}{pictures}"
-        f"{_first_table(first) if first is not None else ''}<nav>{links}</nav></header>\n"
-    )
-    body = head + "".join(folded(*part) for part in parts) + "<footer>Made with taskct. Research use only.</footer>"
-    write_text(path, page("Chest CT: one network, four heads", body), overwrite=True)
+    begin = f"{opening(answer, missing=missing)}{pictures}{_first_table(first) if first is not None else ''}"
+    write_text(path, page(_TITLE, page_body(_TITLE, begin, parts, lead=lead(settings))), overwrite=True)
 
 
 def _first_table(group: Group) -> str:

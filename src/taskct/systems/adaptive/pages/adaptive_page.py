@@ -10,7 +10,7 @@ from taskct.core.errors import InputError
 from taskct.core.files import refuse_existing, write_text
 from taskct.core.names import photon_count
 from taskct.evaluation.reading import TaskVerdict
-from taskct.report.first_screen import folded_rest
+from taskct.report.first_screen import page_body
 from taskct.report.number_text import plural
 from taskct.report.page import page
 from taskct.report.pictures import Encoder
@@ -70,9 +70,7 @@ def _body(story: TaskStory, encoder: Encoder, title: str, spectra: Spectra) -> s
         ("paper", "In the published form", "", paper_section(story)),
         ("made", "How it was made", "", _notes(story)),
     ]
-    links, folds = folded_rest(parts)
-    head = f"<header><h1>{escape(title)}</h1><p class='lead'>{escape(_lead(story))}</p>{first}{links}</header>\n"
-    return f"{head}{folds}<footer>Made with taskct. Research use only.</footer>"
+    return page_body(title, first, parts, lead=_lead(story))
 
 
 def _words(story: TaskStory) -> str:

@@ -8,9 +8,8 @@ from html import escape
 from taskct.core.names import photon_count
 from taskct.evaluation.reading import TaskVerdict
 from taskct.evaluation.rows import DoseLevel
-from taskct.report.first_screen import small_table
+from taskct.report.first_screen import opening, small_table
 from taskct.report.number_text import plural
-from taskct.report.page import opening
 from taskct.report.pictures import Encoder
 from taskct.systems.adaptive.pages.headline import Headline, gain_words, headline, verdict_words
 from taskct.systems.adaptive.pages.outline_pictures import picture_row

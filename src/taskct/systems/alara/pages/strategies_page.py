@@ -16,9 +16,9 @@ from taskct.core.files import refuse_existing, write_text
 from taskct.core.names import photon_count
 from taskct.evaluation.statistics import Interval
 from taskct.report.dose_answer import everybody_reaches, small_interval
-from taskct.report.first_screen import small_table
+from taskct.report.first_screen import opening, page_body, small_table
 from taskct.report.number_text import MINUS, number, plural
-from taskct.report.page import folded, opening, page
+from taskct.report.page import page
 from taskct.systems.alara.pages.figures import forecast_figure, scatter_figure
 from taskct.systems.alara.rivals.outcomes import Comparison
 
@@ -58,22 +58,20 @@ def write_dose_page(
     refuse_existing(path, overwrite=overwrite)
     lines = [line for s in sections for line in statements(s)]
     words = "".join(f"<p{' class=caution' if caution else ''}>{escape(text)}</p>" for text, caution in lines[:_MOST_LINES])
-    parts = [("words", "Each comparison in words", words)]
+    parts = [("words", "Each comparison in words", "", words)]
     for k, one in enumerate(sections):
         shown = "".join(_comparison(c, one.learned) for c in one.comparisons)
         notes = "".join(f"<li>{escape(n)}</li>" for n in one.notes)
         every = f"<details><summary>Every patient's dose</summary><ul class='key'>{notes}</ul></details>" if notes else ""
-        parts.append((f"part-{k}", one.title, shown + every))
-    links = "".join(f'<a href="#{anchor}">{escape(name)}</a>' for anchor, name, _ in parts)
-    head = f"<header><h1>{escape(title)}</h1>{_first(sections[0], missing)}<nav>{links}</nav></header>\n"
-    body = head + "".join(folded(*part) for part in parts)
-    write_text(path, page(title, body + "<footer>Made with taskct. Research use only.</footer>"), overwrite=overwrite)
+        parts.append((f"part-{k}", one.title, "", shown + every))
+    body = page_body(title, _first(sections[0], missing), parts, lead=sections[0].title)
+    write_text(path, page(title, body), overwrite=overwrite)
 
 
 def _first(one: DoseSection, missing: Sequence[str]) -> str:
     """The first comparison: what the learned strategy saves against the first one, against the best one, and each row."""
     answer, against = first_sentences(one)
-    html = f"<p class='lead'>{escape(one.title)}</p>{opening(answer, against, missing=missing)}"
+    html = opening(answer, against, missing=missing)
     if not one.comparisons:
         return html
     c = one.comparisons[0]

@@ -8,9 +8,9 @@ from html import escape
 
 from taskct.core.files import refuse_existing, write_text
 from taskct.evaluation.rows import DoseLevel
-from taskct.report.first_screen import small_table
+from taskct.report.first_screen import opening, page_body, small_table
 from taskct.report.number_text import number, plural, power_of_ten
-from taskct.report.page import folded, opening, page
+from taskct.report.page import page
 from taskct.report.pictures import Encoder
 from taskct.systems.biplanar.pages.biplanar_pictures import example_row, example_section
 from taskct.systems.biplanar.pages.biplanar_story import ATLAS, BiPlanarStory
@@ -40,26 +40,22 @@ def write_biplanar_report(
     answer, *rest = story.lines
     against = next((text for text in rest if text.startswith("Careful")), "")
     parts = [
-        ("words", "What else was found, and what limits it", _words([text for text in rest if text != against])),
-        ("numbers", "All rows", _key(story) + _main_table(story)),
-        ("controls", "What could fool us", _condition_table(story)),
-        ("dose", "Dose", _dose_table(story)),
-        ("poses", "Poses refined", pose_table(story)),
-        ("blocks", "What each block is worth", block_table(story)),
-        ("views", "Number of views", view_table(story)),
-        ("tasks", "What readers make of it", task_table(story)),
-        ("spread", "Spread", spread_section(story)),
-        ("curves", "Learning curves", curve_section(story)),
-        ("skulls", "Skulls", _examples(story, encoder)),
-        ("made", "How it was made", _notes(story)),
+        ("words", "What else was found, and what limits it", "", _words([text for text in rest if text != against])),
+        ("numbers", "All rows", "", _key(story) + _main_table(story)),
+        ("controls", "What could fool us", "", _condition_table(story)),
+        ("dose", "Dose", "", _dose_table(story)),
+        ("poses", "Poses refined", "", pose_table(story)),
+        ("blocks", "What each block is worth", "", block_table(story)),
+        ("views", "Number of views", "", view_table(story)),
+        ("tasks", "What readers make of it", "", task_table(story)),
+        ("spread", "Spread", "", spread_section(story)),
+        ("curves", "Learning curves", "", curve_section(story)),
+        ("skulls", "Skulls", "", _examples(story, encoder)),
+        ("made", "How it was made", "", _notes(story)),
     ]
-    links = "".join(f'<a href="#{anchor}">{escape(name)}</a>' for anchor, name, content in parts if content)
     pictures = example_row(story.examples[0], encoder) if story.examples else ""
-    head = (
-        f"<header><h1>{escape(title)}</h1><p class='lead'>{escape(_lead(story))}</p>"
-        f"{opening(answer, against, missing=story.missing)}{pictures}{_first_table(story)}<nav>{links}</nav></header>\n"
-    )
-    body = head + "".join(folded(*part) for part in parts) + "<footer>Made with taskct. Research use only.</footer>"
+    first = f"{opening(answer, against, missing=story.missing)}{pictures}{_first_table(story)}"
+    body = page_body(title, first, parts, lead=_lead(story))
     write_text(path, page(title, encoder.replace(body)), overwrite=overwrite)
 
 
