@@ -62,10 +62,10 @@ def test_cautions_name_the_inverse_crime_tuning_bias_and_warnings(table_of):
     text = text_of(type(table)(table.rows, table.settings, table.cases, table.notes))
     for words in (
         "(inverse crime): scores are optimistic",
-        "strength of tv was tuned on the slices evaluated here (case-1).",
+        "The strength of tv was tuned on the slices evaluated here (case-1).",
         "The tuned strength of tv is the largest value tried",
         "FBP is off by −12.0 HU on average",
-        "TV warned in 2 of 4 runs.",
+        "The method TV warned in 2 of 4 runs.",
     ):
         assert words in text
 

@@ -216,10 +216,13 @@ def _cautions(table: Table) -> list[Statement]:
     found += _scoring_flaws(table)
     warned = table.notes.get("warnings")
     if isinstance(warned, dict):
-        found += [f"{name} warned in {text}." for name, text in warned.items()]
+        found += [f"The method {name} warned in {text}." for name, text in warned.items()]
     failed = table.notes.get("noise-free")
     if isinstance(failed, dict):
-        found += [f"{name} has no image without noise, so its noise is not told from its other errors." for name in failed]
+        found += [
+            f"The method {name} has no image without noise, so its noise cannot be separated from its other errors."
+            for name in failed
+        ]
     undefined = sum(1 for r in table.rows if math.isnan(r.value))
     if undefined:
         found.append(f"{plural(undefined, 'value')} of {len(table.rows)} could not be computed and took no part.")
@@ -228,11 +231,10 @@ def _cautions(table: Table) -> list[Statement]:
 
 def _scoring_flaws(table: Table) -> list[str]:
     """What makes the scores themselves better than they would be elsewhere."""
-    crime = "inverse crime" in str(table.settings.get("simulation", ""))
-    words = (
-        ["The truth was projected on the grid of the reconstruction (inverse crime): scores are optimistic."] if crime else []
-    )
-    return words + _tuning_overlap(table)
+    found = _tuning_overlap(table)
+    if "inverse crime" in str(table.settings.get("simulation", "")):
+        found.insert(0, "The truth was projected on the grid of the reconstruction (inverse crime): scores are optimistic.")
+    return found
 
 
 def _tuning_overlap(table: Table) -> list[str]:
@@ -245,7 +247,7 @@ def _tuning_overlap(table: Table) -> list[str]:
         if shared:
             same = str(note.get("slices")) == str(table.settings.get("slices"))
             which = "the slices evaluated here" if same else "other slices of cases evaluated here"
-            found.append(f"{name}{of} was tuned on {which} ({', '.join(shared[:3])}{', …' if len(shared) > 3 else ''}).")
+            found.append(f"The {name}{of} was tuned on {which} ({', '.join(shared[:3])}{', …' if len(shared) > 3 else ''}).")
         if note.get("at_edge", "no") != "no":
             found.append(f"The tuned {name}{of} is the {note['at_edge']} value tried; a better one may lie beyond.")
     return found
@@ -256,5 +258,5 @@ def _tunings(notes: Any, name: str = "") -> Sequence[tuple[str, dict[str, Any]]]
     if not isinstance(notes, dict):
         return []
     if "best" in notes and "cases" in notes:
-        return [(name or "a parameter", notes)]
+        return [(name or "parameter", notes)]
     return [found for key, value in notes.items() for found in _tunings(value, f"{name} {key}".strip())]

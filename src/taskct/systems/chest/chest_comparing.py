@@ -185,9 +185,12 @@ def summary_lines(
         apart = [p for p in mine if p.gain.separated]
         if mine:
             better = sum(p.gain.mean > 0 for p in apart)
-            said = f"{len(apart)} of {len(mine)} scores are separated from zero, {better} of them in favour of four"
-            lines.append(f"Four heads against each alone, {kind}: {said}; not corrected for the number of comparisons")
+            said = f"{len(apart)} of {len(mine)} differences in scores are separated from zero, {better} in favour of four"
+            lines.append(
+                f"Between four heads and each alone ({kind}), {said}; this is not corrected for the number of comparisons."
+            )
     for name, dose, score, value, gain in bridge_gains(judged):
         if gain is not None and dose == f"{settings.bridge_dose:g}" and score in ("AP10 infection", "AUC infection"):
-            lines.append(f"Bridge at {float(dose):.1%} of the dose, {name} in the loss: {score} {value:.3f}, gain {gain}")
+            at = f"At {float(dose):.1%} of the dose"
+            lines.append(f"{at}, with “{name}” in the loss of the reconstruction, {score} is {value:.3f}, a gain of {gain}.")
     return lines or ["Nothing was read yet."]

@@ -35,12 +35,12 @@ USUAL = {ATLAS: 21.0, "nearest": 25.0, "net": 28.0, f"nearest, {SHUFFLED}": 18.0
 
 def test_a_network_that_leads_is_said_to_lead_by_how_much() -> None:
     first = story(USUAL).lines[0]
-    assert first.startswith("net is 3.00 dB ahead of nearest, the best row without a network (")
+    assert first.startswith("The network net is 3.00 dB ahead of nearest, the best row without a network (")
     assert "bone Dice +0.030" in first
 
 
 def test_one_that_is_behind_is_said_to_be_behind() -> None:
-    assert story({**USUAL, "net": 24.0}).lines[0].startswith("net is 1.00 dB behind nearest")
+    assert story({**USUAL, "net": 24.0}).lines[0].startswith("The network net is 1.00 dB behind nearest")
 
 
 def test_a_row_that_scores_with_another_skulls_radiographs_is_named() -> None:

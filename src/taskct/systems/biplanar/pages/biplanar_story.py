@@ -130,9 +130,9 @@ class BiPlanarStory:
         for lead in self._networks:
             gain, dice = lead.differences["psnr3d"], lead.differences["bone_dice"]
             words = "ahead of" if gain.mean > 0 else "behind"
-            doubt = "" if gain.separated else "Careful, not separated: "
+            start = "The network" if gain.separated else "Careful, not separated: the network"
             found.append(
-                f"{doubt}{lead.method} is {number(abs(gain.mean), 'dB')} dB {words} {lead.baseline}, the best row without a "
+                f"{start} {lead.method} is {number(abs(gain.mean), 'dB')} dB {words} {lead.baseline}, the best row without a "
                 f"network ({number(gain.low, 'dB')} to {number(gain.high, 'dB')} dB, bone Dice {dice.mean:+.3f}, "
                 f"{dice.low:+.3f} to {dice.high:+.3f})."
             )
