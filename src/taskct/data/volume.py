@@ -24,7 +24,7 @@ from taskct.data.orientation import canonical, checked_affine, contiguous, reord
 from taskct.data.padding import odd_hu_range, refuse_impossible_hu, replace_padding
 from taskct.data.untilt import untilted
 
-_LEAST_MM, _MOST_MM = 1.0, 3000.0  # longest side of what is scanned, from a grain to a whole body
+_LEAST_MM, _MOST_MM = 1.0, 3000.0  # of the longest side of an image: from a grain to a whole body
 NOT_READ = "lies with the CT and was not read"  # in the notes on labels that were not asked for
 
 
@@ -138,7 +138,7 @@ def case_from_volume(
     hu, affine_mm = canonical(hu, affine_mm, name=str(path))
     largest_mm = max(step * n for step, n in zip(spacing_mm(affine_mm), hu.shape, strict=True))
     if not _LEAST_MM <= largest_mm <= _MOST_MM:
-        notes.append(f"the image is {largest_mm:.3g} mm long at most: these may not be mm; check the file's unit of length")
+        notes.append(f"its longest side is {largest_mm:.3g} mm: these may not be mm; check the file's unit of length")
     tensor = torch.from_numpy(contiguous(hu))
     mark = fingerprint(tensor)
     provenance: dict[str, Any] = {"format": format_name, "notes": notes, "fingerprint": mark}
