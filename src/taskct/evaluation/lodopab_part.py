@@ -10,7 +10,7 @@ from taskct.core.errors import InputError
 from taskct.core.progress import track
 from taskct.core.provenance import provenance
 from taskct.core.units import MU_AIR_LODOPAB_PER_MM, MU_WATER_LODOPAB_PER_MM
-from taskct.data.even_numbers import even_numbers
+from taskct.data.evenly_spaced import evenly_spaced
 from taskct.data.images import ImageSet
 from taskct.data.sets.lodopab import LodopabFiles
 from taskct.evaluation import PROTOCOLS
@@ -75,7 +75,7 @@ def evaluate_lodopab(
         refuse_table(os.fspath(out), overwrite=overwrite)
     files = LodopabFiles(folder, part)
     count = len(files)
-    numbers = even_numbers(count, most)
+    numbers = evenly_spaced(count, most)
     protocol = PROTOCOLS["lodopab"]
     measures = chosen_measures(protocol)
     plan = SubjectPlan(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+from taskct.data.evenly_spaced import evenly_spaced
 from taskct.evaluation.rows import DoseLevel
 from taskct.evaluation.statistics import FEW_PATIENTS
 from taskct.evaluation.table import Table
@@ -82,10 +83,7 @@ def _key(table: Table, metric: str, methods: int, doses: int) -> str:
 
 def _doses(table: Table) -> list[DoseLevel]:
     """All doses, or the highest, the lowest and some evenly between."""
-    n = len(table.doses)
-    if n <= _MOST_DOSES:
-        return table.doses
-    return [table.doses[round(k * (n - 1) / (_MOST_DOSES - 1))] for k in range(_MOST_DOSES)]
+    return [table.doses[k] for k in evenly_spaced(len(table.doses), _MOST_DOSES)]
 
 
 def _methods(table: Table, metric: str) -> list[str]:

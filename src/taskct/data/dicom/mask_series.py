@@ -12,6 +12,7 @@ from taskct.data.dicom.find import Scan, Series
 from taskct.data.dicom.pixels import stored_values
 from taskct.data.dicom.slice_headers import Frame, frame_count, frames_of
 from taskct.data.dicom.slice_positions import arrange
+from taskct.data.evenly_spaced import evenly_spaced
 from taskct.data.volume import Volume, canonical_volume
 
 _MOST_KINDS = 256  # different numbers in a label map; a CT has thousands
@@ -21,10 +22,9 @@ _LOOKED_AT = 5  # files of a series whose values decide whether it is a mask
 def is_mask_series(series: Series) -> bool:
     """True when the pixels looked at hold 0 and at most one other value, which no CT slice does. Damaged files say False."""
     files = series.slice_files
-    picked = sorted({round(k) for k in np.linspace(0, len(files) - 1, min(len(files), _LOOKED_AT))}) if files else []
     values: set[int] = set()
     try:
-        for number in picked:
+        for number in evenly_spaced(len(files), _LOOKED_AT):
             frames = frames_of(files[number], need_scale=False)
             stored, _ = stored_values(files[number], frame_count(files[number]), frames[0].shape)
             values |= set(np.unique(stored).tolist())

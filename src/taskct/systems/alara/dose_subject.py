@@ -12,7 +12,7 @@ from taskct.core.errors import InputError
 from taskct.core.runs import Run
 from taskct.data.case import Case
 from taskct.data.common_grid import case_on_grid
-from taskct.data.even_numbers import even_numbers
+from taskct.data.evenly_spaced import evenly_spaced
 from taskct.evaluation.slices import Slices, slice_numbers
 from taskct.geometry import Beam, Grid
 from taskct.geometry.beam_config import beam_from_config
@@ -83,7 +83,7 @@ def setting_of(
     if cases:
         chosen = list(cases)
         numbers: dict[str, list[int]] | None = {
-            case.case_id: [found[k] for k in even_numbers(len(found), every)]
+            case.case_id: [found[k] for k in evenly_spaced(len(found), every)]
             for case in chosen
             for found in (slice_numbers(case, slices),)
         }

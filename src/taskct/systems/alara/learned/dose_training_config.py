@@ -27,7 +27,7 @@ from torch import nn
 
 from taskct.core.config import check_settings
 from taskct.core.errors import ConfigError, unknown_name
-from taskct.data.even_numbers import even_numbers
+from taskct.data.evenly_spaced import evenly_spaced
 from taskct.data.images import ImageSet
 from taskct.data.sets.lodopab import LodopabFiles
 from taskct.evaluation import PROTOCOLS
@@ -194,7 +194,7 @@ def lodopab_images(folder: str | Path, part: str, *, most: int = 0) -> ImageSet:
     images = LodopabFiles(folder, part).images()
     if not most or most >= len(images):
         return images
-    return images[even_numbers(len(images), most)].to_memory()
+    return images[evenly_spaced(len(images), most)].to_memory()
 
 
 def _images(plan: DoseTrainingPlan, progress: bool | None) -> tuple[ImageSet, ImageSet | None, tuple[str, ...]]:
