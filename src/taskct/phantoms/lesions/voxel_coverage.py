@@ -70,7 +70,7 @@ def window_of(case: Case, lesion: Lesion, thickness_mm: float, *, reach: float =
 
 
 def index_of(case: Case, place_mm: tuple[float, float, float]) -> np.ndarray:
-    """Where in the array a place (z, y, x) in mm lies, in voxels with fractions; InputError unless it is three finite numbers."""
+    """Where a place (z, y, x) in mm lies, in voxels with fractions; InputError unless it is three finite numbers."""
     assert case.affine_mm is not None
     if len(place_mm) != 3 or not all(math.isfinite(v) for v in place_mm):
         raise InputError(f"case {case.case_id}: a place expects three finite numbers (z, y, x) in mm, got {tuple(place_mm)}")
