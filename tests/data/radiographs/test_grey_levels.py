@@ -22,6 +22,8 @@ from small_pair import (
 
 from taskct.core.errors import ConfigError, FileFormatError, InputError, UnsupportedDataError
 from taskct.data.radiographs import PoseFile, read_radiographs
+from taskct.data.radiographs.film_values import Film
+from taskct.data.radiographs.grey_levels import grey_of
 
 
 def test_eight_bit_films_are_taken_with_unknown_gain_and_say_so(tmp_path: Path) -> None:
@@ -191,3 +193,12 @@ def test_line_integrals_read_as_intensities_and_in_another_unit_are_refused(tmp_
         read_radiographs(*write(1), poses=BOTH, grey="intensity")
     with pytest.raises(InputError, match=r"no line integrals: nearly all lie from 0 to .*, expected 0 to 15"):
         read_radiographs(*write(1000), poses=BOTH, grey="line integral")
+
+
+@pytest.mark.parametrize("air", [13.0, 14.0])
+def test_a_picture_mostly_without_signal_is_refused_whatever_its_air_value(air: float) -> None:
+    """1e-4 * 13 / 13 is a rounding above 1e-4."""
+    values = np.full((20, 20), air)
+    values[2:18, 2:18] = 0.0
+    _, problems = grey_of(Film(Path("a.png"), values, None), "intensity", air_value=air)
+    assert any("64 % of its pixels hold no signal: air_value is wrong" in problem for problem in problems)

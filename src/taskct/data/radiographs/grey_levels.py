@@ -25,13 +25,15 @@ class Grey:
     """A film in attenuation: larger where more was absorbed.
 
     `meaning` is LINE_INTEGRAL (-ln(I / I0)), or FILM: gain * line integral + offset, both unknown. `notes` are sentences for
-    the result. `intensity` is I / I0 where it is known, so that pixels are averaged before the logarithm.
+    the result. `intensity` is I / I0 where it is known, so that pixels are averaged before the logarithm. `dark` is the
+    share of its pixels that hold no signal.
     """
 
     values: np.ndarray
     meaning: str
     notes: tuple[str, ...] = ()
     intensity: np.ndarray | None = None
+    dark: float = 0.0
 
 
 def grey_of(film: Film, grey: str, *, air_value: float | None = None) -> tuple[Grey | None, list[str]]:
@@ -101,15 +103,14 @@ def grey_of(film: Film, grey: str, *, air_value: float | None = None) -> tuple[G
             )
     if grey == "presentation":
         made = Grey(made.values if made.meaning == FILM else _normal(made.values), FILM, made.notes)
-    inverted = _looks_inverted(made.values)
-    if inverted:
+    if _looks_inverted(made.values):
         problems.append(
             f"its grey levels look inverted: the border absorbs more than the middle when they are read as {reading!r}; "
             "if the border is a collimator, crop it, else choose the other reading"
         )
-    elif _dark_share(made, reading) > _MOST_DARK:
+    elif made.dark > _MOST_DARK:
         problems.append(
-            f"as {reading!r} {100 * _dark_share(made, reading):.3g} % of its pixels hold no signal: air_value is wrong, or "
+            f"as {reading!r} {100 * made.dark:.3g} % of its pixels hold no signal: air_value is wrong, or "
             "its grey levels mean something else"
         )
     low, high = (float(q) for q in np.quantile(made.values, [1 - _BRIGHT, _BRIGHT]))
@@ -119,13 +120,6 @@ def grey_of(film: Film, grey: str, *, air_value: float | None = None) -> tuple[G
             f"{_MOST_P:g}"
         )
     return made, problems
-
-
-def _dark_share(made: Grey, reading: str) -> float:
-    """Share of the pixels of an intensity that were set to the floor."""
-    if made.intensity is None or not reading.startswith("intensity"):
-        return 0.0
-    return float((made.intensity <= _FLOOR_SHARE).mean())
 
 
 def _by_header(header: FilmHeader | None) -> str | None:
@@ -165,7 +159,7 @@ def _converted(film: Film, reading: str, air_value: float | None, notes: list[st
         if dark > 0:
             notes.append(f"{100 * dark:.3g} % of the pixels hold no signal and were set to {_FLOOR_SHARE:g} of air")
         through = np.maximum(values, _FLOOR_SHARE * air) / air
-        return Grey(-np.log(through), LINE_INTEGRAL, tuple(notes), through)
+        return Grey(-np.log(through), LINE_INTEGRAL, tuple(notes), through, dark)
     if air_value is not None:
         notes.append("air_value is not used: it is for readings of intensity")
     if reading == "line integral":
