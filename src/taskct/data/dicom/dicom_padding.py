@@ -52,8 +52,9 @@ def declared_padding(file: DicomFile, *, slope: float, intercept: float) -> tupl
         return None
     last = integer(file.path, file.header, "PixelPaddingRangeLimit")
     signed = integer(file.path, file.header, "PixelRepresentation") == 1
-    stored = sorted(_as_signed(v) if signed else v for v in (first, first if last is None else last))
-    return stored[0] * slope + intercept, stored[1] * slope + intercept
+    stored = [_as_signed(v) if signed else v for v in (first, first if last is None else last)]
+    low, high = sorted(v * slope + intercept for v in stored)
+    return low, high
 
 
 def _as_signed(stored: int) -> int:

@@ -96,7 +96,7 @@ def _dicom(path: Path) -> Film:
             "damaged"
         )
     padding = declared_padding(file, slope=facts.slope, intercept=facts.intercept)
-    padded = 0.0 if padding is None else float(((values >= min(padding)) & (values <= max(padding))).mean())
+    padded = 0.0 if padding is None else float(((values >= padding[0]) & (values <= padding[1])).mean())
     if (facts.slope, facts.intercept) != (1.0, 0.0):
         notes = (*notes, f"values were rescaled as the header says: {facts.slope:g} * stored + {facts.intercept:g}")
     bits = integer(path, file.header, "BitsStored") or 16
