@@ -161,6 +161,7 @@ def _setting(
 def _train(config: Path, out: Path, change: list[str], *, given: bool) -> None:
     from taskct.core.config import parse_assignments
     from taskct.core.errors import InputError
+    from taskct.core.names import capital
     from taskct.systems.alara.learned.dose_training_config import read_dose_plan, run_dose_plan
     from taskct.training.processes import processes_of_torchrun
 
@@ -170,7 +171,7 @@ def _train(config: Path, out: Path, change: list[str], *, given: bool) -> None:
     with processes_of_torchrun():
         done = run_dose_plan(plan, out)
         if done.held is not None:
-            typer.echo(done.held.text)
+            typer.echo(capital(done.held.text))
         typer.echo(
             f"{out}: weights.safetensors, metrics.csv, config.toml; {done.trained.steps} steps ({done.trained.stopped})"
         )

@@ -23,6 +23,15 @@ def photon_count(photons: float, *, digits: int | None = None) -> str:
     return f"{rounded:,.0f}".replace(",", THIN) if rounded >= 10 ** (digits - 1) else f"{rounded:.{digits}g}"
 
 
+def capital(text: str) -> str:
+    """Text that begins a sentence or a line, its other letters as they are.
+
+    >>> capital("an RMSE of at most 20 HU")
+    'An RMSE of at most 20 HU'
+    """
+    return text[:1].upper() + text[1:]
+
+
 def plain_name(name: str) -> str:
     """A name of a file as text that can be written anywhere: bytes that are not UTF-8 become escapes.
 

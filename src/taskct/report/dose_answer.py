@@ -7,7 +7,7 @@ import os
 from html import escape
 
 from taskct.core.files import refuse_existing, write_text
-from taskct.core.names import photon_count
+from taskct.core.names import capital, photon_count
 from taskct.evaluation.dose.answer import DoseAnswer, TargetAnswer
 from taskct.evaluation.statistics import Interval
 from taskct.report.dose_example import example_html
@@ -24,7 +24,7 @@ def write_dose_answer(
     """Write one self-contained HTML page about a dose search; OutputExistsError unless `overwrite`."""
     refuse_existing(path, overwrite=overwrite)
     head, *rest = answer.text.split("\n")
-    lines = f"<p>{escape(head[0].upper() + head[1:])}.</p>" + "".join(
+    lines = f"<p>{escape(capital(head))}.</p>" + "".join(
         f"<p{'' if 'is kept' in line or 'holds:' in line else ' class=caution'}>{escape(line)}.</p>" for line in rest
     )
     body = f"<header><h1>{escape(title)}</h1><div class='verdict'>{lines}</div></header>\n"
@@ -32,7 +32,7 @@ def write_dose_answer(
         images = example_html(answer.shown, photons=answer.photons, full_photons=answer.dose.photons, digits=answer.digits)
         body += section("images", "What it looks like", images)
     for k, target in enumerate(answer.targets):
-        body += section(f"target-{k}", str(target.target), _target(answer, target))
+        body += section(f"target-{k}", capital(target.target.words), _target(answer, target))
     about = {k: v for k, v in answer.about.items() if isinstance(v, str | int | float)}
     items = "".join(f"<dt>{escape(str(k))}</dt><dd>{escape(str(v))}</dd>" for k, v in about.items())
     full = f"Full dose is {photon_count(answer.dose.photons)} photons per detector pixel and view in air"
@@ -74,7 +74,7 @@ def _target(answer: DoseAnswer, target: TargetAnswer) -> str:
     )
     numbers = (
         f"<div class='wide'><table class='numbers dense'><caption><b>{whose}</b> by photons per pixel</caption>"
-        f"<thead><tr><th></th>{heads}</tr></thead><tbody><tr><th>{escape(target.target.key)}</th>{means}</tr></tbody></table></div>"
+        f"<thead><tr><th></th>{heads}</tr></thead><tbody><tr><th>{escape(capital(target.target.quality))}</th>{means}</tr></tbody></table></div>"
     )
     return table + curve + numbers + share
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from taskct.core.names import photon_count
+from taskct.core.names import capital, photon_count
 from taskct.evaluation.dose.answer import TargetAnswer
 from taskct.evaluation.dose.target import Target
 from taskct.physics.dose import Dose
@@ -31,7 +31,7 @@ def curve_figure(answer: TargetAnswer, dose: Dose, photons: float, *, digits: in
             axis.fill_between(answer.levels, low, high, color="#0072b2", alpha=0.15, linewidth=0, label="95 % interval")
         t = answer.target
         full = float(np.nanmean(answer.values[:, -1]))
-        axis.axhline(t.bound * full if t.of_full else t.bound, color="#d55e00", linestyle="--", label=plain(str(t)))
+        axis.axhline(t.bound * full if t.of_full else t.bound, color="#d55e00", linestyle="--", label=plain(capital(t.words)))
         if not math.isnan(photons):
             axis.axvline(photons, color=INK, linewidth=1, label=f"{photon_count(photons, digits=digits)} photons")
         axis.set(
@@ -59,6 +59,6 @@ def needed_figure(answer: TargetAnswer) -> str:
 def quality_label(target: Target, *, gap: bool = True) -> str:
     """The label of an axis that shows a target's quality, with its unit."""
     if target.of_full and gap:
-        return plain(f"{target.key} minus {target.bound:g} of full dose")
+        return plain(f"{target.quality} minus {target.bound:g} of full dose")
     unit = f" / {target.unit}" if target.unit else ""
-    return plain(f"{target.key}{unit}")
+    return plain(f"{target.quality}{unit}")

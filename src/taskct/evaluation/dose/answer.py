@@ -13,7 +13,7 @@ import numpy as np
 
 from taskct.core.csv_cells import csv_lines
 from taskct.core.files import write_texts
-from taskct.core.names import photon_count
+from taskct.core.names import capital, photon_count
 from taskct.evaluation.dose.example import ShownSlice
 from taskct.evaluation.dose.refine import known_digits
 from taskct.evaluation.dose.target import Target
@@ -85,20 +85,19 @@ class TargetAnswer:
 
     def text(self, dose: Dose) -> str:
         """The finding in a sentence."""
-        t, unit = self.target, f" {self.target.unit}" if self.target.unit else ""
+        asked, unit = capital(self.target.words), f" {self.target.unit}" if self.target.unit else ""
         n = self.asked
-        who = "on average" if self.held_by == "mean" else f"in {100 * float(self.held_by):g} % of patients"
-        who = "in this patient" if n == 1 else who
+        who = "in this patient" if n == 1 else served(self.held_by)
         if not self.reached:
             share = float(np.mean(self.gap[np.isfinite(self.gap[:, -1]), -1] >= 0))
             words = (
-                f"{t} is not reached {who} at up to {photon_count(self.levels[-1])} photons: the best was "
+                f"{asked} is not reached {who} at up to {photon_count(self.levels[-1])} photons: the best was "
                 f"{self.best:.4g}{unit}" + ("" if n == 1 else f", and {100 * share:.0f} % of patients reach it there")
             )
             return f"{words}; {self.hint}" if self.hint else f"{words}; raise --photons, take another method or ask for less"
         most = "most " if self.photons <= self.levels[0] * (1 + 1e-9) else ""
         percent = f"{known(100 * self.photons / dose.photons, self.digits)} % of full dose"
-        words = f"{t} is kept {who} at {most}{photon_count(self.photons, digits=self.digits)} photons, {percent}"
+        words = f"{asked} is kept {who} at {most}{photon_count(self.photons, digits=self.digits)} photons, {percent}"
         if n > 1:
             low = "-" if math.isnan(self.low) else photon_count(self.low, digits=_ENDS)
             high = "not reached" if math.isnan(self.high) else photon_count(self.high, digits=_ENDS)
@@ -138,7 +137,7 @@ class Certificate:
         who = f"by {self.reader}, which the search never asked" if self.reader else "with fresh noise"
         verdict = "it holds" if self.proven else self._missed
         return (
-            f"{self.target}: checked {who}, {verdict}: {self.value:.4g} ({self.full:.4g} at full dose), "
+            f"{capital(self.target.words)}: checked {who}, {verdict}: {self.value:.4g} ({self.full:.4g} at full dose), "
             f"distance to the bound {self.gap}{self._who}"
         )
 
@@ -257,6 +256,11 @@ class DoseAnswer:
         values = _finite(self.summary())
         texts = {"dose.json": json.dumps(values, indent=1, default=str) + "\n", "dose.csv": self.csv_text()}
         write_texts(folder, texts, overwrite=overwrite)
+
+
+def served(held_by: str | float) -> str:
+    """How many patients a bound is held for: 'on average', 'in 90 % of patients'."""
+    return "on average" if held_by == "mean" else f"in {100 * float(held_by):g} % of patients"
 
 
 def known(value: float, digits: int) -> str:

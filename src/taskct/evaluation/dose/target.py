@@ -13,6 +13,7 @@ CONVENTIONS = ("image range", "fixed range")
 _RANGED = ("psnr", "ssim")
 _REGIONAL = ("rmse_hu", "noise_sd_hu")
 _LOWER = ("rmse_hu", "noise_sd_hu")
+_QUALITIES = {"psnr": "PSNR", "ssim": "SSIM", "rmse_hu": "RMSE", "noise_sd_hu": "noise SD"}
 _FORM = re.compile(r"(?P<name>[^<>=\[\]]+?)\s*(\[(?P<inside>[^\]]*)\])?\s*(?P<op><=|>=|<|>|=+)\s*(?P<bound>.+)")
 _EXAMPLES = "tumour.dice>=0.95*full, psnr[image range]>=38.57, rmse_hu<=20, noise_sd_hu[liver]<=12"
 
@@ -79,6 +80,34 @@ class Target:
     def unit(self) -> str:
         """Unit of the quality."""
         return {"psnr": "dB", "rmse_hu": "HU", "noise_sd_hu": "HU"}.get(self.name, "")
+
+    @property
+    def quality(self) -> str:
+        """The quality as figures and tables name it.
+
+        >>> parse_target("noise_sd_hu[liver]<=12").quality, parse_target("tumour.dice>=0.9").quality
+        ('noise SD in the liver', 'Dice of the tumour')
+        """
+        if self.class_name:
+            return f"Dice of the {self.class_name}"
+        of = f"{self.convention.replace(' ', '-')} " if self.convention else ""
+        return f"{of}{_QUALITIES[self.name]}" + (f" in the {self.region}" if self.region else "")
+
+    @property
+    def words(self) -> str:
+        """The quality and its bound inside a sentence.
+
+        >>> parse_target("noise_sd_hu[liver]<=12").words
+        'a noise SD in the liver of at most 12 HU'
+        >>> parse_target("psnr[image range]>=36").words
+        'an image-range PSNR of at least 36 dB'
+        >>> parse_target("tumour.dice>=0.95*full").words
+        'a Dice of the tumour of at least 95 % of that at full dose'
+        """
+        article = "an" if self.quality.startswith(("RMSE", "image")) else "a"
+        unit = f" {self.unit}" if self.unit else ""
+        bound = f"{100 * self.bound:g} % of that at full dose" if self.of_full else f"{self.bound:g}{unit}"
+        return f"{article} {self.quality} of at {'most' if self.lower else 'least'} {bound}"
 
     def __str__(self) -> str:
         sign = "<=" if self.lower else ">="

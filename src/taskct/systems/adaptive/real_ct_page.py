@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from taskct.core.names import capital
 from taskct.evaluation.reading.audit import FULL_DOSE, Audit
 from taskct.physics.dose import Dose
 from taskct.systems.adaptive.real_ct_runs import TrainedRuns
@@ -84,7 +85,7 @@ def page(
     parts += [_table("patient", methods, _liver_lines(rows, methods)), *LESIONS.split("\n\n")]
     for group in dict.fromkeys(key[0] for key in audits):
         parts += [
-            f"### {group[0].upper()}{group[1:]}",
+            f"### {capital(group)}",
             _table("lesions | asked", methods, _lesion_lines(group, audits, methods)),
         ]
     parts += NOTES.split("\n\n") + SOURCES.split("\n\n")

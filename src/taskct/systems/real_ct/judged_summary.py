@@ -13,6 +13,7 @@ import torch
 
 from taskct.core.csv_cells import csv_text
 from taskct.core.files import make_folder, write_text
+from taskct.core.names import capital
 from taskct.experiments.made import Made
 from taskct.report.page import page, section
 from taskct.report.pictures import Encoder, to_grey
@@ -94,7 +95,7 @@ def tables(scores: Scores) -> list[str]:
         lines += [
             f"### {ct}",
             "",
-            f"{about.about[0].upper()}{about.about[1:]}; {seen}; licence of the CT: {about.licence}.",
+            f"{capital(about.about)}; {seen}; licence of the CT: {about.licence}.",
             "",
         ]
         head, *body = table_of(scores, ct)

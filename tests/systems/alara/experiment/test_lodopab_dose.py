@@ -48,7 +48,7 @@ def test_one_command_trains_and_compares_doses_on_its_slices(tmp_path: Path) -> 
     )
     assert mean.notes["scout_photons_per_view"] == 2 * 65536 / 12
     saved = load_dose(out / "dose-unet-psnr-hinge-0")
-    assert "validation at step 1: patients are" in found.values["held"] and found.values["is_held"] is False
+    assert "in the validation at step 1 patients are" in found.values["held"] and found.values["is_held"] is False
     assert "it is not held" in page.read_text(encoding="utf-8")
     assert saved.dose.spec.prior.smooth_cols > 1
     assert "spread of dose (SD)" in page.read_text(encoding="utf-8")

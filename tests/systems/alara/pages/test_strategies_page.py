@@ -24,7 +24,7 @@ def _section(levels: dict[str, float], *, patients: int = PATIENTS, not_held: st
 
 def test_the_first_sentence_states_what_is_saved_and_the_second_what_is_not() -> None:
     answer, against = first_sentences(_section({"fixed": 1000.0, "modulated": 790.0, "oracle": 500.0, "learned": 800.0}))
-    assert answer.startswith("At equal mean quality (rmse_hu<=10) the learned dose needs 20.0 % fewer photons (")
+    assert answer.startswith("At equal mean quality (an RMSE of at most 10 HU) the learned dose needs 20.0 % fewer photons (")
     assert answer.endswith(") than fixed.")
     assert against.startswith("But it needs 1.3 % more photons (") and "than modulated, the best of the others." in against
 
@@ -35,7 +35,7 @@ def test_a_saving_without_an_interval_is_not_claimed_and_a_bound_that_is_not_hel
     assert first_sentences(_section({"fixed": 1000.0, "learned": 800.0}, not_held="it misses by 3 HU"))[1] == (
         "But it misses by 3 HU."
     )
-    assert "does not reach rmse_hu<=10" in first_sentences(_section({"fixed": 1000.0}))[0]
+    assert "does not reach an RMSE of at most 10 HU on average." in first_sentences(_section({"fixed": 1000.0}))[0]
 
 
 def test_the_page_shows_sentence_figure_and_table_before_what_is_folded(tmp_path: Path) -> None:

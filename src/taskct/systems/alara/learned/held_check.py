@@ -43,12 +43,13 @@ def check_held(run: Run, target: Target, constraint: Constraint, unit: float, *,
     held = constraint.held(parts) and all(math.isfinite(v) for v in parts.values())
     gap, shortfall = parts["gap"] * unit, parts["shortfall"] * unit
     words = (
-        f"{target}, validation at step {line['step']}: patients are {abs(gap):.3g} {target.unit}".rstrip()
-        + f" {'better' if gap >= 0 else 'worse'} than the bound on average, {100 * parts['share']:.0f} % of them reach it, "
+        f"in the validation at step {line['step']} patients are {abs(gap):.3g} {target.unit}".rstrip()
+        + f" {'better' if gap >= 0 else 'worse'} on average than the bound, {target.words}; "
+        f"{100 * parts['share']:.0f} % of them reach it, "
         f"with {parts['dose']:.3g} times the reference dose"
     )
     if math.isnan(gap):
-        words = f"{target}: the quality of the validation patients is not a number"
+        words = f"the {target.quality} of the validation patients is not a number"
     if not held:
         words += f"; it is not held: {_advice(constraint)}"
     elif gap < 0:

@@ -13,7 +13,8 @@ import numpy as np
 
 from taskct.core.errors import InputError
 from taskct.core.files import refuse_existing, write_text
-from taskct.core.names import photon_count
+from taskct.core.names import capital, photon_count
+from taskct.evaluation.dose.answer import served
 from taskct.evaluation.statistics import Interval
 from taskct.report.dose_answer import everybody_reaches, small_interval
 from taskct.report.first_screen import opening, page_body, small_table
@@ -99,10 +100,10 @@ def first_sentences(one: DoseSection) -> tuple[str, str]:
     c = one.comparisons[0]
     names = [o.strategy for o in c.outcomes]
     if one.learned not in names:
-        return f"The {one.learned} dose does not reach {c.target} for {_held(c)}.", missed
+        return f"The {one.learned} dose does not reach {c.target.words} {served(c.held_by)}.", missed
     others = [o for o in c.outcomes if not o.strategy.startswith((one.learned, "oracle"))]
     if not others:
-        return f"The {one.learned} dose reaches {c.target}; nothing was compared with it.", missed
+        return f"The {one.learned} dose reaches {c.target.words}; nothing was compared with it.", missed
     first, best = others[0], min(others, key=lambda o: float(o.photons.mean()))
     gap, beside = (c.saved(one.learned, o.strategy) for o in (first, best))
     answer = f"At {_held(c)} the {one.learned} dose {_needs(gap, first.strategy)}."
@@ -124,7 +125,7 @@ def _needs(gap: Interval, than: str) -> str:
 
 def _held(c: Comparison) -> str:
     by = "mean quality" if c.held_by == "mean" else f"quality in {100 * float(c.held_by):g} % of patients"
-    return f"equal {by} ({c.target})"
+    return f"equal {by} ({c.target.words})"
 
 
 def _reach(c: Comparison, row: Mapping[str, Any]) -> str:
@@ -150,28 +151,25 @@ def statements(one: DoseSection) -> list[tuple[str, bool]]:
         found.append((f"{one.title}: {one.not_held}.", True))
     for c in one.comparisons:
         names = [o.strategy for o in c.outcomes]
-        by = "mean quality" if c.held_by == "mean" else f"share of patients ({100 * float(c.held_by):g} %)"
         if one.learned not in names:
-            found.append((f"{one.title}: {one.learned} does not reach {c.target} for this {by}.", True))
+            found.append((f"{one.title}: the {one.learned} dose does not reach {c.target.words} {served(c.held_by)}.", True))
             continue
         words, against = [], False
         for name in names:
             if name == one.learned or name.startswith(one.learned):
                 continue
             gap = c.saved(one.learned, name)
-            words.append(f"{_percent(gap)} against {name}")
+            words.append(_needs(gap, name))
             against |= not name.startswith("oracle") and not gap.high < 0
-        unreached = f"; not reached by {', '.join(c.unreached)}" if c.unreached else ""
-        found.append(
-            (f"{one.title}: at equal {by} ({c.target}) {one.learned} needs photons: {'; '.join(words)}{unreached}.", against)
-        )
+        unreached = f" The bound is not reached by {', '.join(c.unreached)}." if c.unreached else ""
+        needs = "; it ".join(words) or "reaches the bound"
+        found.append((f"{one.title}: at {_held(c)} the {one.learned} dose {needs}.{unreached}", against))
     return found
 
 
 def _comparison(c: Comparison, learned: str) -> str:
-    by = "the mean over patients" if c.held_by == "mean" else f"{100 * float(c.held_by):g} % of patients"
     parts = [
-        f"<h3>{escape(str(c.target))}, held for {escape(by)}</h3>",
+        f"<h3>{escape(capital(c.target.words))}, held {escape(served(c.held_by))}</h3>",
         _missed(c, learned),
         _strategies(c, learned),
         _figure(c),
