@@ -9,6 +9,7 @@ import torch
 
 from taskct.cli import main
 from taskct.core.errors import InputError
+from taskct.core.names import THIN
 from taskct.core.runs import Run
 from taskct.geometry import ParallelBeam
 from taskct.geometry.beam_config import beam_to_config
@@ -43,15 +44,19 @@ def test_a_training_has_a_page_with_curves_pictures_and_what_is_known(tmp_path: 
     run = training(tmp_path / "net")
     write_training_page(run, tmp_path / "page.html")
     html = (tmp_path / "page.html").read_text()
-    assert "Best of 3 validations at step 30: loss 1.5. It was still falling at the end" in html
-    assert "at 60,000 photons" in html and "at 15,000 photons" in html
+    first = html[html.index("<body>") : html.index("<details")]
+    places = [first.index(part) for part in ("class='answer'", "class='row zoomed'", "first-table", "<nav>")]
+    assert places == sorted(places)
+    assert "The best of 3 validations was at step 30, with a loss of 1.5. The loss was still falling at the end" in first
+    assert f"at 60{THIN}000 photons" in html and f"at 15{THIN}000 photons" in html
     assert html.count("<img") > 3 and "commit" in html and "<script" not in html
 
 
 def test_a_network_that_is_worse_than_fbp_says_so_first(tmp_path: Path) -> None:
     write_training_page(training(tmp_path / "net", bias=2.0), tmp_path / "page.html")
     html = (tmp_path / "page.html").read_text()
-    assert "class=caution>RMSE on built-in patients" in html and "more than the" in html
+    assert "class='but'>On built-in patients" in html and "more than the" in html[: html.index("<details")]
+    assert "class=caution>On built-in patients" in html
 
 
 def test_a_reader_has_a_page_without_scans(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from taskct.evaluation.dose.answer import DoseAnswer, TargetAnswer
 from taskct.evaluation.statistics import Interval
 from taskct.report.dose_example import example_html
 from taskct.report.dose_figures import curve_figure, needed_figure
+from taskct.report.first_screen import opening, page_body
 from taskct.report.number_text import number, plural
-from taskct.report.page import page, section
+from taskct.report.page import page
 
 _MOST_MISSED = 15
 
@@ -23,22 +24,55 @@ def write_dose_answer(
 ) -> None:
     """Write one self-contained HTML page about a dose search; OutputExistsError unless `overwrite`."""
     refuse_existing(path, overwrite=overwrite)
-    head, *rest = answer.text.split("\n")
-    lines = f"<p>{escape(capital(head))}.</p>" + "".join(
-        f"<p{'' if 'is kept' in line or 'holds:' in line else ' class=caution'}>{escape(line)}.</p>" for line in rest
-    )
-    body = f"<header><h1>{escape(title)}</h1><div class='verdict'>{lines}</div></header>\n"
+    lines = _lines(answer)
+    against = next((text for text, caution in lines if caution), "")
+    leading = _leading(answer)
+    first = opening(_sentence(answer), against)
     if answer.shown is not None:
-        images = example_html(answer.shown, photons=answer.photons, full_photons=answer.dose.photons, digits=answer.digits)
-        body += section("images", "What it looks like", images)
-    for k, target in enumerate(answer.targets):
-        body += section(f"target-{k}", capital(target.target.words), _target(answer, target))
+        first += example_html(answer.shown, photons=answer.photons, full_photons=answer.dose.photons, digits=answer.digits)
+    first += _curve(answer, leading)
+    words = "".join(f"<p{' class=caution' if caution else ''}>{escape(text)}</p>" for text, caution in lines)
+    parts = [("words", "In words", "each quality that was asked for, and its check", words)]
+    for k, one in enumerate(answer.targets):
+        curve = "" if one is leading else _curve(answer, one)
+        parts.append((f"target-{k}", capital(one.target.words), str(one.target), curve + _target(answer, one)))
+    parts.append(("protocol", "Protocol", "", _protocol(answer)))
+    write_text(path, page(title, page_body(title, first, parts)), overwrite=overwrite)
+
+
+def _sentence(answer: DoseAnswer) -> str:
+    """What was found, in one sentence."""
+    found = answer.text.split("\n")[0]
+    return f"The least dose that keeps what was asked is {found}." if answer.reached else f"{capital(found)}."
+
+
+def _lines(answer: DoseAnswer) -> list[tuple[str, bool]]:
+    """A sentence on each target and on each check; True marks one that speaks against the dose."""
+    found = [(f"{one.text(answer.dose)}.", not one.reached) for one in answer.targets]
+    return found + [(f"{check.text()}.", not check.proven) for check in answer.certificates]
+
+
+def _leading(answer: DoseAnswer) -> TargetAnswer:
+    """The target that decides on the dose, or the first that is not reached."""
+    decides = lambda one: one.photons == answer.photons if answer.reached else not one.reached
+    return next(filter(decides, answer.targets), answer.targets[0])
+
+
+def _protocol(answer: DoseAnswer) -> str:
     about = {k: v for k, v in answer.about.items() if isinstance(v, str | int | float)}
     items = "".join(f"<dt>{escape(str(k))}</dt><dd>{escape(str(v))}</dd>" for k, v in about.items())
     full = f"Full dose is {photon_count(answer.dose.photons)} photons per detector pixel and view in air"
     noise = f", read-out noise {answer.dose.electronic_std:g} photons" if answer.dose.electronic_std else ""
-    body += section("protocol", "Protocol", f"<p>{full}{noise}. Counts are exact Poisson everywhere.</p><dl>{items}</dl>")
-    write_text(path, page(title, body + "<footer>Made with taskct. Research use only.</footer>"), overwrite=overwrite)
+    return f"<p>{full}{noise}. Counts are exact Poisson everywhere.</p><dl>{items}</dl>"
+
+
+def _curve(answer: DoseAnswer, target: TargetAnswer) -> str:
+    pale = "Pale: each patient. " if len(target.patients) > 1 else ""
+    uri = curve_figure(target, answer.dose, answer.photons, digits=answer.digits)
+    return (
+        f"<figure class='plot'><img alt='quality over dose' style='max-width:760px' src=\"{uri}\">"
+        f"<figcaption>{pale}Exact Poisson counts, the same noise at all doses.</figcaption></figure>"
+    )
 
 
 def _target(answer: DoseAnswer, target: TargetAnswer) -> str:
@@ -55,12 +89,6 @@ def _target(answer: DoseAnswer, target: TargetAnswer) -> str:
         if missed
         else f"<p>{everybody_reaches(len(target.patients))} the bound at {where}.</p>"
     )
-    pale = "Pale: each patient. " if len(target.patients) > 1 else ""
-    uri = curve_figure(target, answer.dose, answer.photons, digits=answer.digits)
-    curve = (
-        f"<figure class='plot'><img alt='quality over dose' style='max-width:760px' src=\"{uri}\">"
-        f"<figcaption>{pale}Exact Poisson counts, the same noise at all doses.</figcaption></figure>"
-    )
     share = ""
     if len(target.patients) > 2:
         share = (
@@ -76,7 +104,7 @@ def _target(answer: DoseAnswer, target: TargetAnswer) -> str:
         f"<div class='wide'><table class='numbers dense'><caption><b>{whose}</b> by photons per pixel</caption>"
         f"<thead><tr><th></th>{heads}</tr></thead><tbody><tr><th>{escape(capital(target.target.quality))}</th>{means}</tr></tbody></table></div>"
     )
-    return table + curve + numbers + share
+    return table + numbers + share
 
 
 def everybody_reaches(count: int) -> str:

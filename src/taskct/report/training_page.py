@@ -8,6 +8,7 @@ from typing import Any
 
 from taskct.core.errors import InputError, TaskctError
 from taskct.core.files import refuse_existing, write_text
+from taskct.core.names import photon_count
 from taskct.core.runs import Run
 from taskct.data.case import Case
 from taskct.evaluation import evaluate
@@ -22,13 +23,18 @@ from taskct.physics.projector import Projector
 from taskct.recon import fbp
 from taskct.recon.learned import TrainedFor, load_reconstructor
 from taskct.recon.reconstructor import Reconstructor
+from taskct.report.first_pictures import first_pictures
+from taskct.report.first_screen import opening, page_body
+from taskct.report.leading_table import leading_table
 from taskct.report.number_tables import metric_table
-from taskct.report.page import page, section
+from taskct.report.number_text import plural
+from taskct.report.page import page
 from taskct.report.pictures import Encoder, picture_section
 from taskct.report.style import svg_uri
 from taskct.report.training_curves import training_figure
 
 _IMAGE_BYTES = 4 * 2**20
+_METRIC = "rmse_hu"
 _PATIENTS, _SLICES = 3, 2
 _SEED = 2  # of patients that neither the trainings of the package nor its demos use
 
@@ -46,15 +52,19 @@ def write_training_page(run: Run, path: str | os.PathLike[str], *, overwrite: bo
     encoder = Encoder(_IMAGE_BYTES)
     heading = f"Training: {saved.name}"
     table, why_not = _on_patients(saved)
-    patients = f"<p>{escape(why_not)}</p>" if table is None else _shown(table, encoder)
+    (answer, _), *rest = _lines(run, table)
+    against = next((text for text, caution in rest if caution), "")
+    more = [line for line in rest if line[0] != against]
+    words = "".join(f"<p{' class=caution' if caution else ''}>{escape(text)}</p>" for text, caution in more)
+    curves = _curves(run)
+    first = curves if table is None else first_pictures(table, _METRIC, encoder) + leading_table(table, _METRIC)
     parts = [
-        section("curves", "How it learnt", _curves(run)),
-        section("patients", "On built-in patients", patients),
-        section("known", "What is known of it", f"<pre>{escape(describe_model(saved))}</pre>"),
+        ("words", "In words", "", words),
+        ("curves", "How it learnt", "loss and scores over its steps", "" if table is None else curves),
+        ("patients", "On built-in patients", "", f"<p>{escape(why_not)}</p>" if table is None else _shown(table, encoder)),
+        ("known", "What is known of it", "training, data, limits", f"<pre>{escape(describe_model(saved))}</pre>"),
     ]
-    lines = "".join(f"<p{' class=caution' if caution else ''}>{escape(text)}</p>" for text, caution in _lines(run, table))
-    head = f"<header><h1>{escape(heading)}</h1><div class='verdict'>{lines}</div></header>\n"
-    body = encoder.replace(head + "".join(parts) + "<footer>Made with taskct. Research use only.</footer>")
+    body = encoder.replace(page_body(heading, opening(answer, against) + first, parts))
     write_text(path, page(heading, body), overwrite=overwrite)
 
 
@@ -65,14 +75,19 @@ def _lines(run: Run, table: Table | None) -> list[tuple[str, bool]]:
         lines = [("No validation was made, so nothing says how well it does on other images.", True)]
     else:
         best = min(found, key=lambda line: float(line["total"]))
-        late = " It was still falling at the end: more steps may help." if best is found[-1] and len(found) > 2 else ""
-        lines = [(f"Best of {len(found)} validations at step {best['step']}: loss {best['total']:.4g}.{late}", False)]
+        late = " The loss was still falling at the end: more steps may help." if best is found[-1] and len(found) > 2 else ""
+        words = (
+            f"The best of {plural(len(found), 'validation')} was at step {best['step']}, with a loss of {best['total']:.4g}"
+        )
+        lines = [(f"{words}.{late}", False)]
     if table is None:
         return lines
     for dose in table.doses:
-        pair = [table.mean("rmse_hu", name, dose=dose) for name in table.methods]
+        pair = [table.mean(_METRIC, name, dose=dose) for name in table.methods]
         worse = pair[1].mean > pair[0].mean
-        words = f"RMSE on built-in patients at {dose.used_photons:,.0f} photons: {pair[1].mean:.1f} HU"
+        words = (
+            f"On built-in patients at {photon_count(dose.used_photons)} photons per pixel its RMSE is {pair[1].mean:.1f} HU"
+        )
         lines.append((f"{words}, {'more' if worse else 'less'} than the {pair[0].mean:.1f} HU of {table.methods[0]}.", worse))
     return lines
 
@@ -115,7 +130,7 @@ def _evaluated(model: Reconstructor, about: TrainedFor, grid: Grid, name: str) -
 
 def _shown(table: Table, encoder: Encoder) -> str:
     pictures = "".join(picture_section(table, example, encoder) for example in table.images[:2])
-    numbers = metric_table(table, "rmse_hu") + metric_table(table, "psnr")
+    numbers = metric_table(table, _METRIC) + metric_table(table, "psnr")
     words = (
         f"{_PATIENTS} built-in abdomens of {_SLICES} slices, drawn for this page; they need not resemble those of the "
         "training, and say nothing about real patients or about what a reader sees."
