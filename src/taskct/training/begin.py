@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ from torch import nn
 from taskct.core.errors import InputError, OutputExistsError
 from taskct.core.files import refuse_existing
 from taskct.core.runs import Run, is_run, load_run
-from taskct.core.units import to_hu
+from taskct.core.units import to_hu_unchecked
 from taskct.data.images import ImageSet
 from taskct.nets.weights import load_weights
 from taskct.recon.learned.seen_images import SeenImages
 from taskct.training.players import WEIGHTS
 from taskct.training.processes import rank, wait_for_all
+
+_AT_ONCE = 64  # images in HU beside the set
 
 
 def open_training(run: Run | str | os.PathLike[str], config: Mapping[str, Any]) -> Run:
@@ -44,8 +47,8 @@ def refuse_training_folder(run: str | os.PathLike[str]) -> None:
 def note_seen_images(run: Run, images: ImageSet) -> None:
     """Write into the run which images it learns from; a streamed set is not read for it."""
     if rank() == 0 and images.in_memory:
-        hu = to_hu(images.mu, mu_water_per_mm=images.mu_water_per_mm, mu_air_per_mm=images.mu_air_per_mm)
-        SeenImages.of(images.patient_ids, hu).write(run)
+        to_hu = partial(to_hu_unchecked, mu_water_per_mm=images.mu_water_per_mm, mu_air_per_mm=images.mu_air_per_mm)
+        SeenImages.of(images.patient_ids, map(to_hu, images.mu.split(_AT_ONCE))).write(run)
 
 
 def begin_with(model: nn.Module, warm_start: Run | str | os.PathLike[str]) -> None:

@@ -14,6 +14,6 @@ def test_slices_of_air_are_alike_in_all_patients_and_count_as_nobodys() -> None:
     )
     body = air.clone()
     body[..., 20:50, 10:40] = 40.0
-    seen = SeenImages.of(["a"], torch.cat([air[:2], body[:2]]))
+    seen = SeenImages.of(["a"], [air[:2], body[:2]])
     assert seen.among("b", air[2:]) == ""
     assert seen.among("b", torch.cat([air[2:], body[:1]])) == "it learnt from 1 of the 1 slices of b, under another name"

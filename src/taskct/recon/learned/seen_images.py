@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -21,18 +21,17 @@ _LEAST_RANGE_HU = 1.0
 
 
 def image_traces(hu: Tensor) -> Tensor:
-    """(N, 1, Y, X) in HU -> (n, 16): means over a sixteenth of each image, of those whose means differ by 1 HU or more.
+    """(N, 1, Y, X) in HU -> (n, 16): the means of the 16 parts of each image, n <= N.
 
-    Others show no more than air, perhaps with some speckle, which is alike in all patients.
-
-    Images that went through other units and back keep their trace within 0.01 HU; two different slices do not share one.
+    Images whose means differ by less than 1 HU have no trace: they show air, perhaps with some speckle, which is alike in all
+    patients. Images that went through other units and back keep their trace within 0.01 HU; two different slices do not share
+    one.
 
     >>> image_traces(torch.zeros(3, 1, 8, 8)).shape
     torch.Size([0, 16])
     """
     slices = hu.detach().reshape(-1, 1, *hu.shape[-2:]).cpu()
-    traces = functional.adaptive_avg_pool2d(slices.double(), _PARTS).flatten(1)
-    return _telling(traces).float()
+    return _telling(functional.adaptive_avg_pool2d(slices.double(), _PARTS).flatten(1)).float()
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,9 +42,9 @@ class SeenImages:
     traces: Tensor = field(default_factory=lambda: torch.zeros(0, _PARTS**2))
 
     @classmethod
-    def of(cls, patients: Sequence[str], hu: Tensor) -> SeenImages:
-        """Of images (N, 1, Y, X) in HU."""
-        return cls(frozenset(patients), image_traces(hu))
+    def of(cls, patients: Sequence[str], hu: Iterable[Tensor]) -> SeenImages:
+        """Of images in HU that come some at a time, (N, 1, Y, X) each, so that no more of a large set is copied at once."""
+        return cls(frozenset(patients), torch.cat([cls().traces, *map(image_traces, hu)]))
 
     @classmethod
     def read(cls, run: Run) -> SeenImages:
@@ -60,7 +59,7 @@ class SeenImages:
                     f"{run.path(SEEN_IMAGES)}: expected a list of patients and traces (N, {_PARTS**2}), got {patients!r} and "
                     f"{tuple(traces.shape)}"
                 )
-            return cls(frozenset(map(str, patients)), traces.float())
+            return cls(frozenset(map(str, patients)), _telling(traces.float()))  # older runs keep those of air too
 
     def write(self, run: Run) -> None:
         """Into the folder of a run; a training that is resumed writes the same again."""
@@ -73,10 +72,9 @@ class SeenImages:
         The name of a patient alone says nothing: two sets number their patients alike.
         """
         traces = image_traces(hu)
-        known = _telling(self.traces.double())  # older runs keep those of air too
-        if not len(traces) or not len(known):
+        if not len(traces) or not len(self.traces):
             return ""
-        apart = torch.cdist(traces.double(), known, p=float("inf")).amin(1)
+        apart = torch.cdist(traces.double(), self.traces.double(), p=float("inf")).amin(1)
         count = int((apart < _SAME_HU).sum())
         if not count:
             return ""
