@@ -9,13 +9,16 @@ import torch
 from small_training import how, make_model
 
 from taskct.core.errors import ConfigError, InputError
+from taskct.core.runs import Run
+from taskct.core.units import to_hu
 from taskct.data.images import ImageSet
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.learned import FBPNet, fbp_unet, load_reconstructor
+from taskct.recon.learned.seen_images import SeenImages
 from taskct.task.readers import READERS
 from taskct.training import ImageError, train
-from taskct.training.begin import to_channels_last
+from taskct.training.begin import note_seen_images, to_channels_last
 
 PLAIN = {"image": (1.0, ImageError())}
 
@@ -43,6 +46,17 @@ def test_a_warm_start_begins_where_the_other_run_ended(
     )
     gap = [float((a - b).abs().max().detach()) for a, b in zip(first.model.parameters(), model.parameters(), strict=True)]
     assert max(gap) < 1e-9
+
+
+def test_a_warm_start_has_seen_the_images_of_both_trainings(images: ImageSet, checks: ImageSet, tmp_path: Path) -> None:
+    first, second = (Run.create(tmp_path / name, {"training": {}}) for name in ("first", "second"))
+    note_seen_images(first, images)
+    note_seen_images(second, checks, first)
+    alone, both = SeenImages.read(first), SeenImages.read(second)
+    assert alone.patients == set(images.patient_ids) and both.patients == {*images.patient_ids, *checks.patient_ids}
+    for part in (images, checks):
+        hu = to_hu(part.mu, mu_water_per_mm=part.mu_water_per_mm, mu_air_per_mm=part.mu_air_per_mm)
+        assert both.among(part.patient_ids[0], hu).startswith(f"it learnt from {len(hu)} of the {len(hu)} slices")
 
 
 def test_weights_of_another_network_are_refused(images: ImageSet, projector: Projector, dose: Dose, tmp_path: Path) -> None:

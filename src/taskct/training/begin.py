@@ -44,16 +44,24 @@ def refuse_training_folder(run: str | os.PathLike[str]) -> None:
     refuse_existing(folder, overwrite=False, folder=True)
 
 
-def note_seen_images(run: Run, images: ImageSet) -> None:
-    """Write into the run which images it learns from; a streamed set is not read for it."""
-    if rank() == 0 and images.in_memory:
+def note_seen_images(run: Run, images: ImageSet, warm_start: Run | str | os.PathLike[str] | None = None) -> None:
+    """Write into the run which images it learns from, and those of the run whose weights it begins with.
+
+    A streamed set is not read for it.
+    """
+    if rank() != 0:
+        return
+    seen = SeenImages() if warm_start is None else SeenImages.read(_run_of(warm_start))
+    if images.in_memory:
         to_hu = partial(to_hu_unchecked, mu_water_per_mm=images.mu_water_per_mm, mu_air_per_mm=images.mu_air_per_mm)
-        SeenImages.of(images.patient_ids, map(to_hu, images.mu.split(_AT_ONCE))).write(run)
+        seen = seen.and_those_of(SeenImages.of(images.patient_ids, map(to_hu, images.mu.split(_AT_ONCE))))
+    if seen.patients:
+        seen.write(run)
 
 
 def begin_with(model: nn.Module, warm_start: Run | str | os.PathLike[str]) -> None:
     """Give a model the weights of a finished run."""
-    run = warm_start if isinstance(warm_start, Run) else load_run(warm_start)
+    run = _run_of(warm_start)
     if not run.path(WEIGHTS).exists():
         raise InputError(f"{run.folder}: holds no weights yet ({WEIGHTS}); let its training end first")
     load_weights(model, run.load_tensors(WEIGHTS)[0], what=str(Path(run.folder)))
@@ -68,6 +76,10 @@ def to_channels_last(module: nn.Module) -> None:
     dilated = any(max(m.dilation) > 1 for m in module.modules() if isinstance(m, nn.Conv2d))
     if not dilated and all(p.ndim < 5 for p in module.parameters()):
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _run_of(place: Run | str | os.PathLike[str]) -> Run:
+    return place if isinstance(place, Run) else load_run(place)
 
 
 def _plain(values: Any) -> Any:

@@ -111,7 +111,7 @@ def train(
         **(config or {}),
     }  # fmt: skip
     folder = open_training(run, facts)
-    note_seen_images(folder, images)
+    note_seen_images(folder, images, warm_start)
     if warm_start is not None:
         begin_with(model, warm_start)
     if channels_last:

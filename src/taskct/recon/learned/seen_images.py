@@ -61,6 +61,10 @@ class SeenImages:
                 )
             return cls(frozenset(map(str, patients)), _telling(traces.float()))  # older runs keep those of air too
 
+    def and_those_of(self, other: SeenImages) -> SeenImages:
+        """Both together: of a network that began with the weights of another one."""
+        return SeenImages(self.patients | other.patients, torch.cat([self.traces, other.traces]))
+
     def write(self, run: Run) -> None:
         """Into the folder of a run; a training that is resumed writes the same again."""
         names = {"patients": json.dumps(sorted(self.patients))}

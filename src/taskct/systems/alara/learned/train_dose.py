@@ -126,7 +126,7 @@ def train_dose(
     }  # fmt: skip
     _refuse_another_training(run, facts)
     folder = open_training(run, facts)
-    note_seen_images(folder, images)
+    note_seen_images(folder, images, warm_start)
     constraint = copy.deepcopy(goal.constraint)  # the caller's may serve other trainings
     constraint.start()
     if warm_start is not None:
