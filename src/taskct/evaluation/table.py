@@ -125,28 +125,30 @@ class Table(TableParts):
         self,
         metric: str | None = None,
         *,
+        dose: DoseLevel | float | None = None,
         region: str | None = ALL,
         reader: Readers = None,
         level: float = 0.95,
         interval: str = "expanded",
         seed: int = 0,
     ) -> list[Summary]:
-        """`mean` of each method at each dose where it was measured; all metrics unless one is named.
+        """`mean` of each method at each dose where it was measured; all metrics and doses unless one is named.
 
         `region=None` takes every region.
         """
+        doses = self.doses if dose is None else [self.dose_level(dose)]
         regions = self.regions if region is None else [region]
         names = self._reader_names(reader)
         found = []
         for name in self.metrics if metric is None else [metric]:
             for where in regions:
-                for dose in self.doses:
+                for at in doses:
                     for method in self.methods:
-                        if self._has(name, method, dose, where, names):
+                        if self._has(name, method, at, where, names):
                             mean = self.mean(
-                                name, method, dose=dose, region=where, reader=names, level=level, interval=interval, seed=seed
+                                name, method, dose=at, region=where, reader=names, level=level, interval=interval, seed=seed
                             )
-                            found.append(Summary(method, dose, name, where, mean))
+                            found.append(Summary(method, at, name, where, mean))
         return found
 
     def mean(

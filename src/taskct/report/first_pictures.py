@@ -25,7 +25,7 @@ from taskct.report.pictures import (
     to_grey,
     window_words,
 )
-from taskct.report.verdict import ranking
+from taskct.report.verdict import kept_and_leading
 
 _MOST_METHODS = 5
 
@@ -37,7 +37,8 @@ def first_pictures(
     for example in table.images:
         doses = [d for d in table.doses if any(dose == d for _, dose in example.recon_hu)]
         if doses:
-            methods = _methods(table, metric, example, doses[-1])
+            drawn = [m for m in table.methods if (m, doses[-1]) in example.recon_hu]
+            methods = kept_and_leading(table, metric, doses[-1], drawn, _MOST_METHODS)
             return _row(table, example, doses[-1], methods, encoder=encoder, window=window, zoom=zoom)
     return ""
 
@@ -72,13 +73,3 @@ def _row(
     )
     difference = f"Differences from full dose: {', '.join(difference_words(half_hu))}."
     return figure_row(figures, about, f"{window_words(shown)}.", difference=difference, kind="zoomed")
-
-
-def _methods(table: Table, metric: str | None, example: Example, dose: DoseLevel) -> list[str]:
-    """Methods with an image at the dose; of many the baseline and those that lead."""
-    drawn = [m for m in table.methods if (m, dose) in example.recon_hu]
-    if len(drawn) <= _MOST_METHODS:
-        return drawn
-    best = [] if metric is None else [name for name, _ in ranking(table, metric, dose) if name in drawn]
-    kept = list(dict.fromkeys([drawn[0], *best, *drawn]))[:_MOST_METHODS]
-    return [m for m in drawn if m in kept]

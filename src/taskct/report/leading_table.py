@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from taskct.data.evenly_spaced import evenly_spaced
@@ -11,7 +12,7 @@ from taskct.evaluation.table import Table
 from taskct.report.first_screen import small_table
 from taskct.report.number_tables import leader
 from taskct.report.number_text import MINUS, dose_label, number, plural, span
-from taskct.report.verdict import ranking
+from taskct.report.verdict import kept_and_leading, ranking
 
 _MOST_ROWS = 8
 _MOST_DOSES = 4
@@ -24,30 +25,33 @@ def leading_table(table: Table, metric: str | None) -> str:
         return ""
     about = table.label(metric)
     unit = f" / {about['unit']}" if about["unit"] else ""
-    doses, methods = _doses(table), _methods(table, metric)
+    doses = [table.doses[k] for k in evenly_spaced(len(table.doses), _MOST_DOSES)]
+    methods = kept_and_leading(table, metric, table.doses[-1], table.methods, _MOST_ROWS)
+    ranked = {dose: [name for name, _ in ranking(table, metric, dose)] for dose in doses}
+    leaders = {dose: leader(table, metric, dose) for dose in doses}
     heads = [f"<th scope='col'>{escape(about['label'] + unit)}</th>"]
     heads += [
         f"<th scope='col'>{escape(dose_label(d, table.doses))}{' dose' if not i else ''}</th>" for i, d in enumerate(doses)
     ]
     rows = ""
     for method in methods:
-        cells = "".join(f"<td>{_cell(table, metric, method, dose)}</td>" for dose in doses)
+        cells = "".join(f"<td>{_cell(table, metric, method, d, ranked=ranked[d], leading=leaders[d])}</td>" for d in doses)
         rows += f"<tr><th scope='row'>{escape(method)}</th>{cells}</tr>"
     return small_table(heads, [rows], _key(table, metric, len(methods), len(doses)))
 
 
-def _cell(table: Table, metric: str, method: str, dose: DoseLevel) -> str:
+def _cell(table: Table, metric: str, method: str, dose: DoseLevel, *, ranked: Sequence[str], leading: str | None) -> str:
+    """One method at one dose; `ranked` are all methods there, the best first, `leading` is the best if it is separated."""
     if not table.select(metric, method, dose):
         return "–"
     about = table.label(metric)
     mean = table.mean(metric, method, dose=dose)
     few = mean.n_patients < FEW_PATIENTS
     value, ends = number(mean.mean, about["unit"]), "" if few else span(mean, about["unit"])
-    ranked = [name for name, _ in ranking(table, metric, dose)]
     under = ""
     if about["better"] != "zero" and len(ranked) > 1 and method in ranked:
         if method == ranked[0]:
-            under = "the best" if leader(table, metric, dose) == method else "ahead"
+            under = "the best" if leading == method else "ahead"
         else:
             difference = table.paired(metric, method, ranked[0], dose=dose)
             worth = "" if few else ", separated" if difference.separated else ", not separated"
@@ -79,17 +83,3 @@ def _key(table: Table, metric: str, methods: int, doses: int) -> str:
     if doses < len(table.doses):
         words += f"{doses} of {len(table.doses)} doses; all stand below."
     return words.strip()
-
-
-def _doses(table: Table) -> list[DoseLevel]:
-    """All doses, or the highest, the lowest and some evenly between."""
-    return [table.doses[k] for k in evenly_spaced(len(table.doses), _MOST_DOSES)]
-
-
-def _methods(table: Table, metric: str) -> list[str]:
-    """All methods in their order, or the first one and the best ones at the lowest dose."""
-    if len(table.methods) <= _MOST_ROWS:
-        return table.methods
-    best = [name for name, _ in ranking(table, metric, table.doses[-1])]
-    kept = list(dict.fromkeys([table.methods[0], *best, *table.methods]))[:_MOST_ROWS]
-    return [m for m in table.methods if m in kept]

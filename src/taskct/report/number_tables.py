@@ -66,9 +66,7 @@ def region_table(table: Table, dose: DoseLevel) -> str:
     wanted = [m for m in ("bias_hu", "noise_sd_hu", "rmse_hu") if m in table.metrics]
     if not regions or not wanted:
         return ""
-    lines = {
-        (s.region, s.method, s.metric): s.interval for m in wanted for s in table.summary(m, region=None) if s.dose == dose
-    }
+    lines = {(s.region, s.method, s.metric): s.interval for m in wanted for s in table.summary(m, dose=dose, region=None)}
     body = []
     for region in [ALL, *regions[:MOST_REGIONS]]:
         row = [f"<th scope='row'>{escape('whole mask' if region == ALL else region)}</th>"]

@@ -62,8 +62,15 @@ def primary_metric(table: Table) -> str | None:
 def ranking(table: Table, metric: str, dose: DoseLevel) -> list[tuple[str, Interval]]:
     """Methods with their means at one dose, the best first; undefined means are left out."""
     order = {"higher": lambda mean: -mean, "lower": lambda mean: mean, "zero": abs}[table.label(metric)["better"]]
-    means = [(s.method, s.interval) for s in table.summary(metric) if s.dose == dose and not math.isnan(s.interval.mean)]
+    means = [(s.method, s.interval) for s in table.summary(metric, dose=dose) if not math.isnan(s.interval.mean)]
     return sorted(means, key=lambda m: order(m[1].mean))
+
+
+def kept_and_leading(table: Table, metric: str | None, dose: DoseLevel, among: Sequence[str], most: int) -> list[str]:
+    """At most so many of the methods `among`, in their order: the first one, and those that lead at a dose."""
+    best = [] if metric is None or len(among) <= most else [name for name, _ in ranking(table, metric, dose) if name in among]
+    kept = list(dict.fromkeys([*among[:1], *best, *among]))[:most]
+    return [name for name in among if name in kept]
 
 
 def _best_at(table: Table, metric: str, dose: DoseLevel) -> Statement:
@@ -167,7 +174,7 @@ def _regions(table: Table, dose: DoseLevel) -> list[Statement]:
     if "rmse_hu" not in table.metrics or not regions:
         return []
     best: dict[str, str] = {}
-    means = [s for s in table.summary("rmse_hu", region=None) if s.dose == dose and not math.isnan(s.interval.mean)]
+    means = [s for s in table.summary("rmse_hu", dose=dose, region=None) if not math.isnan(s.interval.mean)]
     for region in [ALL, *regions]:
         here = [s for s in means if s.region == region]
         if here:
@@ -191,7 +198,7 @@ def _regions(table: Table, dose: DoseLevel) -> list[Statement]:
 def _bias(table: Table, dose: DoseLevel) -> list[Statement]:
     if "bias_hu" not in table.metrics:
         return []
-    means = [(s.method, s.interval.mean) for s in table.summary("bias_hu", region=ALL) if s.dose == dose]
+    means = [(s.method, s.interval.mean) for s in table.summary("bias_hu", dose=dose)]
     if not means:
         return []
     name, worst = max(means, key=lambda m: abs(m[1]))
