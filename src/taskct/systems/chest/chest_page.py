@@ -11,6 +11,7 @@ from taskct.evaluation.statistics import Interval
 from taskct.report.first_screen import opening, page_body, small_table
 from taskct.report.number_text import number, plural, span
 from taskct.report.page import page
+from taskct.report.wide_table import wide_table
 from taskct.systems.chest.chest_classes import TASKS
 from taskct.systems.chest.chest_comparing import AIMS, MAIN_SCORES, Comparison, Group, bridge_gains, shown_first, summary_lines
 from taskct.systems.chest.chest_scores import ABOUT
@@ -80,8 +81,7 @@ def score_table(group: Group) -> str:
     rows = [f"<tr><th scope='row'>{escape(score)}</th>{_cell(group.interval(score))}</tr>" for score in group.scores]
     arm = group.arms[0]
     about = f"<b>{escape(group.name)}</b>: heads {', '.join(arm.tasks)}; {arm.steps} steps; {plural(len(group.seeds), 'seed')}"
-    heads = "<thead><tr><th></th><th>mean</th></tr></thead>"
-    return _table(about, heads, rows) if rows else ""
+    return wide_table(about, ["", "mean"], rows) if rows else ""
 
 
 def _comparison_tables(pairs: Sequence[Comparison]) -> str:
@@ -94,9 +94,9 @@ def _comparison_tables(pairs: Sequence[Comparison]) -> str:
             for p in pairs
             if p.kind == kind
         ]
-        heads = "<thead><tr><th></th><th>score</th><th>before</th><th>after</th><th>gain</th><th>seeds</th></tr></thead>"
+        heads = ["", "score", "before", "after", "gain", "seeds"]
         about = "intervals over seeds and patients; bold: separated from zero, not corrected for the number of comparisons"
-        tables.append(_table(f"<b>{escape(_KINDS.get(kind, kind))}</b>; {about}", heads, rows))
+        tables.append(wide_table(f"<b>{escape(_KINDS.get(kind, kind))}</b>; {about}", heads, rows))
     return "".join(tables)
 
 
@@ -113,9 +113,8 @@ def transfer_table(pairs: Sequence[Comparison]) -> str:
         rows.append(f"<tr><th scope='row'>{escape(task)}: {escape(MAIN_SCORES[task][0])}</th>{''.join(cells)}</tr>")
     if not any(p.group.count("+") == 1 for p in pairs if p.kind == "equal steps"):
         return ""
-    heads = "<thead><tr><th></th>" + "".join(f"<th>with {escape(t)}</th>" for t in TASKS) + "</tr></thead>"
     caption = "<b>Gain of a head by another one beside it</b>, equal steps, against the head alone"
-    return _table(caption, heads, rows)
+    return wide_table(caption, ["", *(f"with {task}" for task in TASKS)], rows)
 
 
 def bridge_table(judged: Mapping[tuple[str, str], Readings], settings: ChestExperiment) -> str:
@@ -135,18 +134,10 @@ def bridge_table(judged: Mapping[tuple[str, str], Readings], settings: ChestExpe
                 cells.append(f"<td>{number(value)}{more}</td>")
             body.append(f"<tr><th scope='row'>{escape(name)}</th>{''.join(cells)}</tr>")
         if body:
-            heads = "<thead><tr><th></th>" + "".join(f"<th>{escape(s)}</th>" for s in scores) + "</tr></thead>"
             at = f"{float(dose):.1%} of the dose" if dose else "Full dose"
             caption = f"<b>{at}</b>, under a reader never used in training; small: gain over the image error alone"
-            tables.append(_table(caption, heads, body))
+            tables.append(wide_table(caption, ["", *scores], body))
     return "".join(tables)
-
-
-def _table(caption: str, heads: str, rows: Sequence[str]) -> str:
-    return (
-        f"<div class='wide'><table class='numbers'><caption>{caption}</caption>{heads}<tbody>{''.join(rows)}</tbody></table>"
-        "</div>"
-    )
 
 
 def _made(settings: ChestExperiment) -> str:

@@ -12,6 +12,7 @@ from taskct.report.first_screen import opening, page_body, small_table
 from taskct.report.number_text import number, plural, power_of_ten
 from taskct.report.page import page
 from taskct.report.pictures import Encoder
+from taskct.report.wide_table import wide_table
 from taskct.systems.biplanar.pages.biplanar_pictures import example_row, example_section
 from taskct.systems.biplanar.pages.biplanar_story import ATLAS, BiPlanarStory
 from taskct.systems.biplanar.pages.story_sections import (
@@ -22,7 +23,7 @@ from taskct.systems.biplanar.pages.story_sections import (
     task_table,
     view_table,
 )
-from taskct.systems.biplanar.pages.story_tables import cell, wide_table
+from taskct.systems.biplanar.pages.story_tables import cell
 
 _IMAGE_BYTES = 6 * 2**20
 _FIRST_METRICS = ("psnr3d", "bone_dice", "mae_hu")

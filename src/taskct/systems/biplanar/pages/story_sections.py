@@ -10,8 +10,9 @@ from taskct.core.units import HU_PER_MU
 from taskct.evaluation.volumes import FILM_READER
 from taskct.report.number_text import number
 from taskct.report.style import GREY, figure_style, method_looks, new_figure, plain, svg_uri
+from taskct.report.wide_table import wide_table
 from taskct.systems.biplanar.pages.biplanar_story import BiPlanarStory
-from taskct.systems.biplanar.pages.story_tables import cell, wide_table
+from taskct.systems.biplanar.pages.story_tables import cell
 
 _VIEWS = re.compile(r"(.*), (\d+) views?$")
 

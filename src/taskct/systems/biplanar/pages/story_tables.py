@@ -1,9 +1,6 @@
-"""Tables of intervals on a bi-planar page."""
+"""Cells of the tables on a bi-planar page."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from html import escape
 
 from taskct.evaluation.statistics import Interval
 from taskct.report.number_text import number, span
@@ -15,12 +12,3 @@ def cell(interval: Interval | None, unit: str = "") -> str:
         return "<td>–</td>"
     ends = span(interval, unit)
     return f"<td>{number(interval.mean, unit)}{f'<small>{ends}</small>' if ends else ''}</td>"
-
-
-def wide_table(caption: str, heads: Sequence[str], body: Sequence[str]) -> str:
-    """A table that may be wider than the page; `caption` is HTML, `heads` are not."""
-    head = "".join(f"<th scope='col'>{escape(h)}</th>" for h in heads)
-    return (
-        f"<div class='wide'><table class='numbers dense'><caption>{caption}</caption><thead><tr>{head}</tr></thead>"
-        f"<tbody>{''.join(body)}</tbody></table></div>"
-    )
