@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
-JOBS   ?= auto
+JOBS   ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 READY  := $(VENV)/.ready
 
 .PHONY: setup demo test check fuzz mutate bench docs pages clean
@@ -27,7 +27,7 @@ check: $(READY)
 	$(BIN)/lint-imports
 
 test: check  ## a file of tests stays in one process; JOBS=1 is one process for all
-	$(BIN)/python -m compileall -q src  # once for the many processes that the tests start, even where Python may write no bytecode
+	$(BIN)/python -m compileall -q -j 0 src  # once for the many processes that the tests start, even where Python may write no bytecode
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 SECONDS ?= 60

@@ -12,6 +12,8 @@ from killing import every_kill, random_kills
 
 from taskct.core import files
 
+pytestmark = pytest.mark.begun_first  # a process forks faster before it has grown
+
 KILLS = int(os.environ.get("TASKCT_KILLS", "2"))
 
 

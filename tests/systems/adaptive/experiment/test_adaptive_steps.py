@@ -150,7 +150,7 @@ def bounded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 BOUNDED = {
     "losses": ("plain", "label-0.5"), "bound_readers": ("unet_fast", "unet_thin"), "bound_patients": 3,
-    "bound_each_dose": True, "base_steps": 160, "base_patience": 2, "flat_gain": 0.9, "retrain_steps": 40,
+    "bound_each_dose": True, "base_steps": 160, "base_patience": 2, "flat_gain": 0.9, "retrain_steps": 16,
     "retrain_patience": 2, "audit": 0, "tv_strengths": (1.0,), "test_patients": 3, "slices": 2,
 }  # fmt: skip
 
