@@ -95,22 +95,21 @@ def covid19_places(folder: Path, *, not_hu: str = "refuse") -> FoundPlaces:
     if images is None or masks is None:
         return FoundPlaces()
     names = LABELS if combined is not None else {1: INFECTION}
-    files, maps = volume_files(images), _by_key(volume_files(masks))
-    _by_key(files)
+    scans, maps = _by_key(volume_files(images)), _by_key(volume_files(masks))
     places = [
         CasePlace(
             f,
             stem(f),
-            labels=maps.get(_key(f)),
-            label_names=names if _key(f) in maps else {},
+            labels=maps.get(key),
+            label_names=names if key in maps else {},
             marks=Covid19Marks(not_hu, names),
             patient_id=patient_of(stem(f)),
             may_be_empty=combined is None,  # the combined map has lungs
         )
-        for f in files
+        for key, f in scans.items()
     ]
     without = [p.name.name for p in places if p.labels is None]
-    unused = sorted(f.name for key, f in maps.items() if key not in {_key(f) for f in files})
+    unused = sorted(f.name for key, f in maps.items() if key not in scans)
     left_out = [f"{images}: has {len(without)} CT without a mask in {masks.name}: {', '.join(without)}"] if without else []
     left_out += [f"{masks}: has {len(unused)} masks without a CT: {', '.join(unused)}"] if unused else []
     return FoundPlaces(tuple(places), tuple(left_out))
