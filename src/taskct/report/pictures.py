@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -60,9 +61,8 @@ class Encoder:
 
     def replace(self, html: str) -> str:
         """`html` with every key replaced by the URI of its image."""
-        for i, uri in enumerate(self._encode()):
-            html = html.replace(f'"@image-{i}@"', f'"{uri}"')
-        return html
+        uris = self._encode()
+        return re.sub(r'"@image-(\d+)@"', lambda key: f'"{uris[int(key[1])]}"', html)
 
     def _encode(self) -> list[str]:
         ways: list[tuple[str, str, int, int]] = [
@@ -73,7 +73,13 @@ class Encoder:
             ("JPEG", "Large images at a quarter of their resolution, compressed as JPEG (quality 70) for this page.", 70, 4),
         ]
         for kind, note, quality, shrink in ways:
-            uris = [_encode_one(image, kind, quality, shrink) for image in self._images]
+            once: dict[tuple[tuple[int, ...], bytes], str] = {}  # a page may show a picture again
+            uris = []
+            for image in self._images:
+                same = image.shape, image.tobytes()
+                if same not in once:
+                    once[same] = _encode_one(image, kind, quality, shrink)
+                uris.append(once[same])
             self.note = note
             if sum(map(len, uris)) <= self.budget_bytes:
                 break
