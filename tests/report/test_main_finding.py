@@ -87,3 +87,4 @@ def test_odd_metrics_and_empty_doses_have_words(table_of):
 def test_a_whole_table_lacks_nothing(table_of):
     assert missing_parts(table_of(CLEAR)) == []
     assert missing_parts(type(table_of(CLEAR))(table_of(CLEAR).rows)) == []
+    assert missing_parts(type(table_of(CLEAR))(table_of(CLEAR).rows, {}, [{"patient_id": "a case without a name"}])) == []

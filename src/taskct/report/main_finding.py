@@ -24,7 +24,8 @@ def missing_parts(table: Table) -> list[str]:
     there = {(r.method, r.dose) for r in table.rows}
     cases = {r.case for r in table.rows}
     lacking = [str(name) for name in _names(table.notes.get(NOT_EVALUATED))]
-    lacking += [str(c["case_id"]) for c in table.cases if c.get("case_id", "") not in cases and c["case_id"] not in lacking]
+    named = [str(c["case_id"]) for c in table.cases if "case_id" in c]
+    lacking += [name for name in named if name not in cases and name not in lacking]
     methods = _names(table.settings.get("methods"))
     asked = table.settings.get("doses")
     doses = [d for d in asked if isinstance(d, Mapping)] if isinstance(asked, list) else []
