@@ -46,6 +46,7 @@ def test_the_page_shows_sentence_figure_and_table_before_what_is_folded(tmp_path
     ]
     assert places == sorted(places)
     assert "100 %" in html[places[3] : places[4]]
+    assert html.count("<figure") == 1  # not a second time in its fold
 
 
 def test_a_single_patient_reaches_the_bound_or_not_and_makes_no_share(tmp_path: Path) -> None:

@@ -61,7 +61,10 @@ def write_dose_page(
     words = "".join(f"<p{' class=caution' if caution else ''}>{escape(text)}</p>" for text, caution in lines[:_MOST_LINES])
     parts = [("words", "Each comparison in words", "", words)]
     for k, one in enumerate(sections):
-        shown = "".join(_comparison(c, one.learned) for c in one.comparisons)
+        shown = "".join(
+            _comparison(c, one.learned) + ("" if k == at == 0 else _figure(c)) + _forecasts(c, one.learned)
+            for at, c in enumerate(one.comparisons)
+        )
         notes = "".join(f"<li>{escape(n)}</li>" for n in one.notes)
         every = f"<details><summary>Every patient's dose</summary><ul class='key'>{notes}</ul></details>" if notes else ""
         parts.append((f"part-{k}", one.title, "", shown + every))
@@ -168,12 +171,13 @@ def statements(one: DoseSection) -> list[tuple[str, bool]]:
 
 
 def _comparison(c: Comparison, learned: str) -> str:
-    parts = [
-        f"<h3>{escape(capital(c.target.words))}, held {escape(served(c.held_by))}</h3>",
-        _missed(c, learned),
-        _strategies(c, learned),
-        _figure(c),
-    ]
+    heading = f"<h3>{escape(capital(c.target.words))}, held {escape(served(c.held_by))}</h3>"
+    return heading + _missed(c, learned) + _strategies(c, learned)
+
+
+def _forecasts(c: Comparison, learned: str) -> str:
+    """What the learned dose foretold of each patient beside what was measured, as deployed."""
+    parts = []
     for one in c.outcomes:
         if one.strategy == f"{learned}, as deployed":
             uri, words = forecast_figure(c, one)
