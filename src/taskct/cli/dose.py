@@ -70,11 +70,12 @@ def run(
     from taskct.core.runs import refuse_run
     from taskct.core.workers import chosen_workers
     from taskct.evaluation.dose import DoseSearch, parse_keep
-    from taskct.systems.alara.search_run import FILES, run_dose_search
+    from taskct.evaluation.dose.answer import DOSE_FILES
+    from taskct.systems.alara.search_run import run_dose_search
 
     _refuse_nothing(keep, what)
     parse_keep(keep)  # refused, like `out`, before the images are read
-    refuse_run(out, overwrite=overwrite, ours=FILES, sources=[what, *ct, *labels, *reader, *certify])
+    refuse_run(out, overwrite=overwrite, ours=DOSE_FILES, sources=[what, *ct, *labels, *reader, *certify])
     search = DoseSearch(held_by=_held_by(held_by), lowest=lowest, draws=draws, seed=seed, refine=refine)
     chosen = _setting(
         what, ct=ct, labels=labels, label_name=label_name, patients=patients, slices=slices, untilt=untilt, every=every,

@@ -20,6 +20,7 @@ from taskct.evaluation.dose.target import Target
 from taskct.evaluation.statistics import FEW_PATIENTS, Interval, bootstrap_mean
 from taskct.physics.dose import Dose
 
+DOSE_FILES = ("dose.json", "dose.csv")
 _ENDS = 3  # digits of the ends of intervals, and of measured doses
 
 
@@ -254,8 +255,8 @@ class DoseAnswer:
     def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write dose.csv and dose.json into a folder."""
         values = _finite(self.summary())
-        texts = {"dose.json": json.dumps(values, indent=1, default=str) + "\n", "dose.csv": self.csv_text()}
-        write_texts(folder, texts, overwrite=overwrite)
+        texts = (json.dumps(values, indent=1, default=str) + "\n", self.csv_text())
+        write_texts(folder, dict(zip(DOSE_FILES, texts, strict=True)), overwrite=overwrite)
 
 
 def served(held_by: str | float) -> str:

@@ -11,11 +11,10 @@ from taskct.core.files import atomic_folder
 from taskct.core.runs import Run, refuse_run
 from taskct.core.workers import Workers
 from taskct.evaluation.dose import DoseAnswer, DoseSearch, optimise_dose, parse_keep
+from taskct.evaluation.dose.answer import DOSE_FILES
 from taskct.report.dose_answer import write_dose_answer
 from taskct.systems.alara.dose_subject import Setting
 from taskct.task.readers import load_reader
-
-FILES = ("dose.csv", "dose.json")
 
 
 def run_dose_search(
@@ -39,7 +38,7 @@ def run_dose_search(
     targets = [str(t) for t in parse_keep(keep)]
     for paths, what in ((readers, "readers"), (certify, "readers that certify")):
         _refuse_twins(paths, what)
-    refuse_run(out, overwrite=overwrite, ours=FILES, sources=[name, *readers, *certify])
+    refuse_run(out, overwrite=overwrite, ours=DOSE_FILES, sources=[name, *readers, *certify])
     answer = optimise_dose(
         setting.model,
         setting.cases,
