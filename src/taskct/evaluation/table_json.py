@@ -22,8 +22,8 @@ _METRIC: dict[str, Any] = {
     "definition": _TEXT,
     "above": _WEIGHTS,
     "below": _WEIGHTS,
+    "bounds": _NUMBERS,
 }
-_METRIC["bounds"] = _NUMBERS
 _DOSE = dict.fromkeys(("photons", "fraction", "electronic_std", "floor_photons"), _NUMBER)
 _CASE = {
     "case_id": _TEXT,
