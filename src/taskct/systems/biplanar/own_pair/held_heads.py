@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from taskct.core.units import MU_WATER_70KEV_PER_MM
+from taskct.core.units import HU_PER_MU, MU_WATER_70KEV_PER_MM
 from taskct.evaluation.volumes import reprojection_rms, seen_share, spread_factor
 from taskct.geometry import VectorBeam
 from taskct.geometry.radiographs import vector_beam
@@ -96,7 +96,7 @@ def judge(method: Finished, sets: Heads, A: Projector, *, seed: int = 0) -> Judg
     head = sets.held > 0.5 * MU_WATER_70KEV_PER_MM
     mean = sets.known.mean(0, keepdim=True)
     about_mean = (sets.held - mean).square().sum()
-    mean_hu = lambda image: float((image - sets.held).abs()[head].mean()) / MU_WATER_70KEV_PER_MM * 1000
+    mean_hu = lambda image: float((image - sets.held).abs()[head].mean()) * HU_PER_MU
     return Judged(
         residuals,
         misfit,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from taskct.core.errors import ConfigError, GeometryError, unknown_name
-from taskct.core.units import MU_WATER_70KEV_PER_MM
+from taskct.core.units import HU_PER_MU, to_hu_unchecked
 from taskct.data.case import Case
 from taskct.data.dicom.derived_series import SourceImage
 from taskct.data.dicom.identity import derived_uid
@@ -167,11 +167,10 @@ def reconstruct_pair(
     }
     facts = {"method": name, "settings": dataclasses.asdict(settings), "poses": dict(pair.about), "meaning": pair.meaning}
     case = lambda hu, what: _case(hu, grid, pair, notes=[*notes, *doubts], what=what, **facts)
-    hu = lambda x: (x / MU_WATER_70KEV_PER_MM - 1) * 1000
     return PairEstimate(
-        case(hu(mu[0, 0].clamp_min(0)), "estimate"),
-        case(spread[0, 0] / MU_WATER_70KEV_PER_MM * 1000, "spread"),
-        case(hu(sets.known.mean(0)[0]), "prior"),
+        case(to_hu_unchecked(mu[0, 0].clamp_min(0)), "estimate"),
+        case(spread[0, 0] * HU_PER_MU, "spread"),
+        case(to_hu_unchecked(sets.known.mean(0)[0]), "prior"),
         p[0, 0],
         again[0, 0],
         name,

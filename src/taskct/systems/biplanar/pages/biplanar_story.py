@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from taskct.evaluation.rows import DoseLevel
@@ -98,10 +99,10 @@ class BiPlanarStory:
 
     def mean(self, metric: str, method: str, condition: str = "", dose: DoseLevel | None = None) -> Interval | None:
         """The mean of a method under a condition, None where it was not measured."""
-        name, dose = f"{method}, {condition}" if condition else method, dose or self.dose
-        if not any(r.method == name and r.metric == metric and r.dose == dose for r in self.table.rows):
-            return None
-        return self.table.mean(metric, name, dose=dose)
+        key = metric, f"{method}, {condition}" if condition else method, dose or self.dose
+        if key not in self._means:
+            self._means[key] = self._measured(*key)
+        return self._means[key]
 
     @property
     def lines(self) -> list[str]:
@@ -117,6 +118,15 @@ class BiPlanarStory:
             "size, and say nothing about children."
         )
         return found
+
+    @cached_property
+    def _means(self) -> dict[tuple[str, str, DoseLevel], Interval | None]:
+        """What was asked for: an interval is found once, however many tables show it."""
+        return {}
+
+    def _measured(self, metric: str, name: str, dose: DoseLevel) -> Interval | None:
+        there = metric in self.table.metrics and name in self.table.methods and self.table.select(metric, name, dose)
+        return self.table.mean(metric, name, dose=dose) if there else None
 
     @property
     def _networks(self) -> list[Lead]:
