@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from taskct.core.files import write_text
+from taskct.core.names import photon_count
 from taskct.core.runs import load_run
 from taskct.evaluation.volumes import FILM_READER, psnr3d
 from taskct.models import Card, Figure, TrainingData, pack_model
@@ -67,7 +68,7 @@ def main() -> None:
         if found[name]:
             write_text(place, csv_text(found[name]), overwrite=True)
     rows = found["summary"]
-    photons = f"{int(load_run(options.folder).config['experiment'].get('photons', 1e5)):,}".replace(",", " ")
+    photons = float(run_settings(options.folder).get("photons", 1e5))
     tables = {
         f"rows {options.name}": main_table(rows, photons),
         f"conditions {options.name}": condition_table(rows, photons),
@@ -159,9 +160,9 @@ def run_settings(folder: Path) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
 
 
-def cells(rows: list[dict[str, str]], photons: str) -> dict[tuple[str, str, str], dict[str, str]]:
+def cells(rows: list[dict[str, str]], photons: float) -> dict[tuple[str, str, str], dict[str, str]]:
     """(method, metric, region) -> its line, at one dose."""
-    return {(r["method"], r["metric"], r["region"]): r for r in rows if _plain(r["photons"]) == _plain(photons)}
+    return {(r["method"], r["metric"], r["region"]): r for r in rows if float(r["photons"]) == photons}
 
 
 def methods_of(rows: list[dict[str, str]]) -> list[str]:
@@ -179,7 +180,7 @@ def shown(line: dict[str, str] | None, digits: int) -> str:
     return f"{float(line['mean']):.{digits}f}{ends}"
 
 
-def main_table(rows: list[dict[str, str]], photons: str) -> str:
+def main_table(rows: list[dict[str, str]], photons: float) -> str:
     """All methods, the usual metrics."""
     found = cells(rows, photons)
     floor = found.get(("truth", "reprojection_rms", "all"))
@@ -189,7 +190,7 @@ def main_table(rows: list[dict[str, str]], photons: str) -> str:
     return table(["row", *(label for _, _, label, _ in MAIN)], body)
 
 
-def condition_table(rows: list[dict[str, str]], photons: str) -> str:
+def condition_table(rows: list[dict[str, str]], photons: float) -> str:
     """PSNR3D under the controls and on the second family."""
     found = cells(rows, photons)
     poses = list(dict.fromkeys(n.split(", ")[-1] for n, _, _ in found if "poses off" in n and not n.endswith(", refined")))
@@ -205,12 +206,12 @@ def condition_table(rows: list[dict[str, str]], photons: str) -> str:
 
 def dose_table(rows: list[dict[str, str]]) -> str:
     """PSNR3D by photons."""
-    doses = list(dict.fromkeys(r["photons"] for r in rows if r["metric"] == "psnr3d"))
+    doses = list(dict.fromkeys(float(r["photons"]) for r in rows if r["metric"] == "psnr3d"))
     body = []
     for method in methods_of(rows):
         line = [shown(cells(rows, d).get((method, "psnr3d", "all")), 2).split(" [")[0] for d in doses]
         body.append("| " + " | ".join([method, *line]) + " |")
-    return table(["PSNR3D dB at photons per pixel", *doses], body)
+    return table(["PSNR3D dB at photons per pixel", *map(photon_count, doses)], body)
 
 
 def lead_table(leads: list[dict[str, str]]) -> str:
@@ -246,7 +247,7 @@ def spread_table(spread: list[dict[str, str]]) -> str:
     return table(["row", "error over spread", "within one", "within two", *tenths], body)
 
 
-def pose_table(rows: list[dict[str, str]], poses: list[dict[str, str]], photons: str) -> str:
+def pose_table(rows: list[dict[str, str]], poses: list[dict[str, str]], photons: float) -> str:
     """PSNR3D with wrong and with refined poses, and what is left of the errors."""
     found = cells(rows, photons)
     body = []
@@ -261,7 +262,7 @@ def pose_table(rows: list[dict[str, str]], poses: list[dict[str, str]], photons:
     return table(heads, body)
 
 
-def task_table(rows: list[dict[str, str]], photons: str) -> str:
+def task_table(rows: list[dict[str, str]], photons: float) -> str:
     """What readers make of radiographs and volumes: AUC of classes, errors of numbers."""
     found = cells(rows, photons)
     metrics = list(dict.fromkeys(m for _, m, _ in found if m.startswith(("auc: ", "read: "))))
@@ -274,7 +275,7 @@ def task_table(rows: list[dict[str, str]], photons: str) -> str:
     return table(["", *names], body)
 
 
-def view_table(rows: list[dict[str, str]], photons: str) -> str:
+def view_table(rows: list[dict[str, str]], photons: float) -> str:
     """PSNR3D by number of views."""
     found = {n: line for (n, m, r), line in cells(rows, photons).items() if (m, r) == ("psnr3d", "all")}
     by: dict[str, dict[int, str]] = {}
@@ -321,10 +322,6 @@ def csv_text(rows: list[dict[str, str]]) -> str:
 def table(heads: list[str], body: list[str]) -> str:
     """A Markdown table."""
     return "\n".join([f"| {' | '.join(heads)} |", "|" + "---|" * len(heads), *body]) + "\n"
-
-
-def _plain(photons: str) -> str:
-    return "".join(c for c in photons if c.isdigit() or c == ".")
 
 
 if __name__ == "__main__":

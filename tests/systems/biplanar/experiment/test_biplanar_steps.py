@@ -48,7 +48,7 @@ def test_the_page_and_the_tables_hold_what_was_measured(done: Path) -> None:
     own = RowScores.read(done / "row-net-smear-s0").table
     mean = own.mean("psnr3d", "smear", dose=own.doses[0]).mean
     line = next(one.split(",") for one in summary if one.startswith("smear,100") and ",psnr3d,all," in one)
-    assert float(line[4]) == pytest.approx(mean, rel=1e-4)
+    assert float(line[1]) == own.doses[0].used_photons and float(line[4]) == pytest.approx(mean, rel=1e-4)
     leads = (done / "report" / "leads.csv").read_text()
     assert leads.startswith("network,minus,metric") and "\nsmear," in leads
     assert "children" in (done / "report" / "summary.txt").read_text()

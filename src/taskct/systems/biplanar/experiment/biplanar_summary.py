@@ -9,7 +9,6 @@ from typing import Any
 from taskct.core.csv_cells import csv_lines
 from taskct.core.errors import InputError
 from taskct.core.files import make_folder, write_texts
-from taskct.core.names import photon_count
 from taskct.core.units import HU_PER_MU
 from taskct.evaluation.merged_tables import merge_tables
 from taskct.evaluation.rows import ALL, DoseLevel
@@ -118,7 +117,7 @@ def summary_csv(table: Table) -> str:
     for found in table.summary(region=None):
         i = found.interval
         ends = ["" if i.n_patients < 2 else f"{v:.6g}" for v in (i.low, i.high)]
-        cells = (found.method, photon_count(found.dose.used_photons), found.metric, found.region, f"{i.mean:.6g}", *ends)
+        cells = (found.method, f"{found.dose.used_photons:.10g}", found.metric, found.region, f"{i.mean:.6g}", *ends)
         lines.append((*cells, i.n_patients, i.n_seeds or ""))
     return csv_lines(lines)
 
