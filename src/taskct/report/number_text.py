@@ -42,6 +42,26 @@ def span(interval: Interval, unit: str = "") -> str:
     return f"{number(interval.low, unit)} to {number(interval.high, unit)}"
 
 
+def with_sign(value: float) -> str:
+    """A difference of scores without a unit.
+
+    >>> with_sign(0.0186), with_sign(-0.5)
+    ('+0.019', '−0.500')
+    """
+    return f"{value:+.3f}".replace("-", MINUS)
+
+
+def signed_interval(interval: Interval) -> str:
+    """A difference of scores and its interval.
+
+    >>> signed_interval(Interval(0.0186, -0.0107, 0.0278, 40, 40))
+    '+0.019 [−0.011, +0.028]'
+    """
+    if math.isnan(interval.low):
+        return f"{with_sign(interval.mean)} (no interval)"
+    return f"{with_sign(interval.mean)} [{with_sign(interval.low)}, {with_sign(interval.high)}]"
+
+
 def power_of_ten(value: float) -> str:
     """Photon numbers: 4096 stays, 100000 becomes 1×10⁵.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 from taskct.core.names import photon_count
@@ -10,8 +9,8 @@ from taskct.evaluation.reading import TaskVerdict
 from taskct.evaluation.reading.many_verdicts import LEVEL
 from taskct.evaluation.reading.task_verdict import worse_scores
 from taskct.evaluation.rows import DoseLevel
-from taskct.evaluation.statistics import FEW_PATIENTS, Interval
-from taskct.report.number_text import MINUS, plural
+from taskct.evaluation.statistics import FEW_PATIENTS
+from taskct.report.number_text import plural, signed_interval
 from taskct.systems.adaptive.pages.story import TaskStory
 
 REASONS = {
@@ -63,7 +62,7 @@ def headline(story: TaskStory) -> Headline:
         more = f"; the largest of {len(sure)} confirmed gains" if len(sure) > 1 else ""
         sentence = (
             f"At {photon_count(dose.used_photons)} photons per pixel unseen readers outline the {story.lesion} better "
-            f"{_compared(best)}: Dice of a patient {gain_words(best.numbers['unseen'])}{more}."
+            f"{_compared(best)}: Dice of a patient {signed_interval(best.numbers['unseen'])}{more}."
         )
     elif harmed:
         best, dose = min(harmed, key=gain)
@@ -72,7 +71,7 @@ def headline(story: TaskStory) -> Headline:
         best, dose = max(found, key=gain)
         sentence = (
             f"No gain of unseen readers is confirmed: the largest difference in the Dice of a patient is "
-            f"{gain_words(best.numbers['unseen'])} at {photon_count(dose.used_photons)} photons per pixel, "
+            f"{signed_interval(best.numbers['unseen'])} at {photon_count(dose.used_photons)} photons per pixel, "
             f"{best.method} against {best.baseline}, {_why_not(best)}."
         )
     return Headline(sentence, _against(story, best, dose), best, dose)
@@ -84,18 +83,6 @@ def verdict_words(verdict: TaskVerdict) -> str:
     if verdict.outcome in ("harm", "worse") and "unseen" not in worse:
         return "harm: fewer lesions" if verdict.outcome == "harm" else "fewer lesions, not confirmed"
     return WORDS[verdict.outcome]
-
-
-def gain_words(interval: Interval) -> str:
-    """A difference as the first screen states it.
-
-    >>> gain_words(Interval(0.0186, 0.0107, 0.0278, 40, 40))
-    '+0.019 [0.011, 0.028]'
-    """
-    mean = f"{interval.mean:+.3f}".replace("-", MINUS)
-    if math.isnan(interval.low):
-        return f"{mean} (no interval)"
-    return f"{mean} [{interval.low:.3f}, {interval.high:.3f}]".replace("-", MINUS)
 
 
 def _nothing(story: TaskStory) -> str:
@@ -124,11 +111,9 @@ def _harm_words(story: TaskStory, verdict: TaskVerdict, dose: DoseLevel) -> str:
     where = f"at {photon_count(dose.used_photons)} photons per pixel unseen readers"
     sure = [name for name in worse_scores(verdict.numbers) if verdict.adjusted.get(name, 0.0) < LEVEL]
     compared = _compared(verdict)
+    found = signed_interval(verdict.numbers["unseen" if "unseen" in sure else sure[0]])
     if "unseen" in sure:
-        return (
-            f"{where} outline the {story.lesion} worse {compared}: Dice of a patient {gain_words(verdict.numbers['unseen'])}"
-        )
-    found = gain_words(verdict.numbers[sure[0]])
+        return f"{where} outline the {story.lesion} worse {compared}: Dice of a patient {found}"
     return f"{where} find fewer lesions at one false alarm per image {compared}: {found} of them"
 
 
@@ -140,10 +125,10 @@ def _against(story: TaskStory, main: TaskVerdict, dose: DoseLevel) -> str:
             return f"But {_harm_words(story, verdict, at)}."
     for control in story.verdicts_of(story.controls, dose):
         if control.outcome == "confirmed":
-            return f"But a negative control gains as well: {control.method} {gain_words(control.numbers['unseen'])}."
+            return f"But a negative control gains as well: {control.method} {signed_interval(control.numbers['unseen'])}."
     rival = story.best_rival(dose)
     if rival is not None and (rival.best, rival.rival) != (main.method, main.baseline):
-        lead = f"{rival.best} minus {rival.rival} is {gain_words(rival.lead)}"
+        lead = f"{rival.best} minus {rival.rival} is {signed_interval(rival.lead)}"
         if not rival.lead.separated:
             return f"But no task loss is shown to beat {rival.rival}, which has none: {lead}."
         if rival.lead.mean < 0:

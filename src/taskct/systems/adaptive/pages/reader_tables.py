@@ -12,7 +12,7 @@ from taskct.evaluation.reading.ratios import better_side
 from taskct.evaluation.reading.task_verdict import LEADING
 from taskct.evaluation.rows import IMAGE, UNSEEN, DoseLevel
 from taskct.evaluation.statistics import Interval
-from taskct.report.number_text import MINUS, number
+from taskct.report.number_text import MINUS, number, with_sign
 from taskct.systems.adaptive.pages.base_curves import words_of_base
 from taskct.systems.adaptive.pages.story import LEAD, TaskStory
 
@@ -208,12 +208,12 @@ def _cell(interval: Interval | None, unit: str, *, signed: bool = False, first: 
     kind = " class='first'" if first else ""
     if interval is None:
         return f"<td{kind}>–</td>"
-    mean = _signed(interval.mean) if signed else number(interval.mean, unit)
+    mean = with_sign(interval.mean) if signed else number(interval.mean, unit)
     if signed and interval.separated:
         mean = f"<b>{mean}</b>"
     ends = ""
     if math.isfinite(interval.low):
-        show = _signed if signed else lambda v: number(v, unit)
+        show = with_sign if signed else lambda v: number(v, unit)
         ends = f"<small>{show(interval.low)} to {show(interval.high)}</small>"
     return f"<td{kind}>{mean}{ends}</td>"
 
@@ -230,10 +230,6 @@ def _share(share: Interval | None) -> str:
 def p_words(value: float) -> str:
     """A p-value as it is read: two digits, and below a thousandth only that it is."""
     return "–" if math.isnan(value) else "&lt; .001" if value < 0.001 else f"{value:.2g}"
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.3f}".replace("-", MINUS)
 
 
 def is_better(metric: str, interval: Interval) -> bool:

@@ -10,8 +10,7 @@ from taskct.evaluation.reading import TaskVerdict
 from taskct.evaluation.reading.recovery import retrained_readers
 from taskct.evaluation.reading.task_verdict import AT_EQUAL_ALARMS, POOLED
 from taskct.evaluation.rows import DoseLevel
-from taskct.evaluation.statistics import Interval
-from taskct.report.number_text import MINUS
+from taskct.report.number_text import MINUS, signed_interval
 from taskct.systems.adaptive.pages.story import LEAD, TaskStory
 
 # Cautions in the order in which they are said; those of other rules follow.
@@ -176,11 +175,3 @@ def _other_models(story: TaskStory, dose: DoseLevel) -> str:
         if math.isfinite(bound.mean):
             parts.append(f"{verdict.method} {signed_interval(bound)} over {verdict.baseline}")
     return f"What retrained readers find in the images at this dose: {'; '.join(parts)}." if parts else ""
-
-
-def signed_interval(interval: Interval) -> str:
-    """A difference and its interval: +0.019 [+0.011, +0.028]."""
-    text = lambda v: f"{v:+.3f}".replace("-", MINUS)
-    if math.isnan(interval.low):
-        return f"{text(interval.mean)}, no interval"
-    return f"{text(interval.mean)} [{text(interval.low)}, {text(interval.high)}]"

@@ -9,9 +9,9 @@ from taskct.core.names import photon_count
 from taskct.evaluation.reading import TaskVerdict
 from taskct.evaluation.rows import DoseLevel
 from taskct.report.first_screen import opening, small_table
-from taskct.report.number_text import plural
+from taskct.report.number_text import plural, signed_interval
 from taskct.report.pictures import Encoder
-from taskct.systems.adaptive.pages.headline import Headline, gain_words, headline, verdict_words
+from taskct.systems.adaptive.pages.headline import Headline, headline, verdict_words
 from taskct.systems.adaptive.pages.outline_pictures import picture_row
 from taskct.systems.adaptive.pages.reader_tables import p_words
 from taskct.systems.adaptive.pages.story import TaskStory
@@ -63,7 +63,7 @@ def _heads(story: TaskStory) -> list[tuple[str, str]]:
 
 def _row(verdict: TaskVerdict) -> str:
     gain = verdict.numbers["unseen"]
-    words = escape(gain_words(gain))
+    words = escape(signed_interval(gain))
     if gain.separated:
         mean, _, ends = words.partition(" ")
         words = f"<b>{mean}</b> {ends}"
