@@ -54,7 +54,8 @@ def _row(
 
     def image(hu: Tensor, part: Region, words: str, scale: Window) -> str:
         kind, more = ("near", ", zoomed") if part is square else ("full", "")
-        return image_tag(encoder.add(to_grey(part.of(hu), scale)), example, part, f"{words}{more}", kind=kind)
+        about = f"{words}{more}: {example.case}, slice {example.slice}"
+        return image_tag(encoder.add(to_grey(part.of(hu), scale)), part, example.spacing_mm, about, kind=kind)
 
     words = "full dose, the CT as it was read"
     whole = marked(image(truth, crop, words, shown), crop, square, profile=False)

@@ -100,16 +100,19 @@ def picture_section(
     crop = body_region(example)
     half_hu = difference_half_width(table, example)
     difference = difference_window(half_hu)
-    grey = lambda image, shown, part: encoder.add(to_grey(part.of(image), shown))
+
+    def tag(image: Tensor, part: Region, scale: Window, words: str, *, kind: str = "full") -> str:
+        about = f"{words}: {example.case}, slice {example.slice}"
+        return image_tag(encoder.add(to_grey(part.of(image), scale)), part, example.spacing_mm, about, kind=kind)
 
     def full(image: Tensor, words: str) -> str:
-        return image_tag(grey(image, window, crop), example, crop, words)
+        return tag(image, crop, window, words)
 
     def error(image: Tensor, words: str) -> str:
-        return image_tag(grey(image - example.truth_hu, difference, crop), example, crop, f"{words}, minus truth")
+        return tag(image - example.truth_hu, crop, difference, f"{words}, minus truth")
 
     def near(image: Tensor, words: str) -> str:
-        return image_tag(grey(image, window, zoom), example, zoom, f"{words}, zoomed", kind="near")
+        return tag(image, zoom, window, f"{words}, zoomed", kind="near")
 
     truth = f"<figure>{marked(full(example.truth_hu, 'truth'), crop, zoom)}<figcaption>truth</figcaption></figure>"
     blank = f"<p class='key'>{'<br>'.join(difference_words(half_hu))}</p>"
@@ -252,10 +255,10 @@ def _captioned(
     return f"<figure>{shown}<figcaption>{number(float(error), 'HU')}</figcaption></figure>"
 
 
-def image_tag(key: str, example: Example, part: Region, words: str, *, kind: str = "full") -> str:
+def image_tag(key: str, part: Region, spacing_mm: tuple[float, float], words: str, *, kind: str = "full") -> str:
     """An image tag of the region's true proportions, whatever the pixel spacing; `words` stand for the image."""
-    height, width = (n * s for n, s in zip(part.shape, example.spacing_mm, strict=True))
-    alt = escape(f"{words}: {example.case}, slice {example.slice}", quote=True)
+    height, width = (n * s for n, s in zip(part.shape, spacing_mm, strict=True))
+    alt = escape(words, quote=True)
     return f'<img class="{kind}" alt="{alt}" style="aspect-ratio:{width:.4g}/{height:.4g}" src="{key}">'
 
 

@@ -173,7 +173,9 @@ def test_the_headline_states_one_confirmed_gain_with_its_interval_and_the_rival_
         "unseen readers outline the tumour better when net was trained with the label loss instead of the image loss"
         in sentence
     )
-    assert re.search(r": Dice of a patient \+0\.0\d\d \[\+0\.0\d\d, \+0\.0\d\d\]; the largest of 2 confirmed gains\.$", sentence)
+    assert re.search(
+        r": Dice of a patient \+0\.0\d\d \[\+0\.0\d\d, \+0\.0\d\d\]; the largest of 2 confirmed gains\.$", sentence
+    )
     assert found.against.startswith(
         "But no task loss is shown to beat FBP, which has none: net, label loss minus FBP is \u22120.0"
     )
@@ -213,8 +215,8 @@ def test_the_page_begins_with_sentence_pictures_and_table_and_folds_the_rest(tmp
     places = [first.index(part) for part in ("class='answer'", "class='row'", "first-table", "<nav>")]
     assert places == sorted(places) and first.count("class='answer'") == 1
     row = first[places[1] : places[2]]
-    assert row.count("<img") == 5 and "alt=''" not in row and "alt='full dose: p0-s00" in row
-    assert row.count("<div class='minus'>") == 2 and row.count("minus full dose'") == 2  # full dose has no difference
+    assert row.count("<img") == 5 and 'alt=""' not in row and 'alt="full dose: p0-s00' in row
+    assert row.count("<div class='minus'>") == 2 and row.count('minus full dose"') == 2  # full dose has no difference
     assert "Differences from full dose: grey 0 HU, black \u221220 HU or less, white +20 HU or more." in row
     assert first.count("<input type='checkbox' id='differences' accesskey='d'>") == 1
     assert "unfinished" not in first

@@ -18,6 +18,7 @@ from taskct.report.pictures import (
     difference_window,
     difference_words,
     half_width_hu,
+    image_tag,
     to_grey,
     window_words,
 )
@@ -81,6 +82,10 @@ def _figures(
     part, lesion = _part(example), _lesion_index(story)
     readers = {role: story.table.of_role(role)[:1] for role in roles}
     full = _image(example, story.full_dose, dose) if half_hu else None
+
+    def tag(hu: Tensor, scale: Window, words: str) -> str:
+        return image_tag(encoder.add(to_grey(part.of(hu).float(), scale)), part, example.spacing_mm, words, kind="near")
+
     figures = []
     for method in methods:
         at, hu = _dose_of(example, method, dose), _image(example, method, dose)
@@ -94,11 +99,9 @@ def _figures(
                     masks[role] = marks == lesion
         dosed = "" if method == story.full_dose else f", {photon_count(dose.used_photons)} photons per pixel"
         alt = f"{method}{dosed}: {example.name}, the lesion and what readers mark outlined"
-        picture = _image_tag(hu, part, window, encoder, alt=alt, spacing_mm=example.spacing_mm)
+        picture = tag(hu, window, alt)
         if full is not None and method != story.full_dose:
-            difference, words = difference_window(half_hu), f"{alt}, minus full dose"
-            away = _image_tag(hu - full, part, difference, encoder, alt=words, spacing_mm=example.spacing_mm)
-            picture = with_difference(picture, away)
+            picture = with_difference(picture, tag(hu - full, difference_window(half_hu), f"{alt}, minus full dose"))
         picture = f"<div class='marked'>{picture}{_outlines(masks, part)}</div>"
         figures.append(f"<figure>{picture}<figcaption>{escape(method)}</figcaption></figure>")
     return figures
@@ -137,14 +140,6 @@ def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
     """Beginning and end of each run of True."""
     steps = np.diff(np.concatenate([[0], flags.astype(np.int8), [0]]))
     return list(zip(np.flatnonzero(steps > 0).tolist(), np.flatnonzero(steps < 0).tolist(), strict=True))
-
-
-def _image_tag(
-    hu: Tensor, part: Region, window: Window, encoder: Encoder, *, alt: str, spacing_mm: tuple[float, float]
-) -> str:
-    (rows, cols), (row_mm, col_mm) = part.shape, spacing_mm
-    key, aspect = encoder.add(to_grey(part.of(hu).float(), window)), cols * col_mm / (rows * row_mm)
-    return f"<img class='near' alt='{escape(alt)}' style='aspect-ratio:{aspect:.4g}' src=\"{key}\">"
 
 
 def _outlines(masks: dict[str, Tensor], part: Region) -> str:
