@@ -265,7 +265,7 @@ class Marks:
 
 
 def _refuse_text(classes: Classes) -> None:
-    """InputError for a class whose kinds are one text: its letters are no kinds."""
+    """InputError for a class whose kinds are one text, which would be taken letter by letter."""
     for name, members in classes.items():
         if isinstance(members, str):
             raise InputError(f"class {name!r} expects a list of kinds, got the text {members!r}; write [{members!r}]")

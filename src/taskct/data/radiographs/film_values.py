@@ -92,8 +92,7 @@ def _dicom(path: Path) -> Film:
         values = stored[0].astype(np.float64) * facts.slope + facts.intercept
     if not np.isfinite(values).all():
         raise FileFormatError(
-            f"{path}: values rescaled by {facts.slope:g} * stored + {facts.intercept:g} are no finite numbers; the file is "
-            "damaged"
+            f"{path}: values rescaled by {facts.slope:g} * stored + {facts.intercept:g} are not finite; the file is damaged"
         )
     padding = declared_padding(file, slope=facts.slope, intercept=facts.intercept)
     padded = 0.0 if padding is None else float(((values >= padding[0]) & (values <= padding[1])).mean())

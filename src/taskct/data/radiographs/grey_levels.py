@@ -89,8 +89,8 @@ def grey_of(film: Film, grey: str, *, air_value: float | None = None) -> tuple[G
         return None, problems
     if film.padded > _AIR_SHARE:
         problems.append(
-            f"{100 * film.padded:.3g} % of its pixels hold PixelPaddingValue: they stand for no measurement; crop them away, "
-            "and say in offset_mm where the middle of the rest lies"
+            f"{100 * film.padded:.3g} % of its pixels hold PixelPaddingValue, so they were not measured; crop them away, "
+            "and give the middle of the rest as offset_mm"
         )
         return None, problems
     made = _converted(film, reading, air_value, notes)
@@ -116,7 +116,7 @@ def grey_of(film: Film, grey: str, *, air_value: float | None = None) -> tuple[G
     low, high = (float(q) for q in np.quantile(made.values, [1 - _BRIGHT, _BRIGHT]))
     if made.meaning == LINE_INTEGRAL and not -1 <= low <= high <= _MOST_P:
         problems.append(
-            f"as {reading!r} its values are no line integrals: nearly all lie from {low:.4g} to {high:.4g}, expected 0 to "
+            f"as {reading!r} its values cannot be line integrals: nearly all lie from {low:.4g} to {high:.4g}, expected 0 to "
             f"{_MOST_P:g}"
         )
     return made, problems

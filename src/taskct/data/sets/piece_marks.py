@@ -49,7 +49,7 @@ class PieceMarks:
 
 
 def refuse_unknown_labels(case: Case, known: Collection[int], *, words: str) -> None:
-    """UnsupportedDataError for a label of which nobody said what it marks: it may be a lesion. `words` say what to do."""
+    """UnsupportedDataError for a label without a kind, since it may mark a lesion. `words` say what to do."""
     assert case.labels is not None
     unknown = sorted(set(case.labels.unique().tolist()) - {0, *known})
     if unknown:

@@ -1,4 +1,4 @@
-"""Which images a network has learnt from: their traces in the folder of its run, so that nobody judges it on them unawares."""
+"""Which images a network has learnt from: traces of them in the folder of its run, so that it is not judged on them."""
 
 from __future__ import annotations
 

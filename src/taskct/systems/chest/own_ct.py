@@ -96,7 +96,7 @@ def read_own_chest(
 
 
 def _votes(votes: PathLike, case: Case) -> Tensor:
-    """How many readers marked each sample of the case; nobody anywhere is an answer too."""
+    """How many readers marked each sample of the case; a map of zeros says that no reader marked anything."""
     from taskct.data.labels import read_labels
 
     counts = read_labels(votes, case, may_be_empty=True)[0]
