@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from taskct.core.errors import GeometryError
+from taskct.core.errors import GeometryError, UnitsError
 from taskct.geometry import Grid, ParallelBeam
 from taskct.physics.projector import Projector
 from taskct.physics.projectors import Projectors
+from taskct.recon import cgls
 
 GRID = Grid((8, 8), 2.0)
 
@@ -26,6 +27,21 @@ def test_each_image_goes_through_its_own_projector(count):
     p = A(mu)
     assert torch.equal(p, torch.cat([one(x[None]) for one, x in zip(each, mu, strict=True)]))
     assert torch.equal(A.adjoint(p), torch.cat([one.adjoint(x[None]) for one, x in zip(each, p, strict=True)]))
+
+
+def test_numbers_that_look_like_hu_are_projected_where_they_are_not_images():
+    A = Projectors([_projector(20.0 * k) for k in range(2)])
+    wild = torch.full((2, 1, 8, 8), -1000.0)
+    with pytest.raises(UnitsError, match="look like HU"):
+        A(wild)
+    assert torch.allclose(A.project_unchecked(wild), -1000 * A(torch.ones(2, 1, 8, 8)))
+
+
+def test_cgls_takes_a_geometry_for_each_image():
+    each = [_projector(20.0 * k) for k in range(2)]
+    p = Projectors(each)(torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(0)))
+    alone = [cgls(p[k : k + 1], one, iterations=5) for k, one in enumerate(each)]
+    assert torch.allclose(cgls(p, Projectors(each), iterations=5), torch.cat(alone), atol=1e-5)  # type: ignore[arg-type]
 
 
 def test_none_and_several_that_do_not_fit_are_refused():

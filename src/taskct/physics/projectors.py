@@ -18,8 +18,9 @@ class Projectors:
     """`A = Projectors([A1, A2, ...])`: image i of a batch goes through projector i; shapes as those of `Projector`.
 
     All have one grid and one p_shape; poses may differ. What takes a projector takes this where it calls `A(mu)`,
-    `A.adjoint(p)`, `A.mu_shape`, `A.p_shape`, `A.grid`, `A.coarser`, `A.row_sums` and `A.column_sums`: agreement layers,
-    SIRT, the networks and population models of bi-planar radiographs. Raises GeometryError for another batch size.
+    `A.project_unchecked(x)`, `A.adjoint(p)`, `A.mu_shape`, `A.p_shape`, `A.grid`, `A.coarser`, `A.row_sums` and
+    `A.column_sums`: agreement layers, CGLS, the networks and population models of bi-planar radiographs. Raises GeometryError
+    for another batch size.
 
     >>> from taskct.geometry import Grid, bi_planar
     >>> beam = lambda a: bi_planar(cols=4, rows=4, pixel_mm=12.0, source_iso_mm=500, source_detector_mm=700, angles_deg=a)
@@ -62,6 +63,10 @@ class Projectors:
     def __call__(self, mu: Tensor) -> Tensor:
         """Line integrals: mu (B, 1, *mu_shape) -> p (B, 1, *p_shape), B = len(self)."""
         return self._each(mu, lambda one, x: one(x))
+
+    def project_unchecked(self, x: Tensor) -> Tensor:
+        """The same of numbers that are not an image, see `Projector.project_unchecked`."""
+        return self._each(x, lambda one, part: one.project_unchecked(part))
 
     def adjoint(self, p: Tensor) -> Tensor:
         """The exact transpose: p (B, 1, *p_shape) -> (B, 1, *mu_shape)."""
