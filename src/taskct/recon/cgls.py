@@ -7,6 +7,7 @@ from torch import Tensor
 
 from taskct.core.progress import track
 from taskct.physics.projector import Projector
+from taskct.physics.unchecked import project_unchecked
 from taskct.recon.checks import check_count, check_image, check_number, check_scan
 from taskct.recon.stopping import Callback, Stopping, inner
 
@@ -53,7 +54,7 @@ def cgls(
         moving = stopping.moving(residual)
         if moving is False:
             break
-        seen = A.project_unchecked(way)
+        seen = project_unchecked(A, way)
         goes = (size > rounding) & torch.as_tensor(moving, device=p.device)
         length = _ratio(size, inner(seen, seen) + damping * inner(way, way), goes).to(p.dtype)
         mu = mu + length * way

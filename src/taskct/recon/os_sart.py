@@ -10,6 +10,7 @@ from torch import Tensor
 from taskct.core.errors import ConfigError
 from taskct.core.progress import track
 from taskct.physics.projector import Projector
+from taskct.physics.unchecked import project_unchecked
 from taskct.recon.checks import check_count, check_image, check_number, check_scan
 from taskct.recon.stopping import Callback, Stopping, keep_resting, one_over
 
@@ -54,7 +55,7 @@ def os_sart(
     with torch.no_grad():
         for first in _spread(subsets):
             part = A.subset(slice(first, None, subsets))
-            R = one_over(part.project_unchecked(p.new_ones((1, 1, *A.mu_shape))))
+            R = one_over(project_unchecked(part, p.new_ones((1, 1, *A.mu_shape))))
             C = relaxation * one_over(part.adjoint(p.new_ones((1, 1, *part.p_shape))))
             parts.append((first, part, R, C))
     moving: Tensor | bool = True

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from taskct.core.errors import GeometryError, InputError, TaskctError, UnitsError
 from taskct.physics.projector import Projector
+from taskct.physics.unchecked import project_unchecked
 from taskct.recon.checks import check_image, check_is_tensor, check_number, check_scan
 from taskct.recon.fbp import fbp
 from taskct.recon.gradient import gradient, gradient_adjoint, gradient_norm_squared, total_variation
@@ -97,7 +98,7 @@ def _step_sizes(A: Projector, w: Tensor, *, share: float) -> tuple[Tensor, Tenso
     generator = torch.Generator().manual_seed(0)
     x = torch.randn((1, 1, *A.mu_shape), generator=generator, dtype=torch.float64).to(T).expand_as(T)
     for _ in range(_NORM_STEPS):
-        x = half * A.adjoint(root * _filter(root * A.project_unchecked(half * (x / norm(x).to(x.dtype))), ramp))
+        x = half * A.adjoint(root * _filter(root * project_unchecked(A, half * (x / norm(x).to(x.dtype))), ramp))
     size = norm(x).to(x.dtype) * _NORM_MARGIN  # of S^1/2 K T^1/2 squared, before the steps are scaled
     if not bool((size > 0).all()):
         raise GeometryError("tv_min: no ray of this beam meets the grid")

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from taskct.core.errors import GeometryError
 from taskct.physics.projector import Projector
+from taskct.physics.unchecked import project_unchecked
 from taskct.recon.gradient import gradient, gradient_adjoint, total_variation
 from taskct.recon.stopping import inner
 from taskct.recon.tv_step import TvStep, duality_gap
@@ -127,7 +128,7 @@ def _metric(A: Projector, p: Tensor) -> _Metric:
     grids = np.meshgrid(*axes, indexing="ij")
     radial = np.sqrt(grids[-1] ** 2 + grids[-2] ** 2)
     noise = torch.randn((1, 1, *shape), generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(p)
-    answer = A.adjoint(A.project_unchecked(noise / root)) / root
+    answer = A.adjoint(project_unchecked(A, noise / root)) / root
     X, Y = _Metric.forth(noise), _Metric.forth(answer)
     q = _ramp_constant(radial, (X * Y)[0, 0].double().numpy(), X.square()[0, 0].double().numpy(), shape, spacing)
     lowest = 0.25 / (max(shape[-2:]) * spacing[-1])

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from taskct.core.progress import track
 from taskct.physics.projector import Projector
+from taskct.physics.unchecked import project_unchecked
 from taskct.recon.checks import check_count, check_image, check_number, check_scan
 from taskct.recon.stopping import Callback, Stopping, keep_resting, one_over
 
@@ -45,7 +46,7 @@ def sirt(
     stopping = Stopping(tolerance=tolerance, callback=callback, who="sirt")
     mu = p.new_zeros((*p.shape[:2], *A.mu_shape)) if start is None else check_image(start, p, A, who="sirt")
     with torch.no_grad():
-        R = one_over(A.project_unchecked(p.new_ones((1, 1, *A.mu_shape))))
+        R = one_over(project_unchecked(A, p.new_ones((1, 1, *A.mu_shape))))
         C = relaxation * one_over(A.adjoint(p.new_ones((1, 1, *A.p_shape))))
     for iteration in track(range(1, iterations + 1), "SIRT", progress=progress):
         residual = p - A(mu)

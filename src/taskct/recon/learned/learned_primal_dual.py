@@ -13,6 +13,7 @@ from taskct.nets.blocks import conv_layer
 from taskct.physics.filters import FilterWindow
 from taskct.physics.kept import outside_the_compiler
 from taskct.physics.projector import Projector
+from taskct.physics.unchecked import project_unchecked
 from taskct.recon.checks import MOST_ITERATIONS, check_scan
 from taskct.recon.fbp import fbp
 from taskct.recon.learned.scaling import MuScale
@@ -82,7 +83,7 @@ class LearnedPrimalDual(nn.Module):
 
     def _iterate(self, f: Tensor, h: Tensor, g: Tensor, A: Projector, i: int) -> tuple[Tensor, Tensor]:
         """One turn: the dual memory sees the projected image, then the image sees the back-projected dual."""
-        h = h + self.duals[i](torch.cat([h, A.project_unchecked(f[:, 1:2]) / _norm_mm(A), g], dim=1)).float()
+        h = h + self.duals[i](torch.cat([h, project_unchecked(A, f[:, 1:2]) / _norm_mm(A), g], dim=1)).float()
         f = f + self.primals[i](torch.cat([f, A.adjoint(h[:, :1]) / _norm_mm(A)], dim=1)).float()
         return f, h
 

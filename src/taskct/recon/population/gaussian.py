@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from taskct.core.errors import ConfigError, InputError
 from taskct.physics.projector import Projector
 from taskct.physics.projectors import Projectors
+from taskct.physics.unchecked import project_unchecked
 from taskct.recon.population.nearest import check_shape, checked_population, projections
 
 _KEPT = 4  # geometries whose projections of the population are kept
@@ -73,7 +76,7 @@ class GaussianPopulation:
         if id(A) not in self._kept or self._kept[id(A)][0] is not A:
             while len(self._kept) >= _KEPT:
                 self._kept.pop(next(iter(self._kept)))
-            self._kept[id(A)] = A, projections(self.parts, A.project_unchecked), projections(self.mean, A)
+            self._kept[id(A)] = A, projections(self.parts, partial(project_unchecked, A)), projections(self.mean, A)
         return self._kept[id(A)][1:]
 
     def _solve(self, through: Tensor, misfit: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch.nn.functional import affine_grid, grid_sample
 from taskct.core.errors import ConfigError
 from taskct.physics.projector import Projector
 from taskct.physics.projectors import Projectors
+from taskct.physics.unchecked import project_unchecked
 
 _DAMPING = 1e-3
 
@@ -46,7 +47,7 @@ def _register_one(image: Tensor, p: Tensor, A: Projector, rounds: int) -> Tensor
     misfit = p - A(best)
     error = float(misfit.square().sum())
     for _ in range(rounds):
-        J = torch.stack([A.project_unchecked(d).flatten() for d in _derivatives(image, numbers)], 1).double()  # (rays, 13)
+        J = torch.stack([project_unchecked(A, d).flatten() for d in _derivatives(image, numbers)], 1).double()  # (rays, 13)
         gram, pull = J.T @ J, J.T @ misfit.flatten().double()
         for _ in range(5):
             step = torch.linalg.solve(gram + damping * torch.diag(gram.diagonal() + 1e-9), pull)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from taskct.evaluation.dose.quality import region_of
 from taskct.evaluation.subject import Subject
+from taskct.physics.unchecked import project_unchecked
 
 _LEAST_SHARE = 0.1  # of the largest part: slices without the region must not look as if they had it
 
@@ -29,7 +30,7 @@ class RegionRays:
     def __call__(self, subject: Subject) -> Tensor:
         """Relative photons (S, V)."""
         mask = region_of(subject, self.region).to(subject.p.dtype)
-        weight = subject.A.project_unchecked(mask)[:, 0].double()  # length of each ray in the region, (S, V, C)
+        weight = project_unchecked(subject.A, mask)[:, 0].double()  # length of each ray in the region, (S, V, C)
         cost = (weight * subject.p[:, 0].double().exp()).sum(2) / weight.sum(2).clamp_min(1e-12)
         course = cost.sqrt()
         size = weight.sum((1, 2))
