@@ -111,7 +111,7 @@ def gather_demo(folder: Path, *, searched: Made[Path], compared: Made[Compared])
     lines = []
     if searched.done:
         shutil.copyfile(searched.folder / "report.html", folder / "search.html")
-        lines.append(f"Search, {KEEP} through {SEARCHED}: " + _first_sentences(searched.folder))
+        lines.append(f"Search through {SEARCHED}: " + _first_sentences(searched.folder))
     if compared.done:
         loaded = compared.load()
         notes = tuple(f"{patient}: {text}" for patient, text in loaded.values["advice"].items())
