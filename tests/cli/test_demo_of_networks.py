@@ -100,6 +100,7 @@ def test_words_that_do_not_go_together_are_refused(taskct_says: Says, tmp_path: 
         (("demo", "dose", "--classical"), "leave out --train and the name of a system"),
         (("demo", "--classical", "--train"), "leave out --train"),
         (("demo", "--series", "1.2"), "go with --ct"),
+        (("demo", "--sirt"), "--sirt goes with --ct or --classical"),
     ):
         code, _, err = taskct_says(*words, "--out", tmp_path / "x")
         assert code == 2 and said in err and not (tmp_path / "x").exists()

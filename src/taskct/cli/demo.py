@@ -60,6 +60,7 @@ def run(
     series: str | None = options.SERIES,
     untilt: bool = options.UNTILT,
     classical: bool = typer.Option(False, "--classical", help="The classical chain on built-in patients."),
+    sirt: bool = typer.Option(False, "--sirt", help="SIRT in the classical chain, which then takes twice as long."),
     seed: int | None = typer.Option(None, help="Of patients and noise.  [default: fixed]", show_default=False),
     overwrite: bool = options.OVERWRITE,
 ) -> None:
@@ -68,8 +69,8 @@ def run(
     Two doses, two readers never used in training; `dose` searches for the least dose and compares a learned one; `biplanar`
     makes skulls of two radiographs, beside what the mean skull alone gives; `chest` reads chests with a network of four
     heads. Two minutes on two cores; --train trains all from nothing first. An interrupted demo is resumed. With --ct or
-    --classical instead: simulate scans at 100, 25, 10 and 5 % dose, reconstruct by FBP, SIRT, CGLS and TV, compare, write
-    NIfTI and DICOM.
+    --classical instead: simulate scans at 100, 25, 10 and 5 % dose, reconstruct by FBP, CGLS and TV, compare, write NIfTI
+    and DICOM.
     """
     from taskct.cli.arguments import parse_label_names
     from taskct.cli.scanning import show_notes
@@ -86,6 +87,8 @@ def run(
         )
     if (ct is not None or classical) and (train or system != "adaptive"):
         raise InputError("--ct and --classical run the classical chain; leave out --train and the name of a system")
+    if sirt and ct is None and not classical:
+        raise InputError("--sirt goes with --ct or --classical: the other demos judge networks")
     folder = out or Path("runs/demo" if system == "adaptive" else f"runs/demo-{system}")
     if ct is None and not classical:
         show_system(system, folder, train=train, seed=seed, overwrite=overwrite)
@@ -97,7 +100,7 @@ def run(
         names = parse_label_names(label_name)
         patients = patients_of_ct(ct, labels=labels, label_names=names, series=series, untilt=untilt)
         show_notes(patients.shown)
-    classical_demo(patients, folder, seed=seed or 0, overwrite=overwrite, say=typer.echo)
+    classical_demo(patients, folder, sirt_too=sirt, seed=seed or 0, overwrite=overwrite, say=typer.echo)
 
 
 def show_system(

@@ -33,7 +33,7 @@ def patients() -> DemoPatients:
 @pytest.mark.filterwarnings("ignore::taskct.evaluation.TuningWarning")  # 64 pixels want less TV than 256 do
 def test_the_demo_leaves_all_that_it_promises(patients: DemoPatients, tmp_path: Path) -> None:
     out, lines = tmp_path / "demo", []
-    classical_demo(patients, out, say=lines.append)
+    classical_demo(patients, out, sirt_too=True, say=lines.append)
     said = "\n".join(lines)
     assert "noise-free FBP: slice 0 of abdomen-0 comes back within" in said and "HU RMS in liver" in said
     assert is_run(out)
@@ -63,6 +63,14 @@ def test_a_demo_that_is_stopped_leaves_nothing(
     with pytest.raises(KeyboardInterrupt):
         classical_demo(patients, tmp_path / "demo", say=lambda line: None)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("ignore::taskct.evaluation.TuningWarning")
+def test_sirt_is_run_on_request_alone(patients: DemoPatients, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo_file, "FRACTIONS", (0.1,))
+    monkeypatch.setattr(demo_file, "TV_STRENGTHS", (1.0, 2.0))
+    classical_demo(patients, tmp_path / "demo", say=lambda line: None)
+    assert Table.read(tmp_path / "demo").methods == ["FBP", "FBP Hann", "CGLS", "TV"]
 
 
 def test_the_beam_keeps_its_field_of_view_whatever_the_pixels() -> None:
