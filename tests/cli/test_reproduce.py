@@ -51,7 +51,10 @@ def test_a_request_that_cannot_be_met_is_refused_before_any_work(
 def test_the_demo_that_trains_is_the_experiment_in_small_and_a_second_call_finds_it_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = {**SIZES, "losses": ("plain", "label-0.5"), "bounds": (), "audit": 1}
+    small = {
+        **SIZES, "losses": ("plain", "label-0.5"), "bounds": (), "audit": 1, "photons": (16384.0,), "tv_strengths": (1.0,),
+        "reader_patients": 4, "test_patients": 3, "slices": 2, "validation_patients": 1,
+    }  # fmt: skip
     monkeypatch.setitem(PRESETS, "small", small)
     monkeypatch.setattr(workers, "cores", lambda: 1)
     lines: list[str] = []

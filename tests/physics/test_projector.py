@@ -154,7 +154,8 @@ def test_nan_passes_visibly_to_every_ray_that_meets_it(A):
     assert torch.isnan(A(mu))[A(mark) > 1e-3].all()
 
 
-def test_the_norm_bounds_the_gain_of_any_image(A):
+def test_the_norm_bounds_the_gain_of_any_image(pair):
+    A = Projector(*pair)
     for seed in range(3):
         x = _positive(1, 1, *A.mu_shape, dtype=torch.float32, seed=seed)
         assert A(x).norm() <= A.norm * x.norm() * (1 + 1e-3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from made_once import made_once
 from small_training import make_images, make_model, make_projector, make_task
 
 from taskct.data.images import ImageSet
@@ -34,10 +35,13 @@ def projector() -> Projector:
 @pytest.fixture(scope="session")
 def reader_run(images: ImageSet, checks: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A reader trained for a few seconds on full dose."""
-    folder = tmp_path_factory.mktemp("runs") / "reader"
     settings = TrainSettings(steps=60, batch=6, lr=5e-3, validate_every=20)
-    train_reader(ReaderSpec(net="unet_fast"), images, run=folder, validation=checks, settings=settings)
-    return folder
+    spec = ReaderSpec(net="unet_fast")
+    return made_once(
+        tmp_path_factory,
+        "reader",
+        lambda folder: train_reader(spec, images, run=folder, validation=checks, settings=settings),
+    )
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
@@ -88,10 +89,13 @@ def _checked(columns: np.ndarray, level: float, resamples: int) -> tuple[np.ndar
     return values[:, :, defined], int((~defined).sum())
 
 
+@lru_cache(maxsize=8)  # a table asks for the same ones for each of its quantities
 def _draws(seeds: int, patients: int, resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Shares of each seed (R, S) and patient (R, P) in every resample."""
+    """Shares of each seed (R, S) and patient (R, P) in every resample, to be read only."""
     rng = np.random.default_rng(derive_seed(seed, "seeds x patients", seeds, patients))
     parts = [rng.multinomial(n, np.full(n, 1 / n), size=resamples) / n for n in (seeds, patients)]
+    for part in parts:
+        part.flags.writeable = False
     return parts[0], parts[1]
 
 

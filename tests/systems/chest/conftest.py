@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import shutil
 from pathlib import Path
 
 import pytest
+from made_once import made_once
 from small_chest import TINY
 
 from taskct.systems.catalogue import reproduce
@@ -21,13 +19,9 @@ def tiny_settings() -> ChestExperiment:
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished small experiment, made once for all processes of the tests; every test has a copy of its own process."""
-    own = tmp_path_factory.getbasetemp()
-    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "chest-run"
-    with open(f"{shared}.lock", "w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (shared / "report.html").exists():
-            reproduce("chest", shared, preset="full", changes=TINY, workers=1, say=lambda text: None)
-    folder = tmp_path_factory.mktemp("chest") / "run"
-    shutil.copytree(shared, folder)
-    return folder
+    """A finished small experiment, made once for all processes of the tests; every process has a copy of its own."""
+    return made_once(
+        tmp_path_factory,
+        "chest",
+        lambda folder: reproduce("chest", folder, preset="full", changes=TINY, workers=1, say=lambda text: None),
+    )

@@ -21,7 +21,11 @@ from taskct.evaluation.noise_power_spectrum import noise_power_spectrum
 
 PERIODS_PX = (2, 4)
 _NEAR, _ROUND = 1, 6  # bins of the peak, and of the neighbourhood that it is compared with
-_DY, _DX = np.mgrid[-_ROUND : _ROUND + 1, -_ROUND : _ROUND + 1]
+_STEPS = np.arange(-_ROUND, _ROUND + 1)
+_DY, _DX = np.meshgrid(_STEPS, _STEPS, indexing="ij")
+_FAR = np.maximum(np.abs(_DY), np.abs(_DX)) > _NEAR + 1
+_SURFACE = np.stack([np.ones_like(_DY), _DY, _DX, _DY**2, _DX**2, _DY * _DX], axis=-1)[_FAR].astype(float)
+_LEVEL = np.linalg.pinv(_SURFACE)[0]  # what the bins of a neighbourhood weigh in the height of their quadratic at its middle
 
 
 @dataclass(frozen=True)
@@ -84,12 +88,10 @@ def find_checkerboards(
         raise InputError(f"expected 0 < false_alarm_rate < 1 and trials >= 20, got {false_alarm_rate!r} and {trials!r}")
     power, own = (_power(x.double()) for x in (images_hu - full_hu, full_hu))
     places = _places(power.shape, periods_px)
-    peaks = {name: _peak(power, at) / max(1.0, _peak(own, at)) for name, at in places.items()}
+    at = np.array(list(places.values()))
+    peaks = dict(zip(places, (_peaks(power, at) / np.maximum(1.0, _peaks(own, at))).tolist(), strict=True))
     shape = np.sqrt(_smooth(power, list(places.values())))
-    highest = [
-        max(_peak(one, at) for at in places.values())
-        for one in _noise_powers(shape, min(len(images_hu), 16), 2 * trials, seed)
-    ]
+    highest = [float(_peaks(one, at).max()) for one in _noise_powers(shape, min(len(images_hu), 16), 2 * trials, seed)]
     threshold = float(np.quantile(highest[:trials], 1 - false_alarm_rate))
     measured = float(np.mean(np.array(highest[trials:]) > threshold))
     return ArtefactReport(peaks, threshold, measured, len(images_hu))
@@ -107,19 +109,13 @@ def _places(shape: tuple[int, ...], periods: tuple[int, ...]) -> dict[str, tuple
     return found
 
 
-def _peak(power: np.ndarray, at: tuple[int, int]) -> float:
-    """Mean power of the bins at a place over what those round it predict there; the spectrum is periodic."""
-    patch = np.log(_patch(power, at) + 1e-300)
-    far = np.maximum(np.abs(_DY), np.abs(_DX)) > _NEAR + 1
-    design = np.stack([np.ones_like(_DY), _DY, _DX, _DY**2, _DX**2, _DY * _DX], axis=-1).astype(float)
-    level = np.linalg.lstsq(design[far], patch[far], rcond=None)[0][0]  # the surface at the place itself
+def _peaks(power: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Mean power of the bins at places (N, 2) over what those round each predict there, (N,); the spectrum is periodic."""
+    rows, cols = ((places[:, k, None] + _STEPS) % power.shape[k] for k in (0, 1))
+    patches = np.log(power + 1e-300)[rows[:, :, None], cols[:, None, :]]
+    level = patches[:, _FAR] @ _LEVEL  # the surface at the places themselves
     middle = slice(_ROUND - _NEAR, _ROUND + _NEAR + 1)
-    return float(np.exp(np.log(np.exp(patch[middle, middle]).mean()) - level))
-
-
-def _patch(power: np.ndarray, at: tuple[int, int]) -> np.ndarray:
-    rows, cols = (np.arange(c - _ROUND, c + _ROUND + 1) % n for c, n in zip(at, power.shape, strict=True))
-    return power[np.ix_(rows, cols)]
+    return np.asarray(np.exp(patches[:, middle, middle]).mean((1, 2)) / np.exp(level))
 
 
 def _smooth(power: np.ndarray, places: list[tuple[int, int]]) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from made_once import made_once
 from small_biplanar import settings
 
 from taskct.experiments import run_steps
@@ -27,6 +28,4 @@ def asked() -> BiPlanar:
 @pytest.fixture(scope="package")
 def answered(asked: BiPlanar, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its folder."""
-    folder = tmp_path_factory.mktemp("asked")
-    run_steps(biplanar_steps, asked, folder, say=lambda text: None)
-    return folder
+    return made_once(tmp_path_factory, "asked", lambda folder: run_steps(biplanar_steps, asked, folder, say=lambda text: None))
