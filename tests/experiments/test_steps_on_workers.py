@@ -23,7 +23,7 @@ from taskct.experiments import Records, run_steps
 from taskct.experiments.steps import checked_steps
 from taskct.experiments.work import Work
 
-pytest.importorskip("distributed")
+distributed = pytest.importorskip("distributed")
 psutil = pytest.importorskip("psutil")
 TWO = Workers(2)
 
@@ -58,6 +58,28 @@ def test_a_killed_worker_is_replaced_and_its_step_resumes(tmp_path: Path) -> Non
     assert len(list((tmp_path / "number-1").glob("death-*"))) == 2
     assert any("number-1: resumed" in line for line in lines)  # a worker may die before its words have left it
     assert sum("number-1: done in" in line for line in lines) == 1
+
+
+def test_an_answer_that_is_lost_with_the_worker_that_held_it_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost: list[str] = []
+
+    class Losing(distributed.as_completed):
+        """Kills the worker of the first step that is done, before anybody has looked at its answer."""
+
+        def __next__(self) -> Any:
+            future = super().__next__()
+            if not lost:
+                ((holder,),) = future.client.who_has([future]).values()
+                lost.append(holder)
+                os.kill(future.client.run(os.getpid, workers=[holder])[holder], signal.SIGKILL)
+                wait_for(lambda: future.status != "finished", "the loss of the answer")
+            return future
+
+    monkeypatch.setattr(distributed, "as_completed", Losing)
+    folders = run_steps(sums, Sums(), tmp_path, workers=TWO, say=str)
+    assert lost and (folders["total"] / "value").read_text() == "6" and visits(tmp_path)[0] == 1
 
 
 def test_a_step_that_takes_every_worker_with_it_is_named_and_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,13 +48,16 @@ def do_on_workers(make: Make, settings: Any, work: Work, workers: Workers, say: 
             )
         names = {future.key: name for name, future in futures.items()}
         failed: Exception | None = None
-        for future in as_completed(list(futures.values())):
+        completed = as_completed(list(futures.values()))
+        for future in completed:
             step = work.steps[names[future.key]]
             if future.status == "finished":
                 if future.result():
                     say(work.said_done(step, begun))
             elif future.status == "error":
                 failed = failed or _failure(future, work)
+            elif future.status != "cancelled":  # its answer was lost with the worker that held it, and is asked for again
+                completed.add(future)
             else:
                 raise ResourceError(f"{work.records.folder}: {gone_words(workers)}")
         if failed is not None:
