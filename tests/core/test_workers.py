@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import threading
 from pathlib import Path
 
 import pytest
+from worker_jobs import pages_asked_for
 
 from taskct.core import workers as core_workers
 from taskct.core.errors import ConfigError, DataError, InputError, ResourceError
+from taskct.core.queues import WORKER_RULES, exports
 from taskct.core.workers import QUEUES, Workers, chosen_workers, open_client, sendable
 
 
@@ -30,6 +33,21 @@ def test_workers_have_the_environment_of_the_moment_at_which_they_are_started(mo
         monkeypatch.setenv("TASKCT_TEST_OF_WORKERS", value)
         with open_client(Workers(2)) as client:
             assert client.submit(variable, "TASKCT_TEST_OF_WORKERS").result() == value
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how memory is kept is glibc's")
+def test_workers_keep_the_memory_of_one_image_for_the_next() -> None:
+    pytest.importorskip("distributed")
+    with open_client(Workers(2)) as client:
+        assert client.submit(pages_asked_for).result() < 10_000  # 128,000 where each image asks for its pages anew
+
+
+def test_what_dask_is_told_reaches_a_job_through_its_environment() -> None:
+    dask = pytest.importorskip("dask")
+    names = [line.removeprefix("export ") for line in exports(WORKER_RULES)]
+    read = dask.config.collect_env(dict(shlex.split(line)[0].split("=", 1) for line in names))
+    assert read["distributed"]["worker"]["profile"]["enabled"] is False
+    assert read["distributed"]["nanny"]["pre_spawn_environ"] == WORKER_RULES["distributed.nanny.pre-spawn-environ"]
 
 
 def test_without_dask_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

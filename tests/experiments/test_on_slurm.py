@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from experiment_steps import Sums, sums
 from places import child_env
+from worker_jobs import pages_asked_for
 
 from taskct.core.errors import ConfigError
-from taskct.core.workers import Workers
+from taskct.core.workers import Workers, open_client
 from taskct.experiments import Records, run_steps
 
 pytestmark = pytest.mark.slurm
@@ -32,12 +33,22 @@ def test_a_queue_that_does_not_take_the_jobs_says_why(tmp_path: Path) -> None:
         run_steps(sums, Sums(), tmp_path / "x", workers=workers, say=str)
 
 
+def options(tmp_path: Path) -> dict[str, object]:
+    more = {"scheduler_options": {"host": "127.0.0.1"}, "death_timeout": 60}
+    return {
+        "memory": "1500 MiB", "job_mem": "1500M", "walltime": "00:10:00", "log_directory": str(tmp_path / "logs"), **more
+    }  # fmt: skip
+
+
+def test_a_job_keeps_the_memory_of_one_image_for_the_next(tmp_path: Path) -> None:
+    with open_client(Workers(1, "slurm", options(tmp_path))) as client:
+        assert client.submit(pages_asked_for).result() < 10_000
+
+
 def test_an_experiment_runs_in_the_queue_and_a_job_that_dies_is_replaced(tmp_path: Path) -> None:
-    options = {"memory": "1500 MiB", "job_mem": "1500M", "walltime": "00:10:00", "log_directory": str(tmp_path / "logs")}
-    options |= {"scheduler_options": {"host": "127.0.0.1"}, "death_timeout": 60}
     lines: list[str] = []
     settings = Sums(count=4, dies="number-1")
-    folders = run_steps(sums, settings, tmp_path / "x", workers=Workers(2, "slurm", options), say=lines.append)
+    folders = run_steps(sums, settings, tmp_path / "x", workers=Workers(2, "slurm", options(tmp_path)), say=lines.append)
     assert (folders["total"] / "value").read_text() == "10"
     assert [len((tmp_path / "x" / f"number-{k}" / "visits").read_text()) for k in range(4)] == [1, 1, 1, 1]
     assert all(Records(tmp_path / "x").done(name) for name in folders)
