@@ -43,7 +43,12 @@ def write_dose_answer(
 def _sentence(answer: DoseAnswer) -> str:
     """What was found, in one sentence."""
     found = answer.text.split("\n")[0]
-    return f"The least dose that keeps what was asked is {found}." if answer.reached else f"{capital(found)}."
+    if not answer.reached:
+        return f"{capital(found)}."
+    one = _leading(answer)
+    if len(answer.targets) > 1:
+        return f"The least dose that keeps all {len(answer.targets)} qualities is {found}; {one.target.words} decides."
+    return f"The least dose that keeps {one.target.words} {one.who} is {found}."
 
 
 def _lines(answer: DoseAnswer) -> list[tuple[str, bool]]:

@@ -84,11 +84,16 @@ class TargetAnswer:
         """Mean quality over patients at each dose, with its interval."""
         return [bootstrap_mean(column, self.patients) for column in self.values.T]
 
+    @property
+    def who(self) -> str:
+        """For whom the quality is held: 'on average', 'in 90 % of patients', 'in this patient'."""
+        return "in this patient" if self.asked == 1 else served(self.held_by)
+
     def text(self, dose: Dose) -> str:
         """The finding in a sentence."""
         asked, unit = capital(self.target.words), f" {self.target.unit}" if self.target.unit else ""
         n = self.asked
-        who = "in this patient" if n == 1 else served(self.held_by)
+        who = self.who
         if not self.reached:
             share = float(np.mean(self.gap[np.isfinite(self.gap[:, -1]), -1] >= 0))
             words = (
@@ -135,22 +140,35 @@ class Certificate:
 
     def text(self) -> str:
         """The check in a sentence."""
-        who = f"by {self.reader}, which the search never asked" if self.reader else "with fresh noise"
-        verdict = "it holds" if self.proven else self._missed
+        who = f"by {self.reader}, which the search never asked," if self.reader else "with fresh noise"
+        unit = f" {self.target.unit}" if self.target.unit else ""
+        full = "" if math.isnan(self.full) else f" ({self.full:.{_ENDS}g}{unit} at full dose)"
+        n = self.gap.n_patients
+        share = f"; {100 * self.share:.0f} % of {n} patients reach it" if n > 1 else ""
         return (
-            f"{capital(self.target.words)}: checked {who}, {verdict}: {self.value:.4g} ({self.full:.4g} at full dose), "
-            f"distance to the bound {self.gap}{self._who}"
+            f"Checked {who} {self.target.words} {self._verdict}: it is {self.value:.{_ENDS}g}{unit}{full}, "
+            f"{self._from_bound(self.gap.mean)} than the bound{self._ends}{share}"
         )
 
     @property
-    def _who(self) -> str:
-        n = self.gap.n_patients
-        return f", {100 * self.share:.0f} % of {n} patients reach it" if n > 1 else ""
+    def _verdict(self) -> str:
+        c = self.criterion
+        if self.proven:
+            return "holds"
+        return "does not hold" if c.n_patients >= FEW_PATIENTS and c.high < 0 else "is neither confirmed nor refuted"
 
     @property
-    def _missed(self) -> str:
-        c = self.criterion
-        return "it does not hold" if c.n_patients >= FEW_PATIENTS and c.high < 0 else "not separated from the bound"
+    def _ends(self) -> str:
+        if self.gap.n_patients < FEW_PATIENTS or not math.isfinite(self.gap.low + self.gap.high):
+            return ""
+        low, high = (self._from_bound(end) for end in (self.gap.low, self.gap.high))
+        one_side = (self.gap.low >= 0) == (self.gap.high >= 0)
+        return f" [95 %: {low.partition(' ')[0] if one_side else low} to {high}]"
+
+    def _from_bound(self, gap: float) -> str:
+        """ "0.006 worse": so far on the wrong side of the bound."""
+        unit = f" {self.target.unit}" if self.target.unit else ""
+        return f"{abs(gap):.2g}{unit} {'better' if gap >= 0 else 'worse'}"
 
 
 @dataclass(frozen=True, eq=False)
