@@ -25,6 +25,8 @@ from taskct.data.radiographs import PoseFile, read_radiographs
 from taskct.data.radiographs.film_values import Film
 from taskct.data.radiographs.grey_levels import grey_of
 
+DX_SHOWN = "1.2.840.10008.5.1.4.1.1.1.1"  # Digital X-Ray Image Storage - For Presentation
+
 
 def test_eight_bit_films_are_taken_with_unknown_gain_and_say_so(tmp_path: Path) -> None:
     names = []
@@ -76,8 +78,44 @@ def test_images_for_presentation_are_no_line_integrals_unless_they_are_asked_for
         read_radiographs(*pair, grey="intensity")
     taken = read_radiographs(*pair, grey="presentation")
     assert taken.meaning == "film" and any("FOR PRESENTATION image was taken" in note for note in taken.notes)
-    with pytest.raises(InputError, match="is for DICOM whose PresentationIntentType"):
+    with pytest.raises(InputError, match="'presentation' is for DICOM whose PresentationIntentType"):
         read_radiographs(*dicom_pair(tmp_path), grey="presentation")
+
+
+@pytest.mark.parametrize(
+    ("modality", "header", "words"),
+    [
+        ("XA", {"PixelIntensityRelationship": "DISP"}, "PixelIntensityRelationship is DISP"),
+        ("XA", {"PixelIntensityRelationship": "DISP", "PixelIntensityRelationshipSign": None}, "Relationship is DISP"),
+        ("DX", {"SOPClassUID": DX_SHOWN, "PresentationIntentType": None}, "its SOP class is that of digital X-ray images FOR"),
+        ("DX", {"SOPClassUID": DX_SHOWN}, "FOR PRESENTATION, although PresentationIntentType is FOR PROCESSING"),
+        ("DX", {"PresentationIntentType": "FOR PRESENTATION"}, "PresentationIntentType is FOR PRESENTATION"),
+    ],
+)
+def test_whatever_says_that_an_image_is_for_the_eye_keeps_it_from_being_line_integrals(
+    tmp_path: Path, modality: str, header: dict[str, object], words: str
+) -> None:
+    more = {"PositionerType": "CARM", "EstimatedRadiographicMagnificationFactor": DETECTOR / ISO} if modality == "DX" else {}
+    pair = dicom_pair(tmp_path, modality=modality, **header, **more)
+    for grey in ("auto", "intensity", "line integral", "dark absorbs"):
+        with pytest.raises(InputError, match=words):
+            read_radiographs(*pair, grey=grey)
+    taken = read_radiographs(*pair, grey="presentation")
+    assert taken.meaning == "film" and sum(words in note for note in taken.notes) == 2
+
+
+@pytest.mark.parametrize(("modality", "photometric"), [("XA", "MONOCHROME2"), ("DX", "MONOCHROME1")])
+def test_an_image_for_the_eye_that_is_stored_the_other_way_round_can_be_taken_by_name(
+    tmp_path: Path, modality: str, photometric: str
+) -> None:
+    more: dict[str, object] = {"PixelIntensityRelationship": "DISP", "PhotometricInterpretation": photometric}
+    more |= {"PositionerType": "CARM", "EstimatedRadiographicMagnificationFactor": DETECTOR / ISO}
+    counts = [files.counts_of(P[0, 0, k]) for k in (0, 1)]
+    usual = read_radiographs(*_both(tmp_path, counts, modality=modality, **more), grey="presentation")
+    odd = _both(tmp_path, [files.AIR - c for c in counts], modality=modality, **more)
+    with pytest.raises(InputError, match=r"look inverted.*the other reading \('presentation, bright absorbs' or"):
+        read_radiographs(*odd, grey="presentation")
+    assert torch.allclose(read_radiographs(*odd, grey="presentation, bright absorbs").p, usual.p, atol=1e-6)
 
 
 def test_logarithmic_values_are_films_whose_sign_is_followed(tmp_path: Path) -> None:
@@ -98,7 +136,7 @@ def test_angiography_has_no_sign_and_rises_with_intensity_while_dx_without_one_m
     pair = dicom_pair(tmp_path, PixelIntensityRelationshipSign=None)
     assert float((read_radiographs(*pair).p - P).abs().max()) < 0.01
     shown = dicom_pair(tmp_path, PixelIntensityRelationshipSign=None, PixelIntensityRelationship="DISP")
-    with pytest.raises(InputError, match="PixelIntensityRelationship is DISP, without a sign"):
+    with pytest.raises(InputError, match="PixelIntensityRelationship is DISP: its grey levels were processed for the eye"):
         read_radiographs(*shown)
     facts = {"PixelIntensityRelationshipSign": None, "PresentationIntentType": "FOR PROCESSING"}
     plain = dicom_pair(

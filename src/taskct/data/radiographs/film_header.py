@@ -18,6 +18,10 @@ MODALITIES = ("XA", "RF", "DX", "CR", "IO", "PX", "RG")
 _AGE = re.compile(r"(\d{1,3})([DWMY])")
 _MONTHS = {"D": 12 / 365.25, "W": 84 / 365.25, "M": 1.0, "Y": 12.0}
 # Where the source stands for a ViewPosition. LL, the left lateral, has the patient's left side at the detector.
+_FOR_PRESENTATION = {  # SOP classes whose grey levels are for the eye, by what they hold
+    "1.2.840.10008.5.1.4.1.1.1.1": "digital X-ray",
+    "1.2.840.10008.5.1.4.1.1.1.3": "intra-oral X-ray",
+}
 VIEW_ANGLES_DEG = {"AP": 0.0, "PA": 180.0, "LL": -90.0, "RL": 90.0, "LLD": -90.0, "RLD": 90.0}
 
 
@@ -27,7 +31,8 @@ class FilmHeader:
 
     `angle_from` names the attribute that the angle was taken from; `coarse` is True for one of a ViewPosition, which says only
     from which side. `iso_from` names what the distance to the isocentre was taken from. `age_months` are the least and
-    the largest age that PatientAge stands for, else that of the dates of birth and study.
+    the largest age that PatientAge stands for, else that of the dates of birth and study. `for_the_eye` is what says that the
+    grey levels were processed for presentation, '' where nothing does.
     """
 
     patient_id: str = ""
@@ -56,7 +61,7 @@ class FilmHeader:
     relationship: str = ""
     sign: int | None = None
     photometric: str = ""
-    intent: str = ""
+    for_the_eye: str = ""
     slope: float = 1.0
     intercept: float = 0.0
     notes: tuple[str, ...] = ()
@@ -128,11 +133,28 @@ def film_header(file: DicomFile) -> FilmHeader:
         relationship=text(path, header, "PixelIntensityRelationship").upper(),
         sign=integer(path, header, "PixelIntensityRelationshipSign"),
         photometric=photometric,
-        intent=text(path, header, "PresentationIntentType").upper(),
+        for_the_eye=_for_the_eye(file),
         slope=1.0 if slope is None else slope,
         intercept=intercept or 0.0,
         notes=tuple(notes),
     )
+
+
+def _for_the_eye(file: DicomFile) -> str:
+    """What says that grey levels were processed for presentation.
+
+    XA has no PresentationIntentType: there PixelIntensityRelationship DISP says it. Of a class for presentation the intent may
+    be left out, or claim the contrary.
+    """
+    intent = text(file.path, file.header, "PresentationIntentType").upper()
+    if intent == "FOR PRESENTATION":
+        return "PresentationIntentType is FOR PRESENTATION"
+    if text(file.path, file.header, "PixelIntensityRelationship").upper() == "DISP":
+        return "PixelIntensityRelationship is DISP"
+    if file.sop_class in _FOR_PRESENTATION:
+        although = f", although PresentationIntentType is {intent}" if intent else ""
+        return f"its SOP class is that of {_FOR_PRESENTATION[file.sop_class]} images FOR PRESENTATION{although}"
+    return ""
 
 
 def _age_months(file: DicomFile) -> tuple[float, float] | None:

@@ -10,13 +10,16 @@ from taskct.core.errors import unknown_name
 from taskct.data.radiographs.film_header import FilmHeader
 from taskct.data.radiographs.film_values import Film
 
-GREYS = ("auto", "intensity", "line integral", "bright absorbs", "dark absorbs", "presentation")
+SHOWN = "presentation"
+_SHOWN_AS = {f"{SHOWN}, {one}": one for one in ("bright absorbs", "dark absorbs")}  # where the header is wrong on it
+GREYS = ("auto", "intensity", "line integral", "bright absorbs", "dark absorbs", SHOWN, *_SHOWN_AS)
 LINE_INTEGRAL, FILM = "line integral", "film"
 _AIR_SHARE = 0.001  # of the pixels, the brightest: taken as the unattenuated beam where nothing says what it is
 _BRIGHT, _OVER_AIR = 0.99, 1.1  # of the pixels, and of air: noise and a beam that is not even stay below
 _FLOOR_SHARE = 1e-4  # of the air value: darker pixels count as this
 _BORDER = 0.06  # of the picture's size
 _MOST_P = 15.0
+_OTHER_SHOWN = f" ({' or '.join(map(repr, _SHOWN_AS))})"
 _MOST_DARK = 0.5  # of the pixels without signal
 
 
@@ -43,27 +46,29 @@ def grey_of(film: Film, grey: str, *, air_value: float | None = None) -> tuple[G
     """
     if grey not in GREYS:
         raise unknown_name("reading of grey levels", grey, GREYS)
-    header = film.header
+    header, shown = film.header, grey.startswith(SHOWN)
     problems: list[str] = []
     notes: list[str] = []
-    if header is not None and header.intent == "FOR PRESENTATION":
-        if grey != "presentation":
+    if header is not None and header.for_the_eye:
+        if not shown:
             problems.append(
-                "PresentationIntentType is FOR PRESENTATION: its grey levels were processed for the eye, "
-                "they are no line integrals; "
+                f"{header.for_the_eye}: its grey levels were processed for the eye, they are no line integrals; "
                 "export the image FOR PROCESSING, or take it all the same with grey='presentation'"
             )
             return None, problems
         notes.append(
-            "a FOR PRESENTATION image was taken as if grey levels were line integrals with an unknown gain and offset: "
-            "local contrast may be false"
+            f"a FOR PRESENTATION image was taken ({header.for_the_eye}) as if grey levels were line integrals with an unknown "
+            "gain and offset: local contrast may be false"
         )
-    elif grey == "presentation":
-        problems.append("grey='presentation' is for DICOM whose PresentationIntentType is FOR PRESENTATION; this one is not")
+    elif shown:
+        problems.append(
+            f"grey={grey!r} is for DICOM whose PresentationIntentType is FOR PRESENTATION, or that says so otherwise; "
+            "this one does not"
+        )
         return None, problems
-    reading = _by_header(header) if grey in ("auto", "presentation") else grey
-    if grey == "presentation" and reading is None:
-        reading = "dark absorbs" if header is not None and header.photometric == "MONOCHROME1" else "bright absorbs"
+    reading = _by_header(header) if grey in ("auto", SHOWN) else _SHOWN_AS.get(grey, grey)
+    if shown and reading is None:
+        reading = _as_shown(header)
     if reading is None:
         what = "the file does not say"
         if header is not None:
@@ -77,7 +82,7 @@ def grey_of(film: Film, grey: str, *, air_value: float | None = None) -> tuple[G
         )
         return None, problems
     expected = _by_header(header)
-    if grey not in ("auto", "presentation") and expected is not None and expected != reading:
+    if grey != "auto" and not shown and expected is not None and expected != reading:
         assert header is not None
         problems.append(
             f"grey={grey!r}, but PixelIntensityRelationship is {header.relationship} with sign {header.sign}, which is "
@@ -101,12 +106,12 @@ def grey_of(film: Film, grey: str, *, air_value: float | None = None) -> tuple[G
                 f"air_value {air_value:g} is below its brightest pixels, which hold {over:.3g} of it; more than the "
                 "unattenuated beam cannot be detected: correct it, or leave it out"
             )
-    if grey == "presentation":
+    if shown:
         made = Grey(made.values if made.meaning == FILM else _normal(made.values), FILM, made.notes)
     if _looks_inverted(made.values):
         problems.append(
             f"its grey levels look inverted: the border absorbs more than the middle when they are read as {reading!r}; "
-            "if the border is a collimator, crop it, else choose the other reading"
+            f"if the border is a collimator, crop it, else choose the other reading{_OTHER_SHOWN if shown else ''}"
         )
     elif made.dark > _MOST_DARK:
         problems.append(
@@ -120,6 +125,12 @@ def grey_of(film: Film, grey: str, *, air_value: float | None = None) -> tuple[G
             f"{_MOST_P:g}"
         )
     return made, problems
+
+
+def _as_shown(header: FilmHeader | None) -> str:
+    """How an image for the eye is usually stored: bone is shown white, but values of XA and RF rise with the intensity."""
+    carm = header is not None and header.modality in ("XA", "RF")
+    return "dark absorbs" if carm or (header is not None and header.photometric == "MONOCHROME1") else "bright absorbs"
 
 
 def _by_header(header: FilmHeader | None) -> str | None:
