@@ -114,3 +114,18 @@ def test_a_pair_may_be_checked_again_and_again_and_no_pose_file_is_lost(
         written.append(out.splitlines()[-1].split(": pose file")[0].rsplit("/", 1)[-1])
     assert written == ["q.filled.toml", "q.filled.toml", "q.filled-2.toml"]
     assert "0.5" in (tmp_path / "q.filled.toml").read_text() and "0.75" in (tmp_path / "q.filled-2.toml").read_text()
+
+
+def test_two_readings_of_grey_levels_are_those_of_the_two_views(
+    folder: Path, tmp_path: Path, taskct_says: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shown = {**files.xa(1000, 1500, 360.0 / PIXELS, -90.0), "PixelIntensityRelationship": "DISP"}
+    picture = np.full((PIXELS, PIXELS), 4000, np.uint16)
+    picture[10:30, 10:30] = np.arange(400).reshape(20, 20)
+    files.write_dicom(folder / "LAT.dcm", picture, **shown)
+    words = ("biplanar", folder / "AP.dcm", folder / "LAT.dcm", "--check", "--grey")
+    code, out, _ = taskct_says(*words, "presentation")
+    assert code == 2 and "frontal" in out and "--grey auto:presentation" in out
+    code, out, _ = taskct_says(*words, "auto:presentation")
+    assert code == 0 and "read as films" in out and "frontal: its line integrals were taken as a film" in out

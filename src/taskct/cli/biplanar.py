@@ -35,7 +35,7 @@ def run(
         "auto",
         metavar="READING",
         help="What grey levels mean: auto (the header says), intensity, 'line integral', 'bright absorbs', 'dark absorbs', "
-        "presentation.",
+        "presentation. Two of them, as auto:presentation, are those of AP and LAT.",
     ),
     trust: str | None = typer.Option(None, metavar="header|poses", help="Which to believe where header and pose file differ."),
     same_patient: bool = typer.Option(
@@ -74,7 +74,12 @@ def run(
     from taskct.recon import RECONSTRUCTORS
     from taskct.systems.biplanar.own_pair import PAIR_METHODS, WRITTEN, PairSettings, reconstruct_pair, write_estimate
 
-    read = {"poses": poses, "grey": grey, "trust": trust, "same_patient": same_patient}
+    read = {
+        "poses": poses,
+        "grey": tuple(grey.split(":")) if grey.count(":") == 1 else grey,
+        "trust": trust,
+        "same_patient": same_patient,
+    }
     if check:
         found = check_radiographs(frontal, lateral, **read)  # type: ignore[arg-type]
         typer.echo(found.text)

@@ -132,6 +132,50 @@ def test_logarithmic_values_are_films_whose_sign_is_followed(tmp_path: Path) -> 
         read_radiographs(*made[2:], grey="bright absorbs")
 
 
+LEVELS = {
+    "line integrals": {},
+    "logarithm": {"PixelIntensityRelationship": "LOG"},
+    "for the eye": {"PixelIntensityRelationship": "DISP"},
+    "png": None,
+}
+GREY = {"for the eye": "presentation", "png": "dark absorbs"}
+
+
+@pytest.mark.parametrize(("first", "second"), [(a, b) for a in LEVELS for b in LEVELS if a != b])
+def test_two_radiographs_of_different_kinds_are_taken_together_as_films(tmp_path: Path, first: str, second: str) -> None:
+    pair, angles = [], (180.0, -90.0)
+    for k, kind in enumerate((first, second)):
+        p = files.picture_of(P[0, 0, k])
+        stored = np.round(60000 * np.exp(-p) if kind == "line integrals" else 40000 - 8000 * p).astype(np.uint16)
+        header = LEVELS[kind]
+        if header is None:
+            pair.append(files.write_png(tmp_path / f"{k}.png", stored))
+        else:
+            facts = {**files.xa(ISO, DETECTOR, PIXEL, angles[k]), **header}
+            pair.append(files.write_dicom(tmp_path / f"{k}.dcm", stored, **facts))
+    poses = PoseFile(frontal=replace(BOTH.frontal, air_value=None), lateral=replace(BOTH.lateral, air_value=None))
+    greys = (GREY.get(first, "auto"), GREY.get(second, "auto"))
+    taken = read_radiographs(*pair, poses=poses, grey=greys)
+    assert taken.meaning == "film"
+    said = [note for note in taken.notes if "line integrals were taken as a film" in note]
+    assert [note.split(":")[0] for note in said] == [
+        view for view, kind in zip(("frontal", "lateral"), (first, second), strict=True) if kind == "line integrals"
+    ]
+    for view in (0, 1):  # each is the line integrals but for a gain and an offset
+        ours, true = taken.p[0, 0, view].flatten(), P[0, 0, view].flatten()
+        assert float(torch.corrcoef(torch.stack([ours, true]))[0, 1]) > 0.999
+    if greys[0] != greys[1]:
+        with pytest.raises(InputError, match=r"are those of the frontal and of the lateral view|the file does not say"):
+            read_radiographs(*pair, poses=poses, grey="presentation" if "presentation" in greys else "auto")
+
+
+def test_readings_of_three_views_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="one reading for both views or one for each"):
+        read_radiographs(*dicom_pair(tmp_path), grey=("auto", "auto", "auto"))  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="unknown reading of grey levels 'atuo'; did you mean 'auto'"):
+        read_radiographs(*dicom_pair(tmp_path), grey=("auto", "atuo"))
+
+
 def test_angiography_has_no_sign_and_rises_with_intensity_while_dx_without_one_must_be_told(tmp_path: Path) -> None:
     pair = dicom_pair(tmp_path, PixelIntensityRelationshipSign=None)
     assert float((read_radiographs(*pair).p - P).abs().max()) < 0.01

@@ -19,6 +19,9 @@ _BRIGHT, _OVER_AIR = 0.99, 1.1  # of the pixels, and of air: noise and a beam th
 _FLOOR_SHARE = 1e-4  # of the air value: darker pixels count as this
 _BORDER = 0.06  # of the picture's size
 _MOST_P = 15.0
+_EACH = (
+    "two readings are those of the frontal and of the lateral view: grey=('auto', 'presentation'), --grey auto:presentation"
+)
 _OTHER_SHOWN = f" ({' or '.join(map(repr, _SHOWN_AS))})"
 _MOST_DARK = 0.5  # of the pixels without signal
 
@@ -63,7 +66,7 @@ def grey_of(film: Film, grey: str, *, air_value: float | None = None) -> tuple[G
     elif shown:
         problems.append(
             f"grey={grey!r} is for DICOM whose PresentationIntentType is FOR PRESENTATION, or that says so otherwise; "
-            "this one does not"
+            f"this one does not; {_EACH}"
         )
         return None, problems
     reading = _by_header(header) if grey in ("auto", SHOWN) else _SHOWN_AS.get(grey, grey)
@@ -86,7 +89,7 @@ def grey_of(film: Film, grey: str, *, air_value: float | None = None) -> tuple[G
         assert header is not None
         problems.append(
             f"grey={grey!r}, but PixelIntensityRelationship is {header.relationship} with sign {header.sign}, which is "
-            f"{expected!r}"
+            f"{expected!r}; {_EACH}"
         )
         return None, problems
     if float(film.values.min()) == float(film.values.max()):

@@ -19,6 +19,7 @@ from taskct.data.dicom.derived_series import SourceImage
 from taskct.data.dicom.identity import patient_pseudonym, replaced_uid
 from taskct.data.radiographs.film_values import Film, read_film
 from taskct.data.radiographs.grey_levels import FILM, LINE_INTEGRAL, Grey, grey_of
+from taskct.data.radiographs.one_patient import of_patients
 from taskct.data.radiographs.pose_file import VIEWS, PoseFile, ViewPose, filled_pose_file, read_pose_file
 from taskct.data.radiographs.view_facts import ViewFacts, view_facts
 from taskct.data.radiographs.view_orientation import Layout, layout_of
@@ -111,7 +112,7 @@ def read_radiographs(
     lateral: PathLike,
     *,
     poses: PathLike | PoseFile | None = None,
-    grey: str = "auto",
+    grey: str | tuple[str, str] = "auto",
     trust: str | None = None,
     same_patient: bool = False,
     pixels: int = PIXELS,
@@ -119,7 +120,8 @@ def read_radiographs(
     """A frontal and a lateral radiograph with their poses -> RadiographPair, or an error that names what is wrong.
 
     `poses` is a poses.toml (`PoseFile`); what it leaves out comes from the DICOM headers, and what both state must agree,
-    unless `trust` is "header" or "poses". `grey` says what grey levels mean (`GREYS`); "auto" follows the headers.
+    unless `trust` is "header" or "poses". `grey` says what grey levels mean (`GREYS`); "auto" follows the headers, and two
+    readings are those of the frontal and of the lateral view. Of a film and line integrals both are taken as films.
     `same_patient` takes two radiographs whose headers name different patients. Pictures are averaged to at most `pixels` along
     each axis.
 
@@ -139,7 +141,7 @@ def check_radiographs(
     lateral: PathLike,
     *,
     poses: PathLike | PoseFile | None = None,
-    grey: str = "auto",
+    grey: str | tuple[str, str] = "auto",
     trust: str | None = None,
     same_patient: bool = False,
     pixels: int = PIXELS,
@@ -150,10 +152,14 @@ def check_radiographs(
     """
     if isinstance(pixels, bool) or not isinstance(pixels, int) or pixels < 8:
         raise InputError(f"pixels expects a whole number of at least 8, got {pixels!r}")
+    greys = (grey, grey) if isinstance(grey, str) else tuple(grey)
+    if len(greys) != len(VIEWS):
+        raise InputError(f"grey expects one reading for both views or one for each, got {grey!r}")
+    readings = dict(zip(VIEWS, greys, strict=True))
     given = poses if isinstance(poses, PoseFile) else PoseFile() if poses is None else read_pose_file(poses)
     films = {view: read_film(path) for view, path in zip(VIEWS, (frontal, lateral), strict=True)}
     facts = {view: view_facts(view, given[view], film.header, trust=trust) for view, film in films.items()}
-    problems, notes = _of_patients(films, same_patient=same_patient)
+    problems, notes = of_patients(films, same_patient=same_patient)
     if np.array_equal(films["frontal"].values, films["lateral"].values):
         problems.append(f"{films['frontal'].path} and {films['lateral'].path} hold the same picture; give two different views")
     for view in VIEWS:
@@ -163,7 +169,7 @@ def check_radiographs(
             problems.append(_lacks(view, films[view], facts[view]))
     views = {}
     for view in VIEWS:
-        grey_found, wrong = grey_of(films[view], grey, air_value=given[view].air_value)
+        grey_found, wrong = grey_of(films[view], readings[view], air_value=given[view].air_value)
         problems += [f"{view} ({films[view].path}): {w}" for w in wrong]
         notes += [] if grey_found is None else [f"{view}: {note}" for note in grey_found.notes]
         if grey_found is None or facts[view].missing:
@@ -201,35 +207,6 @@ def _lacks(view: str, film: Film, facts: ViewFacts) -> str:
     )
 
 
-def _of_patients(films: Mapping[str, Film], *, same_patient: bool) -> tuple[list[str], list[str]]:
-    """Problems and notes of two radiographs that may be of two patients. Nothing names a patient in the clear."""
-    headers = [film.header for film in films.values()]
-    if any(h is None for h in headers):
-        return [], ["a file without a header names no patient: that both radiographs are of one patient was assumed"]
-    first, second = headers
-    assert first is not None and second is not None
-    notes = []
-    unnamed = [view for view, header in zip(films, headers, strict=True) if header and not header.patient_id]
-    if unnamed:
-        notes.append(f"{' and '.join(unnamed)}: no PatientID, so that both radiographs are of one patient was assumed")
-    if first.study_uid and second.study_uid and first.study_uid != second.study_uid:
-        notes.append("the radiographs are of two studies: that the patient lay the same way in both was assumed")
-    for name in ("patient_id", "patient_name", "birth_date", "sex"):
-        a, b = getattr(first, name), getattr(second, name)
-        if a and b and _plain(name, a) != _plain(name, b):
-            words = f"the radiographs name two patients (their {name.replace('_', ' ')} differs: "
-            words += f"{a} and {b})" if name == "sex" else f"{patient_pseudonym(a)} and {patient_pseudonym(b)}, as pseudonyms)"
-            if same_patient:
-                return [], [*notes, f"{words}; they were taken as one, as asked"]
-            return [f"{words}; if they are one, say so (same_patient=True, --same-patient)"], notes
-    return [], notes
-
-
-def _plain(name: str, text: str) -> str:
-    """A value of the header as it is compared: of names neither case nor empty parts count."""
-    return text.rstrip("^ ").casefold() if name == "patient_name" else text
-
-
 def _pose(given: ViewPose, facts: ViewFacts) -> RadiographPose:
     v = facts.values
     return RadiographPose(
@@ -259,9 +236,13 @@ def _joined(
     if (rows, cols) != other:
         named = " and ".join(f"{films[v].path} {r} x {c}" for v, (r, c) in sizes.items())
         return None, [f"the radiographs have different sizes: {named}; crop or resample them to one detector"]
-    meanings = {one.grey.meaning for one in views.values()}
-    if len(meanings) > 1:
-        return None, ["one radiograph holds line integrals and the other a film of unknown gain: read both with one grey="]
+    meanings = {view: one.grey.meaning for view, one in views.items()}
+    meaning = FILM if FILM in meanings.values() else LINE_INTEGRAL
+    notes += [
+        f"{view}: its line integrals were taken as a film of unknown gain, as the other radiograph is one"
+        for view, own in meanings.items()
+        if own != meaning
+    ]
     factor = max(1, math.ceil(max(rows, cols) / pixels))
     pictures, poses = [], []
     for one in views.values():
@@ -272,7 +253,6 @@ def _joined(
         notes.append(f"pictures of {rows} x {cols} pixels were averaged by {factor} along each axis")
     beam = _beam(list(views.values()), poses, pictures[0].shape, factor)
     wrong = _of_views(list(views.values()), beam, notes)
-    meaning = meanings.pop()
     iso = tuple(float(v) for v in np.mean([one.pose.iso_mm for one in views.values()], axis=0))
     header = films["frontal"].header or films["lateral"].header
     p = torch.from_numpy(np.stack(pictures)[None, None].astype(np.float32))
