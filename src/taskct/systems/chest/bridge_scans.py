@@ -60,8 +60,7 @@ def scan_lungs(folder: Path, *, settings: ChestExperiment) -> None:
         slices_per_patient=settings.bridge_slices,
         settings=settings.patients,
     )
-    grid = Grid(cohort.shape, cohort.pixel_mm)
-    A = Projector(grid, ParallelBeam(views=settings.views, cols=round(1.25 * max(cohort.shape)), pixel_mm=settings.pixel_mm))
+    A = lung_projector(settings)
     for part in _PARTS:
         for number in cohort.numbers(part):
             name = f"{part}-{patient_id(number, 'chest')}.safetensors"
@@ -69,6 +68,27 @@ def scan_lungs(folder: Path, *, settings: ChestExperiment) -> None:
                 tensors, about = _scanned(cohort, number, settings, A)
                 run.save_tensors(name, tensors, metadata=about)
     run.write_json("parts.json", {part: list(cohort.patient_ids(part)) for part in _PARTS}, overwrite=True)
+
+
+def lung_projector(settings: ChestExperiment) -> Projector:
+    """The scanner of whole slices at the pixel size of the crops."""
+    cohort = settings.cohort
+    beam = ParallelBeam(views=settings.views, cols=round(1.25 * max(cohort.shape)), pixel_mm=settings.pixel_mm)
+    return Projector(Grid(cohort.shape, cohort.pixel_mm), beam)
+
+
+def lung_windows(model: Any, settings: ChestExperiment) -> list[tuple[Any, ...]]:
+    """Where each lung's crop lies in a whole slice, right lung first: what indexes the last two axes."""
+    cohort = settings.cohort
+    first_mm = [-(n - 1) / 2 * step for n, step in zip(cohort.shape, cohort.pixel_mm, strict=True)]
+    found: list[tuple[Any, ...]] = []
+    for corner in lung_corners_mm(model, slice_heights_mm(model, settings.slices), settings.crop, cohort.pixel_mm):
+        at = [
+            min(max(0, round((c - f) / step)), n - size)
+            for c, f, step, n, size in zip(corner, first_mm, cohort.pixel_mm, cohort.shape, settings.crop, strict=True)
+        ]
+        found.append((..., *(slice(a, a + n) for a, n in zip(at, settings.crop, strict=True))))
+    return found
 
 
 def _scanned(cohort: Cohort, number: int, settings: ChestExperiment, A: Projector) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -85,15 +105,8 @@ def _scanned(cohort: Cohort, number: int, settings: ChestExperiment, A: Projecto
         low.append(fbp(noisy, A, window="hann")[:, 0])
     stack = torch.stack(low, 1)
     model: Any = anatomy(CHEST, cohort.seed, number, cohort.settings)
-    corners = lung_corners_mm(model, slice_heights_mm(model, settings.slices), settings.crop, cohort.pixel_mm)
-    first_mm = [-(n - 1) / 2 * step for n, step in zip(cohort.shape, cohort.pixel_mm, strict=True)]
     parts: dict[str, list[Tensor]] = {"mu": [], "low": [], "instances": []}
-    for corner in corners:
-        at = [
-            min(max(0, round((c - f) / step)), n - size)
-            for c, f, step, n, size in zip(corner, first_mm, cohort.pixel_mm, cohort.shape, settings.crop, strict=True)
-        ]
-        window: Any = (..., *(slice(a, a + n) for a, n in zip(at, settings.crop, strict=True)))
+    for window in lung_windows(model, settings):
         parts["mu"].append(images.mu[:, 0][window].contiguous())
         parts["low"].append(stack[window].contiguous())
         parts["instances"].append(case.marks.instances[window].contiguous())

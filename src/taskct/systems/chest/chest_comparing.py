@@ -17,6 +17,8 @@ from taskct.systems.chest.chest_classes import TASKS
 from taskct.systems.chest.chest_scores import scores_of
 from taskct.systems.chest.chest_settings import ChestExperiment
 from taskct.systems.chest.reading_crops import Readings
+from taskct.systems.chest.shortcut import ShortcutRow
+from taskct.systems.chest.shortcut_page import shortcut_lines
 
 MAIN_SCORES: dict[str, tuple[str, ...]] = {
     "classify": ("AUC nodule", "AUC infection"),
@@ -169,6 +171,7 @@ def summary_lines(
     groups: Mapping[str, Group],
     pairs: Sequence[Comparison],
     judged: Mapping[tuple[str, str], Readings],
+    tests: Sequence[ShortcutRow] = (),
 ) -> list[str]:
     """What came out, a line each."""
     lines = []
@@ -193,4 +196,5 @@ def summary_lines(
         if gain is not None and dose == f"{settings.bridge_dose:g}" and score in ("AP10 infection", "AUC infection"):
             at = f"At {float(dose):.1%} of the dose"
             lines.append(f"{at}, with “{name}” in the loss of the reconstruction, {score} is {value:.3f}, a gain of {gain}.")
+    lines += shortcut_lines(tests)
     return lines or ["Nothing was read yet."]

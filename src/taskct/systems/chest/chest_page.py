@@ -17,6 +17,8 @@ from taskct.systems.chest.chest_comparing import AIMS, MAIN_SCORES, Comparison, 
 from taskct.systems.chest.chest_scores import ABOUT
 from taskct.systems.chest.chest_settings import ChestExperiment
 from taskct.systems.chest.reading_crops import Readings
+from taskct.systems.chest.shortcut import ABOUT_SHORTCUT, ShortcutRow
+from taskct.systems.chest.shortcut_page import shortcut_section
 
 _TITLE = "Chest CT: one network, four heads"
 _KINDS = {
@@ -34,20 +36,22 @@ def write_chest_page(
     groups: Mapping[str, Group],
     pairs: Sequence[Comparison],
     judged: Mapping[tuple[str, str], Readings],
+    tests: Sequence[ShortcutRow] = (),
     pictures: str = "",
     missing: Sequence[str] = (),
 ) -> None:
     """Write one self-contained page: no script, no network."""
     first = shown_first(groups)
-    answer, *rest = summary_lines(settings, groups, pairs, judged)
+    answer, *rest = summary_lines(settings, groups, pairs, judged, tests)
     parts = [
         ("words", "What else came out", "", "".join(f"<p>{escape(text)}</p>" for text in rest)),
         ("first", "All four heads at full dose", "", score_table(first) if first is not None else ""),
         ("sharing", "Four heads or one", "", _comparison_tables(pairs)),
         ("transfer", "Which head helps which", "", transfer_table(pairs)),
         ("bridge", "Heads in the loss of a reconstruction", "", bridge_table(judged, settings)),
+        ("shortcut", "The disease or the scanner", "", shortcut_section(tests)),
         ("groups", "All trainings", "", "".join(score_table(g) for g in groups.values() if g is not first)),
-        ("made", "How it was made", "", _made(settings)),
+        ("made", "How it was made", "", _made(settings, tests)),
     ]
     begin = f"{opening(answer, missing=missing)}{pictures}{_first_table(first) if first is not None else ''}"
     write_text(path, page(_TITLE, page_body(_TITLE, begin, parts, lead=lead(settings))), overwrite=True)
@@ -70,9 +74,10 @@ def _first_table(group: Group) -> str:
 def lead(settings: ChestExperiment) -> str:
     """What was done, in two sentences."""
     learnt = f"{settings.train_patients} patients to learn from, " if settings.train_patients else ""
+    slices = settings.slices if settings.first_steps else settings.shortcut_slices
     return (
         f"Built-in chests: {learnt}{settings.test_patients} {'to judge on' if learnt else 'that no training saw'}, "
-        f"{settings.slices} slices each, lungs at {settings.pixel_mm:g} mm. No figure was measured on patients of a clinic."
+        f"{slices} slices each, lungs at {settings.pixel_mm:g} mm. No figure was measured on patients of a clinic."
     )
 
 
@@ -140,8 +145,8 @@ def bridge_table(judged: Mapping[tuple[str, str], Readings], settings: ChestExpe
     return "".join(tables)
 
 
-def _made(settings: ChestExperiment) -> str:
-    rows = [(name, about) for name, about in ABOUT.items()]
+def _made(settings: ChestExperiment, tests: Sequence[ShortcutRow]) -> str:
+    rows = [*ABOUT.items(), *(ABOUT_SHORTCUT.items() if tests else ())]
     rows += [("first_steps", str(settings.first_steps)), ("steps", str(settings.steps)), ("seeds", str(settings.seeds))]
     rows += [
         (

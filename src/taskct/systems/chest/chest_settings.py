@@ -18,8 +18,9 @@ from taskct.training.sharing import SHARINGS
 
 COMPARISONS = ("steps", "computing", "longer")
 _LEAST = {
-    "train_patients": 0, "validation_patients": 0, "test_patients": 1, "batch": 1, "first_steps": 1, "more_steps": 0,
+    "train_patients": 0, "validation_patients": 0, "test_patients": 1, "batch": 1, "first_steps": 0, "more_steps": 0,
     "steps": 0, "seeds": 1, "share_seeds": 1, "views": 1, "bridge_slices": 1, "reader_steps": 1, "bridge_steps": 0,
+    "shortcut_steps": 0, "shortcut_seeds": 1, "shortcut_slices": 1,
 }  # fmt: skip
 
 
@@ -32,7 +33,7 @@ class ChestExperiment:
     nodule_share, most_nodules, infection_share, effusion_share, width_mm   of `ChestSettings`: more lesions than in a clinic
     neighbours       slices before and behind that a network of the full-dose experiments sees as channels
     widths, fold     of the small encoder; `cell_mm` the size of the detector's cells
-    first_steps      of the first run, all four heads at full dose; `more_steps` further ones, from its weights on
+    first_steps      of the first run, all four heads at full dose (0: no such run); `more_steps` from its weights on
     steps            of each arm of the comparisons; 0 leaves the comparisons out
     seeds            trainings of all four heads and of each alone; of the other subsets there is one
     comparisons      "steps": every arm as many steps; "computing": all four for as long as the four alone take together;
@@ -41,6 +42,8 @@ class ChestExperiment:
     backbones        other encoders than the small one; losses: other segmentation penalties than Dice + CE; preload: begin the
                      arm with the encoder of the segmentation alone
     doses            of the bridge, as shares of `photons`; `bridge_steps` of each reconstruction there; 0 leaves it out
+    shortcut_steps   of each training in which an infection goes with the scanner, and of its control; 0 leaves them out;
+                     `shortcut_seeds` of each, on `shortcut_slices` of each patient
     """
 
     train_patients: int = 200
@@ -79,6 +82,9 @@ class ChestExperiment:
     bridge_slices: int = 6
     reader_steps: int = 1000
     bridge_steps: int = 400
+    shortcut_steps: int = 0
+    shortcut_seeds: int = 3
+    shortcut_slices: int = 8
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -97,6 +103,8 @@ class ChestExperiment:
                 raise ConfigError(f"{name} is expected above 0, got {getattr(self, name)!r}")
         if self.train_patients and not self.validation_patients:
             raise ConfigError("validation_patients are expected as 1 or more where there are train_patients, got 0")
+        if self.more_steps and not self.first_steps:
+            raise ConfigError(f"more_steps continue the first run, and first_steps is 0; got more_steps {self.more_steps}")
         if not all(0 < dose <= 1 for dose in self.doses):
             raise ConfigError(f"doses are shares of the photons above 0 and up to 1, got {self.doses}")
         check_widths(self.widths, who="the small encoder")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property, partial
 from pathlib import Path
 
 from taskct.experiments.made import Made, call
@@ -17,13 +18,15 @@ from taskct.systems.chest.chest_summary import gather
 from taskct.systems.chest.chest_trainings import train_arm
 from taskct.systems.chest.lung_crops import LungCrops, draw_crops
 from taskct.systems.chest.reading_crops import Readings, read_crops
+from taskct.systems.chest.scan_origins import ARRANGEMENTS, ArrangedScans, OriginScans, scan_origins
+from taskct.systems.chest.shortcut import OriginReadings, read_origins, shortcut_arm, single_slices
 
 DATA = (
     "train_patients", "validation_patients", "test_patients", "slices", "crop", "pixel_mm", "width_mm", "nodule_share",
     "most_nodules", "infection_share", "effusion_share", "seed",
 )  # fmt: skip
 _NET = ("neighbours", "widths", "fold", "cell_mm", "batch", "lr")
-_STEP_S, _PATIENT_S, _READ_S = 0.6, 2.5, 30.0  # of a core, at 128 x 128 pixels
+_STEP_S, _PATIENT_S, _READ_S, _ORIGINS_S = 0.6, 2.5, 30.0, 0.6  # of a core, at 128 x 128 pixels
 _LENGTHS = {"first": "first_steps", "first-longer": "more_steps"}
 FULL_DOSE, FBP = "full dose", "FBP"
 
@@ -31,11 +34,13 @@ FULL_DOSE, FBP = "full dose", "FBP"
 def chest_steps(settings: ChestExperiment) -> list[Step]:
     """All steps: a stop at any time leaves the tables of what is done, and more arms or seeds only add to them."""
     plan = _Plan(settings)
-    first = plan.arm(settings.first)
+    first = plan.arm(settings.first) if settings.first_steps else None
     if settings.more_steps:
         first = plan.arm(settings.longer, after=first)
     if settings.bridge_steps:
         plan.bridge()
+    if settings.shortcut_steps:
+        plan.shortcut()
     for arm in settings.arms:
         plan.arm(arm)
     plan.step(
@@ -46,7 +51,8 @@ def chest_steps(settings: ChestExperiment) -> list[Step]:
             readings=plan.readings,
             arms=plan.arms,
             bridge=plan.bridges,
-            images=plan.images,
+            shortcuts=plan.shortcuts,
+            images=plan.images if first is not None else None,
             first=first,
         ),
         Path,
@@ -77,10 +83,15 @@ class _Plan(Plan[ChestExperiment]):
         self.readings: dict[str, Made[Readings]] = {}
         self.arms: dict[str, Arm] = {}
         self.bridges: dict[tuple[str, str], Made[Readings]] = {}
-        patients = sum(settings.part_sizes.values())
-        self.images = self.step(
+        self.shortcuts: dict[tuple[str, int], Made[OriginReadings]] = {}
+
+    @cached_property
+    def images(self) -> Made[LungCrops]:
+        """The lungs of all patients, which no step of the shortcut test looks at."""
+        patients = sum(self.settings.part_sizes.values())
+        return self.step(
             "images",
-            call(draw_crops, settings=settings),
+            call(draw_crops, settings=self.settings),
             LungCrops,
             uses=DATA,
             about=f"painting the lungs of {patients} patients",
@@ -156,6 +167,37 @@ class _Plan(Plan[ChestExperiment]):
             self._judge(FBP, dose, scans, unseen, None)
             for arm, one in made.items():
                 self._judge(arm, dose, scans, unseen, one)
+
+    def shortcut(self) -> None:
+        """Both scanners' images, the trainings on either arrangement of them, and what each says of the test patients."""
+        s = self.settings
+        scans = self.step(
+            "shortcut-scans",
+            call(scan_origins, settings=s),
+            OriginScans,
+            uses=(*DATA, "photons", "views", "shortcut_slices"),
+            about="scanning whole slices by two scanners",
+            cost=_ORIGINS_S * sum(s.part_sizes.values()) * s.shortcut_slices,
+        )
+        for seed in range(s.shortcut_seeds):
+            for arrangement in ARRANGEMENTS:
+                arm = shortcut_arm(s, arrangement, seed)
+                arranged = scans.read_as(partial(ArrangedScans, arrangement=arrangement, seed=seed))
+                made = self.step(
+                    arm.label,
+                    call(train_arm, settings=single_slices(s), images=arranged, arm=arm),
+                    load_reader,
+                    uses=("widths", "fold", "cell_mm", "batch", "lr", "shortcut_steps"),
+                    about=f"findings, scanner and infection {arrangement}, {arm.steps} steps",
+                    cost=_STEP_S * arm.cost,
+                )
+                self.shortcuts[arrangement, seed] = self.step(
+                    f"read-{arm.label}",
+                    call(read_origins, settings=s, scans=scans, reader=made, arm=arm),
+                    OriginReadings.read,
+                    about=f"{arm.label} reads test patients of both scanners",
+                    cost=_READ_S / 3,
+                )
 
     def _judge(self, name: str, dose: float | None, scans: Made, unseen: Made, of: Made | None) -> None:  # type: ignore[type-arg]
         at = "" if dose is None else f"{dose:g}"

@@ -19,6 +19,8 @@ from taskct.systems.chest.chest_settings import ChestExperiment
 from taskct.systems.chest.lung_crops import LungCrops
 from taskct.systems.chest.lung_pictures import colour_words, lungs_figure, telling_crops
 from taskct.systems.chest.reading_crops import Readings
+from taskct.systems.chest.shortcut import OriginReadings, shortcut_rows
+from taskct.systems.chest.shortcut_page import shortcut_csv
 
 
 def gather(
@@ -28,18 +30,21 @@ def gather(
     readings: Mapping[str, Made[Readings]],
     arms: Mapping[str, Arm],
     bridge: Mapping[tuple[str, str], Made[Readings]],
+    shortcuts: Mapping[tuple[str, int], Made[OriginReadings]] | None = None,
     images: Made[LungCrops] | None = None,
     first: Made[ChestReader] | None = None,
 ) -> None:
-    """Write scores.csv, comparisons.csv, bridge.csv, summary.txt and report.html of what is done."""
+    """Write scores.csv, comparisons.csv, bridge.csv, shortcut.csv, summary.txt and report.html of what is done."""
     groups = groups_of(readings, arms)
     pairs = comparisons(groups)
     judged = {key: made.load() for key, made in bridge.items() if made.done}
+    tests = shortcut_rows({key: made.load() for key, made in (shortcuts or {}).items() if made.done})
     texts = {
         "scores.csv": scores_csv(groups),
         "comparisons.csv": comparisons_csv(pairs),
         "bridge.csv": bridge_csv(judged),
-        "summary.txt": "\n".join(summary_lines(settings, groups, pairs, judged)) + "\n",
+        "shortcut.csv": shortcut_csv(tests),
+        "summary.txt": "\n".join(summary_lines(settings, groups, pairs, judged, tests)) + "\n",
     }
     make_folder(folder)
     write_texts(folder, texts, overwrite=True)
@@ -51,8 +56,10 @@ def gather(
         image = f"<img alt='slices of lungs, the truth above what the network says' src=\"{uri}\">"
         shown = f"<figure class='plot'>{image}<figcaption>{words}</figcaption></figure>"
     path = folder / "report.html"
-    missing = [made.name for made in (*readings.values(), *bridge.values()) if not made.done]
-    write_chest_page(path, settings=settings, groups=groups, pairs=pairs, judged=judged, pictures=shown, missing=missing)
+    missing = [made.name for made in (*readings.values(), *bridge.values(), *(shortcuts or {}).values()) if not made.done]
+    write_chest_page(
+        path, settings=settings, groups=groups, pairs=pairs, judged=judged, tests=tests, pictures=shown, missing=missing
+    )
 
 
 def scores_csv(groups: Mapping[str, Group]) -> str:

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from taskct.core.seeds import derive_seed
 from taskct.data.images import ImageSet
 from taskct.data.label_shares import LabelShares
 from taskct.experiments.made import Made
-from taskct.nets.shared_net import ENCODER
+from taskct.nets.shared_net import ENCODER, SharedNet
 from taskct.systems.chest.chest_arms import Arm
 from taskct.systems.chest.chest_classes import BALANCE, FINDINGS, TRUTHS, WINDOW
 from taskct.systems.chest.chest_net import ChestNetConfig, ChestReader, build_net, penalties_of
 from taskct.systems.chest.chest_settings import ChestExperiment
-from taskct.systems.chest.lung_crops import LungCrops
 from taskct.training import Augmentation, TrainSettings, preload, shared_objective, train_shared
 
 AUGMENT = Augmentation(shift_share=0.08, scale=0.12, rotate_deg=12.0, offset_hu=4.0, noise_hu=15.0, mirror=True)
+
+
+class PartImages(Protocol):
+    """Images by the part of a cohort, such as `LungCrops`."""
+
+    def images(self, part: str) -> ImageSet:
+        """All images of a part."""
 
 
 def net_config(settings: ChestExperiment, arm: Arm, **changes: Any) -> ChestNetConfig:
@@ -35,11 +41,16 @@ def net_config(settings: ChestExperiment, arm: Arm, **changes: Any) -> ChestNetC
     return ChestNetConfig(**{**plain, **changes})
 
 
+def first_net(settings: ChestExperiment, arm: Arm) -> SharedNet:
+    """The network of an arm with the weights that its training begins with."""
+    return build_net(net_config(settings, arm), seed=derive_seed(settings.seed, "weights", arm.seed) % 2**31)
+
+
 def train_arm(
     folder: Path,
     *,
     settings: ChestExperiment,
-    images: Made[LungCrops],
+    images: Made[PartImages],
     arm: Arm,
     begin: Made[ChestReader] | None = None,
     parts: Collection[str] = (ENCODER,),
@@ -47,7 +58,7 @@ def train_arm(
     """One training at full dose; it begins with `parts` of the network `begin` where there is one."""
     crops = images.load()
     config = net_config(settings, arm)
-    net = build_net(config, seed=derive_seed(settings.seed, "weights", arm.seed) % 2**31)
+    net = first_net(settings, arm)
     if begin is not None:
         preload(net, begin.folder, parts=parts)
     train_shared(
