@@ -126,3 +126,44 @@ def test_two_sexes_are_two_patients_and_empty_parts_of_a_name_are_not(tmp_path: 
     with pytest.raises(InputError, match=r"two patients \(their sex differs: M and F\)"):
         read_radiographs(write(0, PatientSex="M", **nameless), write(1, PatientSex="F", **nameless))
     assert read_radiographs(write(0, PatientSex="M", **nameless), write(1, PatientSex="O", **nameless))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        ({"PatientAge": "007M"}, {"PatientAge": "060Y"}, "7 to 8 months and 720 to 732 months"),
+        ({"PatientAge": "007M"}, {"PatientAge": "010M"}, "7 to 8 months and 10 to 11 months"),
+        (
+            {"PatientBirthDate": "20240101", "StudyDate": "20240201"},
+            {"PatientBirthDate": "20240101", "StudyDate": "20250601"},
+            "1 months and 17 months",
+        ),
+    ],
+)
+@pytest.mark.parametrize("named", [True, False])
+def test_a_head_at_two_ages_is_refused_unless_the_pair_is_said_to_be_one(
+    tmp_path: Path, first: dict[str, object], second: dict[str, object], words: str, named: bool
+) -> None:
+    facts = (files.xa(ISO, DETECTOR, PIXEL, 180.0), files.xa(ISO, DETECTOR, PIXEL, -90.0))
+    who: dict[str, object] = {} if named else {"PatientID": None, "PatientName": None}
+    pair = [
+        files.write_dicom(tmp_path / f"{k}.dcm", files.counts_of(P[0, 0, k]), **{**facts[k], **more, **who})
+        for k, more in enumerate((first, second))
+    ]
+    with pytest.raises(InputError, match=rf"at two ages, or two patients \(their ages differ: {words}\)"):
+        read_radiographs(*pair)
+    taken = read_radiographs(*pair, same_patient=True)
+    assert any(words in note and "as asked" in note for note in taken.notes)
+    assert taken.age_months is not None and taken.age_months[1] > taken.age_months[0] + 2
+
+
+def test_days_between_two_radiographs_are_said_and_ages_of_one_head_agree(tmp_path: Path) -> None:
+    facts = (files.xa(ISO, DETECTOR, PIXEL, 180.0), files.xa(ISO, DETECTOR, PIXEL, -90.0))
+    write = lambda k, **more: files.write_dicom(tmp_path / f"{k}.dcm", files.counts_of(P[0, 0, k]), **{**facts[k], **more})
+    born = {"PatientBirthDate": "20240101"}
+    notes = read_radiographs(write(0, StudyDate="20240701", **born), write(1, StudyDate="20240710", **born)).notes
+    assert sum("taken 9 day(s) apart" in note for note in notes) == 1
+    alike = read_radiographs(write(0, PatientAge="007M"), write(1, StudyDate="20240816", **born))
+    assert alike.age_months == pytest.approx((7, 8)) and not any("apart" in note for note in alike.notes)
+    unnamed = write(0, PatientID=None, PatientName=None)
+    assert read_radiographs(unnamed, write(1)).patient.startswith("patient-")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from taskct.core.errors import FileFormatError, UnsupportedDataError
 from taskct.data.dicom.parse import DicomFile
@@ -31,7 +31,8 @@ class FilmHeader:
 
     `angle_from` names the attribute that the angle was taken from; `coarse` is True for one of a ViewPosition, which says only
     from which side. `iso_from` names what the distance to the isocentre was taken from. `age_months` are the least and
-    the largest age that PatientAge stands for, else that of the dates of birth and study. `for_the_eye` is what says that the
+    the largest age that PatientAge stands for, else that of the dates of birth and study. `taken` is the AcquisitionDate,
+    else the StudyDate. `for_the_eye` is what says that the
     grey levels were processed for presentation, '' where nothing does.
     """
 
@@ -40,6 +41,7 @@ class FilmHeader:
     birth_date: str = ""
     sex: str = ""
     age_months: tuple[float, float] | None = None
+    taken: date | None = None
     study_uid: str = ""
     series_uid: str = ""
     sop_class: str = ""
@@ -112,6 +114,7 @@ def film_header(file: DicomFile) -> FilmHeader:
         birth_date=text(path, header, "PatientBirthDate"),
         sex={"M": "M", "F": "F"}.get(text(path, header, "PatientSex").upper(), ""),
         age_months=_age_months(file),
+        taken=_date(file, "AcquisitionDate") or _date(file, "StudyDate"),
         study_uid=text(path, header, "StudyInstanceUID"),
         series_uid=text(path, header, "SeriesInstanceUID"),
         sop_class=file.sop_class,
@@ -163,14 +166,18 @@ def _age_months(file: DicomFile) -> tuple[float, float] | None:
     if stated:
         count, months = int(stated[1]), _MONTHS[stated[2]]
         return count * months, (count + 1) * months
-    days = []
-    for name in ("PatientBirthDate", "StudyDate"):
-        try:
-            days.append(datetime.strptime(text(file.path, file.header, name), "%Y%m%d").toordinal())
-        except ValueError:
-            return None
-    age = (days[1] - days[0]) * _MONTHS["D"]
+    born, studied = _date(file, "PatientBirthDate"), _date(file, "StudyDate")
+    if born is None or studied is None:
+        return None
+    age = (studied - born).days * _MONTHS["D"]
     return (age, age) if age >= 0 else None
+
+
+def _date(file: DicomFile, name: str) -> date | None:
+    try:
+        return datetime.strptime(text(file.path, file.header, name), "%Y%m%d").date()
+    except ValueError:
+        return None
 
 
 def _angles(file: DicomFile, modality: str) -> tuple[float | None, float | None, str, bool]:

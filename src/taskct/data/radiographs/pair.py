@@ -41,8 +41,8 @@ class RadiographPair:
     `meaning` is "line integral", or "film" where gain and offset of each film are unknown (`simulate.radiograph.fit_film`).
     `notes` are sentences on what was odd, assumed or asked for; every result made of the pair carries them. `patient` is a
     pseudonym, '' where no header names a patient. `images` and `study_uid` are the DICOM images and their study, with UIDs
-    replaced as `write_series` replaces them; empty for other files. `age_months` are the least and the largest age that a
-    header stands for, None where none states an age.
+    replaced as `write_series` replaces them; empty for other files. `age_months` are the least and the largest age that
+    the headers stand for, None where none states an age.
     """
 
     p: Tensor
@@ -254,7 +254,8 @@ def _joined(
     beam = _beam(list(views.values()), poses, pictures[0].shape, factor)
     wrong = _of_views(list(views.values()), beam, notes)
     iso = tuple(float(v) for v in np.mean([one.pose.iso_mm for one in views.values()], axis=0))
-    header = films["frontal"].header or films["lateral"].header
+    headers = [film.header for film in films.values() if film.header is not None]
+    ages = [header.age_months for header in headers if header.age_months is not None]
     p = torch.from_numpy(np.stack(pictures)[None, None].astype(np.float32))
     about = {v: _facts(one) for v, one in views.items()}
     return RadiographPair(
@@ -262,11 +263,11 @@ def _joined(
         beam,
         meaning,
         tuple(notes),
-        patient_pseudonym(header.patient_id) if header is not None else "",
+        next((patient_pseudonym(header.patient_id) for header in headers if header.patient_id), ""),
         (iso[0], iso[1], iso[2]),
         about,
         *_identity(films),
-        next((f.header.age_months for f in films.values() if f.header is not None and f.header.age_months), None),
+        (min(low for low, _ in ages), max(high for _, high in ages)) if ages else None,
     ), wrong
 
 
