@@ -68,6 +68,7 @@ def test_the_distance_to_the_bucky_is_not_taken_for_the_isocentre(tmp_path: Path
         ({"ImagerPixelSpacing": [-PIXEL, PIXEL]}, "pixel_mm"),
         ({"DistanceSourceToDetector": -DETECTOR}, "source_detector_mm"),
         ({"DistanceSourceToPatient": -ISO}, "source_iso_mm"),
+        ({"PositionerPrimaryAngle": 65535}, "angle_deg"),
     ],
 )
 def test_lengths_that_are_none_are_missing_and_said(tmp_path: Path, header: dict[str, object], lacks: str) -> None:

@@ -12,6 +12,7 @@ from small_pair import (
     BOTH,
     DETECTOR,
     GRID,
+    ISO,
     PIXEL,
     P,
     dicom_pair,
@@ -19,7 +20,7 @@ from small_pair import (
 
 from taskct import Projector
 from taskct.core.errors import ConfigError, InputError
-from taskct.data.radiographs import PoseFile, check_radiographs, read_radiographs
+from taskct.data.radiographs import PoseFile, ViewPose, check_radiographs, read_radiographs
 
 
 def test_a_pose_file_that_contradicts_the_header_is_refused_with_both_named_unless_one_is_trusted(tmp_path: Path) -> None:
@@ -57,3 +58,38 @@ def test_a_tilt_that_the_header_does_not_state_is_assumed_and_said_and_contradic
     tilted = PoseFile(frontal=replace(BOTH.frontal, tilt_deg=10.0), lateral=replace(BOTH.lateral, tilt_deg=10.0))
     found = read_radiographs(*pair, poses=tilted)
     assert found.about["frontal"]["tilt_deg"] == 10.0 and not any("tilt_deg" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("header", "name", "value", "words"),
+    [
+        (
+            {"ViewPosition": "PA"},
+            "angle_deg",
+            1.0,
+            "PositionerPrimaryAngle 180 puts the source at angle_deg 0, ViewPosition PA",
+        ),
+        ({"ViewPosition": "LL"}, "angle_deg", 0.0, "at angle_deg 0, ViewPosition LL at -90"),
+        ({"EstimatedRadiographicMagnificationFactor": 1.2}, "source_iso_mm", ISO, "Factor 1.2 makes it 833.333"),
+    ],
+)
+def test_a_header_that_contradicts_itself_is_refused_unless_the_pose_file_decides(
+    tmp_path: Path, header: dict[str, object], name: str, value: float, words: str
+) -> None:
+    pair = dicom_pair(tmp_path)
+    facts = {**files.xa(ISO, DETECTOR, PIXEL, 180.0), **header}
+    pair[0] = files.write_dicom(tmp_path / "odd.dcm", files.counts_of(P[0, 0, 0]), **facts)
+    with pytest.raises(InputError, match=f"frontal: .*{words}.*; state {name} in the pose file"):
+        read_radiographs(*pair)
+    stated = read_radiographs(*pair, poses=PoseFile(frontal=ViewPose(**{name: value})))
+    assert stated.about["frontal"][name] == value and any(f"; {value:g} of the pose file was taken" in n for n in stated.notes)
+    assert any("was taken, as asked" in n for n in read_radiographs(*pair, trust="header").notes)
+
+
+@pytest.mark.parametrize("header", [{"ViewPosition": "AP"}, {"EstimatedRadiographicMagnificationFactor": 1.4}])
+def test_a_header_that_says_one_thing_twice_and_rounded_is_taken(tmp_path: Path, header: dict[str, object]) -> None:
+    pair = dicom_pair(tmp_path)
+    pair[0] = files.write_dicom(
+        tmp_path / "same.dcm", files.counts_of(P[0, 0, 0]), **{**files.xa(ISO, DETECTOR, PIXEL, 170.0), **header}
+    )
+    assert read_radiographs(*pair).about["frontal"]["angle_deg"] == -10.0

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from taskct.core.errors import FileFormatError, UnsupportedDataError
@@ -22,6 +23,8 @@ _FOR_PRESENTATION = {  # SOP classes whose grey levels are for the eye, by what 
     "1.2.840.10008.5.1.4.1.1.1.1": "digital X-ray",
     "1.2.840.10008.5.1.4.1.1.1.3": "intra-oral X-ray",
 }
+COARSE_DEG = 30.0  # a ViewPosition says only from which side
+_ROUNDED = 0.05  # of a distance: magnifications are written with few digits
 VIEW_ANGLES_DEG = {"AP": 0.0, "PA": 180.0, "LL": -90.0, "RL": 90.0, "LLD": -90.0, "RLD": 90.0}
 
 
@@ -33,7 +36,8 @@ class FilmHeader:
     from which side. `iso_from` names what the distance to the isocentre was taken from. `age_months` are the least and
     the largest age that PatientAge stands for, else that of the dates of birth and study. `taken` is the AcquisitionDate,
     else the StudyDate. `for_the_eye` is what says that the
-    grey levels were processed for presentation, '' where nothing does.
+    grey levels were processed for presentation, '' where nothing does. `conflicts` are two attributes that say one number of
+    the pose differently, in words, by the number's name in a pose file.
     """
 
     patient_id: str = ""
@@ -67,6 +71,7 @@ class FilmHeader:
     slope: float = 1.0
     intercept: float = 0.0
     notes: tuple[str, ...] = ()
+    conflicts: Mapping[str, str] = field(default_factory=dict)
 
 
 def film_header(file: DicomFile) -> FilmHeader:
@@ -97,8 +102,9 @@ def film_header(file: DicomFile) -> FilmHeader:
         raise FileFormatError(f"{path}: rescales its values by {slope:g} * stored + {intercept or 0:g}; the file is damaged")
     if spacing is None and numbers(path, header, "PixelSpacing", 2) is not None:
         notes.append("PixelSpacing is not used: it may be that of any plane; ImagerPixelSpacing is that of the detector")
-    angle, tilt, angle_from, coarse = _angles(file, modality)
-    iso, iso_from = _isocentre(file, modality, notes)
+    conflicts: dict[str, str] = {}
+    angle, tilt, angle_from, coarse = _angles(file, modality, notes, conflicts)
+    iso, iso_from = _isocentre(file, modality, notes, conflicts)
     turn = integer(path, header, "FieldOfViewRotation")
     if turn is not None and turn % 90:
         notes.append(f"FieldOfViewRotation {turn} is not used: expected quarter turns; state quarter_turns in the pose file")
@@ -140,6 +146,7 @@ def film_header(file: DicomFile) -> FilmHeader:
         slope=1.0 if slope is None else slope,
         intercept=intercept or 0.0,
         notes=tuple(notes),
+        conflicts=conflicts,
     )
 
 
@@ -180,24 +187,32 @@ def _date(file: DicomFile, name: str) -> date | None:
         return None
 
 
-def _angles(file: DicomFile, modality: str) -> tuple[float | None, float | None, str, bool]:
+def _angles(
+    file: DicomFile, modality: str, notes: list[str], conflicts: dict[str, str]
+) -> tuple[float | None, float | None, str, bool]:
     """Angle and tilt of the source, the attribute they come from, and whether it is a coarse one.
 
     The positioner's angles are those of the detector: 0 in front of the patient, + 90 at the left (LAO), cranial positive.
     The source is opposite.
     """
     path, header = file.path, file.header
-    first, second = (number(path, header, f"Positioner{which}Angle") for which in ("Primary", "Secondary"))
+    first, second = (_angle(file, f"Positioner{which}Angle", notes) for which in ("Primary", "Secondary"))
     carm = modality in ("XA", "RF") or text(path, header, "PositionerType").upper() == "CARM"
-    if first is not None and carm:
-        return _turned(first + 180), None if second is None else 0.0 - second, "PositionerPrimaryAngle", False
     position = text(path, header, "ViewPosition").upper()
+    if first is not None and carm:
+        angle = _turned(first + 180)
+        side = VIEW_ANGLES_DEG.get(position, angle)
+        if abs(_turned(angle - side)) > COARSE_DEG:
+            conflicts["angle_deg"] = (
+                f"PositionerPrimaryAngle {first:g} puts the source at angle_deg {angle:g}, ViewPosition {position} at {side:g}"
+            )
+        return angle, None if second is None else 0.0 - second, "PositionerPrimaryAngle", False
     if position in VIEW_ANGLES_DEG:
         return VIEW_ANGLES_DEG[position], None, "ViewPosition", True
     return None, None, "", False
 
 
-def _isocentre(file: DicomFile, modality: str, notes: list[str]) -> tuple[float | None, str]:
+def _isocentre(file: DicomFile, modality: str, notes: list[str], conflicts: dict[str, str]) -> tuple[float | None, str]:
     """Distance from source to isocentre.
 
     Of a C-arm it is DistanceSourceToPatient. Of DX and CR that is the distance to the table or the bucky, not to the middle of
@@ -207,6 +222,11 @@ def _isocentre(file: DicomFile, modality: str, notes: list[str]) -> tuple[float 
     patient, detector = _length(file, "DistanceSourceToPatient", notes), _length(file, "DistanceSourceToDetector", [])
     gain = number(path, header, "EstimatedRadiographicMagnificationFactor")
     if patient and modality in ("XA", "RF"):
+        if gain and gain > 1 and detector and abs(detector / gain - patient) > _ROUNDED * patient:
+            conflicts["source_iso_mm"] = (
+                f"DistanceSourceToPatient is {patient:g} mm, but EstimatedRadiographicMagnificationFactor {gain:g} makes it "
+                f"{detector / gain:g}"
+            )
         return patient, "DistanceSourceToPatient"
     if gain and gain > 1 and detector:
         return detector / gain, "EstimatedRadiographicMagnificationFactor"
@@ -216,6 +236,15 @@ def _isocentre(file: DicomFile, modality: str, notes: list[str]) -> tuple[float 
             "it is not used"
         )
     return None, ""
+
+
+def _angle(file: DicomFile, name: str, notes: list[str]) -> float | None:
+    """An angle of at most a turn; a note for anything else."""
+    found = number(file.path, file.header, name)
+    if found is not None and abs(found) > 360:
+        notes.append(f"{name} {found:g} is not used: expected degrees, at most 360")
+        return None
+    return found
 
 
 def _length(file: DicomFile, name: str, notes: list[str]) -> float | None:

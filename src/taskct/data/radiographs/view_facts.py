@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from taskct.core.errors import ConfigError
-from taskct.data.radiographs.film_header import FilmHeader
+from taskct.data.radiographs.film_header import COARSE_DEG, FilmHeader
 from taskct.data.radiographs.pose_file import NEEDED, ViewPose
 
 TRUST = ("header", "poses")
@@ -18,7 +18,6 @@ _FACTS = {  # name in the pose file -> attribute of DICOM, tolerance
     "tilt_deg": ("PositionerSecondaryAngle", 2.0),
 }
 _RELATIVE = 0.01  # of a length that both state
-_COARSE_DEG = 30.0  # a ViewPosition says only from which side
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,8 @@ def view_facts(view: str, given: ViewPose, header: FilmHeader | None, *, trust: 
     """Join what the pose file and the header say of a view.
 
     Numbers that both state must agree (1 %, 2 mm or 2 degrees; 30 degrees for a ViewPosition): else both are named in
-    `contradictions`. `trust` "header" or "poses" says which to believe instead, and a note tells it.
+    `contradictions`, as are two attributes of one header that say it differently, unless the pose file states the number.
+    `trust` "header" or "poses" says which to believe instead, and a note tells it.
     """
     if trust is not None and trust not in TRUST:
         raise ConfigError(f"trust expects 'header', 'poses' or None, got {trust!r}")
@@ -52,6 +52,14 @@ def view_facts(view: str, given: ViewPose, header: FilmHeader | None, *, trust: 
             else:
                 notes.append(f"{both}; the {'header' if trust == 'header' else 'pose file'} was trusted, as asked")
             mine = None if trust == "header" else mine
+        if header is not None and name in header.conflicts:
+            said = f"{view}: {header.conflicts[name]}"
+            if mine is not None:
+                notes.append(f"{said}; {mine:g} of the pose file was taken")
+            elif trust == "header":
+                notes.append(f"{said}; {theirs:g} by {from_where} was taken, as asked")
+            else:
+                wrong.append(f"{said}; state {name} in the pose file")
         if mine is not None:
             values[name], origin[name] = float(mine), "pose file"
         elif theirs is not None:
@@ -82,7 +90,7 @@ def _attribute(name: str, usual: str, header: FilmHeader | None) -> str:
 
 def _agree(name: str, mine: float, theirs: float, tolerance: float, header: FilmHeader | None) -> bool:
     if name == "angle_deg":
-        allowed = _COARSE_DEG if header is not None and header.coarse else tolerance
+        allowed = COARSE_DEG if header is not None and header.coarse else tolerance
         return abs((mine - theirs + 180) % 360 - 180) <= allowed
     if name == "tilt_deg":
         return abs(mine - theirs) <= tolerance
