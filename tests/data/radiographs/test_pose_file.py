@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import radiograph_files as files
 from small_pair import (
+    BOTH,
     DETECTOR,
+    ISO,
     PIXEL,
     P,
     dicom_pair,
@@ -39,6 +41,34 @@ def test_a_missing_pose_is_named_and_the_filled_in_file_holds_what_the_header_kn
     assert read_radiographs(first, second, poses=tmp_path / "poses.toml", grey="intensity").beam.views == 2
     with pytest.raises(InputError, match=r"no pose.*and 2 more"):
         read_radiographs(first, second)
+
+
+def test_what_was_assumed_is_no_statement_in_a_filled_in_file_and_is_said_again(tmp_path: Path) -> None:
+    facts = {"ImagerPixelSpacing": [PIXEL, PIXEL], "DistanceSourceToDetector": DETECTOR}
+    facts |= {"EstimatedRadiographicMagnificationFactor": DETECTOR / ISO}
+    pair = [
+        files.write_dicom(tmp_path / f"{k}.dcm", files.counts_of(P[0, 0, k]), modality="DX", ViewPosition=side, **facts)
+        for k, side in enumerate(("AP", "RL"))
+    ]
+    found = check_radiographs(*pair)
+    poses = tmp_path / "poses.toml"
+    poses.write_text(found.filled)
+    assert {note for note in found.notes if "ViewPosition" in note or "tilt_deg" in note} <= set(
+        read_radiographs(*pair, poses=poses).notes
+    )
+    guesses = lambda filled: [line for line in filled.splitlines() if line.startswith("# ")]
+    assert len(guesses(found.filled)) == 4  # an angle and a tilt of each view
+    assert guesses(check_radiographs(*pair, poses=poses).filled) == guesses(found.filled)
+
+
+def test_a_pixel_that_is_corrected_in_a_filled_in_file_stays_square(tmp_path: Path) -> None:
+    pair = [files.write_png(tmp_path / f"{k}.png", files.counts_of(P[0, 0, k])) for k in (0, 1)]
+    poses = tmp_path / "poses.toml"
+    poses.write_text(
+        check_radiographs(*pair, poses=BOTH, grey="intensity").filled.replace(f"pixel_mm = {PIXEL}", "pixel_mm = 8.0")
+    )
+    about = read_radiographs(*pair, poses=poses, grey="intensity").about
+    assert about["frontal"]["pixel_mm"] == about["frontal"]["row_mm"] == 8.0
 
 
 def test_an_unknown_key_of_the_pose_file_says_what_was_meant(tmp_path: Path) -> None:

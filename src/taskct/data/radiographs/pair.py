@@ -357,7 +357,10 @@ def _known(given: PoseFile, facts: Mapping[str, ViewFacts]) -> tuple[dict[str, d
             for f in dataclasses.fields(ViewPose)
             if getattr(given[view], f.name) != getattr(defaults, f.name)
         }
-        known[view] = {**mine, **facts[view].values}
+        own = {
+            k: v for k, v in facts[view].values.items() if facts[view].origin[k] != "pixel_mm"
+        }  # square pixels have one size
+        known[view] = {**mine, **own}
         origin[view] = {k: v for k, v in facts[view].origin.items() if v != "pose file"}
     return known, origin
 

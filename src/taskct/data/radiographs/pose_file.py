@@ -32,6 +32,11 @@ _MEANING = {
     "pixel_mm": "distance of the columns on the detector itself (ImagerPixelSpacing, not PixelSpacing)",
     "angle_deg": "where the source stands: 0 in front (AP), 180 behind (PA), 90 at the patient's left, -90 at the right",
 }
+ASSUMED, BY_SIDE = "assumed", "ViewPosition"  # where a number comes from that nobody has stated
+_GUESSES = {
+    ASSUMED: "assumed: state it if it is known",
+    BY_SIDE: "ViewPosition, which says only from which side: state the angle if it is known",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +105,8 @@ def read_pose_file(path: str | os.PathLike[str]) -> PoseFile:
 def filled_pose_file(known: Mapping[str, Mapping[str, object]], notes: Mapping[str, Mapping[str, str]]) -> str:
     """TOML text with what is known of each view, and a line to fill in for each thing that is needed and unknown.
 
-    `notes` says of each value where it comes from.
+    `notes` says of each value where it comes from. What was only assumed stands in a comment: as a statement, it would be read
+    as one the next time.
     """
     from taskct.core.toml import to_toml
 
@@ -112,7 +118,8 @@ def filled_pose_file(known: Mapping[str, Mapping[str, object]], notes: Mapping[s
             if name in found:
                 text = to_toml({name: found[name]}).strip()
                 where = notes.get(view, {}).get(name, "")
-                lines.append(f"{text}{'  # ' + where if where else ''}")
+                guess = "# " if where in _GUESSES else ""
+                lines.append(f"{guess}{text}{'  # ' + _GUESSES.get(where, where) if where else ''}")
             elif name in NEEDED:
                 lines.append(f"# {name} = ?  # TO FILL IN: {_MEANING[name]}")
     return "\n".join(lines) + "\n"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from taskct.core.errors import ConfigError
 from taskct.data.radiographs.film_header import COARSE_DEG, FilmHeader
-from taskct.data.radiographs.pose_file import NEEDED, ViewPose
+from taskct.data.radiographs.pose_file import ASSUMED, BY_SIDE, NEEDED, ViewPose
 
 TRUST = ("header", "poses")
 _FACTS = {  # name in the pose file -> attribute of DICOM, tolerance
@@ -67,9 +67,9 @@ def view_facts(view: str, given: ViewPose, header: FilmHeader | None, *, trust: 
     if "row_mm" not in values and "pixel_mm" in values:
         values["row_mm"], origin["row_mm"] = values["pixel_mm"], "pixel_mm"
     if "tilt_deg" not in values:
-        values["tilt_deg"], origin["tilt_deg"] = 0.0, "assumed"
+        values["tilt_deg"], origin["tilt_deg"] = 0.0, ASSUMED
         notes.append(f"{view}: tilt_deg is not given: a source that is not lifted towards head or feet was assumed")
-    if origin.get("angle_deg") == "ViewPosition":
+    if origin.get("angle_deg") == BY_SIDE:
         notes.append(
             f"{view}: the angle was taken from ViewPosition, which says only from which side; nothing says that the view was "
             "exactly so"
