@@ -139,3 +139,11 @@ def test_a_try_leaves_the_model_as_it_was() -> None:
 
 def test_changes_reach_into_tables() -> None:
     assert merged({"a": {"b": 1, "c": 2}}, {"a": {"c": {"d": 3}}, "e": 4}) == {"a": {"b": 1, "c": {"d": 3}}, "e": 4}
+
+
+def test_a_config_of_another_command_names_that_command() -> None:
+    with pytest.raises(ConfigError, match=r"\[held\] makes it a config of `taskct dose`; say taskct dose .*dose_cohort.toml"):
+        train_config.read_plan(DOSE)
+    for path in (PLAIN, READER):
+        with pytest.raises(ConfigError, match="makes it a config of `taskct train`; say taskct train"):
+            dose_config.read_dose_plan(path)

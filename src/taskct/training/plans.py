@@ -25,9 +25,21 @@ Plan = TypeVar("Plan")
 _BYTES_PER_NUMBER = 4 * 3  # float32: the clean scan, the noisy one and its filtered copy
 
 
-def read_plan_of(kind: Callable[..., Plan], path: str | Path, changes: Mapping[str, Any] | None = None) -> Plan:
-    """A plan of some kind from a TOML file; `changes` replace values, tables within tables. Errors begin with the path."""
+def read_plan_of(
+    kind: Callable[..., Plan],
+    path: str | Path,
+    changes: Mapping[str, Any] | None = None,
+    *,
+    others: Mapping[str, str] | None = None,
+) -> Plan:
+    """A plan of some kind from a TOML file; `changes` replace values, tables within tables. Errors begin with the path.
+
+    `others` maps tables that a plan of this kind cannot have to the command whose configs have them.
+    """
     values = merged(read_toml(path), changes or {})
+    for table, command in (others or {}).items():
+        if table in values:
+            raise ConfigError(f"{path}: its table [{table}] makes it a config of `{command}`; say {command} {path}")
     try:
         return from_dict(kind, values)
     except InputError as error:

@@ -138,7 +138,8 @@ class TrainPlan:
 
 def read_plan(path: str | Path, changes: Mapping[str, Any] | None = None) -> TrainPlan:
     """The plan of a TOML file; `changes` replace values ({"training": {"steps": 10}}). Errors begin with the path."""
-    return read_plan_of(TrainPlan, path, changes)
+    others = dict.fromkeys(("held", "dose_module"), "taskct dose")
+    return read_plan_of(TrainPlan, path, changes, others=others)
 
 
 def run_plan(

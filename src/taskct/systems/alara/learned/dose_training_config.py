@@ -120,7 +120,8 @@ class DoseTrainingPlan:
 
 def read_dose_plan(path: str | Path, changes: Mapping[str, Any] | None = None) -> DoseTrainingPlan:
     """The plan of a TOML file; `changes` replace values. Errors begin with the path."""
-    return read_plan_of(DoseTrainingPlan, path, changes)
+    others = dict.fromkeys(("reader", "objective"), "taskct train")
+    return read_plan_of(DoseTrainingPlan, path, changes, others=others)
 
 
 def run_dose_plan(
