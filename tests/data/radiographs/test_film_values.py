@@ -46,6 +46,10 @@ def test_ct_slices_runs_of_frames_colour_and_damage_are_refused_by_file(tmp_path
     Image.new("RGB", (8, 8)).save(tmp_path / "colour.png")
     with pytest.raises(UnsupportedDataError, match="mode RGB"):
         read_radiographs(tmp_path / "colour.png", second)
+    first_picture, next_picture = (Image.new("L", (8, 8), level) for level in (9, 90))
+    first_picture.save(tmp_path / "run.png", save_all=True, append_images=[next_picture])
+    with pytest.raises(UnsupportedDataError, match=r"run.png: an animated PNG of 2 pictures"):
+        read_radiographs(tmp_path / "run.png", second)
     (tmp_path / "cut.png").write_bytes(files.write_png(tmp_path / "x.png", files.counts_of(P[0, 0, 0])).read_bytes()[:60])
     with pytest.raises(FileFormatError, match=r"cut.png"):
         read_radiographs(tmp_path / "cut.png", second)

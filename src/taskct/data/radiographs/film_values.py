@@ -55,6 +55,9 @@ def _png(path: Path) -> Film:
     with open_binary(path) as stream, parsing(path, "PNG"), Image.open(stream, formats=["PNG"]) as image:
         if image.width * image.height > MOST_PIXELS:
             raise FileFormatError(f"{path}: {image.height} x {image.width} pixels; more than a radiograph has")
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1:
+            raise UnsupportedDataError(f"{path}: an animated PNG of {frames} pictures; save the one to be used by itself")
         if image.mode not in _HIGHEST:
             raise UnsupportedDataError(
                 f"{path}: a PNG of mode {image.mode}; expected grey levels of 8 or 16 bits without transparency or palette"
