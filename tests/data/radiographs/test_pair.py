@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from small_pair import (
 
 from taskct import Projector
 from taskct.core.errors import InputError
-from taskct.data.radiographs import PoseFile, ViewPose, read_radiographs
+from taskct.data.radiographs import PoseFile, ViewPose, check_radiographs, read_radiographs
 from taskct.geometry.radiographs import radiograph_beam
 
 
@@ -167,3 +168,13 @@ def test_days_between_two_radiographs_are_said_and_ages_of_one_head_agree(tmp_pa
     assert alike.age_months == pytest.approx((7, 8)) and not any("apart" in note for note in alike.notes)
     unnamed = write(0, PatientID=None, PatientName=None)
     assert read_radiographs(unnamed, write(1)).patient.startswith("patient-")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"pixel_mm": PIXEL / 1000}, {"source_iso_mm": ISO / 1000, "source_detector_mm": DETECTOR / 1000}]
+)
+def test_a_pair_in_another_unit_than_mm_is_refused_by_the_check_too(tmp_path: Path, wrong: dict[str, float]) -> None:
+    pair = [files.write_png(tmp_path / f"{k}.png", files.counts_of(P[0, 0, k])) for k in (0, 1)]
+    poses = PoseFile(frontal=replace(BOTH.frontal, **wrong), lateral=replace(BOTH.lateral, **wrong))
+    found = check_radiographs(*pair, poses=poses, grey="intensity")
+    assert found.pair is None and any("too little for a head" in problem for problem in found.problems)

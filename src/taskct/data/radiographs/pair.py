@@ -29,6 +29,7 @@ from taskct.geometry.view_overlap import common_field_mm
 
 PathLike = str | os.PathLike[str]
 PIXELS = 256
+LEAST_FIELD_MM = 60.0  # the side of a cube that holds less than a newborn's head
 _LEAST_APART_DEG = 20.0
 _MOSTLY = 0.8  # of a view's direction along an axis
 _RIGHT_ANGLE_DEG = 25.0  # further from 90 degrees than this is said
@@ -332,10 +333,16 @@ def _of_views(views: list[_View], beam: VectorBeam, notes: list[str]) -> list[st
     first, second = (view.pose.axes[0] for view in views)
     apart = math.degrees(math.acos(min(1.0, abs(float(first @ second)))))
     centre = np.mean([view.pose.iso_mm for view in views], axis=0)
-    if common_field_mm(beam, centre) <= 0:
+    field_mm = common_field_mm(beam, centre)
+    if field_mm <= 0:
         return [
             "the views do not overlap: no point half way between their isocentres is seen by both; check iso_mm, offset_mm, "
             "pixel_mm and the angles"
+        ]
+    if field_mm < LEAST_FIELD_MM:
+        return [
+            f"both views see only a cube of {field_mm:.3g} mm about the isocentre, too little for a head; check pixel_mm, the "
+            "distances (all in mm), offset_mm and iso_mm"
         ]
     if apart < _LEAST_APART_DEG:
         return [f"the views look along one direction ({apart:.0f} degrees apart); a frontal and a lateral view are expected"]

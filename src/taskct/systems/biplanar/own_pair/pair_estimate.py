@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from taskct.core.units import HU_PER_MU, to_hu_unchecked
 from taskct.data.case import Case
 from taskct.data.dicom.derived_series import SourceImage
 from taskct.data.dicom.identity import derived_uid
-from taskct.data.radiographs import RadiographPair
+from taskct.data.radiographs import LEAST_FIELD_MM, RadiographPair
 from taskct.evaluation.volumes import reprojection_rms
 from taskct.geometry import Grid
 from taskct.phantoms.skull import SkullSettings
@@ -28,15 +29,13 @@ from taskct.systems.biplanar.own_pair.drawn_heads import Heads, draw_skulls
 from taskct.systems.biplanar.own_pair.held_heads import Finished, doubts_about, judge
 from taskct.systems.biplanar.own_pair.pair_methods import PAIR_METHODS, SIGMA
 
-_LEAST_MM = 60.0
-
 
 @dataclass(frozen=True, kw_only=True)
 class PairSettings:
     """How an estimate is made.
 
     size, side_mm      voxels along each axis of the cube about the isocentre, and its side; None: what both views see, at most
-                       192 mm to 24 months of age, 250 mm later
+                       192 mm to 24 months of age, 250 mm later; a network that knows its grid has its own
     agree              SIRT steps towards the radiographs at the end
     skulls, held       built-in skulls to learn from, and others on which spread and residuals are judged
     age_months         range of their ages
@@ -59,8 +58,8 @@ class PairSettings:
             raise ConfigError(f"an estimate expects skulls >= 10 and held >= 4, got {self.skulls!r} and {self.held!r}")
         if self.agree < 0 or self.refine_poses < 0:
             raise ConfigError(f"agree and refine_poses expect numbers >= 0, got {self.agree!r} and {self.refine_poses!r}")
-        if self.side_mm is not None and not _LEAST_MM <= self.side_mm <= 1000:
-            raise ConfigError(f"side_mm expects {_LEAST_MM:g} to 1000 mm, got {self.side_mm!r}")
+        if self.side_mm is not None and not LEAST_FIELD_MM <= self.side_mm <= 1000:
+            raise ConfigError(f"side_mm expects {LEAST_FIELD_MM:g} to 1000 mm, got {self.side_mm!r}")
 
     @property
     def family(self) -> SkullSettings:
@@ -193,6 +192,14 @@ def _grid(pair: RadiographPair, method: object, settings: PairSettings, notes: l
         )
     if known is not None:
         shape, spacing = known.shape, known.spacing_mm
+        side = shape[0] * spacing[0]
+        if settings.size != shape[0] or (
+            settings.side_mm is not None and not math.isclose(settings.side_mm, side, rel_tol=1e-3)
+        ):
+            notes.append(
+                f"size and side_mm are not used: the network has a grid of its own, {shape[0]} voxels and {side:g} mm along "
+                "each axis"
+            )
         beam = about.beam if about is not None else {}
         pixels = int(beam.get("rows", shape[0])), int(beam.get("cols", shape[1]))  # as many as voxels, as in trainings
     else:
@@ -200,7 +207,7 @@ def _grid(pair: RadiographPair, method: object, settings: PairSettings, notes: l
         side = settings.side_mm or min(usual, seen)
         shape, spacing = (settings.size,) * 3, (side / settings.size,) * 3
         pixels = (2 * settings.size, 2 * settings.size)
-    if seen < _LEAST_MM:
+    if seen < LEAST_FIELD_MM:
         raise GeometryError(
             f"both views see only a cube of {seen:.0f} mm about the isocentre, too little for a head; check pixel_mm, the "
             "distances, offset_mm and iso_mm"
