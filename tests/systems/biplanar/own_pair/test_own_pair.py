@@ -159,6 +159,17 @@ def test_a_network_of_another_geometry_is_named_as_a_doubt(pair: RadiographPair,
         assert any("trained at another geometry: view 1: " in doubt for doubt in doubts) == doubted
 
 
+def test_a_network_that_learnt_from_other_heads_than_it_is_judged_on_is_named_as_a_doubt(
+    pair: RadiographPair, heads: Heads
+) -> None:
+    net = BiPlanarNet(lift=("smear",), widths=(8, 16), agree="last", prior=(N, N, N)).eval()
+    small = torch.nn.functional.interpolate(torch.nn.functional.pad(heads.known, (6,) * 6), size=(N, N, N), mode="trilinear")
+    for learnt_from, doubted in ((heads.known[:8], False), (heads.held, False), (small, True)):
+        net.set_prior(learnt_from.mean(0, keepdim=True))
+        doubts = reconstruct_pair(pair, method=net, name="net", settings=SETTINGS, heads=heads).doubts
+        assert any("learnt from heads of another age or kind" in doubt for doubt in doubts) == doubted
+
+
 def test_the_run_of_a_training_on_radiographs_of_many_geometries_serves_as_method(
     pair: RadiographPair, heads: Heads, tmp_path: Path
 ) -> None:

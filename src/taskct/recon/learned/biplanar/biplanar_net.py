@@ -118,6 +118,11 @@ class BiPlanarNet(nn.Module):
             raise GeometryError(f"BiPlanarNet expects a prior of shape {wanted}, got {tuple(mu.shape)}")
         self.prior.copy_(mu / MU_WATER_70KEV_PER_MM)
 
+    @property
+    def prior_mu(self) -> Tensor | None:
+        """The prior in 1/mm, (1, 1, Z, Y, X); None without one."""
+        return None if self.prior is None else self.prior * MU_WATER_70KEV_PER_MM
+
     def forward(self, p: Tensor, A: Projector | Projectors) -> Tensor:
         """p -> mu in 1/mm."""
         return self.outputs(p, A)[0]

@@ -18,6 +18,7 @@ from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.physics.projectors import Projectors
 from taskct.recon.agree import agree
+from taskct.recon.learned import BiPlanarNet
 from taskct.recon.population import GaussianPopulation
 from taskct.simulate.radiograph import as_film, fit_film, take_radiographs
 from taskct.systems.biplanar.experiment.plain_rows import Method
@@ -107,6 +108,26 @@ def judge(method: Finished, sets: Heads, A: Projector, *, seed: int = 0) -> Judg
         mean_hu(mean.expand_as(sets.held)),
         _shadow(p),
         p.mean((-1, -2))[:, 0],
+    )
+
+
+def learnt_from_others(method: object, sets: Heads) -> str:
+    """A sentence where a network that holds its mean head learnt from heads of another kind than those it is judged on; or ''.
+
+    Means of heads of one kind differ by a fraction of what these heads differ from their mean by.
+    """
+    own = method.prior_mu if isinstance(method, BiPlanarNet) else None
+    if own is None or own.shape[2:] != sets.known.shape[2:]:
+        return ""
+    mean = sets.known.mean(0, keepdim=True)
+    head = mean > 0.25 * MU_WATER_70KEV_PER_MM
+    apart = float((own - mean).abs()[head].mean()) * HU_PER_MU
+    usual = float((sets.known - mean).abs()[head.expand_as(sets.known)].mean()) * HU_PER_MU
+    if apart <= usual:
+        return ""
+    return (
+        f"the mean head of the network's training differs by {apart:.0f} HU from that of the heads that judge it, which "
+        f"differ by {usual:.0f} HU from their mean: it learnt from heads of another age or kind"
     )
 
 
