@@ -66,11 +66,20 @@ def read(kind: type[Knowing], run: Path, settings: ChestExperiment) -> Readings:
 def test_who_knows_the_truth_scores_1_and_who_is_silent_0(tiny_run: Path, tiny_settings: ChestExperiment) -> None:
     perfect, silent = (scores_of(read(kind, tiny_run, tiny_settings)) for kind in (Knowing, Silent))
     every = np.ones(3)
-    for name in ("AUC infection", "Dice ground glass", "pooled Dice nodule", "AP10 nodule", "AP50 nodule", "AP50 infection"):
+    for name in (
+        "AUC infection",
+        "Dice ground glass",
+        "pooled Dice nodule",
+        "AP10 nodule",
+        "AP50 nodule",
+        "AP50 infection",
+        "FROC nodule, slices",
+    ):
         assert perfect[name](every) == pytest.approx(1.0), name
     assert perfect["CPM nodule, reach of a slice"](every) > 0.9  # slices lie further apart than small nodules are wide
     assert perfect["Dice nodules >= 8 mm"](every) == pytest.approx(1.0) and perfect["PSNR"](every) > 60
-    for name in ("Dice ground glass", "AP10 nodule", "CPM nodule", "Dice nodules >= 8 mm"):
+    assert perfect["SSIM"](every) == pytest.approx(1.0) and perfect["HU bias"](every) == pytest.approx(0.0)
+    for name in ("Dice ground glass", "AP10 nodule", "FROC nodule, slices", "CPM nodule", "Dice nodules >= 8 mm"):
         assert silent[name](every) == 0.0, name
     assert silent["AUC infection"](every) == 0.5
 

@@ -8,6 +8,7 @@ control is a reader with random weights. What judges has other widths and anothe
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,9 @@ from taskct.systems.chest.chest_classes import BALANCE, TRUTHS, WINDOW
 from taskct.systems.chest.chest_net import ChestReader, build_net, penalties_of
 from taskct.systems.chest.chest_settings import ChestExperiment
 from taskct.systems.chest.chest_trainings import AUGMENT, how_to_train, net_config
+from taskct.systems.chest.image_scores import image_scores
 from taskct.systems.chest.lung_crops import LungCrops
-from taskct.systems.chest.reading_crops import Readings, read_crops
+from taskct.systems.chest.reading_crops import read_crops
 from taskct.task import FrozenTask, tasks_of
 from taskct.training import Augmentation, Balanced, Batch, ImageError, LabelPenalty, Objective, Player, fit, shared_objective
 from taskct.training import train_shared as train_heads
@@ -187,9 +189,9 @@ def read_bridge(
         shown = restored(of.load(), shown)
     read = partial(read_crops, pixel_mm=settings.pixel_mm, slice_mm=settings.slice_mm)
     readings = read(reader.load(), images, None, shown=shown)
-    error = (WINDOW(shown) - WINDOW(images.mu)).square().flatten(1).mean(1)
-    psnr = -10 * error.clamp_min(1e-12).log10().numpy()
-    Readings(**{**vars(readings), "restored": psnr}).save(folder)
+    found_images = image_scores(WINDOW(shown), WINDOW(images.mu))
+    psnr, ssim, bias_hu = (found_images[name] for name in ("restored", "ssim", "bias_hu"))
+    replace(readings, restored=psnr, ssim=ssim, bias_hu=bias_hu).save(folder)
 
 
 def restored(model: nn.Module, low: Tensor, *, batch: int = 32) -> Tensor:

@@ -35,8 +35,8 @@ AIMS_IN_WORDS = {
 
 
 def bounds_of(score: str) -> tuple[float, float]:
-    """Least and largest value of a score: all but PSNR are shares."""
-    return UNBOUNDED if score == "PSNR" else (0.0, 1.0)
+    """Least and largest value of a score: most are shares."""
+    return {"PSNR": UNBOUNDED, "HU bias": UNBOUNDED, "SSIM": (-1.0, 1.0)}.get(score, (0.0, 1.0))
 
 
 def gain_of(score: str, after: Influence, before: Influence) -> Interval:
@@ -55,10 +55,11 @@ class Group:
 
     @cached_property
     def scores(self) -> dict[str, Influence]:
-        """Every score, over seeds and patients."""
+        """Every score that all of its trainings have, over seeds and patients."""
         patients = len(self.readings[0].patients)
         each = [scores_of(one) for one in self.readings]
-        return {name: influence([one[name] for one in each], patients) for name in each[0]} if patients > 1 else {}
+        names = [name for name in each[0] if all(name in one for one in each)]
+        return {name: influence([one[name] for one in each], patients) for name in names} if patients > 1 else {}
 
     def interval(self, score: str) -> Interval:
         """A score with its interval over seeds and patients."""

@@ -12,6 +12,7 @@ from taskct.evaluation.reading import accuracy, auc, box_average_precision, cali
 from taskct.systems.chest.chest_classes import AREAS, FINDINGS, LESIONS
 from taskct.systems.chest.reading_crops import IOUS, Readings
 
+_RATES = tuple(2.0**-k for k in range(6, -1, -1))  # false boxes in one lung of one slice
 LARGE_MM = 8.0  # nodules whose Dice is asked for
 
 ABOUT = {
@@ -24,7 +25,10 @@ ABOUT = {
     "Dice of nodules": f"mean over nodules of {LARGE_MM:g} mm and more in three dimensions; 0 where one is missed",
     "CPM": "mean sensitivity at 1/8 to 8 false findings a scan, whole scans, nodules of 3 mm and more, interpolated linearly",
     "AP": "area under the best precision, boxes in one lung of one slice, by the overlap that finds",
-    "PSNR": "of the reconstruction head in its window of 1600 HU, mean over slices",
+    "FROC": f"mean sensitivity at 1/64 to 1 false box in one lung of one slice, IoU {min(IOUS):g}: not the CPM of LUNA16",
+    "PSNR": "of the reconstruction head, or of the images that are read, in a window of 1600 HU, mean over slices",
+    "SSIM": "likewise, cut to that window, Gaussian 11 x 11, sigma 1.5",
+    "HU bias": "likewise, mean error of the pixels inside of that window",
 }
 
 
@@ -55,14 +59,16 @@ def scores_of(readings: Readings) -> dict[str, WeightedStatistic]:
             found[name] = partial(_of_scans, competition_metric, readings, rule)
     for (name, iou), matches in readings.boxes.items():
         found[f"AP{round(100 * iou)} {name}"] = partial(_of_boxes, matches, readings)
+        if iou == min(IOUS):
+            found[f"FROC {name}, slices"] = partial(_of_slices, matches, readings)
     for name in LESIONS:
         sections = readings.boxes.get((name, min(IOUS)))
         if sections is not None and readings.presence is not None:
             surest = np.array([one.scores.max(initial=0.0) for one in sections])
             truth = readings.presence[:, list(FINDINGS).index(name)].astype(float)
             found[f"AUC {name} by boxes"] = partial(_of_images, auc, surest, truth, owner)
-    if readings.restored is not None:
-        found["PSNR"] = partial(_mean, readings.restored.astype(float), owner)
+    images = (("PSNR", readings.restored), ("SSIM", readings.ssim), ("HU bias", readings.bias_hu))
+    found |= {name: partial(_mean, each.astype(float), owner) for name, each in images if each is not None}
     return found
 
 
@@ -98,6 +104,10 @@ def _named(readings: Readings, weights: np.ndarray) -> dict[str, float]:
 
 def _of_scans(score: Callable[..., float], readings: Readings, rule: str, weights: np.ndarray) -> float:
     return score(readings.points[rule], weights=_named(readings, weights))
+
+
+def _of_slices(matches: list, readings: Readings, weights: np.ndarray) -> float:  # type: ignore[type-arg]
+    return competition_metric(matches, rates=_RATES, weights=_named(readings, weights))
 
 
 def _of_boxes(matches: list, readings: Readings, weights: np.ndarray) -> float:  # type: ignore[type-arg]

@@ -20,10 +20,12 @@ from taskct.evaluation.reading import ScanMatches, area_sums, lesion_dice, match
 from taskct.evaluation.reading.area_scores import AreaSums
 from taskct.systems.chest.chest_classes import AREAS, FINDINGS, INFECTION, JOINED, LEAST_PIXELS, LESIONS, NODULES, WINDOW
 from taskct.systems.chest.chest_net import ChestReader
+from taskct.systems.chest.image_scores import image_scores
 from taskct.systems.chest.lung_crops import PLACE
 from taskct.task import FoundBoxes
 
 _BATCH = 32
+_IMAGE_SCORES = ("restored", "ssim", "bias_hu")
 _NEAR_MM = 6.0  # findings of neighbouring slices nearer than this, or than their size, are one
 IOUS = (0.1, 0.5)
 LEAST_MM = 3.0  # nodules below count neither way, as in LUNA16
@@ -38,7 +40,7 @@ class Readings:
     nodules            of each: patient, diameter_mm, kind, Dice (NaN without a segmentation head)
     points             by rule of reach: matches of whole scans, nodules only
     boxes              by (class, IoU): matches of lungs in slices
-    restored           (N,) PSNR in dB in the window of the network
+    restored           (N,) PSNR in dB in the window of the network; ssim in the window, and bias_hu, likewise
     """
 
     patients: tuple[str, ...]
@@ -51,6 +53,8 @@ class Readings:
     points: Mapping[str, list[ScanMatches]] = field(default_factory=dict)
     boxes: Mapping[tuple[str, float], list[ScanMatches]] = field(default_factory=dict)
     restored: np.ndarray | None = None
+    ssim: np.ndarray | None = None
+    bias_hu: np.ndarray | None = None
 
     @cached_property
     def row(self) -> dict[str, int]:
@@ -61,7 +65,7 @@ class Readings:
         """Write everything into a run folder."""
         run = load_run(folder) if is_run(folder) else Run.create(folder, {})
         arrays = {"owner": self.owner, "lung": self.lung}
-        for name in ("logits", "presence", "restored"):
+        for name in ("logits", "presence", *_IMAGE_SCORES):
             if getattr(self, name) is not None:
                 arrays[name] = getattr(self, name)
         if self.sums is not None:
@@ -105,7 +109,7 @@ class Readings:
             tuple(about["nodules"]),
             {rule: matches(f"points.{rule}", table) for rule, table in about["points"].items()},
             {split[name]: matches(f"boxes.{name}", table) for name, table in about["boxes"].items()},
-            arrays.get("restored"),
+            *(arrays.get(name) for name in _IMAGE_SCORES),
         )
 
 
@@ -127,7 +131,8 @@ def read_crops(
     row, lung = ({name: k for k, name in enumerate(names)} for names in (patients, scans))
     owner = np.array([row[p] for p in images.patient_ids])
     config = reader.config
-    logits, said, found, restored = [], [], [], []
+    logits, said, found = [], [], []
+    restored: dict[str, list[np.ndarray]] = {}
     for first in range(0, len(images), _BATCH):
         numbers = range(first, min(first + _BATCH, len(images)))
         read = images.take(numbers, neighbours=config.neighbours if shown is None else 0)
@@ -141,8 +146,8 @@ def read_crops(
         if "detect" in answers:
             found += reader.boxes(answers["detect"])
         if "restore" in answers:
-            error = (answers["restore"] - WINDOW(read.mu)).square().flatten(1).mean(1)
-            restored.append(-10 * error.clamp_min(1e-12).log10())
+            for name, values in image_scores(answers["restore"], WINDOW(read.mu)).items():
+                restored.setdefault(name, []).append(values)
     marks = [m for m in images.marks if m is not None]
     areas = np.concatenate([x.numpy() for x in said]) if said else None
     truth = [m.class_map(AREAS) for m in marks]
@@ -150,7 +155,7 @@ def read_crops(
     facts: dict[str, Any] = {
         "logits": torch.cat(logits).numpy() if logits else None,
         "presence": torch.stack([m.presence(FINDINGS) for m in marks]).numpy(),
-        "restored": torch.cat(restored).numpy() if restored else None,
+        **{name: np.concatenate(parts) for name, parts in restored.items()},
         "sums": area_sums(areas, maps, images.patient_ids, list(AREAS)) if areas is not None and maps is not None else None,
         "nodules": tuple(_nodules(images, lesions, areas)) if lesions is not None else (),
     }
