@@ -12,6 +12,7 @@ from taskct.report.first_screen import opening, page_body, small_table
 from taskct.report.number_text import number, plural, span
 from taskct.report.page import page
 from taskct.report.wide_table import wide_table
+from taskct.systems.chest.bridge_curves import dose_figure
 from taskct.systems.chest.chest_classes import TASKS
 from taskct.systems.chest.chest_comparing import AIMS, MAIN_SCORES, Comparison, Group, bridge_gains, shown_first, summary_lines
 from taskct.systems.chest.chest_scores import ABOUT
@@ -27,6 +28,9 @@ _KINDS = {
     "single task longer": "Four heads against each alone for as long as the four take",
     "changed": "What else was changed",
 }
+
+
+_THREE = ("equal steps", "equal computing", "single task longer")
 
 
 def write_chest_page(
@@ -46,9 +50,9 @@ def write_chest_page(
     parts = [
         ("words", "What else came out", "", "".join(f"<p>{escape(text)}</p>" for text in rest)),
         ("first", "All four heads at full dose", "", score_table(first) if first is not None else ""),
-        ("sharing", "Four heads or one", "", _comparison_tables(pairs)),
+        ("sharing", "Four heads or one", "", beside_table(pairs) + _comparison_tables(pairs)),
         ("transfer", "Which head helps which", "", transfer_table(pairs)),
-        ("bridge", "Heads in the loss of a reconstruction", "", bridge_table(judged, settings)),
+        ("bridge", "Heads in the loss of a reconstruction", "", dose_figure(judged) + bridge_table(judged, settings)),
         ("shortcut", "The disease or the scanner", "", shortcut_section(tests)),
         ("groups", "All trainings", "", "".join(score_table(g) for g in groups.values() if g is not first)),
         ("made", "How it was made", "", _made(settings, tests)),
@@ -89,6 +93,22 @@ def score_table(group: Group) -> str:
     return wide_table(about, ["", "mean"], rows) if rows else ""
 
 
+def beside_table(pairs: Sequence[Comparison]) -> str:
+    """What four heads gain over each alone, by the three comparisons beside each other; '' for fewer than two of them."""
+    found = {(p.score, p.kind): p for p in pairs if p.kind in _THREE and p.group in ("all", "all-computing")}
+    kinds = [kind for kind in _THREE if any(k == kind for _, k in found)]
+    if len(kinds) < 2:
+        return ""
+    rows = []
+    for score in (score for task in TASKS for score in MAIN_SCORES[task]):
+        cells = [found.get((score, kind)) for kind in kinds]
+        if any(cells):
+            text = "".join("<td>–</td>" if p is None else _cell(p.gain, bold=p.gain.separated) for p in cells)
+            rows.append(f"<tr><th scope='row'>{escape(score)}</th>{text}</tr>")
+    about = "intervals over seeds and patients; bold: separated from zero, not corrected for the number of comparisons"
+    return wide_table(f"<b>What four heads gain over each alone</b>; {about}", ["", *kinds], rows)
+
+
 def _comparison_tables(pairs: Sequence[Comparison]) -> str:
     tables = []
     for kind in dict.fromkeys(p.kind for p in pairs):
@@ -125,7 +145,16 @@ def transfer_table(pairs: Sequence[Comparison]) -> str:
 def bridge_table(judged: Mapping[tuple[str, str], Readings], settings: ChestExperiment) -> str:
     """What the unseen reader says of every image, dose by dose."""
     rows = bridge_gains(judged)
-    scores = ("AUC infection", "Dice ground glass", "Dice consolidation", "AP10 infection", "AP10 nodule", "PSNR")
+    scores = (
+        "AUC infection",
+        "Dice ground glass",
+        "Dice consolidation",
+        "AP10 infection",
+        "AP10 nodule",
+        "FROC nodule, slices",
+        "PSNR",
+        "SSIM",
+    )
     tables = []
     for dose in ("", *(f"{d:g}" for d in settings.doses)):
         mine = {(n, s): (v, g) for n, d, s, v, g in rows if d == dose}

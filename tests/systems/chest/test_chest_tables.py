@@ -1,0 +1,91 @@
+"""Tables and curves of the page, from comparisons and readings that are written down here."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from taskct.evaluation.reading import ScanMatches
+from taskct.evaluation.statistics import Interval
+from taskct.systems.chest.bridge_curves import dose_figure, dose_points
+from taskct.systems.chest.chest_arms import Arm
+from taskct.systems.chest.chest_classes import TASKS
+from taskct.systems.chest.chest_comparing import Comparison, Group
+from taskct.systems.chest.chest_page import beside_table
+from taskct.systems.chest.chest_scores import scores_of
+from taskct.systems.chest.reading_crops import Readings
+
+KINDS = {"equal steps": "all", "equal computing": "all-computing", "single task longer": "all"}
+
+
+def pair(kind: str, group: str, score: str, gain: float) -> Comparison:
+    return Comparison(kind, group, "classify", score, 0.5, 0.5 + gain, Interval(gain, gain - 0.1, gain + 0.1, 20, 20), 3)
+
+
+def readings(quality: float, patients: int = 6) -> Readings:
+    """Of one nodule and one infection in each patient, found with scores that are right in a share `quality`."""
+    owner = np.repeat(np.arange(patients), 2)
+    truth = np.tile([1.0, 0.0], patients)
+    draw = np.random.default_rng(0)
+    logits = np.stack([truth * quality * 6 + draw.normal(size=2 * patients) for _ in range(3)], 1)
+    hit = draw.random(2 * patients) < quality
+    boxes = [
+        ScanMatches(np.array([0.9]), np.array([0 if h and t else -1]), int(t), f"p{o}")
+        for h, t, o in zip(hit, truth, owner, strict=True)
+    ]
+    return Readings(
+        tuple(f"p{k}" for k in range(patients)),
+        owner,
+        owner,
+        logits,
+        np.stack([truth] * 3, 1),
+        boxes={(name, iou): boxes for name in ("nodule", "infection") for iou in (0.1, 0.5)},
+    )
+
+
+@pytest.mark.parametrize("kinds", [["equal steps", "equal computing"], list(KINDS), ["single task longer", "equal steps"]])
+def test_comparisons_stand_beside_each_other_in_one_row_a_score(kinds: list[str]) -> None:
+    pairs = [pair(kind, KINDS[kind], score, 0.01 * k) for k, kind in enumerate(kinds) for score in ("AUC nodule", "PSNR")]
+    pairs.append(pair("equal steps", "classify+segment", "AUC nodule", 0.77))
+    pairs.append(pair("changed", "all-vgg13", "AUC nodule", 0.88))
+    table = beside_table(pairs)
+    rows = re.findall(r"<tr><th scope='row'>(.*?)</th>(.*?)</tr>", table)
+    assert [name for name, _ in rows] == ["AUC nodule", "PSNR"] and all(text.count("<td>") == len(kinds) for _, text in rows)
+    heads = re.findall(r"<th scope='col'>([^<]+)</th>", table)
+    assert heads == [kind for kind in KINDS if kind in kinds] and "0.77" not in table and "0.88" not in table
+
+
+def test_a_missing_comparison_is_a_dash_and_one_alone_needs_no_table() -> None:
+    assert beside_table([pair("equal steps", "all", "PSNR", 0.1)]) == "" and beside_table([]) == ""
+    table = beside_table(
+        [pair("equal steps", "all", "PSNR", 0.1), pair("equal computing", "all-computing", "CPM nodule", 0.1)]
+    )
+    assert table.count("<td>–</td>") == 2
+
+
+def test_curves_over_dose_hold_every_image_and_rise_with_its_quality() -> None:
+    judged = {("full dose", ""): readings(1.0)}
+    judged |= {
+        (name, dose): readings(q) for name, dose, q in (("FBP", "0.05", 0.1), ("FBP", "0.25", 0.6), ("all", "0.05", 0.5))
+    }
+    found = dose_points(judged, ("AUC infection", "FROC nodule, slices"))
+    assert len(found) == 8
+    low, high = (found["FROC nodule, slices", "FBP", dose] for dose in ("0.05", "0.25"))
+    assert low.mean < high.mean <= found["FROC nodule, slices", "full dose", ""].mean
+    assert all(0 <= value.low <= value.mean <= value.high <= 1 for value in found.values())
+    assert "data:image/svg+xml" in dose_figure(judged)
+    assert dose_figure({key: one for key, one in judged.items() if key[1] != "0.25"}) == "" and dose_figure({}) == ""
+
+
+def test_a_group_has_the_scores_that_all_of_its_trainings_have() -> None:
+    old, new = readings(0.7), readings(0.8)
+    values: Any = np.linspace(20, 30, len(new.owner))
+    new = Readings(**{**vars(new), "restored": values, "ssim": values / 30, "bias_hu": values})
+    assert {"PSNR", "SSIM", "HU bias"} <= set(scores_of(new))
+    arms = [Arm(TASKS, steps=1, seed=seed) for seed in (0, 1)]
+    mixed, whole = Group("all", arms, [new, old]), Group("all", arms, [new, new])
+    assert "SSIM" not in mixed.scores and "AUC nodule" in mixed.scores
+    assert whole.interval("HU bias").mean == pytest.approx(25) and 0 < whole.interval("SSIM").mean < 1
