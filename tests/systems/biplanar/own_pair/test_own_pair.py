@@ -195,6 +195,19 @@ def test_what_lies_outside_of_the_known_skulls_is_said(pair: RadiographPair, hea
     assert any("before agreement the re-projections differ" in doubt for doubt in doubts)
 
 
+def test_a_volume_that_cuts_the_head_off_is_said(pair: RadiographPair, heads: Heads) -> None:
+    assert not any("reach out" in doubt for doubt in reconstruct_pair(pair, settings=SETTINGS, heads=heads).doubts)
+    middle = lambda mu, size, rest: torch.nn.functional.interpolate(
+        mu[..., rest:-rest, rest:-rest, rest:-rest], size=(size,) * 3
+    )
+    known, held, fine = (
+        middle(mu, n, r) for mu, n, r in ((heads.known, N, 3), (heads.held, N, 3), (heads.held_fine, 2 * N, 6))
+    )
+    cut = Heads(known, held, fine, Grid((N,) * 3, 120 / N), Grid((2 * N,) * 3, 60 / N))
+    doubts = reconstruct_pair(pair, settings=replace(SETTINGS, side_mm=120.0), heads=cut).doubts
+    assert any("100 % of the built-in skulls reach out of the volume of 120 mm" in doubt for doubt in doubts)
+
+
 def test_poses_that_are_a_little_wrong_can_be_refined(skull: torch.Tensor, heads: Heads) -> None:
     turn, shift = [[0.0, 0.0, 0.0], [5.0, 0.0, 0.0]], [[0.0, 0.0, 0.0], [8.0, 0.0, 0.0]]
     moved = Projector(FINE, BEAM).moved(turn_deg=turn, shift_mm=shift)

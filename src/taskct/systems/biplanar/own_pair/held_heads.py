@@ -28,6 +28,7 @@ from taskct.systems.biplanar.own_pair.pair_methods import SIGMA
 _PHOTONS = 1e5  # of the radiographs of the held heads
 _FILM_TURNS = 10  # image, gain and offset in turn
 _FAR_RESIDUAL = 1.5  # times the largest of the held heads
+_MOST_CUT = 0.5  # of the heads
 _SHADOW = 0.25  # of the largest line integral: rays above it pass through the head
 
 
@@ -128,6 +129,20 @@ def learnt_from_others(method: object, sets: Heads) -> str:
     return (
         f"the mean head of the network's training differs by {apart:.0f} HU from that of the heads that judge it, which "
         f"differ by {usual:.0f} HU from their mean: it learnt from heads of another age or kind"
+    )
+
+
+def cut_off(sets: Heads) -> str:
+    """A sentence where most heads reach the sides or the top of the volume, or ''; the neck leaves it at the bottom."""
+    solid = sets.known[:, 0] > 0.5 * MU_WATER_70KEV_PER_MM
+    faces = solid[:, -1], solid[:, :, 0], solid[:, :, -1], solid[..., 0], solid[..., -1]
+    reach = torch.stack([face.flatten(1).any(1) for face in faces]).any(0).double().mean()
+    if reach <= _MOST_CUT:
+        return ""
+    size_mm = sets.grid.size_mm[0]
+    return (
+        f"{100 * float(reach):.0f} % of the built-in skulls reach out of the volume of {size_mm:.0f} mm: what of the head is "
+        "outside is in the radiographs, and falsifies what is inside; films of the whole head or a larger side_mm help"
     )
 
 

@@ -26,7 +26,7 @@ from taskct.recon.learned.trained_for import trained_for
 from taskct.recon.population import GaussianPopulation
 from taskct.recon.pose_refinement import reconstruct_and_refine
 from taskct.systems.biplanar.own_pair.drawn_heads import Heads, draw_skulls
-from taskct.systems.biplanar.own_pair.held_heads import Finished, doubts_about, judge, learnt_from_others
+from taskct.systems.biplanar.own_pair.held_heads import Finished, cut_off, doubts_about, judge, learnt_from_others
 from taskct.systems.biplanar.own_pair.pair_methods import PAIR_METHODS, SIGMA
 
 
@@ -146,7 +146,7 @@ def reconstruct_pair(
     residual = float(reprojection_rms(mu, p, A))
     doubts = (
         *_other_geometry(run, Projector(grid, shown.beam)),
-        *filter(None, [learnt_from_others(run, sets)]),
+        *filter(None, [learnt_from_others(run, sets), cut_off(sets)]),
         *doubts_about(
             pair.meaning, p, (float(misfit), residual), judged, age_months=settings.age_months, stated_months=pair.age_months
         ),
