@@ -64,3 +64,31 @@ def test_focal_of_gamma_0_is_cross_entropy() -> None:
     plain = torch.nn.functional.cross_entropy(logits, labels, weight=torch.tensor(weights).double())
     assert float(FocalCE(gamma=0.0, weights=weights)(logits, labels)) == pytest.approx(float(plain))
     assert float(FocalCE()(logits, labels)) < float(FocalCE(gamma=0.0)(logits, labels))
+
+
+@pytest.mark.parametrize("name", SEGMENTATION_PENALTIES)
+@pytest.mark.parametrize("sure", [60.0, 1e4])
+def test_gradients_are_finite_however_sure_and_however_wrong_the_answer_is(name: str, sure: float) -> None:
+    _, labels = example()
+    truth = torch.nn.functional.one_hot(labels, 4).movedim(-1, 1).float()
+    for logits in (sure * truth, -sure * truth, sure * truth.roll(1, dims=1)):
+        answer = logits.requires_grad_()
+        (gradient,) = torch.autograd.grad(SEGMENTATION_PENALTIES[name]()(answer, labels), answer)
+        assert bool(gradient.isfinite().all())
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.3, 0.5, 1.0, 1.7, 2.0, 5.0])
+def test_focal_has_a_gradient_of_any_gamma_where_the_answer_is_sure(gamma: float) -> None:
+    logits, labels = example()
+    truth = 60.0 * torch.nn.functional.one_hot(labels, 4).movedim(-1, 1)
+    for said in (truth.float(), truth.double(), logits):
+        answer = said.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(FocalCE(gamma=gamma)(answer, labels), answer)
+        assert bool(gradient.isfinite().all())
+
+
+@pytest.mark.parametrize("bad", [-1.0, float("nan"), float("inf")])
+def test_weights_and_exponents_that_are_no_numbers_are_refused(bad: float) -> None:
+    for make in (lambda: FocalCE(gamma=bad), lambda: Tversky(missed=bad), lambda: Tversky(false=bad)):
+        with pytest.raises(ConfigError, match="finite"):
+            make()

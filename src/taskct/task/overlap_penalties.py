@@ -6,6 +6,7 @@ occur in a batch take no part in Dice; background takes part in generalised Dice
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -55,8 +56,8 @@ class Tversky(nn.Module):
 
     def __init__(self, *, missed: float = 0.7, false: float = 0.3) -> None:
         super().__init__()
-        if missed < 0 or false < 0 or not missed + false > 0:
-            raise ConfigError(f"Tversky expects weights of 0 or more, not both 0, got {missed!r} and {false!r}")
+        if not (0 <= missed < math.inf and 0 <= false < math.inf and missed + false > 0):
+            raise ConfigError(f"Tversky expects finite weights of 0 or more, not both 0, got {missed!r} and {false!r}")
         self.missed, self.false = missed, false
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -76,8 +77,8 @@ class FocalCE(nn.Module):
 
     def __init__(self, *, gamma: float = 2.0, weights: Sequence[float] | None = None) -> None:
         super().__init__()
-        if gamma < 0:
-            raise ConfigError(f"FocalCE expects gamma >= 0, got {gamma!r}")
+        if not 0 <= gamma < math.inf:
+            raise ConfigError(f"FocalCE expects a finite gamma >= 0, got {gamma!r}")
         if weights is not None:
             check_class_weights(weights, who="FocalCE")
         self.gamma, self.weights = gamma, None if weights is None else tuple(weights)
@@ -86,7 +87,8 @@ class FocalCE(nn.Module):
         """Scalar penalty."""
         check_labels(logits, labels)
         log_p = at_least_float32(logits).log_softmax(1).gather(1, labels[:, None])[:, 0]
-        each = -((1 - log_p.exp()) ** self.gamma) * log_p
+        doubt = (-torch.expm1(log_p)).clamp_min(torch.finfo(log_p.dtype).tiny)  # at 0 a gamma below 1 has no gradient
+        each = -(doubt**self.gamma) * log_p
         if self.weights is None:
             return each.mean()
         weight = torch.tensor(self.weights, dtype=each.dtype, device=each.device)[labels]

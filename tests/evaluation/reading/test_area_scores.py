@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from taskct.core.errors import GeometryError
+from taskct.core.errors import GeometryError, InputError
 from taskct.evaluation.reading import area_sums, lesion_dice
 
 
@@ -36,3 +36,11 @@ def test_dice_of_a_lesion_counts_the_pieces_that_touch_it_whole() -> None:
     said[1, 1:3, 1:6] = True  # one piece joins two lesions: it counts against both
     joined = lesion_dice(said, instances, [1, 2])
     assert joined.tolist() == [pytest.approx(2 * 4 / (4 + 11))] * 2
+
+
+@pytest.mark.parametrize("what", ["said", "true"])
+def test_a_class_that_nobody_asked_about_is_refused_and_not_background(what: str) -> None:
+    maps = {"said": np.zeros((1, 2, 2), int), "true": np.zeros((1, 2, 2), int)}
+    maps[what][0, 0, 0] = 3
+    with pytest.raises(InputError, match=f"up to 2, got {what} samples of class 3"):
+        area_sums(maps["said"], maps["true"], ["a"], ["lesion", "other"])

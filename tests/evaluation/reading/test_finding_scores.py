@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -35,3 +36,15 @@ def test_calibration_error_of_honest_and_of_too_sure_probabilities() -> None:
         calibration_error(np.array([3.0]), np.array([1.0]))
     with pytest.raises(InputError, match="0, 1 or NaN"):
         auc(np.array([0.5]), np.array([2.0]))
+
+
+@pytest.mark.parametrize("score", [auc, accuracy, calibration_error])
+@pytest.mark.parametrize("bad", [math.nan, -1.0, math.inf])
+def test_scores_and_weights_that_are_no_numbers_are_refused_where_they_count(score: Callable[..., float], bad: float) -> None:
+    values, truth = np.array([0.2, 0.9, 0.4]), np.array([0.0, 1.0, np.nan])
+    with pytest.raises(InputError, match="weights"):
+        score(values, truth, weights=np.array([1.0, bad, 1.0]))
+    assert score(values, truth) == score(np.array([0.2, 0.9, np.nan]), truth)  # of the third nothing is known
+    if math.isnan(bad):
+        with pytest.raises(InputError, match="NaN for 1 of 2"):
+            score(np.array([bad, 0.9, 0.4]), truth)

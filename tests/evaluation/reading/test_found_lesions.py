@@ -50,3 +50,33 @@ def test_scores_that_are_no_numbers_and_boxes_of_another_kind_are_refused() -> N
         match_boxes(np.zeros((1, 6)), np.zeros(1), np.zeros((1, 4)), iou=0.5)
     with pytest.raises(InputError, match="iou"):
         match_boxes(np.zeros((1, 4)), np.zeros(1), np.zeros((1, 4)), iou=0.0)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("what", ["findings", "lesions", "ignored"])
+def test_places_that_are_no_numbers_are_refused_and_not_missed(bad: float, what: str) -> None:
+    place = lambda name, size: np.full((1, size), bad) if name == what else np.arange(size, dtype=float)[None]
+    with pytest.raises(InputError, match="finite"):
+        match_points(
+            place("findings", 3), np.ones(1), place("lesions", 3), np.ones(1), ignored=(place("ignored", 3), np.ones(1))
+        )
+    with pytest.raises(InputError, match="finite"):
+        match_boxes(place("findings", 4), np.ones(1), place("lesions", 4), iou=0.5, ignored=place("ignored", 4))
+
+
+@pytest.mark.parametrize("radius", [0.0, -2.0, np.nan, np.inf])
+def test_lesions_that_no_point_could_find_are_refused(radius: float) -> None:
+    at = np.zeros((1, 3))
+    with pytest.raises(InputError, match="radii above 0"):
+        match_points(at, np.ones(1), at, np.array([radius]))
+    with pytest.raises(InputError, match="radii above 0"):
+        match_points(at, np.ones(1), at, np.ones(1), ignored=(at, np.array([radius])))
+    with pytest.raises(GeometryError, match="a radius each"):
+        match_points(at, np.ones(1), at, np.ones(2))
+
+
+@pytest.mark.parametrize("what", ["findings", "lesions", "ignored"])
+def test_boxes_whose_edges_are_turned_round_are_refused(what: str) -> None:
+    box = lambda name: np.array([[4.0, 0, 2, 3]] if name == what else [[0.0, 0, 2, 3]])
+    with pytest.raises(InputError, match="low edges, then high edges"):
+        match_boxes(box("findings"), np.ones(1), box("lesions"), iou=0.5, ignored=box("ignored"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from taskct.core.errors import GeometryError
+from taskct.core.errors import GeometryError, InputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,10 +42,13 @@ class AreaSums:
 def area_sums(said: np.ndarray, true: np.ndarray, patients: Sequence[str], classes: Sequence[str]) -> AreaSums:
     """Class maps (N, ...) of numbers, 0 background and k the k-th of `classes`, with whose each is -> sums by patient.
 
-    True samples below 0 are unknown and take no part.
+    True samples below 0 are unknown and take no part. InputError for a number beyond the classes.
     """
     if said.shape != true.shape or len(said) != len(patients):
         raise GeometryError(f"area_sums expects two maps of one shape and a patient each, got {said.shape}, {true.shape}")
+    for what, one in (("said", said), ("true", true)):
+        if one.size and one.max() > len(classes):
+            raise InputError(f"area_sums expects classes up to {len(classes)}, got {what} samples of class {one.max():g}")
     names = list(dict.fromkeys(patients))
     row = {name: k for k, name in enumerate(names)}
     sums = np.zeros((3, len(names), len(classes)))

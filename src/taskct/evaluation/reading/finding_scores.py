@@ -59,4 +59,10 @@ def _known(scores: np.ndarray, truth: np.ndarray, weights: np.ndarray | None) ->
     known = ~np.isnan(truth)
     if not np.isin(truth[known], (0, 1)).all():
         raise InputError(f"truth expects 0, 1 or NaN for unknown, got {truth[known].min()} to {truth[known].max()}")
+    if np.isnan(scores[known]).any():
+        raise InputError(
+            f"expected scores that are numbers, got NaN for {int(np.isnan(scores[known]).sum())} of {known.sum()}"
+        )
+    if not (np.isfinite(counts) & (counts >= 0)).all():
+        raise InputError("expected weights that are finite and 0 or more")
     return scores[known], truth[known], counts[known]

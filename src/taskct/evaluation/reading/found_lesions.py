@@ -45,6 +45,7 @@ def match_points(
     """
     points, centres = _flat(points, centres)
     scores = _checked(scores, len(points))
+    radii = _reach(radii, len(centres))
     owner = np.full(len(points), MISSED)
     for k, (centre, radius) in enumerate(zip(centres, radii, strict=True)):
         owner[(owner == MISSED) & (np.linalg.norm(points - centre, axis=1) < radius)] = k
@@ -55,7 +56,8 @@ def match_points(
             keep[mine] = False
             keep[mine[np.argmax(scores[mine])]] = True
     if ignored is not None:
-        for centre, radius in zip(*ignored, strict=True):
+        places = _flat(points, ignored[0])[1]
+        for centre, radius in zip(places, _reach(ignored[1], len(places)), strict=True):
             keep &= (owner != MISSED) | (np.linalg.norm(points - centre, axis=1) >= radius)
     return ScanMatches(scores[keep], owner[keep], len(centres), patient)
 
@@ -72,7 +74,7 @@ def match_boxes(
     """Boxes (n, 2 dims) with scores against those of lesions (L, 2 dims), the surest first, from an overlap `iou` on."""
     if not 0 < iou <= 1:
         raise InputError(f"match_boxes expects 0 < iou <= 1, got {iou!r}")
-    boxes, lesions = _flat(boxes, lesions)
+    boxes, lesions = _edges(*_flat(boxes, lesions))
     scores = _checked(scores, len(boxes))
     order = np.argsort(-scores, kind="stable")
     overlap = overlaps(boxes, lesions)
@@ -84,7 +86,8 @@ def match_boxes(
             owner[n], taken[best] = best, True
     keep = np.ones(len(boxes), bool)
     if ignored is not None and len(ignored):
-        keep = (owner != MISSED) | (_shared(boxes, np.asarray(ignored)).sum(1) < 0.5 * _sizes(boxes))
+        (regions,) = _edges(_flat(boxes, ignored)[1])
+        keep = (owner != MISSED) | (_shared(boxes, regions).sum(1) < 0.5 * _sizes(boxes))
     return ScanMatches(scores[keep], owner[keep], len(lesions), patient)
 
 
@@ -130,7 +133,31 @@ def _flat(found: np.ndarray, true: np.ndarray) -> tuple[np.ndarray, ...]:
     both = tuple(a.reshape(0, width) if not a.size else a for a in (one, other))
     if any(a.ndim != 2 or a.shape[1] != width for a in both):
         raise GeometryError(f"findings and lesions expect as many numbers each, got {one.shape} and {other.shape}")
+    if not all(np.isfinite(a).all() for a in both):
+        raise InputError("findings and lesions expect places that are finite numbers: one at NaN would never be found")
     return both
+
+
+def _reach(radii: np.ndarray, count: int) -> np.ndarray:
+    """Radii above 0, one for each lesion."""
+    found = np.asarray(radii, float)
+    if found.shape != (count,):
+        raise GeometryError(f"{count} lesions expect a radius each, got shape {found.shape}")
+    if not (np.isfinite(found) & (found > 0)).all():
+        raise InputError(
+            f"lesions expect finite radii above 0, got {found.min() if count else 0:g}: such a one is never found"
+        )
+    return found
+
+
+def _edges(*boxes: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Boxes whose low edges come first."""
+    for one in boxes:
+        dims = one.shape[1] // 2
+        turned = (one[:, dims:] < one[:, :dims]).any(1)
+        if turned.any():
+            raise InputError(f"boxes expect low edges, then high edges, got {one[turned][0].tolist()}")
+    return boxes
 
 
 def _checked(scores: np.ndarray, count: int) -> np.ndarray:
