@@ -216,6 +216,22 @@ def test_poses_that_are_a_little_wrong_can_be_refined(skull: torch.Tensor, heads
     refined = reconstruct_pair(wrong, settings=replace(SETTINGS, refine_poses=2), heads=heads)
     assert refined.numbers["residual"] < as_told.numbers["residual"]
     assert any("lateral: its pose was refined by" in note for note in refined.notes)
+    lateral = refined.estimate.provenance["poses"]["lateral"]
+    assert f"{np.linalg.norm(lateral['refined_turn_deg']):.2f} degrees" in " ".join(refined.notes)
+    assert np.linalg.norm(lateral["refined_shift_mm"]) > 0.5 and "poses" in as_told.estimate.provenance
+
+
+@pytest.mark.parametrize(("gain", "offset"), [(0.3, 0.0), (40.0, -7.0)])
+def test_poses_of_films_are_refined_whatever_their_gain_and_offset(
+    pair: RadiographPair, heads: Heads, gain: float, offset: float
+) -> None:
+    found = []
+    for film in (pair.p, gain * pair.p + offset):
+        made = reconstruct_pair(replace(pair, p=film, meaning="film"), settings=replace(SETTINGS, refine_poses=2), heads=heads)
+        found.append(made.estimate.provenance["poses"]["frontal"])
+        assert np.linalg.norm(found[-1]["refined_shift_mm"]) < 5  # the poses told are right
+    assert np.allclose(found[0]["refined_turn_deg"], found[1]["refined_turn_deg"], atol=0.02)
+    assert np.allclose(found[0]["refined_shift_mm"], found[1]["refined_shift_mm"], atol=0.05)
 
 
 def test_a_pair_off_the_grids_origin_is_reconstructed_about_its_isocentre(pair: RadiographPair, heads: Heads) -> None:

@@ -20,12 +20,14 @@ from taskct.physics.projectors import Projectors
 from taskct.recon.agree import agree
 from taskct.recon.learned import BiPlanarNet
 from taskct.recon.population import GaussianPopulation
+from taskct.recon.pose_refinement import PoseFit, refine_poses
 from taskct.simulate.radiograph import as_film, fit_film, take_radiographs
 from taskct.systems.biplanar.experiment.plain_rows import Method
 from taskct.systems.biplanar.own_pair.drawn_heads import Heads
 from taskct.systems.biplanar.own_pair.pair_methods import SIGMA
 
 _PHOTONS = 1e5  # of the radiographs of the held heads
+_ROUNDS = 3  # of the refinement of poses, with one image
 _FILM_TURNS = 10  # image, gain and offset in turn
 _FAR_RESIDUAL = 1.5  # times the largest of the held heads
 _MOST_CUT = 0.5  # of the heads
@@ -65,6 +67,16 @@ class Finished:
             scan = (p - offset) / gain.clamp_min(1e-6)
             mu = self.method(scan, A)
         return Made(agree(mu, scan, A, steps=self.steps), scan, reprojection_rms(mu, scan, A))
+
+
+def refined_poses(method: Finished, p: Tensor, A: Projector, *, turns: int) -> PoseFit:
+    """Poses refined in turn with the image, on line integrals: of films gain and offset are taken off with every image."""
+    fit: PoseFit | None = None
+    for _ in range(turns):
+        made = method.run(p, A if fit is None or not isinstance(fit.A, Projector) else fit.A)
+        fit = refine_poses(made.mu, made.p, A, rounds=_ROUNDS, start=fit)
+    assert fit is not None
+    return fit
 
 
 @dataclass(frozen=True, eq=False)

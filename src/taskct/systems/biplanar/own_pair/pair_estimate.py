@@ -18,15 +18,22 @@ from taskct.data.case import Case
 from taskct.data.dicom.derived_series import SourceImage
 from taskct.data.dicom.identity import derived_uid
 from taskct.data.radiographs import LEAST_FIELD_MM, RadiographPair
+from taskct.data.radiographs.pose_file import VIEWS
 from taskct.evaluation.volumes import reprojection_rms
 from taskct.geometry import Grid
 from taskct.phantoms.skull import SkullSettings
 from taskct.physics.projector import Projector
 from taskct.recon.learned.trained_for import trained_for
 from taskct.recon.population import GaussianPopulation
-from taskct.recon.pose_refinement import reconstruct_and_refine
 from taskct.systems.biplanar.own_pair.drawn_heads import Heads, draw_skulls
-from taskct.systems.biplanar.own_pair.held_heads import Finished, cut_off, doubts_about, judge, learnt_from_others
+from taskct.systems.biplanar.own_pair.held_heads import (
+    Finished,
+    cut_off,
+    doubts_about,
+    judge,
+    learnt_from_others,
+    refined_poses,
+)
 from taskct.systems.biplanar.own_pair.pair_methods import PAIR_METHODS, SIGMA
 
 
@@ -39,7 +46,8 @@ class PairSettings:
     agree              SIRT steps towards the radiographs at the end
     skulls, held       built-in skulls to learn from, and others on which spread and residuals are judged
     age_months         range of their ages
-    refine_poses       times that poses are refined in turn with the image; 0 believes them
+    refine_poses       times that poses are refined in turn with the image; 0 believes them. Turns and shifts (z, y, x, as in
+                       `Projector.moved`) stand with the poses of the estimate
     """
 
     size: int = 32
@@ -133,13 +141,16 @@ def reconstruct_pair(
     finished = Finished(run, settings.agree, pair.meaning != "line integral", sets.known.mean(0, keepdim=True))
     judged = judge(finished, sets, A, seed=settings.seed)
     model = GaussianPopulation(sets.known, sigma=SIGMA)
+    poses = dict(pair.about)
     with torch.no_grad():
         if settings.refine_poses:
-            _, fit = reconstruct_and_refine(finished, shown.p, A, turns=settings.refine_poses)
+            fit = refined_poses(finished, shown.p, A, turns=settings.refine_poses)
             assert isinstance(fit.A, Projector)
             A = fit.A
-            moved = np.concatenate([fit.turn_deg[0], fit.shift_mm[0]], 1)
-            notes += [_moved_words(view, six) for view, six in zip(("frontal", "lateral"), moved, strict=True)]
+            for view, turn, shift in zip(VIEWS, fit.turn_deg[0], fit.shift_mm[0], strict=True):
+                notes.append(_moved_words(view, turn, shift))
+                moved = {"refined_turn_deg": turn.round(4).tolist(), "refined_shift_mm": shift.round(4).tolist()}
+                poses[view] = {**poses.get(view, {}), **moved}
         mu, p, misfit = finished.run(shown.p, A)
         spread = judged.factor * model.spread(A)
         again = A(mu)
@@ -165,7 +176,7 @@ def reconstruct_pair(
         "voxel_mm": grid.spacing_mm[0],
         "side_mm": grid.size_mm[0],
     }
-    facts = {"method": name, "settings": dataclasses.asdict(settings), "poses": dict(pair.about), "meaning": pair.meaning}
+    facts = {"method": name, "settings": dataclasses.asdict(settings), "poses": poses, "meaning": pair.meaning}
     case = lambda hu, what: _case(hu, grid, pair, notes=[*notes, *doubts], what=what, **facts)
     return PairEstimate(
         case(to_hu_unchecked(mu[0, 0].clamp_min(0)), "estimate"),
@@ -228,8 +239,8 @@ def _other_geometry(method: object, A: Projector) -> tuple[str, ...]:
     return (f"the network was trained at another geometry: {'; '.join(found)}",) if found else ()
 
 
-def _moved_words(view: str, six: np.ndarray) -> str:
-    turn, shift = (float(np.linalg.norm(part)) for part in (six[:3], six[3:]))
+def _moved_words(view: str, turn_deg: np.ndarray, shift_mm: np.ndarray) -> str:
+    turn, shift = (float(np.linalg.norm(part)) for part in (turn_deg, shift_mm))
     return f"{view}: its pose was refined by {turn:.2f} degrees and {shift:.1f} mm"
 
 
