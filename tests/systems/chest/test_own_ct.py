@@ -23,8 +23,12 @@ from taskct.data.marked_set import open_marked
 from taskct.data.nifti import write_nifti, write_nifti_labels
 from taskct.data.open import open_case
 from taskct.systems.chest import own_ct
-from taskct.systems.chest.chest_net import ChestNetConfig, ChestReader
+from taskct.systems.chest.chest_classes import SLICE_MM
+from taskct.systems.chest.chest_net import ChestNetConfig, ChestReader, load_reader
+from taskct.systems.chest.chest_settings import ChestExperiment
+from taskct.systems.chest.own_crops import CROP, OwnCrops
 from taskct.systems.chest.own_ct import read_chest, read_own_chest
+from taskct.systems.chest.own_lesions import OwnAnswers, read_crops_of_ct
 from taskct.task import FoundBoxes
 
 AT_MM, RADIUS_MM = (10.0, 12.0, -62.0), 9.0  # of a nodule in the right lung, (z, y, x)
@@ -150,6 +154,8 @@ def test_a_phantom_of_water_and_another_network_are_refused(tmp_path: Path) -> N
         ("pixel_mm = 2.0", "pixel_mm = 0.0", "expects pixel_mm and cell_mm above 0"),
         ("cell_mm = 4.0", "cell_mm = inf", "expects pixel_mm and cell_mm above 0"),
         ("fold = 2", "fold = 0", "fold >= 1"),
+        ("slice_mm = 4.65", "slice_mm = 0.0", "slice_mm above 0"),
+        ("slice_mm = 4.65", "slice_mm = nan", "slice_mm above 0"),
         ("tasks = [", 'tasks = ["classify", ', "each task once"),
     ],
 )
@@ -168,8 +174,6 @@ def test_seg_is_refused_for_what_is_no_dicom(chest: Case, tmp_path: Path) -> Non
 
 
 def test_crops_have_the_pixels_and_the_slices_of_training(chest: Case) -> None:
-    from taskct.systems.chest.own_crops import CROP, SLICE_MM, OwnCrops
-
     crops = OwnCrops.of(chest, find_lungs(chest), pixel_mm=2.0)
     right, left = crops.windows
     assert right.shape[0] >= CROP[0] and all(n % 8 == 0 for n in (*right.shape, *left.shape))
@@ -179,6 +183,29 @@ def test_crops_have_the_pixels_and_the_slices_of_training(chest: Case) -> None:
     assert torch.equal(stack[0, 2], crops.stack(right, [crops.apart], 1)[0, 1])  # the neighbour above is that slice
     air = crops.stack(left, [3], 0)
     assert 0.0 <= float(air.min()) < 0.006 and float(air.max()) > 0.018  # lung and soft tissue in 1/mm
+
+
+@pytest.mark.parametrize("slice_mm", [4.65, 9.3, 18.6])
+def test_a_network_sees_slices_at_the_distance_of_its_own_training(
+    chest: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slice_mm: float
+) -> None:
+    made: list[OwnCrops] = []
+
+    def kept(reader: ChestReader, crops: OwnCrops) -> OwnAnswers:
+        made.append(crops)
+        return read_crops_of_ct(reader, crops)
+
+    monkeypatch.setattr(own_ct, "read_crops_of_ct", kept)
+    place = network(tmp_path / "net", slice_mm=slice_mm)
+    read_chest(chest, network=place)
+    assert made[0].apart * made[0].step_mm == pytest.approx(slice_mm)
+    config = place / "config.toml"  # of a network that was trained before its distance was kept
+    config.write_text("".join(line for line in config.read_text().splitlines(keepends=True) if "slice_mm" not in line))
+    assert own_ct.open_chest_network(place)[0].config.slice_mm == SLICE_MM
+
+
+def test_a_training_keeps_the_distance_of_its_slices(tiny_run: Path, tiny_settings: ChestExperiment) -> None:
+    assert load_reader(tiny_run / "first-0").config.slice_mm == pytest.approx(tiny_settings.slice_mm)
 
 
 @pytest.mark.real_data

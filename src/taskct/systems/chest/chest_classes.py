@@ -18,6 +18,7 @@ LESIONS = {"nodule": NODULES, "infection": (JOINED,)}
 BALANCE = {"nodule": NODULES, "infection": INFECTION}
 AREA_WEIGHTS = (0.5, 4.0, 1.0, 2.0, 1.0)  # of background and the areas in the cross entropy: nodules are few pixels
 
+SLICE_MM = 4.65  # between the slices that the networks of the package were trained on: 41 over the lungs
 LEAST_PIXELS = 3  # sections of nodules with fewer pixels count neither way
 
 TRUTHS: dict[str, Truth] = {

@@ -19,7 +19,7 @@ from taskct.nets.heads import CentresHead, FindingsHead, RestoreHead, SegmentHea
 from taskct.nets.pyramids import PYRAMIDS
 from taskct.nets.shared_net import SharedNet
 from taskct.nets.weights import load_weights
-from taskct.systems.chest.chest_classes import AREA_WEIGHTS, AREAS, FINDINGS, LESIONS, TASKS, WINDOW
+from taskct.systems.chest.chest_classes import AREA_WEIGHTS, AREAS, FINDINGS, LESIONS, SLICE_MM, TASKS, WINDOW
 from taskct.task import SEGMENTATION_PENALTIES, CentreBoxes, DiceCE, FindingsBCE, FoundBoxes, find_boxes
 from taskct.training.begin import to_channels_last
 
@@ -35,7 +35,7 @@ class ChestNetConfig:
     tasks     heads: of "classify", "segment", "restore", "detect"
     backbone  of `PYRAMIDS`; widths of the small one, which folds blocks of `fold` pixels into channels
     pixel_mm  of the images; cell_mm the wished size of the detector's cells
-    neighbours   slices before and behind that are channels
+    neighbours   slices before and behind that are channels; slice_mm the distance of slices in training
     low_dose  the reconstruction head corrects its input, in place of encoding it
     """
 
@@ -46,6 +46,7 @@ class ChestNetConfig:
     pixel_mm: float = 2.0
     cell_mm: float = 4.0
     neighbours: int = 1
+    slice_mm: float = SLICE_MM
     low_dose: bool = False
 
     def __post_init__(self) -> None:
@@ -63,6 +64,8 @@ class ChestNetConfig:
                 f"a chest network expects pixel_mm and cell_mm above 0 and fold >= 1, got {self.pixel_mm:g}, {self.cell_mm:g} "
                 f"and {self.fold}"
             )
+        if not 0 < self.slice_mm < math.inf:
+            raise ConfigError(f"a chest network expects slice_mm above 0, got {self.slice_mm!r}")
         if self.backbone not in PYRAMIDS:
             raise unknown_name("backbone", self.backbone, PYRAMIDS)
 

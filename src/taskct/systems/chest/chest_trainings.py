@@ -37,6 +37,7 @@ def net_config(settings: ChestExperiment, arm: Arm, **changes: Any) -> ChestNetC
         "pixel_mm": settings.pixel_mm,
         "cell_mm": settings.cell_mm,
         "neighbours": settings.neighbours,
+        "slice_mm": settings.slice_mm,
     }
     return ChestNetConfig(**{**plain, **changes})
 

@@ -13,8 +13,8 @@ from torch.nn import functional
 from taskct.core.units import to_mu
 from taskct.data.case import Case
 from taskct.data.lungs import Lungs
+from taskct.systems.chest.chest_classes import SLICE_MM
 
-SLICE_MM = 4.65  # between the slices that the networks of the package were trained on: 41 over the lungs
 CROP = (96, 80)  # pixels of one lung there, rows and columns
 _THIN_MM = 2.0  # thinner slices are averaged with their neighbours to about this
 

@@ -49,7 +49,7 @@ def read_chest(case: Case, *, network: PathLike | None = None, votes: Tensor | N
 
 def _read(case: Case, reader: ChestReader, about: SavedModel, *, votes: Tensor | None) -> OwnChest:
     lungs = find_lungs(case)
-    crops = OwnCrops.of(case, lungs, pixel_mm=reader.config.pixel_mm)
+    crops = OwnCrops.of(case, lungs, pixel_mm=reader.config.pixel_mm, slice_mm=reader.config.slice_mm)
     answers = read_crops_of_ct(reader, crops)
     outside = outside_of_training(facts_of_ct(case, lungs), lungs)
     trained_on, limits = words_of_network(about)
