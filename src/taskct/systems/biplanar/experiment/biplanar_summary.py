@@ -14,6 +14,7 @@ from taskct.evaluation.merged_tables import merge_tables
 from taskct.evaluation.rows import ALL, DoseLevel
 from taskct.evaluation.statistics import Interval
 from taskct.evaluation.table import Table
+from taskct.evaluation.volumes.volume_metrics import about_metric
 from taskct.experiments.made import Made
 from taskct.systems.biplanar.experiment.biplanar_settings import BiPlanar
 from taskct.systems.biplanar.experiment.block_pairs import block_gains
@@ -69,7 +70,8 @@ def gathered(
     if not done:
         raise InputError("no row is scored yet; resume the experiment first")
     added = [one.load() for one in more if one.done]
-    table = merge_tables([one.table for one in (*done, *added)], settings={"metrics": _metrics([*done, *added])})
+    tables = [one.table for one in (*done, *added)]
+    table = merge_tables(tables, settings={"metrics": metrics_of(tables)})
     dose = DoseLevel(1.0, settings.photons)
     plain = [name for row in PLAIN.values() for name in (row.label, row.label + AGREED) if _has(table, name, dose)]
     known = [*settings.package, *(row.label for row in ROWS.values())]
@@ -177,8 +179,10 @@ def _has(table: Table, method: str, dose: DoseLevel) -> bool:
     return any(r.method == method and r.dose == dose and r.region == ALL and r.metric == "psnr3d" for r in table.rows)
 
 
-def _metrics(done: Sequence[RowScores]) -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = {}
-    for one in done:
-        found |= one.table.settings["metrics"]
-    return found
+def metrics_of(tables: Sequence[Table]) -> dict[str, dict[str, Any]]:
+    """What tables say of their metrics; the bounds where intervals end are today's, which steps of long ago do not hold."""
+    found: dict[str, dict[str, Any]] = {}
+    for table in tables:
+        found |= table.settings["metrics"]
+    ends = {name: about_metric(name).get("bounds") for name in found}
+    return {name: {**about, **({"bounds": ends[name]} if ends[name] else {})} for name, about in found.items()}
