@@ -118,8 +118,9 @@ def test_nodules_grow_by_their_doubling_time() -> None:
         assert later.volume_mm3 == pytest.approx(2 * one.volume_mm3)
         assert grown(later, -one.doubling_days).radius_mm == pytest.approx(one.radius_mm)
         assert later.core_share >= one.core_share
-    with pytest.raises(InputError, match="finite number of days"):
-        grown(one, float("nan"))
+    for days in (float("nan"), float("inf"), -float("inf"), 1e9, -1e9):
+        with pytest.raises(InputError, match="finite number of days"):
+            grown(one, days)
 
 
 @settings(max_examples=20, deadline=None)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from chest_sets import tiny_chest
 
-from taskct.core.errors import InputError
+from taskct.core.errors import GeometryError, InputError
 from taskct.data.case import Case
 from taskct.data.lungs import find_lungs
 from taskct.data.nodule_kinds import GLASS, PART_SOLID, SOLID
@@ -81,6 +81,13 @@ def test_what_cannot_be_inserted_is_refused(change: dict[str, object], words: st
     asked = {"centre_mm": at, "diameter_mm": 12.0, "seed": 1, "lungs": lungs, **change}
     with pytest.raises(InputError, match=words):
         insert_nodule(replace(case), **asked)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("window", [(slice(None), slice(None), slice(0, 80)), (slice(0, 9),), (slice(None), slice(4, None))])
+def test_lungs_on_another_grid_are_refused_even_where_they_hold_the_place(window: tuple[slice, ...]) -> None:
+    case, at, lungs = fine_chest()
+    with pytest.raises(GeometryError, match=r"lungs .* are on another grid than its CT"):
+        insert_nodule(case, centre_mm=at, diameter_mm=12.0, seed=1, lungs=lungs[window])
 
 
 def test_a_nodule_mostly_in_the_chest_wall_is_refused() -> None:

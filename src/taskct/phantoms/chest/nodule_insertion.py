@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import torch
 
-from taskct.core.errors import InputError, unknown_name
+from taskct.core.errors import GeometryError, InputError, unknown_name
 from taskct.core.seeds import derive_seed
 from taskct.data.case import Case
 from taskct.data.lungs import find_lungs
@@ -44,13 +44,17 @@ def insert_nodule(
     more record.
     Do this before projecting: then dose, noise and reconstruction treat the nodule like everything else.
 
-    Raises InputError for a centre outside of the lungs, a nodule that lies outside of them by more than a third, and one that
-    fills no voxel by half.
+    Raises GeometryError for lungs on another grid; InputError for a centre outside of the lungs, a nodule that lies outside of
+    them by more than a third, and one that fills no voxel by half.
     """
     if kind not in KINDS:
         raise unknown_name("kind of nodule", kind, KINDS, InputError)
     if not 2 <= diameter_mm <= 60:
         raise InputError(f"insert_nodule expects diameter_mm from 2 to 60, got {diameter_mm!r}")
+    if lungs is not None and lungs.shape != case.hu.shape:
+        raise GeometryError(
+            f"case {case.case_id}: lungs {tuple(lungs.shape)} are on another grid than its CT {tuple(case.hu.shape)}"
+        )
     inside = (find_lungs(case).mask if lungs is None else lungs).numpy() > 0
     at = tuple(int(i) for i in np.rint(index_of(case, centre_mm)))
     if not all(0 <= i < n for i, n in zip(at, inside.shape, strict=True)) or not inside[at]:

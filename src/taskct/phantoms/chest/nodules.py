@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from taskct.core.errors import InputError
 from taskct.data.nodule_kinds import GLASS, PART_SOLID, SOLID
 from taskct.phantoms.lesions.record import Lesion, draw_shape
 from taskct.phantoms.painting.draws import Draws
 
 PART_SOLID_FROM_MM = 6.0
+_MOST_DOUBLINGS = 30  # from a nodule of 1 mm to one of 1 m
 
 
 @dataclass(frozen=True)
@@ -64,9 +63,13 @@ def grown(nodule: Nodule, days: float) -> Nodule:
     >>> round(later.volume_mm3 / one.volume_mm3, 3)
     8.0
     """
-    if not np.isfinite(days):
-        raise InputError(f"grown expects a finite number of days, got {days!r}")
-    times = 2 ** (days / nodule.doubling_days / 3)
+    doublings = days / nodule.doubling_days
+    if not abs(doublings) <= _MOST_DOUBLINGS:
+        raise InputError(
+            f"grown expects a finite number of days within {_MOST_DOUBLINGS} doublings of the volume, of "
+            f"{nodule.doubling_days:g} days each, got {days!r}"
+        )
+    times = 2 ** (doublings / 3)
     axes = tuple(a * times for a in nodule.semi_axes_mm)
     return replace(
         nodule,
