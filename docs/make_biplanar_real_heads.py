@@ -1,4 +1,4 @@
-"""Writes the tables of docs/biplanar-real-heads.md: real heads as bi-planar cases, every plain row scored.
+"""Writes the tables and the figure of docs/biplanar-real-heads.md: real heads as bi-planar cases, every plain row scored.
 
 python docs/make_biplanar_real_heads.py FOLDER     (holds head_invesalius_cranium and head_vtk_headsq_lowres)
 """
@@ -8,11 +8,19 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from taskct import Grid, Projector, open_case
-from taskct.evaluation import Table
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool3d
+
+from taskct import Dose, Grid, Projector, open_case
+from taskct.core.units import to_hu
+from taskct.evaluation import Table, window_named
 from taskct.geometry import bi_planar
 from taskct.phantoms.skull import SkullSettings
-from taskct.systems.biplanar.own_pair import draw_skulls
+from taskct.recon.agree import agree
+from taskct.report.pictures import to_grey
+from taskct.simulate.radiograph import take_radiographs
+from taskct.systems.biplanar.own_pair import PAIR_METHODS, Heads, draw_skulls
 from taskct.systems.biplanar.real_heads import Placement, placed_head, score_real_head
 
 PAGE = Path(__file__).parent / "biplanar-real-heads.md"
@@ -22,6 +30,10 @@ HEADS = {
     "head_vtk_headsq_lowres": ("ct_raw_units.nii.gz", Placement(flips=(0, 1), offset=1000.0, in_hu=False)),
 }
 COLUMNS = {"psnr3d": 2, "mae_hu": 0, "bone_dice": 3, "bone_surface_mm": 1, "reprojection_rms": 3, "seen_share": 3}
+FIGURE = Path(__file__).parent / "figures" / "biplanar-real-head.png"
+SHOWN = "head_vtk_headsq_lowres"  # BSD-3-Clause; only axial slices of it are shown
+SHOWN_ROWS = ("tv", "gaussian", "nearest-registered")
+HEIGHTS = (0.80, 0.68, 0.58)  # share of the volume's height
 START, END = "<!-- tables: begin -->\n", "<!-- tables: end -->\n"
 
 
@@ -34,10 +46,34 @@ def main() -> None:
     parts = []
     for name, (file, placement) in HEADS.items():
         mu = placed_head(open_case(folder / name / file), skulls, placement)
+        if name == SHOWN:
+            draw_slices(mu, skulls, A)
         parts.append(f"### {name}\n\n{rows_of(score_real_head(name, mu, skulls, A, in_hu=placement.in_hu))}")
     text = PAGE.read_text()
     before, after = text.split(START)[0], text.split(END)[1]
     PAGE.write_text(before + START + "\n" + "\n".join(parts) + "\n" + END + after)
+
+
+def draw_slices(mu_fine: Tensor, skulls: Heads, A: Projector) -> None:
+    """Axial slices of the truth on the answer's grid, of the prior alone, and of some rows after agreement."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    p = take_radiographs(mu_fine, A, Dose(1e5), seed=0, case_id=SHOWN, mu_grid=skulls.fine)
+    columns = {"truth, 7.8 mm": avg_pool3d(mu_fine, 2), "prior alone": skulls.known.mean(0, keepdim=True)}
+    with torch.no_grad():
+        for row in SHOWN_ROWS:
+            columns[f"{row} + agreement"] = agree(PAIR_METHODS[row](skulls.known)(p, A), p, A, steps=20)
+    figure, axes = pyplot.subplots(len(HEIGHTS), len(columns), figsize=(11, 2.25 * len(HEIGHTS)), layout="constrained")
+    for number, (title, mu) in enumerate(columns.items()):
+        hu = to_hu(mu)[0, 0]
+        for place, height in zip(axes[:, number], HEIGHTS, strict=True):
+            place.imshow(to_grey(hu[int(height * len(hu))], window_named("bone")), cmap="gray", vmin=0, vmax=255)
+            place.set_axis_off()
+        axes[0, number].set_title(title, fontsize=9)
+    figure.savefig(FIGURE, dpi=80)
 
 
 def rows_of(table: Table) -> str:
