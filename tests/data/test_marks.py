@@ -173,3 +173,14 @@ def test_a_text_where_kinds_belong_is_not_taken_letter_by_letter() -> None:
     for ask in (two_that_touch().boxes, two_that_touch().presence, two_that_touch().class_map):
         with pytest.raises(InputError, match="class 'nodule' expects a list of kinds, got the text 'nodule'"):
             ask({"nodule": "nodule"})
+
+
+@pytest.mark.parametrize("ask", ["class_map", "boxes"])
+def test_a_kind_of_two_classes_and_a_class_without_kinds_are_refused(ask: str) -> None:
+    marks = Marks(torch.tensor([[0, 1, 2]]), {1: "a", 2: "b"}, masked=frozenset(["a", "b"]))
+    with pytest.raises(InputError, match="'a' belongs to the classes 'one' and 'two'"):
+        getattr(marks, ask)({"one": ["a"], "two": ["b", "a"]})
+    for question in (ask, "presence"):
+        with pytest.raises(InputError, match="'two' has no kind of lesion"):
+            getattr(marks, question)({"one": ["a"], "two": []})
+    assert marks.presence({"any": ["a", "b"], "one": ["a"]}).tolist() == [1, 1]  # of findings both may be true

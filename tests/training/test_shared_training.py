@@ -14,7 +14,7 @@ from taskct.data.marks import Marks
 from taskct.nets.heads import CentresHead, FindingsHead, RestoreHead, SegmentHead
 from taskct.nets.pyramids import SmallPyramid
 from taskct.nets.shared_net import SharedNet
-from taskct.task import CentreBoxes, DiceCE, FindingsBCE, HuWindow, find_boxes
+from taskct.task import CentreBoxes, DiceCE, FindingsBCE, HuWindow, find_boxes, tasks_of
 from taskct.training import (
     Augmentation,
     BoxesTruth,
@@ -171,3 +171,42 @@ def test_terms_without_truth_and_sets_without_marks_or_labels_are_refused(tmp_pa
     with pytest.raises(InputError, match="p0"):
         attempt(validation=images[:2])
     assert replace(settings(1), steps=2).steps == 2
+
+
+@pytest.mark.parametrize(
+    ("head", "kinds"),
+    [("findings", ("pach",)), ("findings", ("cyst", "scar")), ("detect", ("pach",)), ("detect", ("patch", "cyst"))],
+)
+def test_a_class_of_which_no_image_says_anything_is_refused_by_its_name(
+    tmp_path: Path, head: str, kinds: tuple[str, ...]
+) -> None:
+    first, second = CLASSES
+    truths = {**TRUTHS, head: replace(TRUTHS[head], classes={first: CLASSES[first], second: kinds})}  # type: ignore[type-var]
+    with pytest.raises(InputError, match=f"whether it shows {second!r}, a class of head {head!r}.*kinds that are known: "):
+        train_shared(
+            four_heads(), marked_images(12), objective=shared_objective(PENALTIES), truths=truths, prepare=PREPARE,
+            run=tmp_path / "run", settings=settings(1), progress=False,
+        )  # fmt: skip
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_class_that_only_some_images_know_is_learnt_from_those(tmp_path: Path) -> None:
+    images = marked_images(12)
+    some = [one if k % 3 == 0 else None for k, one in enumerate(images.marks)]
+    trained = train_shared(
+        four_heads(), images.with_marks(some), objective=shared_objective(PENALTIES), truths=TRUTHS, prepare=PREPARE,
+        run=tmp_path / "run", settings=settings(1), progress=False,
+    )  # fmt: skip
+    assert trained.steps == 1
+
+
+@pytest.mark.parametrize("stride", [1, 4])
+def test_boxes_of_other_cells_than_the_heads_are_refused(tmp_path: Path, stride: int) -> None:
+    penalties = {**PENALTIES, "detect": CentreBoxes(stride=stride)}
+    with pytest.raises(ConfigError, match=f"cells of 2 pixels, and its penalty expects cells of {stride}"):
+        train_shared(
+            four_heads(), marked_images(12), objective=shared_objective(penalties), truths=TRUTHS, prepare=PREPARE,
+            run=tmp_path / "run", settings=settings(1), progress=False,
+        )  # fmt: skip
+    with pytest.raises(ConfigError, match="cells of 2 pixels"):
+        tasks_of(four_heads(), {"detect": penalties["detect"]}, prepare=PREPARE)

@@ -149,7 +149,7 @@ class Marks:
 
         Instances to ignore have their class too: their outline is known, whatever their weight in a score.
         """
-        _refuse_text(classes)
+        _check_classes(classes, apart=True)
         kinds = {kind for members in classes.values() for kind in members}
         if not kinds <= self.masked:
             return None
@@ -170,7 +170,7 @@ class Marks:
         """
         from scipy.ndimage import find_objects
 
-        _refuse_text(classes)
+        _check_classes(classes, apart=True)
         known = torch.tensor([set(members) <= self.boxed for members in classes.values()])
         if not bool(known.any()):
             return None
@@ -195,7 +195,7 @@ class Marks:
         By the map where all kinds of a class are boxed, else by `findings`. A class of which only instances to ignore are
         shown is unknown.
         """
-        _refuse_text(classes)
+        _check_classes(classes)
         shown = self.shown
         found = []
         for name, members in classes.items():
@@ -264,8 +264,14 @@ class Marks:
         return kind
 
 
-def _refuse_text(classes: Classes) -> None:
-    """InputError for a class whose kinds are one text, which would be taken letter by letter."""
+def _check_classes(classes: Classes, *, apart: bool = False) -> None:
+    """InputError for a class without kinds, one whose kinds are one text, and with `apart` for a kind of two classes."""
+    owner: dict[str, str] = {}
     for name, members in classes.items():
         if isinstance(members, str):
             raise InputError(f"class {name!r} expects a list of kinds, got the text {members!r}; write [{members!r}]")
+        if not members:
+            raise InputError(f"class {name!r} has no kind of lesion, so every image would be one without it")
+        for kind in members if apart else ():
+            if owner.setdefault(kind, name) != name:
+                raise InputError(f"{kind!r} belongs to the classes {owner[kind]!r} and {name!r}; a lesion has one class here")

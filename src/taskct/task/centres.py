@@ -61,6 +61,15 @@ class CentreBoxes(nn.Module):
         return loss + self.box_weight * (1 - giou(cell_boxes(spoken, cells[:, 1:], self.stride), corners)).mean()
 
 
+def check_stride(name: str, head: nn.Module, penalty: object) -> None:
+    """ConfigError for a detection head whose cells are not those of its penalty: boxes would be learnt at other places."""
+    cells, learnt = getattr(head, "stride", None), getattr(penalty, "stride", None)
+    if cells is not None and learnt is not None and cells != learnt:
+        raise ConfigError(
+            f"head {name!r} has cells of {cells} pixels, and its penalty expects cells of {learnt}; give both one"
+        )
+
+
 class CentreTargets:
     """What cells should say of one image: heat and counts (K, ...), cells (n, dims) that learn a box, their corners."""
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from taskct.core.errors import ConfigError, unknown_name
 from taskct.nets.shared_net import SharedNet
+from taskct.task.centres import check_stride
 from taskct.task.frozen import FrozenTask, freeze
 
 
@@ -27,13 +28,14 @@ def tasks_of(
     propagated back through it. So the terms of one objective run the encoder once, in place of once for each head. Each task
     is a full one: it can be copied, moved and checked (`taskct.testing.check_task`) apart from the others.
 
-    Raises ConfigError for a head that the network does not have.
+    Raises ConfigError for a head that the network does not have, and for a penalty of other cells than its head.
     """
     if not penalties:
         raise ConfigError("tasks_of expects a penalty for at least one head: {head: penalty(answer, target)}")
     for head in penalties:
         if head not in net.heads:
             raise unknown_name("head", head, list(net.heads))
+        check_stride(head, net.heads[head], penalties[head])
     one_pass = OnePass(freeze(net), prepare, tuple(penalties)).eval()
     label = f"{name} " if name else ""
     return {

@@ -15,6 +15,8 @@ from taskct.data.images import ImageSet
 from taskct.data.leaks import refuse_leaks
 from taskct.data.marks import Classes
 from taskct.nets.shared_net import SharedNet
+from taskct.task.boxes import Boxes
+from taskct.task.centres import check_stride
 from taskct.training.augment import Augmentation
 from taskct.training.batch import Batch
 from taskct.training.begin import open_training, to_channels_last
@@ -23,7 +25,7 @@ from taskct.training.marked_source import MarkedSource
 from taskct.training.objective import Objective
 from taskct.training.players import Player
 from taskct.training.train_settings import TrainSettings, check_train_settings
-from taskct.training.truths import Truth
+from taskct.training.truths import BoxesTruth, FindingsTruth, Truth
 
 
 def train_shared(
@@ -51,8 +53,8 @@ def train_shared(
     is known for it leaves it alone. `balance`, `shown`, `neighbours`: see `MarkedSource`. `augment` moves images and marks
     together; without it they stay as they are. The run's weights are those of the network.
 
-    Raises InputError for images without marks, for a head that nothing in the images is labelled for, and for patients in two
-    parts; ConfigError for a term without a truth or without a head.
+    Raises InputError for images without marks, for a head, or a class of one, that nothing in the images is labelled for, and
+    for patients in two parts; ConfigError for a term without a truth or without a head, and for boxes of other cells.
     """
     check_train_settings(settings, who="train_shared")
     refuse_leaks(data, validation, held_out)
@@ -60,6 +62,7 @@ def train_shared(
         if head not in truths or head not in net.heads:
             missing = "truth" if head not in truths else "head of the network"
             raise ConfigError(f"train_shared: the term {head!r} has no {missing}; terms, truths and heads share their names")
+        check_stride(head, net.heads[head], getattr(objective.terms[head], "penalty", None))
     device = next(net.parameters()).device
     wanted = {head: truths[head] for head in objective.terms}
     source = MarkedSource(
@@ -74,10 +77,7 @@ def train_shared(
         shown=shown,
         shown_validation=shown_validation,
     )
-    known = labelled_counts(data, wanted)
-    for head, count in known.items():
-        if not count:
-            raise InputError(f"train_shared: none of the {len(data)} images is labelled for head {head!r}; leave it out")
+    known = _checked_labels(data, wanted)
     facts = {"training": settings, "data": data.facts(), "labelled": known, **(config or {})}
     folder = open_training(run, facts)
     to_channels_last(net)
@@ -87,6 +87,33 @@ def train_shared(
         return batch.with_answers(module(prepare(batch.image), heads=heads))
 
     return fit(Player(net, objective.to(device), answer), source, folder, settings, progress=progress)
+
+
+def _checked_labels(data: ImageSet, truths: Mapping[str, Truth]) -> dict[str, int]:
+    """`labelled_counts`; InputError for a head, or a class of it, of which no image says anything."""
+    counts = labelled_counts(data, truths)
+    blank = torch.zeros(1, *data.shape)
+    for head, truth in truths.items():
+        if not counts[head]:
+            raise InputError(f"train_shared: none of the {len(data)} images is labelled for head {head!r}; leave it out")
+        if not isinstance(truth, FindingsTruth | BoxesTruth):
+            continue  # others are known as a whole
+        known = [False] * len(truth.classes)
+        for one in data.marks:
+            value: Any = truth.of(one, blank)
+            if value is not None:
+                says = value.known if isinstance(value, Boxes) else ~value.isnan()
+                known = [was or is_known for was, is_known in zip(known, says.tolist(), strict=True)]
+            if all(known):
+                break
+        for name, there in zip(truth.classes, known, strict=True):
+            if not there:
+                kinds = sorted({kind for one in data.marks if one is not None for kind in one.boxed})
+                raise InputError(
+                    f"train_shared: none of the {len(data)} images says whether it shows {name!r}, a class of head {head!r}, "
+                    f"so nothing can be learnt about it; kinds that are known: {', '.join(kinds) or 'none'}"
+                )
+    return counts
 
 
 def labelled_counts(data: ImageSet, truths: Mapping[str, Truth]) -> dict[str, int]:
