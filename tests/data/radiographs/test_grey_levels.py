@@ -284,3 +284,36 @@ def test_a_picture_mostly_without_signal_is_refused_whatever_its_air_value(air: 
     values[2:18, 2:18] = 0.0
     _, problems = grey_of(Film(Path("a.png"), values, None), "intensity", air_value=air)
     assert any("64 % of its pixels hold no signal: air_value is wrong" in problem for problem in problems)
+
+
+def _edges(kind: str, *at: int) -> dict[str, object]:
+    names = ("UpperHorizontal", "LowerHorizontal", "LeftVertical", "RightVertical")
+    return {f"{kind}Shape": "RECTANGULAR", **{f"{kind}{n}Edge": v for n, v in zip(names, at, strict=True)}}
+
+
+@pytest.mark.parametrize(
+    ("header", "share"),
+    [
+        (_edges("Collimator", 4, 30, 1, 28), "10 %"),
+        (_edges("Shutter", 1, 30, 8, 21), "50 %"),
+        ({"CollimatorShape": "CIRCULAR", "CenterOfCircularCollimator": [15, 14], "RadiusOfCircularCollimator": 14}, "27.1 %"),
+    ],
+)
+def test_what_lies_behind_collimator_or_shutter_is_refused(tmp_path: Path, header: dict[str, object], share: str) -> None:
+    with pytest.raises(InputError, match=f"{share}.* of its pixels lie behind collimator or shutter"):
+        read_radiographs(*dicom_pair(tmp_path, **header))
+
+
+def test_an_aperture_as_large_as_the_picture_covers_nothing_and_one_that_is_not_read_is_said(tmp_path: Path) -> None:
+    for header in (_edges("Collimator", 1, 30, 1, 28), _edges("Shutter", 0, 31, 0, 29)):
+        assert not any("covered by it" in note for note in read_radiographs(*dicom_pair(tmp_path, **header)).notes)
+    odd = read_radiographs(*dicom_pair(tmp_path, CollimatorShape="POLYGONAL"))
+    assert sum("CollimatorShape POLYGONAL is not read" in note for note in odd.notes) == 2
+
+
+def test_a_border_without_signal_is_refused_though_no_header_tells_of_a_collimator(tmp_path: Path) -> None:
+    counts = [files.counts_of(P[0, 0, k]) for k in (0, 1)]
+    for stored in counts:
+        stored[:, :1] = 0
+    with pytest.raises(InputError, match=r"% of its border holds no signal, as behind a collimator"):
+        read_radiographs(*_both(tmp_path, counts))

@@ -10,6 +10,7 @@ import numpy as np
 
 from taskct.core.errors import FileFormatError, UnsupportedDataError
 from taskct.core.open_files import open_binary, parsing, read_start, regular_file
+from taskct.data.radiographs.film_aperture import covered_share
 from taskct.data.radiographs.film_header import FilmHeader, film_header
 
 MOST_PIXELS = 8192 * 8192
@@ -22,7 +23,7 @@ class Film:
     """Stored numbers (rows, columns) as float64, rows downwards as the picture is shown, and the header if there is one.
 
     `highest` is the largest number that the file can hold, as `values` are; None for real numbers. `padded` is the share of
-    the pixels that the header declares to be no measurement (PixelPaddingValue).
+    the pixels that the header declares to be no measurement (PixelPaddingValue), `covered` that behind collimator or shutter.
     """
 
     path: Path
@@ -31,6 +32,7 @@ class Film:
     header: FilmHeader | None = None
     notes: tuple[str, ...] = ()
     padded: float = 0.0
+    covered: float = 0.0
 
 
 def read_film(path: str | os.PathLike[str]) -> Film:
@@ -105,4 +107,5 @@ def _dicom(path: Path) -> Film:
     signed = bool(integer(path, file.header, "PixelRepresentation"))
     ends = (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1) if signed else (0.0, 2.0**bits - 1)
     highest = max(facts.slope * end + facts.intercept for end in ends)
-    return Film(path, values, highest, facts, (*facts.notes, *notes), padded)
+    covered, unread = covered_share(file, (rows, cols))
+    return Film(path, values, highest, facts, (*facts.notes, *notes, *unread), padded, covered)

@@ -23,6 +23,7 @@ _EACH = (
     "two readings are those of the frontal and of the lateral view: grey=('auto', 'presentation'), --grey auto:presentation"
 )
 _OTHER_SHOWN = f" ({' or '.join(map(repr, _SHOWN_AS))})"
+_MOST_COVERED = 0.02  # of the pixels: edges of a field are given to a pixel or two
 _MOST_DARK = 0.5  # of the pixels without signal
 
 
@@ -32,7 +33,7 @@ class Grey:
 
     `meaning` is LINE_INTEGRAL (-ln(I / I0)), or FILM: gain * line integral + offset, both unknown. `notes` are sentences for
     the result. `intensity` is I / I0 where it is known, so that pixels are averaged before the logarithm. `dark` is the
-    share of its pixels that hold no signal.
+    share of its pixels that hold no signal, `dark_border` the same of its border.
     """
 
     values: np.ndarray
@@ -40,6 +41,7 @@ class Grey:
     notes: tuple[str, ...] = ()
     intensity: np.ndarray | None = None
     dark: float = 0.0
+    dark_border: float = 0.0
 
 
 def grey_of(film: Film, grey: str, *, air_value: float | None = None) -> tuple[Grey | None, list[str]]:
@@ -101,6 +103,12 @@ def grey_of(film: Film, grey: str, *, air_value: float | None = None) -> tuple[G
             "and give the middle of the rest as offset_mm"
         )
         return None, problems
+    if film.covered > _MOST_COVERED:
+        problems.append(
+            f"{100 * film.covered:.3g} % of its pixels lie behind collimator or shutter by its header; crop them away, and "
+            "give the middle of the rest as offset_mm"
+        )
+        return None, problems
     made = _converted(film, reading, air_value, notes)
     if air_value is not None and made.intensity is not None and reading.startswith("intensity"):
         over = float(np.quantile(made.intensity, _BRIGHT))
@@ -120,6 +128,11 @@ def grey_of(film: Film, grey: str, *, air_value: float | None = None) -> tuple[G
         problems.append(
             f"as {reading!r} {100 * made.dark:.3g} % of its pixels hold no signal: air_value is wrong, or "
             "its grey levels mean something else"
+        )
+    elif made.dark_border > _MOST_COVERED:
+        problems.append(
+            f"as {reading!r} {100 * made.dark_border:.3g} % of its border holds no signal, as behind a collimator; crop it "
+            "away, and give the middle of the rest as offset_mm, or correct air_value"
         )
     low, high = (float(q) for q in np.quantile(made.values, [1 - _BRIGHT, _BRIGHT]))
     if made.meaning == LINE_INTEGRAL and not -1 <= low <= high <= _MOST_P:
@@ -169,11 +182,12 @@ def _converted(film: Film, reading: str, air_value: float | None, notes: list[st
                 f"air_value is not given: the brightest {100 * _AIR_SHARE:g} % of the pixels ({air:.6g}) were taken as air"
             )
         air = max(air, 1e-12)
-        dark = float((values < _FLOOR_SHARE * air).mean())
+        unlit = values < _FLOOR_SHARE * air
+        dark = float(unlit.mean())
         if dark > 0:
             notes.append(f"{100 * dark:.3g} % of the pixels hold no signal and were set to {_FLOOR_SHARE:g} of air")
         through = np.maximum(values, _FLOOR_SHARE * air) / air
-        return Grey(-np.log(through), LINE_INTEGRAL, tuple(notes), through, dark)
+        return Grey(-np.log(through), LINE_INTEGRAL, tuple(notes), through, dark, float(unlit[_border(unlit.shape)].mean()))
     if air_value is not None:
         notes.append("air_value is not used: it is for readings of intensity")
     if reading == "line integral":
@@ -192,10 +206,17 @@ def _normal(values: np.ndarray) -> np.ndarray:
 def _looks_inverted(values: np.ndarray) -> bool:
     """Whether the border of a picture absorbs more than its middle half: air lies at the border of a head's radiograph."""
     rows, cols = values.shape
-    a, b = max(1, round(_BORDER * rows)), max(1, round(_BORDER * cols))
-    edge = np.ones(values.shape, bool)
-    edge[a : rows - a, b : cols - b] = False
+    edge = _border(values.shape)
     # a neck or a table may reach the border: half of it decides
     return bool(
         np.median(values[edge]) > np.median(values[rows // 4 : -(rows // 4) or None, cols // 4 : -(cols // 4) or None])
     )
+
+
+def _border(shape: tuple[int, ...]) -> np.ndarray:
+    """Bool: the frame of a picture."""
+    rows, cols = shape
+    a, b = max(1, round(_BORDER * rows)), max(1, round(_BORDER * cols))
+    edge = np.ones((rows, cols), bool)
+    edge[a : rows - a, b : cols - b] = False
+    return edge
