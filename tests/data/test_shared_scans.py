@@ -13,7 +13,7 @@ from taskct.core.errors import InputError
 from taskct.data.marked_set import open_lidc, open_luna16, open_marked
 from taskct.data.nifti import write_nifti
 from taskct.data.sets.label_files import SkippedCaseWarning
-from taskct.data.shared_scans import refuse_shared_scans, shared_scans
+from taskct.data.shared_scans import refuse_shared_scans, same_patients, shared_scans
 from taskct.data.slice_recipe import SliceRecipe
 
 UID_314 = "1.3.6.1.4.1.14519.5.2.1.6279.6001.154677396354641150280013275227"
@@ -78,3 +78,14 @@ def test_slices_of_a_marked_set_carry_marks_on_any_grid(tmp_path: Path) -> None:
         marks = images.take([3]).targets["marks"][0]
         assert marks.boxes({"nodule": ["solid nodule"]}).corners.tolist() == [box]
         assert images.take([0]).targets["marks"][0].presence({"nodule": ["solid nodule"]}).tolist() == [0.0]
+
+
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("name", ["luna61", "LIDC", "lodopab-ct "])
+def test_a_misspelt_set_is_refused_and_not_one_that_shares_nobody(side: int, name: str) -> None:
+    sets = ("lodopab", "lodopab")
+    with pytest.raises(InputError, match="unknown public set"):
+        refuse_shared_scans([], [], sets=(name, sets[1]) if side == 0 else (sets[0], name))
+    with pytest.raises(InputError, match="unknown public set"):
+        same_patients(name)
+    refuse_shared_scans([], [], sets=("", "lodopab"))  # a set of one's own

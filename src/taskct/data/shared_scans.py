@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from taskct.core.errors import InputError
+from taskct.core.errors import InputError, unknown_name
 from taskct.data.case import Case
 from taskct.data.sets.public_sets import CATALOGUE
 
@@ -43,12 +43,14 @@ def refuse_shared_scans(training: Iterable[Case], test: Iterable[Case], *, sets:
 
     `sets` names the public set of each side where it is one (`taskct data list`). Two sets of the same patients that name them
     by other numbers, such as LIDC-IDRI and LoDoPaB-CT, are refused as a whole: nobody can tell which patients they share.
+    "" stands for a set of your own; a name that is none of a public set is refused, since nothing would be compared by it.
     """
+    known = [same_patients(name) if name else () for name in sets]
     pairs = shared_scans(training, test)
     if pairs:
         named = "; ".join(f"{p.first} and {p.second} (the same {p.by})" for p in pairs[:_MOST_NAMED])
         raise InputError(f"{len(pairs)} scan(s) are in training and in test: {named}; leave them out of one of the two")
-    if all(sets) and sets[0] != sets[1] and sets[1] in same_patients(sets[0]) and not _comparable(*sets):
+    if all(sets) and sets[0] != sets[1] and sets[1] in known[0] and not _comparable(*sets):
         raise InputError(
             f"{sets[0]} and {sets[1]} are CT of the same patients under other numbers, so it cannot be told whom they share; "
             "train and test on one of the two, by its own split"
@@ -56,12 +58,14 @@ def refuse_shared_scans(training: Iterable[Case], test: Iterable[Case], *, sets:
 
 
 def same_patients(name: str) -> tuple[str, ...]:
-    """Public sets that hold the patients of this one.
+    """Public sets that hold the patients of this one; InputError for a name that `taskct data list` does not have.
 
     >>> same_patients("luna16")
     ('lidc-idri', 'lodopab')
     """
-    return CATALOGUE[name].same_patients_as if name in CATALOGUE else ()
+    if name not in CATALOGUE:
+        raise unknown_name("public set", name, CATALOGUE, InputError)
+    return CATALOGUE[name].same_patients_as
 
 
 def _comparable(one: str, other: str) -> bool:
