@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -198,3 +199,17 @@ def test_a_mask_of_a_ct_without_lesions_is_a_negative_and_said(tmp_path: Path) -
     assert first.marks.presence(NODULES).tolist() == [1.0]  # type: ignore[union-attr]
     assert empty.marks.presence(NODULES).tolist() == [0.0]  # type: ignore[union-attr]
     assert "its label map labels no voxel: what it marks was taken as absent" in empty.provenance["notes"]
+
+
+@pytest.mark.parametrize(("middle", "presence"), [(-72.0, 1.0), (-118.0, float("nan")), (118.0, float("nan")), (-400.0, 0.0)])
+@pytest.mark.parametrize("shape", ["box", "ball"])
+def test_a_lesion_that_was_left_out_and_reaches_into_the_ct_makes_no_negative(
+    tmp_path: Path, shape: str, middle: float, presence: float
+) -> None:
+    ball = f"p0,nodule,{middle},-26,-187.5,24\n"
+    box = f"p0,nodule,{middle - 12},-38,-191.25,{middle + 12},-14,-183.75\n"  # the CT reaches from -112 to 112 mm
+    boxes = table(tmp_path, BOX_HEAD + box if shape == "box" else BALL_HEAD + ball)
+    case = next(open_marked(make_folder(tmp_path), boxes=boxes, kinds=["nodule"], outside="skip").cases())
+    notes = " ".join(case.provenance["notes"])
+    assert case.marks.presence(NODULES).tolist() == pytest.approx([presence], nan_ok=True)  # type: ignore[union-attr]
+    assert ("left out" in notes) == (presence != 1) and ("reaches into the CT" in notes) == math.isnan(presence)

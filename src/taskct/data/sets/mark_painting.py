@@ -26,6 +26,7 @@ class MarkPainter:
         self.kinds: dict[int, str] = {}
         self.ignored: set[int] = set()
         self.only_boxes: set[int] = set()
+        self.partly: set[str] = set()  # kinds of lesions that were refused as outside of the CT, and reach into it
         self._to_index = np.linalg.inv(case.affine_mm)
 
     def mask(self, where: np.ndarray, kind: str, *, window: Window | None = None, ignored: bool = False) -> int:
@@ -41,11 +42,12 @@ class MarkPainter:
         """
         centre = self.index(centre_xyz_mm)
         nearest = np.rint(centre).astype(int)
+        half = np.asarray(diameter_mm / 2 / np.array(self.case.spacing_mm))
         if not (np.isfinite(centre).all() and (nearest >= 0).all() and (nearest < self.shape).all()):
+            self._note_reaching(kind, centre - half + 0.5, centre + half + 0.5)
             raise GeometryError(f"{where}: a lesion at {self._place(centre_xyz_mm)} lies outside of the CT ({self._extent()})")
         if not 0 < diameter_mm < 1000:
             raise FileFormatError(f"{where}: expected a diameter above 0 and below 1000 mm, got {diameter_mm:g}")
-        half = np.asarray(diameter_mm / 2 / np.array(self.case.spacing_mm))
         low = np.clip(np.minimum(np.ceil(centre - half), nearest), 0, None).astype(int)
         high = np.minimum(np.maximum(np.floor(centre + half), nearest) + 1, self.shape).astype(int)
         window = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
@@ -64,6 +66,7 @@ class MarkPainter:
         if not (np.isfinite(low).all() and np.isfinite(high).all() and (high > low).all()):
             raise FileFormatError(f"{where}: an empty box, {np.round(edges, 2).tolist()} in samples")
         if (low <= -1).any() or (high >= np.array(self.shape) + 1).any():
+            self._note_reaching(kind, low, high)
             raise GeometryError(
                 f"{where}: a box from {np.round(low, 1).tolist()} to {np.round(high, 1).tolist()} in samples (z, y, x) "
                 f"reaches out of the CT {self.shape}; are its axes those of the CT (LPS or RAS, mm or samples)?"
@@ -80,24 +83,36 @@ class MarkPainter:
     def marks(
         self, *, masked: Collection[str] = (), boxed: Collection[str] = (), findings: Mapping[str, bool] | None = None
     ) -> Marks:
-        """What was painted, with which kinds are known."""
+        """What was painted, with which kinds are known: none of which a lesion was left out that reaches into the CT."""
         kinds = {n: kind for n, kind in self.kinds.items() if n in self._shown()}
         return Marks(
             torch.from_numpy(self.instances),
             kinds,
-            masked=frozenset(masked),
-            boxed=frozenset(boxed),
+            masked=frozenset(masked) - self.partly,
+            boxed=frozenset(boxed) - self.partly,
             only_boxes=frozenset(self.only_boxes & set(kinds)),
             ignored=frozenset(self.ignored & set(kinds)),
             findings=dict(findings or {}),
         )
 
     def notes(self) -> list[str]:
-        """A sentence when lesions are covered whole by others, so that the map does not show them."""
+        """A sentence on lesions that others cover whole, so that the map does not show them, and on kinds that are unknown."""
         hidden = [n for n in self.kinds if n not in self._shown()]
+        unknown = [
+            f"a {kind} that was left out reaches into the CT, so where it has others is not known"
+            for kind in sorted(self.partly)
+        ]
         if not hidden:
-            return []
-        return [f"{len(hidden)} mark(s), the first a {self.kinds[hidden[0]]}, are covered whole by others and were left out"]
+            return unknown
+        return [
+            *unknown,
+            f"{len(hidden)} mark(s), the first a {self.kinds[hidden[0]]}, are covered whole by others and were left out",
+        ]
+
+    def _note_reaching(self, kind: str, low: np.ndarray, high: np.ndarray) -> None:
+        """Note a lesion from edge to edge in samples that lies partly in the CT; NaN does not."""
+        if (low < np.array(self.shape)).all() and (high > 0).all():
+            self.partly.add(kind)
 
     def _shown(self) -> set[int]:
         return set(np.unique(self.instances).tolist())
