@@ -48,6 +48,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "infection_share": 0.5,
         "first_steps": 0,
         "steps": 0,
+        "shares": (),
         "bridge_steps": 0,
         "shortcut_steps": 800,
         "shortcut_seeds": 5,
