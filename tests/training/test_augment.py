@@ -113,3 +113,10 @@ def test_settings_outside_their_range_are_refused(wrong):
     Augmentation(shift_share=0.5, scale=0.49)
     with pytest.raises(ConfigError, match=r"values of 0 or more, scale and shift_share below 0\.5"):
         Augmentation(**wrong)
+
+
+@pytest.mark.parametrize("name", ["shift_share", "scale", "rotate_deg", "offset_hu", "noise_hu", "blur_pixels"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_settings_that_are_no_numbers_are_refused(name, value):
+    with pytest.raises(ConfigError, match="finite values of 0 or more"):
+        Augmentation(**{name: value})

@@ -43,8 +43,8 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         values = (self.shift_share, self.scale, self.rotate_deg, self.offset_hu, self.noise_hu, self.blur_pixels)
-        if min(values) < 0 or self.scale >= 0.5 or self.shift_share > 0.5:
-            raise ConfigError(f"Augmentation expects values of 0 or more, scale and shift_share below 0.5, got {self}")
+        if not all(0 <= value < math.inf for value in values) or self.scale >= 0.5 or self.shift_share > 0.5:
+            raise ConfigError(f"Augmentation expects finite values of 0 or more, scale and shift_share below 0.5, got {self}")
 
     def __call__(self, mu: Tensor, labels: Tensor | None, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
         """Another image and its labels."""
