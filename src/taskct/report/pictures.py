@@ -207,7 +207,8 @@ def _lesion(example: Example) -> tuple[int, int] | None:
 
 def _structure(example: Example, window: Window, side: int) -> tuple[int, int]:
     """Centre of the square inside the body with most spread of grey values, neither black nor white filling it."""
-    pool = lambda image: torch.nn.functional.avg_pool2d(image[None, None].double(), side, stride=1)[0, 0]
+    mean = torch.nn.functional.avg_pool2d
+    pool = lambda image: mean(mean(image[None, None].double(), (side, 1), stride=1), (1, side), stride=1)[0, 0]
     shown = window.clip(example.truth_hu)
     low, high = window.bounds_hu
     spread = pool(shown**2) - pool(shown) ** 2
