@@ -13,7 +13,7 @@ from worker_jobs import pages_asked_for
 
 from taskct.core import workers as core_workers
 from taskct.core.errors import ConfigError, DataError, InputError, ResourceError
-from taskct.core.queues import WORKER_RULES, exports
+from taskct.core.queues import WORKER_RULES, exports, first_lines
 from taskct.core.workers import QUEUES, Workers, chosen_workers, open_client, sendable
 
 
@@ -48,6 +48,19 @@ def test_what_dask_is_told_reaches_a_job_through_its_environment() -> None:
     read = dask.config.collect_env(dict(shlex.split(line)[0].split("=", 1) for line in names))
     assert read["distributed"]["worker"]["profile"]["enabled"] is False
     assert read["distributed"]["nanny"]["pre_spawn_environ"] == WORKER_RULES["distributed.nanny.pre-spawn-environ"]
+
+
+@pytest.mark.parametrize("site", [{"job-script-prologue": ["module load a"]}, {"env-extra": ["module load a"]}])
+def test_a_job_keeps_the_first_lines_of_its_site_unless_others_are_asked_for(site: dict[str, list[str]]) -> None:
+    dask = pytest.importorskip("dask")
+    pytest.importorskip("dask_jobqueue")
+    with dask.config.set({"jobqueue.slurm": site, "jobqueue.other": {"job-script-prologue": ["b"]}}):
+        assert first_lines("slurm", {}) == first_lines("slurm", {"job_script_prologue": None}) == ["module load a"]
+        assert first_lines("slurm", {"config_name": "other"}) == ["b"]
+        assert first_lines("slurm", {"job_script_prologue": ["c"]}) == ["c"]
+        for name in ("job_script_prologue", "env_extra"):
+            with pytest.raises(ConfigError, match=f"{name} of slurm expects a list of lines, got the text 'module load a'"):
+                first_lines("slurm", {"job_script_prologue": [], name: "module load a"})
 
 
 def test_without_dask_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

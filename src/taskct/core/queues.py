@@ -54,8 +54,8 @@ def queue_cluster(queue: str, processes: int, options: Mapping[str, Any]) -> Any
     command = QUEUES[queue].submit
     if shutil.which(command) is None:
         raise ConfigError(f"cluster {queue}: {command} is not on this machine; start this where jobs are submitted")
-    known_to_jobs = [*options.get("job_script_prologue", ()), *exports(WORKER_RULES)]
-    job = {"cores": 1, "processes": 1, "memory": "4 GiB", **options, "job_script_prologue": known_to_jobs}
+    first = [*first_lines(queue, options), *exports(WORKER_RULES)]
+    job = {"cores": 1, "processes": 1, "memory": "4 GiB", **options, "job_script_prologue": first}
     try:
         cluster = kind(**job, silence_logs=logging.CRITICAL)
     except (OSError, ValueError, TypeError, RuntimeError) as error:
@@ -64,6 +64,25 @@ def queue_cluster(queue: str, processes: int, options: Mapping[str, Any]) -> Any
     cluster.scale(processes)
     _refuse_unsubmitted(cluster, queue)
     return cluster
+
+
+def first_lines(queue: str, options: Mapping[str, Any]) -> list[str]:
+    """With what a job's script begins by `options`, else by Dask's settings of the site, each also under its old name.
+
+    They are looked up here since dask_jobqueue leaves the site's out once it is given any. ConfigError for a text.
+    """
+    import dask
+
+    section = options.get("config_name") or queue
+    for name in ("job_script_prologue", "env_extra"):
+        lines = options.get(name)
+        if lines is None:
+            lines = dask.config.get(f"jobqueue.{section}.{name.replace('_', '-')}", None)
+        if isinstance(lines, str):
+            raise ConfigError(f"{name} of {section} expects a list of lines, got the text {lines!r}; write [{lines!r}]")
+        if lines:
+            return list(lines)
+    return []
 
 
 def exports(rules: Mapping[str, Any]) -> list[str]:
