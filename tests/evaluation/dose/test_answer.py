@@ -1,6 +1,10 @@
 """An answer claims only what its interval shows."""
 
+import re
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
 from taskct.core.names import THIN
 from taskct.evaluation.dose import parse_target
@@ -32,6 +36,19 @@ def test_it_holds_only_where_the_interval_does() -> None:
     assert not certificate([1, 2, 3]).proven  # too few
     assert "100 % of 6 patients reach it" in sure.text() and "% of" not in certificate([1]).text()
     assert not certificate([5, 5, 5, 5, 5, -9], 0.5).proven and certificate([5, 5, 5, 5, 5, 1], 0.5).proven
+
+
+@pytest.mark.parametrize("times", [1e-6, 1e-3, 1.0, 1e3, 1e6])
+def test_a_check_has_no_powers_of_ten_however_large_its_numbers_are(times: float) -> None:
+    for gaps in ([1, 2, 3, 1, 2, 3], [-1, -2, -1, -2, -3], [1, -2, 3, 1, -2, 3]):
+        one = certificate([times * gap for gap in gaps])
+        said = replace(one, value=123.4 * times, full=times).text()
+        assert re.search(r"\de[+-]?\d", said) is None and f" HU {'better' if sum(gaps) > 0 else 'worse'} than" in said
+
+
+def test_a_check_on_the_bound_is_neither_better_nor_worse() -> None:
+    assert "just at the bound" in certificate([0, 0, 0]).text()
+    assert "nan better" not in certificate([np.nan]).text() and "nan worse" not in certificate([np.nan]).text()
 
 
 def test_a_dose_that_was_found_is_told_with_what_was_asked() -> None:

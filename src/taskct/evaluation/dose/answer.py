@@ -98,7 +98,8 @@ class TargetAnswer:
             share = float(np.mean(self.gap[np.isfinite(self.gap[:, -1]), -1] >= 0))
             words = (
                 f"{asked} is not reached {who} at up to {photon_count(self.levels[-1])} photons: the best was "
-                f"{self.best:.4g}{unit}" + ("" if n == 1 else f", and {100 * share:.0f} % of patients reach it there")
+                f"{_shortest(self.best, 4)}{unit}"
+                + ("" if n == 1 else f", and {100 * share:.0f} % of patients reach it there")
             )
             return f"{words}; {self.hint}" if self.hint else f"{words}; raise --photons, take another method or ask for less"
         most = "most " if self.photons <= self.levels[0] * (1 + 1e-9) else ""
@@ -142,12 +143,12 @@ class Certificate:
         """The check in a sentence."""
         who = f"by {self.reader}, which the search never asked," if self.reader else "with fresh noise"
         unit = f" {self.target.unit}" if self.target.unit else ""
-        full = "" if math.isnan(self.full) else f" ({self.full:.{_ENDS}g}{unit} at full dose)"
+        full = "" if math.isnan(self.full) else f" ({_shortest(self.full, _ENDS)}{unit} at full dose)"
         n = self.gap.n_patients
         share = f"; {100 * self.share:.0f} % of {n} patients reach it" if n > 1 else ""
         return (
-            f"Checked {who} {self.target.words} {self._verdict}: it is {self.value:.{_ENDS}g}{unit}{full}, "
-            f"{self._from_bound(self.gap.mean)} than the bound{self._ends}{share}"
+            f"Checked {who} {self.target.words} {self._verdict}: it is {_shortest(self.value, _ENDS)}{unit}{full}, "
+            f"{self._place}{self._ends}{share}"
         )
 
     @property
@@ -156,6 +157,14 @@ class Certificate:
         if self.proven:
             return "holds"
         return "does not hold" if c.n_patients >= FEW_PATIENTS and c.high < 0 else "is neither confirmed nor refuted"
+
+    @property
+    def _place(self) -> str:
+        """ "0.006 worse than the bound", as the mean gap has it."""
+        gap = self.gap.mean
+        if math.isnan(gap):
+            return "and how far that is from the bound is not defined"
+        return f"{self._from_bound(gap)} than the bound" if gap else "just at the bound"
 
     @property
     def _ends(self) -> str:
@@ -168,7 +177,7 @@ class Certificate:
     def _from_bound(self, gap: float) -> str:
         """ "0.006 worse": so far on the wrong side of the bound."""
         unit = f" {self.target.unit}" if self.target.unit else ""
-        return f"{abs(gap):.2g}{unit} {'better' if gap >= 0 else 'worse'}"
+        return f"{_shortest(abs(gap), 2)}{unit} {'better' if gap >= 0 else 'worse'}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -289,8 +298,20 @@ def known(value: float, digits: int) -> str:
     ['66', '100', '0.66']
     """
     rounded = float(f"{value:.{digits}g}")
+    if not math.isfinite(rounded):
+        return f"{rounded:g}"
     places = digits - 1 - math.floor(math.log10(abs(rounded))) if rounded else 0
     return f"{rounded:.{max(0, places)}f}"
+
+
+def _shortest(value: float, digits: int) -> str:
+    """As `known`, without zeros at the end of its decimals.
+
+    >>> [_shortest(v, 3) for v in (2.0, 0.25, 1234.5, 1e-7, math.inf)]
+    ['2', '0.25', '1230', '0.0000001', 'inf']
+    """
+    text = known(value, digits)
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _finite(value: Any) -> Any:
