@@ -286,6 +286,24 @@ def test_a_picture_mostly_without_signal_is_refused_whatever_its_air_value(air: 
     assert any("64 % of its pixels hold no signal: air_value is wrong" in problem for problem in problems)
 
 
+@pytest.mark.parametrize("shown", [{}, {"PresentationIntentType": "FOR PRESENTATION"}])
+@pytest.mark.parametrize(
+    ("blind", "words"),
+    [
+        ((slice(4, -4), slice(4, -4)), "of its pixels hold no signal"),
+        ((slice(None), slice(0, 1)), "of its border holds no signal"),
+    ],
+)
+def test_what_holds_no_signal_is_refused_in_images_for_the_eye_too(
+    tmp_path: Path, shown: dict[str, object], blind: tuple[slice, slice], words: str
+) -> None:
+    counts = [files.counts_of(P[0, 0, k]) for k in (0, 1)]
+    for stored in counts:
+        stored[blind] = 0
+    with pytest.raises(InputError, match=words):
+        read_radiographs(*_both(tmp_path, counts, **shown), grey="presentation" if shown else "auto")
+
+
 def _edges(kind: str, *at: int) -> dict[str, object]:
     names = ("UpperHorizontal", "LowerHorizontal", "LeftVertical", "RightVertical")
     return {f"{kind}Shape": "RECTANGULAR", **{f"{kind}{n}Edge": v for n, v in zip(names, at, strict=True)}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -118,7 +118,8 @@ def grey_of(film: Film, grey: str, *, air_value: float | None = None) -> tuple[G
                 "unattenuated beam cannot be detected: correct it, or leave it out"
             )
     if shown:
-        made = Grey(made.values if made.meaning == FILM else _normal(made.values), FILM, made.notes)
+        values = made.values if made.meaning == FILM else _normal(made.values)
+        made = replace(made, values=values, meaning=FILM, intensity=None)
     if _looks_inverted(made.values):
         problems.append(
             f"its grey levels look inverted: the border absorbs more than the middle when they are read as {reading!r}; "
