@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from experiment_steps import Sums, sums
+from experiment_steps import GO, Sums, sums
 from places import child_env
 from waiting import wait_for
 
@@ -63,23 +63,37 @@ def test_a_killed_worker_is_replaced_and_its_step_resumes(tmp_path: Path) -> Non
 def test_an_answer_that_is_lost_with_the_worker_that_held_it_is_asked_for_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from distributed.client import FutureState
+
     lost: list[str] = []
+    noticed: set[str] = set()
+    lose = FutureState.lose
+
+    def noting(state: FutureState) -> None:
+        noticed.add(state.key)
+        lose(state)
 
     class Losing(distributed.as_completed):
-        """Kills the worker of the first step that is done, before anybody has looked at its answer."""
+        """Kills all workers once the first step is done, before anybody has looked at its answer.
+
+        None is left that could give the answer again before the loss of it is seen.
+        """
 
         def __next__(self) -> Any:
             future = super().__next__()
             if not lost:
-                ((holder,),) = future.client.who_has([future]).values()
-                lost.append(holder)
-                os.kill(future.client.run(os.getpid, workers=[holder])[holder], signal.SIGKILL)
-                wait_for(lambda: future.status != "finished", "the loss of the answer")
+                lost.append(future.key)
+                for pid in future.client.run(os.getpid).values():
+                    os.kill(pid, signal.SIGKILL)
+                wait_for(lambda: future.key in noticed, "the loss of the answer")
+                (tmp_path / GO).touch()
             return future
 
+    monkeypatch.setattr(FutureState, "lose", noting)
     monkeypatch.setattr(distributed, "as_completed", Losing)
-    folders = run_steps(sums, Sums(), tmp_path, workers=TWO, say=str)
-    assert lost and (folders["total"] / "value").read_text() == "6" and visits(tmp_path)[0] == 1
+    folders = run_steps(sums, Sums(holds="number-2"), tmp_path, workers=TWO, say=str)
+    (name,) = (key.rsplit("-", 1)[0] for key in lost)
+    assert (folders["total"] / "value").read_text() == "6" and (tmp_path / name / "visits").read_text() == "x"
 
 
 def test_a_step_that_takes_every_worker_with_it_is_named_and_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
