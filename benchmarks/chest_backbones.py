@@ -81,6 +81,8 @@ def main() -> None:
     words = parser.parse_args()
     if words.size < 64 or words.size % 32 or min(words.batch, words.steps, words.threads) < 1:
         parser.error("expects --size from 64 on that divides by 32, and --batch, --steps, --threads of 1 or more")
+    if words.out:
+        words.out.parent.mkdir(parents=True, exist_ok=True)
     rows = []
     for encoder in words.encoders:
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as fresh:
@@ -90,8 +92,8 @@ def main() -> None:
                 sys.exit(f"{ENCODERS[encoder]}: its process was killed, most likely for want of memory; try a smaller --batch")
         print(table_line(rows[-1]), flush=True)
         if words.out:  # what is done stays if a later encoder needs more memory than there is
-            words.out.with_suffix(".csv").write_text(csv_text(COLUMNS, rows), encoding="utf-8")
-            words.out.with_suffix(".md").write_text(page(rows), encoding="utf-8")
+            Path(f"{words.out}.csv").write_text(csv_text(COLUMNS, rows), encoding="utf-8")
+            Path(f"{words.out}.md").write_text(page(rows), encoding="utf-8")
 
 
 def trained(encoder: str, words: argparse.Namespace) -> dict[str, Any]:

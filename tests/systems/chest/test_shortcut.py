@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from taskct.experiments.steps import checked_steps
 from taskct.systems.catalogue import reproduce
 from taskct.systems.chest.chest_settings import ChestExperiment
 from taskct.systems.chest.chest_steps import chest_steps
+from taskct.systems.chest.lung_crops import PARTS
 from taskct.systems.chest.scan_origins import COINCIDE, INDEPENDENT, ORIGINS, ArrangedScans, OriginScans, check_classes
 from taskct.systems.chest.shortcut import (
     ANY_ORIGIN,
@@ -166,6 +169,16 @@ def test_readings_come_back_as_they_were_kept(shortcut_run: Path, tmp_path: Path
     assert again.patients == kept.patients
     for name in ("owner", "truth", "scores", "probe", "untrained"):
         assert np.array_equal(getattr(again, name), getattr(kept, name)), name
+
+
+def test_scans_that_are_made_anew_in_their_folder_are_read_anew(shortcut_run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "scans"
+    shutil.copytree(shortcut_run / "shortcut-scans", folder)
+    images, _ = OriginScans(folder).images("test")
+    parts = json.loads((folder / PARTS).read_text())
+    (folder / PARTS).write_text(json.dumps({**parts, "test": parts["test"][1:]}))
+    again, both = OriginScans(folder).images("test")
+    assert set(again.patient_ids) == set(parts["test"][1:]) and len(again) == len(both) < len(images)
 
 
 @pytest.mark.parametrize(

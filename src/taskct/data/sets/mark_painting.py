@@ -99,7 +99,7 @@ class MarkPainter:
         """A sentence on lesions that others cover whole, so that the map does not show them, and on kinds that are unknown."""
         hidden = [n for n in self.kinds if n not in self._shown()]
         unknown = [
-            f"a {kind} that was left out reaches into the CT, so where it has others is not known"
+            f"a lesion of kind {kind!r} that was left out reaches into the CT, so it is not known where the CT shows this kind"
             for kind in sorted(self.partly)
         ]
         if not hidden:

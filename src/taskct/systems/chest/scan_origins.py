@@ -181,8 +181,15 @@ def _scanned(settings: ChestExperiment, number: int, A: Projector) -> tuple[dict
     return tensors, {"kinds": json.dumps(dict(marks.kinds)), "known": json.dumps(sorted(marks.masked))}
 
 
-@lru_cache(maxsize=4)
 def _read(folder: Path, part: str) -> tuple[ImageSet, Tensor]:
+    run = load_run(folder)
+    return _read_once(folder.resolve(), part, run.path(PARTS).stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _read_once(folder: Path, part: str, written_ns: int) -> tuple[ImageSet, Tensor]:
+    """What a folder holds that was finished at some time, so that one that was made anew is read anew."""
+    del written_ns
     run = load_run(folder)
     both: list[Tensor] = []
     marks: list[Marks] = []
