@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from taskct.core.errors import GeometryError
+from taskct.core.errors import GeometryError, InputError
 from taskct.evaluation.reading.artefacts import find_checkerboards, spectrum_ratio
 
 SIZE = 64
@@ -70,6 +70,15 @@ def test_the_spectrum_ratio_shows_lost_texture_and_added_noise():
     assert np.allclose(same, 1) and frequency[-1] == pytest.approx(0.5, abs=0.02)
     assert level(0.5 * noise(1))[1] == pytest.approx(0.25)
     assert level(noise(1) + noise(2))[1].mean() == pytest.approx(2, rel=0.25)  # 6 images
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize("which", [0, 1])
+def test_images_with_a_value_that_is_no_number_are_refused(bad, which):
+    pair = [noise(0), noise(1)]
+    pair[which][0, 0, 3, 3] = bad
+    with pytest.raises(InputError, match="finite images"):
+        find_checkerboards(*pair)
 
 
 def test_small_or_unlike_images_are_refused():

@@ -86,6 +86,8 @@ def find_checkerboards(
         )
     if not 0 < false_alarm_rate < 1 or trials < 20:
         raise InputError(f"expected 0 < false_alarm_rate < 1 and trials >= 20, got {false_alarm_rate!r} and {trials!r}")
+    if not (bool(images_hu.isfinite().all()) and bool(full_hu.isfinite().all())):
+        raise InputError("find_checkerboards expects finite images: with NaN in them no peak would pass the threshold")
     power, own = (_power(x.double()) for x in (images_hu - full_hu, full_hu))
     places = _places(power.shape, periods_px)
     at = np.array(list(places.values()))
