@@ -21,6 +21,8 @@ from small_pair import (
 from taskct import Projector
 from taskct.core.errors import ConfigError, InputError
 from taskct.data.radiographs import PoseFile, ViewPose, check_radiographs, read_radiographs
+from taskct.data.radiographs.film_values import read_film
+from taskct.data.radiographs.view_facts import view_facts
 
 
 def test_a_pose_file_that_contradicts_the_header_is_refused_with_both_named_unless_one_is_trusted(tmp_path: Path) -> None:
@@ -84,6 +86,27 @@ def test_a_header_that_contradicts_itself_is_refused_unless_the_pose_file_decide
     stated = read_radiographs(*pair, poses=PoseFile(frontal=ViewPose(**{name: value})))
     assert stated.about["frontal"][name] == value and any(f"; {value:g} of the pose file was taken" in n for n in stated.notes)
     assert any("was taken, as asked" in n for n in read_radiographs(*pair, trust="header").notes)
+
+
+@pytest.mark.parametrize(
+    ("header", "name", "second", "neither"),
+    [
+        ({"ViewPosition": "PA"}, "angle_deg", (180.0, -175.0, -180.0), (90.0, 60.0)),
+        ({"EstimatedRadiographicMagnificationFactor": 1.2}, "source_iso_mm", (DETECTOR / 1.2, 840.0), (900.0, 500.0)),
+    ],
+)
+def test_a_pose_file_decides_for_either_of_two_attributes_that_differ_and_for_no_third_number(
+    tmp_path: Path, header: dict[str, object], name: str, second: tuple[float, ...], neither: tuple[float, ...]
+) -> None:
+    facts = {**files.xa(ISO, DETECTOR, PIXEL, 180.0), **header}
+    film = read_film(files.write_dicom(tmp_path / "odd.dcm", files.counts_of(P[0, 0, 0]), **facts))
+    for value in second:
+        found = view_facts("frontal", ViewPose(**{name: value}), film.header, trust=None)
+        assert not found.contradictions and found.values[name] == value
+        assert any(f"{value:g} of the pose file was taken" in note for note in found.notes)
+    for value in neither:
+        found = view_facts("frontal", ViewPose(**{name: value}), film.header, trust=None)
+        assert any(f"{name} is {value:g} in the pose file and" in said for said in found.contradictions)
 
 
 @pytest.mark.parametrize("header", [{"ViewPosition": "AP"}, {"EstimatedRadiographicMagnificationFactor": 1.4}])

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import NamedTuple
 
 from taskct.core.errors import FileFormatError, UnsupportedDataError
 from taskct.data.dicom.parse import DicomFile
@@ -28,6 +29,14 @@ _ROUNDED = 0.05  # of a distance: magnifications are written with few digits
 VIEW_ANGLES_DEG = {"AP": 0.0, "PA": 180.0, "LL": -90.0, "RL": 90.0, "LLD": -90.0, "RLD": 90.0}
 
 
+class Conflict(NamedTuple):
+    """What a second attribute says of a number, within which distance that is meant, and a sentence that names both."""
+
+    value: float
+    within: float
+    words: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class FilmHeader:
     """Facts of one DICOM radiograph; None and '' for what it does not say. Lengths in mm, angles in degrees of our frame.
@@ -36,8 +45,8 @@ class FilmHeader:
     from which side. `iso_from` names what the distance to the isocentre was taken from. `age_months` are the least and
     the largest age that PatientAge stands for, else that of the dates of birth and study. `taken` is the AcquisitionDate,
     else the StudyDate. `for_the_eye` is what says that the
-    grey levels were processed for presentation, '' where nothing does. `conflicts` are two attributes that say one number of
-    the pose differently, in words, by the number's name in a pose file.
+    grey levels were processed for presentation, '' where nothing does. `conflicts` are the numbers of the pose that two
+    attributes say differently, by their names in a pose file.
     """
 
     patient_id: str = ""
@@ -71,7 +80,7 @@ class FilmHeader:
     slope: float = 1.0
     intercept: float = 0.0
     notes: tuple[str, ...] = ()
-    conflicts: Mapping[str, str] = field(default_factory=dict)
+    conflicts: Mapping[str, Conflict] = field(default_factory=dict)
 
 
 def film_header(file: DicomFile) -> FilmHeader:
@@ -102,7 +111,7 @@ def film_header(file: DicomFile) -> FilmHeader:
         raise FileFormatError(f"{path}: rescales its values by {slope:g} * stored + {intercept or 0:g}; the file is damaged")
     if spacing is None and numbers(path, header, "PixelSpacing", 2) is not None:
         notes.append("PixelSpacing is not used: it may be that of any plane; ImagerPixelSpacing is that of the detector")
-    conflicts: dict[str, str] = {}
+    conflicts: dict[str, Conflict] = {}
     angle, tilt, angle_from, coarse = _angles(file, modality, notes, conflicts)
     iso, iso_from = _isocentre(file, modality, notes, conflicts)
     turn = integer(path, header, "FieldOfViewRotation")
@@ -188,7 +197,7 @@ def _date(file: DicomFile, name: str) -> date | None:
 
 
 def _angles(
-    file: DicomFile, modality: str, notes: list[str], conflicts: dict[str, str]
+    file: DicomFile, modality: str, notes: list[str], conflicts: dict[str, Conflict]
 ) -> tuple[float | None, float | None, str, bool]:
     """Angle and tilt of the source, the attribute they come from, and whether it is a coarse one.
 
@@ -203,8 +212,11 @@ def _angles(
         angle = _turned(first + 180)
         side = VIEW_ANGLES_DEG.get(position, angle)
         if abs(_turned(angle - side)) > COARSE_DEG:
-            conflicts["angle_deg"] = (
-                f"PositionerPrimaryAngle {first:g} puts the source at angle_deg {angle:g}, ViewPosition {position} at {side:g}"
+            conflicts["angle_deg"] = Conflict(
+                side,
+                COARSE_DEG,
+                f"PositionerPrimaryAngle {first:g} puts the source at angle_deg {angle:g}, "
+                f"ViewPosition {position} at {side:g}",
             )
         return angle, None if second is None else 0.0 - second, "PositionerPrimaryAngle", False
     if position in VIEW_ANGLES_DEG:
@@ -212,7 +224,7 @@ def _angles(
     return None, None, "", False
 
 
-def _isocentre(file: DicomFile, modality: str, notes: list[str], conflicts: dict[str, str]) -> tuple[float | None, str]:
+def _isocentre(file: DicomFile, modality: str, notes: list[str], conflicts: dict[str, Conflict]) -> tuple[float | None, str]:
     """Distance from source to isocentre.
 
     Of a C-arm it is DistanceSourceToPatient. Of DX and CR that is the distance to the table or the bucky, not to the middle of
@@ -223,9 +235,11 @@ def _isocentre(file: DicomFile, modality: str, notes: list[str], conflicts: dict
     gain = number(path, header, "EstimatedRadiographicMagnificationFactor")
     if patient and modality in ("XA", "RF"):
         if gain and gain > 1 and detector and abs(detector / gain - patient) > _ROUNDED * patient:
-            conflicts["source_iso_mm"] = (
+            conflicts["source_iso_mm"] = Conflict(
+                detector / gain,
+                _ROUNDED * patient,
                 f"DistanceSourceToPatient is {patient:g} mm, but EstimatedRadiographicMagnificationFactor {gain:g} makes it "
-                f"{detector / gain:g}"
+                f"{detector / gain:g}",
             )
         return patient, "DistanceSourceToPatient"
     if gain and gain > 1 and detector:

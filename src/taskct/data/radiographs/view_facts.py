@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from taskct.core.errors import ConfigError
-from taskct.data.radiographs.film_header import COARSE_DEG, FilmHeader
+from taskct.data.radiographs.film_header import COARSE_DEG, Conflict, FilmHeader
 from taskct.data.radiographs.pose_file import ASSUMED, BY_SIDE, NEEDED, ViewPose
 
 TRUST = ("header", "poses")
@@ -45,15 +45,17 @@ def view_facts(view: str, given: ViewPose, header: FilmHeader | None, *, trust: 
         mine = getattr(given, name)
         theirs = None if header is None else getattr(header, name)
         from_where = _attribute(name, attribute, header)
-        if mine is not None and theirs is not None and not _agree(name, mine, theirs, tolerance, header):
+        conflict = None if header is None else header.conflicts.get(name)
+        agreed = mine is None or theirs is None or _agree(name, mine, theirs, tolerance, header)
+        if not agreed and (trust is not None or conflict is None or not _decides(name, mine, conflict)):
             both = f"{view}: {name} is {mine:g} in the pose file and {theirs:g} by {from_where}"
             if trust is None:
                 wrong.append(f"{both}; correct one of them, or say which to trust (trust='header' or 'poses')")
             else:
                 notes.append(f"{both}; the {'header' if trust == 'header' else 'pose file'} was trusted, as asked")
             mine = None if trust == "header" else mine
-        if header is not None and name in header.conflicts:
-            said = f"{view}: {header.conflicts[name]}"
+        if conflict is not None:
+            said = f"{view}: {conflict.words}"
             if mine is not None:
                 notes.append(f"{said}; {mine:g} of the pose file was taken")
             elif trust == "header":
@@ -86,6 +88,12 @@ def _attribute(name: str, usual: str, header: FilmHeader | None) -> str:
     if name == "source_iso_mm":
         return header.iso_from or usual
     return usual
+
+
+def _decides(name: str, mine: float, conflict: Conflict) -> bool:
+    """Whether a pose file takes the side of the second of two attributes that differ."""
+    apart = abs(mine - conflict.value)
+    return (abs((apart + 180) % 360 - 180) if name == "angle_deg" else apart) <= conflict.within
 
 
 def _agree(name: str, mine: float, theirs: float, tolerance: float, header: FilmHeader | None) -> bool:
