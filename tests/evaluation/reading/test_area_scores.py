@@ -44,3 +44,13 @@ def test_a_class_that_nobody_asked_about_is_refused_and_not_background(what: str
     maps[what][0, 0, 0] = 3
     with pytest.raises(InputError, match=f"up to 2, got {what} samples of class 3"):
         area_sums(maps["said"], maps["true"], ["a"], ["lesion", "other"])
+
+
+@pytest.mark.parametrize("what", ["said", "true"])
+@pytest.mark.parametrize("bad", [float("nan"), 0.7, float("inf")])
+def test_what_is_no_class_is_refused_and_not_background(what: str, bad: float) -> None:
+    maps = {"said": np.ones((1, 2, 2)), "true": np.ones((1, 2, 2))}
+    assert area_sums(maps["said"], maps["true"], ["a"], ["lesion"]).pooled()[0] == 1.0
+    maps[what][0, 0, 0] = bad
+    with pytest.raises(InputError, match=f"got {what} samples of .*{bad:g}"):
+        area_sums(maps["said"], maps["true"], ["a"], ["lesion"])

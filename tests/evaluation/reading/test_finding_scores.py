@@ -36,6 +36,8 @@ def test_calibration_error_of_honest_and_of_too_sure_probabilities() -> None:
         calibration_error(np.array([3.0]), np.array([1.0]))
     with pytest.raises(InputError, match="0, 1 or NaN"):
         auc(np.array([0.5]), np.array([2.0]))
+    with pytest.raises(InputError, match=r"got 0\.5, 3$"):
+        auc(np.arange(4.0), np.array([0.0, 3.0, 0.5, 1.0]))
 
 
 @pytest.mark.parametrize("score", [auc, accuracy, calibration_error])

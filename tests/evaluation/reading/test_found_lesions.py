@@ -67,8 +67,8 @@ def test_places_that_are_no_numbers_are_refused_and_not_missed(bad: float, what:
 @pytest.mark.parametrize("radius", [0.0, -2.0, np.nan, np.inf])
 def test_lesions_that_no_point_could_find_are_refused(radius: float) -> None:
     at = np.zeros((1, 3))
-    with pytest.raises(InputError, match="radii above 0"):
-        match_points(at, np.ones(1), at, np.array([radius]))
+    with pytest.raises(InputError, match=f"radii above 0, got {radius:g}:"):
+        match_points(at, np.ones(1), np.zeros((3, 3)), np.array([5.0, radius, 3.0]))
     with pytest.raises(InputError, match="radii above 0"):
         match_points(at, np.ones(1), at, np.ones(1), ignored=(at, np.array([radius])))
     with pytest.raises(GeometryError, match="a radius each"):

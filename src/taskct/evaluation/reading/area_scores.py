@@ -42,11 +42,14 @@ class AreaSums:
 def area_sums(said: np.ndarray, true: np.ndarray, patients: Sequence[str], classes: Sequence[str]) -> AreaSums:
     """Class maps (N, ...) of numbers, 0 background and k the k-th of `classes`, with whose each is -> sums by patient.
 
-    True samples below 0 are unknown and take no part. InputError for a number beyond the classes.
+    True samples below 0 are unknown and take no part. InputError for a number beyond the classes, and for what is no whole
+    number (NaN, a probability): it would count as background.
     """
     if said.shape != true.shape or len(said) != len(patients):
         raise GeometryError(f"area_sums expects two maps of one shape and a patient each, got {said.shape}, {true.shape}")
     for what, one in (("said", said), ("true", true)):
+        if np.issubdtype(one.dtype, np.floating) and not (whole := np.trunc(one) == one).all():
+            raise InputError(f"area_sums expects classes as whole numbers, got {what} samples of {one[~whole][0]:g}")
         if one.size and one.max() > len(classes):
             raise InputError(f"area_sums expects classes up to {len(classes)}, got {what} samples of class {one.max():g}")
     names = list(dict.fromkeys(patients))

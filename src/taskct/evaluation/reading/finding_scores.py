@@ -57,8 +57,10 @@ def _known(scores: np.ndarray, truth: np.ndarray, weights: np.ndarray | None) ->
     if not scores.shape == truth.shape == counts.shape or scores.ndim != 1:
         raise InputError(f"expected one truth and one weight per score, got {scores.shape}, {truth.shape}, {counts.shape}")
     known = ~np.isnan(truth)
-    if not np.isin(truth[known], (0, 1)).all():
-        raise InputError(f"truth expects 0, 1 or NaN for unknown, got {truth[known].min()} to {truth[known].max()}")
+    if other := set(truth[known].tolist()) - {0, 1}:
+        raise InputError(
+            f"truth expects 0, 1 or NaN for unknown, got {', '.join(f'{value:g}' for value in sorted(other)[:3])}"
+        )
     if np.isnan(scores[known]).any():
         raise InputError(
             f"expected scores that are numbers, got NaN for {int(np.isnan(scores[known]).sum())} of {known.sum()}"

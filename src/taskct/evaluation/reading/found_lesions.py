@@ -143,10 +143,9 @@ def _reach(radii: np.ndarray, count: int) -> np.ndarray:
     found = np.asarray(radii, float)
     if found.shape != (count,):
         raise GeometryError(f"{count} lesions expect a radius each, got shape {found.shape}")
-    if not (np.isfinite(found) & (found > 0)).all():
-        raise InputError(
-            f"lesions expect finite radii above 0, got {found.min() if count else 0:g}: such a one is never found"
-        )
+    usable = np.isfinite(found) & (found > 0)
+    if not usable.all():
+        raise InputError(f"lesions expect finite radii above 0, got {found[~usable][0]:g}: nothing could find such a lesion")
     return found
 
 
