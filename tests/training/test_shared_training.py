@@ -190,6 +190,17 @@ def test_a_class_of_which_no_image_says_anything_is_refused_by_its_name(
     assert not (tmp_path / "run").exists()
 
 
+def test_kinds_that_are_known_of_images_as_a_whole_are_named_too(tmp_path: Path) -> None:
+    images = marked_images(12)
+    told = images.with_marks([Marks(one.instances * 0, findings={"cough": True}) for one in images.marks])  # type: ignore[union-attr]
+    truths = {"findings": replace(TRUTHS["findings"], classes={"cough": ("cough",), "fever": ("fever",)})}  # type: ignore[type-var]
+    with pytest.raises(InputError, match=r"whether it shows 'fever'.*kinds that are known: cough$"):
+        train_shared(
+            four_heads(), told, objective=shared_objective({"findings": PENALTIES["findings"]}), truths=truths,
+            prepare=PREPARE, run=tmp_path / "run", settings=settings(1), progress=False,
+        )  # fmt: skip
+
+
 def test_a_class_that_only_some_images_know_is_learnt_from_those(tmp_path: Path) -> None:
     images = marked_images(12)
     some = [one if k % 3 == 0 else None for k, one in enumerate(images.marks)]

@@ -108,10 +108,13 @@ def _checked_labels(data: ImageSet, truths: Mapping[str, Truth]) -> dict[str, in
                 break
         for name, there in zip(truth.classes, known, strict=True):
             if not there:
-                kinds = sorted({kind for one in data.marks if one is not None for kind in one.boxed})
+                told = [one for one in data.marks if one is not None]
+                kinds = {kind for one in told for kind in one.boxed}
+                if isinstance(truth, FindingsTruth):
+                    kinds.update(name for one in told for name in one.findings)
                 raise InputError(
                     f"train_shared: none of the {len(data)} images says whether it shows {name!r}, a class of head {head!r}, "
-                    f"so nothing can be learnt about it; kinds that are known: {', '.join(kinds) or 'none'}"
+                    f"so nothing can be learnt about it; kinds that are known: {', '.join(sorted(kinds)) or 'none'}"
                 )
     return counts
 
