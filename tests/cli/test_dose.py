@@ -47,7 +47,7 @@ def test_one_command_answers_with_photons_share_and_a_page(
     assert call(*words) == 0
     said = capsys.readouterr().out
     assert (
-        "% of full dose, CTDIvol" in said and "Checked with fresh noise an RMSE of" in said and "1 patient is too few" in said
+        "% of full dose, CTDIvol" in said and "Checked with fresh noise, an RMSE of" in said and "1 patient is too few" in said
     )
     page = (tmp_path / "run" / "report.html").read_text()
     assert "rmse_hu&lt;=400" in page and "<script" not in page
@@ -55,7 +55,7 @@ def test_one_command_answers_with_photons_share_and_a_page(
     answer = "class='answer'>The least dose that keeps an RMSE of at most 400 HU in this patient is "
     places = [
         first.index(part)
-        for part in (answer, "class='but'>Checked with fresh noise an RMSE of", "alt='quality over dose'", "<nav>")
+        for part in (answer, "class='but'>Checked with fresh noise, an RMSE of", "alt='quality over dose'", "<nav>")
     ]
     assert places == sorted(places)
     assert load_run(tmp_path / "run").config["dose_search"]["keep"] == ["rmse_hu<=400"]

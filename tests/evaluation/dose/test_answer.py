@@ -27,7 +27,7 @@ def test_it_holds_only_where_the_interval_does() -> None:
         certificate([1, -2, 3, 1, -2, 3]),
         certificate([-1, -2, -1, -2, -3]),
     )
-    assert sure.proven and sure.text().startswith("Checked with fresh noise an RMSE of at most 20 HU holds: it is 1 HU (")
+    assert sure.proven and sure.text().startswith("Checked with fresh noise, an RMSE of at most 20 HU holds: it is 1 HU (")
     assert "2 HU better than the bound [95 %: 1.2 to 2.8 HU better]" in sure.text()
     assert not unsure.proven and " is neither confirmed nor refuted: " in unsure.text()
     assert "[95 %: 1.5 HU worse to 2.7 HU better]" in unsure.text()

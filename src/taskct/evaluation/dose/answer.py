@@ -141,7 +141,7 @@ class Certificate:
 
     def text(self) -> str:
         """The check in a sentence."""
-        who = f"by {self.reader}, which the search never asked," if self.reader else "with fresh noise"
+        who = f"by {self.reader}, which the search never asked," if self.reader else "with fresh noise,"
         unit = f" {self.target.unit}" if self.target.unit else ""
         full = "" if math.isnan(self.full) else f" ({_shortest(self.full, _ENDS)}{unit} at full dose)"
         n = self.gap.n_patients
