@@ -89,7 +89,7 @@ def _checked(columns: np.ndarray, level: float, resamples: int) -> tuple[np.ndar
     return values[:, :, defined], int((~defined).sum())
 
 
-@lru_cache(maxsize=8)  # a table asks for the same ones for each of its quantities
+@lru_cache(maxsize=3)  # a table asks for the same ones for each of its quantities
 def _draws(seeds: int, patients: int, resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Shares of each seed (R, S) and patient (R, P) in every resample, to be read only."""
     rng = np.random.default_rng(derive_seed(seed, "seeds x patients", seeds, patients))
