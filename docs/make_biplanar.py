@@ -230,8 +230,9 @@ def block_table(blocks: list[dict[str, str]]) -> str:
     body = []
     for block, with_it, without in dict.fromkeys(key[:3] for key in by):
         line = [difference(by.get((block, with_it, without, m)), d) for m, d in (("psnr3d", 2), ("bone_dice", 3))]
-        body.append("| " + " | ".join([block, f"{with_it} − {without}", *line]) + " |")
-    return table(["block", "rows", "PSNR3D dB", "bone Dice"], body)
+        seeds = by[block, with_it, without, "psnr3d"]["seeds"]
+        body.append("| " + " | ".join([block, f"{with_it} − {without}", seeds, *line]) + " |")
+    return table(["block", "rows", "trainings", "PSNR3D dB", "bone Dice"], body)
 
 
 def spread_table(spread: list[dict[str, str]]) -> str:
