@@ -24,6 +24,15 @@ KINDS = {
 _MAX_CARD_BYTES = 1 << 20
 
 
+def images_of(images: int, patients: int) -> str:
+    """How many images of how many patients.
+
+    >>> images_of(1200, 1)
+    '1,200 images of 1 patient'
+    """
+    return f"{images:,} image{'s' if images != 1 else ''} of {patients:,} patient{'s' if patients != 1 else ''}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainingData:
     """One source that a network learnt from."""
@@ -100,7 +109,7 @@ class Card:
         return f"Card({self.kind}: {self.title!r}, {len(self.figures)} figures, licence {self.licence or 'not stated'})"
 
     def _repr_html_(self) -> str:
-        sources = (f"{d.name} ({d.patients:,} patients, {d.images:,} images; {d.licence})" for d in self.training_data)
+        sources = (f"{d.name} ({images_of(d.images, d.patients)}; {d.licence})" for d in self.training_data)
         measured = {f"{f.what}{f' at {f.photons:,.0f} photons' if f.photons else ''}": str(f) for f in self.figures}
         facts = {
             "for": self.purpose,

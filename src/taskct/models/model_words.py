@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from taskct.core.runs import is_run, load_run
-from taskct.models.model_card import Card, Figure
+from taskct.models.model_card import Card, Figure, images_of
 from taskct.models.model_folder import PROVENANCE, SavedModel, open_model
 from taskct.models.package_models import shipped_models
 
@@ -39,7 +39,7 @@ def _of_card(card: Card) -> Iterable[str]:
     yield from _paragraph("geometry", card.geometry)
     yield from _paragraph("dose", _photons(card.photons))
     for source in card.training_data:
-        counted = f"{source.images:,} images of {source.patients:,} patients"
+        counted = images_of(source.images, source.patients)
         yield from _paragraph(
             "learnt from", f"{source.name}: {counted}; licence: {source.licence}; {source.where}".rstrip("; ")
         )
@@ -69,7 +69,7 @@ def _of_training(model: SavedModel) -> Iterable[str]:
     data = model.table("data")
     images, patients = data.get("images"), data.get("patients", 0)
     if isinstance(images, int) and isinstance(patients, int):
-        yield from _paragraph("learnt from", f"{images:,} images of {patients:,} patients")
+        yield from _paragraph("learnt from", images_of(images, patients))
     dose = model.table("dose")
     if all(isinstance(dose.get(k), int | float) for k in ("photons", "lowest", "highest")):
         yield from _paragraph("dose", _photons((dose["photons"] * dose["lowest"], dose["photons"] * dose["highest"])))
@@ -86,7 +86,7 @@ def _of_config(model: SavedModel) -> Iterable[str]:
 def _figures(figures: tuple[Figure, ...]) -> Iterable[str]:
     for f in figures:
         where = f" at {f.photons:,.0f} photons" if f.photons is not None else ""
-        who = f"; {f.patients} patients, {f.images} images" if f.patients else ""
+        who = f"; {images_of(f.images, f.patients)}" if f.patients else ""
         yield from _paragraph("measured", f"{f.what}{where}: {f}{f' ({f.of})' if f.of else ''}{who}")
 
 

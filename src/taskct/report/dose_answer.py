@@ -25,7 +25,8 @@ def write_dose_answer(
     """Write one self-contained HTML page about a dose search; OutputExistsError unless `overwrite`."""
     refuse_existing(path, overwrite=overwrite)
     lines = _lines(answer)
-    against = next((text for text, caution in lines if caution), "")
+    refuted = next((f"{check.text()}." for check in answer.certificates if check.refuted), "")
+    against = refuted or next((text for text, caution in lines if caution), "")
     leading = _leading(answer)
     first = opening(_sentence(answer), against)
     if answer.shown is not None:

@@ -152,11 +152,13 @@ class Certificate:
         )
 
     @property
+    def refuted(self) -> bool:
+        """Whether that interval stays on the bad side."""
+        return self.criterion.n_patients >= FEW_PATIENTS and self.criterion.high < 0
+
+    @property
     def _verdict(self) -> str:
-        c = self.criterion
-        if self.proven:
-            return "holds"
-        return "does not hold" if c.n_patients >= FEW_PATIENTS and c.high < 0 else "is neither confirmed nor refuted"
+        return "holds" if self.proven else "does not hold" if self.refuted else "is neither confirmed nor refuted"
 
     @property
     def _place(self) -> str:
