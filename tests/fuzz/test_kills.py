@@ -32,4 +32,5 @@ def test_so_does_a_kill_where_names_cannot_be_exchanged(tmp_path, monkeypatch, n
 def test_a_kill_at_a_random_time_leaves_the_old_or_the_new(tmp_path, name):
     seed = int(os.environ.get("TASKCT_SEED", "0")) or (random.randrange(2**31) if KILLS > 2 else 7)
     print(f"{name}: {KILLS} kills, TASKCT_SEED={seed}")
-    random_kills(WRITERS[name], tmp_path / "place" / name, count=KILLS, seed=seed)
+    last = random_kills(WRITERS[name], tmp_path / "place" / name, count=KILLS, seed=seed)
+    assert last >= 1 + KILLS, "no version may be lost, and one more is written after each kill"

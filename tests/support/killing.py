@@ -94,8 +94,8 @@ def every_kill(writer: Writer, place: Path, *, steps: range | None = None) -> in
     return len(steps or ())
 
 
-def random_kills(writer: Writer, place: Path, *, count: int, seed: int) -> None:
-    """Kill `count` times after random times of at most three writes, with the checks."""
+def random_kills(writer: Writer, place: Path, *, count: int, seed: int) -> int:
+    """Kill `count` times after random times of at most three writes, with the checks -> the last version."""
     place.parent.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
     writer.write(place, 0)
@@ -106,6 +106,7 @@ def random_kills(writer: Writer, place: Path, *, count: int, seed: int) -> None:
     for _ in range(count):
         killed_after(writer, place, version + 1, dice.uniform(0, 3 * each))
         version = check(writer, place, version, None)
+    return version
 
 
 def _in_child(work: Callable[[], None], *, wait_s: float | None = None) -> bool:

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-TINY = {
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_once import made_once
+
+from taskct.systems.catalogue import reproduce
+
+TINY: dict[str, Any] = {
     "train_patients": 2,
     "validation_patients": 1,
     "test_patients": 3,
@@ -29,3 +38,12 @@ TINY = {
     "reader_steps": 2,
     "bridge_steps": 2,
 }
+
+
+def chest_experiment(factory: pytest.TempPathFactory, preset: str, changes: Mapping[str, Any]) -> Path:
+    """A finished experiment, made once for all processes of the tests; every process has a copy of its own."""
+    return made_once(
+        factory,
+        f"chest-{preset}",
+        lambda folder: reproduce("chest", folder, preset=preset, changes=changes, workers=1, say=lambda text: None),
+    )

@@ -2,6 +2,8 @@
 
 Images are (B, 1, Y, X) or (B, 1, Z, Y, X); a result is (B,). `mask` (bool, broadcast to the images) names the samples that
 count. A value that is not defined (no sample in the mask, a range of zero) is NaN, so that it can be counted apart.
+
+A new one is added to the measures in `taskct.evaluation`, which give it its name and unit.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The type of a reconstructor: any callable `(p, A) -> mu`, from a function to a trained network."""
+"""The type of a reconstructor: any callable `(p, A) -> mu`, from a function to a trained network.
+
+A new method has a file of its own and is added to RECONSTRUCTORS in `taskct.recon`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Penalties on what a segmentation network says, smaller for better answers."""
+"""Penalties on what a segmentation network says, smaller for better answers.
+
+Further losses of segmentation, and their names, are in `overlap_penalties`.
+"""
 
 from __future__ import annotations
 

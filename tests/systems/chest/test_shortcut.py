@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from made_once import made_once
-from small_chest import TINY
+from small_chest import TINY, chest_experiment
 
 from taskct.core.errors import ConfigError
 from taskct.experiments.steps import checked_steps
@@ -51,12 +50,8 @@ SMALL: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def shortcut_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished small test, made once for all processes."""
-    return made_once(
-        tmp_path_factory,
-        "shortcut",
-        lambda folder: reproduce("chest", folder, preset="shortcut", changes=SMALL, workers=1, say=lambda text: None),
-    )
+    """A finished small test."""
+    return chest_experiment(tmp_path_factory, "shortcut", SMALL)
 
 
 def readings(scores: np.ndarray, truth: np.ndarray, probe: np.ndarray | None = None) -> OriginReadings:

@@ -42,8 +42,8 @@ class AreaSums:
 def area_sums(said: np.ndarray, true: np.ndarray, patients: Sequence[str], classes: Sequence[str]) -> AreaSums:
     """Class maps (N, ...) of numbers, 0 background and k the k-th of `classes`, with whose each is -> sums by patient.
 
-    True samples below 0 are unknown and take no part. InputError for a number beyond the classes, and for what is no whole
-    number (NaN, a probability): it would count as background.
+    Where `true` is below 0 the class is unknown, and the sample is left out. Raises InputError for a class above the number
+    of `classes`, and for NaN or a fraction, such as a probability, which would count as background.
     """
     if said.shape != true.shape or len(said) != len(patients):
         raise GeometryError(f"area_sums expects two maps of one shape and a patient each, got {said.shape}, {true.shape}")

@@ -1,4 +1,7 @@
-"""The vault: its outer surface, thickness by region, base, sutures and fontanelles, as signed distances in mm."""
+"""The vault: its outer surface, thickness by region, base, sutures and fontanelles, as signed distances in mm.
+
+How wide sutures are at each age, and other laws of it, is in `growth`.
+"""
 
 from __future__ import annotations
 

@@ -80,7 +80,9 @@ def _key(story: TaskStory, shown: list[tuple[str, str, DoseLevel]], pairs: int) 
     who = plural(patients, "patient") if patients == scanned else f"the {patients} of {scanned} patients who have one"
     over = f"95 % interval over {who}" if patients > 1 else "one patient: no interval"
     words = f"Gain: paired difference in the Dice of the {story.lesion} of a patient, mean over unseen readers; {over}; bold: "
-    words += "zero lies outside."
+    words += (
+        "zero lies outside. A label or feature loss asks a frozen reader in the training; unseen readers took no part in it."
+    )
     if story.comparisons and any(math.isfinite(v.adjusted.get("unseen", math.nan)) for v in story.verdicts.values()):
         words += f" p after Holm's correction for {story.comparisons} comparisons."
     return words + (f" {len(shown)} of {pairs} comparisons; all stand below." if len(shown) < pairs else "")
