@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from taskct.evaluation.noise_power_spectrum import noise_power_spectrum, quiet_square
 from taskct.evaluation.profiles import line_profile
 from taskct.evaluation.rows import DoseLevel, Example
+from taskct.evaluation.statistics import Interval
 from taskct.evaluation.table import Table
 from taskct.geometry import Grid
 from taskct.report.number_text import by_fraction, dose_label
@@ -51,17 +52,8 @@ def _dose_panel(axes: Any, table: Table, metric: str, looks: dict[str, dict[str,
     fraction = by_fraction(doses)
     where = np.array([100 * d.fraction if fraction else d.used_photons for d in doses])
     cells = {(s.method, s.dose): s.interval for s in table.summary(metric)}
-    for i, method in enumerate(table.methods):
-        found = [(x, cells[method, d]) for x, d in zip(where, doses, strict=True) if (method, d) in cells]
-        found = [(x, interval) for x, interval in found if math.isfinite(interval.mean)]
-        if not found:
-            continue
-        shift = 10 ** (_SPREAD * (i - (len(table.methods) - 1) / 2))
-        x = np.array([f[0] for f in found]) * shift
-        y = np.array([f[1].mean for f in found])
-        ends = np.array([[f[1].mean - f[1].low, f[1].high - f[1].mean] for f in found]).T
-        ends = np.where(np.isfinite(ends), np.maximum(ends, 0), 0)
-        axes.errorbar(x, y, yerr=ends, label=plain(method, most=28), capsize=2.5, elinewidth=1.0, **looks[method])
+    points = {m: [(x, cells[m, d]) for x, d in zip(where, doses, strict=True) if (m, d) in cells] for m in table.methods}
+    draw_intervals(axes, points, looks)
     if about["better"] == "zero":
         axes.axhline(0, color=GREY, linewidth=0.9)
     axes.set_xscale("log")
@@ -71,6 +63,21 @@ def _dose_panel(axes: Any, table: Table, metric: str, looks: dict[str, dict[str,
     axes.set_xlabel("dose, fraction of full" if fraction else "photons per detector pixel")
     axes.set_ylabel(about["unit"] or "index")
     axes.set_title(plain(about["label"]))
+
+
+def draw_intervals(
+    axes: Any, points: Mapping[str, Sequence[tuple[float, Interval]]], looks: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """A line with error bars for each name through its (x, interval), a little apart along a logarithmic x."""
+    for i, (name, found) in enumerate(points.items()):
+        known = [(x, interval) for x, interval in found if math.isfinite(interval.mean)]
+        if not known:
+            continue
+        x = np.array([place for place, _ in known]) * 10 ** (_SPREAD * (i - (len(points) - 1) / 2))
+        y = np.array([one.mean for _, one in known])
+        ends = np.array([[one.mean - one.low, one.high - one.mean] for _, one in known]).T
+        ends = np.where(np.isfinite(ends), np.maximum(ends, 0), 0)
+        axes.errorbar(x, y, yerr=ends, label=plain(name, most=28), capsize=2.5, elinewidth=1.0, **looks[name])
 
 
 def profile_figure(example: Example, methods: Sequence[str], dose: DoseLevel, *, row: int, cols: tuple[int, int]) -> str:

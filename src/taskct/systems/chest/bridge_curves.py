@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from taskct.evaluation.influence import influence
 from taskct.evaluation.statistics import Interval
+from taskct.report.curve_figures import draw_intervals
 from taskct.report.style import GREY, figure_style, method_looks, new_figure, plain, svg_uri
 from taskct.systems.chest.chest_scores import scores_of
 from taskct.systems.chest.reading_crops import Readings
@@ -22,7 +21,6 @@ SCORES = (
     "Dice ground glass",
 )
 _COLS = 3
-_SPREAD = 0.02  # decades between neighbouring images, so that error bars do not hide one another
 
 
 def dose_points(judged: Mapping[tuple[str, str], Readings], scores: Sequence[str]) -> dict[tuple[str, str, str], Interval]:
@@ -56,14 +54,9 @@ def dose_figure(judged: Mapping[tuple[str, str], Readings]) -> str:
             full = next((value for (one, _, dose), value in points.items() if one == score and not dose), None)
             if full is not None:
                 panel.axhline(full.mean, color=GREY, linestyle="--", linewidth=0.9)
-            for k, name in enumerate(names):
-                mine = [(d, points[key]) for d in doses if (key := (score, name, f"{d:g}")) in points]
-                if not mine:
-                    continue
-                x = 100 * np.array([d for d, _ in mine]) * 10 ** (_SPREAD * (k - (len(names) - 1) / 2))
-                y = np.array([v.mean for _, v in mine])
-                ends = np.nan_to_num(np.array([[v.mean - v.low, v.high - v.mean] for _, v in mine]).T)
-                panel.errorbar(x, y, yerr=np.maximum(ends, 0), label=plain(name), capsize=2, elinewidth=0.8, **looks[name])
+            keys = {name: [(d, (score, name, f"{d:g}")) for d in doses] for name in names}
+            found = {name: [(100 * d, points[key]) for d, key in mine if key in points] for name, mine in keys.items()}
+            draw_intervals(panel, found, looks)
             panel.set_xscale("log")
             panel.set_xticks([100 * d for d in doses], [f"{100 * d:g} %" for d in doses])
             panel.minorticks_off()
