@@ -25,7 +25,7 @@ def test_every_preset_plans_steps_that_stand_on_one_another() -> None:
     for preset in PRESETS.values():
         steps = checked_steps(chest_steps(ChestExperiment(**preset)))
         assert list(steps)[-1] == "report" and ("first-0" in steps) == bool(preset.get("first_steps", 1))
-        assert ("bridge-random" in steps) == bool(preset.get("bridge_steps", 1))
+        assert ("bridge-random-0" in steps) == bool(preset.get("bridge_steps", 1))
         assert ("shortcut-scans" in steps) == bool(preset.get("shortcut_steps", 0))
         assert ("all-0" in steps) == bool(preset.get("steps", 1))
 
@@ -57,7 +57,7 @@ def test_a_whole_small_experiment_leaves_tables_a_page_and_networks_that_load(ti
     reader = load_reader(tiny_run / "first-0")
     answers = reader.answers(torch.full((1, 3, 48, 48), 0.01))
     assert set(answers) == {"classify", "segment", "restore", "detect"}
-    assert load_corrector(tiny_run / "bridge-all")(torch.full((1, 1, 48, 48), 0.01)).shape == (1, 1, 48, 48)
+    assert load_corrector(tiny_run / "bridge-all-0")(torch.full((1, 1, 48, 48), 0.01)).shape == (1, 1, 48, 48)
 
 
 def test_an_experiment_that_is_done_is_not_done_again_and_a_changed_one_is_refused(tiny_run: Path) -> None:

@@ -13,7 +13,7 @@ from taskct.evaluation.statistics import Interval
 from taskct.systems.chest.bridge_curves import dose_figure, dose_points
 from taskct.systems.chest.chest_arms import Arm
 from taskct.systems.chest.chest_classes import TASKS
-from taskct.systems.chest.chest_comparing import Comparison, Group
+from taskct.systems.chest.chest_comparing import Comparison, Group, Trainings, bridge_gains
 from taskct.systems.chest.chest_page import beside_table
 from taskct.systems.chest.chest_scores import scores_of
 from taskct.systems.chest.reading_crops import Readings
@@ -67,9 +67,10 @@ def test_a_missing_comparison_is_a_dash_and_one_alone_needs_no_table() -> None:
 
 
 def test_curves_over_dose_hold_every_image_and_rise_with_its_quality() -> None:
-    judged = {("full dose", ""): readings(1.0)}
+    judged = {("full dose", ""): Trainings({0: readings(1.0)})}
     judged |= {
-        (name, dose): readings(q) for name, dose, q in (("FBP", "0.05", 0.1), ("FBP", "0.25", 0.6), ("all", "0.05", 0.5))
+        (name, dose): Trainings({0: readings(q)})
+        for name, dose, q in (("FBP", "0.05", 0.1), ("FBP", "0.25", 0.6), ("all", "0.05", 0.5))
     }
     found = dose_points(judged, ("AUC infection", "FROC nodule, slices"))
     assert len(found) == 8
@@ -85,7 +86,21 @@ def test_a_group_has_the_scores_that_all_of_its_trainings_have() -> None:
     values: Any = np.linspace(20, 30, len(new.owner))
     new = Readings(**{**vars(new), "restored": values, "ssim": values / 30, "bias_hu": values})
     assert {"PSNR", "SSIM", "HU bias"} <= set(scores_of(new))
-    arms = [Arm(TASKS, steps=1, seed=seed) for seed in (0, 1)]
-    mixed, whole = Group("all", arms, [new, old]), Group("all", arms, [new, new])
+    mixed, whole = (Group({0: new, 1: one}, Arm(TASKS, steps=1)) for one in (old, new))
     assert "SSIM" not in mixed.scores and "AUC nodule" in mixed.scores
     assert whole.interval("HU bias").mean == pytest.approx(25) and 0 < whole.interval("SSIM").mean < 1
+
+
+def test_gains_of_the_bridge_pair_the_seeds_that_both_sides_have() -> None:
+    judged = {
+        ("error", "0.05"): Trainings({0: readings(0.2), 1: readings(0.4)}),
+        ("all", "0.05"): Trainings({1: readings(0.8), 0: readings(0.6), 2: readings(0.0)}),
+        ("FBP", "0.25"): Trainings({0: readings(0.9)}),
+    }
+    rows = {(row.image, row.dose): row for row in bridge_gains(judged) if row.score == "FROC infection, slices"}
+    one, base = (scores_of(readings(q))["FROC infection, slices"](np.ones(6)) for q in (0.6, 0.2))
+    two, other = (scores_of(readings(q))["FROC infection, slices"](np.ones(6)) for q in (0.8, 0.4))
+    found = rows["all", "0.05"]
+    assert found.gain is not None and found.gain.mean == pytest.approx((one - base + two - other) / 2) and found.seeds == 3
+    assert found.value.mean == pytest.approx((one + two + scores_of(readings(0.0))["FROC infection, slices"](np.ones(6))) / 3)
+    assert rows["error", "0.05"].gain is None and rows["FBP", "0.25"].gain is None

@@ -3,6 +3,7 @@
 A reconstruction corrects the FBP of a low-dose scan. All arms begin from one that learnt the image error alone; each goes on
 with the error, or with the error and the penalties of frozen heads, whose pull on the image is as large as the error's. The
 control is a reader with random weights. What judges has other widths and another seed, and no training ever saw it.
+A seed of the bridge is all of it again: a reader for the losses, one that judges, a start and every arm.
 """
 
 from __future__ import annotations
@@ -51,20 +52,20 @@ UNSEEN_WIDTHS = (24, 40, 72, 112)
 _MOVES = Augmentation(shift_share=0.06, scale=0.05, rotate_deg=6.0, offset_hu=0.0, mirror=True)
 
 
-def train_reader(folder: Path, *, settings: ChestExperiment, images: Made[LungCrops], unseen: bool) -> None:
+def train_reader(folder: Path, *, settings: ChestExperiment, images: Made[LungCrops], unseen: bool, seed: int) -> None:
     """A reader of single full-dose slices: the one in the losses, or the one that judges."""
     crops = images.load()
     changes: dict[str, Any] = {"neighbours": 0, "widths": UNSEEN_WIDTHS if unseen else settings.widths}
     config = net_config(settings, Arm(READS, steps=settings.reader_steps), **changes)
     train_heads(
-        build_net(config, seed=derive_seed(settings.seed, "reader", int(unseen)) % 2**31),
+        build_net(config, seed=derive_seed(settings.seed, "reader", int(unseen), seed) % 2**31),
         crops.images("train"),
         objective=shared_objective(penalties_of(config)),
         truths=TRUTHS,
         prepare=WINDOW,
         run=folder,
         settings=how_to_train(
-            settings, settings.reader_steps, seed=derive_seed(settings.seed, "reading", int(unseen)) % 2**31
+            settings, settings.reader_steps, seed=derive_seed(settings.seed, "reading", int(unseen), seed) % 2**31
         ),
         validation=crops.images("validation"),
         held_out=crops.images("test").patient_ids,
@@ -89,9 +90,9 @@ class Corrector(nn.Module):
         return mu + (self.net(x) - x) / self.per_mm
 
 
-def train_start(folder: Path, *, settings: ChestExperiment, scans: Made[BridgeScans]) -> None:
-    """The reconstruction from which all arms begin."""
-    _train(folder, settings, scans.load(), Objective({"image": (1.0, ImageError())}), steps=settings.bridge_steps, arm="start")
+def train_start(folder: Path, *, settings: ChestExperiment, scans: Made[BridgeScans], seed: int) -> None:
+    """The reconstruction from which all arms of a seed begin."""
+    _train(folder, settings, scans.load(), Objective({"image": (1.0, ImageError())}), arm="start", seed=seed)
 
 
 def train_bridge(
@@ -102,25 +103,24 @@ def train_bridge(
     start: Made[Corrector],
     reader: Made[ChestReader],
     arm: str,
-    seed: int = 0,
+    seed: int,
 ) -> None:
     """An arm of ARMS, from the start on."""
     terms: dict[str, Any] = {"image": ImageError()}
-    for head, task in _readers(settings, reader, arm).items():
+    for head, task in _readers(settings, reader, arm, seed).items():
         terms[head] = LabelPenalty(task, target=head)
     objective = Balanced(terms, share=0.5) if len(terms) > 1 else Objective({"image": (1.0, terms["image"])})
-    name = f"{arm}-{seed}"
-    _train(
-        folder, settings, scans.load(), objective, steps=settings.bridge_steps, arm=name, begin=start.folder, heads=ARMS[arm]
-    )
+    _train(folder, settings, scans.load(), objective, arm=arm, seed=seed, begin=start.folder, heads=ARMS[arm])
 
 
-def _readers(settings: ChestExperiment, reader: Made[ChestReader], arm: str) -> dict[str, FrozenTask]:
+def _readers(settings: ChestExperiment, reader: Made[ChestReader], arm: str, seed: int) -> dict[str, FrozenTask]:
     """The frozen heads of an arm, read in one pass."""
     if not ARMS[arm]:
         return {}
     read = reader.load()
-    net = build_net(read.config, seed=settings.seed + 77) if arm == "random" else read.net
+    net = (
+        build_net(read.config, seed=derive_seed(settings.seed, "random reader", seed) % 2**31) if arm == "random" else read.net
+    )
     penalties = penalties_of(read.config)
     return tasks_of(net.eval(), {head: penalties[head] for head in ARMS[arm]}, prepare=WINDOW, name=arm)
 
@@ -131,17 +131,17 @@ def _train(
     scans: BridgeScans,
     objective: Objective,
     *,
-    steps: int,
     arm: str,
+    seed: int,
     begin: Path | None = None,
     heads: Sequence[str] = (),
 ) -> None:
     images = scans.images("train")
     with torch.random.fork_rng():
-        torch.manual_seed(derive_seed(settings.seed, "corrector") % 2**31)
+        torch.manual_seed(derive_seed(settings.seed, "corrector", seed) % 2**31)
         model = Corrector()
-    plan = how_to_train(settings, steps, seed=derive_seed(settings.seed, "bridge", arm) % 2**31)
-    run = open_training(folder, {"training": plan, "bridge": {"arm": arm}, "data": images.facts()})
+    plan = how_to_train(settings, settings.bridge_steps, seed=derive_seed(settings.seed, "bridge", arm, seed) % 2**31)
+    run = open_training(folder, {"training": plan, "bridge": {"arm": arm, "seed": seed}, "data": images.facts()})
     if begin is not None:
         begin_with(model, begin)
     to_channels_last(model)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from taskct.evaluation.influence import influence
 from taskct.evaluation.statistics import Interval
 from taskct.report.curve_figures import draw_intervals
 from taskct.report.style import GREY, figure_style, method_looks, new_figure, plain, svg_uri
-from taskct.systems.chest.chest_scores import scores_of
-from taskct.systems.chest.reading_crops import Readings
+from taskct.systems.chest.chest_comparing import Trainings
 
 SCORES = (
     "AUC infection",
@@ -23,22 +21,19 @@ SCORES = (
 _COLS = 3
 
 
-def dose_points(judged: Mapping[tuple[str, str], Readings], scores: Sequence[str]) -> dict[tuple[str, str, str], Interval]:
-    """(score, image, dose) -> value with its interval over patients; dose "" is full."""
+def dose_points(judged: Mapping[tuple[str, str], Trainings], scores: Sequence[str]) -> dict[tuple[str, str, str], Interval]:
+    """(score, image, dose) -> value with its interval over seeds and patients; dose "" is full."""
     found = {}
-    for (name, dose), readings in judged.items():
-        if len(readings.patients) < 2:
-            continue
-        every = scores_of(readings)
+    for (name, dose), trainings in judged.items():
         for score in scores:
-            if score in every:
-                value = influence([every[score]], len(readings.patients)).interval(bounds=(0, 1))
+            if score in trainings.scores:
+                value = trainings.interval(score)
                 if math.isfinite(value.mean):
                     found[score, name, dose] = value
     return found
 
 
-def dose_figure(judged: Mapping[tuple[str, str], Readings]) -> str:
+def dose_figure(judged: Mapping[tuple[str, str], Trainings]) -> str:
     """A panel for each of SCORES, a line for each image, full dose dashed: HTML, '' for fewer than two doses."""
     points = dose_points(judged, SCORES)
     doses = sorted({float(dose) for _, _, dose in points if dose})
@@ -66,8 +61,6 @@ def dose_figure(judged: Mapping[tuple[str, str], Readings]) -> str:
             panel.set_visible(False)
         figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside upper center", ncols=min(7, len(names)))
         uri = svg_uri(figure)
-    words = (
-        "Scores of a reader never used in training over dose; bars: 95 % over patients; dashed: the same reader at full dose."
-    )
+    words = "Scores of readers never used in training, over dose; bars: 95 % over seeds and patients; dashed: at full dose."
     image = f"<img alt='scores over dose, a line for each reconstruction' src=\"{uri}\">"
     return f"<figure class='plot'>{image}<figcaption>{words}</figcaption></figure>"

@@ -46,18 +46,16 @@ def gain_of(score: str, after: Influence, before: Influence) -> Interval:
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
-    """Trainings that differ by their seed only, with what they say of the same patients."""
+class Trainings:
+    """What trainings that differ by their seed only say of the same patients, by seed."""
 
-    name: str
-    arms: Sequence[Arm]
-    readings: Sequence[Readings]
+    readings: Mapping[int, Readings]
 
     @cached_property
     def scores(self) -> dict[str, Influence]:
         """Every score that all of its trainings have, over seeds and patients."""
-        patients = len(self.readings[0].patients)
-        each = [scores_of(one) for one in self.readings]
+        each = [scores_of(one) for one in self.readings.values()]
+        patients = len(next(iter(self.readings.values())).patients)
         names = [name for name in each[0] if all(name in one for one in each)]
         return {name: influence([one[name] for one in each], patients) for name in names} if patients > 1 else {}
 
@@ -68,7 +66,31 @@ class Group:
     @property
     def seeds(self) -> tuple[int, ...]:
         """Seeds of its trainings."""
-        return tuple(arm.seed for arm in self.arms)
+        return tuple(self.readings)
+
+    def beside(self, baseline: Trainings, score: str) -> tuple[Influence, Influence] | None:
+        """A score of this and of the baseline by the seeds that both have; None where one of them has no such score."""
+        shared = [seed for seed in self.seeds if seed in baseline.seeds]
+        if not shared or score not in self.scores or score not in baseline.scores:
+            return None
+        one, other = (
+            Influence(found.values[rows], found.pseudo[rows])
+            for side in (self, baseline)
+            for found, rows in [(side.scores[score], [side.seeds.index(seed) for seed in shared])]
+        )
+        return one, other
+
+
+@dataclass(frozen=True, eq=False)
+class Group(Trainings):
+    """Trainings of an arm; `arm` is that of the first seed."""
+
+    arm: Arm
+
+    @property
+    def name(self) -> str:
+        """What it is called in tables."""
+        return self.arm.group
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,11 +109,11 @@ class Comparison:
 
 def groups_of(readings: Mapping[str, Made[Readings]], arms: Mapping[str, Arm]) -> dict[str, Group]:
     """The groups of all trainings that were read, by name."""
-    found: dict[str, list[tuple[Arm, Readings]]] = {}
+    found: dict[str, dict[Arm, Readings]] = {}
     for label, made in readings.items():
         if made.done:
-            found.setdefault(arms[label].group, []).append((arms[label], made.load()))
-    return {name: Group(name, [a for a, _ in these], [r for _, r in these]) for name, these in found.items()}
+            found.setdefault(arms[label].group, {})[arms[label]] = made.load()
+    return {name: Group({arm.seed: read for arm, read in these.items()}, next(iter(these))) for name, these in found.items()}
 
 
 def shown_first(groups: Mapping[str, Group]) -> Group | None:
@@ -104,7 +126,7 @@ def comparisons(groups: Mapping[str, Group]) -> list[Comparison]:
     found: list[Comparison] = []
     for task in TASKS:
         for group in groups.values():
-            arm = group.arms[0]
+            arm = group.arm
             if arm.name or task not in arm.tasks:
                 continue
             plain = (arm.backbone, arm.loss, arm.sharing, arm.length, arm.preload) == (
@@ -130,40 +152,49 @@ def comparisons(groups: Mapping[str, Group]) -> list[Comparison]:
 def _pairs(kind: str, group: Group | None, baseline: Group | None, task: str) -> list[Comparison]:
     if group is None or baseline is None or group is baseline:
         return []
-    shared = [seed for seed in group.seeds if seed in baseline.seeds]
-    if not shared:
-        return []
-    rows = [[g.seeds.index(seed) for seed in shared] for g in (group, baseline)]
     found = []
     for score in MAIN_SCORES[task]:
-        if score not in group.scores or score not in baseline.scores:
+        pair = group.beside(baseline, score)
+        if pair is None:
             continue
-        one, other = (
-            Influence(g.scores[score].values[r], g.scores[score].pseudo[r])
-            for g, r in zip((group, baseline), rows, strict=True)
-        )
-        before, after = float(other.values.mean()), float(one.values.mean())
+        after, before = (float(one.values.mean()) for one in pair)
         if np.isfinite(before) and np.isfinite(after):
-            gain = gain_of(score, one, other)
-            found.append(Comparison(kind, group.name, baseline.name, score, before, after, gain, len(shared)))
+            found.append(
+                Comparison(kind, group.name, baseline.name, score, before, after, gain_of(score, *pair), len(pair[0].values))
+            )
     return found
 
 
-def bridge_gains(judged: Mapping[tuple[str, str], Readings]) -> list[tuple[str, str, str, float, Interval | None]]:
-    """(image, dose, score, value, gain over the image error alone at that dose) for everything that was judged."""
+def judged_by_seed(bridge: Mapping[tuple[str, str, int], Made[Readings]]) -> dict[tuple[str, str], Trainings]:
+    """What was judged of every image at every dose, all seeds of it together."""
+    found: dict[tuple[str, str], dict[int, Readings]] = {}
+    for (name, dose, seed), made in bridge.items():
+        if made.done:
+            found.setdefault((name, dose), {})[seed] = made.load()
+    return {key: Trainings(readings) for key, readings in found.items()}
+
+
+@dataclass(frozen=True)
+class BridgeRow:
+    """A score of an image at a dose ("" is full), and what it gains over the image error alone at that dose."""
+
+    image: str
+    dose: str
+    score: str
+    value: Interval
+    gain: Interval | None
+    seeds: int
+
+
+def bridge_gains(judged: Mapping[tuple[str, str], Trainings]) -> list[BridgeRow]:
+    """Every score of everything that was judged."""
     rows = []
-    for (name, dose), readings in judged.items():
-        patients = len(readings.patients)
-        if patients < 2:
-            continue
-        base = judged.get(("error", dose))
-        against = scores_of(base) if base is not None and name not in ("error", "full dose") else {}
-        for score, statistic in scores_of(readings).items():
-            found = influence([statistic], patients)
-            gain = None
-            if score in against:
-                gain = gain_of(score, found, influence([against[score]], patients))
-            rows.append((name, dose, score, float(found.values[0]), gain))
+    for (name, dose), trainings in judged.items():
+        base = judged.get(("error", dose)) if name not in ("error", "full dose") else None
+        for score in trainings.scores:
+            pair = None if base is None else trainings.beside(base, score)
+            gain = None if pair is None else gain_of(score, *pair)
+            rows.append(BridgeRow(name, dose, score, trainings.interval(score), gain, len(trainings.seeds)))
     return rows
 
 
@@ -171,7 +202,7 @@ def summary_lines(
     settings: ChestExperiment,
     groups: Mapping[str, Group],
     pairs: Sequence[Comparison],
-    judged: Mapping[tuple[str, str], Readings],
+    judged: Mapping[tuple[str, str], Trainings],
     tests: Sequence[ShortcutRow] = (),
 ) -> list[str]:
     """What came out, a line each."""
@@ -193,9 +224,16 @@ def summary_lines(
             lines.append(
                 f"Between four heads and each alone ({kind}), {said}; this is not corrected for the number of comparisons."
             )
-    for name, dose, score, value, gain in bridge_gains(judged):
-        if gain is not None and dose == f"{settings.bridge_dose:g}" and score in ("AP10 infection", "AUC infection"):
-            at = f"At {float(dose):.1%} of the dose"
-            lines.append(f"{at}, with “{name}” in the loss of the reconstruction, {score} is {value:.3f}, a gain of {gain}.")
+    for row in bridge_gains(judged):
+        if (
+            row.gain is not None
+            and row.dose == f"{settings.bridge_dose:g}"
+            and row.score in ("AP10 infection", "AUC infection")
+        ):
+            at = f"At {float(row.dose):.1%} of the dose"
+            what = f"with “{row.image}” in the loss of the reconstruction" if row.image != "FBP" else "for FBP"
+            lines.append(
+                f"{at}, {what}, {row.score} is {row.value.mean:.3f}, a gain of {row.gain} over the image error alone."
+            )
     lines += shortcut_lines(tests)
     return lines or ["Nothing was read yet."]

@@ -14,10 +14,18 @@ from taskct.report.page import page
 from taskct.report.wide_table import wide_table
 from taskct.systems.chest.bridge_curves import dose_figure
 from taskct.systems.chest.chest_classes import TASKS
-from taskct.systems.chest.chest_comparing import AIMS, MAIN_SCORES, Comparison, Group, bridge_gains, shown_first, summary_lines
+from taskct.systems.chest.chest_comparing import (
+    AIMS,
+    MAIN_SCORES,
+    Comparison,
+    Group,
+    Trainings,
+    bridge_gains,
+    shown_first,
+    summary_lines,
+)
 from taskct.systems.chest.chest_scores import ABOUT
 from taskct.systems.chest.chest_settings import ChestExperiment
-from taskct.systems.chest.reading_crops import Readings
 from taskct.systems.chest.shortcut import ABOUT_SHORTCUT, ShortcutRow
 from taskct.systems.chest.shortcut_page import shortcut_section
 
@@ -39,7 +47,7 @@ def write_chest_page(
     settings: ChestExperiment,
     groups: Mapping[str, Group],
     pairs: Sequence[Comparison],
-    judged: Mapping[tuple[str, str], Readings],
+    judged: Mapping[tuple[str, str], Trainings],
     tests: Sequence[ShortcutRow] = (),
     pictures: str = "",
     missing: Sequence[str] = (),
@@ -88,7 +96,7 @@ def lead(settings: ChestExperiment) -> str:
 def score_table(group: Group) -> str:
     """All scores of a group with their intervals."""
     rows = [f"<tr><th scope='row'>{escape(score)}</th>{_cell(group.interval(score))}</tr>" for score in group.scores]
-    arm = group.arms[0]
+    arm = group.arm
     about = f"<b>{escape(group.name)}</b>: heads {', '.join(arm.tasks)}; {arm.steps} steps; {plural(len(group.seeds), 'seed')}"
     return wide_table(about, ["", "mean"], rows) if rows else ""
 
@@ -142,7 +150,7 @@ def transfer_table(pairs: Sequence[Comparison]) -> str:
     return wide_table(caption, ["", *(f"with {task}" for task in TASKS)], rows)
 
 
-def bridge_table(judged: Mapping[tuple[str, str], Readings], settings: ChestExperiment) -> str:
+def bridge_table(judged: Mapping[tuple[str, str], Trainings], settings: ChestExperiment) -> str:
     """What the unseen reader says of every image, dose by dose."""
     rows = bridge_gains(judged)
     scores = (
@@ -157,19 +165,22 @@ def bridge_table(judged: Mapping[tuple[str, str], Readings], settings: ChestExpe
     )
     tables = []
     for dose in ("", *(f"{d:g}" for d in settings.doses)):
-        mine = {(n, s): (v, g) for n, d, s, v, g in rows if d == dose}
-        names = list(dict.fromkeys(n for n, _ in mine))
+        mine = {(row.image, row.score): row for row in rows if row.dose == dose}
+        names = list(dict.fromkeys(name for name, _ in mine))
+        seeds = min((row.seeds for row in mine.values()), default=0)
         body = []
         for name in names:
             cells = []
             for score in scores:
-                value, gain = mine.get((name, score), (float("nan"), None))
+                row = mine.get((name, score))
+                gain = row.gain if row else None
                 more = f"<small>{number(gain.mean)} ({span(gain)})</small>" if gain is not None else ""
-                cells.append(f"<td>{number(value)}{more}</td>")
+                cells.append(f"<td>{number(row.value.mean) if row else '–'}{more}</td>")
             body.append(f"<tr><th scope='row'>{escape(name)}</th>{''.join(cells)}</tr>")
         if body:
             at = f"{float(dose):.1%} of the dose" if dose else "Full dose"
-            caption = f"<b>{at}</b>, under a reader never used in training; small: gain over the image error alone"
+            about = f"95 % over patients and {plural(seeds, 'seed')}, not corrected for the number of comparisons"
+            caption = f"<b>{at}</b>, under readers never used in training; small: gain over the image error alone, {about}"
             tables.append(wide_table(caption, ["", *scores], body))
     return "".join(tables)
 

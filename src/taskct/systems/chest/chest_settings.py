@@ -20,7 +20,7 @@ COMPARISONS = ("steps", "computing", "longer")
 _LEAST = {
     "train_patients": 0, "validation_patients": 0, "test_patients": 1, "batch": 1, "first_steps": 0, "more_steps": 0,
     "steps": 0, "seeds": 1, "share_seeds": 1, "views": 1, "bridge_slices": 1, "reader_steps": 1, "bridge_steps": 0,
-    "shortcut_steps": 0, "shortcut_seeds": 1, "shortcut_slices": 1,
+    "bridge_seeds": 1, "shortcut_steps": 0, "shortcut_seeds": 1, "shortcut_slices": 1,
 }  # fmt: skip
 
 
@@ -41,7 +41,8 @@ class ChestExperiment:
     shares           of patients whose masks, boxes and findings are known; `share_seeds` trainings of each
     backbones        other encoders than the small one; losses: other segmentation penalties than Dice + CE; preload: begin the
                      arm with the encoder of the segmentation alone
-    doses            of the bridge, as shares of `photons`; `bridge_steps` of each reconstruction there; 0 leaves it out
+    doses            of the bridge, as shares of `photons`; `bridge_steps` of each reconstruction there; 0 leaves it out;
+                     `bridge_seeds` trainings of all of it, each with readers of its own
     shortcut_steps   of each training in which an infection goes with the scanner, and of its control; 0 leaves them out;
                      `shortcut_seeds` of each, on `shortcut_slices` of each patient
     """
@@ -82,6 +83,7 @@ class ChestExperiment:
     bridge_slices: int = 6
     reader_steps: int = 1000
     bridge_steps: int = 400
+    bridge_seeds: int = 1
     shortcut_steps: int = 0
     shortcut_seeds: int = 3
     shortcut_slices: int = 8

@@ -9,7 +9,7 @@ from taskct.experiments.made import Made, call
 from taskct.experiments.plan import Plan
 from taskct.experiments.steps import Step
 from taskct.nets.shared_net import ENCODER
-from taskct.systems.chest.bridge import ARMS, load_corrector, read_bridge, train_bridge, train_reader, train_start
+from taskct.systems.chest.bridge import ARMS, Corrector, load_corrector, read_bridge, train_bridge, train_reader, train_start
 from taskct.systems.chest.bridge_scans import BridgeScans, scan_lungs
 from taskct.systems.chest.chest_arms import Arm
 from taskct.systems.chest.chest_net import ChestReader, load_reader
@@ -82,7 +82,7 @@ class _Plan(Plan[ChestExperiment]):
         super().__init__(settings)
         self.readings: dict[str, Made[Readings]] = {}
         self.arms: dict[str, Arm] = {}
-        self.bridges: dict[tuple[str, str], Made[Readings]] = {}
+        self.bridges: dict[tuple[str, str, int], Made[Readings]] = {}
         self.shortcuts: dict[tuple[str, int], Made[OriginReadings]] = {}
 
     @cached_property
@@ -122,7 +122,7 @@ class _Plan(Plan[ChestExperiment]):
         return made
 
     def bridge(self) -> None:
-        """Scans, two readers, a start, the arms, and what the unseen reader says of all of them at every dose."""
+        """Scans, and for each seed two readers, a start, the arms, and what the unseen reader says of them at every dose."""
         s = self.settings
         scans = self.step(
             "bridge-scans",
@@ -132,10 +132,16 @@ class _Plan(Plan[ChestExperiment]):
             about="scanning whole slices at low dose",
             cost=2.0 * (s.train_patients + s.test_patients) * s.bridge_slices,
         )
+        for seed in range(s.bridge_seeds):
+            self._replicate(scans, seed)
+
+    def _replicate(self, scans: Made[BridgeScans], seed: int) -> None:
+        """All of the bridge but the scans, those that decide first."""
+        s = self.settings
         seen, unseen = (
             self.step(
-                f"bridge-reader-{'unseen' if other else 'seen'}",
-                call(train_reader, settings=s, images=self.images, unseen=other),
+                f"bridge-reader-{'unseen' if other else 'seen'}-{seed}",
+                call(train_reader, settings=s, images=self.images, unseen=other, seed=seed),
                 load_reader,
                 uses=("widths", "fold", "cell_mm", "batch", "lr", "reader_steps"),
                 about=f"a reader {'that judges' if other else 'for the losses'}, {s.reader_steps} steps",
@@ -144,8 +150,8 @@ class _Plan(Plan[ChestExperiment]):
             for other in (False, True)
         )
         start = self.step(
-            "bridge-start",
-            call(train_start, settings=s, scans=scans),
+            f"bridge-start-{seed}",
+            call(train_start, settings=s, scans=scans, seed=seed),
             load_corrector,
             uses=("batch", "lr", "bridge_steps"),
             about=f"a reconstruction learns by image error, {s.bridge_steps} steps",
@@ -153,8 +159,8 @@ class _Plan(Plan[ChestExperiment]):
         )
         made = {
             arm: self.step(
-                f"bridge-{arm}",
-                call(train_bridge, settings=s, scans=scans, start=start, reader=seen, arm=arm),
+                f"bridge-{arm}-{seed}",
+                call(train_bridge, settings=s, scans=scans, start=start, reader=seen, arm=arm, seed=seed),
                 load_corrector,
                 uses=("batch", "lr", "bridge_steps"),
                 about=f"and is trained further with {' + '.join(('image error', *heads)) or 'image error'} ({arm})",
@@ -162,11 +168,12 @@ class _Plan(Plan[ChestExperiment]):
             )
             for arm, heads in ARMS.items()
         }
-        self._judge(FULL_DOSE, None, scans, unseen, None)
+        judge = partial(self._judge, seed=seed, scans=scans, unseen=unseen)
+        judge(FULL_DOSE, None, of=None)
         for dose in sorted(s.doses, key=lambda d: d != s.bridge_dose):
-            self._judge(FBP, dose, scans, unseen, None)
+            judge(FBP, dose, of=None)
             for arm, one in made.items():
-                self._judge(arm, dose, scans, unseen, one)
+                judge(arm, dose, of=one)
 
     def shortcut(self) -> None:
         """Both scanners' images, the trainings on either arrangement of them, and what each says of the test patients."""
@@ -199,10 +206,19 @@ class _Plan(Plan[ChestExperiment]):
                     cost=_READ_S / 3,
                 )
 
-    def _judge(self, name: str, dose: float | None, scans: Made, unseen: Made, of: Made | None) -> None:  # type: ignore[type-arg]
+    def _judge(
+        self,
+        name: str,
+        dose: float | None,
+        *,
+        seed: int,
+        scans: Made[BridgeScans],
+        unseen: Made[ChestReader],
+        of: Made[Corrector] | None,
+    ) -> None:
         at = "" if dose is None else f"{dose:g}"
-        label = "-".join(["bridge-read", name.replace(" ", "-"), *([at] if at else [])])
-        self.bridges[name, at] = self.step(
+        label = "-".join(["bridge-read", name.replace(" ", "-"), *([at] if at else []), str(seed)])
+        self.bridges[name, at, seed] = self.step(
             label,
             call(read_bridge, settings=self.settings, scans=scans, reader=unseen, dose=dose, of=of),
             Readings.read,

@@ -12,7 +12,16 @@ from taskct.core.csv_cells import csv_lines
 from taskct.core.files import make_folder, write_texts
 from taskct.experiments.made import Made
 from taskct.systems.chest.chest_arms import Arm
-from taskct.systems.chest.chest_comparing import Comparison, Group, bridge_gains, comparisons, groups_of, summary_lines
+from taskct.systems.chest.chest_comparing import (
+    Comparison,
+    Group,
+    Trainings,
+    bridge_gains,
+    comparisons,
+    groups_of,
+    judged_by_seed,
+    summary_lines,
+)
 from taskct.systems.chest.chest_net import ChestReader
 from taskct.systems.chest.chest_page import write_chest_page
 from taskct.systems.chest.chest_settings import ChestExperiment
@@ -29,7 +38,7 @@ def gather(
     settings: ChestExperiment,
     readings: Mapping[str, Made[Readings]],
     arms: Mapping[str, Arm],
-    bridge: Mapping[tuple[str, str], Made[Readings]],
+    bridge: Mapping[tuple[str, str, int], Made[Readings]],
     shortcuts: Mapping[tuple[str, int], Made[OriginReadings]] | None = None,
     images: Made[LungCrops] | None = None,
     first: Made[ChestReader] | None = None,
@@ -37,7 +46,7 @@ def gather(
     """Write scores.csv, comparisons.csv, bridge.csv, shortcut.csv, summary.txt and report.html of what is done."""
     groups = groups_of(readings, arms)
     pairs = comparisons(groups)
-    judged = {key: made.load() for key, made in bridge.items() if made.done}
+    judged = judged_by_seed(bridge)
     tests = shortcut_rows({key: made.load() for key, made in (shortcuts or {}).items() if made.done})
     texts = {
         "scores.csv": scores_csv(groups),
@@ -69,7 +78,7 @@ def scores_csv(groups: Mapping[str, Group]) -> str:
         for score in group.scores:
             mean = group.interval(score)
             ends = [_text(v) for v in (mean.mean, mean.low, mean.high)]
-            arm = group.arms[0]
+            arm = group.arm
             lines.append([group.name, "+".join(arm.tasks), arm.steps, score, *ends, mean.n_patients, len(group.seeds)])
     return csv_lines(lines)
 
@@ -97,12 +106,13 @@ def comparisons_csv(pairs: Sequence[Comparison]) -> str:
     return csv_lines(lines)
 
 
-def bridge_csv(judged: Mapping[tuple[str, str], Readings]) -> str:
+def bridge_csv(judged: Mapping[tuple[str, str], Trainings]) -> str:
     """What the unseen reader says of every image at every dose."""
-    lines: list[list[Any]] = [["image", "dose", "score", "value", "gain over the image error", "low", "high"]]
-    for name, dose, score, value, gain in bridge_gains(judged):
-        ends = ["", "", ""] if gain is None else [_text(v) for v in (gain.mean, gain.low, gain.high)]
-        lines.append([name, dose or "1", score, _text(value), *ends])
+    heads = ["image", "dose", "score", "value", "value low", "value high", "gain over the image error", "low", "high", "seeds"]
+    lines: list[list[Any]] = [heads]
+    for row in bridge_gains(judged):
+        ends = [[_text(v) for v in (one.mean, one.low, one.high)] if one else ["", "", ""] for one in (row.value, row.gain)]
+        lines.append([row.image, row.dose or "1", row.score, *ends[0], *ends[1], row.seeds])
     return csv_lines(lines)
 
 
