@@ -8,8 +8,9 @@ import torch
 from taskct import Dose, Grid, Projector
 from taskct.core.errors import ConfigError, GeometryError, InputError, UnitsError
 from taskct.geometry import bi_planar
+from taskct.physics.film import as_film, fit_film
 from taskct.physics.spectrum import Spectrum, split_materials, transmitted
-from taskct.simulate.radiograph import Scatter, as_film, fit_film, take_radiographs
+from taskct.simulate.radiograph import Scatter, take_radiographs
 
 GRID = Grid((12, 12, 12), 10.0)
 A = Projector(GRID, bi_planar(cols=12, rows=12, pixel_mm=15.0, source_iso_mm=1000, source_detector_mm=1500))

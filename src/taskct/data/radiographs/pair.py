@@ -39,7 +39,7 @@ _RIGHT_ANGLE_DEG = 25.0  # further from 90 degrees than this is said
 class RadiographPair:
     """`p` (1, 1, 2, R, C) float32 as `Projector` orders it (rows towards the head), and the `beam` of both views.
 
-    `meaning` is "line integral", or "film" where gain and offset of each film are unknown (`simulate.radiograph.fit_film`).
+    `meaning` is "line integral", or "film" where gain and offset of each film are unknown (`physics.film.fit_film`).
     `notes` are sentences on what was odd, assumed or asked for; every result made of the pair carries them. `patient` is a
     pseudonym, '' where no header names a patient. `images` and `study_uid` are the DICOM images and their study, with UIDs
     replaced as `write_series` replaces them; empty for other files. `age_months` are the least and the largest age that

@@ -176,9 +176,22 @@ def test_blocks_that_do_not_fit_together_are_refused_with_what_to_do() -> None:
         ({"dropout": 1.0}, "dropout"),
         ({"stages": 0}, "stages"),
         ({"centred": True}, "needs one"),
+        ({"films": "png"}, "kind of films"),
+        ({"films": "8-bit", "agree": "last"}, "say nothing of how much a head attenuates"),
+        ({"films": "8-bit", "centred": True, "prior": (N, N, N)}, "not centred, got agree 'none' and centred True"),
     ):
         with pytest.raises(ConfigError, match=words):
             BiPlanarNet(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_network_of_8_bit_films_knows_neither_gain_nor_offset_of_a_film() -> None:
+    model, told = (small("psct-small", films=kind, centred=False).eval() for kind in ("8-bit", "line integral"))
+    p, dulled = scans(1), 0.5 * scans(1) + 0.7
+    with torch.no_grad():
+        assert torch.equal(model(p, A), model(dulled, A)) and not torch.allclose(told(p, A), told(dulled, A))
+        other = p.clone()
+        other[..., 3, 4] = 2.9 - other[..., 3, 4]
+        assert not torch.equal(model(p, A), model(other, A))
 
 
 def test_scans_that_do_not_fit_are_refused_with_what_to_do() -> None:

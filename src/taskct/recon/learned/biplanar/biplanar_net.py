@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from taskct.core.errors import ConfigError, GeometryError, unknown_name
 from taskct.core.units import MU_WATER_70KEV_PER_MM
+from taskct.physics.film import as_film
 from taskct.physics.projector import Projector
 from taskct.physics.projectors import Projectors
 from taskct.recon.agree import Agreement
@@ -14,6 +15,7 @@ from taskct.recon.learned.biplanar.view_lifting import GEOMETRIES, Lifting
 from taskct.recon.learned.biplanar.views_to_volume import Blocks, ViewsToVolume
 
 AGREEMENTS = ("none", "last", "unrolled")
+FILMS = ("line integral", "8-bit")
 _USUAL_P = 1.5  # line integral through the middle of a head, about
 
 
@@ -40,6 +42,8 @@ class BiPlanarNet(nn.Module):
                 whether the answers of the view branches are meant to be trained; as released they are not, and their last
                 layers stay as they were drawn
     centred     whether lifts see p - A prior, what differs from the prior, in place of p
+    films       "line integral", or "8-bit": p is scaled to eight bits between its extremes first, as published work does, so
+                neither `centred` nor agreement is to be had
     positive    whether negative attenuation is cut off before agreement
 
     Normalisation by groups of channels keeps each channel's mean over the volume, which is nearly the same in all patients
@@ -82,6 +86,7 @@ class BiPlanarNet(nn.Module):
         view_answers: bool = False,
         prior: tuple[int, int, int] | None = None,
         centred: bool = False,
+        films: str = "line integral",
         positive: bool = False,
     ) -> None:
         super().__init__()
@@ -97,6 +102,13 @@ class BiPlanarNet(nn.Module):
             raise ConfigError("BiPlanarNet centred on its prior needs one: prior=(Z, Y, X)")
         if stages < 1 or agree_steps < 1:
             raise ConfigError(f"BiPlanarNet expects stages and agree_steps of 1 or more, got {stages} and {agree_steps}")
+        if films not in FILMS:
+            raise unknown_name("kind of films", films, FILMS)
+        if films != "line integral" and (centred or agree != "none"):
+            raise ConfigError(
+                f"films of {films} say nothing of how much a head attenuates: BiPlanarNet expects them with agree 'none' and "
+                f"not centred, got agree {agree!r} and centred {centred}"
+            )
         lifts = (lift,) if isinstance(lift, str) else tuple(lift)
         self.blocks = Blocks(
             lifts, core, encoder, decoder, tuple(widths), fold, norm, views, positions, heads, dropout, last_size,
@@ -104,7 +116,7 @@ class BiPlanarNet(nn.Module):
         )  # fmt: skip
         self.blocks.check()
         self.agree, self.geometry, self.positive, self.views = agree, geometry, positive, views
-        self.centred = centred
+        self.centred, self.films = centred, films
         unrolled = agree == "unrolled"
         self.nets = nn.ModuleList(ViewsToVolume(self.blocks, inputs=2 * unrolled) for _ in range(stages if unrolled else 1))
         self.agreement = Agreement(agree_steps)
@@ -138,7 +150,7 @@ class BiPlanarNet(nn.Module):
         x = p.new_zeros((len(p), 1, *A.mu_shape))  # in units of water, as the networks are
         if self.prior is not None:
             x = x + self.prior.to(p)
-        shown = p - A(x * water) if self.centred else p
+        shown = p - A(x * water) if self.centred else self._film(p)
         smeared = lifting.images(shown) / water if "smear" in self.blocks.lift else None
         seen = shown if self.centred else shown - _USUAL_P
         if self.agree != "unrolled":
@@ -154,6 +166,10 @@ class BiPlanarNet(nn.Module):
         if self.agree != "none":
             each[0] = self._agreed(each[0], p, A)
         return tuple(one * water for one in each)
+
+    def _film(self, p: Tensor) -> Tensor:
+        """p as the network sees it, about as large as line integrals are."""
+        return p if self.films == "line integral" else 2 * _USUAL_P * as_film(p, mode="8-bit")
 
     def _agreed(self, x: Tensor, p: Tensor, A: Projector | Projectors) -> Tensor:
         """Nearer to p, in units of water: the steps are linear, so both are scaled."""

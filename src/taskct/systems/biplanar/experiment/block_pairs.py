@@ -47,6 +47,7 @@ PAIRS = (
     Pair("fused decoder taken from the small PSCT-Net", "psct-small-mse", "psct-small-plain-decoder"),
     Pair("cone projections in the loss", "unrolled-projections", "unrolled"),
     Pair("the bone reader in the loss", "unrolled-reader", "unrolled"),
+    Pair("films of 8 bits in place of line integrals", "psct-small-8-bit", "psct-small"),
 )
 
 

@@ -74,6 +74,9 @@ ROWS: dict[str, NetworkRow] = {  # those that decide first
     "psct-small-plain-decoder": NetworkRow(
         "PSCT-Net, small, image error, plain decoder", "psct-small", changes={"decoder": "plain"}, cost=2.0
     ),
+    "psct-small-8-bit": NetworkRow(
+        "PSCT-Net, small, 8-bit films", "psct-small", "published", changes={"films": "8-bit"}, cost=5.0
+    ),
     "unrolled-state-space": NetworkRow("unrolled, state space", "unrolled", changes={"core": "state-space"}, cost=4.0),
 }
 

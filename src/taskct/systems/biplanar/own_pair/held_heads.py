@@ -15,13 +15,14 @@ from taskct.evaluation.volumes import reprojection_rms, seen_share, spread_facto
 from taskct.geometry import VectorBeam
 from taskct.geometry.radiographs import vector_beam
 from taskct.physics.dose import Dose
+from taskct.physics.film import as_film, fit_film
 from taskct.physics.projector import Projector
 from taskct.physics.projectors import Projectors
 from taskct.recon.agree import agree
 from taskct.recon.learned import BiPlanarNet
 from taskct.recon.population import GaussianPopulation
 from taskct.recon.pose_refinement import PoseFit, refine_poses
-from taskct.simulate.radiograph import as_film, fit_film, take_radiographs
+from taskct.simulate.radiograph import take_radiographs
 from taskct.systems.biplanar.experiment.plain_rows import Method
 from taskct.systems.biplanar.own_pair.drawn_heads import Heads
 from taskct.systems.biplanar.own_pair.pair_methods import SIGMA
