@@ -37,6 +37,8 @@ def test_two_workers_do_each_step_once_and_say_so(tmp_path: Path) -> None:
     folders = run_steps(sums, Sums(), tmp_path, workers=TWO, say=lines.append)
     assert (folders["total"] / "value").read_text() == "6" and visits(tmp_path) == [1, 1, 1]
     assert sum(": done in" in line for line in lines) == 4 and sum(": begins" in line for line in lines) == 4
+    counts = [line.partition("; ")[2].partition(" steps")[0] for line in lines if ": done in" in line]
+    assert counts == [f"{k} of 4" for k in (1, 2, 3, 4)]  # in the order in which they end, whatever began first
     assert all(Records(tmp_path).read(name)["threads"] == 1 for name in folders)
     again: list[str] = []
     run_steps(sums, Sums(), tmp_path, workers=TWO, say=again.append)

@@ -41,7 +41,9 @@ def run(
     same_patient: bool = typer.Option(
         False, "--same-patient", help="Take radiographs whose headers name two patients as one's."
     ),
-    size: int = typer.Option(32, help="Voxels along each axis of the volume."),
+    size: int | None = typer.Option(
+        None, help="Voxels along each axis of the volume.  [default: 32, or the network's]", show_default=False
+    ),
     side_mm: float | None = typer.Option(
         None, help="Side of the volume; what both views see, up to a head's, when not given."
     ),

@@ -45,10 +45,10 @@ def run_steps(
             records.check(step, work.keys[name])
         records.forget_failures(steps)
         if chosen.here:
-            begun = time.time()
+            begun, done = time.time(), work.counted()
             for step in steps.values():
                 if work.do(step, say):
-                    say(work.said_done(step, begun))
+                    say(work.said_done(step, begun, next(done)))
         else:
             from taskct.experiments.steps_on_workers import do_on_workers
 

@@ -24,7 +24,7 @@ def do_on_workers(make: Make, settings: Any, work: Work, workers: Workers, say: 
         return
     from distributed import as_completed
 
-    begun = time.time()
+    begun, done = time.time(), work.counted()
     with open_client(workers) as client:
         topic = f"taskct-{work.token}"
         client.subscribe_topic(topic, lambda event: say(event[1]))
@@ -53,7 +53,7 @@ def do_on_workers(make: Make, settings: Any, work: Work, workers: Workers, say: 
             step = work.steps[names[future.key]]
             if future.status == "finished":
                 if future.result():
-                    say(work.said_done(step, begun))
+                    say(work.said_done(step, begun, next(done)))
             elif future.status == "error":
                 failed = failed or _failure(future, work)
             elif future.status != "cancelled":  # its answer was lost with the worker that held it, and is asked for again

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 
 from taskct.core.workers import threads_set
 from taskct.experiments.folder_records import Records
@@ -45,9 +46,7 @@ class Work:
                 return False
             before = self.records.read(step.name)
             threads = int(before.get("threads", self.threads)) if not step.always else self.threads
-            say(
-                f"{self.number(step)} {step.name}: {'resumed: ' if before and not step.always else ''}{step.about or 'begins'}"
-            )
+            say(f"{step.name}: {'resumed: ' if before and not step.always else ''}{step.about or 'begins'}")
             key = self.keys[step.name]
             self.records.begin(step, key, threads=threads)
             try:
@@ -63,19 +62,19 @@ class Work:
             )
         return True
 
-    def number(self, step: Step) -> str:
-        """Which of how many."""
-        return f"[{1 + list(self.steps).index(step.name)}/{len(self.steps)}]"
+    def counted(self) -> Iterator[int]:
+        """How many steps are done with each further one; they run side by side, so their places in the plan say nothing."""
+        return count(1 + sum(self.is_done(step) for step in self.steps.values()))
 
-    def said_done(self, step: Step, begun: float) -> str:
-        """The line about a step that is done, with about how long the rest takes since this call began at `begun`."""
+    def said_done(self, step: Step, begun: float, done: int) -> str:
+        """The line about a step that is done, with how many are, and how long the rest may take; the call began at `begun`."""
         found = {name: self.records.read(name) for name in self.steps}
         wall = float(found[step.name].get("wall_s", 0.0))
         rest = sum(s.cost for n, s in self.steps.items() if not found[n].get("done"))
         spent = sum(self.steps[n].cost for n, r in found.items() if r.get("done") and r.get("call") == self.token)
         known = spent > _KNOWN_SHARE * (rest + spent)  # what the first seconds foretell is hours off
-        left = f"; about {span((time.time() - begun) * rest / spent)} left" if rest and known else ""
-        return f"{self.number(step)} {step.name}: done in {span(wall)}{left}"
+        left = f", about {span((time.time() - begun) * rest / spent)} left" if rest and known else ""
+        return f"{step.name}: done in {span(wall)}; {done} of {len(self.steps)} steps done{left}"
 
 
 def span(seconds: float) -> str:

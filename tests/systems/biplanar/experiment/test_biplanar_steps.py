@@ -87,7 +87,7 @@ def test_a_geometry_per_skull_is_one_that_no_training_saw(done: Path) -> None:
 def test_more_rows_add_to_a_folder_and_other_skulls_are_refused(done: Path) -> None:
     said: list[str] = []
     run_steps(biplanar_steps, settings(plain=("atlas", "gaussian", "nearest")), done, say=said.append)
-    begun = [one.split("] ")[1].split(":")[0] for one in said if "done in" not in one]
+    begun = [one.split(":")[0] for one in said if "done in" not in one]
     assert begun == ["row-nearest", "report"]
     assert "nearest skull" in Table.read(done / "row-nearest").methods
     with pytest.raises(ConfigError, match="train_skulls"):

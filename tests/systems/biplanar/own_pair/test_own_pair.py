@@ -142,9 +142,10 @@ def test_a_network_that_knows_its_grid_gets_it_and_every_row_of_the_experiment_s
     watch(net, TrainedFor("net", {}, (SIDE / N,) * 3, None, (N,) * 3), otherwise="refuse")
     made = reconstruct_pair(pair, method=net, name="net", settings=replace(SETTINGS, size=64, side_mm=None), heads=heads)
     assert made.estimate.hu.shape == (N, N, N) and made.p.shape == (2, N, N) and made.method == "net"
-    assert any("size and side_mm are not used: the network has a grid of its own, 16 voxels" in note for note in made.notes)
-    made = reconstruct_pair(pair, method=net, name="net", settings=SETTINGS, heads=heads)
-    assert not any("are not used" in note for note in made.notes)
+    assert any("size 64 is not used: the network has a grid of its own, 16 voxels" in note for note in made.notes)
+    for asked in (SETTINGS, replace(SETTINGS, size=None, side_mm=None)):  # nothing else than it has, or nothing at all
+        made = reconstruct_pair(pair, method=net, name="net", settings=asked, heads=heads)
+        assert not any("not used" in note for note in made.notes)
     assert set(PLAIN) == set(PAIR_METHODS)
     for name in ("back-projection", "atlas-registered", "sirt"):
         assert reconstruct_pair(pair, method=name, settings=SETTINGS, heads=heads).estimate.hu.isfinite().all()

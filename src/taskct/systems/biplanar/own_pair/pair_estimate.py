@@ -36,13 +36,15 @@ from taskct.systems.biplanar.own_pair.held_heads import (
 )
 from taskct.systems.biplanar.own_pair.pair_methods import PAIR_METHODS, SIGMA
 
+_SIZE = 32  # voxels along each axis, where neither the user nor a network says
+
 
 @dataclass(frozen=True, kw_only=True)
 class PairSettings:
     """How an estimate is made.
 
-    size, side_mm      voxels along each axis of the cube about the isocentre, and its side; None: what both views see, at most
-                       192 mm to 24 months of age, 250 mm later; a network that knows its grid has its own
+    size, side_mm      voxels along each axis of the cube about the isocentre, None: 32, and its side, None: what both views see,
+                       at most 192 mm to 24 months of age, 250 mm later; a network that knows its grid has its own
     agree              SIRT steps towards the radiographs at the end
     skulls, held       built-in skulls to learn from, and others on which spread and residuals are judged
     age_months         range of their ages
@@ -50,7 +52,7 @@ class PairSettings:
                        `Projector.moved`) stand with the poses of the estimate
     """
 
-    size: int = 32
+    size: int | None = None
     side_mm: float | None = None
     agree: int = 20
     skulls: int = 80
@@ -60,7 +62,7 @@ class PairSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 16 <= self.size <= 256 or self.size % 2:
+        if self.size is not None and (not 16 <= self.size <= 256 or self.size % 2):
             raise ConfigError(f"size expects an even number of voxels from 16 to 256, got {self.size!r}")
         if self.skulls < 10 or self.held < 4:
             raise ConfigError(f"an estimate expects skulls >= 10 and held >= 4, got {self.skulls!r} and {self.held!r}")
@@ -205,20 +207,22 @@ def _grid(pair: RadiographPair, method: object, settings: PairSettings, notes: l
     if known is not None:
         shape, spacing = known.shape, known.spacing_mm
         side = shape[0] * spacing[0]
-        if settings.size != shape[0] or (
-            settings.side_mm is not None and not math.isclose(settings.side_mm, side, rel_tol=1e-3)
-        ):
+        asked = {"size": settings.size or shape[0], "side_mm": settings.side_mm or side}
+        own = {"size": shape[0], "side_mm": side}
+        unused = [f"{name} {value:g}" for name, value in asked.items() if not math.isclose(value, own[name], rel_tol=1e-3)]
+        if unused:
             notes.append(
-                f"size and side_mm are not used: the network has a grid of its own, {shape[0]} voxels and {side:g} mm along "
-                "each axis"
+                f"{' and '.join(unused)} {'are' if len(unused) > 1 else 'is'} not used: the network has a grid of its own, "
+                f"{shape[0]} voxels and {side:g} mm along each axis"
             )
         beam = about.beam if about is not None else {}
         pixels = int(beam.get("rows", shape[0])), int(beam.get("cols", shape[1]))  # as many as voxels, as in trainings
     else:
         usual = 192.0 if settings.age_months[1] <= 24 else 250.0
         side = settings.side_mm or min(usual, seen)
-        shape, spacing = (settings.size,) * 3, (side / settings.size,) * 3
-        pixels = (2 * settings.size, 2 * settings.size)
+        size = settings.size or _SIZE
+        shape, spacing = (size,) * 3, (side / size,) * 3
+        pixels = (2 * size, 2 * size)
     if seen < LEAST_FIELD_MM:
         raise GeometryError(
             f"both views see only a cube of {seen:.0f} mm about the isocentre, too little for a head; check pixel_mm, the "
