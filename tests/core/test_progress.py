@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import threading
 import types
+from collections.abc import Iterator
 
 import pytest
 
@@ -22,6 +24,30 @@ def test_short_work_says_nothing_and_long_work_says_how_far_it_is(
     assert list(progress.track(iter(range(8)), "counting", total=8)) == list(range(8))
     lines = capsys.readouterr().err.splitlines()
     assert lines == ["counting: 2 of 8, about 36 s left", "counting: 5 of 8, about 14 s left"]
+
+
+def test_lines_say_what_is_being_done_however_long_one_item_takes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "NOW_EVERY_S", 0.01)
+    said = threading.Event()
+    doing = ""
+
+    def work() -> Iterator[int]:
+        nonlocal doing
+        for patient in (1, 2):
+            doing = f"patient {patient}"
+            said.wait(0.2)
+            yield 1
+
+    assert list(progress.track(work(), "scanning", total=2, now=lambda: doing)) == [1, 1]
+    lines = capsys.readouterr().err.splitlines()
+    assert "scanning: 0 of 2; now patient 1" in lines
+    assert any(line.startswith("scanning: 1 of 2, about ") and line.endswith("now patient 2") for line in lines)
+    before = threading.active_count()
+    list(progress.track([1], "scanning", now=lambda: doing))
+    said.wait(0.05)
+    assert threading.active_count() <= before  # no line comes after the end
 
 
 def test_progress_that_is_not_wanted_is_not_shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

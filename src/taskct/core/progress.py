@@ -1,10 +1,11 @@
-"""Progress of long work: a bar on a terminal or in a notebook, and a plain line every ten seconds where there is neither."""
+"""Progress of long work: a bar on a terminal or in a notebook, and a plain line every few seconds where there is neither."""
 
 from __future__ import annotations
 
 import sys
+import threading
 import time
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from html import escape
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ from taskct.core.notebook_html import in_notebook
 
 Item = TypeVar("Item")
 LINE_EVERY_S = 10.0
+NOW_EVERY_S = 4.0  # where a line says what is being done
 _BAR_AFTER_S = 0.5  # in a notebook: shorter work shows nothing
 _BAR_EVERY_S = 0.2
 
@@ -23,12 +25,15 @@ def track(
     total: int | None = None,
     at_most: bool = False,
     progress: bool | None = None,
+    now: Callable[[], str] | None = None,
 ) -> Iterator[Item]:
     """Yield `items`, and show how far they are under the name `what`.
 
     On a terminal this is a bar on stderr, in a notebook a bar below the cell that ends as a line with the time; elsewhere (a
     log, a queue's output) a line on stderr after every ten seconds, so that short work says nothing. `progress` False keeps
     silent, True shows the bar wherever stderr goes. `at_most`: the work may end before `total`, so no time is foretold.
+    `now` says what is being worked on: bar and lines show it, and the lines then come every four seconds, however long an
+    item takes.
 
     >>> list(track([1, 2], "counting", progress=False))
     [1, 2]
@@ -42,7 +47,7 @@ def track(
         yield from _cell(items, what, total, at_most)
         return
     if progress is None and not sys.stderr.isatty():
-        yield from _lines(items, what, total, at_most)
+        yield from _lines(items, what, total, at_most) if now is None else _ticks(items, what, total, at_most, now)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -51,7 +56,11 @@ def track(
     with Progress(
         *columns, *([] if at_most else [TimeRemainingColumn()]), console=Console(stderr=True), transient=True
     ) as bar:
-        yield from bar.track(items, total=total, description=what)
+        task = bar.add_task(what, total=total)
+        for item in bar.track(items, task_id=task, total=total):
+            if now is not None:
+                bar.update(task, description=f"{what}: {now()}")
+            yield item
 
 
 def _lines(items: Iterable[Item], what: str, total: int | None, at_most: bool) -> Iterator[Item]:
@@ -62,6 +71,23 @@ def _lines(items: Iterable[Item], what: str, total: int | None, at_most: bool) -
             last = now
             print(f"{what}: {_how_far(number, total, now - begun, at_most)}", file=sys.stderr, flush=True)
         yield item
+
+
+def _ticks(items: Iterable[Item], what: str, total: int | None, at_most: bool, now: Callable[[], str]) -> Iterator[Item]:
+    begun, done, ended = time.monotonic(), 0, threading.Event()
+
+    def say() -> None:
+        while not ended.wait(NOW_EVERY_S):
+            far = _how_far(done, total, time.monotonic() - begun, at_most)
+            print(f"{what}: {far}; now {now()}", file=sys.stderr, flush=True)
+
+    threading.Thread(target=say, daemon=True).start()
+    try:
+        for item in items:
+            done += 1
+            yield item
+    finally:
+        ended.set()
 
 
 def _cell(items: Iterable[Item], what: str, total: int | None, at_most: bool) -> Iterator[Item]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -124,8 +124,16 @@ def subjects_from_cases(
     if not cases:
         raise InputError("a dose search expects at least one case, got none")
     project = partial(_subject_of, A=A, slices=slices, prepare=prepare or ProjectCase(refine))
-    sent = (pool or Pool(Workers())).map(project, cases)
-    return list(track(sent, "projecting", total=len(cases), progress=progress))
+    projected = ""
+
+    def named() -> Iterator[Case]:
+        nonlocal projected
+        for case in cases:
+            projected = case.case_id
+            yield case
+
+    sent = (pool or Pool(Workers())).map(project, named())
+    return list(track(sent, "projecting", total=len(cases), progress=progress, now=lambda: projected))
 
 
 def _subject_of(case: Case, *, A: Projector | Callable[[Case], Projector], slices: Slices, prepare: Prepare) -> Subject:

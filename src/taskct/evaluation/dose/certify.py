@@ -35,6 +35,7 @@ def certify_dose(
     readers: Mapping[str, FrozenTask],
     who: str,
     pool: Pool,
+    progress: bool | None = None,
 ) -> list[Certificate]:
     """Scan again at the dose that was found, with noise that the search never saw.
 
@@ -51,7 +52,8 @@ def certify_dose(
         seed=derive_seed(search.seed, "certify"),
         draws=search.draws,
         pool=pool,
-        progress=False,
+        progress=progress,
+        words=f"checking the dose found{f' by {who}' if who else ''}",
     )
     return [_certificate(t, again.values[t.key], again.patients, search, readers=readers, who=who) for t in targets]
 

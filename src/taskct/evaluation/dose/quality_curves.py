@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from taskct.core.errors import InputError
+from taskct.core.names import photon_count
 from taskct.core.progress import track
 from taskct.core.worker_pool import Pool
 from taskct.core.workers import Workers
@@ -54,7 +55,7 @@ def measure_curves(
     """Scan every patient at `level * course` photons for every level, reconstruct and measure.
 
     Noise is coupled over levels, so curves are smooth; `draws` independent noises are averaged. Courses are 1 by default: the
-    levels are then photons per pixel. A `pool` of workers shares the patients.
+    levels are then photons per pixel. A `pool` of workers shares the scans, each of one patient at one level.
     """
     steps = sorted(float(level) for level in levels)
     if not steps or steps[0] <= 0:
@@ -63,15 +64,28 @@ def measure_curves(
         _measure_one,
         model=model,
         qualities=dict(qualities),
-        steps=steps,
         limits=limits,
         electronic_std=electronic_std,
         seed=seed,
         draws=draws,
     )
     given = [1.0] * len(subjects) if courses is None else courses
-    sent = (pool or Pool(Workers())).map(measure, zip(subjects, given, strict=True))
-    found = list(track(sent, words, total=len(subjects), progress=progress))
+    tried = ""
+
+    def scans() -> Iterator[tuple[Subject, tuple[Course, float]]]:
+        nonlocal tried
+        for subject, course in zip(subjects, given, strict=True):
+            for level in steps:
+                tried = (
+                    f"{subject.patient_id} at {photon_count(level, digits=3)} photons"
+                    if courses is None
+                    else subject.patient_id
+                )
+                yield subject, (course, level)
+
+    total = len(subjects) * len(steps)
+    sent = (pool or Pool(Workers())).map_shared(measure, scans())
+    found = list(track(sent, words, total=total, progress=progress, now=lambda: tried))
     spent = np.array([one for one, _ in found]).reshape(len(subjects), len(steps))
     values = {name: np.array([one[name] for _, one in found]).reshape(len(subjects), len(steps), draws) for name in qualities}
     means = {name: one.mean(-1) for name, one in values.items()}
@@ -79,29 +93,26 @@ def measure_curves(
 
 
 def _measure_one(
-    patient: tuple[Subject, Course],
+    subject: Subject,
+    scan: tuple[Course, float],
     *,
     model: Reconstructor,
     qualities: Mapping[str, Quality],
-    steps: Sequence[float],
     limits: ScannerLimits | None,
     electronic_std: float,
     seed: int,
     draws: int,
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Photons (L,) and qualities (L, draws) of one patient."""
-    subject, course = patient
-    spent = np.empty(len(steps))
-    values = {name: np.empty((len(steps), draws)) for name in qualities}
-    for j, level in enumerate(steps):
-        photons = subject.driven(torch.as_tensor(course, dtype=torch.float64) * level, limits)
-        spent[j] = float(photons.mean())
-        for k in range(draws):
-            p = subject.scan(photons, seed=seed, electronic_std=electronic_std, draw=k)
-            mu = subject.reconstruct(model, p)
-            for name, quality in qualities.items():
-                values[name][j, k] = quality(subject, mu)
-    return spent, values
+) -> tuple[float, dict[str, np.ndarray]]:
+    """Photons and qualities (draws,) of one patient at one level of the course."""
+    course, level = scan
+    photons = subject.driven(torch.as_tensor(course, dtype=torch.float64) * level, limits)
+    values = {name: np.empty(draws) for name in qualities}
+    for k in range(draws):
+        p = subject.scan(photons, seed=seed, electronic_std=electronic_std, draw=k)
+        mu = subject.reconstruct(model, p)
+        for name, quality in qualities.items():
+            values[name][k] = quality(subject, mu)
+    return float(photons.mean()), values
 
 
 def contrast(target: Target, values: np.ndarray, full: np.ndarray | float | None = None) -> np.ndarray:

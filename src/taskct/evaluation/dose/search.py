@@ -96,10 +96,14 @@ def optimise_dose(
             pool=pool,
             progress=progress,
         )
-        curves = scan([f * dose.photons for f in search.levels], words="dose curves")
+        curves = scan([f * dose.photons for f in search.levels], words="measuring doses")
         if search.within:
             curves = refined(
-                curves, targets, search.held_by, search.within, lambda photons: scan([photons], words="between them")
+                curves,
+                targets,
+                search.held_by,
+                search.within,
+                lambda photons: scan([photons], words="measuring between two doses"),
             )
         answers = [_answer(t, twins.get(t.key), curves, search, reader=next(iter(readers or {}), "")) for t in targets]
         needed = max((a.photons for a in answers), key=lambda v: math.inf if math.isnan(v) else v)
@@ -110,7 +114,16 @@ def optimise_dose(
             for who, those in askers.items():
                 wanted = [t for t in targets if t.class_name or not who]
                 checks += certify_dose(
-                    model, subjects, wanted, needed, full=dose, search=search, readers=those, who=who, pool=pool
+                    model,
+                    subjects,
+                    wanted,
+                    needed,
+                    full=dose,
+                    search=search,
+                    readers=those,
+                    who=who,
+                    pool=pool,
+                    progress=progress,
                 )
             shown = show_slice(
                 model,

@@ -43,8 +43,8 @@ _SIZE = 32  # voxels along each axis, where neither the user nor a network says
 class PairSettings:
     """How an estimate is made.
 
-    size, side_mm      voxels along each axis of the cube about the isocentre, None: 32, and its side, None: what both views see,
-                       at most 192 mm to 24 months of age, 250 mm later; a network that knows its grid has its own
+    size, side_mm      voxels along each axis of the cube about the isocentre, None: 32; and its side, None: what both views
+                       see, at most 192 mm to 24 months of age, 250 mm later; a network that knows its grid has its own
     agree              SIRT steps towards the radiographs at the end
     skulls, held       built-in skulls to learn from, and others on which spread and residuals are judged
     age_months         range of their ages
