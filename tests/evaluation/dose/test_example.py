@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from dose_subjects import SIZE, A, smooth, subject
+from dose_subjects import SIZE, A, reader, smooth, subject
 from torch import Tensor
 
 from taskct.data.case import Case
@@ -61,3 +61,16 @@ def test_the_first_patient_that_has_the_region_is_shown_however_small_it_is() ->
     )
     assert (shown.item, shown.region) == (1, "body")
     assert torch.allclose(shown.truth_hu, show_slice(smooth, [with_few], [], photons=1e5, full_photons=1e5, seed=0).truth_hu)
+
+
+def test_readers_outline_what_a_target_is_about_in_both_images() -> None:
+    target = [parse_target("body.dice>=0.9*full")]
+    shown = show_slice(
+        smooth, [subject(0)], target, photons=2.0, full_photons=1e6, seed=3, readers={"one": reader(), "high": reader(1.0)}
+    )
+    assert shown.there is not None and torch.equal(shown.there, subject(0).labels[0] > 0)  # type: ignore[index]
+    (full, found), (nothing, still) = shown.marks["one"], shown.marks["high"]
+    wrong = [int((marks != shown.there).sum()) for marks in (full, found)]
+    assert wrong[0] < 8 < wrong[1] and not nothing.any() and not still.any()
+    noise = [parse_target("noise_sd_hu[body]<=20")]  # no reader is asked for an image quality
+    assert not show_slice(smooth, [subject(0)], noise, photons=1e4, full_photons=1e6, seed=3, readers={"one": reader()}).marks

@@ -1,22 +1,27 @@
-"""One slice at full dose and at the dose that was found: what the numbers of a search look like."""
+"""One slice at full dose and at the dose that was found, with what readers mark: what the numbers of a search look like."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-from taskct.evaluation.dose.quality import region_of
+from taskct.evaluation.dose.quality import TaskDice, region_of
 from taskct.evaluation.dose.target import Target
 from taskct.evaluation.subject import Subject
 from taskct.recon.reconstructor import Reconstructor
+from taskct.task import FrozenTask
 
 
 @dataclass(frozen=True, eq=False)
 class ShownSlice:
-    """A slice of a patient in HU, (Y, X): the truth, and reconstructions of its scan at full dose and at the dose found."""
+    """A slice of a patient in HU, (Y, X): the truth, and reconstructions of its scan at full dose and at the dose found.
+
+    `there` (Y, X) is where the truth has the `region`, and `marks` what each reader takes for it at full dose and at the dose
+    found.
+    """
 
     patient_id: str
     item: int | str
@@ -25,6 +30,8 @@ class ShownSlice:
     full_hu: Tensor
     found_hu: Tensor
     region: str = ""
+    there: Tensor | None = None
+    marks: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
 
 def show_slice(
@@ -36,8 +43,12 @@ def show_slice(
     full_photons: float,
     seed: int,
     electronic_std: float = 0.0,
+    readers: Mapping[str, FrozenTask] | None = None,
 ) -> ShownSlice:
-    """Of the first patient, the slice that shows most of what a target is about; without one, the middle slice."""
+    """Of the first patient, the slice that shows most of what a target is about; without one, the middle slice.
+
+    `readers` outline the class of the first target that has one, where they know it.
+    """
     region = next((t.region or t.class_name for t in targets if t.region or t.class_name), "")
     subject = next((s for s in subjects if region and bool(region_of(s, region).any())), subjects[0])
     k = len(subject.mu) // 2
@@ -49,7 +60,13 @@ def show_slice(
         images = [model(p, one.A) for p in scans]
     truth, full, found = (_slice(one.hu(mu)[0]) for mu in (one.mu, *images))
     spacing = one.A.grid.spacing_mm
-    return ShownSlice(one.patient_id, one.items[0], (spacing[-2], spacing[-1]), truth, full, found, region)
+    asked = next((t.class_name for t in targets if t.class_name == region), "")
+    marks = {}
+    for name, reader in (readers or {}).items() if asked else ():
+        at_full, at_found = (_slice(TaskDice(reader, asked).marks(one, mu)) for mu in images)
+        marks[name] = (at_full, at_found)
+    there = _slice(region_of(one, region)[0]) if region else None
+    return ShownSlice(one.patient_id, one.items[0], (spacing[-2], spacing[-1]), truth, full, found, region, there, marks)
 
 
 def _only(subject: Subject, k: int) -> Subject:

@@ -76,11 +76,15 @@ class TaskDice:
         """The patient's Dice."""
         number = class_number(subject, self.class_name)
         assert subject.labels is not None
+        return count(self.marks(subject, mu).long(), (subject.labels == number).long(), 1).pooled_dice
+
+    def marks(self, subject: Subject, mu: Tensor) -> Tensor:
+        """Where the reader marks the class in images of the patient, bool (S, Y, X)."""
+        number = class_number(subject, self.class_name)
         with torch.no_grad():
             logits = [self.reader.predict(mu[k : k + 8]) for k in range(0, len(mu), 8)]
         channel = self._channel(number, logits[0].shape[1])
-        marked = torch.cat([part.argmax(1) == channel for part in logits])
-        return count(marked.long(), (subject.labels == number).long(), 1).pooled_dice
+        return torch.cat([part.argmax(1) == channel for part in logits])
 
     def _channel(self, number: int, channels: int) -> int:
         who, names = f"reader {self.reader.name!r}", self.reader.classes

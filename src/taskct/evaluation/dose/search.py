@@ -133,6 +133,7 @@ def optimise_dose(
                 full_photons=dose.photons,
                 seed=derive_seed(search.seed, "certify"),
                 electronic_std=dose.electronic_std,
+                readers={**dict(list((readers or {}).items())[:1]), **(certify or {})},
             )
     if not math.isnan(needed):
         warn_of_doses(

@@ -16,9 +16,9 @@ from taskct.evaluation.reading.recovery import RETRAINED_OF
 from taskct.evaluation.reading.task_verdict import Remark
 from taskct.evaluation.rows import DoseLevel, Row
 from taskct.evaluation.table import Table
+from taskct.report.outlines import outline
 from taskct.systems.adaptive.pages.adaptive_page import write_task_report
 from taskct.systems.adaptive.pages.headline import headline, verdict_words
-from taskct.systems.adaptive.pages.outline_pictures import outline
 from taskct.systems.adaptive.pages.story import BaseTraining, TaskExample, TaskStory
 from taskct.systems.adaptive.pages.summary_lines import summary_lines
 from taskct.training.flatness import Flatness

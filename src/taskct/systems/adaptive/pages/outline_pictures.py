@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-import numpy as np
 from torch import Tensor
 
 from taskct.core.names import photon_count
 from taskct.evaluation.rows import DoseLevel
 from taskct.evaluation.windows import WINDOWS, Window
 from taskct.report.first_screen import figure_row, with_difference
+from taskct.report.outlines import OUTLINE_COLOURS, outlined, swatch
 from taskct.report.pictures import (
     Encoder,
     Region,
@@ -24,7 +24,7 @@ from taskct.report.pictures import (
 )
 from taskct.systems.adaptive.pages.story import TaskExample, TaskStory
 
-OUTLINES = {"truth": "#ffd000", "training": "#4db8ff", "unseen": "#ff5fa2"}
+OUTLINES = dict(zip(("truth", "unseen", "training"), OUTLINE_COLOURS, strict=True))
 _MARGIN_PX = 6
 _ACROSS = 4
 
@@ -102,7 +102,7 @@ def _figures(
         picture = tag(hu, window, alt)
         if full is not None and method != story.full_dose:
             picture = with_difference(picture, tag(hu - full, difference_window(half_hu), f"{alt}, minus full dose"))
-        picture = f"<div class='marked'>{picture}{_outlines(masks, part)}</div>"
+        picture = outlined(picture, [(OUTLINES[role], part.of(mask)) for role, mask in masks.items()])
         figures.append(f"<figure>{picture}<figcaption>{escape(method)}</figcaption></figure>")
     return figures
 
@@ -115,41 +115,8 @@ def _legend(story: TaskStory, roles: Sequence[str]) -> str:
         names = [] if role == "truth" else story.table.of_role(role)[:1]
         if names or role == "truth":
             name = f" ({', '.join(names)})" if names else ""
-            parts.append(f"<span class='swatch' style='border-color:{OUTLINES[role]}'></span> {escape(words[role] + name)}")
+            parts.append(swatch(OUTLINES[role], words[role] + name))
     return " · ".join(parts)
-
-
-def outline(mask: np.ndarray) -> str:
-    """The border of a mask (Y, X) as an SVG path along the edges of its pixels.
-
-    >>> outline(np.array([[True]]))
-    'M0 0h1M0 1h1M0 0v1M1 0v1'
-    """
-    padded = np.pad(mask.astype(bool), 1)
-    parts = []
-    across = padded[:-1, 1:-1] != padded[1:, 1:-1]  # (Y + 1, X): edges between rows
-    for y, row in enumerate(across):
-        parts += [f"M{a} {y}h{b - a}" for a, b in _runs(row)]
-    down = padded[1:-1, :-1] != padded[1:-1, 1:]  # (Y, X + 1): edges between columns
-    for x, column in enumerate(down.T):
-        parts += [f"M{x} {a}v{b - a}" for a, b in _runs(column)]
-    return "".join(parts)
-
-
-def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
-    """Beginning and end of each run of True."""
-    steps = np.diff(np.concatenate([[0], flags.astype(np.int8), [0]]))
-    return list(zip(np.flatnonzero(steps > 0).tolist(), np.flatnonzero(steps < 0).tolist(), strict=True))
-
-
-def _outlines(masks: dict[str, Tensor], part: Region) -> str:
-    rows, cols = part.shape
-    paths = "".join(
-        f"<path d='{outline(part.of(mask).numpy())}' fill='none' stroke='{OUTLINES[role]}' stroke-width='{width}' "
-        f"vector-effect='non-scaling-stroke'/>"
-        for (role, mask), width in zip(masks.items(), (2.2, 1.5, 1.5), strict=False)
-    )
-    return f"<svg aria-hidden='true' viewBox='0 0 {cols} {rows}' preserveAspectRatio='none'>{paths}</svg>"
 
 
 def _part(example: TaskExample) -> Region:
