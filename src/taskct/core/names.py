@@ -23,6 +23,21 @@ def photon_count(photons: float, *, digits: int | None = None) -> str:
     return f"{rounded:,.0f}".replace(",", THIN) if rounded >= 10 ** (digits - 1) else f"{rounded:.{digits}g}"
 
 
+def known_digits(value: float, width: float) -> int:
+    """Significant digits that a number is known to, when it may lie anywhere in an interval of `width` (absolute).
+
+    The unit of the last digit is not below half of the width, so that no digit is printed that the interval leaves open; one
+    digit at least, four at most.
+
+    >>> [known_digits(661234.0, w) for w in (0.0, 6000.0, 13000.0, 90000.0, 800000.0)]
+    [4, 2, 2, 1, 1]
+    """
+    if not (width > 0 and value > 0 and math.isfinite(width)):
+        return 4
+    unit = math.ceil(math.log10(width / 2) - 1e-9)
+    return min(4, max(1, math.floor(math.log10(value)) - unit + 1))
+
+
 def capital(text: str) -> str:
     """Text that begins a sentence or a line, its other letters as they are.
 

@@ -54,6 +54,17 @@ def msd(folder: Path) -> list[Case]:
     return open_cases(root)
 
 
+def nnunet(folder: Path) -> list[Case]:
+    """The same set as nnU-Net stores it: _0000 behind each image, labels by name."""
+    msd(folder)
+    root = folder / "Task03_Liver"
+    for file in sorted((root / "imagesTr").iterdir()):
+        file.rename(file.with_name(file.name.replace(".nii", "_0000.nii")))
+    about = {"channel_names": {"0": "CT"}, "labels": {"background": 0, "liver": 1, "cancer": 2}, "file_ending": ".nii.gz"}
+    (root / "dataset.json").write_text(json.dumps(about))
+    return open_cases(root)
+
+
 def chaos(folder: Path) -> list[Case]:
     from PIL import Image
 
@@ -93,7 +104,8 @@ def height(path: Path) -> float:
 
 
 LAYOUTS: dict[str, Callable[[Path], list[Case]]] = {
-    "LiTS": lits, "MSD": msd, "CHAOS": chaos, "TotalSegmentator": totalsegmentator, "plain pairs": plain_pairs,
+    "LiTS": lits, "MSD": msd, "nnU-Net": nnunet, "CHAOS": chaos, "TotalSegmentator": totalsegmentator,
+    "plain pairs": plain_pairs,
 }  # fmt: skip
 
 

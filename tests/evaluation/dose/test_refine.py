@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from dose_subjects import NOISE, SUBJECTS, smooth
 
+from taskct.core.names import known_digits
 from taskct.evaluation.dose import DoseSearch, optimise_dose
 from taskct.evaluation.dose.quality_curves import Curves, contrast, held
-from taskct.evaluation.dose.refine import bracket, joined, known_digits, refined
+from taskct.evaluation.dose.refine import bracket, joined, refined
 from taskct.evaluation.dose.target import parse_target
 from taskct.evaluation.reading.task_curves import crossing
 from taskct.physics.dose import Dose

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -38,6 +39,13 @@ def test_the_needed_dose_is_where_the_law_says():
     assert found.estimate == pytest.approx(2.5e4, rel=0.1)
     assert found.low < 2.5e4 < found.high and found.confirmed == pytest.approx(5e4)
     assert "within 0.2 of full dose at" in found.text and "confirmed from 5e+04 on" in found.text
+
+
+def test_a_needed_dose_has_no_more_digits_than_its_interval_leaves_and_few_patients_confirm_none():
+    found = need(table(spread=0.2), 0.2)
+    assert found.high > 1.5 * found.low and re.search(r"at about \de\+0\d photons", found.text), found.text
+    few = Table([r for r in table().rows if r.patient in ("p0", "p1", "p2", "p3")], readers={"S1": "unseen"})
+    assert math.isnan(need(few, 0.4).confirmed) and "not confirmed at any dose" in need(few, 0.4).text
 
 
 def test_the_interval_of_the_dose_covers_it():

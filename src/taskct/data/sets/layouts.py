@@ -75,14 +75,25 @@ def _warn_of_others(folder: Path, found: list[CasePlace], left_out: tuple[str, .
         )
 
 
-def _lits(folder: Path) -> list[CasePlace]:
-    """Volumes and segmentations may lie in one folder or in two below it."""
+def _lits(folder: Path) -> FoundPlaces:
+    """Volumes and segmentations may lie in one folder or in two below it; those that lack the other are named.
+
+    A folder without any segmentation is one of test volumes, whose labels the challenge keeps: nothing is missing there.
+    """
     files = [f for f in _files_below(folder) if promised_kind(f) == "nifti"]
     volumes = _numbered(files, r"volume-(\d+)\.nii(\.gz)?")
     masks = _numbered(files, r"segmentation-(\d+)\.nii(\.gz)?")
     if not volumes:
-        return []
-    return [CasePlace(volumes[n], f"volume-{n}", masks.get(n), LITS_LABELS) for n in sorted(volumes, key=int)]
+        return FoundPlaces()
+    places = [CasePlace(volumes[n], f"volume-{n}", masks.get(n), LITS_LABELS) for n in sorted(volumes, key=int)]
+    if not masks:
+        return FoundPlaces(tuple(places))
+    alone = {
+        "volume-N without segmentation-N": [volumes[n] for n in volumes if n not in masks],
+        "segmentation-N without volume-N": [masks[n] for n in masks if n not in volumes],
+    }
+    gaps = [f"{folder}: has {what}: {listed(files)}" for what, files in alone.items() if files]
+    return FoundPlaces(tuple(places), tuple(gaps))
 
 
 def _numbered(files: list[Path], pattern: str) -> dict[str, Path]:
@@ -126,7 +137,7 @@ LAYOUTS: tuple[Callable[[Path], FoundPlaces], ...] = (
     msd_places,
     luna16_places,
     covid19_places,
-    _plain(_lits),
+    _lits,
     _plain(_chaos),
     _plain(_ircad),
     _plain(_totalsegmentator),

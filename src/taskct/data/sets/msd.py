@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from taskct.core.open_files import parsing, read_json
@@ -18,7 +19,9 @@ _MOST_NAMED = 3
 def msd_places(folder: Path) -> FoundPlaces:
     """The training cases of one task. Those of Task06 (lung) carry marks: cancer, by its connected pieces.
 
-    What dataset.json lists and is not there, images without labels and labels without an image are named and counted.
+    The same set as nnU-Net stores it is read alike: images end in _0000 (their one channel), and dataset.json may name labels
+    the other way round, {"liver": 1}. What dataset.json lists and is not there, images without labels and labels without an
+    image are named and counted.
     """
     images, labels = folder / "imagesTr", folder / "labelsTr"
     if not (images.is_dir() and labels.is_dir()):
@@ -28,11 +31,13 @@ def msd_places(folder: Path) -> FoundPlaces:
     lung = str(about.get("name", "")).strip().lower() == "lung" and names == {1: CANCER}
     marks = PieceMarks({1: CANCER}, set_name="msd-lung") if lung else None
     files = volume_files(images)
+    own = {f: _without_channel(f.name, {other.name for other in files}) for f in files}
     places = [
-        CasePlace(f, stem(f), labels / f.name if (labels / f.name).exists() else None, names, marks=marks, may_be_empty=lung)
+        CasePlace(f, stem(Path(own[f])), labels / own[f] if (labels / own[f]).exists() else None, names, marks=marks,
+                  may_be_empty=lung)
         for f in files
-    ]
-    there = {f.name for f in files}
+    ]  # fmt: skip
+    there = {*own.values(), *(f.name for f in files)}
     left_out = [
         *_missing(f"{folder / 'dataset.json'}: lists", sorted(set(listed) - there), "that imagesTr does not have"),
         *_missing(f"{images}: has", [p.name.name for p in places if p.labels is None], "without a label map"),
@@ -41,11 +46,24 @@ def msd_places(folder: Path) -> FoundPlaces:
     return FoundPlaces(tuple(places), tuple(left_out))
 
 
+def _without_channel(name: str, others: set[str]) -> str:
+    """The name of an image without nnU-Net's _0000; an image of several channels keeps it, and has no label map then.
+
+    >>> _without_channel("liver_3_0000.nii.gz", set()), _without_channel("a_0000.nii", {"a_0001.nii"})
+    ('liver_3.nii.gz', 'a_0000.nii')
+    """
+    match = re.fullmatch(r"(.+)_0000(\.[^_]+)", name)
+    if match is None or f"{match[1]}_0001{match[2]}" in others or match[1] + match[2] in others:
+        return name
+    return match[1] + match[2]
+
+
 def _names_and_listed(path: Path, about: dict[str, object]) -> tuple[dict[int, str], list[str]]:
     if not about:
         return {}, []
     with parsing(path, "a description with a table of labels, as in the Medical Segmentation Decathlon"):
-        names = {int(number): str(name) for number, name in about["labels"].items() if int(number) != 0}  # type: ignore[attr-defined]
+        pairs = [(k, v) if str(k).isdigit() else (v, k) for k, v in about["labels"].items()]  # type: ignore[attr-defined]
+        names = {int(number): str(name) for number, name in pairs if int(number) != 0}
         training = about.get("training", [])
         listed = [str(entry["image"]).rsplit("/", 1)[-1] for entry in training]  # type: ignore[attr-defined]
     return names, listed

@@ -13,9 +13,8 @@ import numpy as np
 
 from taskct.core.csv_cells import csv_lines
 from taskct.core.files import write_texts
-from taskct.core.names import capital, photon_count
+from taskct.core.names import capital, known_digits, photon_count
 from taskct.evaluation.dose.example import ShownSlice
-from taskct.evaluation.dose.refine import known_digits
 from taskct.evaluation.dose.target import Target
 from taskct.evaluation.statistics import FEW_PATIENTS, Interval, bootstrap_mean
 from taskct.physics.dose import Dose

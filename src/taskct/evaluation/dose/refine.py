@@ -84,18 +84,3 @@ def joined(curves: Curves, more: Curves) -> Curves:
         {name: np.concatenate([one, more.values[name]], axis=1)[:, order] for name, one in curves.values.items()},
         curves.patients,
     )
-
-
-def known_digits(value: float, width: float) -> int:
-    """Significant digits that a number is known to, when it may lie anywhere in an interval of `width` (absolute).
-
-    The unit of the last digit is not below half of the width, so that no digit is printed that the interval leaves open; one
-    digit at least, four at most.
-
-    >>> [known_digits(661234.0, w) for w in (0.0, 6000.0, 13000.0, 90000.0, 800000.0)]
-    [4, 2, 2, 1, 1]
-    """
-    if not (width > 0 and value > 0 and math.isfinite(width)):
-        return 4
-    unit = math.ceil(math.log10(width / 2) - 1e-9)
-    return min(4, max(1, math.floor(math.log10(value)) - unit + 1))

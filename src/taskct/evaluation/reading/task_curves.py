@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from taskct.core.errors import InputError
+from taskct.core.names import known_digits
 from taskct.evaluation.matrices import Matrix, aligned, columns_of
 from taskct.evaluation.reading.ratios import better_side
 from taskct.evaluation.rows import UNSEEN, DoseLevel
 from taskct.evaluation.seeded import mean_of, ratio_of, resampled
-from taskct.evaluation.statistics import Interval
+from taskct.evaluation.statistics import FEW_PATIENTS, Interval
 from taskct.evaluation.table import Table
 
 
@@ -160,12 +161,15 @@ def _confirmed(
     full: str,
     top: DoseLevel,
 ) -> float:
-    """The lowest measured dose from which every interval of the difference stays within the margin; NaN if none."""
+    """The lowest measured dose from which every interval of the difference stays within the margin; NaN if none.
+
+    NaN for so few patients that their interval confirms nothing.
+    """
     found = math.nan
     for dose in reversed(doses):
         gap = table.paired(metric, method, full, dose=dose, baseline_dose=top, region=region, reader=reader)
         worst = gap.low if sign > 0 else -gap.high
-        if not worst > -margin:
+        if not worst > -margin or gap.n_patients < FEW_PATIENTS:
             break
         found = dose.used_photons
     return found
@@ -178,10 +182,13 @@ def _words(method: str, margin: float, photons: np.ndarray, numbers: tuple[float
     if math.isnan(estimate):
         some = "" if math.isnan(low) else f" (the interval of the dose begins at {low:.3g})"
         return f"{method}: {limit} is not reached at up to {highest:.3g} photons{some}"
-    start = f"{method}: {limit} at {'at most ' if estimate <= lowest else ''}{estimate:.3g} photons"
-    end = "not reached" if math.isnan(high) else f"{high:.3g}"
+    at_once = estimate <= lowest * (1 + 1e-9)
+    width = (highest if math.isnan(high) else high) - (0.0 if math.isnan(low) else low)
+    digits = 3 if at_once else known_digits(estimate, width)
+    start = f"{method}: {limit} at {'at most ' if at_once else 'about '}{estimate:.{digits}g} photons"
+    end = "not reached" if math.isnan(high) else f"{high:.2g}"
     sure = "not confirmed at any dose" if math.isnan(confirmed) else f"confirmed from {confirmed:.3g} on"
-    return f"{start} [{low:.3g}, {end}]; {sure}"
+    return f"{start} [{low:.2g}, {end}]; {sure}"
 
 
 def _defined(part: Matrix) -> Matrix:

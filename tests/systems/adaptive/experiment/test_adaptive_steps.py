@@ -22,7 +22,8 @@ from taskct.experiments import Records, run_steps
 from taskct.experiments.engine import do_last
 from taskct.experiments.step_record import RECORDS
 from taskct.systems.adaptive.experiment import LOSSES, PRESETS, Arm, TaskAdaptive, task_adaptive_steps
-from taskct.systems.adaptive.experiment.scoring import lesion_pairs
+from taskct.systems.adaptive.experiment.adaptive_summary import bound_word
+from taskct.systems.adaptive.experiment.scoring import RETRAININGS, lesion_pairs
 from taskct.systems.catalogue import reproduce
 
 pytestmark = pytest.mark.slow
@@ -149,7 +150,8 @@ def bounded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 BOUNDED = {
-    "losses": ("plain", "label-0.5"), "bound_readers": ("unet_fast", "unet_thin"), "bound_patients": 3,
+    "losses": ("plain", "label-0.5"), "readers": ("unet_fast", "unet_thin", "unet_small"),
+    "bound_readers": ("unet_thin", "unet_small"), "bound_patients": 3,
     "bound_each_dose": True, "base_steps": 160, "base_patience": 2, "flat_gain": 0.9, "retrain_steps": 16,
     "retrain_patience": 2, "audit": 0, "tv_strengths": (1.0,), "test_patients": 3, "slices": 2,
 }  # fmt: skip
@@ -165,7 +167,7 @@ def test_a_base_ends_where_validation_is_flat_and_its_curve_is_kept(bounded: Pat
 
 def test_readers_are_retrained_at_each_dose_of_unseen_patients_and_give_a_bound_by_name(bounded: Path) -> None:
     names = {p.name for p in bounded.iterdir() if p.name.startswith("bound-")}
-    each = {f"bound-{PLAIN.name}-{net}-{n}" for net in ("unet_fast", "unet_thin") for n in (65536, 16384)}
+    each = {f"bound-{PLAIN.name}-{net}-{n}" for net in ("unet_thin", "unet_small") for n in (65536, 16384)}
     assert each < names and "bound-full-dose-unet_thin" in names
     table = Table.read(bounded / f"scores-bound-{PLAIN.name}-unet_thin-16384")
     assert {r.reader for r in table.rows} == {"retrained unet_thin"} and {r.dose.used_photons for r in table.rows} == {16384.0}
@@ -190,10 +192,27 @@ def test_comparisons_are_counted_and_corrected_together(bounded: Path) -> None:
 
 def test_a_bound_is_called_one_only_with_all_that_it_needs() -> None:
     assert settings(**BOUNDED).earns_a_bound
+    assert not settings(**{**BOUNDED, "bound_readers": ("unet_fast", "unet_thin")}).earns_a_bound  # one unseen reader alone
     for lacking in ("bound_readers", "bound_patients", "bound_each_dose", "retrain_patience"):
         assert not settings(**{k: v for k, v in BOUNDED.items() if k != lacking}).earns_a_bound
     with pytest.raises(ConfigError, match="unknown name in bound_readers"):
         settings(bound_readers=("unet_thick",))
+
+
+def test_an_unfinished_experiment_has_no_bound_where_one_of_its_retrained_readers_is_missing() -> None:
+    wanted = settings(**BOUNDED)
+    made = [
+        {"method": PLAIN.method, "seed": 0, "reader": net, "photons": 65536.0, "steps": 9, "plateau": True}
+        for net in ("unet_thin", "unet_small")
+    ]
+    word = lambda found: bound_word(Table([], notes={RETRAININGS: found}), wanted)
+    assert word(made) == "bound" and word(made[:1]) == "lower bound" and word([]) == "lower bound"
+    assert word([*made, {**made[0], "photons": 16384.0}]) == "lower bound"
+
+
+def test_sequential_training_has_its_own_reader_where_that_of_the_losses_is_not_retrained(bounded: Path) -> None:
+    own = [r for r in _rows(bounded / "report" / "summary.csv") if r["reader"] == "own" and r["metric"] == "dice"]
+    assert {r["method"] for r in own} == {"FBP + U-Net, sequential"}
 
 
 def test_lesions_of_the_audit_are_in_test_patients_and_differ_by_one_lesion() -> None:

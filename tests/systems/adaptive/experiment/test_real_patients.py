@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ import pytest
 from liver_sets import liver_case, without_liver, write_lits, write_msd
 
 from taskct.core.errors import ConfigError, InputError
+from taskct.data.open import case_places
+from taskct.data.sets.label_files import SkippedCaseWarning
 from taskct.systems.adaptive.experiment import TaskAdaptive
+from taskct.systems.adaptive.experiment.experiment_scans import save_images, words_of_volumes
 from taskct.systems.adaptive.experiment.real_patients import real_parts, split_places
 from taskct.systems.catalogue import reproduce
 
@@ -54,8 +58,18 @@ def test_one_command_scores_a_split_of_lits_by_slice_and_volume_in_the_published
     assert len(published) == 4
     html = page.read_text(encoding="utf-8")
     assert "on another split and not comparable" in html and f"volumes of {folder.resolve()}" in html
+    assert "test 2, of which 2 show a tumour" in html
     counts = json.loads((tmp_path / "out" / "images" / "volumes.json").read_text(encoding="utf-8"))
     assert counts == {"readers": [3, 3], "train": [2, 2], "validation": [1, 1], "test": [2, 2]}
+
+
+def test_the_same_command_takes_msd_as_downloaded(tmp_path: Path) -> None:
+    root = write_msd(tmp_path, {n: liver_case(n) for n in range(8)})
+    fewer = {**TINY, "models": ["unet"], "losses": ["plain", "label-0.5"], "bounds": []}
+    page = reproduce("task-adaptive", tmp_path / "out", data=root, changes=fewer, workers=1, say=lambda text: None)
+    html = page.read_text(encoding="utf-8")
+    assert "In the form of the published table" in html and "marks elsewhere are not counted" in html
+    assert html.index("all pixels of its test slices together") > 0 and "95 % intervals" in html
 
 
 def test_msd_is_read_alike_and_test_volumes_are_read_whole(tmp_path: Path) -> None:
@@ -73,8 +87,6 @@ def test_msd_is_read_alike_and_test_volumes_are_read_whole(tmp_path: Path) -> No
 
 
 def test_a_volume_that_is_in_two_parts_under_two_names_is_refused_by_its_content(tmp_path: Path) -> None:
-    from taskct.data.open import case_places
-
     cases = {n: liver_case(n) for n in range(8)}
     folder = write_lits(tmp_path / "first", cases)
     split = split_places(case_places(folder), tiny(folder))
@@ -82,6 +94,35 @@ def test_a_volume_that_is_in_two_parts_under_two_names_is_refused_by_its_content
     copied = write_lits(tmp_path / "copied", {**cases, number("test"): cases[number("train")]})
     with pytest.raises(InputError, match=r"has the same pixels as .* one patient goes by two names"):
         real_parts(tiny(copied))
+
+
+def test_a_copy_is_refused_whatever_its_header_or_orientation_and_in_one_part_too(tmp_path: Path) -> None:
+    cases = {n: liver_case(n) for n in range(8)}
+    plain = write_lits(tmp_path / "plain", cases)
+    split = split_places(case_places(plain), tiny(plain))
+    number = lambda part, k=0: int(split[part][k].case_id.removeprefix("volume-"))
+    learnt, judged = cases[number("train")], number("test")
+    assert learnt.labels is not None
+    mirrored = replace(learnt, hu=learnt.hu.flip(-1), labels=learnt.labels.flip(-1))
+    copies = {
+        "spacing": {judged: replace(learnt, spacing_mm=(5.0, 8.02, 8.02), affine_mm=None)},
+        "mirrored": {judged: mirrored},
+        "one part": {judged: cases[number("test", 1)]},
+    }
+    for name, copy in copies.items():
+        with pytest.raises(InputError, match="counted twice; leave one of them out"):
+            real_parts(tiny(write_lits(tmp_path / name, {**cases, **copy})))
+
+
+def test_volumes_without_labels_are_left_out_and_the_page_says_so_with_the_volumes_of_each_part(tmp_path: Path) -> None:
+    folder = write_lits(tmp_path / "LiTS", {n: liver_case(n) for n in range(9)})
+    (folder / "Training Batch 1" / "segmentation-3.nii").unlink()
+    settings = tiny(folder)
+    with pytest.warns(SkippedCaseWarning, match=r"has volume-N without segmentation-N: .*volume-3\.nii"):
+        save_images(tmp_path / "images", settings=settings)
+    words = words_of_volumes(tmp_path / "images")
+    assert words["volumes"].startswith("readers 3, of which 3 show a tumour; train 2, of which 2")
+    assert "1 of 9 volumes have no labels and were left out: volume-3" in words["remarks on the volumes"]
 
 
 def test_labels_without_tumour_or_liver_and_folders_without_labels_are_refused(tmp_path: Path) -> None:

@@ -129,8 +129,12 @@ class TaskAdaptive:
 
     @property
     def earns_a_bound(self) -> bool:
-        """Whether retrained readers can give a bound: to a plateau, at each dose, of unseen patients, of two kinds or more."""
-        return bool(self.retrain_patience and self.bound_each_dose and self.bound_patients and len(set(self.retrained)) > 1)
+        """Whether retrained readers can give a bound: to a plateau, at each dose, of unseen patients, of two kinds or more.
+
+        Of two unseen readers: where one of these is retrained, that of the losses takes no part in the share of the gap.
+        """
+        kinds = set(self.retrained) - {self.reader}
+        return bool(self.retrain_patience and self.bound_each_dose and self.bound_patients and len(kinds) > 1)
 
     @property
     def fractions(self) -> tuple[float, ...]:

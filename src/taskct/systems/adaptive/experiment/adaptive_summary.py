@@ -24,8 +24,8 @@ from taskct.experiments.made import Made
 from taskct.recon.reconstructor import Reconstructor
 from taskct.systems.adaptive.experiment.adaptive_arms import LOSSES, MODELS, Arm
 from taskct.systems.adaptive.experiment.adaptive_settings import TaskAdaptive
-from taskct.systems.adaptive.experiment.experiment_scans import doses_of
-from taskct.systems.adaptive.experiment.scoring import RETRAININGS, Scores
+from taskct.systems.adaptive.experiment.experiment_scans import doses_of, words_of_volumes
+from taskct.systems.adaptive.experiment.scoring import RETRAININGS, Scores, retrained_name
 from taskct.systems.adaptive.experiment.summary_tables import story_csvs
 from taskct.systems.adaptive.pages.adaptive_page import write_task_report
 from taskct.systems.adaptive.pages.headline import headline
@@ -84,10 +84,10 @@ def gathered(
     """Everything that was scored, as its report tells it, and the spectra of the shown methods at the lowest dose."""
     scored = [one.load() for one in scores if one.done]
     tables = [*(one.table for one in scored), *(one.load() for one in bounds if one.done)]
-    tables += [_sequential(t, m) for m in settings.models for t in tables if _plain(m) in t.methods]
+    tables += [_sequential(t, m, settings) for m in settings.models for t in tables if _plain(m) in t.methods]
     table = merge_tables(tables)
     table.notes.setdefault("lesion_class", "tumour")
-    table.notes[BOUND_WORD] = _bound_word(table, settings)
+    table.notes[BOUND_WORD] = bound_word(table, settings)
     audit = _audit(one.about for one in scored)
     artefacts, spectra = _spectra(scored, settings)
     compute = {t.arm.method: t.made.cpu_s + t.base.cpu_s for t in trained if t.arm.seed == 0 and t.made.done}
@@ -112,7 +112,7 @@ def gathered(
         audit=audit,
         artefacts=artefacts,
         compute=compute,
-        notes=_notes(settings),
+        notes=_notes(settings) | words_of_volumes(images.folder),
         full_dose=FULL_DOSE,
         shown=shown,
         task_adaptive=[a.method for a in settings.arms if a.method in baselines and LOSSES[a.loss].task],
@@ -126,9 +126,14 @@ def _plain(model: str) -> str:
     return Arm(model, "plain").method
 
 
-def _sequential(table: Table, model: str) -> Table:
-    """Sequential training is the plain images with the reader that was retrained on them: nothing new has to be trained."""
-    return table.renamed(_plain(model), f"{MODELS[model].label}, sequential", readers={"retrained": "own"})
+def _sequential(table: Table, model: str, settings: TaskAdaptive) -> Table:
+    """Sequential training is the plain images with a reader that was retrained on them: nothing new has to be trained.
+
+    Its own reader is that of the losses, or the first of those that are retrained where that one is not.
+    """
+    net = settings.reader if settings.reader in settings.retrained else settings.retrained[0]
+    own = {retrained_name(settings, net): "own"}
+    return table.renamed(_plain(model), f"{MODELS[model].label}, sequential", readers=own)
 
 
 def _baselines(table: Table, settings: TaskAdaptive) -> dict[str, str]:
@@ -145,10 +150,17 @@ def _baselines(table: Table, settings: TaskAdaptive) -> dict[str, str]:
     return found
 
 
-def _bound_word(table: Table, settings: TaskAdaptive) -> str:
-    """ "bound" where retrained readers earn the name by their settings, and each of them came to its plateau."""
+def bound_word(table: Table, settings: TaskAdaptive) -> str:
+    """ "bound" where retrained readers earn the name by their settings, none of them is missing, and all are at a plateau.
+
+    In an unfinished experiment a method may have been read by one of its retrained readers only, which bounds nothing.
+    """
     made = table.notes.get(RETRAININGS, [])
-    earned = settings.earns_a_bound and made and all(one["plateau"] for one in made)
+    readers: dict[tuple[Any, ...], set[str]] = {}
+    for one in made:
+        readers.setdefault((one["method"], one["seed"], one["photons"]), set()).add(one["reader"])
+    whole = all(found >= set(settings.retrained) for found in readers.values())
+    earned = settings.earns_a_bound and made and whole and all(one["plateau"] for one in made)
     return "bound" if earned else LOWER_BOUND
 
 
@@ -236,7 +248,7 @@ def _patient_words(s: TaskAdaptive) -> str:
         shares = ", ".join(f"{share:.0%}" for share in s.data_split)
         return (
             f"volumes of {s.data}, drawn into readers, reconstructions, validation and test ({shares}); {s.slices} slices of "
-            f"each that show liver, of test volumes all; {pixels}"
+            f"each that show liver or tumour, of test volumes all of these and no others; {pixels}"
         )
     return (
         f"built-in abdominal cohort: readers learn from {s.reader_patients}, reconstructions from {s.train_patients} others; "

@@ -16,6 +16,7 @@ from taskct.systems.adaptive.experiment.real_patients import real_parts, tumour_
 from taskct.training import DoseRange
 
 VOLUMES = "volumes.json"  # of a part of `data`: its volumes, and how many show a tumour
+REMARKS = "remarks.json"  # on `data`: what was left out, and what is odd about a volume
 PARTS = ("readers", "train", "bounds", "validation", "test")
 
 
@@ -37,14 +38,17 @@ def device() -> torch.device:
 def save_images(folder: Path, *, settings: TaskAdaptive) -> None:
     """Draw the patients and keep them: those of the readers, the reconstructions, the bounds, of validation and test.
 
-    Those of `data` are read, split by volume, and their counts written to volumes.json.
+    Those of `data` are read, split by volume, and their counts written to volumes.json, and what
+    was left out or is odd to remarks.json.
     """
     if settings.data:
-        parts = real_parts(settings)  # what is refused leaves nothing behind
+        remarks: list[str] = []
+        parts = real_parts(settings, heard=remarks.append)  # what is refused leaves nothing behind
         run = load_run(folder) if is_run(folder) else Run.create(folder, {"data": settings.data})
         for part, images in parts.items():
             keep_images(run, part, images)
         run.write_json(VOLUMES, {part: list(counts) for part, counts in tumour_counts(parts).items()}, overwrite=True)
+        run.write_json(REMARKS, {"remarks": list(dict.fromkeys(remarks))}, overwrite=True)
         return
     run = load_run(folder) if is_run(folder) else Run.create(folder, {"patients": settings.patients})
     cohort = cohort_of(settings)
@@ -63,3 +67,14 @@ def shuffled(images: ImageSet, *, seed: int) -> ImageSet:
     """The images with the labels of other patients: the control of a label loss."""
     assert images.labels is not None
     return ImageSet(images.mu, images.patient_ids, images.labels[images_of_others(images.patient_ids, seed=seed)], images.ids)
+
+
+def words_of_volumes(folder: Path) -> dict[str, str]:
+    """Of the images of `data`: volumes of each part and how many show a tumour, and the remarks; {} for built-in patients."""
+    run = load_run(folder)
+    if not run.path(VOLUMES).exists():
+        return {}
+    counts = run.read_json(VOLUMES)
+    found = {"volumes": "; ".join(f"{part} {n}, of which {ill} show a tumour" for part, (n, ill) in counts.items())}
+    remarks = run.read_json(REMARKS)["remarks"] if run.path(REMARKS).exists() else []  # older runs have none
+    return found | ({"remarks on the volumes": "; ".join(remarks)} if remarks else {})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from taskct.core.errors import InputError
@@ -10,7 +11,7 @@ from taskct.core.progress import track
 from taskct.data.case import Case
 from taskct.data.classes import liver_classes
 from taskct.data.images import ImageSet
-from taskct.data.leaks import refuse_leaks
+from taskct.data.leaks import content_key, refuse_leaks
 from taskct.data.open import case_places, open_place
 from taskct.data.sets.case_place import CasePlace
 from taskct.data.slice_recipe import SliceRecipe, images_of_cases
@@ -21,25 +22,39 @@ TUMOUR = 2
 _MOST_NAMED = 5
 
 
-def real_parts(settings: TaskAdaptive, *, progress: bool | None = False) -> dict[str, ImageSet]:
+def real_parts(
+    settings: TaskAdaptive, *, progress: bool | None = False, heard: Callable[[str], None] = lambda note: None
+) -> dict[str, ImageSet]:
     """The images of each part, {"readers": ..., "train": ..., "validation": ..., "test": ...}; no volume is in two parts.
 
-    Slices that show liver or tumour: `slices` of each volume, evenly, and all of them of the test volumes. Raises InputError
-    for a folder without labelled CT, a volume whose labels hold no liver, parts without any tumour, and volumes that are the
-    same to the pixel in two parts, whatever they are called.
+    Slices that show liver or tumour: `slices` of each volume, evenly, and all of them of the test volumes. `heard` gets what
+    was left out, and what is odd about a volume. Raises InputError for a folder without labelled CT, a volume whose labels
+    hold no liver, parts without any tumour, and a volume that is there twice, in two parts or in one, whatever it is called
+    and whatever its header says (`content_key`).
     """
-    labelled = [place for place in case_places(settings.data) if place.labels is not None]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        places = case_places(settings.data)
+    for one in caught:
+        heard(str(one.message))
+        warnings.warn(one.message, stacklevel=2)
+    labelled = [place for place in places if place.labels is not None]
     if not labelled:
         raise InputError(
             f"{settings.data}: holds no CT with labels of liver and tumour; give the folder of LiTS (volume-N, "
             "segmentation-N) or of MSD Task03_Liver (imagesTr, labelsTr)"
         )
+    if len(labelled) < len(places):
+        names = [place.case_id for place in places if place.labels is None]
+        heard(f"{len(names)} of {len(places)} volumes have no labels and were left out: {_listed(names)}")
     parts = split_places(labelled, settings)
+    seen: dict[str, CasePlace] = {}
     recipe = SliceRecipe(shape=(settings.size, settings.size), pixel_mm=settings.pixel_mm[0], labelled_only=True)  # type: ignore[index]
     found: dict[str, ImageSet] = {}
     for part, places in parts.items():
         own = recipe if part == "test" else replace(recipe, slices=settings.slices)
-        cases = (_opened(place) for place in track(places, f"reading {part}", total=len(places), progress=progress))
+        reading = track(places, f"reading {part}", total=len(places), progress=progress)
+        cases = (_opened(place, seen, heard) for place in reading)
         found[part] = images_of_cases(cases, own, source=settings.data)
         _refuse_without_tumour(found[part], part, settings.data)
     for learnt in (p for p in found if p not in ("validation", "test")):
@@ -68,8 +83,24 @@ def _patient(place: CasePlace) -> str:
     return place.patient_id or place.case_id
 
 
-def _opened(place: CasePlace) -> Case:
-    case = liver_classes(open_place(place))
+def _opened(place: CasePlace, seen: dict[str, CasePlace], heard: Callable[[str], None]) -> Case:
+    case = open_place(place)
+    key = content_key(case.hu)
+    twin = seen.setdefault(key, place) if key else place
+    if twin is not place:
+        raise InputError(
+            f"{place.name}: has the same pixels as {twin.name}, whatever their headers say: one patient goes by two names, "
+            "and would be learnt from and judged on, or counted twice; leave one of them out"
+        )
+    for note in case.provenance.get("notes", []):
+        heard(f"{case.case_id}: {note}")
+    try:
+        case = liver_classes(case)
+    except InputError as error:
+        raise InputError(
+            f"{place.name}: its labels {place.labels} have no name that is liver or tumour; those of LiTS are known by "
+            f"number, those of MSD by the dataset.json beside imagesTr ({error})"
+        ) from None
     if case.labels is None or not bool((case.labels > 0).any()):
         raise InputError(f"{place.name}: its labels {place.labels} hold neither liver nor tumour; leave this volume out")
     return case
@@ -78,11 +109,14 @@ def _opened(place: CasePlace) -> Case:
 def _refuse_without_tumour(images: ImageSet, part: str, folder: str) -> None:
     if TUMOUR not in images.label_values():
         patients = list(dict.fromkeys(images.patient_ids))
-        listed = ", ".join(patients[:_MOST_NAMED]) + (", ..." if len(patients) > _MOST_NAMED else "")
         raise InputError(
-            f"{folder}: no volume of the part {part!r} has a label of tumour ({listed}), so nothing can be learnt or scored "
-            "there; give labels of tumours, more volumes, or another seed"
+            f"{folder}: no volume of the part {part!r} has a label of tumour ({_listed(patients)}), so nothing can be learnt "
+            "or scored there; give labels of tumours, more volumes, or another seed"
         )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")
 
 
 def tumour_counts(images: Mapping[str, ImageSet]) -> dict[str, tuple[int, int]]:

@@ -128,13 +128,13 @@ def reader_table(story: TaskStory, dose: DoseLevel) -> str:
             for region, reader in columns
         ]  # fmt: skip
         if any(c is not None for c in cells):
-            shown = "".join(f"<td>{number(c.mean) if c else '–'}</td>" for c in cells)
-            body.append(f"<tr><th scope='row' class='method'>{escape(method)}</th>{shown}</tr>")
+            body.append(f"<tr><th scope='row' class='method'>{escape(method)}</th>{''.join(_cell(c, '') for c in cells)}</tr>")
     heads = "".join(
         f"<th>{escape(region)}<br>{escape(reader)}{' (training)' if table.readers[reader] == 'training' else ''}</th>"
         for region, reader in columns
     )
-    caption = f"<b>Dice of a patient under each reader</b> at {escape(photon_count(dose.used_photons))} photons"
+    where = f"at {escape(photon_count(dose.used_photons))} photons"
+    caption = f"<b>Dice of a patient under each reader</b> {where}, means with 95 % intervals"
     return (
         f"<div class='wide'><table class='numbers dense'><caption>{caption}</caption><thead><tr><th></th>{heads}</tr></thead>"
         f"<tbody>{''.join(body)}</tbody></table></div>"
