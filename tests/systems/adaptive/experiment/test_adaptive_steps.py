@@ -117,7 +117,7 @@ def test_more_arms_add_to_the_table_and_leave_the_rest_alone(done: Path) -> None
     lines: list[str] = []
     run_steps(task_adaptive_steps, settings(losses=("plain", "label-0.5", "joint", "random-network")), done, say=lines.append)
     assert (done / f"scores-{PLAIN.name}" / "table.csv").stat().st_mtime_ns == before
-    assert {line.split()[1].rstrip(":") for line in lines} == {
+    assert {line.partition(":")[0] for line in lines} == {
         "unet-random-network-s0", "scores-unet-random-network-s0", "report"
     }  # fmt: skip
     assert "Negative controls at this dose" in (done / "report" / "summary.txt").read_text(encoding="utf-8")
