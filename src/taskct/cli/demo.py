@@ -122,6 +122,6 @@ def show_system(
     report = page.parent / "report"
     if (report / "summary.txt").exists():
         say("\n" + read_text(report / "summary.txt"))
-    more = [str(file) for file in sorted(report.glob("*.html")) if file.name != "report.html"]
+    more = [str(page.resolve().with_name(file.name)) for file in sorted(report.glob("*.html")) if file.name != page.name]
     say(f"The page: {page.resolve()}" + (f"\nand {', '.join(more)}" if more else "") + f"\nTables: {report}")
     say("\nNext:\n  " + "\n  ".join(_NEXT[system]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from html import escape
 
 from taskct.core.files import refuse_existing, write_text
@@ -20,13 +21,21 @@ _MOST_MISSED = 15
 
 
 def write_dose_answer(
-    answer: DoseAnswer, path: str | os.PathLike[str], *, title: str = "How little dose is enough", overwrite: bool = False
+    answer: DoseAnswer,
+    path: str | os.PathLike[str],
+    *,
+    title: str = "How little dose is enough",
+    others: Mapping[str, str] | None = None,
+    overwrite: bool = False,
 ) -> None:
-    """Write one self-contained HTML page about a dose search; OutputExistsError unless `overwrite`."""
+    """Write one self-contained HTML page about a dose search; OutputExistsError unless `overwrite`.
+
+    `others` are further pages of the run, {address: what they show}.
+    """
     refuse_existing(path, overwrite=overwrite)
     lines = _lines(answer)
-    refuted = next((f"{check.text()}." for check in answer.certificates if check.refuted), "")
-    against = refuted or next((text for text, caution in lines if caution), "")
+    refuted = [f"{check.text()}." for check in answer.certificates if check.refuted]
+    against = [*refuted, *(text for text, caution in lines if caution and text not in refuted)]
     leading = _leading(answer)
     first = opening(_sentence(answer), against)
     if answer.shown is not None:
@@ -38,7 +47,17 @@ def write_dose_answer(
         curve = "" if one is leading else _curve(answer, one)
         parts.append((f"target-{k}", capital(one.target.words), str(one.target), curve + _target(answer, one)))
     parts.append(("protocol", "Protocol", "", _protocol(answer)))
-    write_text(path, page(title, page_body(title, first, parts)), overwrite=overwrite)
+    write_text(path, page(title, page_body(title, first, parts, lead=_lead(answer), others=others)), overwrite=overwrite)
+
+
+def _lead(answer: DoseAnswer) -> str:
+    """What was asked of how many patients, over which doses."""
+    patients = max(len(set(one.patients)) for one in answer.targets)
+    lowest = min(float(one.levels[0]) for one in answer.targets)
+    return (
+        f"{plural(patients, 'patient')} scanned at {photon_count(lowest)} to {photon_count(answer.dose.photons)} "
+        f"photons per detector pixel; to be kept: {'; '.join(one.target.words for one in answer.targets)}."
+    )
 
 
 def _sentence(answer: DoseAnswer) -> str:

@@ -1,34 +1,54 @@
-"""How a page begins: one sentence, a row of pictures, a small table, and links to the rest, which is folded."""
+"""How a page begins: a sentence, what speaks against it, pictures, a small table, the words of these; the rest is folded."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from taskct.report.number_text import plural
+from taskct.report.plain_words import word_key
 
 _MOST_NAMED = 4
 _KEYS = "Alt+D; in Firefox Alt+Shift+D, on a Mac Control+Option+D"
 
 
 def page_body(
-    title: str, first: str, parts: Sequence[tuple[str, str, str, str]], *, lead: str = "", made: str = "Made with taskct"
+    title: str,
+    first: str,
+    parts: Sequence[tuple[str, str, str, str]],
+    *,
+    lead: str = "",
+    made: str = "Made with taskct",
+    words: Mapping[str, str] | None = None,
+    others: Mapping[str, str] | None = None,
 ) -> str:
     """The content of a page: title, a line about what was done, the first screen as HTML, and parts that are folded.
 
-    A part is (anchor, heading, what is inside, content); links above lead to those that have content.
+    A part is (anchor, heading, what is inside, content); links above lead to those that have content. The words of the first
+    screen are explained below it (`word_key`), those of `words` as this page means them. `others` are further pages of the
+    same run, {address: what they show}.
     """
     links = "".join(f'<a href="#{anchor}">{escape(name)}</a>' for anchor, name, _, content in parts if content)
-    about = f"<p class='lead'>{escape(lead)}</p>" if lead else ""
-    head = f"<header><h1>{escape(title)}</h1>{about}{first}<nav>{links}</nav></header>\n"
+    key = word_key(f"{lead} {first}", words)
+    said = [escape(lead)] if lead else []
+    said += ["<a class='jump' tabindex='-1' href='#key'>What the words mean</a>"] if key else []
+    about = f"<p class='lead'>{' '.join(said)}</p>" if said else ""
+    pages = "".join(f"<a href='{escape(where, quote=True)}'>{escape(what)}</a>" for where, what in (others or {}).items())
+    more = f"<nav class='pages'>More of this run: {pages}</nav>" if pages else ""
+    head = f"<header><h1>{escape(title)}</h1>{about}{first}{key}{more}<nav>{links}</nav></header>\n"
     rest = "".join(folded(anchor, name, content, about=inside) for anchor, name, inside, content in parts)
     return f"{head}{rest}<footer>{escape(made)}. Research use only.</footer>"
 
 
 def opening(
-    answer: str, against: str = "", *, missing: Sequence[str] = (), piece: str = "step", whole: str = "experiment"
+    answer: str,
+    against: str | Sequence[str] = (),
+    *,
+    missing: Sequence[str] = (),
+    piece: str = "step",
+    whole: str = "experiment",
 ) -> str:
-    """The first lines of a page: one sentence, and at most one that speaks against it.
+    """The first lines of a page: one sentence, and below it each that speaks against it.
 
     `missing` names the pieces of the whole that are not done yet: a line above the sentence says so.
     """
@@ -37,7 +57,8 @@ def opening(
         named = ", ".join(missing[:_MOST_NAMED]) + (", ..." if len(missing) > _MOST_NAMED else "")
         steps = f"{plural(len(missing), piece)} of this {whole} {'is' if len(missing) == 1 else 'are'} not done yet"
         note = f"<p class='unfinished'>Unfinished: {steps} ({escape(named)}). Everything below may change.</p>"
-    but = f"<p class='but'>{escape(against)}</p>" if against else ""
+    lines = [against] if isinstance(against, str) else against
+    but = "".join(f"<p class='but'>{escape(line)}</p>" for line in dict.fromkeys(lines) if line)
     return f"{note}<p class='answer'>{escape(answer)}</p>{but}"
 
 

@@ -33,9 +33,10 @@ p { margin: .4rem 0; max-width: 62rem; }
 .unfinished { border: 2px solid var(--warn); color: var(--warn); font-weight: 600; padding: .5rem .8rem; }
 .answer { font-size: 1.2rem; line-height: 1.4; font-weight: 600; margin: .6rem 0; padding-left: .9rem;
   border-left: 4px solid var(--accent); }
-.but { padding-left: calc(.9rem + 4px); margin: .4rem 0 .8rem; }
+.but { padding-left: calc(.9rem + 4px); margin: .4rem 0; }
+.but:last-of-type { margin-bottom: .8rem; }
 .row { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.4rem, 1fr)); gap: .5rem .7rem; margin: .5rem 0 .3rem; }
-.row figure { max-width: 14.5rem; }
+.row figure { max-width: 18rem; }
 .row figcaption { line-height: 1.3; margin-top: .2rem; }
 .row.zoomed { display: flex; flex-wrap: wrap; }
 .row.zoomed figure { flex: 1 1 9.4rem; max-width: 11.5rem; }
@@ -120,12 +121,19 @@ img[src^="data:image/svg"] { max-width: 100%; background: #fff; }
 dl { display: grid; grid-template-columns: minmax(8rem, 15rem) 1fr; gap: .25rem 1.4rem; margin: .4rem 0 1rem;
   font-size: .88rem; }
 dt { font-weight: 600; overflow-wrap: anywhere; }
+dl.words { display: block; columns: 2; column-gap: 2rem; font-size: .8rem; line-height: 1.4; color: var(--soft);
+  margin: .7rem 0; }
+.words dt { display: inline; color: var(--ink); }
+.words dt::after { content: ": "; }
+.words dd { display: inline; }
+.words div { break-inside: avoid; }
 dd { margin: 0; overflow-wrap: anywhere; }
 footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: .6rem; font-size: .82rem; color: var(--soft); }
 @media (max-width: 700px) {
   body { padding: 1rem; overflow-wrap: break-word; }
   dl { grid-template-columns: 1fr; }
   dd { margin-bottom: .5rem; }
+  dl.words { columns: 1; }
   .numbers { font-size: .8rem; }
   .numbers small { font-size: .68rem; white-space: normal; }
   .numbers td, .numbers thead th { padding-left: .15rem; padding-right: .15rem; }
@@ -151,7 +159,7 @@ footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: .6rem
   body { max-width: none; padding: 0; font-size: 9.5pt; }
   .row.zoomed { display: flex; flex-wrap: nowrap; }
   .row.zoomed figure { flex-basis: 0; min-width: 0; }
-  nav, .switched > input, .switched > label { display: none; }
+  nav, .jump, .switched > input, .switched > label { display: none; }
   .verdict { background: none; }
   details::details-content { content-visibility: visible; block-size: auto; }
   summary { list-style: none; }

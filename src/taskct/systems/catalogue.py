@@ -162,8 +162,9 @@ def reproduce(
         else:
             folders = run_steps(experiment.steps, settings, target, workers=_possible(as_workers(workers), say), say=say)
             made = folders[list(folders)[-1]] / "report.html"
-        with atomic_path(target / "report.html", overwrite=True) as part:
-            shutil.copyfile(made, part)
+        for one in sorted(made.parent.glob("*.html")):  # with the pages that it links to
+            with atomic_path(target / one.name, overwrite=True) as part:
+                shutil.copyfile(one, part)
     return target / "report.html"
 
 

@@ -127,14 +127,20 @@ def gather_demo(
     story, spectra = gathered(settings=settings, images=images, trained=(), scores=scores, bounds=())
     shown = [FULL_DOSE, FBP, *(arm.method for arm in NETWORKS_OF_PACKAGE)]
     notes = {
-        **story.notes,
+        **{name: words for name, words in story.notes.items() if name not in ("joint, sequential", "controls")},
+        "readers": f"{settings.reader} in the losses; never seen by a training: {', '.join(settings.readers[1:])}; "
+        f"{settings.reader_steps} steps on full dose each",
+        "controls": "in the panel a random reader and shuffled labels",
         "patients": f"{settings.test_patients} built-in abdomens of seed {settings.seed}, {settings.slices} slices each, "
         f"{settings.size} x {settings.size} pixels; all trainings had patients of other seeds; fixed before any reading",
         "networks": "those that come with the package (taskct models show NAME): "
         + ", ".join((*READERS_OF_PACKAGE.values(), *NETWORKS_OF_PACKAGE.values())),
     }
     write_story(
-        folder, replace(story, shown=shown, notes=notes), spectra, title="Do readers gain? The networks of the package"
+        folder,
+        replace(story, shown=shown, notes=notes),
+        spectra,
+        title="Are tumours outlined better after task-aware training?",
     )
 
 

@@ -7,13 +7,12 @@ patients of another seed than those of its training.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from taskct.core.files import make_folder, write_text
-from taskct.core.open_files import read_json
+from taskct.core.open_files import read_json, read_text
 from taskct.core.runs import Run, is_run, load_run
 from taskct.evaluation.dose import DoseSearch
 from taskct.evaluation.dose.target import parse_target
@@ -40,6 +39,7 @@ SEARCHED, READER, CERTIFIES = "abdomen-lpd-label", "abdomen-reader", "abdomen-re
 KEEP = "tumour.dice>=0.9*full"
 SEARCH_PATIENTS = 24
 DEMO: Mapping[str, Any] = {**PRESETS["networks"], "seed": 1, "test_patients": 40}
+_UP = "../report.html"  # from the folder of the search
 _RIVALS = ("fixed", "modulation a=0.5", "modulation a=1")
 _DATA = ("test_patients", "slices", "size", "width_mm", "radius_mm", "contrast_hu", "views", "seed")
 
@@ -69,7 +69,7 @@ def search(folder: Path) -> None:
     setting = setting_of(chain_of(SEARCHED), patients=SEARCH_PATIENTS, every=4)
     run_dose_search(
         setting, folder, name=SEARCHED, keep=[KEEP], search=DoseSearch(lowest=1 / 32, within=0.1), readers=[READER],
-        certify=[CERTIFIES], overwrite=folder.exists(),
+        certify=[CERTIFIES], others={_UP: "the learned dose beside fixed ones"}, overwrite=folder.exists(),
     )  # fmt: skip
 
 
@@ -110,13 +110,15 @@ def gather_demo(folder: Path, *, searched: Made[Path], compared: Made[Compared])
     make_folder(folder)
     lines = []
     if searched.done:
-        shutil.copyfile(searched.folder / "report.html", folder / "search.html")
+        html = read_text(searched.folder / "report.html").replace(f"href='{_UP}'", "href='report.html'")
+        write_text(folder / "search.html", html, overwrite=True)
         lines.append(f"Search through {SEARCHED}: " + _first_sentences(searched.folder))
     if compared.done:
         loaded = compared.load()
         notes = tuple(f"{patient}: {text}" for patient, text in loaded.values["advice"].items())
         part = DoseSection("Learned dose, FBP, noise in the liver", loaded.comparisons, LEARNED, notes)
-        write_dose_page([part], folder / "report.html", title="A dose for each patient", overwrite=True)
+        others = {"search.html": f"the least dose through {SEARCHED}"} if searched.done else {}
+        write_dose_page([part], folder / "report.html", title="A dose for each patient", others=others, overwrite=True)
         lines += [("! " if against else "") + text for text, against in statements(part)]
     write_text(folder / "summary.txt", "\n".join(lines) + "\n", overwrite=True)
 

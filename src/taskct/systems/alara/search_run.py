@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,13 +27,14 @@ def run_dose_search(
     readers: Sequence[str | Path] = (),
     certify: Sequence[str | Path] = (),
     workers: int | Workers = 1,
+    others: Mapping[str, str] | None = None,
     overwrite: bool = False,
 ) -> DoseAnswer:
     """`optimise_dose` on a setting, saved as a run: dose.csv, dose.json, report.html.
 
     `name` stands for the reconstruction in the page; `readers` and `certify` are those of `load_reader`, each named by the
-    last part of its path. The slices and CTDIvol are those of the setting. OutputExistsError unless `overwrite`; nothing is
-    left after an error.
+    last part of its path. `others` are further pages that the page links to, {address: what they show}. The slices and
+    CTDIvol are those of the setting. OutputExistsError unless `overwrite`; nothing is left after an error.
     """
     targets = [str(t) for t in parse_keep(keep)]
     for paths, what in ((readers, "readers"), (certify, "readers that certify")):
@@ -62,7 +63,7 @@ def run_dose_search(
     with atomic_folder(out, overwrite=overwrite) as part:
         Run.create(part, {"dose_search": facts})
         answer.save(part)
-        write_dose_answer(answer, part / "report.html", title=f"How little dose is enough: {name}")
+        write_dose_answer(answer, part / "report.html", title=f"How little dose is enough: {name}", others=others)
     return answer
 
 

@@ -176,7 +176,7 @@ def test_the_headline_states_one_confirmed_gain_with_its_interval_and_the_rival_
     assert re.search(
         r": Dice of a patient \+0\.0\d\d \[\+0\.0\d\d, \+0\.0\d\d\]; the largest of 2 confirmed gains\.$", sentence
     )
-    assert found.against.startswith(
+    assert found.against[0].startswith(
         "But no task loss is shown to beat FBP, which has none: net, label loss minus FBP is \u22120.0"
     )
 

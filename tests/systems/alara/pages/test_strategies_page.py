@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from taskct.evaluation.dose import parse_target
-from taskct.systems.alara.pages.strategies_page import DoseSection, first_sentences, write_dose_page
+from taskct.systems.alara.pages.strategies_page import DoseSection, first_sentences, statements, write_dose_page
 from taskct.systems.alara.rivals.outcomes import Comparison, Outcome
 
 PATIENTS = 8
@@ -25,17 +26,38 @@ def _section(levels: dict[str, float], *, patients: int = PATIENTS, not_held: st
 def test_the_first_sentence_states_what_is_saved_and_the_second_what_is_not() -> None:
     answer, against = first_sentences(_section({"fixed": 1000.0, "modulated": 790.0, "oracle": 500.0, "learned": 800.0}))
     assert answer.startswith("At equal mean quality (an RMSE of at most 10 HU) the learned dose needs 20.0 % fewer photons (")
-    assert answer.endswith(") than fixed.")
+    assert answer.endswith(") than the fixed dose.")
     assert against.startswith("But it needs 1.3 % more photons (") and "than modulated, the best of the others." in against
 
 
 def test_a_saving_without_an_interval_is_not_claimed_and_a_bound_that_is_not_held_is_said() -> None:
     answer, against = first_sentences(_section({"fixed": 1000.0, "learned": 800.0}, patients=1))
-    assert answer.endswith("is not shown to need fewer photons than fixed: \u221220.0 % (no interval).") and against == ""
+    assert (
+        answer.endswith("is not shown to need fewer photons than the fixed dose: \u221220.0 % (no interval).")
+        and against == ""
+    )
     assert first_sentences(_section({"fixed": 1000.0, "learned": 800.0}, not_held="it misses by 3 HU"))[1] == (
         "But it misses by 3 HU."
     )
     assert "does not reach an RMSE of at most 10 HU on average." in first_sentences(_section({"fixed": 1000.0}))[0]
+
+
+def test_a_learned_dose_that_misses_the_bound_as_deployed_says_so_first(tmp_path: Path) -> None:
+    one = _section({"fixed": 1000.0, "learned, as deployed": 700.0, "learned": 800.0})
+    c = one.comparisons[0]
+    worse = replace(c.outcomes[1], values=c.outcomes[1].values + 3.0)
+    missed = replace(one, comparisons=[replace(c, outcomes=(c.outcomes[0], worse, c.outcomes[2]))])
+    answer = first_sentences(missed)[0]
+    assert answer.startswith("As deployed, the learned dose fails to keep an RMSE of at most 10 HU, by 2.0 HU on average.")
+    assert "Raised until it holds that, it needs 20.0 % fewer photons (" in answer
+    assert statements(missed)[0][1] and "as deployed" in statements(missed)[0][0]
+    assert "deployed" not in first_sentences(one)[0] and not any(caution for _, caution in statements(one))
+    write_dose_page([missed], tmp_path / "page.html", others={"search.html": "a search"})
+    html = (tmp_path / "page.html").read_text()
+    first = html[: html.index("<details")]
+    assert "12.0<small>misses</small>" in first and "9.0<small>" not in first
+    assert "<a href='search.html'>a search</a>" in first
+    assert "<dt>As deployed</dt>" in first or "<dt>as deployed</dt>" in first
 
 
 def test_the_page_shows_sentence_figure_and_table_before_what_is_folded(tmp_path: Path) -> None:

@@ -55,14 +55,14 @@ def gather(
 ) -> None:
     """Write report.html, summary.csv, gains.csv, needed_dose.csv and verdicts.md from the scores that are there."""
     story, spectra = gathered(settings=settings, images=images, trained=trained, scores=scores, bounds=bounds)
-    write_story(folder, story, spectra, title="Task-adaptive reconstruction")
+    write_story(folder, story, spectra, title="Task-adaptive reconstruction: are tumours outlined better?")
 
 
 def write_story(folder: Path, story: TaskStory, spectra: dict[str, Any], *, title: str) -> None:
     """The page and the tables of a story, in a folder."""
     make_folder(folder)
     first = headline(story)
-    said = [(first.sentence, False), *([(first.against, True)] if first.against else []), ("", False), *summary_lines(story)]
+    said = [(first.sentence, False), *((text, True) for text in first.against), ("", False), *summary_lines(story)]
     lines = [f"## {d.used_photons:g} photons\n\n{verdict}\n" for (_, _, d), verdict in story.verdicts.items()]
     texts = {
         **story_csvs(story),
@@ -84,7 +84,10 @@ def gathered(
     """Everything that was scored, as its report tells it, and the spectra of the shown methods at the lowest dose."""
     scored = [one.load() for one in scores if one.done]
     tables = [*(one.table for one in scored), *(one.load() for one in bounds if one.done)]
-    tables += [_sequential(t, m, settings) for m in settings.models for t in tables if _plain(m) in t.methods]
+    own = _own_reader(settings)
+    retrained = {r.method for t in tables for r in t.rows if r.reader == own}
+    models = [m for m in settings.models if _plain(m) in retrained]
+    tables += [_sequential(t, m, own) for m in models for t in tables if _plain(m) in t.methods]
     table = merge_tables(tables)
     table.notes.setdefault("lesion_class", "tumour")
     table.notes[BOUND_WORD] = bound_word(table, settings)
@@ -126,14 +129,15 @@ def _plain(model: str) -> str:
     return Arm(model, "plain").method
 
 
-def _sequential(table: Table, model: str, settings: TaskAdaptive) -> Table:
-    """Sequential training is the plain images with a reader that was retrained on them: nothing new has to be trained.
-
-    Its own reader is that of the losses, or the first of those that are retrained where that one is not.
-    """
+def _own_reader(settings: TaskAdaptive) -> str:
+    """The reader of sequential training: that of the losses, retrained; the first of those that are retrained where it is not."""
     net = settings.reader if settings.reader in settings.retrained else settings.retrained[0]
-    own = {retrained_name(settings, net): "own"}
-    return table.renamed(_plain(model), f"{MODELS[model].label}, sequential", readers=own)
+    return retrained_name(settings, net)
+
+
+def _sequential(table: Table, model: str, own: str) -> Table:
+    """Sequential training is the plain images with a reader that was retrained on them: nothing new has to be trained."""
+    return table.renamed(_plain(model), f"{MODELS[model].label}, sequential", readers={own: "own"})
 
 
 def _baselines(table: Table, settings: TaskAdaptive) -> dict[str, str]:

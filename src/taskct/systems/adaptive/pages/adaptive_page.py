@@ -31,7 +31,7 @@ def write_task_report(
     story: TaskStory,
     path: str | os.PathLike[str],
     *,
-    title: str = "Does the reader gain?",
+    title: str = "Are lesions outlined better?",
     spectra: Spectra | None = None,
     overwrite: bool = False,
 ) -> None:
@@ -83,10 +83,8 @@ def _lead(story: TaskStory) -> str:
     patients = len({r.patient for r in story.table.rows})
     readers = len(story.table.of_role("unseen"))
     doses = " and ".join(photon_count(d.used_photons) for d in story.doses)
-    return (
-        f"{plural(len(story.table.methods) - 1, 'method')} at {doses} photons per detector pixel, "
-        f"{plural(patients, 'patient')}, one reader in the losses and {plural(readers, 'unseen reader')}."
-    )
+    asked = "no unseen reader" if not readers else plural(readers, "unseen reader")
+    return f"Images of {plural(patients, 'patient')} at {doses} photons per detector pixel, outlined by {asked}."
 
 
 def _key(story: TaskStory) -> str:

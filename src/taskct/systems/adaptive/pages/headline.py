@@ -1,15 +1,16 @@
-"""The one sentence that the page begins with, and the comparison that could make it worthless, in plain words."""
+"""The one sentence that the page begins with, and all that speaks against it, in plain words."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from taskct.core.names import photon_count
 from taskct.evaluation.reading import TaskVerdict
 from taskct.evaluation.reading.many_verdicts import LEVEL
-from taskct.evaluation.reading.task_verdict import worse_scores
+from taskct.evaluation.reading.task_verdict import Remark, worse_scores
 from taskct.evaluation.rows import DoseLevel
-from taskct.evaluation.statistics import FEW_PATIENTS
+from taskct.evaluation.statistics import FEW_PATIENTS, Interval
 from taskct.report.number_text import plural, signed_interval
 from taskct.systems.adaptive.pages.story import TaskStory
 
@@ -40,10 +41,10 @@ WORDS = {
 
 
 class Headline(NamedTuple):
-    """The sentence, the one that speaks against it ('' for none), and the verdict and dose that both are about."""
+    """The sentence, those that speak against it, the gravest first, and the verdict and dose that they are about."""
 
     sentence: str
-    against: str = ""
+    against: tuple[str, ...] = ()
     verdict: TaskVerdict | None = None
     dose: DoseLevel | None = None
 
@@ -74,7 +75,7 @@ def headline(story: TaskStory) -> Headline:
             f"{signed_interval(best.numbers['unseen'])} at {photon_count(dose.used_photons)} photons per pixel, "
             f"{best.method} against {best.baseline}, {_why_not(best)}."
         )
-    return Headline(sentence, _against(story, best, dose), best, dose)
+    return Headline(sentence, tuple(_against(story, best, dose)), best, dose)
 
 
 def verdict_words(verdict: TaskVerdict) -> str:
@@ -117,22 +118,29 @@ def _harm_words(story: TaskStory, verdict: TaskVerdict, dose: DoseLevel) -> str:
     return f"{where} find fewer lesions at one false alarm per image {compared}: {found} of them"
 
 
-def _against(story: TaskStory, main: TaskVerdict, dose: DoseLevel) -> str:
-    """What could make the headline worthless, the gravest first: harm of its method, controls, rivals, other harm."""
+def _limit(remark: Remark, gain: Interval) -> str:
+    if remark.rule == "few" and gain.n_seeds == 1 and gain.n_patients >= FEW_PATIENTS:
+        return "Each network was trained once: another training may turn out otherwise."
+    return remark.text
+
+
+def _against(story: TaskStory, main: TaskVerdict, dose: DoseLevel) -> Iterator[str]:
+    """What could make the headline worthless: harm of its method, controls, rivals, what limits it, other harm."""
     harmed = [(v, d) for (m, _, d), v in story.verdicts.items() if m in story.task_methods and v.outcome == "harm"]
-    for verdict, at in harmed:
-        if verdict.method == main.method and at != dose:
-            return f"But {_harm_words(story, verdict, at)}."
+    own = [(v, d) for v, d in harmed if v.method == main.method and (v.baseline, d) != (main.baseline, dose)]
+    yield from (f"But {_harm_words(story, *pair)}." for pair in own)
     for control in story.verdicts_of(story.controls, dose):
         if control.outcome == "confirmed":
-            return f"But a negative control gains as well: {control.method} {signed_interval(control.numbers['unseen'])}."
+            yield f"But a negative control gains as well: {control.method} {signed_interval(control.numbers['unseen'])}."
     rival = story.best_rival(dose)
     if rival is not None and (rival.best, rival.rival) != (main.method, main.baseline):
         lead = f"{rival.best} minus {rival.rival} is {signed_interval(rival.lead)}"
         if not rival.lead.separated:
-            return f"But no task loss is shown to beat {rival.rival}, which has none: {lead}."
-        if rival.lead.mean < 0:
-            return f"But {rival.rival}, which has no task loss, is read better than all that have one: {lead}."
-        return f"The best method without a task loss, {rival.rival}, is beaten too: {lead}."
-    others = [pair for pair in harmed if pair[0].method != main.method]
-    return f"But {_harm_words(story, *others[0])}." if others else ""
+            yield f"But no task loss is shown to beat {rival.rival}, which has none: {lead}."
+        elif rival.lead.mean < 0:
+            yield f"But {rival.rival}, which has no task loss, is read better than all that have one: {lead}."
+        else:
+            yield f"The best method without a task loss, {rival.rival}, is beaten too: {lead}."
+    if main.outcome == "confirmed":
+        yield from (_limit(remark, main.numbers["unseen"]) for remark in main.cautions)
+    yield from (f"But {_harm_words(story, *p)}." for p in harmed if p not in own and p[0].method != main.method)

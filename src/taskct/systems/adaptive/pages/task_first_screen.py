@@ -78,11 +78,11 @@ def _key(story: TaskStory, shown: list[tuple[str, str, DoseLevel]], pairs: int) 
     patients = max(story.verdicts[key].numbers["unseen"].n_patients for key in shown)
     scanned = len({r.patient for r in story.table.rows})
     who = plural(patients, "patient") if patients == scanned else f"the {patients} of {scanned} patients who have one"
-    over = f"95 % interval over {who}" if patients > 1 else "one patient: no interval"
-    words = f"Gain: paired difference in the Dice of the {story.lesion} of a patient, mean over unseen readers; {over}; bold: "
-    words += (
-        "zero lies outside. A label or feature loss asks a frozen reader in the training; unseen readers took no part in it."
+    over = f"the 95 % interval over {who}" if patients > 1 else "no interval, as there is one patient"
+    words = (
+        f"Gain: by how much the Dice of a patient's {story.lesion} rises, on average over unseen readers and patients; in "
+        f"brackets {over}; bold: zero lies outside."
     )
     if story.comparisons and any(math.isfinite(v.adjusted.get("unseen", math.nan)) for v in story.verdicts.values()):
-        words += f" p after Holm's correction for {story.comparisons} comparisons."
+        words += f" p: corrected for {story.comparisons} comparisons (Holm)."
     return words + (f" {len(shown)} of {pairs} comparisons; all stand below." if len(shown) < pairs else "")
