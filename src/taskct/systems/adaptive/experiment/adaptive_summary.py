@@ -130,7 +130,7 @@ def _plain(model: str) -> str:
 
 
 def _own_reader(settings: TaskAdaptive) -> str:
-    """The reader of sequential training: that of the losses, retrained; the first of those that are retrained where it is not."""
+    """The reader of sequential training: that of the losses, or the first retrained one where that one is not retrained."""
     net = settings.reader if settings.reader in settings.retrained else settings.retrained[0]
     return retrained_name(settings, net)
 
