@@ -20,8 +20,16 @@ from taskct.phantoms.skull import SkullSettings
 from taskct.report.pictures import to_grey
 
 OUT = Path(__file__).parent / "figures" / "skull-gallery.png"
-SIZE = 128
-SKULLS = [(0, "none"), (3, "sagittal"), (6, "coronal"), (8, "metopic"), (10, "positional"), (24, "none"), (240, "none")]
+SKULLS = [
+    (0, "none", 128),
+    (3, "sagittal", 128),
+    (6, "coronal", 128),
+    (8, "metopic", 128),
+    (10, "positional", 128),
+    (12, "none", 256),
+    (24, "none", 128),
+    (240, "none", 128),
+]  # age in months, kind, voxels a side
 HEIGHTS = (0.80, 0.66, 0.46)  # share of the volume's height
 REAL_SLICES = (0, 5, 10)  # the scan begins at its widest part of the vault and runs down
 
@@ -36,13 +44,13 @@ def main() -> None:
     real = sys.argv[1:]
     rows = len(SKULLS) + len(real)
     figure, axes = pyplot.subplots(rows, 6, figsize=(11, 1.95 * rows), layout="constrained")
-    for row, (age, kind) in zip(axes, SKULLS, strict=False):
+    for row, (age, kind, size) in zip(axes, SKULLS, strict=False):
         chosen = SkullSettings(age_months=(age, age), kinds={kind: 1.0}, pose=False)
-        case = make_patient(1, age + 1, site="skull", shape=(SIZE,) * 3, settings=chosen).case
+        case = make_patient(1, age + 1, site="skull", shape=(size,) * 3, settings=chosen).case
         hu = case.hu.numpy()
-        middle = SIZE // 2
-        pictures = [hu[int(h * SIZE)] for h in HEIGHTS] + [hu[::-1, :, middle], hu[::-1, middle]]
-        named = "" if kind == "none" else f", {kind}"
+        middle = size // 2
+        pictures = [hu[int(h * size)] for h in HEIGHTS] + [hu[::-1, :, middle], hu[::-1, middle]]
+        named = ("" if kind == "none" else f", {kind}") + ("" if size == 128 else f", {size} voxels a side")
         show(row, pictures, f"{age} months{named}", 1.0)
         row[5].imshow(np.clip(hu, -1000, 2000).mean(2)[::-1], cmap="gray")
     for path, row in zip(real, axes[len(SKULLS) :], strict=True):

@@ -15,6 +15,11 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "full": {"seeds": 3},
     "geometries": {"geometries": 48, "nets": ("unrolled", "psct-small", "x2ct"), "pose_errors": (),
                    "reading_skulls": 0},
+    "adults": {  # what real heads are scored with: skulls of 15 to 20 years in a volume of 250 mm
+        "age_months": (180.0, 240.0), "field_mm": 250.0, "detector_mm": 400.0, "test_skulls": 20, "second_skulls": 10,
+        "nets": ("unrolled", "psct-small", "x2ct"), "doses": (), "pose_errors": (), "reading_skulls": 0,
+        "plain": ("sirt", "tv", "nearest", "gaussian", "atlas-registered", "nearest-registered"),
+    },
     "64": {
         "size": 64, "train_skulls": 120, "validation_skulls": 8, "test_skulls": 20, "second_skulls": 10, "steps": 500,
         "batch": 2, "nets": ("unrolled", "psct-small", "x2ct"), "doses": (), "pose_errors": (),
