@@ -32,7 +32,9 @@ def run(
     """
     from taskct.core.files import refuse_existing
     from taskct.core.write_locks import claim
+    from taskct.report.number_text import plural
     from taskct.systems.chest.own_ct import read_own_chest
+    from taskct.systems.chest.own_page import SHOWN_SCORE, doubts, shown_lesions
 
     claim(out)
     refuse_existing(out, overwrite=overwrite, folder=True)
@@ -40,10 +42,10 @@ def run(
         ct, out, network=network, votes=votes, masks=masks, series_uid=series, untilt=untilt, overwrite=overwrite
     )
     for finding in found.findings:
-        typer.echo(f"{finding.name}: {finding.probability:.2f} (surest in the {finding.side})")
-    sure = sum(one.score >= 0.3 for one in found.lesions)
-    typer.echo(f"{sure} lesion(s) with a score of 0.3 or more, {len(found.lesions)} in lesions.csv")
-    for words in found.outside:
-        typer.echo(f"outside of its training: {words}")
+        typer.echo(f"{finding.name}: score {finding.probability:.2f} (surest in the {finding.side})")
+    sure = len(shown_lesions(found))
+    typer.echo(f"{plural(sure, 'lesion')} with a score of {SHOWN_SCORE:g} or more, {len(found.lesions)} in lesions.csv")
+    for words in doubts(found):
+        typer.echo(words)
     typer.echo(f"{found.trained_on} Never tested on patients; research only.")
     typer.echo(f"{out / 'report.html'}: tables and masks beside it")

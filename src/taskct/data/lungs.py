@@ -16,7 +16,7 @@ RIGHT, LEFT = 1, 2
 SIDES = {RIGHT: "right lung", LEFT: "left lung"}
 TISSUE_HU = -400.0  # what is denser is body, what is not is air or lung
 GAS_HU = -935.0  # mean of a space that holds gas and no lung: airways, bowel, air outside
-_GRID_MM = 2.5
+GRID_MM = 2.5
 _CLOSE_MM = 9.0  # vessels and nodules at the pleura up to about twice this belong to the lung
 _LEAST_PIECE_ML = 40.0
 _LEAST_WHOLE_ML = 900.0  # of both lungs; a shorter scan needs lung in most of its slices
@@ -58,10 +58,10 @@ def find_lungs(case: Case) -> Lungs:
     in its first slices), a phantom of water, values that are not HU.
     """
     name = str(case.source_path or f"case {case.case_id}")
-    steps = [max(1, round(_GRID_MM / s)) for s in case.spacing_mm]
-    hu = _block_means(case.hu.numpy(), steps)
+    steps = [max(1, round(GRID_MM / s)) for s in case.spacing_mm]
+    hu = block_means(case.hu.numpy(), steps)
     spacing = [s * k for s, k in zip(case.spacing_mm, steps, strict=True)]
-    body = _body(hu)
+    body = trunk(hu)
     if not body.any():
         raise UnsupportedDataError(f"{name}: no body is seen in this CT (nothing denser than {TISSUE_HU:g} HU); is it in HU?")
     pieces = _air_in_lungs(hu, body, spacing)
@@ -69,9 +69,9 @@ def find_lungs(case: Case) -> Lungs:
     _refuse_without_lungs(name, hu, body, pieces, voxel_ml, spacing)
     sides, notes = _sides(pieces, body, spacing)
     mask = _closed(sides, body, spacing)
-    full = _upsampled(mask, steps, tuple(case.hu.shape))
+    full = upsampled(mask, steps, tuple(case.hu.shape))
     shown = np.flatnonzero((full > 0).any((1, 2)))
-    air = _upsampled((pieces > 0).astype(np.uint8), steps, tuple(case.hu.shape)) > 0
+    air = upsampled((pieces > 0).astype(np.uint8), steps, tuple(case.hu.shape)) > 0
     if shown[0] == 0:
         notes.append("the lungs reach the lowest slice: their bases may be missing")
     if shown[-1] == len(full) - 1:
@@ -91,7 +91,7 @@ def find_lungs(case: Case) -> Lungs:
     )
 
 
-def _block_means(hu: np.ndarray, steps: Sequence[int]) -> np.ndarray:
+def block_means(hu: np.ndarray, steps: Sequence[int]) -> np.ndarray:
     """Means over blocks of samples; the last blocks repeat the last samples."""
     padding = [(0, -n % k) for n, k in zip(hu.shape, steps, strict=True)]
     padded = np.pad(hu, padding, mode="edge")
@@ -99,13 +99,14 @@ def _block_means(hu: np.ndarray, steps: Sequence[int]) -> np.ndarray:
     return np.asarray(padded.reshape(z, steps[0], y, steps[1], x, steps[2]).mean((1, 3, 5)))
 
 
-def _upsampled(mask: np.ndarray, steps: Sequence[int], shape: tuple[int, ...]) -> np.ndarray:
+def upsampled(mask: np.ndarray, steps: Sequence[int], shape: tuple[int, ...]) -> np.ndarray:
+    """Each sample of a mask `steps` times along each axis, cut to a shape."""
     for axis, step in enumerate(steps):
         mask = np.repeat(mask, step, axis)
     return np.ascontiguousarray(mask[: shape[0], : shape[1], : shape[2]])
 
 
-def _body(hu: np.ndarray) -> np.ndarray:
+def trunk(hu: np.ndarray) -> np.ndarray:
     """The trunk, filled in each slice: the largest dense piece, without the table."""
     from scipy.ndimage import binary_fill_holes, binary_opening, label
 
@@ -114,8 +115,8 @@ def _body(hu: np.ndarray) -> np.ndarray:
     pieces, count = label(dense)
     if not count:
         return np.zeros(hu.shape, bool)
-    trunk = pieces == 1 + int(np.bincount(pieces.ravel())[1:].argmax())
-    return np.stack([binary_fill_holes(np.asarray(one)) for one in trunk])
+    largest = pieces == 1 + int(np.bincount(pieces.ravel())[1:].argmax())
+    return np.stack([binary_fill_holes(np.asarray(one)) for one in largest])
 
 
 def _air_in_lungs(hu: np.ndarray, body: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
@@ -248,19 +249,24 @@ def _closed(sides: np.ndarray, body: np.ndarray, spacing: Sequence[float]) -> np
 
 def _outer_hull(lung: np.ndarray, side: int) -> np.ndarray:
     """What the convex hull of a lung in a slice (Y, X) adds on its outer half: patches and nodules at the ribs."""
+    columns = np.arange(lung.shape[1])
+    middle = np.nonzero(lung)[1].mean() if lung.any() else 0.0
+    return convex_hull(lung) & ((columns < middle) if side == RIGHT else (columns > middle))
+
+
+def convex_hull(mask: np.ndarray) -> np.ndarray:
+    """The pixels (Y, X) of the convex hull of a mask; none where it is a line of pixels or less."""
     from scipy.spatial import ConvexHull, QhullError
 
-    points = np.argwhere(lung)
     try:
-        hull = ConvexHull(points)
-    except (QhullError, ValueError):  # a line of pixels or fewer
-        return np.zeros(lung.shape, bool)
-    y, x = np.ogrid[: lung.shape[0], : lung.shape[1]]
-    inside = np.ones(lung.shape, bool)
+        hull = ConvexHull(np.argwhere(mask))
+    except (QhullError, ValueError):
+        return np.zeros(mask.shape, bool)
+    y, x = np.ogrid[: mask.shape[0], : mask.shape[1]]
+    inside = np.ones(mask.shape, bool)
     for a, b, c in hull.equations:
         inside &= a * y + b * x + c <= 0.5
-    middle = points[:, 1].mean()
-    return inside & ((x < middle) if side == RIGHT else (x > middle))
+    return inside
 
 
 def _box(where: np.ndarray) -> tuple[int, int, int, int, int, int]:

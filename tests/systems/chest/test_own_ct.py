@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from torch.nn import functional
 
 from taskct.core.errors import InputError, UnsupportedDataError
 from taskct.core.runs import Run
+from taskct.data import chest_cavity
 from taskct.data.case import Case
 from taskct.data.dicom.derived_series import write_series
 from taskct.data.lungs import find_lungs
@@ -28,7 +30,8 @@ from taskct.systems.chest.chest_net import ChestNetConfig, ChestReader, load_rea
 from taskct.systems.chest.chest_settings import ChestExperiment
 from taskct.systems.chest.own_crops import CROP, OwnCrops
 from taskct.systems.chest.own_ct import read_chest, read_own_chest
-from taskct.systems.chest.own_lesions import OwnAnswers, read_crops_of_ct
+from taskct.systems.chest.own_lesions import OwnAnswers, OwnLesion, merged, on_one_place, read_crops_of_ct
+from taskct.systems.chest.own_page import doubts, headline, own_page, shown_lesions
 from taskct.task import FoundBoxes
 
 AT_MM, RADIUS_MM = (10.0, 12.0, -62.0), 9.0  # of a nodule in the right lung, (z, y, x)
@@ -85,6 +88,55 @@ def test_what_is_seen_comes_back_at_its_place_in_the_patient(chest: Case) -> Non
 
 
 @pytest.mark.usefixtures("bright")
+def test_what_is_marked_outside_of_the_ribs_is_left_out_and_said(chest: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chest_cavity, "BONE_HU", 2000.0)  # what the stand-in network marks is as dense as bone
+    z, y, x = (torch.arange(n) for n in chest.hu.shape)
+    skin = int((chest.hu[:, :, x[len(x) // 4]] > -400).nonzero()[:, 1].min())  # the front of the right breast
+    ball = (z[:, None, None] - len(z) // 2) ** 2 + (y[:, None] - skin - 4) ** 2 + (x - len(x) // 4) ** 2 < 3**2
+    found = read_chest(replace(chest, hu=torch.where(ball, torch.tensor(900.0), chest.hu)))
+    alone = read_chest(chest)
+    assert len(found.lesions) == len(alone.lesions) == 1 and not alone.left_out
+    assert torch.equal(found.labels > 0, alone.labels > 0)  # type: ignore[operator]
+    assert re.fullmatch(
+        r"1 box and areas of \d+\.\d ml that the network marked outside of the ribs were left out", found.left_out
+    )
+    assert doubts(found)[-1] == f"{found.left_out}."
+
+
+@pytest.mark.usefixtures("bright")
+def test_heads_that_contradict_each_other_are_named_and_the_headline_is_no_probability(chest: Case) -> None:
+    found = read_chest(chest)
+    assert not any("contradict" in words for words in doubts(found)) and headline(found).startswith(
+        "The network suspects: nodule"
+    )
+    answers = replace(found.answers, labels=(4 * (found.labels == 1)).short())  # type: ignore[operator]
+    other = replace(found, answers=answers)
+    (words,) = [words for words in doubts(other) if "contradict" in words]
+    assert re.search(r"one outlines \d\.\d ml of effusion, the other gives effusion a score of 0\.00", words)
+    none = replace(found, answers=replace(found.answers, findings=found.findings[1:]))
+    assert headline(none).startswith("The network suspects nothing that it knows.") and "%" not in headline(found)
+
+
+def test_boxes_on_one_place_are_one_lesion_of_each_kind() -> None:
+    box = lambda kind, score, low, high, x: OwnLesion(kind, score, "right lung", (low, 10.0, x), (high, 20.0, x + 10.0))
+    first, above = box("nodule", 0.7, 0.0, 6.0, 30.0), box("nodule", 0.4, 6.0, 12.0, 33.0)
+    beside, far = box("nodule", 0.5, 0.0, 6.0, 39.5), box("nodule", 0.3, 15.0, 20.0, 30.0)
+    other = box("infection", 0.6, 2.0, 4.0, 31.0)
+    kept = merged([first, other, beside, above, far], step_mm=2.0)
+    assert kept == [replace(first, high_mm=(12.0, *first.high_mm[1:])), other, beside, far]
+    assert on_one_place(first, other) and not on_one_place(first, beside) and not on_one_place(above, far)
+
+
+@pytest.mark.usefixtures("bright")
+def test_the_page_gives_a_place_one_number_whatever_its_kinds(chest: Case) -> None:
+    found = read_chest(chest)
+    (one,) = found.lesions
+    both = replace(found, answers=replace(found.answers, lesions=(one, replace(one, kind="infection", score=0.35))))
+    page = own_page(both, masks="none")
+    assert "nodule, or infection (0.35)" in page and [len(others) for _, others in shown_lesions(both)] == [1]
+
+
+@pytest.mark.usefixtures("bright")
 def test_files_are_read_again_as_what_they_say(chest: Case, tmp_path: Path) -> None:
     write_series(chest, tmp_path / "series")
     found = read_own_chest(tmp_path / "series", tmp_path / "out")
@@ -112,7 +164,7 @@ def test_votes_of_readers_stand_beside_the_prediction(chest: Case, tmp_path: Pat
     write_nifti_labels(replace(chest, labels=3 * truth), tmp_path / "votes.nii.gz")
     found = read_own_chest(tmp_path / "ct.nii.gz", tmp_path / "out", votes=tmp_path / "votes.nii.gz")
     page = (tmp_path / "out" / "report.html").read_text()
-    assert "Beside the readers" in page and "votes of readers beside the network" in page
+    assert "Beside the readers" in page and 'alt="votes of readers"' in page and "what the network says" in page
     from taskct.systems.chest.own_page import beside_readers
 
     rows = beside_readers(found)
@@ -216,7 +268,7 @@ def test_a_real_chest_is_read_beside_its_readers(real_data: Path, tmp_path: Path
     own_ct.write_own_chest(found, tmp_path, seg_of=None)
     page = (tmp_path / "report.html").read_text()
     assert found.votes is not None and int(found.votes.max()) == 4
-    assert "the lungs reach the lowest slice" in page and "votes of readers beside the network" in page
+    assert "the lungs reach the lowest slice" in page and 'alt="votes of readers"' in page and "what the network says" in page
 
 
 def test_reader_type_is_that_of_the_chest_system(tmp_path: Path) -> None:

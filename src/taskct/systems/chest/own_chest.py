@@ -16,7 +16,7 @@ class OwnChest:
     """What was read of a CT. `labels` are areas on its samples; `outside` says what of the CT the network never saw.
 
     `trained_on` and `limits` are sentences on the network; `votes` counts readers at each sample, where such
-    a map was given.
+    a map was given; `left_out` says what was marked where no lung can be, "" for nothing.
     """
 
     case: Case
@@ -27,6 +27,7 @@ class OwnChest:
     limits: tuple[str, ...]
     network: str
     votes: Tensor | None = None
+    left_out: str = ""
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -15,6 +15,7 @@ from taskct.core.csv_cells import csv_text
 from taskct.core.errors import InputError, TaskctError
 from taskct.core.files import atomic_folder, refuse_existing, refuse_others, write_text
 from taskct.data.case import Case
+from taskct.data.chest_cavity import chest_cavity
 from taskct.data.lungs import find_lungs
 from taskct.models.model_folder import SavedModel, open_model
 from taskct.models.package_models import shipped_models
@@ -23,7 +24,7 @@ from taskct.systems.chest.chest_net import TABLE, ChestReader, reader_of
 from taskct.systems.chest.ct_limits import facts_of_ct, outside_of_training
 from taskct.systems.chest.own_chest import OwnChest
 from taskct.systems.chest.own_crops import OwnCrops
-from taskct.systems.chest.own_lesions import read_crops_of_ct
+from taskct.systems.chest.own_lesions import inside, read_crops_of_ct
 from taskct.systems.chest.own_page import own_page
 
 PathLike = str | os.PathLike[str]
@@ -50,10 +51,10 @@ def read_chest(case: Case, *, network: PathLike | None = None, votes: Tensor | N
 def _read(case: Case, reader: ChestReader, about: SavedModel, *, votes: Tensor | None) -> OwnChest:
     lungs = find_lungs(case)
     crops = OwnCrops.of(case, lungs, pixel_mm=reader.config.pixel_mm, slice_mm=reader.config.slice_mm)
-    answers = read_crops_of_ct(reader, crops)
+    answers, left_out = inside(read_crops_of_ct(reader, crops), chest_cavity(case, lungs), case.spacing_mm)
     outside = outside_of_training(facts_of_ct(case, lungs), lungs)
     trained_on, limits = words_of_network(about)
-    return OwnChest(case, lungs, answers, tuple(outside), trained_on, limits, about.name, votes)
+    return OwnChest(case, lungs, answers, tuple(outside), trained_on, limits, about.name, votes, left_out)
 
 
 def read_own_chest(
@@ -126,7 +127,7 @@ def words_of_network(about: SavedModel) -> tuple[str, tuple[str, ...]]:
     card = about.card
     if card is not None and card.training_data:
         sources = "; ".join(f"{d.name}: {d.patients} patients, {d.images} images" for d in card.training_data)
-        return f"Trained on {sources}.", (*card.limits, *_LIMITS)
+        return f"Trained on {sources}.", (*_LIMITS, *card.limits)
     return "Trained on built-in chests: computed phantoms, no patients.", _LIMITS
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from taskct.data.lungs import SIDES
+from taskct.report.number_text import plural
 from taskct.systems.chest.chest_classes import AREAS, FINDINGS, LESIONS
 from taskct.systems.chest.chest_net import ChestReader
 from taskct.systems.chest.own_crops import LungWindow, OwnCrops
@@ -82,8 +83,50 @@ def read_crops_of_ct(reader: ChestReader, crops: OwnCrops) -> OwnAnswers:
         if labels is not None:
             _paint(labels, torch.cat(areas), crops, window)
         lesions += linked(boxes, crops, window, side=side)
-    lesions.sort(key=lambda one: -one.score)
+    lesions = merged(sorted(lesions, key=lambda one: -one.score), step_mm=crops.step_mm)
     return OwnAnswers(tuple(findings[name] for name in FINDINGS if name in findings), tuple(lesions), labels)
+
+
+def merged(lesions: Sequence[OwnLesion], *, step_mm: float) -> list[OwnLesion]:
+    """Lesions, the surest first -> one for each kind and place, as sure and wide as the surest, as high as all."""
+    kept: list[OwnLesion] = []
+    for one in lesions:
+        same = next((k for k, other in enumerate(kept) if other.kind == one.kind and on_one_place(one, other, step_mm)), None)
+        if same is None:
+            kept.append(one)
+            continue
+        other = kept[same]
+        low, high = min(one.low_mm[0], other.low_mm[0]), max(one.high_mm[0], other.high_mm[0])
+        kept[same] = replace(other, low_mm=(low, *other.low_mm[1:]), high_mm=(high, *other.high_mm[1:]))
+    return kept
+
+
+def on_one_place(one: OwnLesion, other: OwnLesion, step_mm: float = 0.0) -> bool:
+    """Whether two boxes overlap as those of neighbouring slices of one lesion do, with heights at most a step apart."""
+    apart = max(one.low_mm[0], other.low_mm[0]) - min(one.high_mm[0], other.high_mm[0])
+    edges = (np.array([*box.low_mm[1:], *box.high_mm[1:]]) for box in (one, other))
+    return apart <= step_mm and _overlap(*edges) > _SAME_LESION
+
+
+def inside(answers: OwnAnswers, cavity: Tensor, spacing_mm: Sequence[float]) -> tuple[OwnAnswers, str]:
+    """The answers in a mask (Z, Y, X), with a sentence on what was left out, "" for nothing."""
+    stays = [bool(cavity[_sample(one.middle_mm, spacing_mm, cavity.shape)]) for one in answers.lesions]
+    lesions = tuple(one for one, here in zip(answers.lesions, stays, strict=True) if here)
+    labels, out_ml = answers.labels, 0.0
+    if labels is not None:
+        out_ml = sum(area_volumes_ml(labels * ~cavity, spacing_mm).values())
+        labels = labels * cavity
+    boxes = len(stays) - len(lesions)
+    if not boxes and not out_ml:
+        return answers, ""
+    words = [plural(boxes, "box", "boxes")] * bool(boxes) + [f"areas of {out_ml:.1f} ml"] * bool(out_ml)
+    said = f"{' and '.join(words)} that the network marked outside of the ribs were left out"
+    return replace(answers, lesions=lesions, labels=labels), said
+
+
+def _sample(place_mm: Sequence[float], spacing_mm: Sequence[float], shape: Sequence[int]) -> tuple[int, ...]:
+    """The sample at a place in mm, the nearest one for a place outside."""
+    return tuple(min(max(round(p / s), 0), n - 1) for p, s, n in zip(place_mm, spacing_mm, shape, strict=True))
 
 
 def _keep_surest(found: dict[str, Finding], probabilities: Tensor, heights: np.ndarray, side: str) -> None:

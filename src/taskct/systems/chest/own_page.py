@@ -10,17 +10,16 @@ import numpy as np
 
 from taskct.report.page import page, section
 from taskct.report.style import COLOURS, figure_style, new_figure, svg_uri
-from taskct.systems.chest.chest_classes import AREAS
+from taskct.systems.chest.chest_classes import AREAS, FINDINGS
 from taskct.systems.chest.own_chest import OwnChest
-from taskct.systems.chest.own_lesions import area_volumes_ml
+from taskct.systems.chest.own_lesions import OwnLesion, area_volumes_ml, on_one_place
 
 SURE = 0.5
 SHOWN_SCORE = 0.3
 _MOST_SLICES = 6
 _MOST_ROWS = 12
 _WINDOW = (-1350.0, 150.0)
-_COLUMNS = 3
-_MOST_BOXES = 6
+_LEAST_ML = 0.5  # of an area that a finding without suspicion contradicts
 _MARGIN_MM = 22.0  # round the lungs
 
 
@@ -30,11 +29,12 @@ def own_page(found: OwnChest, *, masks: str) -> str:
     body = "".join(
         [
             f"<h1>Chest CT read by a network: {escape(found.case.case_id)}</h1>",
-            f'<p class="verdict">{escape(_headline(found))}</p>',
-            section("limits", "What this network cannot know", _limits(found)),
+            f'<p class="verdict">{escape(headline(found))}</p>',
+            "".join(f"<p>{escape(words)}</p>" for words in doubts(found)),
+            section("slices", "Slices that matter", _slices(found, numbers)),
             section("findings", "Findings", _findings(found)),
             section("lesions", "Lesions", _lesions(found)),
-            section("slices", "Slices that matter", _slices(found, numbers)),
+            section("limits", "What this network cannot know", _limits(found)),
             section("readers", "Beside the readers", readers_section(found)),
             section("files", "Files", f"<p>{escape(masks)}. findings.csv, lesions.csv (boxes in LPS mm), lungs.nii.gz.</p>"),
         ]
@@ -42,17 +42,36 @@ def own_page(found: OwnChest, *, masks: str) -> str:
     return page(f"Chest CT {found.case.case_id}", body)
 
 
-def _headline(found: OwnChest) -> str:
-    sure = [f"{f.name} {f.probability:.0%} ({f.side})" for f in found.findings if f.probability >= SURE]
-    said = f"The network sees {', '.join(sure)}." if sure else "The network sees no finding above 50 %."
-    return f"{said} {found.trained_on} Research only: it was never tested on patients."
+def headline(found: OwnChest) -> str:
+    """What is suspected, and why that is no diagnosis: one line."""
+    sure = [f"{f.name} ({f.side})" for f in found.findings if f.probability >= SURE]
+    said = f"The network suspects: {', '.join(sure)}." if sure else "The network suspects nothing that it knows."
+    return (
+        f"{said} {found.trained_on} It was never tested on patients: this page is for research, and how often such a "
+        "suspicion is right is not known."
+    )
+
+
+def doubts(found: OwnChest) -> list[str]:
+    """What speaks against the answers: the CT is not as in training, heads contradict each other, marks where no lung is."""
+    words = [f"Not as in training: {one}." for one in found.outside]
+    if found.labels is not None:
+        volumes = area_volumes_ml(found.labels, found.case.spacing_mm)
+        for finding in found.findings:
+            areas = {area: volumes[area] for area, kinds in AREAS.items() if set(kinds) <= set(FINDINGS[finding.name])}
+            marked = ", ".join(f"{ml:.1f} ml of {area}" for area, ml in areas.items() if ml >= _LEAST_ML)
+            if finding.probability < SURE and marked:
+                words.append(
+                    f"Two heads of the network contradict each other: one outlines {marked}, the other gives {finding.name} a "
+                    f"score of {finding.probability:.2f}. Neither is to be relied on."
+                )
+    return words + ([f"{found.left_out[0].upper()}{found.left_out[1:]}."] if found.left_out else [])
 
 
 def _limits(found: OwnChest) -> str:
-    outside = [f"Outside of its training: {words}." for words in found.outside]
-    sentences = [found.trained_on, *outside, *found.limits]
     notes = [f"Note on the CT: {note}." for note in found.case.provenance.get("notes", [])]
-    return "<ul>" + "".join(f"<li>{escape(s)}</li>" for s in [*sentences, *notes]) + "</ul>"
+    sentences = [f"{s[0].upper()}{s[1:].rstrip('.')}." for s in (*found.limits, *notes)]
+    return "<ul>" + "".join(f"<li>{escape(s)}</li>" for s in sentences) + "</ul>"
 
 
 def _findings(found: OwnChest) -> str:
@@ -72,22 +91,23 @@ def _findings(found: OwnChest) -> str:
         )
         volumes = f"<p>Areas: {escape(', '.join(parts) or 'none')}. Lungs: {lungs}, median {found.lungs.median_hu:.0f} HU.</p>"
     return (
-        '<table class="numbers"><thead><tr><th>finding</th><th>probability</th><th>surest in</th><th>slice</th></tr></thead>'
+        '<table class="numbers"><thead><tr><th>finding</th><th>score</th><th>surest in</th><th>slice</th></tr></thead>'
         "<tbody>"
         + "".join(rows)
-        + f"</tbody></table><p>The probability of the slice and lung where it is highest.</p>{volumes}"
+        + f"</tbody></table><p>The score of the slice and lung where it is highest, 0 to 1. It is no "
+        f"probability: lesions were common in training, so scores are too high where they are rare.</p>{volumes}"
     )
 
 
 def _lesions(found: OwnChest) -> str:
-    shown = [one for one in found.lesions if one.score >= SHOWN_SCORE][:_MOST_ROWS]
+    shown = shown_lesions(found)
     if not shown:
         return f"<p>No lesion with a score of {SHOWN_SCORE:g} or more; weaker ones stand in lesions.csv.</p>"
     rows = []
-    for k, one in enumerate(shown, start=1):
+    for k, (one, others) in enumerate(shown[:_MOST_ROWS], start=1):
         cells = [
             str(k),
-            one.kind,
+            ", or ".join([one.kind, *(f"{other.kind} ({other.score:.2f})" for other in others)]),
             f"{one.score:.2f}",
             one.side,
             f"{one.diameter_mm:.0f} mm",
@@ -95,14 +115,28 @@ def _lesions(found: OwnChest) -> str:
         ]
         rows.append("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in cells) + "</tr>")
     head = "".join(f"<th>{h}</th>" for h in ("", "kind", "score", "side", "diameter", "slice"))
-    more = sum(one.score >= SHOWN_SCORE for one in found.lesions) - len(shown)
+    more = len(shown) - _MOST_ROWS
     rest = f"<p>{more} more in lesions.csv.</p>" if more > 0 else ""
-    return f'<table class="numbers"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>{rest}'
+    table = f'<table class="numbers"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    return f'<div class="wide">{table}</div>{rest}'
+
+
+def shown_lesions(found: OwnChest) -> list[tuple[OwnLesion, list[OwnLesion]]]:
+    """The lesions that the page numbers, the surest first, each with weaker ones of another kind on the same place."""
+    shown: list[tuple[OwnLesion, list[OwnLesion]]] = []
+    for one in found.lesions:
+        if one.score >= SHOWN_SCORE:
+            same = next((others for other, others in shown if other.kind != one.kind and on_one_place(one, other)), None)
+            if same is None:
+                shown.append((one, []))
+            else:
+                same.append(one)
+    return shown
 
 
 def slices_that_matter(found: OwnChest) -> list[int]:
     """Slices of the surest lesions, of findings, of large areas, of what readers marked; the middle where none is."""
-    wanted = [found.slice_at(one.middle_mm[0]) for one in found.lesions[:3] if one.score >= SHOWN_SCORE]
+    wanted = [found.slice_at(one.middle_mm[0]) for one, _ in shown_lesions(found)[:3]]
     wanted += [found.slice_at(f.z_mm) for f in found.findings if f.probability >= SURE]
     for labels in (found.votes, found.labels):
         if labels is not None and bool((labels > 0).any()):
@@ -117,20 +151,28 @@ def slices_that_matter(found: OwnChest) -> list[int]:
 
 
 def _slices(found: OwnChest, numbers: Sequence[int]) -> str:
-    rows, cols = -(-len(numbers) // _COLUMNS), min(_COLUMNS, len(numbers))
-    with figure_style():
-        figure, axes = new_figure(3.4 * cols, 3.0 * rows, rows=rows, cols=cols)
-        flat = np.ravel(axes)
-        for axis in flat:
-            axis.set_axis_off()
-        for axis, number in zip(flat, numbers, strict=False):
-            _draw(axis, found, number, areas=True, boxes=True)
-            axis.set_title(f"slice {number}", fontsize=8, fontweight="normal")
-        uri = svg_uri(figure)
+    pictures = "".join(_picture(found, number, f"slice {number} with areas and boxes") for number in numbers)
     swatch = lambda k: f'<span class="swatch" style="border-color:{COLOURS[k]}"></span>'
     legend = ", ".join(f"{swatch(k)} {escape(name)}" for k, name in enumerate(AREAS, start=1))
     words = f"Lung window. Outlines: {legend}; boxes: lesions by their number in the table."
-    return f'<img alt="slices with areas and boxes" src="{uri}"><p>{words}</p>'
+    return f'<div class="pair">{pictures}</div><p>{words}</p>'
+
+
+def _picture(found: OwnChest, number: int, alt: str, *, title: str = "", votes: bool = False) -> str:
+    """A slice with what the network says of it, or with the readers' votes in place of that."""
+    with figure_style():
+        figure, ((axis,),) = new_figure(4.8, 4.1)
+        _draw(axis, found, number, areas=not votes, boxes=not votes)
+        axis.set_title(f"{title}slice {number}", fontsize=8, fontweight="normal")
+        if votes:
+            assert found.votes is not None
+            _, dy, dx = found.case.spacing_mm
+            rows, cols = _body(found)
+            extent = (cols.start * dx, cols.stop * dx, rows.stop * dy, rows.start * dy)
+            marked = np.ma.masked_equal(found.votes[number, rows, cols].numpy(), 0)
+            shown = axis.imshow(marked, cmap="autumn", vmin=1, vmax=4, alpha=0.55, extent=extent)
+            figure.colorbar(shown, ax=axis, ticks=[1, 2, 3, 4], shrink=0.7, label="readers")
+        return f'<div class="scroll"><img alt="{escape(alt)}" src="{svg_uri(figure)}"></div>'
 
 
 def _draw(axis: Any, found: OwnChest, number: int, *, areas: bool, boxes: bool) -> None:
@@ -146,12 +188,12 @@ def _draw(axis: Any, found: OwnChest, number: int, *, areas: bool, boxes: bool) 
             if mask.any() and not mask.all():
                 axis.contour(mask.astype(np.float32), [0.5], colors=COLOURS[k], linewidths=0.9, **place)
     z = number * found.case.spacing_mm[0]
-    here = [(k, one) for k, one in enumerate(found.lesions, start=1) if one.low_mm[0] <= z <= one.high_mm[0]]
-    for k, one in here[:_MOST_BOXES] if boxes else ():
-        if one.score >= SHOWN_SCORE:
-            y0, x0, y1, x1 = *one.low_mm[1:], *one.high_mm[1:]
-            axis.plot([x0, x1, x1, x0, x0], [y0, y0, y1, y1, y0], color="#ffd400", linewidth=0.9)
-            axis.text(x0, y0 - 2, str(k), color="#ffd400", fontsize=7)
+    numbered = enumerate(shown_lesions(found)[:_MOST_ROWS], start=1)
+    here = [(k, one) for k, (one, _) in numbered if one.low_mm[0] <= z <= one.high_mm[0]]
+    for k, one in here if boxes else ():
+        y0, x0, y1, x1 = *one.low_mm[1:], *one.high_mm[1:]
+        axis.plot([x0, x1, x1, x0, x0], [y0, y0, y1, y1, y0], color="#ffd400", linewidth=0.9)
+        axis.text(x0, y0 - 2, str(k), color="#ffd400", fontsize=9)
     axis.set_aspect("equal")
     axis.set_axis_off()
 
@@ -167,21 +209,13 @@ def readers_section(found: OwnChest) -> str:
         cells = [str(row["readers"]), str(row["samples"]), f"{row['seen']:.0%}", f"{row['dice']:.2f}", f"{row['hu']:.0f}"]
         rows.append("<tr>" + "".join(f"<td>{c}</td>" for c in cells) + "</tr>")
     head = "".join(f"<th>{h}</th>" for h in ("readers at least", "samples", "seen as nodule", "Dice", "mean HU"))
-    table = f'<table class="numbers"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    table = (
+        f'<div class="wide"><table class="numbers"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    )
     number = int((found.votes > 0).sum((1, 2)).argmax())
-    with figure_style():
-        figure, axes = new_figure(9.0, 3.4, cols=2)
-        votes = np.ma.masked_equal(found.votes[number].numpy(), 0)
-        for axis, title in zip(np.ravel(axes), ("readers: votes 1 to 4", "network"), strict=True):
-            _draw(axis, found, number, areas=title == "network", boxes=title == "network")
-            axis.set_title(f"{title}, slice {number}", fontsize=8, fontweight="normal")
-        _, dy, dx = found.case.spacing_mm
-        rows_in, cols_in = _body(found)
-        extent = (cols_in.start * dx, cols_in.stop * dx, rows_in.stop * dy, rows_in.start * dy)
-        shown = np.ravel(axes)[0].imshow(votes[rows_in, cols_in], cmap="autumn", vmin=1, vmax=4, alpha=0.55, extent=extent)
-        figure.colorbar(shown, ax=np.ravel(axes)[0], ticks=[1, 2, 3, 4], shrink=0.7, label="readers")
-        uri = svg_uri(figure)
-    return f'{table}<img alt="votes of readers beside the network" src="{uri}">'
+    pictures = _picture(found, number, "votes of readers", title="readers, votes: ", votes=True)
+    pictures += _picture(found, number, "what the network says", title="network: ")
+    return f'{table}<div class="pair">{pictures}</div>'
 
 
 def beside_readers(found: OwnChest) -> list[dict[str, float]]:
