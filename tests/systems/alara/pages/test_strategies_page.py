@@ -8,7 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from taskct.evaluation.dose import parse_target
-from taskct.systems.alara.pages.strategies_page import DoseSection, first_sentences, statements, write_dose_page
+from taskct.systems.alara.pages.strategies_page import (
+    DoseSection,
+    deployed_misses,
+    family_of,
+    first_sentences,
+    statements,
+    write_dose_page,
+)
 from taskct.systems.alara.rivals.outcomes import Comparison, Outcome
 
 PATIENTS = 8
@@ -75,3 +82,46 @@ def test_a_single_patient_reaches_the_bound_or_not_and_makes_no_share(tmp_path: 
     write_dose_page([_section({"fixed": 1000.0, "learned": 800.0}, patients=1)], tmp_path / "page.html")
     html = (tmp_path / "page.html").read_text()
     assert "100 %" not in html and "<td>yes</td>" in html
+
+
+def _noisy(saved: float, *, patients: int = 12, seed: int = 0, rivals: int = 1) -> DoseSection:
+    """A learned dose that saves so many per cent of each rival's photons, give or take 10 per patient."""
+    draws = np.random.default_rng(seed)
+    noise = 9 + 0.1 * np.sin(np.arange(patients))
+    names = ["learned", *(f"rival {k}" for k in range(rivals))]
+    photons = {n: 1000.0 * (1 + 0.1 * draws.normal(size=patients)) for n in names}
+    photons["learned"] = 1000.0 * (1 - saved / 100) + 0 * noise
+    outcomes = tuple(Outcome(n, 1.0, photons[n], noise) for n in (*names[1:], "learned"))
+    found = Comparison(parse_target("rmse_hu<=10"), "mean", tuple(f"p{k}" for k in range(patients)), outcomes)
+    return DoseSection(f"Arm {seed}", [found], "learned")
+
+
+def test_savings_are_corrected_for_their_number_which_is_printed(tmp_path: Path) -> None:
+    alone = _noisy(10.0)
+    assert "needs" in first_sentences(alone)[0] and "correction" not in first_sentences(alone)[0]
+    many = [alone, *(_noisy(0.0, seed=k, rivals=5) for k in range(1, 13))]  # 61 comparisons
+    family = family_of(many)
+    assert family.count == 61 and family.p(alone.comparisons[0], "rival 0") > 0.05
+    answer, _ = first_sentences(alone, family)
+    assert answer.endswith("than rival 0, which does not survive the correction for 61 comparisons.")
+    write_dose_page(many, tmp_path / "page.html")
+    html = (tmp_path / "page.html").read_text()
+    assert "p after Holm&#x27;s correction for 61 comparisons with strategies that do not learn" in html
+    (words, against), *_ = statements(alone, family)
+    assert against and "Corrected for 61 comparisons (Holm)." in words
+
+
+def test_four_patients_show_no_saving() -> None:
+    answer, _ = first_sentences(_section({"fixed": 1000.0, "learned": 800.0}, patients=4))
+    assert answer.endswith("than the fixed dose, of 4 patients, who are too few to show it.")
+    assert statements(_section({"fixed": 1000.0, "learned": 800.0}, patients=4))[0][1]
+
+
+def test_a_deployed_dose_misses_where_its_interval_says_so_and_not_by_a_hair_of_noise() -> None:
+    one = _section({"fixed": 1000.0, "learned, as deployed": 700.0, "learned": 800.0}, patients=12)
+    c = one.comparisons[0]
+    about = 10.1 + np.cos(np.arange(12))  # 0.1 HU too much on average, by an SD of 0.7 HU over patients
+    close = replace(c, outcomes=(c.outcomes[0], replace(c.outcomes[1], values=about), c.outcomes[2]))
+    assert about.mean() > 10 and deployed_misses(close, "learned") == ""
+    far = replace(c, outcomes=(c.outcomes[0], replace(c.outcomes[1], values=about + 1), c.outcomes[2]))
+    assert deployed_misses(far, "learned").endswith("by 1.1 HU on average")

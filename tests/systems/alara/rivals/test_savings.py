@@ -69,6 +69,32 @@ def test_seeds_are_drawn_as_patients_are() -> None:
         dose_saved([strategy(noise[:5], blur[:5], 0.5, 1.0)], rival, names)
 
 
+def test_where_each_seed_has_rivals_of_its_own_each_is_compared_with_those() -> None:
+    noise, blur, _ = patients(30, np.random.default_rng(3))
+    names = [str(i) for i in range(30)]
+    learned, rival = strategy(noise, blur, 0.4, 1.0), strategy(noise, blur, 0.0, 1.0)
+    half = lambda c: LevelCurve(c.levels, c.spent / 2, c.gaps, c.photons / 2)  # a better network: all need half
+    alone = dose_saved([learned], rival, names)
+    own = dose_saved([learned, half(learned)], [rival, half(rival)], names)
+    assert own.mean == pytest.approx(alone.mean) and own.low == pytest.approx(alone.low) and own.n_seeds == 2
+    shared = dose_saved([learned, half(learned)], rival, names)
+    assert shared.mean == pytest.approx(100 * ((1 + alone.mean / 100) / np.sqrt(2) - 1))  # the network's gain, not the dose's
+    with pytest.raises(InputError, match="one rival for all 2 curves or one for each, got 3"):
+        dose_saved([learned, half(learned)], [rival] * 3, names)
+
+
+def test_the_p_value_of_a_saving_agrees_with_its_interval_and_an_open_one_has_none() -> None:
+    rng = np.random.default_rng(5)
+    names = [str(i) for i in range(40)]
+    for _ in range(20):
+        found = dose_saved([pair(40, rng)[0]], pair(40, rng)[1], names)
+        shown = found.low > 0 or found.high < 0
+        if found.p < 0.04 or found.p > 0.06:  # the percentile interval is a little narrower than Student's
+            assert shown == (found.p < 0.05)
+    ours, theirs = pair(12, np.random.default_rng(4))
+    assert np.isnan(dose_saved([barely(ours)], theirs, names[:12]).p)
+
+
 def barely(curve: LevelCurve) -> LevelCurve:
     """The same strategy with a bound that all patients together reach at the highest level only, by half a unit."""
     return LevelCurve(curve.levels, curve.spent, curve.gaps - curve.gaps[:, -1].mean() + 0.5, curve.photons)

@@ -15,13 +15,14 @@ from taskct.core.errors import InputError
 from taskct.core.files import refuse_existing, write_text
 from taskct.core.names import capital, photon_count
 from taskct.evaluation.dose.answer import served
-from taskct.evaluation.dose.quality_curves import held
-from taskct.evaluation.statistics import Interval
+from taskct.evaluation.dose.intervals import share_interval
+from taskct.evaluation.statistics import FEW_PATIENTS, Interval, bootstrap_mean
 from taskct.report.dose_answer import everybody_reaches, small_interval
 from taskct.report.first_screen import opening, page_body, small_table
 from taskct.report.number_text import MINUS, number, plural
 from taskct.report.page import page
 from taskct.systems.alara.pages.figures import forecast_figure, scatter_figure
+from taskct.systems.alara.pages.savings_family import SavingsFamily, rivals_of
 from taskct.systems.alara.rivals.outcomes import Comparison, Outcome
 
 _MOST_MISSED = 15
@@ -35,6 +36,7 @@ _WORDS = {
     "patients is just at the bound",
     "the bound": "the quality that has to be kept",
     "oracle[^,;]*": "a dose chosen with the finished images in hand, which nobody has before a scan",
+    "p, corrected|correction": "the chance of a difference so large where doses are equal, raised for the number of comparisons",
     "scout": "the short scan of low dose before the scan itself",
 }
 """What the words of this page mean; `word_key` shows those that its first screen uses."""
@@ -45,7 +47,8 @@ class DoseSection:
     """One part of a page: comparisons of the same strategies under one or several criteria; `learned` is the one in question.
 
     `notes` are lines such as the advice for each patient; `not_held` says by how much its training misses what it was
-    asked to hold, "" where it holds it.
+    asked to hold, "" where it holds it. A `part` is one training of several that stand together in another section: it has its
+    tables, and claims nothing.
     """
 
     title: str
@@ -53,6 +56,12 @@ class DoseSection:
     learned: str
     notes: tuple[str, ...] = ()
     not_held: str = ""
+    part: bool = False
+
+
+def family_of(sections: Sequence[DoseSection]) -> SavingsFamily:
+    """The savings that these sections judge, corrected together."""
+    return SavingsFamily.of((c, s.learned) for s in sections if not s.part for c in s.comparisons)
 
 
 def write_dose_page(
@@ -67,24 +76,30 @@ def write_dose_page(
     """Write one self-contained HTML page about strategies that were compared; OutputExistsError unless `overwrite`.
 
     It begins with the first comparison: a sentence, its figure, a small table. `missing` names comparisons not made yet,
-    `others` are further pages of the run, {address: what they show}.
+    `others` are further pages of the run, {address: what they show}. All savings that the page states are corrected together
+    for their number (`family_of`).
     """
     if not sections:
         raise InputError("a dose page expects at least one comparison, got none")
     refuse_existing(path, overwrite=overwrite)
-    lines = [line for s in sections for line in statements(s)]
+    family = family_of(sections)
+    lines = [line for s in sections if not s.part for line in statements(s, family)]
     words = "".join(f"<p{' class=caution' if caution else ''}>{escape(text)}</p>" for text, caution in lines[:_MOST_LINES])
+    more = len(lines) - _MOST_LINES
+    words += (
+        f"<p class='note'>{plural(more, 'more sentence')} would follow; the tables below hold all.</p>" if more > 0 else ""
+    )
     parts = [("words", "Each comparison in words", "", words)]
     for k, one in enumerate(sections):
         shown = "".join(
-            _comparison(c, one.learned) + ("" if k == at == 0 else _figure(c)) + _forecasts(c, one.learned)
+            _comparison(c, one, family) + ("" if k == at == 0 else _figure(c)) + _forecasts(c, one.learned)
             for at, c in enumerate(one.comparisons)
         )
         notes = "".join(f"<li>{escape(n)}</li>" for n in one.notes)
         every = f"<details><summary>Every patient's dose</summary><ul class='key'>{notes}</ul></details>" if notes else ""
         parts.append((f"part-{k}", one.title, "", shown + every))
     body = page_body(
-        title, _first(sections[0], missing), parts, lead=_lead(sections[0]), words=_words(sections[0]), others=others
+        title, _first(sections[0], missing, family), parts, lead=_lead(sections[0]), words=_words(sections[0]), others=others
     )
     write_text(path, page(title, body), overwrite=overwrite)
 
@@ -103,9 +118,9 @@ def _words(one: DoseSection) -> dict[str, str]:
     return learned | _WORDS
 
 
-def _first(one: DoseSection, missing: Sequence[str]) -> str:
+def _first(one: DoseSection, missing: Sequence[str], family: SavingsFamily) -> str:
     """The first comparison: what the learned strategy saves against the first one, against the best one, and each row."""
-    answer, against = first_sentences(one)
+    answer, against = first_sentences(one, family)
     html = opening(answer, against, missing=missing)
     if not one.comparisons:
         return html
@@ -113,76 +128,118 @@ def _first(one: DoseSection, missing: Sequence[str]) -> str:
     names = [o.strategy for o in c.outcomes]
     rows = ""
     for row, outcome in zip(c.rows(), c.outcomes, strict=True):
-        gap = ""
-        if one.learned in names and outcome.strategy != one.learned:
-            gap = _percent(c.saved(one.learned, outcome.strategy), small=True)
+        gap, name = "", outcome.strategy
+        if one.learned in names and name != one.learned:
+            gap = _percent(c.saved(one.learned, name), small=True)
         rows += (
-            f"<tr><th scope='row'>{escape(outcome.strategy)}</th><td>{photon_count(outcome.photons.mean())}</td>"
-            f"<td>{number(float(row['quality']), c.target.unit)}{'' if _holds(c, outcome) else '<small>misses</small>'}</td>"
-            f"<td>{_reach(c, row)}</td><td>{gap}</td></tr>"
+            f"<tr><th scope='row'>{escape(name)}</th><td>{photon_count(row['photons'])}</td>"
+            f"<td>{number(float(row['quality']), c.target.unit)}{'<small>misses</small>' if _misses(c, outcome) else ''}</td>"
+            f"<td>{_reach(c, row)}</td><td>{gap}</td><td>{_p(family, c, name)}</td></tr>"
         )
     unit = f" / {c.target.unit}" if c.target.unit else ""
-    columns = ("", "photons", f"{c.target.quality}{unit}", "patients that reach it", f"{one.learned} needs")
+    columns = ("", "photons", f"{c.target.quality}{unit}", "patients that reach it", f"{one.learned} needs", "p, corrected")
     heads = [f"<th>{escape(h)}</th>" for h in columns]
-    who = plural(len(c.patients), "patient")
+    who = plural(len(c.patients), "patient") + (f" and {len(c.trainings)} trainings" if c.repeats else "")
     key = (
-        f"Photons per pixel and {c.target.quality}: means over {who}. Asked for: {c.target.words}, {served(c.held_by)}. Last "
-        f"column: photons that {one.learned} needs more or fewer than the row, with their paired 95 % interval."
+        f"Photons per pixel and {c.target.quality}: means over {who}. Asked for: {c.target.words}, {served(c.held_by)}. Then "
+        f"photons that {one.learned} needs more or fewer than the row, with their paired 95 % interval"
+        f"{'' if c.repeats else ', of one training'}. {_corrected(family)}"
     )
     return html + _figure(c) + small_table(heads, [rows], key)
 
 
-def first_sentences(one: DoseSection) -> tuple[str, str]:
-    """What the learned strategy needs beside the first one; and what speaks against it, '' for nothing."""
+def _corrected(family: SavingsFamily) -> str:
+    return f"p after Holm's correction for {plural(family.count, 'comparison')} with strategies that do not learn."
+
+
+def _p(family: SavingsFamily, c: Comparison, than: str) -> str:
+    p = family.p(c, than)
+    return "" if math.isnan(p) else "&lt; .001" if p < 0.001 else f"{p:.2g}"
+
+
+def first_sentences(one: DoseSection, family: SavingsFamily | None = None) -> tuple[str, str]:
+    """What the learned strategy needs beside the first one; and what speaks against it, '' for nothing.
+
+    Without the `family` of a whole page, the savings of this section alone are corrected together.
+    """
     missed = f"But {one.not_held}." if one.not_held else ""
     if not one.comparisons:
         return "Nothing was compared.", missed
+    known = family or family_of([one])
     c = one.comparisons[0]
     names = [o.strategy for o in c.outcomes]
     if one.learned not in names:
-        return f"The {one.learned} dose does not reach {c.target.words} {served(c.held_by)}.", missed
+        return f"The {one.learned} dose {_fails(c)}.", missed
     others = [o for o in c.outcomes if not o.strategy.startswith((one.learned, "oracle"))]
     if not others:
         return f"The {one.learned} dose reaches {c.target.words}; nothing was compared with it.", missed
-    first, best = others[0], min(others, key=lambda o: float(o.photons.mean()))
-    gap, beside = (c.saved(one.learned, o.strategy) for o in (first, best))
-    answer = f"At {_held(c)} the {one.learned} dose {_needs(gap, first.strategy)}."
+    spent = {str(row["strategy"]): float(row["photons"]) for row in c.rows()}
+    first, best = others[0].strategy, min((o.strategy for o in others), key=lambda name: spent[name])
+    needs = _needs(c, one.learned, first, known)
+    answer = f"At {_held(c)} the {one.learned} dose {needs}."
     deployed = deployed_misses(c, one.learned)
     if deployed:
-        answer = f"{deployed}. Raised until it holds that, it {_needs(gap, first.strategy)}."
-    if missed or best is first:
+        answer = f"{deployed}. Raised until it holds that, it {needs}."
+    if missed or best == first:
         return answer, missed
-    than = f"{best.strategy}, the best of the others"
-    return answer, f"{'But it' if gap.high < 0 and not beside.high < 0 else 'It'} {_needs(beside, than)}."
+    turns = _saves(c, one.learned, first, known) and not _saves(c, one.learned, best, known)
+    words = _needs(c, one.learned, best, known, than=f"{best}, the best of the others")
+    return answer, f"{'But it' if turns else 'It'} {words}."
+
+
+def _fails(c: Comparison) -> str:
+    each = f" in each of its {len(c.trainings)} trainings" if c.repeats else ""
+    return f"does not reach {c.target.words} {served(c.held_by)}{each}"
+
+
+def _saves(c: Comparison, learned: str, rival: str, family: SavingsFamily) -> bool:
+    """Whether a saving is shown: its interval lies below 0, of enough patients, and it survives the correction."""
+    gap = c.saved(learned, rival)
+    return gap.separated and gap.high < 0 and not family.takes(c, rival)
 
 
 def deployed_misses(c: Comparison, learned: str) -> str:
-    """That the learned dose as it is deployed misses the bound, and by how much; '' where it holds it or was not measured."""
+    """That the learned dose as it is deployed misses the bound, and by how much; '' where it may hold it, or is not known."""
     one = next((o for o in c.outcomes if o.strategy == f"{learned}, as deployed"), None)
-    if one is None or _holds(c, one):
+    if one is None or not _misses(c, one):
         return ""
     if c.held_by == "mean":
-        far = f"{number(abs(float(np.nanmean(c.gaps(one)))), c.target.unit)} {c.target.unit}".rstrip()
+        far = f"{number(abs(_mean_gap(c, one.strategy)), c.target.unit)} {c.target.unit}".rstrip()
         by = f"by {far} on average"
     else:
-        by = f"in {100 * (1 - c.share(one)):.0f} % of patients, {100 * (1 - float(c.held_by)):g} % were allowed"
+        share = float(np.mean([x.share(x.outcome(one.strategy)) for x in c.trainings]))
+        by = f"in {100 * (1 - share):.0f} % of patients, {100 * (1 - float(c.held_by)):g} % were allowed"
     return f"As deployed, the {learned} dose fails to keep {c.target.words}, {by}"
 
 
-def _holds(c: Comparison, one: Outcome) -> bool:
-    """Whether a strategy holds the criterion in what was measured, but for what rounding and fresh noise explain."""
+def _misses(c: Comparison, one: Outcome) -> bool:
+    """Whether a strategy surely misses the criterion: the interval of its distance to the bound lies on the bad side.
+
+    Of fewer than five patients, where no interval says anything, those who were measured miss it.
+    """
     if one.curves is not None:
-        return True  # its level was searched so that it does
-    return bool(held(c.gaps(one)[:, None], c.held_by)[0] >= 0)
+        return False  # its level was searched so that it holds
+    gaps = np.nanmean([x.gaps(x.outcome(one.strategy)) for x in c.trainings], axis=0)
+    asked = bootstrap_mean(gaps, c.patients) if c.held_by == "mean" else share_interval(gaps, c.patients, float(c.held_by))
+    return asked.high < 0 if asked.n_patients >= FEW_PATIENTS else asked.mean < 0
 
 
-def _needs(gap: Interval, than: str) -> str:
+def _mean_gap(c: Comparison, name: str) -> float:
+    return float(np.mean([np.nanmean(x.gaps(x.outcome(name))) for x in c.trainings]))
+
+
+def _needs(c: Comparison, learned: str, rival: str, family: SavingsFamily, *, than: str = "") -> str:
     """ "needs 20.1 % fewer photons (15.0 to 24.2) than the fixed dose", where the interval says so."""
-    than = "the fixed dose" if than == "fixed" else than
+    gap, than = c.saved(learned, rival), than or ("the fixed dose" if rival == "fixed" else rival)
     if gap.high < 0 or gap.low > 0:
         low, high = sorted((abs(gap.low), abs(gap.high)))
         ends = f" ({low:.1f} to {high:.1f})" if math.isfinite(low + high) else " (one end open)"
-        return f"needs {abs(gap.mean):.1f} % {'fewer' if gap.high < 0 else 'more'} photons{ends} than {than}"
+        words = f"needs {abs(gap.mean):.1f} % {'fewer' if gap.high < 0 else 'more'} photons{ends} than {than}"
+        if gap.n_patients < FEW_PATIENTS:
+            return f"{words}, of {plural(gap.n_patients, 'patient')}, who are too few to show it"
+        if family.takes(c, rival):
+            return f"{words}, which does not survive the correction for {plural(family.count, 'comparison')}"
+        return words
     unsure = " (no interval)" if math.isnan(gap.low) and math.isnan(gap.high) else ""
     return f"is not shown to need fewer photons than {than}: {_percent(gap)}{unsure}"
 
@@ -201,16 +258,21 @@ def _reach(c: Comparison, row: Mapping[str, Any]) -> str:
 
 def _figure(c: Comparison) -> str:
     """One point per patient and strategy."""
+    which = " The learned dose is that of the first training." if c.repeats else ""
     return (
         f"<figure class='plot small'><img alt='photons and quality of every patient under every strategy' "
         f'src="{scatter_figure(c)}"><figcaption>Measured with exact Poisson counts and noise that the search for the levels '
-        "did not see. Dotted: the bound.</figcaption></figure>"
+        f"did not see. Dotted: the bound.{which}</figcaption></figure>"
     )
 
 
-def statements(one: DoseSection) -> list[tuple[str, bool]]:
-    """What the comparisons say of the learned strategy, a sentence each; True marks one that speaks against it."""
+def statements(one: DoseSection, family: SavingsFamily | None = None) -> list[tuple[str, bool]]:
+    """What the comparisons say of the learned strategy, a sentence each; True marks one that speaks against it.
+
+    Without the `family` of a whole page, the savings of this section alone are corrected together.
+    """
     found = []
+    known = family or family_of([one])
     if one.not_held:
         found.append((f"{one.title}: {one.not_held}.", True))
     for c in one.comparisons:
@@ -219,30 +281,27 @@ def statements(one: DoseSection) -> list[tuple[str, bool]]:
         if deployed:
             found.append((f"{one.title}: {deployed[0].lower()}{deployed[1:]}.", True))
         if one.learned not in names:
-            found.append((f"{one.title}: the {one.learned} dose does not reach {c.target.words} {served(c.held_by)}.", True))
+            found.append((f"{one.title}: the {one.learned} dose {_fails(c)}.", True))
             continue
-        words, against = [], False
-        for name in names:
-            if name == one.learned or name.startswith(one.learned):
-                continue
-            gap = c.saved(one.learned, name)
-            words.append(_needs(gap, name))
-            against |= not name.startswith("oracle") and not gap.high < 0
+        others = [name for name in names if not name.startswith(one.learned)]
+        words = "; it ".join(_needs(c, one.learned, name, known) for name in others) or "reaches the bound"
+        against = any(not _saves(c, one.learned, name, known) for name in rivals_of(c, one.learned))
         unreached = f" The bound is not reached by {', '.join(c.unreached)}." if c.unreached else ""
-        needs = "; it ".join(words) or "reaches the bound"
-        found.append((f"{one.title}: at {_held(c)} the {one.learned} dose {needs}.{unreached}", against))
+        many = f" Corrected for {known.count} comparisons (Holm)." if known.count > 1 else ""
+        found.append((f"{one.title}: at {_held(c)} the {one.learned} dose {words}.{unreached}{many}", against))
     return found
 
 
-def _comparison(c: Comparison, learned: str) -> str:
+def _comparison(c: Comparison, one: DoseSection, family: SavingsFamily) -> str:
+    learned = one.learned
     heading = f"<h3>{escape(capital(c.target.words))}, held {escape(served(c.held_by))}</h3>"
-    return heading + _missed(c, learned) + _strategies(c, learned)
+    return heading + _missed(c, learned) + _strategies(c, learned, family)
 
 
 def _forecasts(c: Comparison, learned: str) -> str:
     """What the learned dose foretold of each patient beside what was measured, as deployed."""
     parts = []
-    for one in c.outcomes:
+    for one in () if c.repeats else c.outcomes:  # each training has its own, in its own section
         if one.strategy == f"{learned}, as deployed":
             uri, words = forecast_figure(c, one)
             if uri:
@@ -253,11 +312,11 @@ def _forecasts(c: Comparison, learned: str) -> str:
     return "".join(parts)
 
 
-def _strategies(c: Comparison, learned: str) -> str:
+def _strategies(c: Comparison, learned: str, family: SavingsFamily) -> str:
     names = [o.strategy for o in c.outcomes]
     body = []
     for row, one in zip(c.rows(), c.outcomes, strict=True):
-        cells = [f"<th scope='row'>{escape(one.strategy)}</th>", f"<td>{photon_count(one.photons.mean())}</td>"]
+        cells = [f"<th scope='row'>{escape(one.strategy)}</th>", f"<td>{photon_count(row['photons'])}</td>"]
         cells += [
             f"<td>{number(float(row['quality']), c.target.unit)}</td>",
             f"<td>{number(float(row['spread']), c.target.unit)}</td>",
@@ -266,12 +325,13 @@ def _strategies(c: Comparison, learned: str) -> str:
         cells.append(f"<td>{'–' if math.isnan(spread := float(row['dose_spread'])) else f'{100 * spread:.0f} %'}</td>")
         if learned in names and one.strategy != learned:
             cells.append(f"<td>{_percent(c.saved(learned, one.strategy), small=True)}</td>")
+            cells.append(f"<td>{_p(family, c, one.strategy)}</td>")
             alone = len(c.patients) == 1
             cells.append(f"<td>{'–' if alone else _interval(c.spread_difference(learned, one.strategy), c.target.unit)}</td>")
         else:
-            cells += ["<td></td>"] * 2
+            cells += ["<td></td>"] * 3
         body.append(f"<tr>{''.join(cells)}</tr>")
-    body += [f"<tr><th scope='row'>{escape(n)}</th><td colspan='7'>does not reach it</td></tr>" for n in c.unreached]
+    body += [f"<tr><th scope='row'>{escape(n)}</th><td colspan='8'>does not reach it</td></tr>" for n in c.unreached]
     unit = f" / {escape(c.target.unit)}" if c.target.unit else ""
     heads = [
         "",
@@ -281,12 +341,14 @@ def _strategies(c: Comparison, learned: str) -> str:
         "reach it",
         "spread of dose (SD)",
         f"{learned}: dose against it",
+        "p, corrected",
         f"{learned}: spread minus its",
     ]
     top = "".join(f"<th>{escape(h)}</th>" for h in heads)
     scout = float(c.notes.get("scout_photons_per_view", 0.0))
     counted = f"; every dose holds that of the scout, {photon_count(scout)} photons a view" if scout else ""
-    caption = f"<b>Strategies at one quality</b>; small: paired 95 % intervals over patients{counted}"
+    who = f"patients and {len(c.trainings)} trainings, numbers their means" if c.repeats else "patients, of one training"
+    caption = f"<b>Strategies at one quality</b>; small: paired 95 % intervals over {who}{counted}"
     return (
         f"<div class='wide'><table class='numbers dense'><caption>{caption}</caption><thead><tr>{top}</tr></thead>"
         f"<tbody>{''.join(body)}</tbody></table></div>"
@@ -294,7 +356,9 @@ def _strategies(c: Comparison, learned: str) -> str:
 
 
 def _missed(c: Comparison, learned: str) -> str:
-    """Who misses the bound under the learned dose, the worst first."""
+    """Who misses the bound under the learned dose, the worst first; of several trainings each section says its own."""
+    if c.repeats:
+        return ""
     one = next((o for o in c.outcomes if o.strategy == f"{learned}, as deployed"), None)
     one = one or next((o for o in c.outcomes if o.strategy == learned), None)
     if one is None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,11 @@ class Outcome:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Strategies at one target and criterion. The first outcome is what others are compared with."""
+    """Strategies at one target and criterion. The first outcome is what others are compared with.
+
+    `repeats` are the same comparison after trainings from other seeds (`over_seeds`): savings, spreads and rows are then those
+    of all trainings together, and `outcomes` of the first.
+    """
 
     target: Target
     held_by: str | float
@@ -44,6 +49,12 @@ class Comparison:
     full: np.ndarray | None = None
     unreached: tuple[str, ...] = ()
     notes: Mapping[str, Any] = field(default_factory=dict)
+    repeats: tuple[Comparison, ...] = ()
+
+    @property
+    def trainings(self) -> tuple[Comparison, ...]:
+        """This one and its repeats."""
+        return (self, *self.repeats)
 
     def outcome(self, strategy: str) -> Outcome:
         """One strategy's outcome; InputError when it has none."""
@@ -72,7 +83,7 @@ class Comparison:
         Where both have a level that was searched, it is found anew in each resample of patients (`dose_saved`); a strategy
         at its own level, as deployed, has the paired interval of its photons.
         """
-        return saved_over_seeds([self], strategy, than)
+        return _saved(self.trainings, strategy, than)
 
     def level_curve(self, one: Outcome) -> LevelCurve | None:
         """How a strategy's photons and gaps go with its level; None where no level was searched."""
@@ -84,7 +95,7 @@ class Comparison:
 
     def spread_difference(self, strategy: str, than: str, *, resamples: int = 4000, seed: int = 0) -> Interval:
         """`spread` of `strategy` minus that of `than`, with a percentile interval over resampled patients."""
-        return spread_over_seeds([self], strategy, than, resamples=resamples, seed=seed)
+        return spread_over_seeds(self.trainings, strategy, than, resamples=resamples, seed=seed)
 
     def missed(self, one: Outcome) -> list[tuple[str, float]]:
         """Patients below the bound, the worst first."""
@@ -92,19 +103,25 @@ class Comparison:
         return sorted(found, key=lambda pair: pair[1])
 
     def rows(self) -> list[dict[str, Any]]:
-        """A row per strategy: level, mean photons and quality, its spread, share that reach the bound, relative SD of dose."""
-        return [
-            {
-                "strategy": o.strategy,
-                "level": o.level,
-                "photons": float(o.photons.mean()),
-                "quality": float(np.nanmean(o.values)),
-                "spread": self.spread(o),
-                "share": self.share(o),
-                "dose_spread": float(o.photons.std(ddof=1) / o.photons.mean()) if len(o.photons) > 1 else math.nan,
-            }
-            for o in self.outcomes
-        ]
+        """A row per strategy: level, mean photons and quality, its spread, share that reach the bound, relative SD of dose.
+
+        Over several trainings each of these is their mean.
+        """
+        rows: list[dict[str, Any]] = []
+        for name in [o.strategy for o in self.outcomes]:
+            each = [one._row(one.outcome(name)) for one in self.trainings]
+            rows.append({"strategy": name} | {key: float(np.mean([row[key] for row in each])) for key in each[0]})
+        return rows
+
+    def _row(self, o: Outcome) -> dict[str, float]:
+        return {
+            "level": o.level,
+            "photons": float(o.photons.mean()),
+            "quality": float(np.nanmean(o.values)),
+            "spread": self.spread(o),
+            "share": self.share(o),
+            "dose_spread": float(o.photons.std(ddof=1) / o.photons.mean()) if len(o.photons) > 1 else math.nan,
+        }
 
     def plain(self) -> dict[str, Any]:
         """Everything as plain values; `from_plain` reads it."""
@@ -152,18 +169,41 @@ class Comparison:
         )
 
 
+def over_seeds(comparisons: Sequence[Comparison]) -> Comparison:
+    """Comparisons of one thing that was trained from several seeds as one.
+
+    A strategy that does not reach the bound in each of them is unreached.
+    """
+    first, *rest = _same_patients(comparisons, "over_seeds"), *comparisons[1:]
+    names = [{o.strategy for o in c.outcomes} for c in comparisons]
+    common = tuple(o for o in first.outcomes if all(o.strategy in one for one in names))
+    everywhere = {o.strategy for o in common}
+    seen = dict.fromkeys(name for c in comparisons for name in (*(o.strategy for o in c.outcomes), *c.unreached))
+    return replace(first, outcomes=common, unreached=tuple(n for n in seen if n not in everywhere), repeats=tuple(rest))
+
+
+@lru_cache(maxsize=512)  # a page asks for each several times, and finding levels anew in every resample takes its time
+def _saved(comparisons: tuple[Comparison, ...], strategy: str, than: str) -> Interval:
+    return saved_over_seeds(comparisons, strategy, than)
+
+
 def saved_over_seeds(comparisons: Sequence[Comparison], strategy: str, than: str) -> Interval:
-    """`Comparison.saved` over comparisons of one thing that was trained from several seeds: patients and seeds drawn again."""
+    """`Comparison.saved` over comparisons of one thing that was trained from several seeds: patients and seeds drawn again.
+
+    Each seed is compared with the rival of its own comparison: that one went through the same reconstruction.
+    """
     first = _same_patients(comparisons, "saved_over_seeds")
-    rival = first.outcome(than)
-    theirs = first.level_curve(rival)
     ours = [c.level_curve(c.outcome(strategy)) for c in comparisons]
-    known = [c for c in ours if c is not None]
-    if theirs is not None and len(known) == len(ours):
-        return dose_saved(known, theirs, first.patients, held_by=first.held_by)
-    scale = 100 / float(rival.photons.mean())
-    spent = np.mean([c.outcome(strategy).photons for c in comparisons], axis=0)
-    return paired_difference(spent * scale, rival.photons * scale, first.patients)
+    theirs = [c.level_curve(c.outcome(than)) for c in comparisons]
+    known, rivals = [c for c in ours if c is not None], [c for c in theirs if c is not None]
+    if len(known) == len(rivals) == len(comparisons):
+        return dose_saved(known, rivals, first.patients, held_by=first.held_by)
+    scales = [100 / float(c.outcome(than).photons.mean()) for c in comparisons]
+    spent, rival = (
+        np.mean([c.outcome(name).photons * scale for c, scale in zip(comparisons, scales, strict=True)], axis=0)
+        for name in (strategy, than)
+    )
+    return paired_difference(spent, rival, first.patients)
 
 
 def spread_over_seeds(
@@ -171,13 +211,12 @@ def spread_over_seeds(
 ) -> Interval:
     """`Comparison.spread_difference` over comparisons of one thing that was trained from several seeds: their mean.
 
-    Patients are drawn again, and as many seeds.
+    Patients are drawn again, and as many seeds; each seed has the rival of its own comparison.
     """
     first = _same_patients(comparisons, "spread_over_seeds")
-    rival = first.gaps(first.outcome(than))
-    ours = np.stack([c.gaps(c.outcome(strategy)) for c in comparisons])
-    keep = np.isfinite(rival) & np.isfinite(ours).all(0)
-    ours, rival = ours[:, keep], rival[keep]
+    ours, rivals = (np.stack([c.gaps(c.outcome(name)) for c in comparisons]) for name in (strategy, than))
+    keep = np.isfinite(rivals).all(0) & np.isfinite(ours).all(0)
+    ours, rivals = ours[:, keep], rivals[:, keep]
     names = [name for name, kept in zip(first.patients, keep, strict=True) if kept]
     patients = list(dict.fromkeys(names))
     member = np.array([patients.index(name) for name in names])
@@ -189,11 +228,11 @@ def spread_over_seeds(
     else:  # several images of a patient: they are drawn together
         times = np.stack([np.bincount(draw, minlength=count) for draw in draws])[:, member]
         spread = lambda one: _spread_of_repeated(one, times)
-    apart = np.stack([spread(one) for one in ours]) - spread(rival)  # (seeds, resamples)
+    apart = np.stack([spread(one) - spread(rival) for one, rival in zip(ours, rivals, strict=True)])  # (seeds, resamples)
     which = rng.integers(0, len(ours), apart.shape)
     found = np.take_along_axis(apart, which, axis=0).mean(0)
     low, high = np.quantile(found, [0.025, 0.975])
-    centre = float(ours.std(1, ddof=1).mean() - rival.std(ddof=1))
+    centre = float((ours.std(1, ddof=1) - rivals.std(1, ddof=1)).mean())
     return Interval(centre, float(low), float(high), count, len(names) * len(ours), method="percentile")
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from taskct.core.errors import InputError
 from taskct.core.seeds import derive_seed
 from taskct.evaluation.dose.quality_curves import EVERY_MEAN, held
-from taskct.evaluation.statistics import Interval
+from taskct.evaluation.statistics import Interval, p_of_zero
 
 RESAMPLES = 2000
 
@@ -56,7 +56,7 @@ class LevelCurve:
 
 def dose_saved(
     ours: Sequence[LevelCurve],
-    theirs: LevelCurve,
+    theirs: LevelCurve | Sequence[LevelCurve],
     patients: Sequence[str],
     *,
     held_by: str | float = EVERY_MEAN,
@@ -65,33 +65,52 @@ def dose_saved(
 ) -> Interval:
     """Photons of `ours` beyond `theirs` at equal quality, per cent of the latter; negative: saved. 95 % percentile interval.
 
-    Several curves of `ours` are trainings from several seeds: each resample draws patients, and as many seeds again.
+    Several curves of `ours` are trainings from several seeds: each resample draws patients, and as many seeds again. `theirs`
+    is one curve for all of them, or one for each: where a reconstruction is learned along, each seed's rivals go through its
+    own. `p` is that of equal doses, by Student's t with the SD of the resampled logarithms; NaN where an end is open.
 
     A resample in which ours never reach the bound within the levels lies above every number, one in which theirs never do lies
     below every number, and one in which neither does widens both ends. An end that falls on such resamples is open (NaN).
-    Raises InputError for curves of other patients.
+    Raises InputError for curves of other patients, and for as many of theirs as are neither one nor one for each of ours.
     """
     n = len(patients)
-    if not ours or any(len(c.gaps) != n for c in (*ours, theirs)):
+    rivals = [theirs] if isinstance(theirs, LevelCurve) else list(theirs)
+    if not ours or any(len(c.gaps) != n for c in (*ours, *rivals)):
         raise InputError(f"dose_saved expects curves of the same {n} patients")
+    if len(rivals) not in (1, len(ours)):
+        raise InputError(f"dose_saved expects one rival for all {len(ours)} curves or one for each, got {len(rivals)}")
     names = list(dict.fromkeys(patients))
     member = np.array([names.index(p) for p in patients])
     rng = np.random.default_rng(derive_seed(seed, "dose saved", len(names)))
     draws = rng.integers(0, len(names), (resamples, len(names)))
     per_name = np.stack([np.bincount(d, minlength=len(names)) for d in draws])
     counts = np.concatenate([np.ones((1, n)), per_name[:, member]])  # the first row: everybody once
-    points = np.array([math.log(c.photons / theirs.photons) for c in ours])
+    each = rivals * len(ours) if len(rivals) == 1 else rivals
+    points = np.array([math.log(c.photons / r.photons) for c, r in zip(ours, each, strict=True)])
     with np.errstate(invalid="ignore"):  # infinite where a bound is never reached, NaN where neither side reaches it
-        rival = _log_needed(theirs, counts, held_by)
-        ratios = np.stack([_log_needed(c, counts, held_by) - rival for c in ours])  # (seeds, 1 + resamples)
+        needs = [_log_needed(r, counts, held_by) for r in rivals]
+        needs = needs * len(ours) if len(rivals) == 1 else needs
+        ratios = np.stack([_log_needed(c, counts, held_by) - r for c, r in zip(ours, needs, strict=True)])  # (seeds, 1 + R)
         apart = ratios[:, 1:] - ratios[:, :1] + points[:, None]  # curves tell how it varies, the scans where it is
         which = rng.integers(0, len(ours), (len(ours), apart.shape[1]))
         mean = np.take_along_axis(apart, which, axis=0).mean(0)
         found = np.where(np.isneginf(mean), -math.inf, 100 * np.expm1(mean))
         ends = [np.quantile(np.where(np.isnan(found), out, found), q) for out, q in ((-math.inf, 0.025), (math.inf, 0.975))]
     low, high = (float(end) if np.isfinite(end) and len(names) > 1 else math.nan for end in ends)
-    centre = 100 * math.expm1(float(points.mean()))
-    return Interval(centre, low, high, len(names), n * len(ours), method="percentile, levels found anew")
+    centre = float(points.mean())
+    p = math.nan
+    if math.isfinite(low + high):
+        p = p_of_zero(centre, float(mean[np.isfinite(mean)].std()), len(names) - 1)
+    return Interval(
+        100 * math.expm1(centre),
+        low,
+        high,
+        len(names),
+        n * len(ours),
+        method="percentile, levels found anew",
+        n_seeds=len(ours) if len(ours) > 1 else None,
+        p=p,
+    )
 
 
 def _log_needed(curve: LevelCurve, counts: np.ndarray, held_by: str | float) -> np.ndarray:
