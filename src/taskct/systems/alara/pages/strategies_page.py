@@ -36,7 +36,7 @@ _WORDS = {
     "patients is just at the bound",
     "the bound": "the quality that has to be kept",
     "oracle[^,;]*": "a dose chosen with the finished images in hand, which nobody has before a scan",
-    "p, corrected|correction": "the chance of a difference so large where doses are equal, raised for the number of comparisons",
+    "p, corrected|correction": "the chance of a difference so large if doses were equal, raised for the number of comparisons",
     "scout": "the short scan of low dose before the scan itself",
 }
 """What the words of this page mean; `word_key` shows those that its first screen uses."""
