@@ -51,97 +51,119 @@ def grey_of(film: Film, grey: str, *, air_value: float | None = None) -> tuple[G
     """
     if grey not in GREYS:
         raise unknown_name("reading of grey levels", grey, GREYS)
-    header, shown = film.header, grey.startswith(SHOWN)
-    problems: list[str] = []
-    notes: list[str] = []
-    if header is not None and header.for_the_eye:
-        if not shown:
-            problems.append(
-                f"{header.for_the_eye}: its grey levels were processed for the eye, they are no line integrals; "
-                "export the image FOR PROCESSING, or take it all the same with grey='presentation'"
-            )
-            return None, problems
-        notes.append(
-            f"a FOR PRESENTATION image was taken ({header.for_the_eye}) as if grey levels were line integrals with an unknown "
-            "gain and offset: local contrast may be false"
-        )
-    elif shown:
-        problems.append(
-            f"grey={grey!r} is for DICOM whose PresentationIntentType is FOR PRESENTATION, or that says so otherwise; "
-            f"this one does not; {_EACH}"
-        )
-        return None, problems
-    reading = _by_header(header) if grey in ("auto", SHOWN) else _SHOWN_AS.get(grey, grey)
-    if shown and reading is None:
-        reading = _as_shown(header)
-    if reading is None:
-        what = "the file does not say"
-        if header is not None:
-            stated = f"is {header.relationship}" if header.relationship else "is missing"
-            sign = "" if header.sign is not None else ", without a sign"
-            what = f"the header does not say (PixelIntensityRelationship {stated}{sign})"
-        problems.append(
-            f"what its grey levels mean, {what}; give grey='intensity' (proportional to the detected X-rays), "
-            "'bright absorbs', "
-            "'dark absorbs' or 'line integral'"
-        )
-        return None, problems
-    expected = _by_header(header)
-    if grey != "auto" and not shown and expected is not None and expected != reading:
-        assert header is not None
-        problems.append(
-            f"grey={grey!r}, but PixelIntensityRelationship is {header.relationship} with sign {header.sign}, which is "
-            f"{expected!r}; {_EACH}"
-        )
-        return None, problems
-    if float(film.values.min()) == float(film.values.max()):
-        problems.append(f"all its pixels hold one value, {float(film.values.max()):g}; there is nothing to see in it")
-        return None, problems
-    if film.padded > _AIR_SHARE:
-        problems.append(
-            f"{100 * film.padded:.3g} % of its pixels hold PixelPaddingValue, so they were not measured; crop them away, "
-            "and give the middle of the rest as offset_mm"
-        )
-        return None, problems
-    if film.covered > _MOST_COVERED:
-        problems.append(
-            f"{100 * film.covered:.3g} % of its pixels lie behind collimator or shutter by its header; crop them away, and "
-            "give the middle of the rest as offset_mm"
-        )
-        return None, problems
-    made = _converted(film, reading, air_value, notes)
-    if air_value is not None and made.intensity is not None and reading.startswith("intensity"):
-        over = float(np.quantile(made.intensity, _BRIGHT))
-        if over > _OVER_AIR:
-            problems.append(
-                f"air_value {air_value:g} is below its brightest pixels, which hold {over:.3g} of it; more than the "
-                "unattenuated beam cannot be detected: correct it, or leave it out"
-            )
+    shown = grey.startswith(SHOWN)
+    reading, problem = _reading_of(film.header, grey)
+    problem = problem or _not_measured(film)
+    if problem:
+        return None, [problem]
+    assert reading is not None
+    made = _converted(film, reading, air_value, _notes_of(film.header))
+    problems = [_air_too_dark(made, air_value)] if air_value is not None and reading.startswith("intensity") else []
     if shown:
         values = made.values if made.meaning == FILM else _normal(made.values)
         made = replace(made, values=values, meaning=FILM, intensity=None)
+    problems += [_wrong_way(made, reading, shown=shown), _no_line_integrals(made, reading)]
+    return made, [problem for problem in problems if problem]
+
+
+def _reading_of(header: FilmHeader | None, grey: str) -> tuple[str | None, str]:
+    """The reading by its plain name, or why there is none."""
+    shown, for_the_eye = grey.startswith(SHOWN), "" if header is None else header.for_the_eye
+    if for_the_eye and not shown:
+        return None, (
+            f"{for_the_eye}: its grey levels were processed for the eye, they are no line integrals; "
+            "export the image FOR PROCESSING, or take it all the same with grey='presentation'"
+        )
+    if shown and not for_the_eye:
+        return None, (
+            f"grey={grey!r} is for DICOM whose PresentationIntentType is FOR PRESENTATION, or that says so otherwise; "
+            f"this one does not; {_EACH}"
+        )
+    stated = _by_header(header)
+    if shown:
+        return _SHOWN_AS.get(grey) or stated or _as_shown(header), ""
+    if grey == "auto":
+        return stated, "" if stated else _no_reading(header)
+    if stated is not None and stated != grey:
+        assert header is not None
+        return None, (
+            f"grey={grey!r}, but PixelIntensityRelationship is {header.relationship} with sign {header.sign}, which is "
+            f"{stated!r}; {_EACH}"
+        )
+    return grey, ""
+
+
+def _no_reading(header: FilmHeader | None) -> str:
+    what = "the file does not say"
+    if header is not None:
+        stated = f"is {header.relationship}" if header.relationship else "is missing"
+        sign = "" if header.sign is not None else ", without a sign"
+        what = f"the header does not say (PixelIntensityRelationship {stated}{sign})"
+    return (
+        f"what its grey levels mean, {what}; give grey='intensity' (proportional to the detected X-rays), 'bright absorbs', "
+        "'dark absorbs' or 'line integral'"
+    )
+
+
+def _notes_of(header: FilmHeader | None) -> list[str]:
+    if header is None or not header.for_the_eye:
+        return []
+    return [
+        f"a FOR PRESENTATION image was taken ({header.for_the_eye}) as if grey levels were line integrals with an unknown "
+        "gain and offset: local contrast may be false"
+    ]
+
+
+def _not_measured(film: Film) -> str:
+    """Why too little of the picture was measured; "" where enough was."""
+    where = "crop them away, and give the middle of the rest as offset_mm"
+    if float(film.values.min()) == float(film.values.max()):
+        return f"all its pixels hold one value, {float(film.values.max()):g}; there is nothing to see in it"
+    if film.padded > _AIR_SHARE:
+        return f"{100 * film.padded:.3g} % of its pixels hold PixelPaddingValue, so they were not measured; {where}"
+    if film.covered > _MOST_COVERED:
+        return f"{100 * film.covered:.3g} % of its pixels lie behind collimator or shutter by its header; {where}"
+    return ""
+
+
+def _air_too_dark(made: Grey, air_value: float) -> str:
+    over = 0.0 if made.intensity is None else float(np.quantile(made.intensity, _BRIGHT))
+    if over <= _OVER_AIR:
+        return ""
+    return (
+        f"air_value {air_value:g} is below its brightest pixels, which hold {over:.3g} of it; more than the "
+        "unattenuated beam cannot be detected: correct it, or leave it out"
+    )
+
+
+def _wrong_way(made: Grey, reading: str, *, shown: bool) -> str:
+    """Why the reading does not fit what the picture shows; "" where it may."""
     if _looks_inverted(made.values):
-        problems.append(
+        return (
             f"its grey levels look inverted: the border absorbs more than the middle when they are read as {reading!r}; "
             f"if the border is a collimator, crop it, else choose the other reading{_OTHER_SHOWN if shown else ''}"
         )
-    elif made.dark > _MOST_DARK:
-        problems.append(
+    if made.dark > _MOST_DARK:
+        return (
             f"as {reading!r} {100 * made.dark:.3g} % of its pixels hold no signal: air_value is wrong, or "
             "its grey levels mean something else"
         )
-    elif made.dark_border > _MOST_COVERED:
-        problems.append(
+    if made.dark_border > _MOST_COVERED:
+        return (
             f"as {reading!r} {100 * made.dark_border:.3g} % of its border holds no signal, as behind a collimator; crop it "
             "away, and give the middle of the rest as offset_mm, or correct air_value"
         )
+    return ""
+
+
+def _no_line_integrals(made: Grey, reading: str) -> str:
     low, high = (float(q) for q in np.quantile(made.values, [1 - _BRIGHT, _BRIGHT]))
-    if made.meaning == LINE_INTEGRAL and not -1 <= low <= high <= _MOST_P:
-        problems.append(
-            f"as {reading!r} its values cannot be line integrals: nearly all lie from {low:.4g} to {high:.4g}, expected 0 to "
-            f"{_MOST_P:g}"
-        )
-    return made, problems
+    if made.meaning != LINE_INTEGRAL or -1 <= low <= high <= _MOST_P:
+        return ""
+    return (
+        f"as {reading!r} its values cannot be line integrals: nearly all lie from {low:.4g} to {high:.4g}, expected 0 to "
+        f"{_MOST_P:g}"
+    )
 
 
 def _as_shown(header: FilmHeader | None) -> str:
