@@ -1,4 +1,4 @@
-"""The two sentences that the page of an evaluation begins with, and what the evaluation still lacks."""
+"""The sentence that the page of an evaluation begins with, what limits it, and what the evaluation still lacks."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from taskct.evaluation.rows import NOT_EVALUATED, DoseLevel
 from taskct.evaluation.statistics import FEW_PATIENTS, Interval
 from taskct.evaluation.table import Table
 from taskct.report.number_text import dose_label, dose_phrase, plural, span, with_unit
-from taskct.report.verdict import gravest_limit, ranking, wins
+from taskct.report.verdict import limits, ranking, wins
 
 
-def main_finding(table: Table, metric: str | None) -> tuple[str, str]:
-    """The best method at the lowest dose and its lead over the next one; then what limits this most, '' for nothing."""
+def main_finding(table: Table, metric: str | None) -> tuple[str, list[str]]:
+    """The best method at the lowest dose and its lead over the next one; then what limits this, the gravest first."""
     if metric is None:
-        return "No metric with a better and a worse side was measured.", ""
-    return _best(table, metric, table.doses[-1]), gravest_limit(table, metric)
+        return "No metric with a better and a worse side was measured.", []
+    return _best(table, metric, table.doses[-1]), limits(table, metric)
 
 
 def missing_parts(table: Table) -> list[str]:

@@ -34,9 +34,9 @@ p { margin: .4rem 0; max-width: 62rem; }
 .answer { font-size: 1.2rem; line-height: 1.4; font-weight: 600; margin: .6rem 0; padding-left: .9rem;
   border-left: 4px solid var(--accent); }
 .but { padding-left: calc(.9rem + 4px); margin: .4rem 0; }
-.but:last-of-type { margin-bottom: .8rem; }
+.but + :not(.but) { margin-top: .8rem; }
 .row { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.4rem, 1fr)); gap: .5rem .7rem; margin: .5rem 0 .3rem; }
-.row figure { max-width: 18rem; }
+.row figure { max-width: 15rem; }
 .row figcaption { line-height: 1.3; margin-top: .2rem; }
 .row.zoomed { display: flex; flex-wrap: wrap; }
 .row.zoomed figure { flex: 1 1 9.4rem; max-width: 11.5rem; }
@@ -53,6 +53,7 @@ p { margin: .4rem 0; max-width: 62rem; }
 img.near { image-rendering: pixelated; background: #000; }
 .swatch { display: inline-block; width: .85em; height: .85em; border: 2px solid; background: #2b2b2b; vertical-align: -.1em; }
 .key, figcaption, caption, .note { color: var(--soft); font-size: .84rem; }
+.jump { white-space: nowrap; }
 nav { font-size: .86rem; margin: 1rem 0 1.2rem; }
 nav a { display: inline-block; margin-right: 1.1rem; color: var(--accent); }
 a { color: var(--accent); }

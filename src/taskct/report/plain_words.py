@@ -9,10 +9,10 @@ from html import escape, unescape
 WORDS: Mapping[str, str] = {
     "photons per (?:detector )?pixel|photons": "X-ray quanta that reach a detector pixel in each view without a patient; the "
     "dose is proportional to them",
-    "FBP": "filtered back-projection",
-    "TV": "iterative reconstruction that keeps edges and smooths what lies between them (total variation)",
-    "CGLS": "iterative least squares (conjugate gradients)",
-    "SIRT": "iterative reconstruction in small equal steps",
+    "FBP|fbp": "filtered back-projection",
+    "TV|tv_min": "iterative reconstruction that keeps edges and smooths what lies between them (total variation)",
+    "CGLS|cgls": "iterative least squares (conjugate gradients)",
+    "SIRT|sirt": "iterative reconstruction in small equal steps",
     "U-Net": "a network that takes noise out of the FBP image",
     "ItNet": "two such networks with a step towards the measured data between them",
     "Learned Primal-Dual": "a network that goes to and fro between the image and the measured data",

@@ -90,8 +90,8 @@ def _body(table: Table, heading: str, metric: str | None, window: Window | None,
         ("protocol", "Protocol", "definitions, simulation, geometry", protocol_section(table)),
         ("provenance", "Provenance", "", provenance_section(table)),
     ]
-    answer, limit = main_finding(table, main)
-    begin = opening(answer, limit, missing=missing_parts(table), piece="part", whole="evaluation")
+    answer, limited = main_finding(table, main)
+    begin = opening(answer, limited, missing=missing_parts(table), piece="part", whole="evaluation")
     version = table.provenance.get("versions", {})
     made = f"Made with taskct {version.get('taskct', '')}" if isinstance(version, dict) else "Made with taskct"
     html = encoder.replace(page_body(heading, begin + first, parts, lead=_lead(table), made=made))

@@ -53,8 +53,8 @@ def write_training_page(run: Run, path: str | os.PathLike[str], *, overwrite: bo
     heading = f"Training: {saved.name}"
     table, why_not = _on_patients(saved)
     (answer, _), *rest = _lines(run, table)
-    against = next((text for text, caution in rest if caution), "")
-    more = [line for line in rest if line[0] != against]
+    against = [text for text, caution in rest if caution]
+    more = [line for line in rest if line[0] not in against]
     words = "".join(f"<p{' class=caution' if caution else ''}>{escape(text)}</p>" for text, caution in more)
     curves = _curves(run)
     first = curves if table is None else first_pictures(table, _METRIC, encoder) + leading_table(table, _METRIC)

@@ -46,12 +46,12 @@ def verdict(table: Table, *, metric: str | None = None) -> list[Statement]:
     return [*found, *_cautions(table)]
 
 
-def gravest_limit(table: Table, metric: str) -> str:
-    """The one thing besides the number of patients that limits the best method at the lowest dose most; '' for nothing."""
+def limits(table: Table, metric: str) -> list[str]:
+    """What limits the best method at the lowest dose, besides the number of patients, the gravest first."""
     dose = table.doses[-1]
     found = [*_scoring_flaws(table), *(s.text for s in _other_metrics(table, metric, dose))]
     found += [s.text for part in (_regions(table, dose), _bias(table, dose)) for s in part]
-    return found[0] if found else ""
+    return found
 
 
 def primary_metric(table: Table) -> str | None:

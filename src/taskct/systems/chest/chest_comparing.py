@@ -26,6 +26,7 @@ MAIN_SCORES: dict[str, tuple[str, ...]] = {
     "restore": ("PSNR",),
     "detect": ("CPM nodule", "AP10 nodule", "AP10 infection"),
 }
+NOT_REACHED = "not reached"
 AIMS = {"AUC nodule": 0.9, "CPM nodule": 0.5, "Dice nodules >= 8 mm": 0.6}
 AIMS_IN_WORDS = {
     "AUC nodule": "slices with a nodule are told from slices without one with an AUC of",
@@ -212,7 +213,7 @@ def summary_lines(
         for score, aim in AIMS.items():
             if score in first.scores:
                 found = first.interval(score)
-                word = "reached" if found.mean >= aim else "not reached"
+                word = "reached" if found.mean >= aim else NOT_REACHED
                 ends = f" [{found.low:.2f}, {found.high:.2f}]" if math.isfinite(found.low) else ""
                 lines.append(f"At full dose {AIMS_IN_WORDS[score]} {found.mean:.2f}{ends}; the aim of {aim:g} is {word}.")
     for kind in ("equal steps", "equal computing", "single task longer"):

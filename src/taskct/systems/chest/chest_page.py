@@ -17,6 +17,7 @@ from taskct.systems.chest.chest_classes import TASKS
 from taskct.systems.chest.chest_comparing import (
     AIMS,
     MAIN_SCORES,
+    NOT_REACHED,
     Comparison,
     Group,
     Trainings,
@@ -38,6 +39,15 @@ _KINDS = {
 }
 
 
+_WORDS = {
+    "heads?": "one of the network's outputs: findings of a slice (classify), areas (segment), a cleaner image (restore) or "
+    "boxes (detect)",
+    "CPM": "mean share of nodules found where 1/8 to 8 false marks are allowed in a scan",
+    "AP10": "mean precision over all recalls, of boxes that overlap the truth by 10 % or more",
+    "infection": "ground glass or consolidation",
+    "aim": "the value that was set as a goal",
+}
+"""What the words of this page mean; `word_key` shows those that its first screen uses."""
 _THREE = ("equal steps", "equal computing", "single task longer")
 
 
@@ -55,8 +65,9 @@ def write_chest_page(
     """Write one self-contained page: no script, no network."""
     first = shown_first(groups)
     answer, *rest = summary_lines(settings, groups, pairs, judged, tests)
+    against = [text for text in rest if NOT_REACHED in text]
     parts = [
-        ("words", "What else came out", "", "".join(f"<p>{escape(text)}</p>" for text in rest)),
+        ("words", "What else came out", "", "".join(f"<p>{escape(text)}</p>" for text in rest if text not in against)),
         ("first", "All four heads at full dose", "", score_table(first) if first is not None else ""),
         ("sharing", "Four heads or one", "", beside_table(pairs) + _comparison_tables(pairs)),
         ("transfer", "Which head helps which", "", transfer_table(pairs)),
@@ -65,8 +76,8 @@ def write_chest_page(
         ("groups", "All trainings", "", "".join(score_table(g) for g in groups.values() if g is not first)),
         ("made", "How it was made", "", _made(settings, tests)),
     ]
-    begin = f"{opening(answer, missing=missing)}{pictures}{_first_table(first) if first is not None else ''}"
-    write_text(path, page(_TITLE, page_body(_TITLE, begin, parts, lead=lead(settings))), overwrite=True)
+    begin = f"{opening(answer, against, missing=missing)}{pictures}{_first_table(first) if first is not None else ''}"
+    write_text(path, page(_TITLE, page_body(_TITLE, begin, parts, lead=lead(settings), words=_WORDS)), overwrite=True)
 
 
 def _first_table(group: Group) -> str:
@@ -76,8 +87,8 @@ def _first_table(group: Group) -> str:
     for score in scores:
         found = group.interval(score)
         aim = AIMS.get(score)
-        said = "–" if aim is None else f"{aim:g}, {'reached' if found.mean >= aim else 'not reached'}"
-        rows += f"<tr><th scope='row'>{escape(score)}</th>{_cell(found)}<td class='text'>{said}</td></tr>"
+        said = "–" if aim is None else f"{aim:g}, {'reached' if found.mean >= aim else NOT_REACHED}"
+        rows += f"<tr><th scope='row'>{escape(score.replace('>=', '≥'))}</th>{_cell(found)}<td class='text'>{said}</td></tr>"
     heads = ("<th>at full dose</th>", "<th>mean</th>", "<th class='text'>aim</th>")
     key = "Small: 95 % intervals over patients and, where there are several, training seeds."
     return small_table(heads, [rows], key) if rows else ""
@@ -89,7 +100,7 @@ def lead(settings: ChestExperiment) -> str:
     slices = settings.slices if settings.first_steps else settings.shortcut_slices
     return (
         f"Built-in chests: {learnt}{settings.test_patients} {'to judge on' if learnt else 'that no training saw'}, "
-        f"{slices} slices each, lungs at {settings.pixel_mm:g} mm. No figure was measured on patients of a clinic."
+        f"{slices} slices each, pixels of {settings.pixel_mm:g} mm. No figure was measured on patients of a clinic."
     )
 
 

@@ -26,7 +26,7 @@ from taskct.systems.chest.chest_net import ChestReader
 from taskct.systems.chest.chest_page import write_chest_page
 from taskct.systems.chest.chest_settings import ChestExperiment
 from taskct.systems.chest.lung_crops import LungCrops
-from taskct.systems.chest.lung_pictures import colour_words, lungs_figure, telling_crops
+from taskct.systems.chest.lung_pictures import lungs_figure, picture_words, telling_crops
 from taskct.systems.chest.reading_crops import Readings
 from taskct.systems.chest.shortcut import OriginReadings, shortcut_rows
 from taskct.systems.chest.shortcut_page import shortcut_csv
@@ -61,9 +61,8 @@ def gather(
     if images is not None and first is not None and first.done:
         crops = images.load().images("test")
         uri = lungs_figure(first.load(), crops, telling_crops(crops))
-        words = f"Above the truth, below what the network says: {colour_words()}; boxes of nodules yellow, of infection white."
         image = f"<img alt='slices of lungs, the truth above what the network says' src=\"{uri}\">"
-        shown = f"<figure class='plot'>{image}<figcaption>{words}</figcaption></figure>"
+        shown = f"<figure class='plot'>{image}<figcaption>{picture_words()}</figcaption></figure>"
     path = folder / "report.html"
     missing = [made.name for made in (*readings.values(), *bridge.values(), *(shortcuts or {}).values()) if not made.done]
     write_chest_page(

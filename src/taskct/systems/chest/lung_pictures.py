@@ -11,12 +11,14 @@ from torch import Tensor
 
 from taskct.core.units import to_hu_unchecked
 from taskct.data.images import ImageSet
+from taskct.report.outlines import swatch
 from taskct.report.style import COLOURS, figure_style, new_figure, svg_uri
 from taskct.systems.chest.chest_classes import AREAS, FINDINGS
 from taskct.systems.chest.chest_net import ChestReader
 from taskct.task import FoundBoxes
 
 _WINDOW = (-1150.0, 250.0)
+_BOXES = ("#ffd000", "#ffffff")  # of nodules and of infection
 SHOWN_SCORE = 0.3  # boxes that are shown
 
 
@@ -43,8 +45,8 @@ def lungs_figure(reader: ChestReader, images: ImageSet, numbers: Sequence[int]) 
         for k, mu in enumerate(read.mu[:, 0]):
             for row, (areas, found) in enumerate(((truth[k], None), (said[k], boxes[k]))):
                 _draw(axes[row][k], mu, areas, found)
-            axes[0][k].set_title(read.ids[k], fontsize=6.5, fontweight="normal")
-            axes[1][k].set_title(_findings(answers, k), fontsize=6.5, fontweight="normal")
+            axes[0][k].set_title(read.ids[k], fontsize=7.5, fontweight="normal")
+            axes[1][k].set_title(_findings(answers, k), fontsize=7.5, fontweight="normal")
         return svg_uri(figure)
 
 
@@ -64,8 +66,10 @@ def _draw(axis: Any, mu: Tensor, areas: Tensor | None, found: FoundBoxes | None)
             [x0 - 0.5, x1 - 0.5, x1 - 0.5, x0 - 0.5, x0 - 0.5],
             [y0 - 0.5, y0 - 0.5, y1 - 0.5, y1 - 0.5, y0 - 0.5],
         )
-        axis.plot(corner_x, corner_y, color="#ffd000" if kind == 0 else "#ffffff", linewidth=0.8)
-        axis.text(x0, y0 - 1, f"{score:.2f}", color="#ffd000" if kind == 0 else "#ffffff", fontsize=5)
+        colour = _BOXES[0 if kind == 0 else 1]
+        axis.plot(corner_x, corner_y, color=colour, linewidth=0.8)
+        ground = {"facecolor": "black", "alpha": 0.6, "linewidth": 0, "pad": 0.4}
+        axis.text(x0, max(y0 - 2, 6), f"{score:.2f}", color=colour, fontsize=6, bbox=ground)
 
 
 def _findings(answers: Mapping[str, Any], k: int) -> str:
@@ -75,7 +79,11 @@ def _findings(answers: Mapping[str, Any], k: int) -> str:
     return "\n".join(f"{name} {value:.2f}" for name, value in zip(FINDINGS, p, strict=True))
 
 
-def colour_words() -> str:
-    """Which colour is which."""
-    names = ("blue", "vermilion", "green", "pink", "amber", "sky blue", "grey")
-    return ", ".join(f"{area} {names[k]}" for k, area in enumerate(AREAS, start=1))
+def picture_words() -> str:
+    """Which outline and which box is which, as HTML."""
+    areas = " · ".join(swatch(COLOURS[k], area) for k, area in enumerate(AREAS, start=1))
+    boxes = f"{swatch(_BOXES[0], 'nodule')} · {swatch(_BOXES[1], 'infection')}"
+    return (
+        "Upper row: the truth. Lower row: what the network says, with its probability of each finding above the picture and "
+        f"its score at each box. Outlines: {areas}. Boxes: {boxes}."
+    )

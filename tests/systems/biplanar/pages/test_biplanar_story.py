@@ -35,16 +35,16 @@ USUAL = {ATLAS: 21.0, "nearest": 25.0, "net": 28.0, f"nearest, {SHUFFLED}": 18.0
 
 def test_a_network_that_leads_is_said_to_lead_by_how_much() -> None:
     first = story(USUAL).lines[0]
-    assert first.startswith("The network net is 3.00 dB ahead of nearest, the best row without a network (")
-    assert "bone Dice +0.030" in first
+    assert first.startswith("The network net is 3.00 dB [")
+    assert "] ahead of nearest, the best method without a network, in PSNR3D; in the Dice of bone +0.030 [" in first
 
 
 def test_one_that_is_behind_is_said_to_be_behind() -> None:
-    assert story({**USUAL, "net": 24.0}).lines[0].startswith("The network net is 1.00 dB behind nearest")
+    assert story({**USUAL, "net": 24.0}).lines[0].startswith("The network net is 1.00 dB [1.00, 1.00] behind nearest")
 
 
 def test_a_row_that_scores_with_another_skulls_radiographs_is_named() -> None:
-    words = "every row but the mean atlas scores lower than with its own, and below the atlas"
+    words = "every method but the mean atlas scores lower than with its own, and below the atlas"
     assert any(words in line for line in story(USUAL).lines)
     fooled = story({**USUAL, f"net, {SHUFFLED}": 22.0}).lines
     assert any(line.startswith("Careful: given the radiographs of another skull, net still score above") for line in fooled)
@@ -53,7 +53,7 @@ def test_a_row_that_scores_with_another_skulls_radiographs_is_named() -> None:
 def test_a_row_below_the_atlas_that_uses_nothing_of_its_radiographs_is_named() -> None:
     blind = story({**USUAL, "nearest": 15.0, f"nearest, {SHUFFLED}": 15.0}).lines
     assert any("nearest score no lower than with its own: they do not use what they see" in line for line in blind)
-    assert not any("every row but the mean atlas" in line for line in blind)
+    assert not any("every method but the mean atlas" in line for line in blind)
 
 
 def test_how_much_of_a_lead_remains_on_the_second_family_is_said() -> None:
@@ -68,5 +68,5 @@ def test_a_network_that_equals_the_atlas_is_named() -> None:
 
 def test_a_network_that_learnt_from_more_skulls_than_its_rivals_is_named() -> None:
     more = story(USUAL, facts={"net": {"learnt_from": 200}}).lines
-    assert any(line.startswith("Careful: net learnt from 200 skulls, the rows without a network from 40") for line in more)
+    assert any(line.startswith("Careful: net learnt from 200 skulls, the methods without a network from 40") for line in more)
     assert not any("learnt from" in line for line in story(USUAL, facts={"net": {"learnt_from": 40}}).lines[:-1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from html import escape
 
@@ -25,6 +26,17 @@ from taskct.systems.biplanar.pages.story_sections import (
 )
 from taskct.systems.biplanar.pages.story_tables import cell
 
+_CAUTION = "Careful"
+_WORDS = {
+    "mean atlas": "the mean of the skulls that were learnt from, whatever the radiographs show",
+    "nearest skull": "the one of those skulls whose radiographs come nearest",
+    "Gaussian model": "their mean and the ways in which they vary, fitted to the radiographs",
+    "back-projection": "each radiograph smeared back along its rays",
+    "\\+ agreement": "the result after 20 iterative steps (SIRT) that make it agree with the radiographs",
+    "PSNR3D": "peak signal-to-noise ratio of the whole volume; higher is nearer to the truth",
+    "truth": "the skull that the radiographs were computed from",
+}
+"""What the words of this page mean; `word_key` shows those that its first screen uses."""
 _IMAGE_BYTES = 6 * 2**20
 _FIRST_METRICS = ("psnr3d", "bone_dice", "mae_hu")
 _FIRST_ROWS = 6
@@ -39,29 +51,36 @@ def write_biplanar_report(
     refuse_existing(path, overwrite=overwrite)
     encoder = Encoder(_IMAGE_BYTES)
     answer, *rest = story.lines
-    against = next((text for text in rest if text.startswith("Careful")), "")
+    against = [text for text in rest if text.startswith(_CAUTION)]
     parts = [
-        ("words", "What else was found, and what limits it", "", _words([text for text in rest if text != against])),
-        ("numbers", "All rows", "", _key(story) + _main_table(story)),
+        ("words", "What else was found, and what limits it", "", _words([text for text in rest if text not in against])),
+        ("numbers", "All methods", "", _key(story) + _main_table(story)),
         ("controls", "What could fool us", "", _condition_table(story)),
         ("dose", "Dose", "", _dose_table(story)),
         ("poses", "Poses refined", "", pose_table(story)),
         ("blocks", "What each block is worth", "", block_table(story)),
         ("views", "Number of views", "", view_table(story)),
         ("tasks", "What readers make of it", "", task_table(story)),
-        ("spread", "Spread", "", spread_section(story)),
+        ("spread", "Spread: where a result may be wrong", "", spread_section(story)),
         ("curves", "Learning curves", "", curve_section(story)),
         ("skulls", "Skulls", "", _examples(story, encoder)),
         ("made", "How it was made", "", _notes(story)),
     ]
     pictures = example_row(story.examples[0], encoder) if story.examples else ""
     first = f"{opening(answer, against, missing=story.missing)}{pictures}{_first_table(story)}"
-    body = page_body(title, first, parts, lead=_lead(story))
+    body = page_body(title, first, parts, lead=_lead(story), words=_meanings(story))
     write_text(path, page(title, encoder.replace(body)), overwrite=overwrite)
 
 
 def _words(lines: Sequence[str]) -> str:
-    return "".join(f"<p{' class=caution' if text.startswith('Careful') else ''}>{escape(text)}</p>" for text in lines)
+    return "".join(f"<p{' class=caution' if text.startswith(_CAUTION) else ''}>{escape(text)}</p>" for text in lines)
+
+
+def _meanings(story: BiPlanarStory) -> dict[str, str]:
+    """The words of this page, the names of its networks among them."""
+    networks = {re.escape(lead.method): "a network that makes the volume of the radiographs" for lead in story.leads}
+    own = {name: words for name, words in networks.items() if "\\ \\+" not in name}
+    return _WORDS | own
 
 
 def _first_table(story: BiPlanarStory) -> str:
@@ -75,7 +94,7 @@ def _first_table(story: BiPlanarStory) -> str:
         cells = "".join(cell(story.mean(m, name), story.table.label(m)["unit"]) for m in metrics)
         body += f"<tr><th scope='row'>{escape(name)}</th>{cells}</tr>"
     heads = ["<th></th>", *(f"<th scope='col'>{escape(_heading(story, m))}</th>" for m in metrics)]
-    return small_table(heads, [body], "Small: 95 % intervals over skulls. All rows and scores stand below.")
+    return small_table(heads, [body], "Small: 95 % intervals over skulls. All methods and scores stand below.")
 
 
 def _heading(story: BiPlanarStory, metric: str) -> str:
@@ -109,7 +128,7 @@ def _main_table(story: BiPlanarStory) -> str:
         cells = "".join(cell(story.mean(m, method), story.table.label(m)["unit"]) for m in names)
         body.append(f"<tr><th scope='row' class='method'>{escape(method)}</th>{cells}</tr>")
     tops = [_heading(story, m) for m in names]
-    return wide_table("<b>All rows</b>, best settings chosen on validation skulls", ["", *tops], body)
+    return wide_table("<b>All methods</b>, best settings chosen on validation skulls", ["", *tops], body)
 
 
 def _condition_table(story: BiPlanarStory) -> str:

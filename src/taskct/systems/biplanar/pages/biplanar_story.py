@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from taskct.evaluation.rows import DoseLevel
 from taskct.evaluation.statistics import Interval
 from taskct.evaluation.table import Table
-from taskct.report.number_text import number
+from taskct.report.number_text import number, signed_interval
 from taskct.systems.biplanar.pages.biplanar_pictures import ExampleSkull
 
 ATLAS, SHUFFLED, SECOND = "mean atlas", "radiographs of another skull", "second family"
@@ -112,10 +112,12 @@ class BiPlanarStory:
         if same:
             found.append(f"Careful: {', '.join(same)} say nothing beyond the mean atlas.")
         if any(lead.differences["psnr3d"].n_seeds == 1 for lead in self.leads):
-            found.append("Careful: one training of each network; another seed would move its figures by some tenths of a dB.")
+            found.append(
+                "Careful: each network was trained once; another training would move its figures by some tenths of a dB."
+            )
         found.append(
-            "Careful: skulls of one procedural family favour whatever learns from them; these figures rank methods at this "
-            "size, and say nothing about children."
+            "Careful: all skulls are computed, of one family, which favours whatever learns from them: these figures rank "
+            "methods at this size, and say nothing about children."
         )
         return found
 
@@ -141,18 +143,19 @@ class BiPlanarStory:
             gain, dice = lead.differences["psnr3d"], lead.differences["bone_dice"]
             words = "ahead of" if gain.mean > 0 else "behind"
             start = "The network" if gain.separated else "Careful, not separated: the network"
+            ends = sorted((gain.low, gain.high) if gain.mean > 0 else (-gain.low, -gain.high))
             found.append(
-                f"{start} {lead.method} is {number(abs(gain.mean), 'dB')} dB {words} {lead.baseline}, the best row without a "
-                f"network ({number(gain.low, 'dB')} to {number(gain.high, 'dB')} dB, bone Dice {dice.mean:+.3f}, "
-                f"{dice.low:+.3f} to {dice.high:+.3f})."
+                f"{start} {lead.method} is {number(abs(gain.mean), 'dB')} dB [{number(ends[0], 'dB')}, "
+                f"{number(ends[1], 'dB')}] {words} {lead.baseline}, the best method without a network, in PSNR3D; in the Dice "
+                f"of bone {signed_interval(dice)}."
             )
         return found
 
     def _unequal(self) -> list[str]:
         """Networks of the package may have learnt from more skulls than the rows beside them."""
         return [
-            f"Careful: {name} learnt from {about['learnt_from']} skulls, the rows without a network from "
-            f"{self.settings.train_skulls} here, which flatters it; the full experiment gives all rows the same skulls."
+            f"Careful: {name} learnt from {about['learnt_from']} skulls, the methods without a network from "
+            f"{self.settings.train_skulls} here, which flatters it; the full experiment gives all of them the same skulls."
             for name, about in self.facts.items()
             if about.get("learnt_from", 0) > self.settings.train_skulls
         ]
@@ -174,7 +177,7 @@ class BiPlanarStory:
                 f"Careful: {start}, {', '.join(blind)} score no lower than with its own: they do not use what they see."
             )
         if pairs and not found:
-            words = "every row but the mean atlas scores lower than with its own, and below the atlas"
+            words = "every method but the mean atlas scores lower than with its own, and below the atlas"
             found.append(f"{start.capitalize()}, {words}.")
         return found
 
@@ -187,7 +190,8 @@ class BiPlanarStory:
             here = self.mean("psnr3d", lead.method, SECOND)
             if here is not None and there is not None and lead.differences["psnr3d"].mean > 0:
                 found.append(
-                    f"On the second family of skulls, {lead.method} scores {number(here.mean, 'dB')} dB, {lead.baseline} "
+                    f"On the second family of skulls, which is drawn by other rules, {lead.method} scores "
+                    f"{number(here.mean, 'dB')} dB, {lead.baseline} "
                     f"{number(there.mean, 'dB')} dB: a lead of {number(here.mean - there.mean, 'dB')} dB, on the first family "
                     f"{number(lead.differences['psnr3d'].mean, 'dB')} dB."
                 )
