@@ -35,6 +35,12 @@ from taskct.report.training_curves import training_figure
 
 _IMAGE_BYTES = 4 * 2**20
 _METRIC = "rmse_hu"
+_WORDS = {
+    "validations?": "a test in between on patients that the training does not learn from",
+    "loss": "what the training makes small; its parts stand in the curves",
+    "built-in patients": "patients that taskct computes",
+}
+"""What the words of this page mean; `word_key` shows those that its first screen uses."""
 _PATIENTS, _SLICES = 3, 2
 _SEED = 2  # of patients that neither the trainings of the package nor its demos use
 
@@ -64,7 +70,7 @@ def write_training_page(run: Run, path: str | os.PathLike[str], *, overwrite: bo
         ("patients", "On built-in patients", "", f"<p>{escape(why_not)}</p>" if table is None else _shown(table, encoder)),
         ("known", "What is known of it", "training, data, limits", f"<pre>{escape(describe_model(saved))}</pre>"),
     ]
-    body = encoder.replace(page_body(heading, opening(answer, against) + first, parts))
+    body = encoder.replace(page_body(heading, opening(answer, against) + first, parts, words=_WORDS))
     write_text(path, page(heading, body), overwrite=overwrite)
 
 
