@@ -54,7 +54,8 @@ def test_published_means_stand_beside_and_are_marked_as_of_other_slices(folder: 
     table = evaluate_lodopab({"mine": HANN}, folder, most=2, progress=False)
     text = published_text(table)
     lines = text.split("\n")
-    assert lines[1].startswith("mine") and "[" in lines[1] and len(lines) == 2 + len(PUBLISHED) + 2
+    assert lines[1].startswith("mine") and "[" in lines[1] and len(lines) == 2 + len(PUBLISHED) + 3
+    assert "brackets: 95 % intervals over 2 patients, which are too few to rely on" in lines
     assert "FBP + U-Net, published*" in text and "36.00" in text and "40.28" in text
     assert "other slices, so only the order of magnitude" in text
     assert "2 of 4 slices" in table.notes["scans"] and "patients" not in table.notes

@@ -19,7 +19,7 @@ from taskct.evaluation.measure_subject import Findings, SubjectPlan, measure_sub
 from taskct.evaluation.project_case import PrepareLodopab
 from taskct.evaluation.protocol import chosen_measures
 from taskct.evaluation.rows import DoseLevel, Row
-from taskct.evaluation.statistics import bootstrap_mean
+from taskct.evaluation.statistics import FEW_PATIENTS, bootstrap_mean
 from taskct.evaluation.storage import refuse_table
 from taskct.evaluation.subject import Subject
 from taskct.evaluation.table import Table
@@ -114,6 +114,7 @@ def evaluate_lodopab(
 def published_text(table: Table) -> str:
     """The means of a table beside the published ones, which are of other slices, as lines of text."""
     names = ("psnr", "ssim", "psnr_fr", "ssim_fr")
+    patients = len(table.patients)
     heads = ("PSNR, range per image", "SSIM, per image", "PSNR-FR, one range", "SSIM-FR")
     width = max(len(name) for name in (*table.methods, *(f"{p.method}, published*" for p in PUBLISHED))) + 2
     lines = ["".ljust(width) + "  ".join(h.rjust(22) for h in heads)]
@@ -129,6 +130,9 @@ def published_text(table: Table) -> str:
     for one in PUBLISHED:
         cells = [f"{one.psnr:.2f}", f"{one.ssim:.3f}", f"{one.psnr_fr:.2f}", f"{one.ssim_fr:.3f}"]
         lines.append(f"{one.method}, published*".ljust(width) + "  ".join(c.rjust(22) for c in cells))
+    if patients > 1:
+        few = ", which are too few to rely on" if patients < FEW_PATIENTS else ""
+        lines.append(f"brackets: 95 % intervals over {patients} patients{few}")
     lines.append(
         "* means over the challenge set (J. Imaging 7:44 (2021), Table 2): other slices, so only the order of magnitude"
     )

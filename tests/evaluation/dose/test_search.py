@@ -13,6 +13,7 @@ from taskct.core.errors import InputError
 from taskct.data.case import Case
 from taskct.evaluation.dose import DoseSearch, optimise_dose
 from taskct.evaluation.dose.answer import known
+from taskct.evaluation.dose.quality import region_of
 from taskct.evaluation.dose.quality_curves import held
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
@@ -74,6 +75,17 @@ def test_who_must_reach_it_decides_the_dose() -> None:
     assert held(np.array([[1.0], [2.0], [3.0], [-4.0], [np.nan]]), 0.75)[0] == 1.0
     with pytest.raises(InputError, match="'mean' or a share"):
         held(np.zeros((2, 1)), "most")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a class that nobody has is refused in words, not warned of by numpy
+        assert np.isnan(held(np.full((3, 2), np.nan), "mean")).all()
+    assert held(np.array([[1.0], [np.inf], [np.nan]]), "mean")[0] == np.inf
+
+
+def test_a_region_that_the_chosen_slices_lack_is_named_among_the_known_ones() -> None:
+    images = SUBJECTS[0].images
+    without = images.with_labels(torch.zeros(len(images), *images.shape, dtype=torch.long))
+    with pytest.raises(InputError, match="unknown region of p0 'kidney'; one of body"):
+        region_of(replace(SUBJECTS[0], images=without), "kidney")
 
 
 def test_an_unreachable_target_is_said_with_the_best_that_was_reached() -> None:

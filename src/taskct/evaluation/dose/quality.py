@@ -111,7 +111,8 @@ def region_of(subject: Subject, name: str) -> Tensor:
     if name not in found:
         if name in subject.label_names.values():
             return torch.zeros_like(subject.labels[:, None], dtype=torch.bool)  # not in these slices
-        raise unknown_name(f"region of {subject.patient_id}", name, found, InputError)
+        legal = dict.fromkeys([*found, *(named for number, named in subject.label_names.items() if number)])
+        raise unknown_name(f"region of {subject.patient_id}", name, legal, InputError)
     return found[name]
 
 

@@ -129,11 +129,14 @@ def held(contrasts: np.ndarray, by: str | float) -> np.ndarray:
     """The criterion: (..., N, L) -> (..., L), 0 or more where it holds.
 
     "mean": the mean over patients. A share such as 0.9: the contrast that this share of patients reaches, by order.
-    NaN patients (without the class) take no part.
+    NaN patients (without the class) take no part; NaN where there is none but such.
     """
     refuse_criterion(by)
     if isinstance(by, str):
-        return np.asarray(np.nanmean(contrasts, axis=-2))
+        known = ~np.isnan(contrasts)
+        total = np.where(known, contrasts, 0.0).sum(axis=-2)
+        with np.errstate(invalid="ignore"):  # 0 / 0 where nobody has the class
+            return np.asarray(total / known.sum(axis=-2))
     rising = np.sort(contrasts, axis=-2)  # NaN last
     count = np.isfinite(rising).sum(axis=-2, keepdims=True)
     place = np.floor(count * (1 - by) + 1e-9).astype(int).clip(0, np.maximum(count - 1, 0))

@@ -284,8 +284,8 @@ def test_a_module_with_a_rule_begins_as_that_rule_and_learns_to_leave_it(tmp_pat
     from taskct.simulate.scout import SMOOTH_COLS, view_angles_rad
     from taskct.systems.alara.rivals.strategies import TubeCurrentModulation
 
-    smoothed = PriorInfo(smooth_cols=SMOOTH_COLS)  # as the rule sees it
-    spec = replace(SMALL, prior=smoothed, harmonics=1, per="slice", rule="modulation", highest_photons=2.0**22)
+    assert SMALL.prior.smooth_cols == SMOOTH_COLS  # as the rule sees it, unless somebody says otherwise
+    spec = replace(SMALL, harmonics=1, per="slice", rule="modulation", highest_photons=2.0**22)
     scans = CleanScans(make_images(12, seed=1), make_projector(), progress=False)
     patients = PatientScans(scans, spec.prior)
     module = DoseModule(spec)
@@ -304,6 +304,9 @@ def test_a_module_with_a_rule_begins_as_that_rule_and_learns_to_leave_it(tmp_pat
     assert torch.equal(again.usual_path, done.system.dose.usual_path)
     with pytest.raises(ConfigError, match="rule = 'modulation' expects per = 'slice'"):
         replace(SMALL, rule="modulation")
+    text = (tmp_path / "run" / "config.toml").read_text(encoding="utf-8")
+    (tmp_path / "run" / "config.toml").write_text(text.replace(f"smooth_cols = {SMOOTH_COLS}\n", ""), encoding="utf-8")
+    assert load_dose(tmp_path / "run").dose.spec.prior.smooth_cols == 1  # a training from before scouts were smoothed
 
 
 def test_a_profile_begins_at_nothing_and_gives_more_where_more_is_gained() -> None:

@@ -19,7 +19,6 @@ from taskct.experiments.made import Made
 from taskct.physics.dose import Dose
 from taskct.recon.learned import make_model
 from taskct.recon.reconstructor import Reconstructor
-from taskct.simulate.scout import SMOOTH_COLS
 from taskct.systems.alara.experiment.alara_arms import PSNRS, QUALITIES, TASKS, arm_named
 from taskct.systems.alara.experiment.alara_settings import DoseExperiment
 from taskct.systems.alara.experiment.shared_subjects import (
@@ -142,7 +141,7 @@ def train_arm(
     reconstruct: nn.Module = make_model(model_of(settings)) if learned else Classical(smooth_fbp)
     noise: Noise = "post-log" if about.noise == "post-log" else "pre-log"
     steps = settings.unet_steps if learned else settings.fbp_steps
-    prior = PriorInfo(kind="preshot", photons=low / 4) if about.prior == "preshot" else PriorInfo(smooth_cols=SMOOTH_COLS)
+    prior = PriorInfo(kind="preshot", photons=low / 4) if about.prior == "preshot" else PriorInfo()
     train_dose(
         DoseSpec(
             prior=prior,

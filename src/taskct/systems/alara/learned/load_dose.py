@@ -42,7 +42,9 @@ def load_dose(
             f"{saved.where}: not a dose training (its config.toml has no [dose_module] table); train one with taskct dose"
         )
     with saved.naming_errors():
-        spec = from_dict(DoseSpec, saved.config["dose_module"], where="dose_module")
+        about = dict(saved.config["dose_module"])
+        about["prior"] = {"smooth_cols": 1, **about.get("prior", {})}  # trainings before scouts were smoothed do not say so
+        spec = from_dict(DoseSpec, about, where="dose_module")
         if model is None:
             model = make_model(saved.config["model"]) if "model" in saved.config else _classical(saved.config)
     held = saved.table("held")

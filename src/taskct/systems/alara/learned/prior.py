@@ -16,7 +16,7 @@ from taskct.physics.projector import Projector
 from taskct.recon.fbp import fbp
 from taskct.recon.learned.scaling import MuScale
 from taskct.simulate.noisy_scan import add_noise
-from taskct.simulate.scout import SCOUT_PHOTONS, smooth_scout, take_scout
+from taskct.simulate.scout import SCOUT_PHOTONS, SMOOTH_COLS, smooth_scout, take_scout
 
 PATH_SCALE = 5.0  # line integrals of bodies are 0 to 10
 _PATH_LEVEL, _MU_LEVEL = 0.5, -0.5  # in the module's numbers: above it there is body
@@ -29,14 +29,15 @@ class PriorInfo:
     kind       scout: frontal and lateral line integrals, (2, slices, C); preshot: FBP of the middle slice at very low dose,
                (1, Y, X); earlier: an earlier scan of the middle slice, which never lies quite the same, (1, Y, X)
     photons    of the scout or the pre-shot, per pixel and view, exact Poisson
-    smooth_cols  detector columns over which the scout's counts are averaged (`smooth_scout`); 1: none
+    smooth_cols  detector columns over which the scout's counts are averaged (`smooth_scout`), by default as many as for the
+               strategies that do not learn, so that all see the same; 1: none
     shift_mm   SD of the patient's place in the earlier scan against today
     seed       of its noise
     """
 
     kind: Literal["scout", "preshot", "earlier"] = "scout"
     photons: float = SCOUT_PHOTONS
-    smooth_cols: int = 1
+    smooth_cols: int = SMOOTH_COLS
     shift_mm: float = 8.0
     seed: int = 0
 
