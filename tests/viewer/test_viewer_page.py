@@ -210,6 +210,31 @@ def test_an_unfinished_run_says_so_first(show: Callable[..., Any], served: Calla
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+def test_names_doses_and_scores_are_whole_at_both_widths(
+    show: Callable[..., Any], served: Callable[..., str], run_folder: Path
+):
+    (study, *_) = studies_of_table(Table.read(run_folder), title="run")
+    address = served(Layers(study))
+    for width in (1400, 390):
+        page = show(address, width=width, height=700)
+        ready(page, 3)
+        until(page, lambda page=page: page.locator(".panel .score").nth(1).inner_text() != "")
+        cut = page.evaluate(
+            """[...document.querySelectorAll('.panel p, #dose-name, #dose-ticks span')].filter(
+            e => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).display !== 'inline'
+            || getComputedStyle(e).textOverflow === 'ellipsis' || getComputedStyle(e).whiteSpace === 'nowrap').length"""
+        )
+        assert cut == 0
+        name, canvas, score = (page.locator(f".panel {part}").nth(1).bounding_box() for part in (".name", "canvas", ".score"))
+        assert (
+            name["y"] + name["height"] <= canvas["y"] + 1 and canvas["y"] + canvas["height"] <= score["y"] + 1
+        )  # none is hidden
+        dose = page.inner_text("#dose-name").replace("\u202f", " ")
+        assert re.fullmatch(r"[\d.]+ %, [\d ]+ photons", dose) and dose in page.locator(".panel .name").nth(
+            1
+        ).inner_text().replace("\u202f", " ")
+
+
 def test_the_page_asks_nothing_of_other_places(browser: Any, served_ct: str):
     page, asked = browser.new_page(), []
     page.on("request", lambda request: asked.append(urlsplit(request.url).netloc))

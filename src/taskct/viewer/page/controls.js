@@ -104,6 +104,9 @@ export function wirePanel(panel, app) {
   canvas.addEventListener("pointerleave", () => { if (!fingers.size) app.point(null); });
 }
 
+// A dose by its share of the full one and by its photons, where it has a share.
+export const doseWords = (facts, dose) => (facts.doses[dose].endsWith("%") ? `${facts.doses[dose]}, ${Math.round(facts.photons[dose]).toLocaleString("en").replaceAll(",", "\u202f")} photons` : facts.doses[dose]);
+
 // Everything that a study fixes: lists and ranges.
 export function fill(facts, app) {
   const options = (select, items) => select.replaceChildren(...items.map(([value, text]) => new Option(text, value)));
@@ -118,7 +121,7 @@ export function fill(facts, app) {
   $("by-reader").hidden = !facts.readers.length;
   $("by-reader").closest("fieldset").hidden = !facts.readers.length && !facts.labelled;
   $("dose").max = Math.max(0, facts.doses.length - 1);
-  $("dose-ticks").replaceChildren(...[facts.doses[0], facts.doses.at(-1)].map((d) => Object.assign(document.createElement("span"), { textContent: d ?? "" })));
+  $("dose-ticks").replaceChildren(...(dosed ? [0, facts.doses.length - 1] : []).map((k) => Object.assign(document.createElement("span"), { textContent: doseWords(facts, k) })));
   $("plane").max = facts.planes.length - 1;
   $("scroll").hidden = facts.planes.length < 2;
   $("unfinished").textContent = facts.unfinished;
@@ -153,7 +156,7 @@ export function reflect(facts) {
   $("plane").value = state.plane;
   $("plane-name").textContent = `${facts.planes[state.plane]} (${state.plane + 1} of ${facts.planes.length})`;
   $("dose").value = state.dose;
-  $("dose-name").textContent = facts.doses[state.dose] ?? "";
+  $("dose-name").textContent = facts.doses.length ? doseWords(facts, state.dose) : "";
   for (const box of $("methods").querySelectorAll("input")) box.checked = state.on.includes(Number(box.value));
   return panelsOf(facts);
 }

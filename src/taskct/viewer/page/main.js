@@ -1,6 +1,6 @@
 // The page: studies from the server, one state, one drawing loop.
 
-import { $, fill, reflect, say, wire, wirePanel } from "./controls.js";
+import { $, doseWords, fill, reflect, say, wire, wirePanel } from "./controls.js";
 import { drawCurve, drawProfile } from "./charts.js";
 import { labelColour, readerColour } from "./outlines.js";
 import { arrange, colourOf, draw, placeOf } from "./panels.js";
@@ -78,7 +78,7 @@ function limits(mode) {
 
 function caption(panel, one, k, { has, ready, failed, mode }) {
   const study = facts(), [, name, score, busy] = panel.children;
-  const dose = one.dose >= 0 ? `, ${study.doses[one.dose]}` : "", what = { image: "", difference: ", minus the reference", noise: ", noise map" }[mode];
+  const dose = one.dose >= 0 ? `, ${doseWords(study, one.dose)}` : "", what = { image: "", difference: ", minus the reference", noise: ", noise map" }[mode];
   const words = `${study.methods[one.method]}${dose}${what}`;
   if (name.dataset.words !== words) {
     const spot = document.createElement("i");
@@ -89,8 +89,8 @@ function caption(panel, one, k, { has, ready, failed, mode }) {
   panel.firstChild.setAttribute("role", "img");
   panel.firstChild.setAttribute("aria-label", `${words}, ${study.planes[state.plane]}`);
   const numbers = scoresOf(one), shown = Array.isArray(numbers) ? numbers.filter((s) => s.label === state.score || s.label === numbers[0].label || s.label.startsWith("Dice")) : [];
-  score.textContent = shown.slice(0, 4).map(asText).join(" · ");
-  score.hidden = !score.textContent;
+  const scored = shown.slice(0, 4).map(asText), said = scored.join(" · ");
+  if (score.textContent !== said) score.replaceChildren(...scored.flatMap((text, n) => [...(n ? [" · "] : []), Object.assign(document.createElement("span"), { textContent: text })]));
   busy.hidden = ready && !failed;
   busy.textContent = failed ?? (has ? (isSlowPlane(one.method) ? "reconstructing ..." : "reading ...") : "no image at this dose");
   panel.dataset.ready = String(ready && panel.painted !== "");
@@ -113,17 +113,17 @@ function readout(study) {
 function legend(study) {
   const parts = [];
   const add = (head, colour, own = study.classes.map((_, k) => k)) => {
-    parts.push(`${head}: `);
+    parts.push(`${parts.length ? " · " : ""}${head}: `);
     own.slice(0, 6).forEach((k) => {
       const spot = document.createElement("span");
       spot.className = "spot";
       spot.style.background = colour(study.classes, k);
-      parts.push(spot, `${study.classes[k].name}  `);
+      parts.push(spot, `${study.classes[k].name} `);
     });
     if (own.length > 6) parts.push("... ");
   };
-  if (study.labelled && state.labels) add("labels, solid", labelColour);
-  if (state.reader) add(`${state.reader}, dashed`, readerColour, readerOf().classes);
+  if (study.labelled && state.labels) add("solid outlines, the labels", labelColour);
+  if (state.reader) add(`dashed, marked by ${state.reader}`, readerColour, readerOf().classes);
   $("readout").replaceChildren(...parts);
 }
 
@@ -174,7 +174,7 @@ function curve(study) {
   select.value = state.score;
   const full = state.reader ? scoresOf({ method: 0, dose: -1 }) : null, level = Array.isArray(full) ? full.find((s) => s.label === state.score)?.value : undefined;
   curveAt = drawCurve($("curve"), lines, { labels: study.doses, photons: study.photons, now: state.dose, unit: names.get(state.score) ? `${state.score}, ${names.get(state.score)}` : state.score, level });
-  $("curve-note").textContent = !dosed.length ? "move the slider: this slice is scanned at that dose and reconstructed" : level !== undefined ? "dashed: the reader on the reference" : isSlow() ? "points appear at the doses that you visit" : "";
+  $("curve-note").textContent = !dosed.length ? "move the slider: this slice is scanned at that dose and reconstructed" : level !== undefined ? `dashed: what ${state.reader} reaches in the reference` : isSlow() ? "points appear at the doses that you visit" : "";
 }
 
 function three(study) {

@@ -3,7 +3,7 @@
 import { paint } from "./paint.js";
 import { labelColour, outlines, readerColour } from "./outlines.js";
 
-const LEAST_HEIGHT = 260, GAP = 4;
+const LEAST_HEIGHT = 260, GAP = 4, CAPTION = 44;
 export const COLOURS = ["--black", "--c0", "--c1", "--c2", "--c3", "--c4", "--c5", "--c6"];
 export const colourOf = (method) => getComputedStyle(document.documentElement).getPropertyValue(COLOURS[method && 1 + ((method - 1) % 7)]).trim();
 
@@ -21,12 +21,13 @@ export function arrange(holder, count, facts, below, made) {
   }
   const [rows, columns] = facts.shape, [, dy, dx] = facts.spacing_mm;
   const aspect = Math.min(1.4, (rows * dy) / (columns * dx));
+  const captions = Math.max(CAPTION, ...[...holder.children].map((one) => one.offsetHeight - one.firstChild.offsetHeight)); // name and scores, in as many lines as they need
   const across = holder.clientWidth, down = Math.max(LEAST_HEIGHT, innerHeight - holder.getBoundingClientRect().top - scrollY - below);
   let best = [1, 0, 0];
   const narrow = across < 520;
   for (let n = narrow ? Math.min(2, count) : 1; n <= Math.min(count, narrow ? 2 : 6); n++) {
     const width = (across - GAP * (n - 1)) / n, lines = Math.ceil(count / n);
-    const height = narrow ? width * aspect : Math.min(width * aspect, Math.max(150, (down - GAP * (lines - 1)) / lines));
+    const height = narrow ? width * aspect : Math.min(width * aspect, Math.max(150, (down - GAP * (lines - 1)) / lines - captions));
     const shown = Math.min(width, height / aspect);
     if (shown > best[1] + 1) best = [n, shown, height];
   }
