@@ -37,6 +37,7 @@ from taskct.systems.adaptive.experiment import LOSSES, MODELS, PRESETS, TaskAdap
 from taskct.systems.adaptive.experiment.experiment_scans import doses_of
 from taskct.systems.adaptive.experiment.scoring import FULL_DOSE, reconstruct_all
 from taskct.systems.adaptive.network_demo import NETWORKS_OF_PACKAGE, READERS_OF_PACKAGE
+from taskct.systems.adaptive.pages.headline import WORDS
 from taskct.systems.alara.dose_demo import DOSE_OF_PACKAGE
 from taskct.systems.alara.experiment import DoseExperiment
 from taskct.systems.alara.experiment.alara_presets import PRESETS as DOSE_PRESETS
@@ -90,7 +91,7 @@ def write_table() -> None:
         model = open_model(name)
         card = model.card
         assert card is not None
-        shown = [f for f in card.figures if not f.what.startswith(("PSNR", "lesions", "Dice of the tumour, the reader"))]
+        shown = [f for f in card.figures if not f.what.startswith(("PSNR", "lesions")) and "the reader of the" not in f.what]
         words = "; ".join(f"{f.what}{f' at {f.photons:,.0f} photons' if f.photons else ''} {_number(f)}" for f in shown)
         if name.startswith("real-ct"):
             words = "[the table of its page](real-ct-network.md)"
@@ -102,8 +103,8 @@ def write_table() -> None:
 
 
 def _number(figure: Figure) -> str:
-    verdict = f" ({figure.of})" if figure.of.startswith("verdict") else ""
-    return f"{figure}{verdict}"
+    _, _, verdict = figure.of.partition("verdict: ")
+    return f"{figure} ({verdict})" if verdict else str(figure)
 
 
 def keep(run: Path, name: str, card: Card, *, settings: TaskAdaptive) -> None:
@@ -226,12 +227,18 @@ def _figures_of_network(root: Path, settings: TaskAdaptive, method: str) -> tupl
         if row["method"] == method and (row["metric"], row["reader"]) in words
     ]
     found += [
-        _figure(f"gain in the Dice of a patient over {row['baseline']}", row, f"verdict: {row['verdict']}", 0)
+        _figure(
+            f"gain in the Dice of a patient over {row['baseline']}", row, f"test patients; verdict: {WORDS[row['verdict']]}", 0
+        )
         for row in gains
         if row["method"] == method and row["score"] == "per patient"
     ]
     patients = max(f.patients for f in found)
     return tuple(replace(f, patients=patients, images=patients * settings.slices) for f in found)
+
+
+def _judged(row: Mapping[str, str]) -> str:
+    return f"test patients; verdict: {WORDS[row['verdict']]}; corrected p: {float(row['p_corrected']):.2g}"
 
 
 def _figure(what: str, row: dict[str, Any], of: str, patients: int) -> Figure:

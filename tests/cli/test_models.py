@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,6 +39,25 @@ def test_every_network_of_the_package_has_a_whole_card_and_they_stay_small() -> 
         assert all(f.patients and (f.low is not None or f.patients == 1) for f in card.figures)  # one has no interval
         total += sum(file.stat().st_size for file in open_model(name).where.iterdir())
     assert total < 25e6
+
+
+def test_no_card_confirms_a_gain_without_a_p_that_is_corrected_for_all_comparisons() -> None:
+    judged = [f for name in shipped_models() for f in open_model(name).card.figures if "verdict: " in f.of]  # type: ignore[union-attr]
+    assert len(judged) == 6 and all("; corrected p: " in f.of for f in judged)
+    for figure in judged:
+        verdict, p = figure.of.partition("verdict: ")[2].split("; corrected p: ")
+        assert verdict != "confirmed" or float(p.split()[-1]) < 0.05
+
+
+def test_the_figures_of_a_card_are_a_table_with_a_column_for_each_dose(taskct_says: Says) -> None:
+    _, out, _ = taskct_says("models", "show", "real-ct-task")
+    lines = [line.strip() for line in out.splitlines()]
+    heads = [line for line in lines if line.startswith("photons per pixel")]
+    rows = [line for line in lines if line.startswith("RMSE in HU")]
+    assert len(heads) == len(rows) == 3 and all(len(re.split(r"\s{2,}", line)) == 5 for line in (*heads, *rows))
+    assert sum(line.startswith("TV tuned on another slice") for line in lines) == 1
+    measured = out[out.index("measured") : out.index("limit ")]
+    assert measured.count("\n") < 20 and all(len(line) <= 110 for line in measured.splitlines())
 
 
 def test_a_run_of_the_user_is_shown_as_its_training_recorded_it(taskct_says: Says, run_of_a_reader: Path) -> None:

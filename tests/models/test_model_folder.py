@@ -220,7 +220,8 @@ def test_a_card_comes_back_from_its_file_and_is_told_in_words(run: Run, tmp_path
     for said in (
         "a small network",
         "10,000 to 50,000 photons",
-        "0.500 [0.400, 0.600] (unseen readers); 6 images of 3 patients",
+        "unseen readers; 6 images of 3 patients\n",
+        "0.500 [0.400, 0.600]\n",
         "licence: none needed",
     ):
         assert said in words

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from taskct.core.runs import is_run, load_run
+from taskct.models.figure_table import figure_table
 from taskct.models.model_card import Card, Figure, images_of
 from taskct.models.model_folder import PROVENANCE, SavedModel, open_model
 from taskct.models.package_models import shipped_models
 
 _WIDTH = 110
+_INDENT = 15
 
 
 def list_models() -> str:
@@ -84,10 +86,11 @@ def _of_config(model: SavedModel) -> Iterable[str]:
 
 
 def _figures(figures: tuple[Figure, ...]) -> Iterable[str]:
-    for f in figures:
-        where = f" at {f.photons:,.0f} photons" if f.photons is not None else ""
-        who = f"; {images_of(f.images, f.patients)}" if f.patients else ""
-        yield from _paragraph("measured", f"{f.what}{where}: {f}{f' ({f.of})' if f.of else ''}{who}")
+    if any(f.low is not None for f in figures):
+        yield from _paragraph("measured", "means with 95 % intervals over patients")
+    elif figures:
+        yield from _paragraph("measured", "means")
+    yield from (f"{' ' * _INDENT}{line}" for line in figure_table(figures))
 
 
 def _validation(lines: list[dict[str, Any]]) -> str:
@@ -130,7 +133,7 @@ def _paragraph(name: str, text: str) -> Iterable[str]:
             text,
             _WIDTH,
             initial_indent=f"  {name:<12} ",
-            subsequent_indent=" " * 15,
+            subsequent_indent=" " * _INDENT,
             break_long_words=False,
             break_on_hyphens=False,
         )
