@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from taskct.report.page import page, section
+from taskct.report.first_screen import opening, page_body
+from taskct.report.page import page
 from taskct.report.style import COLOURS, figure_style, new_figure, svg_uri
 from taskct.systems.chest.chest_classes import AREAS, FINDINGS
 from taskct.systems.chest.own_chest import OwnChest
@@ -20,26 +21,39 @@ _MOST_SLICES = 6
 _MOST_ROWS = 12
 _WINDOW = (-1350.0, 150.0)
 _LEAST_ML = 0.5  # of an area that a finding without suspicion contradicts
+_WORDS = {
+    "built-in chests": "chests that taskct computes",
+    "heads?": "one of the network's outputs: findings of a slice, areas, or boxes",
+    "score": "how sure the network is, from 0 to 1; it is no probability",
+    "infection": "ground glass or consolidation",
+}
+"""What the words of this page mean; `word_key` shows those that it uses."""
 _MARGIN_MM = 22.0  # round the lungs
 
 
 def own_page(found: OwnChest, *, masks: str) -> str:
     """The whole page as HTML."""
     numbers = slices_that_matter(found)
-    body = "".join(
+    said, *known = headline(found).split(". ", 1)
+    first = "".join(
         [
-            f"<h1>Chest CT read by a network: {escape(found.case.case_id)}</h1>",
-            f'<p class="verdict">{escape(headline(found))}</p>',
-            "".join(f"<p>{escape(words)}</p>" for words in doubts(found)),
-            section("slices", "Slices that matter", _slices(found, numbers)),
-            section("findings", "Findings", _findings(found)),
-            section("lesions", "Lesions", _lesions(found)),
-            section("limits", "What this network cannot know", _limits(found)),
-            section("readers", "Beside the readers", readers_section(found)),
-            section("files", "Files", f"<p>{escape(masks)}. findings.csv, lesions.csv (boxes in LPS mm), lungs.nii.gz.</p>"),
+            opening(f"{said.rstrip('.')}.", [*known, *doubts(found)]),
+            _slices(found, numbers),
+            f"<h3>Findings</h3>{_findings(found)}<h3>Lesions</h3>{_lesions(found)}",
+            f"<h3>What this network cannot know</h3>{_limits(found)}",
         ]
     )
-    return page(f"Chest CT {found.case.case_id}", body)
+    parts = [
+        (
+            "readers",
+            "Beside the readers",
+            "how many readers marked a place, and what the network says of it",
+            readers_section(found),
+        ),
+        ("files", "Files", "", f"<p>{escape(masks)}. findings.csv, lesions.csv (boxes in LPS mm), lungs.nii.gz.</p>"),
+    ]
+    title = f"Chest CT read by a network: {found.case.case_id}"
+    return page(f"Chest CT {found.case.case_id}", page_body(title, first, parts, words=_WORDS))
 
 
 def headline(found: OwnChest) -> str:
