@@ -8,6 +8,8 @@ mean of the readers     the mean of the two unseen readers' own gains, in place 
 p, corrected            of each interval, by Student's t with 39 degrees of freedom (40 patients) and the half of the interval
                         that lies towards 0; Holm over all gains in pooled Dice and in lesions at one false alarm together.
                         With several training seeds there are fewer degrees of freedom: these p are then too small
+p, least freedom        the same with one degree of freedom less than there are seeds, the fewest that an interval over seeds
+                        and patients can have; the truth lies between the two, and only what survives both is confirmed
 share, one reader       gain of the reader of the losses over what the same reader gains by retraining; points, since the
                         intervals of a ratio need patients. The reader of the losses flatters a loss that was made for it
 """
@@ -29,7 +31,7 @@ LEVEL = 0.05
 COLUMNS = (
     "method", "baseline", "photons", "pooled", "pooled_low", "pooled_high", "mean_of_readers", "pooled_p", "pooled_p_holm",
     "lesions", "lesions_low", "lesions_high", "lesions_p", "lesions_p_holm", "comparisons", "old_share", "share_one_reader",
-    "old_verdict", "restated",
+    "old_verdict", "restated", "seeds", "pooled_p_least_freedom", "pooled_p_least_freedom_holm",
 )  # fmt: skip
 Key = tuple[str, str, str]
 
@@ -40,11 +42,11 @@ def rows_of(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(f))
 
 
-def p_of(mean: float, low: float, high: float) -> float:
+def p_of(mean: float, low: float, high: float, freedom: int = FREEDOM) -> float:
     """Two-sided p of 0 from an interval of 95 %, by the half of it that lies towards 0."""
     reach = mean - low if mean > 0 else high - mean
-    error = reach / float(t.ppf(0.975, FREEDOM))
-    return 1.0 if error <= 0 else float(2 * t.sf(abs(mean) / error, FREEDOM))
+    error = reach / float(t.ppf(0.975, freedom))
+    return 1.0 if error <= 0 else float(2 * t.sf(abs(mean) / error, freedom))
 
 
 def restated() -> list[dict[str, object]]:
@@ -55,12 +57,20 @@ def restated() -> list[dict[str, object]]:
     summary = {
         (r["method"], r["photons"], r["metric"], r["reader"]): float(r["mean"]) for r in rows_of("summary") if r["mean"]
     }
+    trained = {
+        (r["method"], r["photons"]): int(r["seeds"])
+        for r in rows_of("summary") if (r["metric"], r["reader"]) == ("dice_pooled", "unseen")
+    }  # fmt: skip
+    seeds = {key: min(trained[key[0], key[2]], trained[key[1], key[2]]) for key in gains}
     if not any("unseen" in own for own in gains.values()):
         raise SystemExit("the committed gains are by today's rules already: there is nothing to restate")
     asked = [(key, score) for key, own in gains.items() for score in ("unseen", LESIONS) if score in own]
     ends = lambda row: tuple(float(row[name]) for name in ("mean", "low", "high"))
     values = [p_of(*ends(gains[key][score])) for key, score in asked]
     corrected = dict(zip(asked, zip(values, holm(values), strict=True), strict=True))
+    fewest = lambda key: seeds[key] - 1 if seeds[key] > 1 else FREEDOM
+    strict = [p_of(*ends(gains[key][score]), freedom=fewest(key)) for key, score in asked]
+    least = dict(zip(asked, zip(strict, holm(strict), strict=True), strict=True))
     found = []
     for key, own in gains.items():
         if "unseen" not in own:
@@ -78,18 +88,21 @@ def restated() -> list[dict[str, object]]:
             *key, *pooled, sum(float(own[r]["mean"]) for r in UNSEEN) / len(UNSEEN), p, p_holm, *more, len(asked),
             old_share.get("mean", "") if old_share.get("low") else "",
             float(own["training"]["mean"]) / gap if gap and gap > 0.02 else "",
-            old, _word(old, p_holm, corrected.get((key, LESIONS)), lesions),
+            old, _word(old, p_holm, least[key, "unseen"][1], corrected.get((key, LESIONS)), lesions),
+            seeds[key], *least[key, "unseen"],
         ), strict=True)))  # fmt: skip
     return found
 
 
-def _word(old: str, p: float, lesions: tuple[float, float] | None, ends: tuple[object, ...]) -> str:
+def _word(old: str, p: float, least: float, lesions: tuple[float, float] | None, ends: tuple[object, ...]) -> str:
     fewer = lesions is not None and isinstance(ends[2], float) and ends[2] < 0
     if old == "harm" or fewer:
         sure = (old == "harm" and p < LEVEL) or (fewer and lesions is not None and lesions[1] < LEVEL)
-        return "harm" if sure else "harm, not after correction"
+        unsure = ", if its seeds leave enough degrees of freedom" if old == "harm" and p < LEVEL <= least else ""
+        return f"harm{unsure}" if sure else "harm, not after correction"
     if old == "confirmed":
-        return "confirmed in pooled Dice" if p < LEVEL else "does not survive the correction"
+        unsure = ", if its seeds leave enough degrees of freedom" if least >= LEVEL else ""
+        return f"confirmed in pooled Dice{unsure}" if p < LEVEL else "does not survive the correction"
     return old
 
 
