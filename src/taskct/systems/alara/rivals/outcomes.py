@@ -15,7 +15,7 @@ from taskct.core.seeds import derive_seed
 from taskct.evaluation.dose.quality_curves import Curves, contrast
 from taskct.evaluation.dose.target import Target
 from taskct.evaluation.statistics import Interval, paired_difference
-from taskct.systems.alara.rivals.savings import LevelCurve, dose_saved
+from taskct.systems.alara.rivals.savings import LevelCurve, SeededError, dose_saved
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,7 +211,8 @@ def spread_over_seeds(
 ) -> Interval:
     """`Comparison.spread_difference` over comparisons of one thing that was trained from several seeds: their mean.
 
-    Patients are drawn again, and as many seeds; each seed has the rival of its own comparison.
+    Patients are drawn again, and as many seeds, with ends stretched for so few (`SeededError`); each seed has the rival of its
+    own comparison.
     """
     first = _same_patients(comparisons, "spread_over_seeds")
     ours, rivals = (np.stack([c.gaps(c.outcome(name)) for c in comparisons]) for name in (strategy, than))
@@ -231,8 +232,10 @@ def spread_over_seeds(
     apart = np.stack([spread(one) - spread(rival) for one, rival in zip(ours, rivals, strict=True)])  # (seeds, resamples)
     which = rng.integers(0, len(ours), apart.shape)
     found = np.take_along_axis(apart, which, axis=0).mean(0)
-    low, high = np.quantile(found, [0.025, 0.975])
-    centre = float((ours.std(1, ddof=1) - rivals.std(1, ddof=1)).mean())
+    points = ours.std(1, ddof=1) - rivals.std(1, ddof=1)
+    centre = float(points.mean())
+    wider = centre + SeededError.of(found, points, count).stretch * (found - centre)
+    low, high = np.quantile(wider, [0.025, 0.975])
     return Interval(centre, float(low), float(high), count, len(names) * len(ours), method="percentile")
 
 

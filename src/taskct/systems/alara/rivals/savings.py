@@ -65,9 +65,10 @@ def dose_saved(
 ) -> Interval:
     """Photons of `ours` beyond `theirs` at equal quality, per cent of the latter; negative: saved. 95 % percentile interval.
 
-    Several curves of `ours` are trainings from several seeds: each resample draws patients, and as many seeds again. `theirs`
-    is one curve for all of them, or one for each: where a reconstruction is learned along, each seed's rivals go through its
-    own. `p` is that of equal doses, by Student's t with the SD of the resampled logarithms; NaN where an end is open.
+    Several curves of `ours` are trainings from several seeds: each resample draws patients, and as many seeds again, and the
+    ends are stretched to what Student's t needs for so few seeds (as in `evaluation.seeded`). `theirs` is one curve for all of
+    them, or one for each: where a reconstruction is learned along, each seed's rivals go through its own. `p` is that of equal
+    doses, by Student's t with the SD of the resampled logarithms; NaN where an end is open.
 
     A resample in which ours never reach the bound within the levels lies above every number, one in which theirs never do lies
     below every number, and one in which neither does widens both ends. An end that falls on such resamples is open (NaN).
@@ -94,13 +95,12 @@ def dose_saved(
         apart = ratios[:, 1:] - ratios[:, :1] + points[:, None]  # curves tell how it varies, the scans where it is
         which = rng.integers(0, len(ours), (len(ours), apart.shape[1]))
         mean = np.take_along_axis(apart, which, axis=0).mean(0)
-        found = np.where(np.isneginf(mean), -math.inf, 100 * np.expm1(mean))
+        centre, error = float(points.mean()), SeededError.of(mean, points, len(names))
+        found = 100 * np.expm1(centre + error.stretch * (mean - centre))
+        found = np.where(np.isneginf(mean), -math.inf, found)
         ends = [np.quantile(np.where(np.isnan(found), out, found), q) for out, q in ((-math.inf, 0.025), (math.inf, 0.975))]
     low, high = (float(end) if np.isfinite(end) and len(names) > 1 else math.nan for end in ends)
-    centre = float(points.mean())
-    p = math.nan
-    if math.isfinite(low + high):
-        p = p_of_zero(centre, float(mean[np.isfinite(mean)].std()), len(names) - 1)
+    p = p_of_zero(centre, error.size, error.freedom) if math.isfinite(low + high) else math.nan
     return Interval(
         100 * math.expm1(centre),
         low,
@@ -111,6 +111,35 @@ def dose_saved(
         n_seeds=len(ours) if len(ours) > 1 else None,
         p=p,
     )
+
+
+@dataclass(frozen=True)
+class SeededError:
+    """The standard error of a mean over seeds and patients, its degrees of freedom, and what resamples lack of it.
+
+    Drawing S seeds again gives (S - 1) / S of their variance; Satterthwaite's degrees of freedom weigh seeds and patients.
+    `stretch` is 1 for one seed, and for seeds that do not differ.
+    """
+
+    size: float
+    freedom: float
+    stretch: float
+
+    @classmethod
+    def of(cls, resampled: np.ndarray, points: np.ndarray, patients: int) -> SeededError:
+        """From resampled logarithms and the seeds' own points."""
+        from scipy.special import stdtrit
+
+        spread = float(resampled[np.isfinite(resampled)].std()) if np.isfinite(resampled).any() else math.nan
+        seeds = len(points)
+        if seeds == 1 or not spread > 0:
+            return cls(spread, max(patients - 1, 1), 1.0)
+        of_seeds = float(points.var(ddof=1)) / seeds
+        of_patients = max(spread**2 - of_seeds * (seeds - 1) / seeds, 0.0)
+        size = math.sqrt(of_seeds + of_patients)
+        freedom = size**4 / (of_seeds**2 / (seeds - 1) + of_patients**2 / max(patients - 1, 1))
+        wide = float(stdtrit(freedom, 0.975)) * size / (float(stdtrit(max(patients - 1, 1), 0.975)) * spread)
+        return cls(size, freedom, max(wide, 1.0))
 
 
 def _log_needed(curve: LevelCurve, counts: np.ndarray, held_by: str | float) -> np.ndarray:
