@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from taskct.evaluation.windows import Window
-from taskct.report.page import page, section
+from taskct.report.first_screen import opening, page_body
+from taskct.report.page import page
 from taskct.report.pictures import Encoder, to_grey
 from taskct.systems.biplanar.own_pair.pair_estimate import PairEstimate
 
@@ -21,27 +22,44 @@ _SHARES = (0.42, 0.6, 0.78)  # of each axis
 _LEAST_PIXELS = 128
 
 
+_WORDS = {
+    "prior": "what the method makes of the mean skull's radiographs: what it shows whoever is looked at",
+    "spread": "how far the truth may lie from the estimate, by the method's errors on built-in skulls",
+    "built-in skulls": "skulls that taskct computes",
+    "re-projections?": "the radiograph that the estimate would give, at the same pose",
+    "agreement": "iterative steps (SIRT) at the end that make the estimate agree with the radiographs",
+    "line integral": "attenuation summed along a ray, which a radiograph shows",
+}
+"""What the words of this page mean; `word_key` shows those that it uses."""
+
+
 def pair_page(made: PairEstimate) -> str:
     """The page as HTML."""
     encoder = Encoder(_BUDGET_BYTES)
-    body = [
-        "<h1>Estimated from two radiographs, not for diagnosis</h1>",
-        f"<p class='lead'>Method: {escape(made.method)}, voxels of {made.numbers['voxel_mm']:.1f} mm</p>",
-        f"<div class='verdict'>{''.join(f'<p>{escape(line)}</p>' for line in verdict(made))}</div>",
-        section("slices", "Slices, and what the prior alone would show", _slices(made, encoder)),
-        section("films", "Radiographs and re-projections", _films(made, encoder)),
-        section("notes", "What was assumed", _listed(made.notes)),
+    title = "Estimated from two radiographs, not for diagnosis"
+    answer, *more = findings(made)
+    first = opening(answer, more) + _slices(made, encoder)
+    parts = [
+        (
+            "films",
+            "Radiographs and re-projections",
+            "how far the estimate agrees with what was measured",
+            _films(made, encoder),
+        ),
+        ("notes", "What was assumed", "of radiographs and poses", _listed(made.notes)),
     ]
-    return encoder.replace(page("Estimated from two radiographs", "\n".join(body)))
+    lead = f"Method: {made.method}; voxels of {made.numbers['voxel_mm']:.1f} mm."
+    return encoder.replace(page("Estimated from two radiographs", page_body(title, first, parts, lead=lead, words=_WORDS)))
 
 
-def verdict(made: PairEstimate) -> list[str]:
-    """Plain sentences: what the radiographs determine, how large the errors are, what lies outside of the method's skulls."""
+def findings(made: PairEstimate) -> list[str]:
+    """Sentences: what the radiographs determine, what of this pair is outside of the method's skulls, how large errors are."""
     n = made.numbers
     lines = [
-        f"Two such radiographs show {100 * n['seen']:.0f} % of the variance of built-in skulls about their mean; with what it "
-        f"knows of skulls, this method gets {100 * n['explained']:.0f} % of it right on skulls it does not know. All else "
-        "in the picture is what skulls have in common: compare it with the prior beside it.",
+        f"Two such radiographs show {100 * n['seen']:.0f} % of how built-in skulls differ from their mean (variance); with "
+        f"what it knows of skulls, this method gets {100 * n['explained']:.0f} % of that difference right in skulls it does "
+        "not know. All else in the pictures is what skulls have in common.",
+        *(f"This pair is outside of what the method knows: {doubt.rstrip('.')}." for doubt in made.doubts),
         f"On built-in skulls that it does not know, this method errs by {n['error_held_hu']:.0f} HU in the head on average, "
         f"the mean skull by {n['error_prior_held_hu']:.0f} HU. Real heads differ more from built-in ones than these from each "
         "other.",
@@ -49,12 +67,7 @@ def verdict(made: PairEstimate) -> list[str]:
         f"of agreement (root mean square line integral; {n['misfit_held_mean']:.3g} and {n['residual_held_mean']:.3g} on "
         "average for built-in skulls).",
     ]
-    if made.doubts:
-        lines.append("This pair is outside of what the method knows:")
-        lines += [f"- {doubt}" for doubt in made.doubts]
-    else:
-        lines.append("Size and residual of this pair are like those of the built-in skulls.")
-    return lines
+    return lines if made.doubts else [*lines, "Size and residual of this pair are like those of the built-in skulls."]
 
 
 def _slices(made: PairEstimate, encoder: Encoder) -> str:
@@ -111,8 +124,8 @@ def _row(name: str, heads: list[str], keys: list[str]) -> str:
 def _table(heads: list[str], rows: list[str]) -> str:
     top = "".join(f"<th scope='col'>{escape(head)}</th>" for head in heads)
     return (
-        f"<table class='pictures'><colgroup><col class='dose'><col span='{len(heads)}'></colgroup>"
-        f"<thead><tr><th></th>{top}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        f"<div class='slice'><table class='pictures'><colgroup><col class='dose'><col span='{len(heads)}'></colgroup>"
+        f"<thead><tr><th></th>{top}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 
