@@ -104,6 +104,8 @@ figure { margin: 0; }
 img[src^="data:image/svg"] { max-width: 100%; background: #fff; }
 .plot img { width: 100%; max-width: 1050px; height: auto; }
 .plot.small img { max-width: 820px; }
+figure.two { display: grid; grid-template-columns: minmax(0, 4fr) minmax(0, 3fr); gap: .4rem; max-width: 1000px; }
+.two figcaption { grid-column: 1 / -1; }
 .drawing img { width: 100%; max-width: 760px; height: auto; }
 .pictures { width: 100%; table-layout: fixed; margin: .3rem 0 .8rem; }
 .pictures col.dose { width: 2.1rem; }
@@ -148,12 +150,14 @@ footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: .6rem
   .row.zoomed { display: grid; }
   .row figure, .row.zoomed figure { max-width: none; }
   .first-table { font-size: .78rem; width: 100%; }
-  .first-table td, .first-table thead th { padding: .2rem .25rem; white-space: normal; }
-  .first-table tbody th { padding-right: .25rem; min-width: 0; overflow-wrap: anywhere; }
+  .first-table td, .first-table thead th { padding: .2rem .18rem; white-space: normal; }
+  .first-table tbody th { padding-right: .25rem; min-width: 4.6rem; overflow-wrap: break-word; }
   .first-table small { display: block; margin: 0; }
   .first-table td.text:last-child, .first-table .text { min-width: 0; overflow-wrap: normal; }
   .plot, .slice { overflow-x: auto; }
   .plot img, .pictures { min-width: 40rem; }
+  figure.two { grid-template-columns: minmax(0, 1fr); }
+  .two img { min-width: 0; }
 }
 @media print {
   @page { size: A4; margin: 14mm; }

@@ -11,6 +11,7 @@ import numpy as np
 from taskct.core.csv_cells import csv_lines
 from taskct.core.files import make_folder, write_texts
 from taskct.experiments.made import Made
+from taskct.report.first_screen import figure_row
 from taskct.systems.chest.chest_arms import Arm
 from taskct.systems.chest.chest_comparing import (
     Comparison,
@@ -26,7 +27,7 @@ from taskct.systems.chest.chest_net import ChestReader
 from taskct.systems.chest.chest_page import write_chest_page
 from taskct.systems.chest.chest_settings import ChestExperiment
 from taskct.systems.chest.lung_crops import LungCrops
-from taskct.systems.chest.lung_pictures import lungs_figure, picture_words, telling_crops
+from taskct.systems.chest.lung_pictures import lungs_figures, picture_words, telling_crops
 from taskct.systems.chest.reading_crops import Readings
 from taskct.systems.chest.shortcut import OriginReadings, shortcut_rows
 from taskct.systems.chest.shortcut_page import shortcut_csv
@@ -60,9 +61,7 @@ def gather(
     shown = ""
     if images is not None and first is not None and first.done:
         crops = images.load().images("test")
-        uri = lungs_figure(first.load(), crops, telling_crops(crops))
-        image = f"<img alt='slices of lungs, the truth above what the network says' src=\"{uri}\">"
-        shown = f"<figure class='plot'>{image}<figcaption>{picture_words()}</figcaption></figure>"
+        shown = figure_row(lungs_figures(first.load(), crops, telling_crops(crops)), picture_words())
     path = folder / "report.html"
     missing = [made.name for made in (*readings.values(), *bridge.values(), *(shortcuts or {}).values()) if not made.done]
     write_chest_page(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -32,22 +33,25 @@ def telling_crops(images: ImageSet, count: int = 6) -> list[int]:
     return [i for _, i in ranked[:count]]
 
 
-def lungs_figure(reader: ChestReader, images: ImageSet, numbers: Sequence[int]) -> str:
-    """A row for the truth and a row for the network's answer, a column for each crop, as a data URI."""
+def lungs_figures(reader: ChestReader, images: ImageSet, numbers: Sequence[int]) -> list[str]:
+    """A figure for each crop as HTML, the truth above the network's answer."""
     read = images.take(numbers, neighbours=reader.config.neighbours)
     assert read.stack is not None
     answers = reader.answers(read.stack)
     truth = [None if m is None else m.class_map(AREAS) for m in read.marks]
     said = list(answers["segment"].argmax(1)) if "segment" in answers else [None] * len(numbers)
     boxes = reader.boxes(answers["detect"], threshold=SHOWN_SCORE) if "detect" in answers else [None] * len(numbers)
+    pictures = []
     with figure_style():
-        figure, axes = new_figure(1.75 * len(numbers), 4.4, rows=2, cols=len(numbers))
         for k, mu in enumerate(read.mu[:, 0]):
+            figure, axes = new_figure(1.75, 4.4, rows=2)
             for row, (areas, found) in enumerate(((truth[k], None), (said[k], boxes[k]))):
-                _draw(axes[row][k], mu, areas, found)
-            axes[0][k].set_title(read.ids[k], fontsize=7.5, fontweight="normal")
-            axes[1][k].set_title(_findings(answers, k), fontsize=7.5, fontweight="normal")
-        return svg_uri(figure)
+                _draw(axes[row][0], mu, areas, found)
+            axes[0][0].set_title(read.ids[k], fontsize=7.5, fontweight="normal")
+            axes[1][0].set_title(_findings(answers, k), fontsize=7.5, fontweight="normal")
+            alt = f"{read.ids[k]}: the truth above what the network says, {_findings(answers, k)}".replace("\n", ", ")
+            pictures.append(f'<figure><img alt="{escape(alt)}" src="{svg_uri(figure)}"></figure>')
+    return pictures
 
 
 def _draw(axis: Any, mu: Tensor, areas: Tensor | None, found: FoundBoxes | None) -> None:
@@ -84,6 +88,6 @@ def picture_words() -> str:
     areas = " · ".join(swatch(COLOURS[k], area) for k, area in enumerate(AREAS, start=1))
     boxes = f"{swatch(_BOXES[0], 'nodule')} · {swatch(_BOXES[1], 'infection')}"
     return (
-        "Upper row: the truth. Lower row: what the network says, with its probability of each finding above the picture and "
-        f"its score at each box. Outlines: {areas}. Boxes: {boxes}."
+        "Above the truth, below what the network says, with its probability of each finding over the picture and its score at "
+        f"each box. Outlines: {areas}. Boxes: {boxes}."
     )

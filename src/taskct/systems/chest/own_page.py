@@ -127,7 +127,7 @@ def _lesions(found: OwnChest) -> str:
             f"{one.diameter_mm:.0f} mm",
             str(found.slice_at(one.middle_mm[0])),
         ]
-        rows.append("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in cells) + "</tr>")
+        rows.append("<tr>" + "".join(f"<td{' class=text' * (k == 1)}>{escape(c)}</td>" for k, c in enumerate(cells)) + "</tr>")
     head = "".join(f"<th>{h}</th>" for h in ("", "kind", "score", "side", "diameter", "slice"))
     more = len(shown) - _MOST_ROWS
     rest = f"<p>{more} more in lesions.csv.</p>" if more > 0 else ""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from taskct.report.dose_figures import quality_label
@@ -12,20 +10,17 @@ from taskct.systems.alara.rivals.calibration import calibration
 from taskct.systems.alara.rivals.outcomes import Comparison, Outcome
 
 
-def scatter_figure(comparison: Comparison, names: Sequence[str] | None = None) -> str:
-    """Dose and quality of every patient under every strategy, and how the quality spreads: a data URI of SVG."""
-    shown = [o for o in comparison.outcomes if names is None or o.strategy in names]
-    looks = method_looks([o.strategy for o in shown])
-    target = comparison.target
+def scatter_figure(comparison: Comparison) -> str:
+    """Dose and quality of every patient under every strategy: a data URI of SVG."""
+    looks = method_looks([o.strategy for o in comparison.outcomes])
     with figure_style():
-        figure, axes = new_figure(10.2, 4.2, cols=2, gridspec_kw={"width_ratios": [3, 2]})
-        left, right = axes[0]
-        for k, one in enumerate(shown):
+        figure, axes = new_figure(5.8, 4.2)
+        axis = axes[0, 0]
+        for one in comparison.outcomes:
             look = looks[one.strategy]
-            y = comparison.gaps(one) if target.of_full else one.values
-            left.scatter(
+            axis.scatter(
                 one.photons,
-                y,
+                _quality(comparison, one),
                 s=16,
                 alpha=0.6,
                 color=look["color"],
@@ -33,31 +28,51 @@ def scatter_figure(comparison: Comparison, names: Sequence[str] | None = None) -
                 label=plain(one.strategy),
                 linewidth=0,
             )
-            kept = y[np.isfinite(y)]
-            shift = np.random.default_rng(0).uniform(-0.18, 0.18, len(kept))
-            right.scatter(k + shift, kept, s=9, alpha=0.5, color=look["color"], linewidth=0)
-            if len(kept):
-                right.plot([k - 0.3, k + 0.3], [kept.mean()] * 2, color=INK, linewidth=1.5)
-        bound = 0.0 if target.of_full else target.bound
-        for axis in (left, right):
-            axis.axhline(bound, color=GREY, linestyle=":", linewidth=1.2)
-        left.set(
+        axis.axhline(_bound(comparison), color=GREY, linestyle=":", linewidth=1.2)
+        axis.set(
             xscale="log",
             xlabel="photons per pixel, mean over views",
-            ylabel=quality_label(target),
+            ylabel=quality_label(comparison.target),
             title="One point per patient",
         )
-        left.legend(loc="best", fontsize=7.5)
-        right.set(title="Spread over patients (bar: mean)", xticks=range(len(shown)))
-        right.set_xticklabels([plain(o.strategy, most=24) for o in shown], rotation=35, ha="right", fontsize=7.5)
+        axis.legend(loc="best", fontsize=7.5)
         return svg_uri(figure)
+
+
+def spread_figure(comparison: Comparison) -> str:
+    """How the quality of the patients spreads under every strategy, with its mean: a data URI of SVG."""
+    shown = comparison.outcomes
+    looks = method_looks([o.strategy for o in shown])
+    with figure_style():
+        figure, axes = new_figure(4.4, 4.2)
+        axis = axes[0, 0]
+        for k, one in enumerate(shown):
+            y = _quality(comparison, one)
+            kept = y[np.isfinite(y)]
+            shift = np.random.default_rng(0).uniform(-0.18, 0.18, len(kept))
+            axis.scatter(k + shift, kept, s=9, alpha=0.5, color=looks[one.strategy]["color"], linewidth=0)
+            if len(kept):
+                axis.plot([k - 0.3, k + 0.3], [kept.mean()] * 2, color=INK, linewidth=1.5)
+        axis.axhline(_bound(comparison), color=GREY, linestyle=":", linewidth=1.2)
+        axis.set(title="Spread over patients (bar: mean)", xticks=range(len(shown)), ylabel=quality_label(comparison.target))
+        axis.set_xticklabels([plain(o.strategy, most=24) for o in shown], rotation=35, ha="right", fontsize=7.5)
+        return svg_uri(figure)
+
+
+def _quality(comparison: Comparison, one: Outcome) -> np.ndarray:
+    """What is drawn of each patient: the quality, or its distance to a share of full dose's."""
+    return comparison.gaps(one) if comparison.target.of_full else one.values
+
+
+def _bound(comparison: Comparison) -> float:
+    return 0.0 if comparison.target.of_full else comparison.target.bound
 
 
 def forecast_figure(comparison: Comparison, one: Outcome) -> tuple[str, str]:
     """Forecast against achieved quality: a data URI and its numbers in words, both '' where nothing was forecast."""
     if one.forecast is None:
         return "", ""
-    y = comparison.gaps(one) if comparison.target.of_full else one.values
+    y = _quality(comparison, one)
     keep = np.isfinite(one.forecast) & np.isfinite(y)
     if keep.sum() < 2:
         return "", ""

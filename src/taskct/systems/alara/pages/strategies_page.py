@@ -21,7 +21,7 @@ from taskct.report.dose_answer import everybody_reaches, small_interval
 from taskct.report.first_screen import opening, page_body, small_table
 from taskct.report.number_text import MINUS, number, plural
 from taskct.report.page import page
-from taskct.systems.alara.pages.figures import forecast_figure, scatter_figure
+from taskct.systems.alara.pages.figures import forecast_figure, scatter_figure, spread_figure
 from taskct.systems.alara.pages.savings_family import SavingsFamily, rivals_of
 from taskct.systems.alara.rivals.outcomes import Comparison, Outcome
 
@@ -36,7 +36,7 @@ _WORDS = {
     "patients is just at the bound",
     "the bound": "the quality that has to be kept",
     "oracle[^,;]*": "a dose chosen with the finished images in hand, which nobody has before a scan",
-    "p, corrected|correction": "the chance of a difference so large if doses were equal, raised for the number of comparisons",
+    "p after Holm's correction": "the chance of a difference so large between equal doses, raised for the number of comparisons",
     "scout": "the short scan of low dose before the scan itself",
 }
 """What the words of this page mean; `word_key` shows those that its first screen uses."""
@@ -137,12 +137,13 @@ def _first(one: DoseSection, missing: Sequence[str], family: SavingsFamily) -> s
             f"<td>{_reach(c, row)}</td><td>{gap}</td><td>{_p(family, c, name)}</td></tr>"
         )
     unit = f" / {c.target.unit}" if c.target.unit else ""
-    columns = ("", "photons", f"{c.target.quality}{unit}", "patients that reach it", f"{one.learned} needs", "p, corrected")
+    columns = ("", "photons", f"{c.target.quality}{unit}", "reach it", f"{one.learned} needs", "p")
     heads = [f"<th>{escape(h)}</th>" for h in columns]
     who = plural(len(c.patients), "patient") + (f" and {len(c.trainings)} trainings" if c.repeats else "")
     key = (
-        f"Photons per pixel and {c.target.quality}: means over {who}. Asked for: {c.target.words}, {served(c.held_by)}. Then "
-        f"photons that {one.learned} needs more or fewer than the row, with their paired 95 % interval"
+        f"Photons per pixel and {c.target.quality}: means over {who}. Asked for: {c.target.words}, {served(c.held_by)}; then "
+        f"how many patients reach it, and the photons that {one.learned} needs more or fewer than the row, with the paired 95 % "
+        f"interval"
         f"{'' if c.repeats else ', of one training'}. {_corrected(family)}"
     )
     return html + _figure(c) + small_table(heads, [rows], key)
@@ -257,12 +258,12 @@ def _reach(c: Comparison, row: Mapping[str, Any]) -> str:
 
 
 def _figure(c: Comparison) -> str:
-    """One point per patient and strategy."""
-    which = " The learned dose is that of the first training." if c.repeats else ""
+    """One point per patient and strategy, and how they spread."""
+    points, spread = scatter_figure(c), spread_figure(c)
     return (
-        f"<figure class='plot small'><img alt='photons and quality of every patient under every strategy' "
-        f'src="{scatter_figure(c)}"><figcaption>Measured with exact Poisson counts and noise that the search for the levels '
-        f"did not see. Dotted: the bound.{which}</figcaption></figure>"
+        f"<figure class='plot two'><img alt='photons and quality of every patient under every strategy' src=\"{points}\">"
+        f"<img alt='spread of the quality over patients under every strategy' src=\"{spread}\"><figcaption>Measured with "
+        "exact Poisson counts and noise that the search for the levels did not see. Dotted: the bound.</figcaption></figure>"
     )
 
 
