@@ -36,7 +36,7 @@ _WORDS = {
     "patients is just at the bound",
     "the bound": "the quality that has to be kept",
     "oracle[^,;]*": "a dose chosen with the finished images in hand, which nobody has before a scan",
-    "p after Holm's correction": "the chance of a difference so large between equal doses, raised for the number of comparisons",
+    "p after Holm's correction": "the chance of so large a difference between equal doses, raised for so many comparisons",
     "scout": "the short scan of low dose before the scan itself",
 }
 """What the words of this page mean; `word_key` shows those that its first screen uses."""
@@ -142,8 +142,8 @@ def _first(one: DoseSection, missing: Sequence[str], family: SavingsFamily) -> s
     who = plural(len(c.patients), "patient") + (f" and {len(c.trainings)} trainings" if c.repeats else "")
     key = (
         f"Photons per pixel and {c.target.quality}: means over {who}. Asked for: {c.target.words}, {served(c.held_by)}; then "
-        f"how many patients reach it, and the photons that {one.learned} needs more or fewer than the row, with the paired 95 % "
-        f"interval"
+        f"how many patients reach it, and the photons that {one.learned} needs more or fewer than the row, with the paired "
+        f"95 % interval"
         f"{'' if c.repeats else ', of one training'}. {_corrected(family)}"
     )
     return html + _figure(c) + small_table(heads, [rows], key)
