@@ -35,7 +35,7 @@ _WORDS = {
     "equal mean quality": "each way to choose a dose is raised or lowered by one factor for all patients, until the mean over "
     "patients is just at the bound",
     "the bound": "the quality that has to be kept",
-    "oracle[^,;]*": "a dose chosen with the finished images in hand, which nobody has before a scan",
+    "oracle": "a dose chosen with the finished images in hand, which nobody has before a scan",
     "p after Holm's correction": "the chance of so large a difference between equal doses, raised for so many comparisons",
     "scout": "the short scan of low dose before the scan itself",
 }
