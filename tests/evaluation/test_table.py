@@ -274,3 +274,16 @@ def test_the_mean_over_readers_is_the_mean_of_their_ratios_and_not_the_ratio_of_
     assert both == pytest.approx(sum(alone) / 2) and both != pytest.approx(182 / 351, abs=0.05)  # the counts pooled
     across = table.contrast("dice_pooled", [(1.0, "m", HALF, "unseen"), (-1.0, "m", HALF, "bold")], region="tumour")
     assert across.mean == pytest.approx((alone[0] - alone[1]) / 2)  # one term has two readers, the other one
+
+
+def test_the_interval_of_a_share_of_lesions_ends_at_0_and_1_whatever_so_few_patients_allow() -> None:
+    rows = []
+    for patient, found in (("a", 4.0), ("b", 1.0)):
+        place = ("net", patient, patient, None, 1.0, 1e4)
+        rows += [Row(*place, "lesions_found@1", "tumour", found, "S1"), Row(*place, "lesions", "tumour", 5.0, "S1")]
+        rows += [Row(*place, "false_marks", "tumour", 40.0 * found, "S1"), Row(*place, "images", "tumour", 1.0, "S1")]
+    metrics = described_metrics(dict.fromkeys(r.metric for r in rows))
+    table = Table(rows, {"metrics": metrics}, readers={"S1": "unseen"})
+    share = table.mean("froc@1", "net", dose=1.0, region="tumour")
+    assert (share.mean, share.low, share.high) == (0.5, 0.0, 1.0)
+    assert table.mean("false_alarms", "net", dose=1.0, region="tumour").high > 100  # a rate has no such end

@@ -11,13 +11,17 @@ from taskct.evaluation.reading.lesions import FALSE_ALARM_RATES
 
 @dataclass(frozen=True)
 class Ratio:
-    """Sum over patients of some metrics over that of others, {metric: weight}; large patients weigh more."""
+    """Sum over patients of some metrics over that of others, {metric: weight}; large patients weigh more.
+
+    A `share` lies from 0 to 1, and so do the ends of its intervals.
+    """
 
     label: str
     definition: str
     above: dict[str, float]
     below: dict[str, float]
     better: str = "higher"
+    share: bool = True
 
 
 def rate_name(rate: float) -> str:
@@ -41,10 +45,10 @@ RATIOS: dict[str, Ratio] = {
     ),
     "sensitivity": Ratio("Lesion sensitivity", "lesions found over lesions", {"lesions_found": 1.0}, {"lesions": 1.0}),
     "false_pixels": Ratio(
-        "False pixels", "marked pixels per image without the class", {"fp_px_free": 1.0}, {"images_free": 1.0}, "lower"
+        "False pixels", "marked pixels per image without the class", {"fp_px_free": 1.0}, {"images_free": 1.0}, "lower", False
     ),
     "false_alarms": Ratio(
-        "False alarms", "marks that meet no lesion, per image", {"false_marks": 1.0}, {"images": 1.0}, "lower"
+        "False alarms", "marks that meet no lesion, per image", {"false_marks": 1.0}, {"images": 1.0}, "lower", False
     ),
 } | {
     f"froc@{rate_name(rate)}": Ratio(
@@ -71,6 +75,9 @@ PLAIN: dict[str, tuple[str, str, str, str]] = {  # label, unit, better, definiti
 }  # fmt: skip
 
 
+_SHARES = ("dice", "dice_slice", "dice_retuned", "ap")  # of PLAIN: from 0 to 1
+
+
 def better_side(name: str) -> str:
     """'higher' or 'lower'."""
     return RATIOS[name].better if name in RATIOS else PLAIN[name][2] if name in PLAIN else "higher"
@@ -84,10 +91,14 @@ def described_metrics(measured: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 
 def describe_metric(name: str) -> dict[str, Any]:
-    """Label, unit, direction and definition of a metric; of a ratio also the sums above and below, {metric: weight}."""
+    """Label, unit, direction and definition of a metric; of a ratio also the sums above and below, {metric: weight}.
+
+    Shares have `bounds`, at which their intervals end.
+    """
+    bounds = {"bounds": [0.0, 1.0]} if name in _SHARES or (name in RATIOS and RATIOS[name].share) else {}
     if name in RATIOS:
         ratio = RATIOS[name]
         about = {"label": ratio.label, "unit": "", "better": ratio.better, "definition": ratio.definition}
-        return {**about, "above": dict(ratio.above), "below": dict(ratio.below)}
+        return {**about, "above": dict(ratio.above), "below": dict(ratio.below), **bounds}
     label, unit, better, definition = PLAIN.get(name, (name.replace("_", " "), "", "higher", "count per case"))
-    return {"label": label, "unit": unit, "better": better, "definition": definition}
+    return {"label": label, "unit": unit, "better": better, "definition": definition, **bounds}

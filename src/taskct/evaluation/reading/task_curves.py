@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from taskct.core.errors import InputError
-from taskct.core.names import known_digits
+from taskct.core.names import known_digits, photon_count
 from taskct.evaluation.matrices import Matrix, aligned, columns_of
 from taskct.evaluation.reading.ratios import better_side
 from taskct.evaluation.rows import UNSEEN, DoseLevel
@@ -180,15 +180,15 @@ def _words(method: str, margin: float, photons: np.ndarray, numbers: tuple[float
     lowest, highest = float(photons[0]), float(photons[-1])
     limit = f"within {margin:g} of full dose"
     if math.isnan(estimate):
-        some = "" if math.isnan(low) else f" (the interval of the dose begins at {low:.3g})"
-        return f"{method}: {limit} is not reached at up to {highest:.3g} photons{some}"
+        some = "" if math.isnan(low) else f" (the interval of the dose begins at {photon_count(low, digits=2)})"
+        return f"{method}: {limit} is not reached at up to {photon_count(highest)} photons{some}"
     at_once = estimate <= lowest * (1 + 1e-9)
     width = (highest if math.isnan(high) else high) - (0.0 if math.isnan(low) else low)
-    digits = 3 if at_once else known_digits(estimate, width)
-    start = f"{method}: {limit} at {'at most ' if at_once else 'about '}{estimate:.{digits}g} photons"
-    end = "not reached" if math.isnan(high) else f"{high:.2g}"
-    sure = "not confirmed at any dose" if math.isnan(confirmed) else f"confirmed from {confirmed:.3g} on"
-    return f"{start} [{low:.2g}, {end}]; {sure}"
+    about = photon_count(estimate, digits=known_digits(estimate, width))
+    where = f"{photon_count(lowest)} photons, the lowest dose that was measured" if at_once else f"about {about} photons"
+    end = "not reached" if math.isnan(high) else photon_count(high, digits=2)
+    sure = "not confirmed at any dose" if math.isnan(confirmed) else f"confirmed from {photon_count(confirmed)} on"
+    return f"{method}: {limit} at {where} [{photon_count(low, digits=2)}, {end}]; {sure}"
 
 
 def _defined(part: Matrix) -> Matrix:

@@ -63,7 +63,7 @@ def mean_over_classes(
     both = aligned(parts)
     statistic = lambda means: np.asarray(np.stack([mean_of(m) for m in columns_of(parts, means)], axis=-1).mean(-1))
     found = seeded_bootstrap(both.columns, statistic, trained=both.trained)
-    return found if np.isfinite(found.mean) else None
+    return found.within(0.0, 1.0) if np.isfinite(found.mean) else None
 
 
 def paper_section(story: TaskStory) -> str:
