@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -38,3 +40,35 @@ def test_differences_pair_patients_and_need_the_same_ones() -> None:
         one.minus(influence([mean(easy[:10])], 10))
     with pytest.raises(InputError, match="two patients"):
         influence([mean(easy)], 1)
+
+
+def test_a_statistic_that_moves_in_steps_has_the_interval_of_a_bootstrap_and_no_spread_of_trainings_that_agree() -> None:
+    rng, patients = np.random.default_rng(3), 40
+    lesions, marks = rng.integers(1, 5, patients), rng.integers(20, 60, patients)
+    owner = np.repeat(np.arange(patients), marks)
+
+    def sensitivity(scores: np.ndarray, surest: np.ndarray) -> Callable[[np.ndarray], float]:
+        """Share of lesions found at as many false marks a patient as leave a whole number of them: it moves in steps."""
+
+        def statistic(weights: np.ndarray) -> float:
+            order = np.argsort(-scores)
+            allowed = np.cumsum(weights[owner[order]]) <= 0.5 * weights.sum()
+            least = scores[order][allowed].min(initial=np.inf)
+            return float(np.dot(weights, [(s > least).sum() for s in surest])) / float(np.dot(weights, lesions))
+
+        return statistic
+
+    base = rng.normal(size=len(owner))
+    found = rng.normal(1.5, 1, lesions.sum())
+    trainings = []
+    for _ in range(3):
+        near = found + 0.05 * rng.normal(size=len(found))
+        surest = np.empty(patients, object)
+        surest[:] = np.split(near, np.cumsum(lesions)[:-1])
+        trainings.append(sensitivity(base + 0.05 * rng.normal(size=len(base)), surest))
+    made = influence(trainings, patients)
+    ours = made.interval()
+    draws = [np.bincount(rng.integers(0, patients, patients), minlength=patients).astype(float) for _ in range(300)]
+    direct = np.quantile([trainings[0](w) for w in draws], [0.025, 0.975])
+    assert ours.mean == pytest.approx(made.values.mean()) and np.allclose(made.pseudo.mean(1), made.values)
+    assert 0.6 < (ours.high - ours.low) / (direct[1] - direct[0]) < 1.7

@@ -1,9 +1,11 @@
 """Intervals over seeds and patients of numbers that are no means: an AUC, an average precision, a pooled Dice.
 
 A statistic that can count patients with weights is turned into a table of seeds x patients by the jackknife: the pseudo-value
-of a patient is P t - (P - 1) t without the patient (Efron and Stein, Ann. Stat. 9:586 (1981)). The table goes through
-`seeded_bootstrap`, which draws seeds and patients again. Differences are taken of tables of the same patients: they pair.
-The jackknife expects statistics that change little with one patient; with few lesions the interval is a guide, no more.
+of a patient is P t - (P - 1) t without the patient (Efron and Stein, Ann. Stat. 9:586 (1981)), moved so that a training's
+values have its t as their mean. What they miss t by is P - 1 times as large as the step of a statistic that moves in steps,
+such as CPM, and would pass for a difference between trainings. The table goes through `seeded_bootstrap`, which draws seeds
+and patients again. Differences are taken of tables of the same patients: they pair. The jackknife expects statistics that
+change little with one patient; with few lesions the interval is a guide, no more.
 """
 
 from __future__ import annotations
@@ -35,9 +37,7 @@ class Influence:
         `bounds` are those of the statistic, such as (0, 1) of an AUC: the interval ends there.
         """
         found = seeded_bootstrap(self.pseudo, level=level, resamples=resamples)
-        shift = float(self.values.mean()) - found.mean
-        moved = replace(found, mean=found.mean + shift, low=found.low + shift, high=found.high + shift, p=math.nan)
-        return moved.within(*bounds)
+        return replace(found, p=math.nan).within(*bounds)
 
     def minus(self, other: Influence) -> Influence:
         """The difference, seed by seed and patient by patient; InputError for other numbers of either."""
@@ -61,4 +61,5 @@ def influence(statistics: Sequence[WeightedStatistic], patients: int) -> Influen
             weights[p] = 0
             left = statistic(weights)
             pseudo[s, p] = patients * values[s] - (patients - 1) * left if np.isfinite(left) else values[s]
+        pseudo[s] += values[s] - pseudo[s].mean()
     return Influence(values, pseudo)
