@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from taskct.evaluation.rows import DoseLevel, Row
 from taskct.evaluation.table import Table
+from taskct.systems.biplanar.pages.biplanar_page import write_biplanar_report
 from taskct.systems.biplanar.pages.biplanar_story import ATLAS, SECOND, SHUFFLED, BiPlanarStory, Lead
 
 DOSE = DoseLevel(1.0, 1e5)
@@ -70,3 +73,15 @@ def test_a_network_that_learnt_from_more_skulls_than_its_rivals_is_named() -> No
     more = story(USUAL, facts={"net": {"learnt_from": 200}}).lines
     assert any(line.startswith("Careful: net learnt from 200 skulls, the methods without a network from 40") for line in more)
     assert not any("learnt from" in line for line in story(USUAL, facts={"net": {"learnt_from": 40}}).lines[:-1])
+
+
+def test_all_that_is_to_be_careful_about_stands_above_the_folds_and_other_networks_below(tmp_path: Path) -> None:
+    two = story({**USUAL, "net b": 24.9, f"net, {SHUFFLED}": 22.0}, facts={"net": {"learnt_from": 200}})
+    settings = SimpleNamespace(train_skulls=40, test_skulls=8, views=2, photons=1e5, size=32, reading_skulls=0)
+    write_biplanar_report(replace(two, settings=settings), tmp_path / "page.html")
+    html = (tmp_path / "page.html").read_text()
+    first = html[: html.index("<details")]
+    said = [line for line in two.lines[1:] if line.startswith("Careful:")]
+    assert len(said) >= 3 and first.count("class='but'") == len(said)
+    assert "The network net is 3.00 dB" in first and "network net b" not in first and "network net b" in html
+    assert all(f"<dt>{word}</dt>" in first for word in ("net", "mean atlas", "PSNR3D"))

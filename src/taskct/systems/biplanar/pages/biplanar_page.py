@@ -29,8 +29,8 @@ from taskct.systems.biplanar.pages.story_tables import cell
 _CAUTION = "Careful"
 _WORDS = {
     "mean atlas": "the mean of the skulls that were learnt from, whatever the radiographs show",
-    "nearest skull": "the one of those skulls whose radiographs come nearest",
-    "Gaussian model": "their mean and the ways in which they vary, fitted to the radiographs",
+    "nearest skull": "of the skulls that were learnt from, the one whose radiographs come nearest",
+    "Gaussian model": "the mean of the skulls that were learnt from and how they vary, fitted to the radiographs",
     "back-projection": "each radiograph smeared back along its rays",
     "\\+ agreement": "the result after 20 iterative steps (SIRT) that make it agree with the radiographs",
     "PSNR3D": "peak signal-to-noise ratio of the whole volume; higher is nearer to the truth",
@@ -51,7 +51,7 @@ def write_biplanar_report(
     refuse_existing(path, overwrite=overwrite)
     encoder = Encoder(_IMAGE_BYTES)
     answer, *rest = story.lines
-    against = [text for text in rest if text.startswith(_CAUTION)]
+    against = [text for text in rest if text.startswith(f"{_CAUTION}:")]
     parts = [
         ("words", "What else was found, and what limits it", "", _words([text for text in rest if text not in against])),
         ("numbers", "All methods", "", _key(story) + _main_table(story)),
@@ -78,8 +78,9 @@ def _words(lines: Sequence[str]) -> str:
 
 def _meanings(story: BiPlanarStory) -> dict[str, str]:
     """The words of this page, the names of its networks among them."""
-    networks = {re.escape(lead.method): "a network that makes the volume of the radiographs" for lead in story.leads}
-    own = {name: words for name, words in networks.items() if "\\ \\+" not in name}
+    names = sorted({lead.method for lead in story.leads if " + " not in lead.method}, key=len, reverse=True)
+    networks = "|".join(map(re.escape, names))
+    own = {networks: "a network that makes the volume of the radiographs"} if networks else {}
     return _WORDS | own
 
 
