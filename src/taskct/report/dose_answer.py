@@ -93,7 +93,7 @@ def _protocol(answer: DoseAnswer) -> str:
 
 def _curve(answer: DoseAnswer, target: TargetAnswer) -> str:
     pale = "Pale: each patient. " if len(target.patients) > 1 else ""
-    uri = curve_figure(target, answer.dose, answer.photons, digits=answer.digits)
+    uri = curve_figure(target, answer.dose, answer.photons)
     return (
         f"<figure class='plot'><img alt='quality over dose' style='max-width:760px' src=\"{uri}\">"
         f"<figcaption>{pale}Exact Poisson counts, the same noise at all doses.</figcaption></figure>"

@@ -15,7 +15,7 @@ from taskct.report.style import INK, figure_style, new_figure, plain, svg_uri
 _MOST_CURVES = 60
 
 
-def curve_figure(answer: TargetAnswer, dose: Dose, photons: float, *, digits: int = 4) -> str:
+def curve_figure(answer: TargetAnswer, dose: Dose, photons: float) -> str:
     """Quality over dose: every patient, the mean with its interval, the bound, and the dose that was found."""
     with figure_style():
         figure, axes = new_figure(7.2, 4.0)
@@ -33,7 +33,7 @@ def curve_figure(answer: TargetAnswer, dose: Dose, photons: float, *, digits: in
         full = float(np.nanmean(answer.values[:, -1]))
         axis.axhline(t.bound * full if t.of_full else t.bound, color="#d55e00", linestyle="--", label=plain(capital(t.words)))
         if not math.isnan(photons):
-            axis.axvline(photons, color=INK, linewidth=1, label=f"{photon_count(photons, digits=digits)} photons")
+            axis.axvline(photons, color=INK, linewidth=1, label="the dose found")
         axis.set(
             xscale="log",
             xlabel=f"photons per pixel (full dose: {photon_count(dose.photons)})",
