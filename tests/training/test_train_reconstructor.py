@@ -176,7 +176,7 @@ def test_a_plateau_ends_the_training_and_the_best_weights_are_kept(
             **{**SHORT, "steps": 400, "lr": 1e-9, "patience": 3, "ema": 0.0, "schedule": "constant"},
         ),
     )
-    assert done.steps < 400 and done.stopped.startswith("plateau: no gain in 3 validations")
+    assert done.steps < 400 and done.stopped.startswith("no gain in 3 validations")
 
 
 def test_volumes_are_trained_on_like_slices(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def fit(
                             one.remember_best()
                     log.validation(done.step, scores)
                     if plateau.reached:
-                        done.finished = f"plateau: no gain in {settings.patience} validations since step {plateau.best_step}"
+                        done.finished = f"no gain in {settings.patience} validations since step {plateau.best_step}"
             if last and not done.finished:
                 done.finished = "all steps done"
             stop = request.came

@@ -75,7 +75,9 @@ def test_the_page_shows_numbers_images_with_outlines_curves_and_a_verdict_in_wor
     assert words.startswith("No gain of unseen readers is confirmed: ")
     assert "no gain in Dice of the tumour of a patient under unseen readers is confirmed" in words
     assert "! FBP + U-Net, label loss .5: Only one unseen reader" in words and "training seed" in words
-    assert _rows(done / "report" / "gains.csv")[0]["baseline"] == PLAIN.method
+    first = _rows(done / "report" / "gains.csv")[0]
+    assert first["baseline"] == PLAIN.method and int(first["patients"]) > 1 and first["seeds"] == "1"
+    assert ", one training each; bold" in html
 
 
 def _forget(folder: Path, root: str) -> None:

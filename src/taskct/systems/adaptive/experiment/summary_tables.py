@@ -9,6 +9,7 @@ from taskct.core.csv_cells import csv_lines
 from taskct.core.errors import InputError
 from taskct.evaluation.reading.task_verdict import AT_EQUAL_ALARMS, LEADING
 from taskct.evaluation.rows import IMAGE, UNSEEN
+from taskct.evaluation.statistics import Interval
 from taskct.systems.adaptive.pages.paper_form import COLUMNS, paper_rows
 from taskct.systems.adaptive.pages.story import LEAD, TaskStory
 
@@ -21,6 +22,7 @@ _METRICS = (
 _OF_ORGAN = ("dice", "dice_slice", "dice_pooled")
 _SCORES = {"unseen": "per patient", AT_EQUAL_ALARMS: "lesions at 1 false alarm", "retuned": "per patient, re-tuned"}
 """Names of a verdict's numbers in gains.csv, where they differ."""
+_BEHIND = ("patients", "seeds")
 
 
 def story_csvs(story: TaskStory) -> dict[str, str]:
@@ -57,9 +59,23 @@ def summary_csv(story: TaskStory) -> str:
 def gains_csv(story: TaskStory) -> str:
     """Every method minus its baseline, paired: what a clinician counts first, then the rest, share and verdict.
 
-    `p` is two-sided; `p_corrected` is Holm's over all comparisons of the leading scores together, `comparisons` of them.
+    `p` is two-sided; `p_corrected` is Holm's over all comparisons of the leading scores together, `comparisons` of them;
+    `patients` and `seeds` stand behind each number (seeds: trainings that both methods have).
     """
-    heads = ["method", "baseline", "photons", "score", "mean", "low", "high", "p", "p_corrected", "comparisons", "verdict"]
+    heads = [
+        "method",
+        "baseline",
+        "photons",
+        "score",
+        "mean",
+        "low",
+        "high",
+        "p",
+        "p_corrected",
+        "comparisons",
+        "verdict",
+        *_BEHIND,
+    ]
     lines: list[list[Any]] = [heads]
     for (method, baseline, dose), verdict in story.verdicts.items():
         start = [method, baseline, f"{dose.used_photons:g}"]
@@ -69,7 +85,7 @@ def gains_csv(story: TaskStory) -> str:
             corrected, count = verdict.adjusted.get(name, math.nan), verdict.comparisons if name in leading else ""
             found = verdict.numbers[name]
             ends = [_text(v) for v in (found.mean, found.low, found.high, found.p, corrected)]
-            lines.append([*start, _SCORES.get(name, name), *ends, count, verdict.outcome])
+            lines.append([*start, _SCORES.get(name, name), *ends, count, verdict.outcome, *_behind(found)])
         retrained = story.readers("retrained")
         more: dict[str, tuple[str, Any]] = {story.bound_word: (LEAD, retrained)} if retrained else {}
         more |= {
@@ -81,13 +97,19 @@ def gains_csv(story: TaskStory) -> str:
                 found = story.table.paired(metric, method, baseline, reader=reader, **where)  # type: ignore[arg-type]
             except InputError:
                 continue
-            lines.append([*start, name, *(_text(v) for v in (found.mean, found.low, found.high, found.p)), "", "", ""])
+            ends = [_text(v) for v in (found.mean, found.low, found.high, found.p)]
+            lines.append([*start, name, *ends, "", "", "", *_behind(found)])
         try:
             share = story.share(method, baseline, dose)
         except InputError:
             continue
-        lines.append([*start, "share recovered", *(_text(v) for v in (share.mean, share.low, share.high)), "", "", "", ""])
+        ends = [_text(v) for v in (share.mean, share.low, share.high)]
+        lines.append([*start, "share recovered", *ends, "", "", "", "", *_behind(share)])
     return csv_lines(lines)
+
+
+def _behind(found: Interval) -> list[Any]:
+    return [found.n_patients, "" if found.n_seeds is None else found.n_seeds]
 
 
 def bases_csv(story: TaskStory) -> str:

@@ -78,7 +78,9 @@ def _key(story: TaskStory, shown: list[tuple[str, str, DoseLevel]], pairs: int) 
     patients = max(story.verdicts[key].numbers["unseen"].n_patients for key in shown)
     scanned = len({r.patient for r in story.table.rows})
     who = plural(patients, "patient") if patients == scanned else f"the {patients} of {scanned} patients who have one"
-    over = f"the 95 % interval over {who}" if patients > 1 else "no interval, as there is one patient"
+    trained = sorted({story.verdicts[key].numbers["unseen"].n_seeds or 0 for key in shown})
+    seeds = f", {_trainings(trained)}" if trained[-1] else ""
+    over = f"the 95 % interval over {who}{seeds}" if patients > 1 else "no interval, as there is one patient"
     words = (
         f"Gain: by how much the Dice of a patient's {story.lesion} rises, on average over unseen readers and patients; in "
         f"brackets {over}; bold: zero lies outside."
@@ -86,3 +88,9 @@ def _key(story: TaskStory, shown: list[tuple[str, str, DoseLevel]], pairs: int) 
     if story.comparisons and any(math.isfinite(v.adjusted.get("unseen", math.nan)) for v in story.verdicts.values()):
         words += f" p: corrected for {story.comparisons} comparisons (Holm)."
     return words + (f" {len(shown)} of {pairs} comparisons; all stand below." if len(shown) < pairs else "")
+
+
+def _trainings(counts: list[int]) -> str:
+    """Of each comparison, "one training each", "3 trainings each" or "1 to 3 trainings each"."""
+    low, high = max(counts[0], 1), counts[-1]
+    return "one training each" if high == 1 else f"{high if low == high else f'{low} to {high}'} trainings each"
