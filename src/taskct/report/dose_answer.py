@@ -18,6 +18,13 @@ from taskct.report.number_text import number, plural
 from taskct.report.page import page
 
 _MOST_MISSED = 15
+_WORDS = {
+    "confirmed": "the 95 % interval over patients lies wholly on the good side of the bound",
+    "refuted": "it lies wholly on the wrong side",
+    "bound": "the value that was asked for",
+    "fresh noise": "a second scan of each patient at the dose found, with noise that the search did not see",
+}
+"""What the words of this page mean; `word_key` shows those that its first screen uses."""
 
 
 def write_dose_answer(
@@ -47,7 +54,9 @@ def write_dose_answer(
         curve = "" if one is leading else _curve(answer, one)
         parts.append((f"target-{k}", capital(one.target.words), str(one.target), curve + _target(answer, one)))
     parts.append(("protocol", "Protocol", "", _protocol(answer)))
-    write_text(path, page(title, page_body(title, first, parts, lead=_lead(answer), others=others)), overwrite=overwrite)
+    write_text(
+        path, page(title, page_body(title, first, parts, lead=_lead(answer), words=_WORDS, others=others)), overwrite=overwrite
+    )
 
 
 def _lead(answer: DoseAnswer) -> str:
@@ -95,7 +104,7 @@ def _curve(answer: DoseAnswer, target: TargetAnswer) -> str:
     pale = "Pale: each patient. " if len(target.patients) > 1 else ""
     uri = curve_figure(target, answer.dose, answer.photons)
     return (
-        f"<figure class='plot'><img alt='quality over dose' style='max-width:760px' src=\"{uri}\">"
+        f"<figure class='plot fits'><img alt='quality over dose' style='max-width:760px' src=\"{uri}\">"
         f"<figcaption>{pale}Exact Poisson counts, the same noise at all doses.</figcaption></figure>"
     )
 

@@ -18,7 +18,7 @@ _MOST_CURVES = 60
 def curve_figure(answer: TargetAnswer, dose: Dose, photons: float) -> str:
     """Quality over dose: every patient, the mean with its interval, the bound, and the dose that was found."""
     with figure_style():
-        figure, axes = new_figure(7.2, 4.0)
+        figure, axes = new_figure(5.6, 3.5)
         axis = axes[0, 0]
         several = len(answer.values) > 1
         for row in answer.values[:_MOST_CURVES] if several else ():
@@ -39,7 +39,7 @@ def curve_figure(answer: TargetAnswer, dose: Dose, photons: float) -> str:
             xlabel=f"photons per pixel (full dose: {photon_count(dose.photons)})",
             ylabel=quality_label(t, gap=False),
         )
-        axis.legend(loc="best", fontsize=8)
+        axis.legend(loc="best", fontsize=7.5)
         return svg_uri(figure)
 
 
