@@ -134,3 +134,8 @@ def test_a_deployed_dose_misses_where_its_interval_says_so_and_not_by_a_hair_of_
     assert about.mean() > 10 and deployed_misses(close, "learned") == ""
     far = replace(c, outcomes=(c.outcomes[0], replace(c.outcomes[1], values=about + 1), c.outcomes[2]))
     assert deployed_misses(far, "learned").endswith("by 1.1 HU on average")
+
+
+def test_without_a_rival_that_reaches_the_bound_no_correction_is_named(tmp_path: Path) -> None:
+    write_dose_page([_section({"fixed": 1000.0})], tmp_path / "page.html")
+    assert "Holm" not in (tmp_path / "page.html").read_text()

@@ -47,3 +47,12 @@ def test_the_dose_of_the_scout_is_counted_for_every_strategy() -> None:
     ours, theirs = (o.photons.mean() for o in plain.outcomes[::-1])
     assert alone < beside < 0 and beside == pytest.approx(100 * ((ours + 5000) / (theirs + 5000) - 1))
     assert counted.notes["scout_photons_per_view"] == 5000
+
+
+def test_no_oracle_is_said_to_reach_a_bound_that_nobody_can_reach() -> None:
+    target = parse_target("noise_sd_hu<=0.01")
+    found = compare_strategies(
+        {"fixed": STRATEGIES["fixed"]}, smooth, np.geomspace(1e3, 1e5, 3),
+        Measuring(SUBJECTS[:3], quality_of(target), target), progress=False,
+    )  # fmt: skip
+    assert "oracle: each reaches it" in found.unreached and "fixed" in found.unreached and not found.outcomes

@@ -144,7 +144,7 @@ def _first(one: DoseSection, missing: Sequence[str], family: SavingsFamily) -> s
         f"Photons per pixel and {c.target.quality}: means over {who}. Asked for: {c.target.words}, {served(c.held_by)}; then "
         f"how many patients reach it, and the photons that {one.learned} needs more or fewer than the row, with the paired "
         f"95 % interval"
-        f"{'' if c.repeats else ', of one training'}. {_corrected(family)}"
+        f"{'' if c.repeats else ', of one training'}.{f' {_corrected(family)}' if family.count else ''}"
     )
     return html + _figure(c) + small_table(heads, [rows], key)
 

@@ -15,7 +15,7 @@ from taskct.core.seeds import derive_seed
 from taskct.evaluation.dose.quality_curves import Curves, held, reached_at
 from taskct.recon.reconstructor import Reconstructor
 from taskct.systems.alara.rivals.measuring import Measuring
-from taskct.systems.alara.rivals.oracle import ORACLE_VIEWS, oracle_by_view, oracles_by_patient
+from taskct.systems.alara.rivals.oracle import ORACLE_EACH, ORACLE_VIEWS, oracle_by_view, oracles_by_patient
 from taskct.systems.alara.rivals.outcomes import Comparison, Outcome
 from taskct.systems.alara.rivals.strategies import Strategy
 
@@ -76,7 +76,10 @@ def compare_strategies(
         level_found = job.found(level_found, known[name], own, unit, full, seed)
         outcomes.append(replace(job.outcome(name, level_found, own, unit, fresh, said), curves=known[name]))
     if oracles and "fixed" in known:
-        outcomes += oracles_by_patient(job, known["fixed"], own_model("fixed"), full, seed=seed, fresh=fresh)
+        by_patient = oracles_by_patient(job, known["fixed"], own_model("fixed"), full, seed=seed, fresh=fresh)
+        outcomes += by_patient
+        if not target.class_name and ORACLE_EACH not in {o.strategy for o in by_patient}:
+            unreached.append(ORACLE_EACH)
     if oracles and known_shape is not None:
         shapes = [c / c.mean() for c in (known_shape(s).double() for s in subjects)]
         if ORACLE_VIEWS not in known or target.key not in known[ORACLE_VIEWS].values:

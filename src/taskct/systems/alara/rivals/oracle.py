@@ -31,6 +31,7 @@ def oracles_by_patient(
     """Each patient's own least dose by bisection, and the least total for the mean; scanned again with fresh noise.
 
     A task's score has the second only: a patient's Dice jumps with every noise, and is not a bound that a dose could meet.
+    Where too many patients cannot reach the bound at any level there is no oracle by that name.
     """
     levels, target = found.levels, job.target
     gaps = job.gaps(found.values[target.key], full)
@@ -38,10 +39,10 @@ def oracles_by_patient(
     plans: dict[str, np.ndarray] = {}
     if not target.class_name:
         each = _each(job, levels, gaps, model, full, seed)
-        plans[ORACLE_EACH] = np.where(np.isinf(each), levels[-1], each)  # who cannot reach it gets the most
-        if not isinstance(job.held_by, str) and job.held_by < 1 and defined.any():  # the dearest patients may miss it
-            most = np.quantile(each[defined], job.held_by, method="inverted_cdf")
-            plans[ORACLE_EACH] = np.where(defined & (each > most), levels[0], plans[ORACLE_EACH])
+        share = 1.0 if isinstance(job.held_by, str) else job.held_by
+        most = np.quantile(each[defined], share, method="inverted_cdf") if defined.any() else math.inf
+        if math.isfinite(most):  # else too many cannot reach it at any dose
+            plans[ORACLE_EACH] = np.where(defined & (each > most), levels[0], each)  # the dearest patients may miss it
     if (isinstance(job.held_by, str) or job.held_by == 1) and defined.any():
         shared = np.full(len(gaps), math.nan)
         shared[defined] = oracle_of_mean(levels, gaps[defined])
