@@ -14,16 +14,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from page_tables import filled
+from page_tables import correction_words, filled
 
 from taskct.core.config import read_toml
 from taskct.evaluation.statistics import Interval, bootstrap_mean
 from taskct.report.style import GREY, figure_style, method_looks, new_figure
 from taskct.simulate.differentiable import twin_counts
 from taskct.systems.alara.experiment.comparing import LEARNED, read_comparisons
+from taskct.systems.alara.pages.savings_family import SavingsFamily, rivals_of
 from taskct.systems.alara.rivals.calibration import calibration
 from taskct.systems.alara.rivals.oracle import ORACLE_MEAN, ORACLE_VIEWS
-from taskct.systems.alara.rivals.outcomes import Comparison, Outcome, saved_over_seeds, spread_over_seeds
+from taskct.systems.alara.rivals.outcomes import Comparison, Outcome, over_seeds, saved_over_seeds, spread_over_seeds
 
 PAGE = Path(__file__).with_name("dose-optimisation.md")
 FIGURE = Path(__file__).parent / "figures" / "dose_strategies.png"
@@ -116,6 +117,18 @@ def seeds(*folders: Path) -> str:
             who = f", read by {reader}" if reader else ""
             lines.append(f"| {arm}, {by}{who} | {len(several)} | {' | '.join(cells)} |")
     return "\n".join(lines) if len(lines) > 2 else "One seed of each arm."
+
+
+def comparisons(*folders: Path) -> str:
+    """How many savings over strategies that do not learn there are, corrected together, and which do not survive."""
+    found: dict[tuple[str, str, str], list[Comparison]] = {}
+    for _, about, c in found_in(*folders):
+        found.setdefault((about["arm"], str(c.held_by), about["reader"]), []).append(c)
+    arms = {key: over_seeds(several) for key, several in found.items()}
+    family = SavingsFamily.of((c, LEARNED) for c in arms.values())
+    words = {key: f"{key[0]}{f'-{key[2]}' if key[2] else ''}, {key[1]}," for key in arms}
+    each = [(words[key], rival, family.p(c, rival)) for key, c in arms.items() for rival in rivals_of(c, LEARNED)]
+    return correction_words(each)
 
 
 def task(folder: Path) -> str:
@@ -237,6 +250,7 @@ def tables(noise: Path, of_task: Path) -> dict[str, str]:
         "task": task(of_task),
         "summary": summary(noise, of_task),
         "seeds": seeds(noise, of_task),
+        "comparisons": comparisons(noise, of_task),
         "forecasts": forecasts(noise, of_task),
     }
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from page_tables import correction_words, filled
 from scipy.stats import t
 
 from taskct.evaluation.statistics import holm
@@ -105,12 +106,14 @@ def table(savings: Sequence[Saving]) -> list[dict[str, object]]:
 
 
 def main() -> None:
-    """Write the table, and print it."""
+    """Write the table and the sentence of the page, and print each."""
     rows = [*table(list(of_page())), *table(list(of_smoothed()))]
     with open(RESULTS / "dose_restated.csv", "w", newline="", encoding="utf-8") as f:
         writer = csv.DictWriter(f, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows({k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
+    page = [(f"{r['arm']}, {r['held_for']},", str(r["rival"]), float(str(r["p_holm"]))) for r in rows if r["family"] == "page"]
+    PAGE.write_text(filled(PAGE, {"comparisons": correction_words(page)}), encoding="utf-8")
     for row in rows:
         ends = f"{row['percent']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}]"
         print(f"{row['arm']}, {row['held_for']}, {row['rival']}: {ends} % p {row['p_holm']:.2g} of {row['comparisons']}")
