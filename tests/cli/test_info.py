@@ -36,7 +36,8 @@ def test_a_folder_of_volumes_is_listed_case_by_case(box: Case, tmp_path: Path, t
         write_nifti(box, tmp_path / f"volume-{number}.nii.gz")
     write_nifti_labels(box, tmp_path / "segmentation-0.nii.gz")
     code, out, err = taskct_says("info", tmp_path)
-    assert (code, err) == (0, "")
+    without = "volume-1.nii.gz, volume-10.nii.gz, volume-11.nii.gz, volume-12.nii.gz, volume-13.nii.gz and 16 more"
+    assert (code, err) == (0, f"taskct: note: {tmp_path}: has volume-N without segmentation-N: {without}\n")
     lines = out.splitlines()
     assert lines[0].startswith("22 cases, 1 with labels")
     assert "volume-0.nii.gz, labels segmentation-0.nii.gz" in lines[1] and lines[-1] == "  and 2 more"

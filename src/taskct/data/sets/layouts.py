@@ -92,7 +92,8 @@ def _lits(folder: Path) -> FoundPlaces:
         "volume-N without segmentation-N": [volumes[n] for n in volumes if n not in masks],
         "segmentation-N without volume-N": [masks[n] for n in masks if n not in volumes],
     }
-    gaps = [f"{folder}: has {what}: {listed(files)}" for what, files in alone.items() if files]
+    below = {what: [file.relative_to(folder) for file in files] for what, files in alone.items() if files}
+    gaps = [f"{folder}: has {what}: {listed(files)}" for what, files in below.items()]
     return FoundPlaces(tuple(places), tuple(gaps))
 
 
