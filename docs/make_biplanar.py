@@ -1,6 +1,7 @@
 """Writes the tables of docs/biplanar.md and benchmarks/results/biplanar_*.csv from the folder of an experiment.
 
-    python docs/make_biplanar.py runs/biplanar [--name 32] [--pack net-unrolled-s0]
+    python docs/make_biplanar.py runs/biplanar [--name 32]
+    python docs/make_biplanar.py runs/biplanar --pack net-unrolled-s0 [--as skull-unrolled] [--preset first]
 
 of `taskct reproduce biplanar --preset first --out runs/biplanar`. Tables stand between `<!-- NAME -->` lines of the page;
 those of other names stay as they are. `--pack` puts the network of a step into the package, in half precision, with its card.
@@ -53,9 +54,11 @@ def main() -> None:
     parser.add_argument("--name", default="32", help="of the tables: files and the marks in the page")
     parser.add_argument("--keep", action="store_true", help="keep lines of the files in benchmarks/results that the run lacks")
     parser.add_argument("--pack", default="", help="the step whose network comes with the package")
+    parser.add_argument("--as", dest="as_name", default=NETWORK_OF_PACKAGE, help="its name there")
+    parser.add_argument("--preset", default="first", help="what the run was made with, for its card")
     options = parser.parse_args()
     if options.pack:
-        pack(options.folder, options.pack)
+        pack(options.folder, options.pack, options.as_name, options.preset)
         return
     report = options.folder / "report"
     found = {}
@@ -88,7 +91,7 @@ def main() -> None:
     write_text(PAGE, text, overwrite=True)
 
 
-def pack(folder: Path, step: str) -> None:
+def pack(folder: Path, step: str, name: str, preset: str) -> None:
     """Write the network of a step into the package, after measuring what half precision costs it on the test skulls."""
     run, table = load_run(folder / step), RowScores.read(folder / f"row-{step}").table
     settings = BiPlanar(**{k: v for k, v in run_settings(folder).items() if k in BiPlanar.__dataclass_fields__})
@@ -110,12 +113,12 @@ def pack(folder: Path, step: str) -> None:
                     images=i.n_patients,
                 )
             )
-    voxel = settings.field_mm / settings.size
+    voxel, ages = settings.field_mm / settings.size, in_words(settings.age_months)
     card = Card(
         kind="reconstruction",
-        title=f"a skull from two radiographs: {label}",
-        purpose="volumes of built-in skulls of 0 to 24 months from a frontal and a lateral radiograph; what the views do not "
-        "show is guessed from the skulls of its training",
+        title=f"a head of {ages} from two radiographs: {label}",
+        purpose=f"volumes of heads of {ages} from a frontal and a lateral radiograph; what the views do not show is "
+        "guessed from the built-in skulls of its training",
         licence="Apache-2.0, like the code",
         geometry=f"frontal and lateral, source {settings.source_iso_mm:g} mm and detector {settings.source_detector_mm:g} mm "
         f"away, {settings.size} x {settings.size} pixels of {settings.detector_mm / settings.size:g} mm; {settings.size} "
@@ -133,25 +136,31 @@ def pack(folder: Path, step: str) -> None:
         ),
         figures=tuple(figures),
         limits=(
-            "learnt from built-in skulls of one procedural family only; nothing is claimed for children",
+            "learnt from built-in skulls of one procedural family only; nothing is claimed for patients",
             "one geometry and one size of voxels: other scans are refused",
             "sutures are below its voxels",
             "one training: another seed moves its figures by some tenths of a dB",
             "a test instrument for methods, not a medical device",
         ),
-        command=f"taskct reproduce biplanar --preset first --out {folder.name}; step {step}",
+        command=f"taskct reproduce biplanar --preset {preset} --out {folder.name}; step {step}",
         commit=str(run.provenance["git_commit"]),
         created_utc=str(run.provenance["created_utc"]),
     )  # fmt: skip
     cases = cases_of(folder / "skulls", settings, "test", settings.views)
     with tempfile.TemporaryDirectory() as place, torch.no_grad():
         made = [
-            pack_model(folder / step, Path(place) / name, card=card, half=half) for name, half in (("a", False), ("b", True))
+            pack_model(folder / step, Path(place) / one, card=card, half=half) for one, half in (("a", False), ("b", True))
         ]
         scores = [psnr3d(cases.hu(load_reconstructor(m)(cases.p, cases.A)), cases.truth_hu) for m in made]
     apart = float((scores[0] - scores[1]).abs().max())
     print(f"half precision changes PSNR3D by at most {apart:.4f} dB")
-    pack_model(folder / step, SHIPPED / NETWORK_OF_PACKAGE, card=card, half=apart < 0.01, overwrite=True)
+    pack_model(folder / step, SHIPPED / name, card=card, half=apart < 0.01, overwrite=True)
+
+
+def in_words(age_months: tuple[float, float]) -> str:
+    """Ages in months, or in years from 5 years on."""
+    low, high = age_months
+    return f"{low:g} to {high:g} months" if low < 60 else f"{low / 12:g} to {high / 12:g} years"
 
 
 def run_settings(folder: Path) -> dict[str, Any]:

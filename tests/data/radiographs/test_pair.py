@@ -93,6 +93,29 @@ def test_a_resized_pair_has_the_same_detectors_and_averages_intensities(tmp_path
     assert abs(float(torch.exp(-small.p).mean() - torch.exp(-pair.p).mean())) < 2e-3
 
 
+@pytest.mark.parametrize("pitch", [(4.0, 5.0), (9.3, 11.1), (30.0, 14.0)])
+def test_a_pair_on_other_pixels_is_averaged_over_them_about_the_same_centre(
+    tmp_path: Path, pitch: tuple[float, float]
+) -> None:
+    fine = Projector(GRID, radiograph_beam([pose(0), pose(90)], rows=60, cols=56, pixel_mm=PIXEL / 2))
+    pair = read_radiographs(*write_views(tmp_path, fine(BODY), PIXEL / 2))
+    made = pair.resized(12, 16, pixel_mm=pitch)
+    lengths = [np.linalg.norm(np.asarray(step), axis=-1) for step in (made.beam.row_step_mm, made.beam.col_step_mm)]
+    assert np.allclose(lengths[0], pitch[0]) and np.allclose(lengths[1], pitch[1])
+    assert np.allclose(made.beam.detector_mm, pair.beam.detector_mm) and made.p.shape == (1, 1, 2, 12, 16)
+    again = Projector(GRID, made.beam)(BODY)
+    assert float((made.p - again).abs().mean()) < 0.08 * float(again.max())
+    through = torch.exp(-pair.p)
+    for v in range(2):  # each new pixel by hand, in steps of a hundredth of an old one
+        row, col = (np.arange(n * 100) for n in through.shape[-2:])
+        middle = lambda n, k, count: (n + 0.5) / 100 - count / 2
+        y, x = (np.floor(middle(i, 0, n) * PIXEL / 2 / w + m / 2) for i, n, w, m in zip(
+            (row, col), through.shape[-2:], pitch, (12, 16), strict=True))  # fmt: skip
+        inside = through[0, 0, v].numpy().repeat(100, 0)[y == 5].repeat(100, 1)[:, x == 7]
+        if inside.size:
+            assert float(torch.exp(-made.p[0, 0, v, 5, 7])) == pytest.approx(float(inside.mean()), rel=1e-3)
+
+
 def test_one_picture_for_both_views_is_refused(tmp_path: Path) -> None:
     picture = files.write_png(tmp_path / "a.png", files.counts_of(P[0, 0, 0]))
     copy = tmp_path / "b.png"

@@ -158,8 +158,10 @@ def test_views_of_radiographs_that_stand_elsewhere_are_told_one_by_one() -> None
     words = lambda **changes: about.geometry_differences(Projector(cube, bi_planar(**{**usual, **changes})))
     assert words() == [] and words(angles_deg=(1e-4, 90.0)) == [] and words(cols=16) == []
     (second,) = words(angles_deg=(0.0, 94.0))
-    assert second.startswith("view 2: turned by 4.0 degrees, source 70 mm elsewhere, detector 35 mm elsewhere")
+    turned = "turned by 4.0 degrees, its columns turned by 4.0 degrees"
+    moved = "source 69.8 mm elsewhere, detector 34.9 mm elsewhere"
+    assert second == f"view 2: {turned}, {moved}"
     first, _ = words(source_iso_mm=900.0, source_detector_mm=1400.0, pixel_mm=40.0)
-    assert "view 1: turned by 0.0 degrees, source 100 mm" in first and "columns of 36 mm in training, now 40 mm" in first
+    assert "view 1: source 100 mm elsewhere, columns of" in first and "columns of 36 mm in training, now 40 mm" in first
     (more,) = words(angles_deg=(0.0, 60.0, 120.0))
     assert "2 views in training, now 3" in more

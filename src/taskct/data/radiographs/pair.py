@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from taskct.core.errors import GeometryError, InputError
 from taskct.data.dicom.derived_series import SourceImage
@@ -62,24 +61,52 @@ class RadiographPair:
         """Side in mm of the largest cube about the isocentre that both views see whole."""
         return common_field_mm(self.beam, self.iso_mm)
 
-    def resized(self, rows: int, cols: int) -> RadiographPair:
-        """The same detectors with other numbers of pixels, averaged over each new pixel; intensities of line integrals."""
+    def resized(self, rows: int, cols: int, *, pixel_mm: tuple[float, float] | None = None) -> RadiographPair:
+        """The same detectors with other pixels, averaged over each new one; intensities of line integrals.
+
+        `pixel_mm` (row, column) makes detectors of that pitch about the same centre, smaller or larger ones: beyond the films
+        their outermost pixels are repeated. Without it they are as large as before.
+        """
         if min(rows, cols) < 1:
             raise GeometryError(f"resized expects numbers of pixels of at least 1, got {rows} x {cols}")
-        before = tuple(self.p.shape[-2:])
-        if before == (rows, cols):
+        steps = [np.linalg.norm(np.asarray(s), axis=-1) for s in (self.beam.row_step_mm, self.beam.col_step_mm)]  # (V,) each
+        size = tuple(self.p.shape[-2:])
+        asked = pixel_mm or (0.0, 0.0)
+        new = [np.full_like(s, w) if w else s * n / m for s, w, n, m in zip(steps, asked, size, (rows, cols), strict=True)]
+        if size == (rows, cols) and all(np.allclose(a, b, rtol=1e-6) for a, b in zip(new, steps, strict=True)):
             return self
         through = torch.exp(-self.p) if self.meaning == LINE_INTEGRAL else self.p
-        made = interpolate(through[0], size=(rows, cols), mode="bilinear", align_corners=False, antialias=True)[None]
+        views = []
+        for v in range(through.shape[2]):
+            down, across = (
+                _shares(n, m, float(b[v] / a[v])).to(through)
+                for n, m, a, b in zip(size, (rows, cols), steps, new, strict=True)
+            )
+            views.append(down @ through[:, :, v] @ across.T)
+        made = torch.stack(views, 2)
         p = -torch.log(made.clamp_min(1e-7)) if self.meaning == LINE_INTEGRAL else made
+        ratio = [(b / a)[:, None] for a, b in zip(steps, new, strict=True)]
         beam = dataclasses.replace(
             self.beam,
             rows=rows,
             cols=cols,
-            row_step_mm=np.asarray(self.beam.row_step_mm) * before[0] / rows,
-            col_step_mm=np.asarray(self.beam.col_step_mm) * before[1] / cols,
+            row_step_mm=np.asarray(self.beam.row_step_mm) * ratio[0],
+            col_step_mm=np.asarray(self.beam.col_step_mm) * ratio[1],
         )
         return dataclasses.replace(self, p=p, beam=beam)
+
+
+def _shares(before: int, after: int, width: float) -> torch.Tensor:
+    """(after, before): what each old pixel gives to new ones of `width` old pixels about the same middle; rows add up to 1.
+
+    >>> _shares(4, 2, 2.0).tolist()
+    [[0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 0.5]]
+    """
+    old = np.arange(before + 1) - before / 2
+    old[0], old[-1] = -np.inf, np.inf  # beyond the film its outermost pixels go on
+    new = (np.arange(after + 1) - after / 2) * width
+    overlap = np.minimum(new[1:, None], old[None, 1:]) - np.maximum(new[:-1, None], old[None, :-1])
+    return torch.from_numpy(np.clip(overlap, 0, None) / width)
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,6 +23,7 @@ _FREE = ("cols", "rows", "start_deg")  # a wider detector or another first view 
 _CLOSE = 1e-3
 _CLOSE_PIXELS = 0.05  # scanners' fields of view differ from patient to patient
 _CLOSE_DOSE = 1.05
+_LEAST_SAID = 0.05  # degrees and mm of a view that stands elsewhere
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,16 @@ def trained_for(model: object) -> TrainedFor | None:
     return None if watching is None else watching.about
 
 
+def check_geometry(method: object, A: Projector) -> None:
+    """GeometryError for a network that was trained for another scan, before anything is computed for it.
+
+    A network that was loaded with `otherwise` "warn" gives a warning, with "allow" it passes; so does any other method.
+    """
+    watching = _watching(method)
+    if watching is not None:
+        watching(nn.Identity(), (None, A), {})
+
+
 def check_units(method: object, mu_water_per_mm: float, *, who: str) -> None:
     """UnitsError for a network that was trained on images in which water has another attenuation than in `who`'s scan.
 
@@ -248,15 +259,18 @@ def _other_views(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         a, b = ({k: v[view] for k, v in beam.items()} for beam in (old, new))
         if all(np.allclose(a[k], b[k], rtol=_CLOSE, atol=_CLOSE * float(np.abs(a[k]).max())) for k in a):
             continue
-        words = [f"detector {np.linalg.norm(b['detector_mm'] - a['detector_mm']):.0f} mm elsewhere"]
+        found_mm, found_deg = {}, {}
         if "source_mm" in a:
-            turn = _angle_deg(*(one["detector_mm"] - one["source_mm"] for one in (a, b)))
-            moved = np.linalg.norm(b["source_mm"] - a["source_mm"])
-            words = [f"turned by {turn:.1f} degrees", f"source {moved:.0f} mm elsewhere", *words]
-        words.append(f"its columns turned by {_angle_deg(a['col_step_mm'], b['col_step_mm']):.1f} degrees")
+            found_deg["turned"] = _angle_deg(*(one["detector_mm"] - one["source_mm"] for one in (a, b)))
+            found_mm["source"] = float(np.linalg.norm(b["source_mm"] - a["source_mm"]))
+        found_mm["detector"] = float(np.linalg.norm(b["detector_mm"] - a["detector_mm"]))
+        found_deg["its columns turned"] = _angle_deg(a["col_step_mm"], b["col_step_mm"])
+        words = [f"{what} by {angle:.1f} degrees" for what, angle in found_deg.items() if angle >= _LEAST_SAID]
+        words += [f"{what} {max(mm, 0.1):.3g} mm elsewhere" for what, mm in found_mm.items() if mm >= _LEAST_SAID]
         pixels = [float(np.linalg.norm(one["col_step_mm"])) for one in (a, b)]
-        words.append(f"columns of {pixels[0]:.3g} mm in training, now {pixels[1]:.3g} mm")
-        found.append(f"view {view + 1}: {', '.join(words)}")
+        if not math.isclose(*pixels, rel_tol=_CLOSE):
+            words.append(f"columns of {pixels[0]:.3g} mm in training, now {pixels[1]:.3g} mm")
+        found.append(f"view {view + 1}: {', '.join(words) or 'rows of another height'}")
     return found
 
 

@@ -32,6 +32,7 @@ from taskct.systems.biplanar.own_pair import (
     Heads,
     PairSettings,
     draw_skulls,
+    pair_estimate,
     reconstruct_pair,
     write_estimate,
 )
@@ -158,6 +159,26 @@ def test_a_network_of_another_geometry_is_named_as_a_doubt(pair: RadiographPair,
         watch(net, TrainedFor("net", beam_to_config(beam), (SIDE / N,) * 3, None, (N,) * 3), otherwise="allow")
         doubts = reconstruct_pair(pair, method=net, name="net", settings=SETTINGS, heads=heads).doubts
         assert any("trained at another geometry: view 1: " in doubt for doubt in doubts) == doubted
+
+
+def test_films_come_onto_the_pixels_of_a_networks_training_and_another_geometry_is_refused_before_skulls_are_drawn(
+    pair: RadiographPair, monkeypatch: pytest.MonkeyPatch, heads: Heads
+) -> None:
+    net = BiPlanarNet(lift=("smear",), widths=(8, 16), agree="last", prior=(N, N, N)).eval()
+    trained = lambda beam: TrainedFor("net", beam_to_config(beam), (SIDE / N,) * 3, None, (N,) * 3)
+    for pitch, larger in ((20.0, False), (24.0, True)):
+        other = bi_planar(cols=N, rows=N, pixel_mm=pitch, source_iso_mm=1000, source_detector_mm=1500)
+        watch(net, trained(other), otherwise="refuse")
+        made = reconstruct_pair(pair, method=net, name="net", settings=SETTINGS, heads=heads)
+        assert not any("geometry" in doubt for doubt in made.doubts)
+        assert any("384 x 384 mm, larger than the films of 360 x 360 mm" in note for note in made.notes) == larger
+    nearer = bi_planar(cols=N, rows=N, pixel_mm=22.5, source_iso_mm=900, source_detector_mm=1500)
+    watch(net, trained(nearer), otherwise="refuse")
+    monkeypatch.setattr(pair_estimate, "draw_skulls", None)
+    with pytest.raises(
+        GeometryError, match=r"another scan \(view 1: source 100 mm elsewhere, detector 100 mm elsewhere; view 2"
+    ):
+        reconstruct_pair(pair, method=net, name="net", settings=SETTINGS)
 
 
 def test_a_network_that_learnt_from_other_heads_than_it_is_judged_on_is_named_as_a_doubt(

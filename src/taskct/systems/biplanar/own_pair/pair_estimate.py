@@ -23,7 +23,7 @@ from taskct.evaluation.volumes import reprojection_rms
 from taskct.geometry import Grid
 from taskct.phantoms.skull import SkullSettings
 from taskct.physics.projector import Projector
-from taskct.recon.learned.trained_for import trained_for
+from taskct.recon.learned.trained_for import check_geometry, trained_for
 from taskct.recon.population import GaussianPopulation
 from taskct.systems.biplanar.own_pair.drawn_heads import Heads, draw_skulls
 from taskct.systems.biplanar.own_pair.held_heads import (
@@ -122,9 +122,10 @@ def reconstruct_pair(
     """
     settings = settings or PairSettings()
     notes = list(pair.notes)
-    grid, pixels = _grid(pair, method, settings, notes)
-    shown = pair.resized(*pixels)
+    grid, (rows, cols), pixel_mm = _grid(pair, method, settings, notes)
+    shown = pair.resized(rows, cols, pixel_mm=pixel_mm)
     A = Projector(grid, shown.beam)
+    check_geometry(method, A)  # before skulls are drawn
     own = Grid(grid.shape, grid.spacing_mm)  # skulls are drawn about the origin, the volume lies about the isocentre
     sets = heads or draw_skulls(
         own, known=settings.skulls, held=settings.held, settings=settings.family, seed=settings.seed, progress=progress
@@ -194,11 +195,13 @@ def reconstruct_pair(
     )
 
 
-def _grid(pair: RadiographPair, method: object, settings: PairSettings, notes: list[str]) -> tuple[Grid, tuple[int, int]]:
-    """The grid of the answer about the isocentre, and the detector's pixels."""
+def _grid(
+    pair: RadiographPair, method: object, settings: PairSettings, notes: list[str]
+) -> tuple[Grid, tuple[int, int], tuple[float, float] | None]:
+    """The grid of the answer about the isocentre, and the detector's pixels with their pitch where a network has one."""
     about = trained_for(method)
     known = None if about is None else about.grid
-    seen = pair.field_mm
+    seen, pixel_mm = pair.field_mm, None
     if known is not None and known.ndim != 3:
         assert about is not None
         raise GeometryError(
@@ -217,6 +220,9 @@ def _grid(pair: RadiographPair, method: object, settings: PairSettings, notes: l
             )
         beam = about.beam if about is not None else {}
         pixels = int(beam.get("rows", shape[0])), int(beam.get("cols", shape[1]))  # as many as voxels, as in trainings
+        if beam.get("kind") == "vector":
+            pixel_mm = _pitch_mm(beam["row_step_mm"]), _pitch_mm(beam["col_step_mm"])
+            notes += _beyond_films(pair, pixels, pixel_mm)
     else:
         usual = 192.0 if settings.age_months[1] <= 24 else 250.0
         side = settings.side_mm or min(usual, seen)
@@ -233,7 +239,26 @@ def _grid(pair: RadiographPair, method: object, settings: PairSettings, notes: l
         notes.append(f"the volume of {size_mm:.0f} mm reaches beyond the cube of {seen:.0f} mm that both views see whole")
     grid = Grid(shape, spacing)
     origin = tuple(o + c for o, c in zip(grid.origin_mm, pair.iso_mm, strict=True))
-    return Grid(shape, spacing, origin), pixels
+    return Grid(shape, spacing, origin), pixels, pixel_mm
+
+
+def _pitch_mm(steps_mm: Any) -> float:
+    """Distance of rows or columns of the first view."""
+    return float(np.linalg.norm(np.asarray(steps_mm, dtype=float)[0]))
+
+
+def _beyond_films(pair: RadiographPair, pixels: tuple[int, int], pixel_mm: tuple[float, float]) -> list[str]:
+    """A sentence where the detector of a network's training is larger than the films."""
+    steps = (pair.beam.row_step_mm, pair.beam.col_step_mm)
+    films = [n * _pitch_mm(step) for n, step in zip(pair.p.shape[-2:], steps, strict=True)]
+    wanted = [n * step for n, step in zip(pixels, pixel_mm, strict=True)]
+    if all(w <= 1.02 * f for w, f in zip(wanted, films, strict=True)):
+        return []
+    size = " x ".join(f"{w:.0f}" for w in wanted)
+    return [
+        f"the network knows detectors of {size} mm, larger than the films of {films[0]:.0f} x {films[1]:.0f} mm: beyond them "
+        "their outermost pixels were repeated"
+    ]
 
 
 def _other_geometry(method: object, A: Projector) -> tuple[str, ...]:
