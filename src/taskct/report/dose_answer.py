@@ -7,6 +7,8 @@ import os
 from collections.abc import Mapping
 from html import escape
 
+import numpy as np
+
 from taskct.core.files import refuse_existing, write_text
 from taskct.core.names import capital, photon_count
 from taskct.evaluation.dose.answer import DoseAnswer, TargetAnswer
@@ -63,21 +65,32 @@ def _lead(answer: DoseAnswer) -> str:
     """What was asked of how many patients, over which doses."""
     patients = max(len(set(one.patients)) for one in answer.targets)
     lowest = min(float(one.levels[0]) for one in answer.targets)
+    kept = "; ".join(one.target.words + _asked(one) for one in answer.targets)
     return (
         f"{plural(patients, 'patient')} scanned at {photon_count(lowest)} to {photon_count(answer.dose.photons)} "
-        f"photons per detector pixel; to be kept: {'; '.join(one.target.words for one in answer.targets)}."
+        f"photons per detector pixel; to be kept: {kept}."
     )
 
 
+def _asked(one: TargetAnswer) -> str:
+    """In how many of the patients a quality is defined; '' for all of them."""
+    if one.asked == len(set(one.patients)):
+        return ""
+    part = one.target.class_name or one.target.region
+    have = f"who have a {part} in the slices read" if part else "in whom it is defined"
+    return f", asked of the {one.asked} patients {have}"
+
+
 def _sentence(answer: DoseAnswer) -> str:
-    """What was found, in one sentence."""
+    """What was found and how sure it is, in one sentence."""
     found = answer.text.split("\n")[0]
     if not answer.reached:
         return f"{capital(found)}."
     one = _leading(answer)
     if len(answer.targets) > 1:
-        return f"The least dose that keeps all {len(answer.targets)} qualities is {found}; {one.target.words} decides."
-    return f"The least dose that keeps {one.target.words} {one.who} is {found}."
+        decides = f"{one.target.words} decides, kept {one.who} at {photon_count(one.photons, digits=one.digits)} photons"
+        return f"The least dose that keeps all {len(answer.targets)} qualities is {found}; {decides}{one.sureness}."
+    return f"The least dose that keeps {one.target.words} {one.who} is {found}{one.sureness}."
 
 
 def _lines(answer: DoseAnswer) -> list[tuple[str, bool]]:
@@ -111,17 +124,23 @@ def _curve(answer: DoseAnswer, target: TargetAnswer) -> str:
 
 def _target(answer: DoseAnswer, target: TargetAnswer) -> str:
     missed = answer.missed(target)
+    count = int(np.isfinite(target.gap).any(1).sum())
     where = f"the dose found ({photon_count(answer.photons, digits=answer.digits)} photons)" if answer.reached else "full dose"
+    where += (
+        ", by the scans of the search; the checks above, with fresh noise, have their own shares"
+        if answer.certificates
+        else ""
+    )
     rows = "".join(
         f"<tr><th scope='row'>{escape(p)}</th><td>{number(g, target.target.unit)}</td></tr>" for p, g in missed[:_MOST_MISSED]
     )
     table = (
-        f"<table class='numbers narrow'><caption><b>{len(missed)} of {plural(len(target.patients), 'patient')} "
-        f"miss the bound</b> at {where}, the worst first</caption>"
+        f"<table class='numbers narrow'><caption><b>{len(missed)} of {plural(count, 'patient')} "
+        f"miss the bound</b> (the worst first) at {where}</caption>"
         f"<thead><tr><th>patient</th><th>distance to the bound</th></tr></thead>"
         f"<tbody>{rows}</tbody></table>"
         if missed
-        else f"<p>{everybody_reaches(len(target.patients))} the bound at {where}.</p>"
+        else f"<p>{everybody_reaches(count)} the bound at {where}.</p>"
     )
     share = ""
     if len(target.patients) > 2:

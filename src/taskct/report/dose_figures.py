@@ -10,7 +10,7 @@ from taskct.core.names import capital, photon_count
 from taskct.evaluation.dose.answer import TargetAnswer
 from taskct.evaluation.dose.target import Target
 from taskct.physics.dose import Dose
-from taskct.report.style import INK, figure_style, new_figure, plain, svg_uri
+from taskct.report.style import INK, figure_style, new_figure, photon_axis, plain, svg_uri
 
 _MOST_CURVES = 60
 
@@ -39,6 +39,7 @@ def curve_figure(answer: TargetAnswer, dose: Dose, photons: float) -> str:
             xlabel=f"photons per pixel (full dose: {photon_count(dose.photons)})",
             ylabel=quality_label(t, gap=False),
         )
+        photon_axis(axis)
         axis.legend(loc="best", fontsize=7.5)
         return svg_uri(figure)
 
@@ -53,6 +54,7 @@ def needed_figure(answer: TargetAnswer) -> str:
         axis = axes[0, 0]
         axis.plot(order, np.arange(1, len(order) + 1) / max(1, asked), drawstyle="steps-post", color="#0072b2")
         axis.set(xscale="log", xlabel="photons per pixel", ylabel="share of patients that reach it", ylim=(0, 1.02))
+        photon_axis(axis)
         return svg_uri(figure)
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+
+from taskct.core.names import photon_count
 
 INK, GREY, PALE = "#1a1a1a", "#6b6b6b", "#d9d9d9"
 # Okabe and Ito (2008), ordered so that neighbours differ in lightness too; black is kept for the truth
@@ -76,6 +79,21 @@ def method_looks(methods: Sequence[str]) -> dict[str, dict[str, Any]]:
         }
         for i, name in enumerate(methods)
     }
+
+
+def photon_axis(axis: Any) -> None:
+    """Ticks of a logarithmic axis of photons that stand apart: plain numbers at 1, 2 and 5 of each decade, fewer over many.
+
+    Call it once everything is drawn: the ticks follow the limits.
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+    low, high = axis.get_xlim()
+    decades = math.log10(high / low)
+    few = LogLocator(subs=(1.0,) if decades > 2 else (1.0, 2.0, 5.0), numticks=12)
+    axis.xaxis.set_major_locator(few if decades > 0.8 else MaxNLocator(4, steps=[1, 2, 5, 10]))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda photons, _: photon_count(photons)))
+    axis.xaxis.set_minor_formatter(NullFormatter())
 
 
 def plain(text: str, *, most: int = 60) -> str:

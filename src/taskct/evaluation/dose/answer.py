@@ -104,10 +104,16 @@ class TargetAnswer:
         most = "most " if self.photons <= self.levels[0] * (1 + 1e-9) else ""
         percent = f"{known(100 * self.photons / dose.photons, self.digits)} % of full dose"
         words = f"{asked} is kept {who} at {most}{photon_count(self.photons, digits=self.digits)} photons, {percent}"
+        return f"{words}{self.sureness}"
+
+    @property
+    def sureness(self) -> str:
+        """How sure the dose is, to follow it: its interval over patients, and from which dose on it is confirmed."""
+        n, words = self.asked, ""
         if n > 1:
             low = "-" if math.isnan(self.low) else photon_count(self.low, digits=_ENDS)
             high = "not reached" if math.isnan(self.high) else photon_count(self.high, digits=_ENDS)
-            words += f" [95 % over {n} patients: {low} to {high}]"
+            words = f" [95 % over {n} patients: {low} to {high}]"
         if n < FEW_PATIENTS:
             return f"{words}; {n} patient{'s are' if n > 1 else ' is'} too few to confirm it for others"
         if math.isnan(self.confirmed):
@@ -140,7 +146,7 @@ class Certificate:
 
     def text(self) -> str:
         """The check in a sentence."""
-        who = f"by {self.reader}, which the search never asked," if self.reader else "with fresh noise,"
+        who = f"with fresh noise by {self.reader}, which the search never asked," if self.reader else "with fresh noise,"
         unit = f" {self.target.unit}" if self.target.unit else ""
         full = "" if math.isnan(self.full) else f" ({_shortest(self.full, _ENDS)}{unit} at full dose)"
         n = self.gap.n_patients

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from taskct.report.dose_figures import quality_label
-from taskct.report.style import GREY, INK, figure_style, method_looks, new_figure, plain, svg_uri
+from taskct.report.style import GREY, INK, figure_style, method_looks, new_figure, photon_axis, plain, svg_uri
 from taskct.systems.alara.rivals.calibration import calibration
 from taskct.systems.alara.rivals.outcomes import Comparison, Outcome
 
@@ -35,6 +35,7 @@ def scatter_figure(comparison: Comparison) -> str:
             ylabel=quality_label(comparison.target),
             title="One point per patient",
         )
+        photon_axis(axis)
         axis.legend(loc="best", fontsize=7.5)
         return svg_uri(figure)
 
