@@ -157,7 +157,7 @@ footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: .6rem
   .plot, .slice { overflow-x: auto; }
   .plot img, .pictures { min-width: 40rem; }
   figure.two { grid-template-columns: minmax(0, 1fr); }
-  .two img, .fits img { min-width: 0; }
+  .two img, .fits img, .fits .pictures { min-width: 0; }
 }
 @media print {
   @page { size: A4; margin: 14mm; }

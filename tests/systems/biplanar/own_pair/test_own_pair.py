@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,6 +63,16 @@ def drawn(count: int, seed: int) -> torch.Tensor:
             mu = mu + 0.014 * torch.sigmoid((12 - away) / 2)
         made.append(mu)
     return torch.stack(made)[:, None].float()
+
+
+FACE_VOLUME = torch.zeros(1, 1, 2 * N, 2 * N, 2 * N)
+FACE_VOLUME[..., 8:15, 5:12, 12:20] = 1.0  # below the middle, in front, between the sides
+
+
+def faced_coarse(known: torch.Tensor) -> torch.Tensor:
+    """The dense face on the coarse grid."""
+    face = torch.nn.functional.avg_pool3d(FACE_VOLUME, 2)
+    return known + 0.012 * face * (known > 0)
 
 
 @pytest.fixture(scope="module")
@@ -204,6 +215,28 @@ def test_the_run_of_a_training_on_radiographs_of_many_geometries_serves_as_metho
     train_on_radiographs(make_model(config), data, run=tmp_path / "run", settings=settings, progress=False, **how)
     made = reconstruct_pair(pair, method=load_reconstructor(tmp_path / "run"), name="run", settings=SETTINGS, heads=heads)
     assert made.estimate.hu.shape == (N, N, N) and made.p.shape == (2, N, N)
+
+
+@pytest.mark.parametrize(
+    ("turned", "words"),
+    [
+        (lambda p: p, ""),
+        (lambda p: p.flip(-2), "both pictures upside down"),
+        (lambda p: p.flip(2), "the frontal and the lateral picture swapped"),
+        (lambda p: torch.cat([p[:, :, :1], p[:, :, 1:].flip(-1)], 2), "the lateral picture mirrored"),
+    ],
+)
+def test_a_pair_that_lies_another_way_is_said_whatever_the_method(
+    turned: Callable[[torch.Tensor], torch.Tensor], words: str, pair: RadiographPair, heads: Heads
+) -> None:
+    faced = lambda mu: mu + 0.012 * FACE_VOLUME * (mu > 0)  # a dense face, so that front and back differ
+    fine = faced(heads.held_fine)
+    shown = replace(heads, known=faced_coarse(heads.known), held=torch.nn.functional.avg_pool3d(fine, 2), held_fine=fine)
+    p = take_radiographs(faced(drawn(1, seed=9)), Projector(FINE, BEAM), Dose(1e5), seed=0)
+    for method in ("atlas", "gaussian"):
+        doubts = reconstruct_pair(replace(pair, p=turned(p)), method=method, settings=SETTINGS, heads=shown).doubts
+        found = [doubt for doubt in doubts if "fits the built-in skulls better with" in doubt]
+        assert bool(found) == bool(words) and all(words in doubt for doubt in found)
 
 
 def test_what_lies_outside_of_the_known_skulls_is_said(pair: RadiographPair, heads: Heads) -> None:

@@ -34,6 +34,7 @@ from taskct.systems.biplanar.own_pair.held_heads import (
     learnt_from_others,
     refined_poses,
 )
+from taskct.systems.biplanar.own_pair.other_ways import fits_better
 from taskct.systems.biplanar.own_pair.pair_methods import PAIR_METHODS, SIGMA
 
 _SIZE = 32  # voxels along each axis, where neither the user nor a network says
@@ -160,7 +161,7 @@ def reconstruct_pair(
     residual = float(reprojection_rms(mu, p, A))
     doubts = (
         *_other_geometry(run, Projector(grid, shown.beam)),
-        *filter(None, [learnt_from_others(run, sets), cut_off(sets)]),
+        *filter(None, [fits_better(model, p, A), learnt_from_others(run, sets), cut_off(sets)]),
         *doubts_about(
             pair.meaning, p, (float(misfit), residual), judged, age_months=settings.age_months, stated_months=pair.age_months
         ),

@@ -55,11 +55,14 @@ def pair_page(made: PairEstimate) -> str:
 def findings(made: PairEstimate) -> list[str]:
     """Sentences: what the radiographs determine, what of this pair is outside of the method's skulls, how large errors are."""
     n = made.numbers
-    lines = [
+    known = (
         f"Two such radiographs show {100 * n['seen']:.0f} % of how built-in skulls differ from their mean (variance); with "
         f"what it knows of skulls, this method gets {100 * n['explained']:.0f} % of that difference right in skulls it does "
-        "not know. All else in the pictures is what skulls have in common.",
+        "not know. All else in the pictures is what skulls have in common."
+    )
+    lines = [
         *(f"This pair is outside of what the method knows: {doubt.rstrip('.')}." for doubt in made.doubts),
+        f"Of pairs that it knows, and so not of this one: {known[0].lower()}{known[1:]}" if made.doubts else known,
         f"On built-in skulls that it does not know, this method errs by {n['error_held_hu']:.0f} HU in the head on average, "
         f"the mean skull by {n['error_prior_held_hu']:.0f} HU. Real heads differ more from built-in ones than these from each "
         "other.",
@@ -124,7 +127,7 @@ def _row(name: str, heads: list[str], keys: list[str]) -> str:
 def _table(heads: list[str], rows: list[str]) -> str:
     top = "".join(f"<th scope='col'>{escape(head)}</th>" for head in heads)
     return (
-        f"<div class='slice'><table class='pictures'><colgroup><col class='dose'><col span='{len(heads)}'></colgroup>"
+        f"<div class='slice fits'><table class='pictures'><colgroup><col class='dose'><col span='{len(heads)}'></colgroup>"
         f"<thead><tr><th></th>{top}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
