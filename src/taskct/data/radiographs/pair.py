@@ -19,6 +19,7 @@ from taskct.data.dicom.identity import patient_pseudonym, replaced_uid
 from taskct.data.radiographs.film_values import Film, read_film
 from taskct.data.radiographs.grey_levels import FILM, LINE_INTEGRAL, Grey, grey_of
 from taskct.data.radiographs.one_patient import of_patients
+from taskct.data.radiographs.pixel_shares import pixel_shares
 from taskct.data.radiographs.pose_file import VIEWS, PoseFile, ViewPose, filled_pose_file, read_pose_file
 from taskct.data.radiographs.view_facts import ViewFacts, view_facts
 from taskct.data.radiographs.view_orientation import Layout, layout_of
@@ -79,7 +80,7 @@ class RadiographPair:
         views = []
         for v in range(through.shape[2]):
             down, across = (
-                _shares(n, m, float(b[v] / a[v])).to(through)
+                pixel_shares(n, m, float(b[v] / a[v])).to(through)
                 for n, m, a, b in zip(size, (rows, cols), steps, new, strict=True)
             )
             views.append(down @ through[:, :, v] @ across.T)
@@ -94,19 +95,6 @@ class RadiographPair:
             col_step_mm=np.asarray(self.beam.col_step_mm) * ratio[1],
         )
         return dataclasses.replace(self, p=p, beam=beam)
-
-
-def _shares(before: int, after: int, width: float) -> torch.Tensor:
-    """(after, before): what each old pixel gives to new ones of `width` old pixels about the same middle; rows add up to 1.
-
-    >>> _shares(4, 2, 2.0).tolist()
-    [[0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 0.5]]
-    """
-    old = np.arange(before + 1) - before / 2
-    old[0], old[-1] = -np.inf, np.inf  # beyond the film its outermost pixels go on
-    new = (np.arange(after + 1) - after / 2) * width
-    overlap = np.minimum(new[1:, None], old[None, 1:]) - np.maximum(new[:-1, None], old[None, :-1])
-    return torch.from_numpy(np.clip(overlap, 0, None) / width)
 
 
 @dataclass(frozen=True, eq=False)
