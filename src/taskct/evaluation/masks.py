@@ -59,10 +59,15 @@ def label_regions(labels: Tensor, names: Mapping[int, str]) -> dict[str, Tensor]
 
     A name that stands for several labels, or is 'all' (the whole mask), is told apart by its number.
     """
+    return {name: labels == value for name, value in region_values(labels, names).items()}
+
+
+def region_values(labels: Tensor, names: Mapping[int, str]) -> dict[str, int]:
+    """Region name -> its label, as in `label_regions`."""
     used = Counter(names.values()) + Counter(["all"])
-    regions: dict[str, Tensor] = {}
+    regions: dict[str, int] = {}
     for value in (int(v) for v in torch.unique(labels) if v > 0):
         name = names.get(value, f"label {value}")
         unique = used[name] == (1 if value in names else 0)
-        regions[name if unique else f"{name} (label {value})"] = labels == value
+        regions[name if unique else f"{name} (label {value})"] = value
     return regions

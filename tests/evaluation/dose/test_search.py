@@ -18,6 +18,7 @@ from taskct.evaluation.dose.quality_curves import held
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.learned.trained_for import TrainedFor, watch
+from taskct.task import FrozenTask, freeze
 
 
 def test_workers_give_the_same_answer() -> None:
@@ -86,6 +87,31 @@ def test_a_region_that_the_chosen_slices_lack_is_named_among_the_known_ones() ->
     without = images.with_labels(torch.zeros(len(images), *images.shape, dtype=torch.long))
     with pytest.raises(InputError, match="unknown region of p0 'kidney'; one of body"):
         region_of(replace(SUBJECTS[0], images=without), "kidney")
+
+
+def test_targets_that_the_labels_cannot_answer_are_refused_before_anything_is_projected() -> None:
+    plain = Case(torch.zeros(1, SIZE, SIZE), (10.0, 10.0, 10.0), case_id="p")
+    labelled = replace(plain, labels=torch.ones(1, SIZE, SIZE, dtype=torch.int16), label_names={1: "liver"})
+    reader = FrozenTask(
+        freeze(torch.nn.Conv2d(1, 2, 1)), torch.nn.Identity(), lambda a, b: a.mean(), "r", classes=("background", "liver")
+    )
+
+    def projector(case: Case) -> Projector:
+        raise AssertionError("projected")
+
+    for case, keep, words in (
+        (plain, "noise_sd_hu[liver]<=25", "p: a quality within 'liver' needs labels, there are none"),
+        (labelled, "noise_sd_hu[livr]<=25", "unknown region of p 'livr'; did you mean 'liver'"),
+        (plain, "liver.dice>=0.9", "p: liver.dice needs labels, there are none"),
+        (labelled, "livr.dice>=0.9", "unknown class in the labels of p 'livr'"),
+        (replace(labelled, label_names={1: "spleen"}), "spleen.dice>=0.9", "knows background, liver and no 'spleen'"),
+    ):
+        with pytest.raises(InputError, match=words):
+            optimise_dose(smooth, [case], projector, Dose(1e6), keep=keep, readers={"r": reader}, progress=False)
+    with pytest.raises(InputError, match="a task's score needs a reader"):
+        optimise_dose(smooth, [labelled], projector, Dose(1e6), keep="liver.dice>=0.9", progress=False)
+    with pytest.raises(AssertionError, match="projected"):
+        optimise_dose(smooth, [labelled], projector, Dose(1e6), keep="noise_sd_hu[liver]<=25", progress=False)
 
 
 def test_an_unreachable_target_is_said_with_the_best_that_was_reached() -> None:

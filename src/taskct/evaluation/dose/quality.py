@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol as Shape
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from taskct.core.errors import InputError, unknown_name
 from taskct.evaluation.dose.target import Target
-from taskct.evaluation.masks import evaluation_mask, label_regions
+from taskct.evaluation.masks import evaluation_mask, region_values
 from taskct.evaluation.protocol import Images, Protocol
 from taskct.evaluation.reading.segmentation import count
 from taskct.evaluation.subject import Subject
@@ -22,9 +23,25 @@ Quality = Callable[[Subject, Tensor], float]
 """`quality(subject, mu)`: one number per patient, NaN where it is not defined (a class that the patient does not have)."""
 
 
+class Labelled(Shape):
+    """A case or a subject: whatever has labels and says what they mean."""
+
+    @property
+    def patient_id(self) -> str:
+        """The patient's name."""
+
+    @property
+    def labels(self) -> Tensor | None:
+        """Label maps (Z, Y, X), or None."""
+
+    @property
+    def label_names(self) -> Mapping[int, str]:
+        """Names of the labels."""
+
+
 def quality_of(
     target: Target, *, protocol: Protocol | None = None, readers: Mapping[str, FrozenTask] | None = None, reader: str = ""
-) -> Quality:
+) -> ImageQuality | TaskDice:
     """How a target is measured: image metrics over the patient's images, task scores by a reader.
 
     `reader` names one of `readers`, the first by default. Raises InputError when a task's score has no reader.
@@ -45,6 +62,11 @@ class ImageQuality:
 
     target: Target
     protocol: Protocol
+
+    def check_labels(self, patient: Labelled) -> None:
+        """InputError when the patient has no label of the target's region; the samples are not measured."""
+        if self.target.region and (patient.labels is None or self.target.region not in patient.label_names.values()):
+            _region_label(patient, self.target.region)
 
     def __call__(self, subject: Subject, mu: Tensor) -> float:
         """The patient's number."""
@@ -71,6 +93,12 @@ class TaskDice:
 
     reader: FrozenTask
     class_name: str
+
+    def check_labels(self, patient: Labelled) -> None:
+        """InputError when the patient's labels, or the names of the reader, do not have the class; nothing is read."""
+        number = class_number(patient, self.class_name)
+        if self.reader.classes:
+            self._channel(number, len(self.reader.classes))
 
     def __call__(self, subject: Subject, mu: Tensor) -> float:
         """The patient's Dice."""
@@ -105,18 +133,24 @@ class TaskDice:
 
 def region_of(subject: Subject, name: str) -> Tensor:
     """Bool mask (S, 1, ...) of a labelled region; InputError when the patient has no label of that name."""
+    value = _region_label(subject, name)
+    assert subject.labels is not None
+    labels = subject.labels[:, None]
+    return torch.zeros_like(labels, dtype=torch.bool) if value is None else labels == value
+
+
+def _region_label(subject: Labelled, name: str) -> int | None:
+    """The label of a region; None when it is known and does not occur."""
     if subject.labels is None:
         raise InputError(f"{subject.patient_id}: a quality within {name!r} needs labels, there are none (--labels)")
-    found = label_regions(subject.labels[:, None], subject.label_names)
-    if name not in found:
-        if name in subject.label_names.values():
-            return torch.zeros_like(subject.labels[:, None], dtype=torch.bool)  # not in these slices
+    found = region_values(subject.labels, subject.label_names)
+    if name not in found and name not in subject.label_names.values():
         legal = dict.fromkeys([*found, *(named for number, named in subject.label_names.items() if number)])
         raise unknown_name(f"region of {subject.patient_id}", name, legal, InputError)
-    return found[name]
+    return found.get(name)
 
 
-def class_number(subject: Subject, name: str) -> int:
+def class_number(subject: Labelled, name: str) -> int:
     """The label that a class's name stands for."""
     if subject.labels is None:
         raise InputError(f"{subject.patient_id}: {name}.dice needs labels, there are none (--labels)")

@@ -24,7 +24,7 @@ from taskct.evaluation.dose.quality import quality_of
 from taskct.evaluation.dose.quality_curves import Curves, contrast, held, measure_curves, reached_at
 from taskct.evaluation.dose.refine import bracket, refined
 from taskct.evaluation.dose.target import CONVENTIONS, Target, parse_keep
-from taskct.evaluation.project_case import Prepare, subjects_from_cases
+from taskct.evaluation.project_case import Prepare, PrepareLodopab, ProjectCase, subjects_from_cases
 from taskct.evaluation.subject import Subject
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
@@ -80,9 +80,14 @@ def optimise_dose(
     if ctdi_vol_mgy is not None and not 0 < ctdi_vol_mgy < 1000:
         raise InputError(f"ctdi_vol_mgy expects the CTDIvol at full dose in mGy, got {ctdi_vol_mgy!r}")
     refuse_same_readers(readers or {}, certify or {})
+    qualities = {t.key: quality_of(t, protocol=search.protocol, readers=readers) for t in targets}
+    if prepare is None or isinstance(prepare, ProjectCase | PrepareLodopab):  # any other may bring labels of its own
+        others = [quality_of(t, readers=certify, reader=name) for t in targets if t.class_name for name in certify or {}]
+        for case in cases:
+            for quality in (*qualities.values(), *others):
+                quality.check_labels(case)
     with open_pool(workers) as pool:
         subjects = _subjects(cases, A, search=search, prepare=prepare, pool=pool, progress=progress)
-        qualities = {t.key: quality_of(t, protocol=search.protocol, readers=readers) for t in targets}
         twins = {t.key: _twin(t) for t in targets if t.convention}
         measured = {**qualities, **{t.key: quality_of(t, protocol=search.protocol) for t in twins.values()}}
         scan = partial(
