@@ -68,7 +68,7 @@ def main() -> None:
             "learnt from built-in patients only; nothing is claimed for patients, and it was tested on none",
             "other pixels, thicker slices and images of low dose are outside of what it has seen",
             f"sections of nodules below {LEAST_PIXELS} pixels (12 mm2) were neither learnt nor scored",
-            "probabilities of findings are those of batches in which lesions are common; they are too high elsewhere",
+            "scores of findings are those of batches in which lesions are common; they are too high elsewhere",
             "a test instrument for methods, not a medical device",
             *chosen.limit,
         ),

@@ -21,7 +21,7 @@ def run(
     untilt: bool = options.UNTILT,
     overwrite: bool = options.OVERWRITE,
 ) -> None:
-    """Read a chest CT: findings with probabilities, lesions as boxes, areas as DICOM SEG or NIfTI, and a page.
+    """Read a chest CT: findings with scores, lesions as boxes, areas as DICOM SEG or NIfTI, and a page.
 
     The lungs are found first; a head or an abdomen is refused. The networks of the package were trained on computed chests and
     never tested on patients: the page says so, and what of your CT lies outside of what they saw. Research only.
@@ -34,6 +34,7 @@ def run(
     from taskct.core.write_locks import claim
     from taskct.report.number_text import plural
     from taskct.systems.chest.own_ct import read_own_chest
+    from taskct.systems.chest.own_lesions import LEAST_SCORE
     from taskct.systems.chest.own_page import SHOWN_SCORE, doubts, shown_lesions
 
     claim(out)
@@ -42,9 +43,12 @@ def run(
         ct, out, network=network, votes=votes, masks=masks, series_uid=series, untilt=untilt, overwrite=overwrite
     )
     for finding in found.findings:
-        typer.echo(f"{finding.name}: score {finding.probability:.2f} (surest in the {finding.side})")
+        typer.echo(f"{finding.name}: score {finding.score:.2f} (surest in the {finding.side})")
     sure = len(shown_lesions(found))
-    typer.echo(f"{plural(sure, 'lesion')} with a score of {SHOWN_SCORE:g} or more, {len(found.lesions)} in lesions.csv")
+    typer.echo(
+        f"{plural(sure, 'lesion')} with a score of {SHOWN_SCORE:g} or more, {len(found.lesions)} in lesions.csv (all with "
+        f"{LEAST_SCORE:g} or more)"
+    )
     for words in doubts(found):
         typer.echo(words)
     typer.echo(f"{found.trained_on} Never tested on patients; research only.")

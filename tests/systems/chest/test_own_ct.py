@@ -83,8 +83,8 @@ def test_what_is_seen_comes_back_at_its_place_in_the_patient(chest: Case) -> Non
     place = own_ct.world_mm(chest, lesion.middle_mm)[::-1]
     assert np.abs(place - AT_MM).max() < 3 and lesion.side == "right lung"
     assert abs(lesion.diameter_mm - 2 * RADIUS_MM) < 5 and abs(lesion.high_mm[0] - lesion.low_mm[0] - 2 * RADIUS_MM) < 6
-    assert found.findings[0].name == "nodule" and found.findings[0].probability > 0.9
-    assert found.findings[0].side == "right lung" and found.findings[1].probability < 0.1
+    assert found.findings[0].name == "nodule" and found.findings[0].score > 0.9
+    assert found.findings[0].side == "right lung" and found.findings[1].score < 0.1
 
 
 @pytest.mark.usefixtures("bright")

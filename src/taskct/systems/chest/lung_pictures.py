@@ -88,6 +88,6 @@ def picture_words() -> str:
     areas = " · ".join(swatch(COLOURS[k], area) for k, area in enumerate(AREAS, start=1))
     boxes = f"{swatch(_BOXES[0], 'nodule')} · {swatch(_BOXES[1], 'infection')}"
     return (
-        "Above the truth, below what the network says, with its probability of each finding over the picture and its score at "
-        f"each box. Outlines: {areas}. Boxes: {boxes}."
+        "Above the truth, below what the network says, with its score of each finding over the picture and of "
+        f"each box in it. Outlines: {areas}. Boxes: {boxes}."
     )

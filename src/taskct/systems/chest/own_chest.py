@@ -31,7 +31,7 @@ class OwnChest:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """Probabilities."""
+        """Scores of the findings."""
         return self.answers.findings
 
     @property

@@ -72,7 +72,7 @@ def read_own_chest(
 
     With `overwrite` a folder of an earlier reading is replaced, and no other one.
 
-    findings.csv   probability of each finding, and where it is most probable
+    findings.csv   score of each finding, and where it is highest
     lesions.csv    boxes in LPS mm with scores, as `open_marked` reads them
     areas          a DICOM SEG (areas.dcm) on a DICOM series, else areas.nii.gz; `masks` "seg" or "nifti" chooses
     lungs.nii.gz   the lungs as they were found
@@ -143,7 +143,7 @@ def write_own_chest(found: OwnChest, folder: Path, *, seg_of: Path | None) -> li
     """Write tables, masks and page; returns the files. `seg_of` is the DICOM series that a SEG refers to."""
     from taskct.data.nifti import write_nifti_labels
 
-    write_text(folder / FINDINGS_CSV, csv_text(("finding", "probability", "side", "z_mm", "slice"), _finding_rows(found)))
+    write_text(folder / FINDINGS_CSV, csv_text(("finding", "score", "side", "z_mm", "slice"), _finding_rows(found)))
     write_text(folder / LESIONS_CSV, csv_text(LESION_COLUMNS, _lesion_rows(found)))
     lungs = replace(found.case, labels=found.lungs.labels, label_names={1: "right lung", 2: "left lung"}, marks=None)
     write_nifti_labels(lungs, folder / LUNGS)
@@ -181,7 +181,7 @@ def _finding_rows(found: OwnChest) -> list[dict[str, Any]]:
     return [
         {
             "finding": f.name,
-            "probability": f"{f.probability:.3f}",
+            "score": f"{f.score:.3f}",
             "side": f.side,
             "z_mm": f"{world_mm(found.case, (f.z_mm, 0.0, 0.0))[2]:.1f}",
             "slice": found.slice_at(f.z_mm),

@@ -24,10 +24,10 @@ LEAST_SCORE = 0.05  # of lesions that are kept at all
 
 @dataclass(frozen=True)
 class Finding:
-    """How probable a finding is: that of the slice and lung where it is most so, its place above the first slice."""
+    """The score of a finding: that of the slice and lung where it is highest, and its place above the first slice."""
 
     name: str
-    probability: float
+    score: float
     side: str
     z_mm: float
 
@@ -129,11 +129,11 @@ def _sample(place_mm: Sequence[float], spacing_mm: Sequence[float], shape: Seque
     return tuple(min(max(round(p / s), 0), n - 1) for p, s, n in zip(place_mm, spacing_mm, shape, strict=True))
 
 
-def _keep_surest(found: dict[str, Finding], probabilities: Tensor, heights: np.ndarray, side: str) -> None:
+def _keep_surest(found: dict[str, Finding], scores: Tensor, heights: np.ndarray, side: str) -> None:
     for k, name in enumerate(FINDINGS):
-        n = int(probabilities[:, k].argmax())
-        value = float(probabilities[n, k])
-        if name not in found or value > found[name].probability:
+        n = int(scores[:, k].argmax())
+        value = float(scores[n, k])
+        if name not in found or value > found[name].score:
             found[name] = Finding(name, value, side, float(heights[n]))
 
 

@@ -24,7 +24,7 @@ _LEAST_ML = 0.5  # of an area that a finding without suspicion contradicts
 _WORDS = {
     "built-in chests": "chests that taskct computes",
     "heads?": "one of the network's outputs: findings of a slice, areas, or boxes",
-    "score": "how sure the network is, from 0 to 1; it is no probability",
+    "score": "how sure the network is, from 0 to 1; not a probability",
     "infection": "ground glass or consolidation",
 }
 """What the words of this page mean; `word_key` shows those that it uses."""
@@ -58,7 +58,7 @@ def own_page(found: OwnChest, *, masks: str) -> str:
 
 def headline(found: OwnChest) -> str:
     """What is suspected, and why that is no diagnosis: one line."""
-    sure = [f"{f.name} ({f.side})" for f in found.findings if f.probability >= SURE]
+    sure = [f"{f.name} ({f.side})" for f in found.findings if f.score >= SURE]
     said = f"The network suspects: {', '.join(sure)}." if sure else "The network suspects nothing that it knows."
     return (
         f"{said} {found.trained_on} It was never tested on patients: this page is for research, and how often such a "
@@ -74,10 +74,10 @@ def doubts(found: OwnChest) -> list[str]:
         for finding in found.findings:
             areas = {area: volumes[area] for area, kinds in AREAS.items() if set(kinds) <= set(FINDINGS[finding.name])}
             marked = ", ".join(f"{ml:.1f} ml of {area}" for area, ml in areas.items() if ml >= _LEAST_ML)
-            if finding.probability < SURE and marked:
+            if finding.score < SURE and marked:
                 words.append(
                     f"Two heads of the network contradict each other: one outlines {marked}, the other gives {finding.name} a "
-                    f"score of {finding.probability:.2f}. Neither is to be relied on."
+                    f"score of {finding.score:.2f}. Neither is to be relied on."
                 )
     return words + ([f"{found.left_out[0].upper()}{found.left_out[1:]}."] if found.left_out else [])
 
@@ -93,7 +93,7 @@ def _findings(found: OwnChest) -> str:
         return "<p>This network has no head for findings.</p>"
     rows = [
         f"<tr><th>{escape(f.name)}</th>"
-        + "".join(f"<td>{escape(cell)}</td>" for cell in (f"{f.probability:.2f}", f.side, str(found.slice_at(f.z_mm))))
+        + "".join(f"<td>{escape(cell)}</td>" for cell in (f"{f.score:.2f}", f.side, str(found.slice_at(f.z_mm))))
         + "</tr>"
         for f in found.findings
     ]
@@ -108,8 +108,8 @@ def _findings(found: OwnChest) -> str:
         '<table class="numbers"><thead><tr><th>finding</th><th>score</th><th>surest in</th><th>slice</th></tr></thead>'
         "<tbody>"
         + "".join(rows)
-        + f"</tbody></table><p>The score of the slice and lung where it is highest, 0 to 1. It is no "
-        f"probability: lesions were common in training, so scores are too high where they are rare.</p>{volumes}"
+        + f"</tbody></table><p>The score of the slice and lung where it is highest, 0 to 1. It is not "
+        f"a probability: lesions were common in training, so scores are too high where they are rare.</p>{volumes}"
     )
 
 
@@ -151,7 +151,7 @@ def shown_lesions(found: OwnChest) -> list[tuple[OwnLesion, list[OwnLesion]]]:
 def slices_that_matter(found: OwnChest) -> list[int]:
     """Slices of the surest lesions, of findings, of large areas, of what readers marked; the middle where none is."""
     wanted = [found.slice_at(one.middle_mm[0]) for one, _ in shown_lesions(found)[:3]]
-    wanted += [found.slice_at(f.z_mm) for f in found.findings if f.probability >= SURE]
+    wanted += [found.slice_at(f.z_mm) for f in found.findings if f.score >= SURE]
     for labels in (found.votes, found.labels):
         if labels is not None and bool((labels > 0).any()):
             wanted.append(int((labels > 0).sum((1, 2)).argmax()))
