@@ -24,6 +24,8 @@ def test_an_untrained_network_reads_a_series_and_leaves_its_files(tmp_path: Path
     assert "nodule: score 0." in out and "Trained on built-in chests: computed phantoms, no patients." in out
     assert "Not as in training: pixels have 5.00 mm" in out and "Never tested on patients; research only." in out
     names = {f.name for f in (tmp_path / "out").iterdir()}
+    assert "lesions.csv (all with 0.05 or more)" in out
+    assert (tmp_path / "out" / "findings.csv").read_text().startswith("finding,score,side,z_mm,slice")
     assert {"findings.csv", "lesions.csv", "lungs.nii.gz", "report.html"} <= names
     code, _, err = taskct_says("chest", tmp_path / "series", "--out", tmp_path / "out", "--network", net)
     assert code == 2 and "exists" in err

@@ -19,7 +19,7 @@ from taskct.systems.chest.chest_net import ChestReader
 from taskct.task import FoundBoxes
 
 _WINDOW = (-1150.0, 250.0)
-_BOXES = ("#ffd000", "#ffffff")  # of nodules and of infection
+_BOXES = ("#00e5ff", "#ffffff")  # of nodules and of infection; no colour of an outline
 SHOWN_SCORE = 0.3  # boxes that are shown
 
 

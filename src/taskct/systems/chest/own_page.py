@@ -20,6 +20,7 @@ SHOWN_SCORE = 0.3
 _MOST_SLICES = 6
 _MOST_ROWS = 12
 _WINDOW = (-1350.0, 150.0)
+_UNDER_NUMBERS = {"facecolor": "black", "edgecolor": "white", "linewidth": 0.4, "pad": 1.2}
 _LEAST_ML = 0.5  # of an area that a finding without suspicion contradicts
 _WORDS = {
     "built-in chests": "chests that taskct computes",
@@ -168,7 +169,7 @@ def _slices(found: OwnChest, numbers: Sequence[int]) -> str:
     pictures = "".join(_picture(found, number, f"slice {number} with areas and boxes") for number in numbers)
     swatch = lambda k: f'<span class="swatch" style="border-color:{COLOURS[k]}"></span>'
     legend = ", ".join(f"{swatch(k)} {escape(name)}" for k, name in enumerate(AREAS, start=1))
-    words = f"Lung window. Outlines: {legend}; boxes: lesions by their number in the table."
+    words = f"Lung window. Outlines: {legend}; white boxes: lesions by their number in the table."
     return f'<div class="pair">{pictures}</div><p>{words}</p>'
 
 
@@ -206,8 +207,10 @@ def _draw(axis: Any, found: OwnChest, number: int, *, areas: bool, boxes: bool) 
     here = [(k, one) for k, (one, _) in numbered if one.low_mm[0] <= z <= one.high_mm[0]]
     for k, one in here if boxes else ():
         y0, x0, y1, x1 = *one.low_mm[1:], *one.high_mm[1:]
-        axis.plot([x0, x1, x1, x0, x0], [y0, y0, y1, y1, y0], color="#ffd400", linewidth=0.9)
-        axis.text(x0, y0 - 2, str(k), color="#ffd400", fontsize=9)
+        across, down = [x0, x1, x1, x0, x0], [y0, y0, y1, y1, y0]
+        axis.plot(across, down, color="black", linewidth=2.2)
+        axis.plot(across, down, color="white", linewidth=1.0)
+        axis.text(x0, y0 - 2, str(k), color="white", fontsize=8, bbox=_UNDER_NUMBERS)
     axis.set_aspect("equal")
     axis.set_axis_off()
 
