@@ -10,9 +10,10 @@ from typing import Any
 from taskct.evaluation.rows import DoseLevel, Row
 from taskct.evaluation.table import Table
 from taskct.systems.biplanar.pages.biplanar_page import write_biplanar_report
-from taskct.systems.biplanar.pages.biplanar_story import ATLAS, SECOND, SHUFFLED, BiPlanarStory, Lead
+from taskct.systems.biplanar.pages.biplanar_story import ATLAS, LOST, SECOND, SHUFFLED, BiPlanarStory, Lead
 
 DOSE = DoseLevel(1.0, 1e5)
+POSES = "poses off by 3 deg and mm"
 PATIENTS = [f"skull-{k}" for k in range(8)]
 
 
@@ -29,7 +30,15 @@ def story(scores: dict[str, float], **more: Any) -> BiPlanarStory:
     leads = [Lead(n, "nearest", {m: table.paired(m, n, "nearest", dose=DOSE) for m in ("psnr3d", "bone_dice")}) for n in nets]
     facts = {**{name: {} for name in plain}, **more.pop("facts", {})}
     return BiPlanarStory(
-        table, DOSE, [*plain, *nets], "nearest", leads, (SHUFFLED, SECOND), facts, (), SimpleNamespace(train_skulls=40)
+        table,
+        DOSE,
+        [*plain, *nets],
+        "nearest",
+        leads,
+        (SHUFFLED, SECOND, LOST, POSES),
+        facts,
+        (),
+        SimpleNamespace(train_skulls=40),
     )
 
 
@@ -62,6 +71,16 @@ def test_a_row_below_the_atlas_that_uses_nothing_of_its_radiographs_is_named() -
 def test_how_much_of_a_lead_remains_on_the_second_family_is_said() -> None:
     lines = story({**USUAL, f"nearest, {SECOND}": 22.0, f"net, {SECOND}": 23.0}).lines
     assert any("a lead of 1.00 dB, on the first family 3.00 dB" in line for line in lines)
+
+
+def test_conditions_that_take_more_than_half_of_a_lead_stand_above_the_folds() -> None:
+    poor = {f"nearest, {POSES}": 22.0, f"net, {POSES}": 22.5, f"nearest, {LOST}": 20.0, f"net, {LOST}": 22.0}
+    (line,) = [line for line in story({**USUAL, **poor}).lines if "the lead of net falls" in line]
+    assert line == f"Careful: the lead of net falls with {POSES} to 0.50 dB (22.54 and 22.04); no method was told."
+    worse = story({**USUAL, **poor, f"net, {LOST}": 20.5, "net": 24.0}).lines
+    assert not any("the lead of" in line for line in worse)
+    both = story({**USUAL, **poor, f"net, {LOST}": 20.5}).lines
+    assert any(f"with the {LOST} to 0.50 dB" in line and POSES in line for line in both)
 
 
 def test_a_network_that_equals_the_atlas_is_named() -> None:

@@ -15,6 +15,7 @@ from taskct.report.number_text import number, signed_interval
 from taskct.systems.biplanar.pages.biplanar_pictures import ExampleSkull
 
 ATLAS, SHUFFLED, SECOND = "mean atlas", "radiographs of another skull", "second family"
+LOST = "last view lost"
 
 
 class Lead(NamedTuple):
@@ -107,7 +108,7 @@ class BiPlanarStory:
     @property
     def lines(self) -> list[str]:
         """The verdict, one sentence or two a line; those to be careful about begin with "Careful:"."""
-        found = [*self._leads(), *self._unequal(), *self._controls(), *self._second()]
+        found = [*self._leads(), *self._lost_leads(), *self._unequal(), *self._controls(), *self._second()]
         same = [name for name, about in self.facts.items() if about.get("equals_atlas") and name != ATLAS]
         if same:
             found.append(f"Careful: {', '.join(same)} say nothing beyond the mean atlas.")
@@ -150,6 +151,21 @@ class BiPlanarStory:
                 f"of bone {signed_interval(dice)}."
             )
         return found
+
+    def _lost_leads(self) -> list[str]:
+        """Where the lead of the best network falls below half of what it is: wrong poses and a lost view."""
+        ahead = next((lead for lead in self._networks if lead.differences["psnr3d"].mean > 0), None)
+        if ahead is None:
+            return []
+        gain, found = ahead.differences["psnr3d"].mean, []
+        for condition in (name for name in self.conditions if name.startswith("poses off") or name == LOST):
+            here, there = (self.mean("psnr3d", method, condition) for method in (ahead.method, ahead.baseline))
+            if here is not None and there is not None and here.mean - there.mean < gain / 2:
+                left, both = here.mean - there.mean, f"{number(here.mean, 'dB')} and {number(there.mean, 'dB')}"
+                found.append(f"with {'the ' if condition == LOST else ''}{condition} to {number(left, 'dB')} dB ({both})")
+        if not found:
+            return []
+        return [f"Careful: the lead of {ahead.method} falls {', '.join(found)}; no method was told."]
 
     def _unequal(self) -> list[str]:
         """Networks of the package may have learnt from more skulls than the rows beside them."""
