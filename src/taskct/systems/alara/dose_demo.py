@@ -28,6 +28,7 @@ from taskct.systems.alara.experiment.alara_settings import DoseExperiment
 from taskct.systems.alara.experiment.comparing import LEARNED, Compared, read_comparisons, write_comparisons
 from taskct.systems.alara.experiment.shared_subjects import measure_of, smooth_fbp, subjects_of
 from taskct.systems.alara.learned import load_strategy
+from taskct.systems.alara.pages.scout_counted import scout_counted
 from taskct.systems.alara.pages.strategies_page import DoseSection, statements, write_dose_page
 from taskct.systems.alara.rivals.compare_strategies import compare_strategies
 from taskct.systems.alara.rivals.measuring import Measuring
@@ -120,6 +121,7 @@ def gather_demo(folder: Path, *, searched: Made[Path], compared: Made[Compared])
         others = {"search.html": f"the least dose through {SEARCHED}"} if searched.done else {}
         write_dose_page([part], folder / "report.html", title="A dose for each patient", others=others, overwrite=True)
         lines += [("! " if against else "") + text for text, against in statements(part)]
+        lines += filter(None, (scout_counted(c, LEARNED) for c in loaded.comparisons))
     write_text(folder / "summary.txt", "\n".join(lines) + "\n", overwrite=True)
 
 

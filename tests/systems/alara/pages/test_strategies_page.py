@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 from html import unescape
@@ -18,7 +19,7 @@ from taskct.systems.alara.pages.strategies_page import (
     statements,
     write_dose_page,
 )
-from taskct.systems.alara.rivals.outcomes import Comparison, Outcome
+from taskct.systems.alara.rivals.outcomes import SCOUT, Comparison, Outcome
 
 PATIENTS = 8
 
@@ -139,3 +140,18 @@ def test_a_deployed_dose_misses_where_its_interval_says_so_and_not_by_a_hair_of_
 def test_without_a_rival_that_reaches_the_bound_no_correction_is_named(tmp_path: Path) -> None:
     write_dose_page([_section({"fixed": 1000.0})], tmp_path / "page.html")
     assert "Holm" not in (tmp_path / "page.html").read_text()
+
+
+def test_the_first_screen_states_the_saving_against_a_fixed_dose_without_a_scout(tmp_path: Path) -> None:
+    one = _section({"fixed": 1000.0, "learned": 800.0})
+    counted = replace(one, comparisons=[replace(one.comparisons[0], notes={SCOUT: 50.0})])
+    c = counted.comparisons[0]
+    assert c.saved("learned", "fixed").mean == one.comparisons[0].saved("learned", "fixed").mean
+    fixed, learned = (c.outcome(name).photons for name in ("fixed", "learned"))
+    expected = 100 * (learned.mean() - (fixed.mean() - 50)) / (fixed.mean() - 50)
+    assert math.isclose(c.saved_without_scout("learned", "fixed").mean, expected, rel_tol=1e-6)
+    write_dose_page([counted], tmp_path / "a.html")
+    first = unescape((tmp_path / "a.html").read_text()).split("</header>")[0]
+    assert f"without them in the fixed dose, the learned dose needs {-expected:.1f} % fewer photons (" in first
+    write_dose_page([one], tmp_path / "b.html")
+    assert "scout's" not in (tmp_path / "b.html").read_text()

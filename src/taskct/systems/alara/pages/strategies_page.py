@@ -23,7 +23,8 @@ from taskct.report.number_text import MINUS, number, plural
 from taskct.report.page import page
 from taskct.systems.alara.pages.figures import forecast_figure, scatter_figure, spread_figure
 from taskct.systems.alara.pages.savings_family import SavingsFamily, rivals_of
-from taskct.systems.alara.rivals.outcomes import Comparison, Outcome
+from taskct.systems.alara.pages.scout_counted import scout_counted
+from taskct.systems.alara.rivals.outcomes import SCOUT, Comparison, Outcome
 
 _MOST_MISSED = 15
 _MOST_LINES = 12
@@ -121,7 +122,7 @@ def _words(one: DoseSection) -> dict[str, str]:
 def _first(one: DoseSection, missing: Sequence[str], family: SavingsFamily) -> str:
     """The first comparison: what the learned strategy saves against the first one, against the best one, and each row."""
     answer, against = first_sentences(one, family)
-    html = opening(answer, against, missing=missing)
+    html = opening(answer, [against, *(scout_counted(c, one.learned) for c in one.comparisons[:1])], missing=missing)
     if not one.comparisons:
         return html
     c = one.comparisons[0]
@@ -346,7 +347,7 @@ def _strategies(c: Comparison, learned: str, family: SavingsFamily) -> str:
         f"{learned}: spread minus its",
     ]
     top = "".join(f"<th>{escape(h)}</th>" for h in heads)
-    scout = float(c.notes.get("scout_photons_per_view", 0.0))
+    scout = float(c.notes.get(SCOUT, 0.0))
     counted = f"; every dose holds that of the scout, {photon_count(scout)} photons a view" if scout else ""
     who = f"patients and {len(c.trainings)} trainings, numbers their means" if c.repeats else "patients, of one training"
     caption = f"<b>Strategies at one quality</b>; small: paired 95 % intervals over {who}{counted}"

@@ -16,7 +16,7 @@ from taskct.evaluation.dose.quality_curves import Curves, held, reached_at
 from taskct.recon.reconstructor import Reconstructor
 from taskct.systems.alara.rivals.measuring import Measuring
 from taskct.systems.alara.rivals.oracle import ORACLE_EACH, ORACLE_VIEWS, oracle_by_view, oracles_by_patient
-from taskct.systems.alara.rivals.outcomes import Comparison, Outcome
+from taskct.systems.alara.rivals.outcomes import SCOUT, Comparison, Outcome
 from taskct.systems.alara.rivals.strategies import Strategy
 
 
@@ -85,5 +85,5 @@ def compare_strategies(
         if ORACLE_VIEWS not in known or target.key not in known[ORACLE_VIEWS].values:
             known[ORACLE_VIEWS] = job.curves(own_model("fixed"), shapes, levels, seed)
         outcomes += oracle_by_view(job, known[ORACLE_VIEWS], shapes, own_model("fixed"), full, seed=seed, fresh=fresh)
-    notes = {"scout_photons_per_view": job.scout} if job.scout else {}
+    notes = {SCOUT: job.scout} if job.scout else {}
     return Comparison(target, held_by, tuple(s.patient_id for s in subjects), tuple(outcomes), full, tuple(unreached), notes)

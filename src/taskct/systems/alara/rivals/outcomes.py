@@ -17,6 +17,9 @@ from taskct.evaluation.dose.target import Target
 from taskct.evaluation.statistics import Interval, paired_difference
 from taskct.systems.alara.rivals.savings import LevelCurve, SeededError, dose_saved
 
+SCOUT = "scout_photons_per_view"
+"""The note of what a scout adds to the photons of every strategy."""
+
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
@@ -84,6 +87,16 @@ class Comparison:
         at its own level, as deployed, has the paired interval of its photons.
         """
         return _saved(self.trainings, strategy, than)
+
+    def saved_without_scout(self, strategy: str, than: str) -> Interval:
+        """`saved` against a rival that needs no scout and spends none on it: `than` less the scout's photons."""
+        return _saved(tuple(one._without_scout(than) for one in self.trainings), strategy, than)
+
+    def _without_scout(self, name: str) -> Comparison:
+        scout = float(self.notes.get(SCOUT, 0.0))
+        free = lambda curves: None if curves is None else replace(curves, photons=curves.photons - scout)
+        less = lambda o: replace(o, photons=o.photons - scout, curves=free(o.curves)) if o.strategy == name else o
+        return replace(self, outcomes=tuple(map(less, self.outcomes)), repeats=())
 
     def level_curve(self, one: Outcome) -> LevelCurve | None:
         """How a strategy's photons and gaps go with its level; None where no level was searched."""
