@@ -34,7 +34,7 @@ from taskct.systems.real_ct.judged_ct import JUDGED, body_of
 from taskct.systems.real_ct.judged_summary import METHODS, Scores, goals, table_of
 from taskct.systems.real_ct.judging import TV_WEIGHTED, Subject
 from taskct.systems.real_ct.real_ct_settings import RealCTExperiment
-from taskct.systems.real_ct.training_slices import described
+from taskct.systems.real_ct.training_slices import described, seen_slices
 
 HERE = Path(__file__).parent
 PAGE, FIGURE = HERE / "real-ct-network.md", HERE / "figures" / "real_ct_network.jpg"
@@ -119,7 +119,8 @@ def pack(folder: Path, arm: str, settings: RealCTExperiment, scores: Scores, *, 
         pair = [pack_model(run, Path(place) / f"{half}", card=card, half=half) for half in (False, True)]
         apart = _apart(settings, *map(load_reconstructor, pair))
     print(f"real-ct-{arm}: half precision changes its error by up to {apart:.3f} HU")
-    pack_model(run, SHIPPED / f"real-ct-{arm}", card=card, half=apart < SAME_HU, overwrite=True)
+    packed = pack_model(run, SHIPPED / f"real-ct-{arm}", card=card, half=apart < SAME_HU, overwrite=True)
+    seen_slices(Path(settings.data)).write(load_run(packed))
 
 
 def _apart(settings: RealCTExperiment, one: Any, other: Any) -> float:

@@ -3,6 +3,7 @@
     config.toml           what rebuilds the network ([model], [reader] or [dose_module]), and the scan it was trained for
     weights.safetensors   its weights
     card.toml             what it is for; a run folder has none, and its provenance.json says how it was made
+    seen_images.safetensors   which images it learnt from, where that was recorded
 
 One file of weights holds the same: config and card as text in its header (`pack_model`); without them the config.toml beside
 it counts. Every function that takes a trained network reads it through `open_model`.
@@ -33,6 +34,7 @@ from taskct.models.model_card import CARD, Card, card_of, read_card
 from taskct.models.package_models import shipped_models
 
 WEIGHTS, CONFIG, PROVENANCE = "weights.safetensors", "config.toml", "provenance.json"
+SEEN = "seen_images.safetensors"  # `recon.learned.SeenImages` reads it
 Source = Run | str | os.PathLike[str]
 _TABLES = {"dose_module": "dose", "reader": "reader", "model": "reconstruction", "task": "task", "chest": "task"}
 _FOREIGN = (".pt", ".pth", ".ckpt", ".bin", ".onnx", ".h5", ".npz", ".pkl", ".keras")

@@ -15,7 +15,7 @@ from taskct.core.runs import Run, is_run
 from taskct.core.safetensors_files import pack_tensors
 from taskct.core.toml import to_toml
 from taskct.models.model_card import CARD, Card
-from taskct.models.model_folder import CONFIG, WEIGHTS, open_model, sha256_of
+from taskct.models.model_folder import CONFIG, SEEN, WEIGHTS, open_model, sha256_of
 
 
 def pack_model(
@@ -56,7 +56,7 @@ def pack_model(
         raise OutputExistsError(
             f"{target}: exists and is not the folder of a network, so it is not overwritten; choose another name"
         )
-    refuse_others(target, (CONFIG, WEIGHTS, CARD))
+    refuse_others(target, (CONFIG, WEIGHTS, CARD, SEEN))
     with atomic_folder(target, overwrite=overwrite) as folder:
         (folder / CONFIG).write_text(config, encoding="utf-8")
         (folder / WEIGHTS).write_bytes(pack_tensors(tensors))

@@ -9,15 +9,18 @@ import pytest
 import torch
 from judged_trunk import trunk
 
-from taskct.core.units import to_hu_unchecked, to_mu
+from taskct.cli import main
+from taskct.core.errors import InputError
+from taskct.core.units import to_hu, to_hu_unchecked, to_mu
+from taskct.data.open import open_case
 from taskct.models import open_model
 from taskct.physics.dose import Dose
 from taskct.recon.fbp import fbp
-from taskct.recon.learned import load_reconstructor
+from taskct.recon.learned import check_unseen, load_reconstructor, trained_for
 from taskct.recon.learned.known_inputs import UnknownInputWarning
 from taskct.systems.real_ct.judged_ct import JUDGED
 from taskct.systems.real_ct.judging import HANN, Subject, classical_methods, judge_slice, learned_method
-from taskct.systems.real_ct.training_slices import LEARNT_FROM
+from taskct.systems.real_ct.training_slices import LEARNT_FROM, seen_slices
 
 NAMES = ("real-ct-image", "real-ct-task")
 
@@ -43,6 +46,32 @@ def test_the_cards_name_every_source_and_its_licence_and_the_pair_was_trained_al
     assert cards[0].steps == cards[1].steps  # type: ignore[union-attr]
     configs = [open_model(name).config for name in NAMES]
     assert configs[0]["training"] == configs[1]["training"] and configs[0]["model"] == configs[1]["model"]
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("name", NAMES)
+def test_they_are_not_judged_on_the_ct_that_they_learnt_from(name: str, real_data: Path) -> None:
+    about = trained_for(load_reconstructor(name))
+    assert about is not None
+    fresh = seen_slices(real_data)
+    assert about.seen.patients == fresh.patients and torch.allclose(about.seen.traces, fresh.traces, atol=0.01)
+    for ct, (file, numbers, _) in LEARNT_FROM.items():
+        case = open_case(real_data / ct / file)
+        subject_hu = to_hu(case.mu, mu_water_per_mm=case.mu_water_per_mm)
+        with pytest.raises(InputError, match=f"learnt from {len(numbers)} of the {len(case.hu)} slices"):
+            check_unseen(load_reconstructor(name), case.patient_id, lambda hu=subject_hu: hu, who=ct)
+    other = open_case(real_data / JUDGED["abdomen_crlm1004"].path)
+    check_unseen(load_reconstructor(name), other.patient_id, lambda: to_hu(other.mu), who="another patient")
+
+
+@pytest.mark.real_data
+def test_evaluate_refuses_a_ct_that_they_learnt_from(
+    real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ct = str(real_data / "dicom_seg_liver_3slice")
+    with pytest.raises(SystemExit) as stop:
+        main(["evaluate", ct, "--methods", "fbp,real-ct-task", "--doses", "1", "--slices", "1", "--out", str(tmp_path / "a")])
+    assert stop.value.code == 2 and "is judged on images of its own training" in capsys.readouterr().err
 
 
 def test_both_are_small() -> None:

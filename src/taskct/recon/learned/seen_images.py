@@ -13,8 +13,9 @@ from torch.nn import functional
 from taskct.core.errors import FileFormatError
 from taskct.core.open_files import parsing
 from taskct.core.runs import Run
+from taskct.models.model_folder import SEEN
 
-SEEN_IMAGES = "seen_images.safetensors"
+SEEN_IMAGES = SEEN
 _PARTS = 4  # parts of an image along each axis
 _SAME_HU = 0.05
 _LEAST_RANGE_HU = 1.0

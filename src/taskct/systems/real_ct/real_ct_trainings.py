@@ -17,7 +17,7 @@ from taskct.recon.learned.real_ct_net import RealCT
 from taskct.systems.real_ct.contrast_terms import image_error, lost_contrast, mean_gain
 from taskct.systems.real_ct.lesion_patches import LesionPatches
 from taskct.systems.real_ct.real_ct_settings import RealCTExperiment
-from taskct.systems.real_ct.training_slices import TrainingSlices
+from taskct.systems.real_ct.training_slices import TrainingSlices, seen_slices
 from taskct.training import Objective, Player, TrainSettings, fit
 from taskct.training.batch import Batch
 from taskct.training.begin import begin_with, open_training, to_channels_last
@@ -74,6 +74,7 @@ def _train(
         "data": {"images": len(patches.slices)},
     }
     run = open_training(folder, facts)
+    seen_slices(Path(settings.data)).write(run)
     if begin is not None:
         begin_with(model, begin)
     to_channels_last(model)

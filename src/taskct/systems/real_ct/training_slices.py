@@ -26,7 +26,7 @@ from taskct.core.files import atomic_path, make_folder, write_text
 from taskct.core.open_files import read_json, regular_file
 from taskct.core.progress import track
 from taskct.core.seeds import derive_seed
-from taskct.core.units import to_hu_unchecked, to_mu
+from taskct.core.units import to_hu, to_hu_unchecked, to_mu
 from taskct.data.open import open_case
 from taskct.geometry import Beam, FanBeam, Grid, ParallelBeam
 from taskct.geometry.presets import clinical_fan
@@ -38,6 +38,7 @@ from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.fbp import fbp, filter_views
 from taskct.recon.learned.real_ct_net import INNER_MM, half_difference
+from taskct.recon.learned.seen_images import SeenImages
 from taskct.simulate.noisy_scan import add_noise, finer_projection
 from taskct.systems.real_ct.real_ct_settings import RealCTExperiment
 
@@ -114,6 +115,17 @@ def prepare_slices(folder: Path, *, settings: RealCTExperiment) -> None:
         with atomic_path(target, overwrite=True) as part, open(part, "wb") as f:
             np.save(f, made)
     write_text(folder / _INDEX, json.dumps({"files": [s.file for s in wanted]}, indent=0) + "\n", overwrite=True)
+
+
+def seen_slices(data: Path) -> SeenImages:
+    """Which slices of real CT training sees, as `evaluate` and `dose` would judge them; built-in patients are left out."""
+    patients: list[str] = []
+    images: list[Tensor] = []
+    for name, (file, numbers, _) in LEARNT_FROM.items():
+        case = open_case(data / name / file)
+        patients.append(case.patient_id)
+        images.append(to_hu(case.mu[list(numbers)], mu_water_per_mm=case.mu_water_per_mm))
+    return SeenImages.of(patients, images)
 
 
 def scan_slice(truth_hu: np.ndarray, beam: Beam, *, seed: int) -> np.ndarray:
