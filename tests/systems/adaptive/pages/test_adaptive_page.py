@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,6 +105,18 @@ def test_without_a_sure_gain_none_is_claimed() -> None:
         "no gain in Dice of the tumour of a patient under unseen readers is confirmed" in words[0]
         and "no gain shown" in words[0]
     )
+
+
+def test_the_line_below_the_title_says_over_how_many_patients_the_gains_are(tmp_path: Path) -> None:
+    story = _story({"FBP + U-Net": 5.0})
+    write_task_report(story, tmp_path / "all.html")
+    without = [r._replace(patient=f"{r.patient} bare", value=float("nan")) for r in story.table.rows if r.patient == "p0"]
+    table = replace(story.table, rows=[*story.table.rows, *(r for r in without if r.metric == "dice")])
+    write_task_report(replace(story, table=table), tmp_path / "some.html")
+    lead = lambda name: (tmp_path / name).read_text().split("class='lead'>")[1].split("</p>")[0]
+    assert "Images of 12 patients" in lead("all.html") and "Gains and intervals" not in lead("all.html")
+    assert "Images of 13 patients" in lead("some.html") and "over the 12 patients who have a tumour" in lead("some.html")
+    assert "filtered back-projection with a Hann window" in (tmp_path / "all.html").read_text()
 
 
 def test_a_page_holds_its_parts_and_escapes_names(tmp_path) -> None:  # type: ignore[no-untyped-def]

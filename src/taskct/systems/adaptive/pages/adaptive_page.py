@@ -24,6 +24,7 @@ from taskct.systems.adaptive.pages.summary_lines import answer_lines, caution_li
 from taskct.systems.adaptive.pages.task_first_screen import first_screen
 
 _IMAGE_BYTES = 4 * 2**20
+_WORDS = {"FBP|fbp": "filtered back-projection with a Hann window"}
 Spectra = dict[str, tuple[list[float], list[float]]]
 
 
@@ -70,7 +71,7 @@ def _body(story: TaskStory, encoder: Encoder, title: str, spectra: Spectra) -> s
         ("paper", "In the published form", "", paper_section(story)),
         ("made", "How it was made", "", _notes(story)),
     ]
-    return page_body(title, first, parts, lead=_lead(story))
+    return page_body(title, first, parts, lead=_lead(story), words=_WORDS)
 
 
 def _words(story: TaskStory) -> str:
@@ -84,7 +85,9 @@ def _lead(story: TaskStory) -> str:
     readers = len(story.table.of_role("unseen"))
     doses = " and ".join(photon_count(d.used_photons) for d in story.doses)
     asked = "no unseen reader" if not readers else plural(readers, "unseen reader")
-    return f"Images of {plural(patients, 'patient')} at {doses} photons per detector pixel, outlined by {asked}."
+    judged = max((v.numbers["unseen"].n_patients for v in story.verdicts.values() if "unseen" in v.numbers), default=patients)
+    have = f" Gains and intervals are over the {judged} patients who have a {story.lesion}." if judged < patients else ""
+    return f"Images of {plural(patients, 'patient')} at {doses} photons per detector pixel, outlined by {asked}.{have}"
 
 
 def _key(story: TaskStory) -> str:
