@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,9 @@ def test_the_demo_ends_in_a_page_with_pictures(tiny_run: Path, tmp_path: Path, m
     monkeypatch.setattr(chest_demo, "DEMO", small)
     monkeypatch.setattr(chest_demo, "CHEST_OF_PACKAGE", str(tiny_run / "first-0"))
     page = reproduce("chest-demo", tmp_path / "demo", workers=1, say=lambda text: None)
-    assert "data:image/svg+xml" in page.read_text()
+    text = page.read_text()
+    assert "data:image/svg+xml" in text and "PSNR (dB)</th>" in text
+    assert re.search(r"2 patients(, \d+ nodules? of 3 mm and more, \d+ of 8 mm and more)?\. Small: 95 %", text)
     said = (tmp_path / "demo" / "report" / "summary.txt").read_text()
     assert "At full dose the share of nodules found" in said and "the aim of 0.5 is" in said
 

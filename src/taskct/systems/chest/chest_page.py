@@ -25,8 +25,9 @@ from taskct.systems.chest.chest_comparing import (
     shown_first,
     summary_lines,
 )
-from taskct.systems.chest.chest_scores import ABOUT
+from taskct.systems.chest.chest_scores import ABOUT, LARGE_MM
 from taskct.systems.chest.chest_settings import ChestExperiment
+from taskct.systems.chest.reading_crops import LEAST_MM
 from taskct.systems.chest.shortcut import ABOUT_SHORTCUT, ShortcutRow
 from taskct.systems.chest.shortcut_page import shortcut_section
 
@@ -88,9 +89,10 @@ def _first_table(group: Group) -> str:
         found = group.interval(score)
         aim = AIMS.get(score)
         said = "–" if aim is None else f"{aim:g}, {'reached' if found.mean >= aim else NOT_REACHED}"
-        rows += f"<tr><th scope='row'>{escape(score.replace('>=', '≥'))}</th>{_cell(found)}<td class='text'>{said}</td></tr>"
+        name = escape(_named(score).replace(">=", "≥"))
+        rows += f"<tr><th scope='row'>{name}</th>{_cell(found)}<td class='text'>{said}</td></tr>"
     heads = ("<th>at full dose</th>", "<th>mean</th>", "<th class='text'>aim</th>")
-    key = "Small: 95 % intervals over patients and, where there are several, training seeds."
+    key = f"{_tested_on(group)}. Small: 95 % intervals over patients and, where there are several, training seeds."
     return small_table(heads, [rows], key) if rows else ""
 
 
@@ -106,9 +108,10 @@ def lead(settings: ChestExperiment) -> str:
 
 def score_table(group: Group) -> str:
     """All scores of a group with their intervals."""
-    rows = [f"<tr><th scope='row'>{escape(score)}</th>{_cell(group.interval(score))}</tr>" for score in group.scores]
+    rows = [f"<tr><th scope='row'>{escape(_named(score))}</th>{_cell(group.interval(score))}</tr>" for score in group.scores]
     arm = group.arm
     about = f"<b>{escape(group.name)}</b>: heads {', '.join(arm.tasks)}; {arm.steps} steps; {plural(len(group.seeds), 'seed')}"
+    about += f"; {_tested_on(group)}"
     return wide_table(about, ["", "mean"], rows) if rows else ""
 
 
@@ -192,7 +195,7 @@ def bridge_table(judged: Mapping[tuple[str, str], Trainings], settings: ChestExp
             at = f"{float(dose):.1%} of the dose" if dose else "Full dose"
             about = f"95 % over patients and {plural(seeds, 'seed')}, not corrected for the number of comparisons"
             caption = f"<b>{at}</b>, under readers never used in training; small: gain over the image error alone, {about}"
-            tables.append(wide_table(caption, ["", *scores], body))
+            tables.append(wide_table(caption, ["", *map(_named, scores)], body))
     return "".join(tables)
 
 
@@ -206,6 +209,21 @@ def _made(settings: ChestExperiment, tests: Sequence[ShortcutRow]) -> str:
         )
     ]
     return "<dl>" + "".join(f"<dt>{escape(a)}</dt><dd>{escape(b)}</dd>" for a, b in rows) + "</dl>"
+
+
+def _named(score: str) -> str:
+    """A score with its unit."""
+    return {"PSNR": "PSNR (dB)", "HU bias": "bias (HU)"}.get(score, score)
+
+
+def _tested_on(group: Group) -> str:
+    """How many patients and nodules its scores are of, in words."""
+    read = next(iter(group.readings.values()))
+    words = plural(len(read.patients), "patient")
+    if read.nodules:
+        large = sum(one["diameter_mm"] >= LARGE_MM for one in read.nodules)
+        words += f", {plural(len(read.nodules), 'nodule')} of {LEAST_MM:g} mm and more, {large} of {LARGE_MM:g} mm and more"
+    return words
 
 
 def _cell(interval: Interval, *, bold: bool = False) -> str:
