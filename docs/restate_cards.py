@@ -3,9 +3,9 @@
     python docs/restate_cards.py      rewrites src/taskct/models/shipped/abdomen-{lpd,lpd-label,unet,unet-feature}/card.toml
 
 Their gains are of pooled Dice under two unseen readers, judged before verdicts were corrected for the number of comparisons.
-Of the experiment only these gains are left: p is that of each interval (`p_of`, 40 patients) times the 18 comparisons that the
-experiment makes by today's rule, which is no less than Holm's corrected p, whatever the other twelve were. Today's rule leads
-with the Dice of a patient, which the cards do not hold: a gain or a loss of pooled Dice alone is not confirmed by it.
+The experiment makes 18 comparisons by today's rule, and the cards hold six of their gains. So Holm's correction cannot be
+computed; the p of each interval (`p_of`, 40 patients) times 18 bounds it from above. Today's rule asks for the Dice of a
+patient, which the cards do not hold, so it confirms neither a gain nor a loss of pooled Dice alone.
 """
 
 from __future__ import annotations

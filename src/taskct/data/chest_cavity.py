@@ -1,4 +1,4 @@
-"""What the ribs enclose: what a network of the lungs marks elsewhere, in a breast or in the skin, is no lesion of them."""
+"""The part of a chest that the ribs enclose. A network that looks for lesions of the lungs errs in what it marks outside."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def own_page(found: OwnChest, *, masks: str) -> str:
 
 
 def headline(found: OwnChest) -> str:
-    """What is suspected, and why that is no diagnosis: one line."""
+    """One line: the findings that the network suspects, and that nothing is known of how often it is right."""
     sure = [f"{f.name} ({f.side})" for f in found.findings if f.score >= SURE]
     said = f"The network suspects: {', '.join(sure)}." if sure else "The network suspects nothing that it knows."
     return (

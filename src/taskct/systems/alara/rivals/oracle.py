@@ -31,7 +31,7 @@ def oracles_by_patient(
     """Each patient's own least dose by bisection, and the least total for the mean; scanned again with fresh noise.
 
     A task's score has the second only: a patient's Dice jumps with every noise, and is not a bound that a dose could meet.
-    Where too many patients cannot reach the bound at any level there is no oracle by that name.
+    An oracle is left out where too many patients do not reach the bound at any level.
     """
     levels, target = found.levels, job.target
     gaps = job.gaps(found.values[target.key], full)
