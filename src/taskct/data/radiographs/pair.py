@@ -19,7 +19,7 @@ from taskct.data.dicom.identity import patient_pseudonym, replaced_uid
 from taskct.data.radiographs.film_values import Film, read_film
 from taskct.data.radiographs.grey_levels import FILM, LINE_INTEGRAL, Grey, grey_of
 from taskct.data.radiographs.one_patient import of_patients
-from taskct.data.radiographs.pixel_shares import pixel_shares
+from taskct.data.radiographs.pixel_shares import pitches_mm, pixel_shares
 from taskct.data.radiographs.pose_file import VIEWS, PoseFile, ViewPose, filled_pose_file, read_pose_file
 from taskct.data.radiographs.view_facts import ViewFacts, view_facts
 from taskct.data.radiographs.view_orientation import Layout, layout_of
@@ -70,7 +70,7 @@ class RadiographPair:
         """
         if min(rows, cols) < 1:
             raise GeometryError(f"resized expects numbers of pixels of at least 1, got {rows} x {cols}")
-        steps = [np.linalg.norm(np.asarray(s), axis=-1) for s in (self.beam.row_step_mm, self.beam.col_step_mm)]  # (V,) each
+        steps = [pitches_mm(s) for s in (self.beam.row_step_mm, self.beam.col_step_mm)]
         size = tuple(self.p.shape[-2:])
         asked = pixel_mm or (0.0, 0.0)
         new = [np.full_like(s, w) if w else s * n / m for s, w, n, m in zip(steps, asked, size, (rows, cols), strict=True)]

@@ -1,6 +1,8 @@
-"""How pixels of a film are shared among larger, smaller or shifted ones: exact areas along one axis."""
+"""Pitches of a film's pixels, and how its pixels are shared among larger or smaller ones: exact areas along one axis."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,3 +19,8 @@ def pixel_shares(before: int, after: int, width: float) -> torch.Tensor:
     new = (np.arange(after + 1) - after / 2) * width
     overlap = np.minimum(new[1:, None], old[None, 1:]) - np.maximum(new[:-1, None], old[None, :-1])
     return torch.from_numpy(np.clip(overlap, 0, None) / width)
+
+
+def pitches_mm(steps_mm: Any) -> np.ndarray:
+    """Distance of rows, or of columns, in each view: steps (V, 3) in mm -> (V,)."""
+    return np.asarray(np.linalg.norm(np.asarray(steps_mm, dtype=float), axis=-1))

@@ -18,6 +18,7 @@ from taskct.data.case import Case
 from taskct.data.dicom.derived_series import SourceImage
 from taskct.data.dicom.identity import derived_uid
 from taskct.data.radiographs import LEAST_FIELD_MM, RadiographPair
+from taskct.data.radiographs.pixel_shares import pitches_mm
 from taskct.data.radiographs.pose_file import VIEWS
 from taskct.evaluation.volumes import reprojection_rms
 from taskct.geometry import Grid
@@ -222,7 +223,7 @@ def _grid(
         beam = about.beam if about is not None else {}
         pixels = int(beam.get("rows", shape[0])), int(beam.get("cols", shape[1]))  # as many as voxels, as in trainings
         if beam.get("kind") == "vector":
-            pixel_mm = _pitch_mm(beam["row_step_mm"]), _pitch_mm(beam["col_step_mm"])
+            pixel_mm = float(pitches_mm(beam["row_step_mm"])[0]), float(pitches_mm(beam["col_step_mm"])[0])
             notes += _beyond_films(pair, pixels, pixel_mm)
     else:
         usual = 192.0 if settings.age_months[1] <= 24 else 250.0
@@ -243,15 +244,10 @@ def _grid(
     return Grid(shape, spacing, origin), pixels, pixel_mm
 
 
-def _pitch_mm(steps_mm: Any) -> float:
-    """Distance of rows or columns of the first view."""
-    return float(np.linalg.norm(np.asarray(steps_mm, dtype=float)[0]))
-
-
 def _beyond_films(pair: RadiographPair, pixels: tuple[int, int], pixel_mm: tuple[float, float]) -> list[str]:
     """A sentence where the detector of a network's training is larger than the films."""
     steps = (pair.beam.row_step_mm, pair.beam.col_step_mm)
-    films = [n * _pitch_mm(step) for n, step in zip(pair.p.shape[-2:], steps, strict=True)]
+    films = [n * float(pitches_mm(step)[0]) for n, step in zip(pair.p.shape[-2:], steps, strict=True)]
     wanted = [n * step for n, step in zip(pixels, pixel_mm, strict=True)]
     if all(w <= 1.02 * f for w, f in zip(wanted, films, strict=True)):
         return []
