@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from taskct.core.errors import GeometryError
+from taskct.physics.native.tv_step import TvHalves
 from taskct.physics.projector import Projector
 from taskct.physics.unchecked import project_unchecked
 from taskct.recon.gradient import gradient, gradient_adjoint, total_variation
@@ -42,13 +43,14 @@ def ramp_prox_steps(
     A step costs one projection and one back-projection. The duality gap of each step costs nothing further.
     """
     metric = _metric(A, p)
-    spacing, k, k2 = A.grid.spacing_mm, metric.root, metric.root.square()
+    spacing, k = A.grid.spacing_mm, metric.root
     h = spacing[-1]
     match = metric.q / (_MATCH_PER_PIXEL / h)
     rho = match / (2 * math.pi * _MATCH_PER_PIXEL / h) ** 2
     hold = match if nonnegative else 0.0
     stiff = metric.ramp.new_full((len(p), 1, *[1] * len(A.mu_shape)), _FIRST_SHARE)
     inverse = 1 / (stiff * metric.ramp + rho * metric.laplacian + hold)
+    image_step = _ImageStep(metric, spacing, rho=rho, hold=hold)
     mu = first.clamp(min=0) if nonnegative else first
     z = torch.zeros_like(gradient(mu, spacing))
     nu = torch.zeros_like(mu)
@@ -62,19 +64,11 @@ def ramp_prox_steps(
             tv = limit * total_variation(gradient(mu, spacing))
             objective, gap = duality_gap(mu, misfit, tv, r=misfit, measured=p, slope=slope)
             yield TvStep(iteration - 1, mu, objective, gap)
-        v, held = mu, torch.zeros_like(mu)  # held = c H (v - mu), kept without another transform
-        for step in range(INNER_STEPS):
-            push = pull + gradient_adjoint(z, spacing) - nu + held
-            u = metric.back(metric.forth(push / k) * inverse)
-            change = u / k
-            if step + 1 < INNER_STEPS:
-                held = held - push + k * (rho * gradient_adjoint(gradient(u, spacing), spacing) + hold * u)
-            ahead = v - 2 * change
-            v = v - change
-            z = z + rho * k2 * gradient(ahead, spacing)
-            z = z / (z.square().sum(0).sqrt() / limit).clamp(min=1)
-            if nonnegative:
-                nu = (nu - hold * k2 * ahead).clamp(min=0)
+        v = torch.empty_like(mu)
+        for one in (slice(b, b + 1) for b in range(len(mu))):  # a slice fits the processor's cache, a batch of them does not
+            v[one], z[:, one], nu[one] = image_step(
+                mu[one], pull[one], z[:, one], nu[one], limit=limit[one], inverse=inverse[one]
+            )
         new = v.clamp(min=0) if nonnegative else v
         new_seen = A(new)
         moved, moved_seen = new - mu, new_seen - seen
@@ -93,6 +87,58 @@ def ramp_prox_steps(
 
 
 @dataclass(frozen=True, eq=False)
+class _ImageStep:
+    """The inner steps of one slice: mu, pull, nu (1, 1, *shape), z (2, 1, 1, *shape) -> v, z, nu; `hold` 0: mu of any sign."""
+
+    metric: _Metric
+    spacing: Sequence[float]
+    rho: float
+    hold: float
+
+    def __call__(
+        self, mu: Tensor, pull: Tensor, z: Tensor, nu: Tensor, *, limit: Tensor, inverse: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        if TvHalves.serves(mu):
+            return self._compiled(mu, pull, z, nu, limit=float(limit), inverse=inverse)
+        spacing, k, rho, hold = self.spacing, self.metric.root, self.rho, self.hold
+        k2 = k.square()
+        v, held = mu, torch.zeros_like(mu)  # held = c H (v - mu), kept without another transform
+        for _ in range(INNER_STEPS):
+            push = pull + gradient_adjoint(z, spacing) - nu + held
+            u = self.metric.back(self.metric.forth(push / k) * inverse)
+            change = u / k
+            held = held - push + k * (rho * gradient_adjoint(gradient(u, spacing), spacing) + hold * u)
+            ahead = v - 2 * change
+            v = v - change
+            z = z + rho * k2 * gradient(ahead, spacing)
+            z = z / (z.square().sum(0).sqrt() / limit).clamp(min=1)
+            if hold > 0:
+                nu = (nu - hold * k2 * ahead).clamp(min=0)
+        return v, z, nu
+
+    def _compiled(
+        self, mu: Tensor, pull: Tensor, z: Tensor, nu: Tensor, *, limit: float, inverse: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The same, with every value read once between two transforms."""
+        y_mm, x_mm = self.spacing
+        halves = TvHalves(
+            root=self.metric.root[0, 0],
+            pull=pull[0, 0],
+            v=mu[0, 0],
+            z=z[:, 0, 0],
+            nu=nu[0, 0],
+            spacing_mm=(y_mm, x_mm),
+            rho=self.rho,
+            hold=self.hold,
+            limit=limit,
+        )
+        for _ in range(INNER_STEPS):
+            asked = self.metric.forth(halves.push()[None, None])
+            halves.move(self.metric.back(asked.mul_(inverse))[0, 0])
+        return halves.v[None, None], halves.z[:, None, None], halves.nu[None, None]
+
+
+@dataclass(frozen=True, eq=False)
 class _Metric:
     """H = K Q K: `root` is K (1, 1, *shape), `ramp` Q at the frequencies of the cosine transform, `q` its constant."""
 
@@ -106,14 +152,18 @@ class _Metric:
         """Orthonormal discrete cosine transform over the axes of the image."""
         from scipy.fft import dctn
 
-        return torch.from_numpy(dctn(x.numpy(), type=2, norm="ortho", axes=tuple(range(2, x.ndim))))
+        return torch.from_numpy(
+            dctn(x.numpy(), type=2, norm="ortho", axes=tuple(range(2, x.ndim)), workers=torch.get_num_threads())
+        )
 
     @staticmethod
     def back(x: Tensor) -> Tensor:
         """Its inverse."""
         from scipy.fft import idctn
 
-        return torch.from_numpy(idctn(x.numpy(), type=2, norm="ortho", axes=tuple(range(2, x.ndim))))
+        return torch.from_numpy(
+            idctn(x.numpy(), type=2, norm="ortho", axes=tuple(range(2, x.ndim)), workers=torch.get_num_threads())
+        )
 
 
 def _metric(A: Projector, p: Tensor) -> _Metric:

@@ -19,7 +19,7 @@ from taskct.core.errors import ConfigError, unknown_name
 LEVELS = ("baseline", "avx2", "avx512")
 MAPS = ("forward", "adjoint", "backproject", "backproject_adjoint")
 VARIABLE = "TASKCT_KERNELS"
-ABI = 3  # of cpp/api.cpp
+ABI = 4  # of cpp/api.cpp
 FOLDER = Path(__file__).parent
 
 
@@ -117,4 +117,5 @@ def _open(path: Path) -> ctypes.CDLL:
                 ctypes.c_void_p,
             )
     library.taskct_filter_f32.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+    library.taskct_tv_push_f32.argtypes = library.taskct_tv_move_f32.argtypes = (ctypes.c_void_p, ctypes.c_int)
     return library
