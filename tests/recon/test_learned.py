@@ -191,3 +191,21 @@ def test_the_least_numbers_of_primal_dual_are_accepted_and_one_less_refused(wron
     assert LearnedPrimalDual(**least)(A(disk()), A).shape == disk().shape
     with pytest.raises(ConfigError, match="expects iterations >= 1, primal >= 2 and dual >= 1"):
         LearnedPrimalDual(**{**least, **wrong})
+
+
+def test_statistical_weights_leave_alike_rays_alone_and_trust_rays_with_many_photons() -> None:
+    A = Projector(Grid((20, 20), 1.5), ParallelBeam(views=24, cols=30, pixel_mm=1.2))
+    torch.manual_seed(0)
+    plain = ItNet(iterations=2, widths=(4, 8), norm="none").eval()
+    weighted = ItNet(iterations=2, widths=(4, 8), norm="none", weighted=True).eval()
+    weighted.load_state_dict(plain.state_dict())
+    alike = torch.full((1, 1, *A.p_shape), 2.0)
+    torch.testing.assert_close(weighted(alike, A), plain(alike, A), atol=1e-7, rtol=1e-5)
+    p = alike.clone()
+    p[..., 14:16] = 6.0  # a share of e^-4 of the photons of the others comes through
+    noisy = p.clone()
+    noisy[..., 14:16] += 0.5 * torch.randn(1, 1, 24, 2, generator=torch.Generator().manual_seed(1))
+    empty = torch.zeros(1, 1, *A.mu_shape)  # so that the misfit of every ray is p itself
+    with torch.no_grad():
+        said = [float((m._iterate(empty, noisy, A, 1) - m._iterate(empty, p, A, 1)).norm()) for m in (weighted, plain)]
+    assert said[0] < 0.25 * said[1]  # the noise of rays with few photons hardly reaches the image; .15 is measured

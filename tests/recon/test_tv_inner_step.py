@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskct.geometry import Grid, ParallelBeam
-from taskct.physics.native.tv_step import TvHalves
+from taskct.physics.native.tv_halves import TvHalves
 from taskct.physics.projector import Projector
 from taskct.recon.gradient import gradient, gradient_adjoint
 from taskct.recon.ramp_prox import ramp_prox_steps

@@ -70,6 +70,31 @@ def test_a_reader_retrained_on_a_methods_images_begins_with_the_old_weights(
     assert load_reader(tmp_path / "new").name == "new"
 
 
+def test_a_reader_is_retrained_on_what_a_network_makes_of_the_slices_beside(
+    images: ImageSet, checks: ImageSet, projector: Projector, tmp_path: Path
+) -> None:
+    class Beside:
+        neighbours = 1
+
+        def __call__(self, p: Tensor, A: Projector) -> Tensor:
+            assert p.shape[1] == 3
+            return fbp(p[:, 1:2], A)
+
+    train_reader(
+        ReaderSpec(net="unet_fast"),
+        images,
+        **how(
+            run=tmp_path / "new",
+            through=(Beside(), projector, Dose(300.0)),
+            validation=checks,
+            steps=2,
+            batch=2,
+            validate_every=2,
+            refine=1,
+        ),
+    )
+
+
 def volumes(count: int, seed: int, prefix: str) -> ImageSet:
     """Balls of liver with a spot, 12 slices of 24 x 28."""
     draw = torch.Generator().manual_seed(seed)

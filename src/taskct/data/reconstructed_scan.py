@@ -12,8 +12,9 @@ from taskct.core.progress import track
 from taskct.data.case import Case
 from taskct.data.scan import Scan
 from taskct.recon.learned import check_units, trained_for, warn_of_doses
+from taskct.recon.slice_stacks import check_neighbours, reconstruct_slices
 
-SLICES_AT_ONCE = 8  # bounds the memory of a long scan; a method treats each slice alone, so the result is the same
+SLICES_AT_ONCE = 8  # bounds the memory of a long scan; the result is that of all slices at once
 _OF_VALUES = ("fingerprint", "notes")  # what was said about the original values does not hold for a reconstruction
 
 
@@ -24,11 +25,12 @@ def reconstruct_scan(scan: Scan, reconstruct: Callable[..., Any]) -> Case:
         warn_of_doses(reconstruct, [scan.dose], who=f"the scan of {scan.case_id} is given to a network at")
     A = scan.projector()
     step = SLICES_AT_ONCE if scan.grid.ndim == 2 else len(scan.p)
-    parts = track(
-        range(0, len(scan.p), step), f"reconstructing {scan.case_id}", progress=None if len(scan.p) > step else False
-    )
+    if scan.grid.ndim == 2:
+        check_neighbours(reconstruct, scan.slices, who=f"the scan of {scan.case_id}")
+    parts = reconstruct_slices(reconstruct, scan.p, A, at_once=step)
+    many = -(-len(scan.p) // step)
     with torch.no_grad():
-        mu = torch.cat([reconstruct(scan.p[first : first + step], A) for first in parts])
+        mu = torch.cat(list(track(parts, f"reconstructing {scan.case_id}", total=many, progress=None if many > 1 else False)))
     facts = dict(scan.provenance.get("case", {}))  # of the CT that was scanned: its series, study and frame of reference
     return scan.to_case(
         mu, **{k: v for k, v in facts.items() if k not in _OF_VALUES}, reconstruction=_method_facts(reconstruct)

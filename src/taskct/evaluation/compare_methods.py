@@ -15,7 +15,7 @@ from taskct.core.worker_pool import Pool, open_pool
 from taskct.core.workers import Workers
 from taskct.data.case import Case
 from taskct.evaluation.evaluation_record import describe_case, describe_method, describe_slices, note_geometry
-from taskct.evaluation.measure_subject import Findings, SubjectPlan, measure_subject
+from taskct.evaluation.measure_subject import Findings, SubjectPlan, measure_slices
 from taskct.evaluation.project_case import Prepare, ProjectCase
 from taskct.evaluation.protocol import Measure, Protocol, chosen_measures
 from taskct.evaluation.rows import Row
@@ -139,7 +139,7 @@ def _steps(pool: Pool, pieces: Iterable[tuple[Case, _Piece]], plan: SubjectPlan,
     """The rows of each method and dose on each piece, in the order of the pieces, whoever measures them."""
     if pool.client is None:
         for case, piece in pieces:
-            yield from measure_subject(plan.prepare(case, *piece), plan, found)
+            yield from measure_slices(case, *piece, plan, found)
         return
     for rows, others in pool.map_shared(functools.partial(_measure_piece, plan=plan), pieces):
         found.add(others)
@@ -149,7 +149,7 @@ def _steps(pool: Pool, pieces: Iterable[tuple[Case, _Piece]], plan: SubjectPlan,
 def _measure_piece(case: Case, piece: _Piece, *, plan: SubjectPlan) -> tuple[list[list[Row]], Findings]:
     """What a worker does with a piece."""
     found = Findings()
-    return list(measure_subject(plan.prepare(case, *piece), plan, found)), found
+    return list(measure_slices(case, *piece, plan, found)), found
 
 
 def _check_arguments(methods: Mapping[str, Reconstructor], cases: Sequence[Case], doses: Sequence[Dose], batch: int) -> None:

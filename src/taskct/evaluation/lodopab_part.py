@@ -88,6 +88,10 @@ def evaluate_lodopab(
         noise_free=True,  # the stored scans are reconstructed as they are: their noise is in them
         kept=frozenset(),
     )
+    if plan.most_neighbours:
+        raise InputError(
+            "a method looks at neighbouring slices, and the slices of LoDoPaB-CT stand alone; take one that does not"
+        )
     found, stored = Findings(), DoseLevel(1.0, PHOTONS)
     rows: list[Row] = []
     for subject in track(_subjects(files, numbers), f"LoDoPaB-CT, {part}", total=len(numbers), progress=progress):

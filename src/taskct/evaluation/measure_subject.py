@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -12,14 +12,17 @@ from torch import Tensor
 
 from taskct.core.errors import InputError, TaskctError
 from taskct.core.units import check_mu
+from taskct.data.case import Case
 from taskct.evaluation.masks import evaluation_mask, label_regions
 from taskct.evaluation.project_case import Prepare
 from taskct.evaluation.protocol import Images, Measure, Protocol
 from taskct.evaluation.rows import ALL, NOISE_FREE, SECONDS, DoseLevel, Example, Row
 from taskct.evaluation.subject import Subject
 from taskct.physics.dose import Dose
+from taskct.physics.projector import Projector
 from taskct.recon.learned import check_units, check_unseen
 from taskct.recon.reconstructor import Reconstructor
+from taskct.recon.slice_stacks import neighbours_of, stacks
 from taskct.simulate.noisy_scan import add_noise
 
 
@@ -35,6 +38,18 @@ class SubjectPlan:
     prepare: Prepare
     noise_free: bool
     kept: frozenset[tuple[str, int]]
+
+    @property
+    def most_neighbours(self) -> int:
+        """How many slices on each side some method looks at."""
+        return max(neighbours_of(method) for method in self.methods.values())
+
+    def shown_to(self, name: str, p: Tensor, slices: int) -> Tensor:
+        """Of the stacks of slices p, what a method looks at: a copy, since one that edits it must not harm the next."""
+        wide, k = len(p) // slices // 2, neighbours_of(self.methods[name])
+        if not wide:
+            return p.clone()
+        return p.reshape(slices, 2 * wide + 1, *p.shape[2:])[:, wide - k : wide + k + 1].clone()
 
 
 @dataclass
@@ -58,8 +73,22 @@ class Findings:
         self.failed = other.failed | self.failed
 
 
-def measure_subject(subject: Subject, plan: SubjectPlan, found: Findings) -> Iterator[list[Row]]:
-    """The rows of each method, without noise and at each dose, on one subject; images and warnings are added to `found`."""
+def measure_slices(
+    case: Case, numbers: Sequence[int], A: Projector, plan: SubjectPlan, found: Findings
+) -> Iterator[list[Row]]:
+    """The rows of some slices of a case, or of its volume; 2.5D methods are shown the slices of the case beside them."""
+    k = 0 if A.grid.ndim == 3 else plan.most_neighbours
+    beside = plan.prepare(case, stacks(numbers, k, len(case.hu)), A) if k else None
+    yield from measure_subject(plan.prepare(case, numbers, A), plan, found, beside=beside)
+
+
+def measure_subject(
+    subject: Subject, plan: SubjectPlan, found: Findings, *, beside: Subject | None = None
+) -> Iterator[list[Row]]:
+    """The rows of each method, without noise and at each dose, on one subject; images and warnings are added to `found`.
+
+    `beside` holds each of its slices with the neighbours that the plan's methods look at, one stack after the other.
+    """
     for name, method in plan.methods.items():
         who = f"case {subject.case_id} for method {name!r}"
         check_units(method, subject.images.mu_water_per_mm, who=who)
@@ -72,10 +101,11 @@ def measure_subject(subject: Subject, plan: SubjectPlan, found: Findings) -> Ite
     places = _places(subject)
     if plan.noise_free:
         for name in plan.methods:
-            mu = _noise_free(name, subject, plan, found)
+            mu = _noise_free(name, (beside or subject).p, subject, plan, found)
             yield [] if mu is None else _rows(seen(mu), subject, plan, name, NOISE_FREE)
     for dose in plan.doses:
-        p = add_noise(subject.p, dose, seed=plan.seed, case_id=subject.case_id, items=subject.items)
+        scanned = beside or subject
+        p = add_noise(scanned.p, dose, seed=plan.seed, case_id=scanned.case_id, items=scanned.items)
         level = DoseLevel(dose.fraction, dose.photons)
         for name in plan.methods:
             mu, seconds = _reconstruct(name, p, subject, plan, found, at=f"{dose.fraction:g} of {dose.photons:g} photons")
@@ -106,12 +136,12 @@ def _rows(seen: Images, subject: Subject, plan: SubjectPlan, method: str, level:
     return rows
 
 
-def _noise_free(name: str, subject: Subject, plan: SubjectPlan, found: Findings) -> Tensor | None:
+def _noise_free(name: str, p: Tensor, subject: Subject, plan: SubjectPlan, found: Findings) -> Tensor | None:
     """The method's image of the scan without noise; None, and a note of the reason, where it has none."""
     if name in found.failed:
         return None
     try:
-        return _reconstruct(name, subject.p, subject, plan, found, at="no noise")[0]
+        return _reconstruct(name, p, subject, plan, found, at="no noise")[0]
     except TaskctError as error:  # a method may need noise, to estimate it for example
         found.failed[name] = str(error)
         return None
@@ -122,11 +152,12 @@ def _reconstruct(
 ) -> tuple[Tensor, float]:
     """The method's image and its wall time in seconds; InputError, saying where, when there is none."""
     where = f"method {name!r} on {subject} at {at}"
+    p = plan.shown_to(name, p, len(subject.p))
     start = time.perf_counter()
     try:
         with torch.no_grad(), warnings.catch_warnings(record=True) as heard:
             warnings.simplefilter("always")
-            mu = plan.methods[name](p.clone(), subject.A)  # a copy: a method that edits p in place must not harm the next
+            mu = plan.methods[name](p, subject.A)
     except TaskctError as error:
         raise type(error)(f"{where}: {error}") from error
     except Exception as error:

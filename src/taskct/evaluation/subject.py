@@ -19,6 +19,7 @@ from taskct.physics.modulation import ScannerLimits
 from taskct.physics.projector import Projector
 from taskct.recon.learned import check_units, check_unseen
 from taskct.recon.reconstructor import Reconstructor
+from taskct.recon.slice_stacks import check_neighbours, reconstruct_slices
 from taskct.simulate.noisy_scan import add_noise
 from taskct.simulate.scout import SCOUT_PHOTONS, take_scout
 
@@ -154,12 +155,17 @@ class Subject:
         return torch.cat(scans)
 
     def reconstruct(self, model: Reconstructor, p: Tensor, *, batch: int = 8) -> Tensor:
-        """What `model` makes of a scan, without autograd: mu like `self.mu`; InputError for NaN or another shape."""
+        """What `model` makes of a scan, without autograd: mu like `self.mu`; InputError for NaN or another shape.
+
+        A network that looks at neighbouring slices needs slices that follow each other, or finds them in p (S, 2k + 1, V, C).
+        """
         who = f"the images of {self.patient_id}"
+        if p.shape[1] == 1:
+            check_neighbours(model, self.items, who=who)
         check_units(model, self.images.mu_water_per_mm, who=who)
         check_unseen(model, self.patient_id, lambda: self.truth_hu, who=who)
         with torch.no_grad():
-            mu = torch.cat([model(p[k : k + batch], self.A) for k in range(0, len(p), batch)])
+            mu = torch.cat(list(reconstruct_slices(model, p, self.A, at_once=batch)))
         if mu.shape != self.mu.shape:
             raise InputError(
                 f"{self.patient_id}: the reconstruction has shape {tuple(mu.shape)}, expected {tuple(self.mu.shape)}"

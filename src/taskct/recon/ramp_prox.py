@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from taskct.core.errors import GeometryError
-from taskct.physics.native.tv_step import TvHalves
+from taskct.physics.native.tv_halves import TvHalves
 from taskct.physics.projector import Projector
 from taskct.physics.unchecked import project_unchecked
 from taskct.recon.gradient import gradient, gradient_adjoint, total_variation

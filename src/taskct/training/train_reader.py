@@ -18,6 +18,7 @@ from taskct.data.samples import ImageBatch
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.reconstructor import Reconstructor
+from taskct.recon.slice_stacks import neighbours_of
 from taskct.simulate.clean_scans import CACHE_GIB, CleanScans
 from taskct.task import DiceCE, FrozenTask
 from taskct.task.penalties import soft_dice
@@ -100,7 +101,10 @@ def train_reader(
             for d in (data, validation)
             if d is not None
         ]
-        source = ScanSource(made[0], made[1] if len(made) > 1 else None, as_dose_range(dose), settings, device)
+        beside = neighbours_of(reconstruct)
+        source = ScanSource(
+            made[0], made[1] if len(made) > 1 else None, as_dose_range(dose), settings, device, neighbours=beside
+        )
         scans = (source, reconstruct, A)
     images = ReaderSource(data, validation, settings, device, augment=augment or Augmentation(), scans=scans, patch=spec.patch)
     window, names = reader_window(spec), spec.classes

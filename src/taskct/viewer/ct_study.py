@@ -21,6 +21,7 @@ from taskct.geometry import Beam
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.reconstructor import Reconstructor
+from taskct.recon.slice_stacks import neighbours_of, stacks
 from taskct.simulate.noisy_scan import add_noise
 from taskct.viewer.lesion_list import lesions_of_case
 from taskct.viewer.study import REFERENCE, Lesion, Score, Study, StudyFacts
@@ -120,10 +121,13 @@ class CtStudy(Study):
 
     def _reconstructed(self, method: int, dose: int, plane: int) -> Tensor:
         """What a method makes of the scan of a slice at a dose, (1, 1, Y, X) in 1/mm."""
-        subject, name = self._subject(plane), self.facts.methods[method]
+        subject, reconstruct = self._subject(plane), self._simulation.methods[self.facts.methods[method]]
+        beside = stacks([plane], neighbours_of(reconstruct), len(self._case.hu))
+        return subject.reconstruct(reconstruct, torch.cat([self._noisy(self._subject(k), dose) for k in beside], dim=1))
+
+    def _noisy(self, subject: Subject, dose: int) -> Tensor:
         seed = self._simulation.seed
-        p = add_noise(subject.p, self._doses[dose], seed=seed, case_id=subject.case_id, items=subject.items)
-        return subject.reconstruct(self._simulation.methods[name], p)
+        return add_noise(subject.p, self._doses[dose], seed=seed, case_id=subject.case_id, items=subject.items)
 
 
 def beside_one_another(cases: Sequence[Case]) -> list[list[Case]]:

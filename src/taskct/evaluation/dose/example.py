@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import torch
 from torch import Tensor
 
 from taskct.evaluation.dose.quality import TaskDice, region_of
 from taskct.evaluation.dose.target import Target
 from taskct.evaluation.subject import Subject
 from taskct.recon.reconstructor import Reconstructor
+from taskct.recon.slice_stacks import neighbours_of
 from taskct.task import FrozenTask
 
 
@@ -55,9 +55,9 @@ def show_slice(
     if region:
         k = int(region_of(subject, region).flatten(1).sum(1).argmax())
     one = _only(subject, k)
-    scans = [one.scan(level, seed=seed, electronic_std=electronic_std) for level in (full_photons, photons)]
-    with torch.no_grad():
-        images = [model(p, one.A) for p in scans]
+    scanned, at = (subject, k) if neighbours_of(model) else (one, 0)
+    scans = [scanned.scan(level, seed=seed, electronic_std=electronic_std) for level in (full_photons, photons)]
+    images = [scanned.reconstruct(model, p)[at : at + 1] for p in scans]
     truth, full, found = (_slice(one.hu(mu)[0]) for mu in (one.mu, *images))
     spacing = one.A.grid.spacing_mm
     asked = next((t.class_name for t in targets if t.class_name == region), "")

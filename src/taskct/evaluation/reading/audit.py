@@ -29,6 +29,7 @@ from taskct.evaluation.statistics import Interval, bootstrap_mean
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.reconstructor import Reconstructor
+from taskct.recon.slice_stacks import neighbours_of, stacks
 from taskct.simulate.noisy_scan import add_noise
 from taskct.task.frozen import FrozenTask
 
@@ -169,24 +170,29 @@ def audit_lesions(
     """Scan both versions of every pair with the same noise, reconstruct with each method, ask each reader.
 
     `methods` are callables (p, A) -> mu on slices, as `evaluate` takes them; "full dose" is the truth itself. The reader says
-    "lesion" when it marks `min_share` of the place, and one pixel or more. `slices_per_pair` of the largest sections are used.
+    "lesion" when it marks `min_share` of the place, and one pixel or more. `slices_per_pair` of the largest sections are used;
+    a network that looks at neighbouring slices is shown those too.
     """
     if not methods or not readers or FULL_DOSE in methods:
         raise InputError(f"audit_lesions expects methods (none called {FULL_DOSE!r}) and readers")
     project = prepare or ProjectCase()
+    most = max(neighbours_of(method) for method in methods.values())
     answers: list[Answer] = []
     for pair in pairs:
         A_case = A if isinstance(A, Projector) else A(pair.without)
         numbers = pair.slices[:slices_per_pair]
+        wide = stacks(numbers, most, len(pair.without.hu))
         region = pair.region[numbers]  # (B, Y, X)
         shown: dict[str, list[Tensor]] = {name: [] for name in (FULL_DOSE, *methods)}
         for case in (pair.with_lesion, pair.without):
-            subject = project(case, numbers, A_case)
-            p = add_noise(subject.p, dose, seed=seed, case_id=case.case_id, items=numbers)
-            shown[FULL_DOSE].append(subject.mu)
+            subject = project(case, wide, A_case)
+            p = add_noise(subject.p, dose, seed=seed, case_id=case.case_id, items=wide)
+            p = p.reshape(len(numbers), 2 * most + 1, *p.shape[2:])
+            shown[FULL_DOSE].append(subject.mu[most :: 2 * most + 1])
             for name, method in methods.items():
+                k = neighbours_of(method)
                 with torch.no_grad():
-                    shown[name].append(method(p.clone(), A_case).detach())
+                    shown[name].append(method(p[:, most - k : most + k + 1].clone(), A_case).detach())
         for reader in readers:
             said = {
                 name: [_says(reader, mu, region, pair.lesion_class, min_share) for mu in states]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from taskct.core.errors import ConfigError, GeometryError
@@ -13,6 +12,7 @@ from taskct.physics.filters import FilterWindow
 from taskct.physics.projector import Projector
 from taskct.recon.fbp import fbp
 from taskct.recon.learned.scaling import MuScale
+from taskct.recon.slice_stacks import stack_neighbours
 
 
 class FBPNet(nn.Module):
@@ -59,7 +59,7 @@ class FBPNet(nn.Module):
         x = self.scale.normalise(fbp(p, A, window=self.window, frequency_scale=self.frequency_scale))
         k = self.neighbours
         if k and x.shape[1] == 1:
-            x = _stack_neighbours(x, k)
+            x = stack_neighbours(x, k)
         if x.shape[1] != 2 * k + 1:
             raise GeometryError(
                 f"FBPNet with {k} neighbours expects p with 1 or {2 * k + 1} channels, got {p.shape[1]}; "
@@ -91,9 +91,3 @@ def fbp_redcnn(*, filters: int = 96, window: FilterWindow = "hann", frequency_sc
     """FBP + RED-CNN. It has shortcuts and a last ReLU of its own, so it sees mu / mu_water: nothing of a body is below 0."""
     scale = MuScale(centre_per_mm=0.0, scale_per_mm=2 * MuScale().scale_per_mm)
     return FBPNet(REDCNN(filters=filters), window=window, frequency_scale=frequency_scale, residual=False, scale=scale)
-
-
-def _stack_neighbours(x: Tensor, k: int) -> Tensor:
-    """Slices (Z, 1, Y, X) -> each with k neighbours on both sides as channels, (Z, 2k + 1, Y, X); the ends are repeated."""
-    number = torch.arange(len(x), device=x.device)
-    return torch.cat([x[(number + shift).clamp(0, len(x) - 1)] for shift in range(-k, k + 1)], dim=1)

@@ -27,6 +27,9 @@ class ItNet(nn.Module):
     one in every iteration, or with `shared=False` a copy for each. The step sizes s_k are learned and start at `step`. It
     ends with U, not with the data: noisy projections should have no last word.
 
+    With `weighted` the residual A mu - p is multiplied with each ray's share of its expected counts, exp(-p) over its mean
+    over the rays (weighted with p), as weighted least squares would: rays that few photons passed say less.
+
     A re-implementation of the published idea (Genzel, Macdonald, Maerz, IEEE TPAMI 45:1119 (2023); data consistency by a
     filtered residual), not of its code. `memory_saving` recomputes each iteration in the backward pass.
     """
@@ -45,6 +48,7 @@ class ItNet(nn.Module):
         window: FilterWindow = "hann",
         frequency_scale: float = 1.0,
         memory_saving: bool = False,
+        weighted: bool = False,
         scale: MuScale | None = None,
     ) -> None:
         super().__init__()
@@ -55,7 +59,7 @@ class ItNet(nn.Module):
             nn.init.zeros_(net.out.weight)  # type: ignore[arg-type]
             nn.init.zeros_(net.out.bias)  # type: ignore[arg-type]
         self.iterations, self.window, self.frequency_scale = iterations, window, frequency_scale
-        self.memory_saving, self.scale = memory_saving, scale or MuScale()
+        self.memory_saving, self.weighted, self.scale = memory_saving, weighted, scale or MuScale()
         self.nets = nn.ModuleList([net] if shared else [copy.deepcopy(net) for _ in range(iterations)])
         self.steps = nn.Parameter(torch.full((iterations - 1,), float(step)))
 
@@ -70,9 +74,18 @@ class ItNet(nn.Module):
         return mu
 
     def _iterate(self, mu: Tensor, p: Tensor, A: Projector, k: int) -> Tensor:
-        back = fbp(A(mu) - p, A, window=self.window, frequency_scale=self.frequency_scale)
+        misfit = (A(mu) - p) * _share_of_counts(p) if self.weighted else A(mu) - p
+        back = fbp(misfit, A, window=self.window, frequency_scale=self.frequency_scale)
         return self._improve(mu - self.steps[k - 1] * back, self.nets[k % len(self.nets)])
 
     def _improve(self, mu: Tensor, net: nn.Module) -> Tensor:
         x = self.scale.normalise(mu)
         return self.scale.restore(x + net(x).float())
+
+
+def _share_of_counts(p: Tensor) -> Tensor:
+    """exp(-p) over its mean over the rays, weighted with p so that rays through air hardly enter the mean."""
+    through = p.detach().clamp(min=0)
+    counts, axes = (-through).exp(), tuple(range(2, p.ndim))
+    mean = (counts * through).sum(axes, keepdim=True) / through.sum(axes, keepdim=True).clamp(min=1e-12)
+    return counts / mean.clamp(min=1e-12)

@@ -34,6 +34,12 @@ MODELS: dict[str, Model] = {
     "unet": Model("FBP + U-Net", {"kind": "fbp_unet", **_FOLDED}),
     "unrolled": Model("ItNet", {"kind": "itnet", "iterations": 2, "shared": False, **_FOLDED}, cost=1.8),
     "unet-wide": Model("FBP + wide U-Net", {"kind": "fbp_unet", "widths": [32, 64, 128], **_FOLDED}, cost=3.5),
+    "unet-3-slices": Model("FBP + U-Net on three slices", {"kind": "fbp_unet", "neighbours": 1, **_FOLDED}, cost=1.3),
+    "unrolled-weighted": Model(
+        "ItNet with statistical weights",
+        {"kind": "itnet", "iterations": 2, "shared": False, "weighted": True, **_FOLDED},
+        cost=1.8,
+    ),
     "lpd": Model(
         "Learned Primal-Dual",
         {"kind": "primal_dual", "iterations": 3, "width": 16, "primal": 4, "dual": 4},

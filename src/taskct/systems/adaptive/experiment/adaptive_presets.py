@@ -1,7 +1,8 @@
 """Sizes of the experiment: `small` for ten minutes of a laptop, `full` for hours of one, `gpu` for minutes of a GPU.
 
-`networks` made the readers and reconstructions that come with the package: twenty minutes of one core. In `full` and `gpu` the
-bases are trained until validation is flat, and base_steps are the most; `gpu` alone has all that a bound needs.
+`networks` made the readers and reconstructions that come with the package: twenty minutes of one core. `information` asks what
+adds to what a retrained reader finds: neighbouring slices, statistical weights. In `full` and `gpu` the bases are trained
+until validation is flat, and base_steps are the most; `gpu` alone has all that a bound needs.
 """
 
 from __future__ import annotations
@@ -66,6 +67,33 @@ NETWORKS: dict[str, Any] = {
     "audit": 0,
 }
 
+INFORMATION: dict[str, Any] = {  # what adds to what a reader can find: neighbouring slices 5 mm apart, statistical weights
+    "reader_patients": 40,
+    "train_patients": 60,
+    "bound_patients": 60,
+    "validation_patients": 8,
+    "test_patients": 40,
+    "slices": 32,
+    "size": 64,
+    "views": 80,
+    "widths": (16, 32, 64),
+    "photons": (16384.0,),
+    "readers": ("unet_small", "unet_thin", "residual_fast"),
+    "models": ("unet", "unet-3-slices", "unrolled", "unrolled-weighted"),
+    "losses": ("plain",),
+    "main_losses": ("plain",),
+    "bounds": ("plain",),
+    "bound_readers": ("unet_thin", "residual_fast"),
+    "bound_each_dose": True,
+    "reader_steps": 1000,
+    "base_steps": 12000,
+    "base_patience": 5,
+    "task_steps": 200,
+    "retrain_steps": 6000,
+    "retrain_patience": 5,
+    "audit": 0,
+}
+
 LITS: dict[str, Any] = {  # the published setting on volumes of LiTS or MSD Task03, given by `data`
     "size": 368,
     "views": 1000,
@@ -90,6 +118,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "small": SMALL,
     "full": FULL,
     "networks": NETWORKS,
+    "information": INFORMATION,
     "lits": LITS,
     "gpu": {
         "reader_patients": 420,

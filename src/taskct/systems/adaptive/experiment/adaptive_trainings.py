@@ -17,6 +17,7 @@ from taskct.physics.projector import Projector
 from taskct.recon import fbp
 from taskct.recon.learned import load_reconstructor, make_model
 from taskct.recon.reconstructor import Reconstructor
+from taskct.recon.slice_stacks import neighbours_of
 from taskct.simulate.clean_scans import CleanScans
 from taskct.systems.adaptive.experiment.adaptive_arms import LOSSES, MODELS, Arm, objective_of
 from taskct.systems.adaptive.experiment.adaptive_settings import TaskAdaptive
@@ -114,7 +115,7 @@ def retrain_reader(
     """
     reconstruct = reconstruct_of(of)
     dose = dose_range(settings) if photons is None else Dose(settings.photons[0], fraction=photons / settings.photons[0])
-    through = None if reconstruct is None else (_fast(reconstruct), projector_of(settings), dose)
+    through = None if reconstruct is None else (_Fast(reconstruct), projector_of(settings), dose)
     drawn = images.load()
     train_reader(
         reader_spec(net),
@@ -142,9 +143,7 @@ def retrain_reader(
 def learned(folder: Path) -> Reconstructor:
     """The reconstruction of a step that trained one: on a GPU if there is one, whatever its scan lies on."""
     model = load_reconstructor(folder).to(device())
-    if device().type == "cpu":
-        return model
-    return lambda p, A: model(p.to(device()), A).to(p.device)
+    return model if device().type == "cpu" else _Elsewhere(model)
 
 
 def smooth_fbp(p: Tensor, A: Projector) -> Tensor:
@@ -204,13 +203,24 @@ def _until_flat(patience: int, settings: TaskAdaptive) -> dict[str, Any]:
     return {"patience": patience, "least_gain": settings.flat_gain, "schedule": "constant"} if patience else {}
 
 
-def _fast(reconstruct: Reconstructor) -> Reconstructor:
-    """In the precision in which it was trained."""
+class _Elsewhere:
+    """A network on the GPU for scans that lie on the CPU."""
 
-    def run(p: Tensor, A: Projector) -> Tensor:
+    def __init__(self, model: nn.Module) -> None:
+        self.model, self.neighbours = model, neighbours_of(model)
+
+    def __call__(self, p: Tensor, A: Projector) -> Tensor:
+        return self.model(p.to(device()), A).to(p.device)
+
+
+class _Fast:
+    """A reconstruction in the precision in which it was trained."""
+
+    def __init__(self, reconstruct: Reconstructor) -> None:
+        self.reconstruct, self.neighbours = reconstruct, neighbours_of(reconstruct)
+        if isinstance(reconstruct, nn.Module):
+            reconstruct.eval()
+
+    def __call__(self, p: Tensor, A: Projector) -> Tensor:
         with autocast(p.device):
-            return reconstruct(p, A).float()
-
-    if isinstance(reconstruct, nn.Module):
-        reconstruct.eval()
-    return run
+            return self.reconstruct(p, A).float()

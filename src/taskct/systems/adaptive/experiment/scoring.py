@@ -36,6 +36,7 @@ from taskct.phantoms.cohort import part_of
 from taskct.phantoms.lesions import insert_lesion, remove_lesion
 from taskct.physics.dose import Dose
 from taskct.recon.reconstructor import Reconstructor
+from taskct.recon.slice_stacks import neighbours_of
 from taskct.simulate.noisy_scan import add_noise
 from taskct.systems.adaptive.experiment.adaptive_settings import TaskAdaptive
 from taskct.systems.adaptive.experiment.experiment_scans import device, doses_of
@@ -187,13 +188,14 @@ def reconstruct_all(
     reconstruct: Reconstructor, scans: Any, dose: Dose, A: Any, *, seed: int, batch: int = 16
 ) -> Iterator[Tensor]:
     """Low-dose images of clean scans, by batches; the noise of an image depends on its name and the seed only."""
-    images = scans.images
+    images, k = scans.images, neighbours_of(reconstruct)
     for first in range(0, len(images), batch):
         numbers = torch.arange(first, min(first + batch, len(images)))
-        names = [images.ids[i] for i in numbers.tolist()]
-        p = add_noise(scans.take(numbers, torch.device("cpu")), dose, seed=seed, items=names)
+        wide = images.beside(numbers, k).flatten()  # what a 2.5D network sees beside each slice, with the noise of that slice
+        names = [images.ids[i] for i in wide.tolist()]
+        p = add_noise(scans.take(wide, torch.device("cpu")), dose, seed=seed, items=names)
         with torch.no_grad():
-            yield reconstruct(p, A).float().detach()
+            yield reconstruct(p.reshape(len(numbers), 2 * k + 1, *p.shape[2:]), A).float().detach()
 
 
 def _images(

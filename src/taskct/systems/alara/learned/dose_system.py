@@ -13,6 +13,7 @@ from taskct.core.errors import ConfigError
 from taskct.core.seeds import generator
 from taskct.physics.projector import Projector
 from taskct.recon.reconstructor import Reconstructor
+from taskct.recon.slice_stacks import neighbours_of
 from taskct.simulate.differentiable import simulate_scan_differentiable
 from taskct.simulate.post_log import simulate_scan_post_log
 from taskct.simulate.scout import view_angles_rad
@@ -49,6 +50,11 @@ class DoseSystem(nn.Module):
         super().__init__()
         if noise not in ("pre-log", "post-log"):
             raise ConfigError(f"a dose is trained with noise 'pre-log' or 'post-log', got {noise!r}")
+        if neighbours_of(reconstruct):
+            raise ConfigError(
+                "a dose is trained with a reconstruction that treats each slice alone; this network looks at neighbouring "
+                "slices (neighbours = 0 makes one that does not)"
+            )
         self.dose, self.reconstruct = dose, reconstruct
         self.noise, self.electronic_std = noise, electronic_std
 

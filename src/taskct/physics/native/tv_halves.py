@@ -15,7 +15,7 @@ _ARRAYS = ("root", "pull", "u", "v", "z_y", "z_x", "nu", "held", "push", "scaled
 
 
 class _Tv(ctypes.Structure):
-    """`taskct_tv` of cpp/tv_step.cpp."""
+    """`taskct_tv` of cpp/tv_halves.cpp."""
 
     _fields_ = (
         ("rows", ctypes.c_int64),
@@ -26,7 +26,7 @@ class _Tv(ctypes.Structure):
 
 
 class TvHalves:
-    """`push` and `move` of one slice, on arrays of its own; see cpp/tv_step.cpp for what each of them reads and writes.
+    """`push` and `move` of one slice, on arrays of its own; see cpp/tv_halves.cpp for what each of them reads and writes.
 
     `root`, `pull`, `v`, `nu` are (rows, cols), `z` (2, rows, cols), all float32 and finite or not. They are copied.
     """
