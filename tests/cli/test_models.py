@@ -65,12 +65,17 @@ def test_a_run_of_the_user_is_shown_as_its_training_recorded_it(taskct_says: Say
     assert code == 0 and "card" in out and "none" in out and "[reader]" in out and "MB" in out
 
 
+def test_a_name_alone_is_shown(taskct_says: Says) -> None:
+    assert taskct_says("models", "real-ct-task") == taskct_says("models", "show", "real-ct-task")
+
+
 def test_words_that_are_none_are_refused_in_one_line(taskct_says: Says, tmp_path: Path) -> None:
     for words, said in (
         (("shw", "x"), "did you mean 'show'"),
         (("show",), "which network?"),
         (("list", "x"), "takes no name"),
         (("show", "nowhere"), "unknown network 'nowhere'"),
+        (("nowhere",), "unknown network 'nowhere'"),
         (("show", str(tmp_path)), "not a trained network"),
     ):
         code, _, err = taskct_says("models", *words)

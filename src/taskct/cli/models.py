@@ -8,7 +8,9 @@ NEEDS_WORDS = False
 
 
 def run(
-    what: str = typer.Argument("list", metavar="list|show", help="List the networks of the package, or show one."),
+    what: str = typer.Argument(
+        "list", metavar="list|show", help="List the networks of the package, or show one; a name alone shows it."
+    ),
     name: str | None = typer.Argument(
         None, metavar="NAME|RUN", help="A network of the package, a run folder, or a folder or file of weights."
     ),
@@ -27,7 +29,9 @@ def run(
     from taskct.models.model_words import describe_model, list_models
 
     if what not in ("list", "show"):
-        raise unknown_name("word after models", what, ("list", "show"), InputError)
+        if name is not None:
+            raise unknown_name("word after models", what, ("list", "show"), InputError)
+        what, name = "show", what
     if what == "list":
         if name is not None:
             raise InputError(f"taskct models list takes no name, got {name!r}; taskct models show {name} shows that one")
