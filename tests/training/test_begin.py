@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from taskct.core.errors import ConfigError, InputError
 from taskct.core.runs import Run
 from taskct.core.units import to_hu
 from taskct.data.images import ImageSet
+from taskct.geometry import Grid, ParallelBeam
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.learned import FBPNet, fbp_unet, load_reconstructor
@@ -84,3 +87,32 @@ def test_gradients_in_bfloat16_are_finite_and_those_of_float32_in_the_memory_ord
     exact, rounded_ones = found
     assert rounded_ones.isfinite().all()
     assert torch.cosine_similarity(exact, rounded_ones, dim=0) > 0.98
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({"dose": Dose(1e6)}, "began with dose.photons = 20000.0, now it is 1000000.0"),
+        ({"config": {"objective": {"task": "label"}}}, "began with objective.task = None, now it is 'label'"),
+        ({"A": Projector(Grid((32, 32), 3.0), ParallelBeam(views=9, cols=48, pixel_mm=3.0))}, "began with beam.views = "),
+        ({"refine": 2}, "began with data.refine = 1, now it is 2"),
+        ({"steps": 5}, "began with steps = 4, now it is 5"),
+    ],
+)
+def test_a_run_is_neither_resumed_nor_handed_back_under_another_config(
+    other: dict[str, Any], words: str, images: ImageSet, projector: Projector, tmp_path: Path
+) -> None:
+    plain = {"objective": PLAIN, "A": projector, "dose": Dose(2e4), "run": tmp_path / "run", **SHORT}
+    first = train(make_model(), images, **how(**plain))
+    again = train(make_model(), images, **how(**plain))  # the same one is handed back
+    assert all(torch.equal(t, first.model.state_dict()[n]) for n, t in again.model.state_dict().items())
+    with pytest.raises(ConfigError, match=re.escape(words) + ".*train into another folder"):
+        train(make_model(), images, **how(**(plain | other)))
+
+
+def test_a_run_that_goes_on_with_other_images_says_so(images: ImageSet, projector: Projector, tmp_path: Path) -> None:
+    plain = {"objective": PLAIN, "A": projector, "dose": Dose(2e4), "run": tmp_path / "run", **SHORT}
+    train(make_model(), images, **how(**plain))
+    other = ImageSet(images.mu * 1.01, images.patient_ids, images.labels, images.ids, spacing_mm=images.spacing_mm)
+    with pytest.warns(UserWarning, match="are not those that it began with, bit by bit"):
+        train(make_model(), other, **how(**plain))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tomllib
+import warnings
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -14,24 +16,44 @@ from torch import nn
 from taskct.core.errors import InputError, OutputExistsError
 from taskct.core.files import refuse_existing
 from taskct.core.runs import Run, is_run, load_run
+from taskct.core.toml import to_toml
 from taskct.core.units import to_hu_unchecked
 from taskct.data.images import ImageSet
 from taskct.nets.weights import load_weights
 from taskct.recon.learned.seen_images import SeenImages
+from taskct.training.checkpoint import require_same_settings
 from taskct.training.players import WEIGHTS
 from taskct.training.processes import rank, wait_for_all
 
 _AT_ONCE = 64  # images in HU beside the set
+_FINGERPRINT = "data.fingerprint"
+_NOT_COMPARED = ("schema", _FINGERPRINT, "data.streamed_from")  # a store may have moved
 
 
 def open_training(run: Run | str | os.PathLike[str], config: Mapping[str, Any]) -> Run:
-    """The run to write: one that is given or exists, else a new folder with `config`."""
+    """The run to write: one that is given or exists, else a new folder with `config`.
+
+    ConfigError for one that began with another config: it would keep its old weights, or go on from them, under a config that
+    is not theirs. Images may differ in their last bits on another machine, so other ones of the same number are warned of.
+    """
     if isinstance(run, Run):
         return run
+    wanted = _plain(config)
     if rank() == 0 and not is_run(run):
-        Run.create(run, _plain(config))
+        Run.create(run, wanted)
     wait_for_all()
-    return load_run(run)
+    found = load_run(run)
+    then, now = (_flat(c) for c in (found.config, tomllib.loads(to_toml(wanted))))
+    require_same_settings(
+        found, *({k.removeprefix("training."): v for k, v in c.items() if k not in _NOT_COMPARED} for c in (then, now))
+    )
+    if rank() == 0 and then.get(_FINGERPRINT) != now.get(_FINGERPRINT):
+        warnings.warn(
+            f"{found.folder}: the images are not those that it began with, bit by bit; if more has changed than the machine, "
+            "train into another folder",
+            stacklevel=3,
+        )
+    return found
 
 
 def refuse_training_folder(run: str | os.PathLike[str]) -> None:
@@ -80,6 +102,20 @@ def to_channels_last(module: nn.Module) -> None:
 
 def _run_of(place: Run | str | os.PathLike[str]) -> Run:
     return place if isinstance(place, Run) else load_run(place)
+
+
+def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Tables within tables as one, {"a": {"b": 1}} -> {"a.b": 1}, numbers to the six digits that all machines agree on."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= _flat(value, f"{above}{key}.") if isinstance(value, Mapping) else {f"{above}{key}": _rounded(value)}
+    return found
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_rounded(one) for one in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def _plain(values: Any) -> Any:
