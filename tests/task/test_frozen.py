@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from taskct.core.errors import ConfigError, GeometryError, InputError
+from taskct.core.errors import ConfigError, GeometryError, InputError, UnitsError
 from taskct.core.units import to_mu
 from taskct.nets import ResidualNet, UNet
 from taskct.task import Chain, DiceCE, FeatureDistance, FrozenTask, HuWindow, Resample, SoftTeacher, freeze, soft_dice
@@ -188,3 +188,20 @@ def test_features_that_do_not_exist_are_refused_with_the_names_of_those_that_do(
         FeatureDistance(FrozenTask(freeze(nn.Conv2d(1, 1, 1)), nn.Identity(), DiceCE(), "c"))
     with pytest.raises(GeometryError, match="differ in shape"):
         FeatureDistance(task)(torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 9, 8))
+
+
+def test_images_that_a_reader_would_misread_are_refused():
+    """Water of another attenuation shifts all HU that it sees; classes of another order are taken for one another."""
+    reader = _task()
+    reader.classes, reader.spacing_mm = ("background", "liver", "tumour"), (1.5, 1.5)
+    reader.check_images(who="ct", mu_water_per_mm=0.01929, spacing_mm=(5.0, 1.5, 1.55), label_names={1: "Liver", 2: "cancer"})
+    reader.check_images(who="ct", mu_water_per_mm=0.01929, label_names={3: "spleen"})
+    for prepare in (HuWindow(40, 400), Chain(HuWindow(40, 400), Resample((8, 8)))):
+        with pytest.raises(
+            UnitsError, match=r"ct: task 'liver': takes 0.01929/mm .* 0.02/mm in the images.* water at \+37 HU"
+        ):
+            _task(prepare=prepare).check_images(who="ct", mu_water_per_mm=0.02)
+    with pytest.raises(InputError, match=r"'tumour' is class 2, but label 1 \('lesion'\) of the images"):
+        reader.check_images(who="ct", mu_water_per_mm=0.01929, label_names={1: "lesion", 2: "liver"})
+    with pytest.warns(UserWarning, match="made for pixels of 1.5 x 1.5 mm, and those of the images are 0.7 x 0.7 mm"):
+        reader.check_images(who="ct", mu_water_per_mm=0.01929, spacing_mm=(0.7, 0.7))

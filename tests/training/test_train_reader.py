@@ -9,7 +9,7 @@ import torch
 from small_training import how, make_images, weights_of
 from torch import Tensor
 
-from taskct.core.errors import ConfigError, GeometryError, InputError
+from taskct.core.errors import ConfigError, GeometryError, InputError, UnitsError
 from taskct.core.runs import load_run
 from taskct.data.images import ImageSet
 from taskct.physics.dose import Dose
@@ -245,3 +245,21 @@ def test_a_volume_is_augmented_in_the_axial_plane() -> None:
     volume = make_images(1, seed=6).mu[:, :, None].repeat(1, 1, 3, 1, 1)
     mu, _ = Augmentation()(volume, None, torch.Generator().manual_seed(0))
     assert mu.shape == volume.shape and torch.allclose(mu[:, :, 0], mu[:, :, 2], atol=1e-6)
+
+
+def test_a_reader_learns_neither_names_nor_water_that_are_not_those_of_its_images(images: ImageSet, tmp_path: Path) -> None:
+    swapped = ImageSet(images.mu, images.patient_ids, images.labels, label_names={1: "tumour", 2: "liver"})
+    with pytest.raises(InputError, match="reader 'unet': 'tumour' is class 2, but label 1"):
+        train_reader(ReaderSpec(), swapped, **how(run=tmp_path / "run", **SHORT))
+    other = ImageSet(images.mu, images.patient_ids, images.labels, mu_water_per_mm=0.02)
+    with pytest.raises(UnitsError, match=r"reader 'unet': takes 0.01929/mm for water, which is 0.02/mm"):
+        train_reader(ReaderSpec(), other, **how(run=tmp_path / "run", **SHORT))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_reader_knows_the_pixels_that_it_learnt_on(images: ImageSet, tmp_path: Path) -> None:
+    fine = ImageSet(images.mu, images.patient_ids, images.labels, spacing_mm=(1.5, 1.25))
+    made = train_reader(ReaderSpec(net="unet_fast"), fine, **how(run=tmp_path / "run", **SHORT))
+    assert made.spacing_mm == load_reader(tmp_path / "run").spacing_mm == (1.5, 1.25)
+    blank = train_reader(ReaderSpec(net="unet_fast"), images, **how(run=tmp_path / "other", **SHORT))
+    assert blank.spacing_mm == load_reader(tmp_path / "other").spacing_mm == ()

@@ -10,7 +10,7 @@ import torch
 from small_training import how, make_images, make_model, weights_of
 from torch import Tensor, nn
 
-from taskct.core.errors import ConfigError, InputError
+from taskct.core.errors import ConfigError, InputError, UnitsError
 from taskct.core.runs import load_run
 from taskct.data.images import ImageSet
 from taskct.geometry import Grid, ParallelBeam
@@ -18,9 +18,10 @@ from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon import fbp
 from taskct.recon.learned import fbp_unet, load_reconstructor, trained_for
-from taskct.task import FrozenTask
+from taskct.task import DiceCE, FrozenTask, HuWindow
 from taskct.task.readers import load_reader
 from taskct.training import FeaturePenalty, ImageError, LabelPenalty, convex, train
+from taskct.training.terms import JointPenalty, MeanOf, TeacherPenalty
 
 PLAIN = {"image": (1.0, ImageError())}
 
@@ -257,3 +258,36 @@ def test_more_images_than_a_batch_are_not_needed(projector: Projector, dose: Dos
         make_model(), make_images(3, seed=2), **how(objective=PLAIN, A=projector, dose=dose, run=tmp_path / "run", **SHORT)
     )
     assert done.steps == 4
+
+
+def other_water(images: ImageSet, mu_water_per_mm: float) -> ImageSet:
+    """The same HU, with water of another attenuation."""
+    mu = images.mu * mu_water_per_mm / images.mu_water_per_mm
+    return ImageSet(mu, images.patient_ids, images.labels, images.ids, mu_water_per_mm=mu_water_per_mm)
+
+
+def test_images_that_a_reader_of_the_objective_would_misread_are_refused(
+    images: ImageSet, projector: Projector, task: FrozenTask, tmp_path: Path
+) -> None:
+    plain = {"A": projector, "dose": Dose(2e4), "run": tmp_path / "run", **SHORT}
+    joint = JointPenalty(nn.Conv2d(1, 3, 3, padding=1), HuWindow(40, 400), DiceCE())
+    for term in (LabelPenalty(task), TeacherPenalty(task), MeanOf(LabelPenalty(task)), joint):
+        with pytest.raises(UnitsError, match=r"the training images: .* takes 0.01929/mm for water, which is 0.02/mm"):
+            train(make_model(), other_water(images, 0.02), **how(objective=convex(ImageError(), term, alpha=0.5), **plain))
+    named = FrozenTask(task.net, task.prepare, task.penalty, task.name, classes=("background", "liver", "tumour"))
+    swapped = ImageSet(images.mu, images.patient_ids, images.labels, label_names={1: "tumour", 2: "liver"})
+    with pytest.raises(InputError, match="'tumour' is class 2, but label 1"):
+        train(make_model(), swapped, **how(objective=convex(ImageError(), LabelPenalty(named), alpha=0.5), **plain))
+    assert not (tmp_path / "run").exists()
+    train(make_model(), swapped, **how(objective=convex(ImageError(), TeacherPenalty(named), alpha=0.5), **plain))
+
+
+def test_errors_are_in_the_hu_of_the_images(images: ImageSet, checks: ImageSet, projector: Projector, tmp_path: Path) -> None:
+    """The same attenuation is half as many HU where water has twice as much of it."""
+    found = []
+    for water in (0.01929, 2 * 0.01929):
+        sets = [ImageSet(part.mu, part.patient_ids, mu_water_per_mm=water) for part in (images, checks)]
+        noun = {"objective": PLAIN, "A": projector, "dose": Dose(2e6), "run": tmp_path / str(water), "validation": sets[1]}
+        done = train(Scaled(0.9), sets[0], **how(**noun, **SHORT, lr=1e-6, ema=0.0))
+        found.append([m["rmse_hu"] for m in done.run.metrics() if m["kind"] == "validation"][-1])
+    assert found[0] == pytest.approx(2 * found[1], rel=1e-3)

@@ -13,7 +13,7 @@ from torch import nn
 
 from taskct.core.errors import InputError
 from taskct.recon import fbp
-from taskct.task import FrozenTask
+from taskct.task import FrozenTask, HuWindow
 from taskct.task.frozen import freeze
 from taskct.viewer.ct_study import CtStudy, Simulation
 from taskct.viewer.picture_layers import Layers
@@ -120,3 +120,20 @@ def test_scores_without_bounds_are_left_out_of_the_page_as_json_has_no_word_for_
     found = {one["label"]: one["value"] for one in twins.scores(1, 0, 1)}
     assert found["RMSE"] == 0
     json.dumps(twins.scores(1, 0, 1), allow_nan=False)
+
+
+class BrightInWindow(nn.Module):
+    """The same of what a window shows from 0 to 400 HU: tumour above 280 HU."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        bright = (x > 0.7).float()
+        return torch.cat([0.1 + 0 * bright, 0.1 + 0.7 * bright, 0.8 - 0.7 * bright], dim=1).log()
+
+
+def test_a_reader_sees_the_hu_of_the_page_whatever_water_is_in_the_ct():
+    classes = ("background", "tumour", "liver")
+    reader = FrozenTask(freeze(BrightInWindow()), HuWindow(200, 400), lambda a, b: a.mean(), "r", classes=classes)
+    study = lambda water: CtStudy(replace(lopsided(), mu_water_per_mm=water), Simulation(beam=BEAM))
+    said = [_plane(Layers(study(water), {"r": reader}), "marks", 0, 0, 1, reader="r") for water in (0.01929, 0.02)]
+    bright = lopsided().hu[1].numpy() > 280
+    assert bright.any() and all(np.array_equal(marks, np.where(bright, 2, 1)) for marks in said)

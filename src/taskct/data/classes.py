@@ -8,13 +8,9 @@ from dataclasses import replace
 
 import torch
 
+from taskct.core.class_names import LIVER_CLASSES
 from taskct.core.errors import InputError
 from taskct.data.case import Case
-
-LIVER_CLASSES: dict[str, Sequence[str | int]] = {
-    "liver": ("liver",),
-    "tumour": ("liver tumour", "liver tumor", "tumour", "tumor", "cancer", "lesion"),
-}
 
 
 def with_classes(case: Case, classes: Mapping[str, Sequence[str | int]]) -> Case:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from taskct.core.errors import GeometryError, InputError
-from taskct.core.units import MU_AIR_PER_MM, MU_WATER_70KEV_PER_MM
+from taskct.core.units import MU_AIR_PER_MM, MU_WATER_70KEV_PER_MM, to_hu_unchecked
 from taskct.data.case import Case
 from taskct.data.case_slices import slices_of_cases
 from taskct.data.image_source import ImageStorage, InMemory, PartOf, Pixels, rows_of, slice_hash, stacked
@@ -232,6 +232,10 @@ class ImageSet(Dataset[Sample]):
             known = [slice_hash(one) for batch in self.batches() for one in batch.mu.reshape(-1, *self.shape[-2:])]
             self.storage.remember_hashes(known)
         return known
+
+    def hu(self, mu: Tensor) -> Tensor:
+        """Images of this set, or what was made of them, in 1/mm -> HU; any numbers are converted."""
+        return to_hu_unchecked(mu, mu_water_per_mm=self.mu_water_per_mm, mu_air_per_mm=self.mu_air_per_mm)
 
     def facts(self) -> dict[str, Any]:
         """What a run says about its images: how many, of how many patients, and their fingerprint.

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import copy
+import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from taskct.core.class_names import refuse_other_order
 from taskct.core.errors import InputError
+from taskct.task.prepare import check_water, water_of
+
+_CLOSE = 0.05  # pixels of scanners' fields of view differ from patient to patient
 
 
 class FrozenTask(nn.Module):
@@ -17,7 +23,7 @@ class FrozenTask(nn.Module):
 
     `net` is any module, `prepare` the differentiable way from mu (B, 1, ...) to its input (`HuWindow`, `Resample`, `Chain`),
     `penalty(prediction, target)` a scalar that is smaller for better answers (`DiceCE`), `name` what it is logged under,
-    `classes` the names of its output's channels where they are known.
+    `classes` the names of its output's channels and `spacing_mm` the pixels that it is made for, where they are known.
     The weights of `net` stay as they are, BatchNorm statistics and dropout included: `train()` does not reach it.
     (Sefercioglu et al., arXiv 2511.07094, Fig. 1: the second loss.)
 
@@ -39,12 +45,13 @@ class FrozenTask(nn.Module):
         name: str,
         *,
         classes: Sequence[str] = (),
+        spacing_mm: Sequence[float] = (),
     ) -> None:
         super().__init__()
         if not name:
             raise InputError("FrozenTask expects a name, under which its penalty is logged")
         self.net, self.prepare, self.penalty, self.name = net, prepare, penalty, name
-        self.classes = tuple(classes)
+        self.classes, self.spacing_mm = tuple(classes), tuple(spacing_mm)
         self.check_frozen()
 
     def forward(self, mu: Tensor, target: Any) -> Tensor:
@@ -81,6 +88,39 @@ class FrozenTask(nn.Module):
         if requires_grad:
             raise InputError(f"task {self.name!r} is frozen; train a copy of its network instead")
         return self
+
+    @property
+    def mu_water_per_mm(self) -> float | None:
+        """The attenuation that it takes for water; None where its preparation does not say."""
+        return next((own for own in map(water_of, (self.prepare, self.net)) if own is not None), None)
+
+    def check_images(
+        self,
+        *,
+        who: str,
+        mu_water_per_mm: float,
+        spacing_mm: Sequence[float] | None = None,
+        label_names: Mapping[int, str] | None = None,
+    ) -> None:
+        """Whether the network can read images, as far as both say what they are.
+
+        UnitsError where water is another attenuation in them than in its preparation; InputError where `label_names`, the
+        truth that it is held against, number its classes otherwise. Pixels of another size than those it is made for are
+        warned of.
+        """
+        name = f"{who}: task {self.name!r}"
+        for part in (self.prepare, self.net):
+            check_water(part, mu_water_per_mm, who=name)
+        refuse_other_order(dict(enumerate(self.classes)), label_names or {}, who=name)
+        own, theirs = self.spacing_mm, tuple(spacing_mm or ())
+        axes = min(len(own), len(theirs))
+        if axes and not all(math.isclose(a, b, rel_tol=_CLOSE) for a, b in zip(own[-axes:], theirs[-axes:], strict=True)):
+            sizes = [" x ".join(f"{s:.3g}" for s in one) for one in (own, theirs)]
+            warnings.warn(
+                f"{name} is made for pixels of {sizes[0]} mm, and those of the images are {sizes[1]} mm: it reads them, but "
+                "not as well as it can; bring them onto its pixels, or train it on theirs",
+                stacklevel=3,
+            )
 
     def check_frozen(self) -> None:
         """Raise InputError when a weight may move or a layer is in training mode."""

@@ -98,6 +98,7 @@ def load_nnunet(
     network = build_network(plan)
     load_weights(network, read_weights(path), what=str(path))
     order = plan.order if len(plan.window) == 3 else None
+    classes = plan.classes if keep is None else (plan.classes[0], *keep)
     net: nn.Module = OnGrid(
         SlidingWindow(network, plan.window, outside="zero"),
         spacing_mm=spacing_mm,
@@ -111,7 +112,8 @@ def load_nnunet(
                 raise unknown_name(f"class of {Path(folder).name}", one, plan.classes[1:])
         net = MergedClasses(net, [[plan.classes.index(one)] for one in keep])
     prepare = NnUNetIntensities(plan, leak=leak, mu_water_per_mm=mu_water_per_mm)
-    return FrozenTask(freeze(net), prepare, penalty or DiceCE(), name or f"nnunet {plan.configuration}")
+    known_as = name or f"nnunet {plan.configuration}"
+    return FrozenTask(freeze(net), prepare, penalty or DiceCE(), known_as, classes=classes, spacing_mm=spacing_mm)
 
 
 class NnUNetIntensities(nn.Module):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from taskct.core.errors import ConfigError
+from taskct.core.errors import ConfigError, UnitsError
 from taskct.core.units import MU_WATER_70KEV_PER_MM, to_hu_unchecked
 
 WINDOWS_HU = {
@@ -75,6 +76,30 @@ class Chain(nn.Module):
         for step in self.steps:
             x = step(x)
         return x
+
+
+def water_of(prepare: object) -> float | None:
+    """Attenuation that a preparation takes for water, in 1/mm; None where it does not say."""
+    parts = prepare.modules() if isinstance(prepare, nn.Module) else [prepare]
+    found = (getattr(part, "mu_water_per_mm", None) for part in parts)
+    return next((own for own in found if isinstance(own, float)), None)
+
+
+def check_water(prepare: object, mu_water_per_mm: float, *, who: str) -> None:
+    """UnitsError where a preparation takes another attenuation for water than images have: its HU would not be theirs.
+
+    >>> check_water(HuWindow(40, 400), 0.02, who="reader 'r'")
+    Traceback (most recent call last):
+    ...
+    taskct.core.errors.UnitsError: reader 'r': takes 0.01929/mm for water, which is 0.02/mm in the images, and would see water
+    at +37 HU; give images and reader one mu_water_per_mm
+    """
+    own = water_of(prepare)
+    if own is not None and not math.isclose(own, mu_water_per_mm, rel_tol=1e-3):
+        raise UnitsError(
+            f"{who}: takes {own:.5g}/mm for water, which is {mu_water_per_mm:.5g}/mm in the images, and would see water at "
+            f"{1000 * (mu_water_per_mm / own - 1):+.0f} HU; give images and reader one mu_water_per_mm"
+        )
 
 
 def standardise(mean: float, std: float) -> Callable[[Tensor], Tensor]:

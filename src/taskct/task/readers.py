@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,6 +13,7 @@ from taskct.core.config import from_dict
 from taskct.core.errors import ConfigError, InputError, unknown_name
 from taskct.core.runs import Run
 from taskct.core.units import MU_WATER_70KEV_PER_MM
+from taskct.geometry.beam_config import grid_from_config
 from taskct.models import open_model
 from taskct.nets import Folded, ResidualNet, UNet
 from taskct.nets.weights import load_weights
@@ -68,10 +69,14 @@ def reader_window(spec: ReaderSpec) -> HuWindow:
     return HuWindow(spec.centre_hu, spec.width_hu, mu_water_per_mm=spec.mu_water_per_mm)
 
 
-def as_task(net: nn.Module, spec: ReaderSpec, name: str) -> FrozenTask:
-    """A trained reader, frozen: predicts logits of mu, penalised by DiceCE; in windows where the spec has a patch."""
+def as_task(net: nn.Module, spec: ReaderSpec, name: str, *, spacing_mm: Sequence[float] = ()) -> FrozenTask:
+    """A trained reader, frozen: predicts logits of mu, penalised by DiceCE; in windows where the spec has a patch.
+
+    `spacing_mm` are the pixels that it learnt on, where they are known.
+    """
     whole = net if spec.patch is None else SlidingWindow(net, spec.patch)
-    return FrozenTask(freeze(whole), reader_window(spec), DiceCE(weights=spec.class_weights), name, classes=spec.classes)
+    penalty = DiceCE(weights=spec.class_weights)
+    return FrozenTask(freeze(whole), reader_window(spec), penalty, name, classes=spec.classes, spacing_mm=spacing_mm)
 
 
 def reader_weights(reader: FrozenTask) -> dict[str, Tensor]:
@@ -95,8 +100,10 @@ def load_reader(source: Run | str | os.PathLike[str], *, name: str = "") -> Froz
     with saved.naming_errors():
         spec = from_dict(ReaderSpec, saved.config["reader"], where="reader")
         net = make_reader(spec)
+        grid = saved.table("grid")
+        spacing = grid_from_config({"shape": [1] * spec.dims, **grid}).spacing_mm if "spacing_mm" in grid else ()
     load_weights(net, saved.tensors(), what=str(saved.where))
-    return as_task(net, spec, name or saved.name)
+    return as_task(net, spec, name or saved.name, spacing_mm=spacing)
 
 
 READERS: dict[str, Callable[..., nn.Module]] = {

@@ -6,7 +6,6 @@ import os
 import tomllib
 import warnings
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from taskct.core.errors import InputError, OutputExistsError
 from taskct.core.files import refuse_existing
 from taskct.core.runs import Run, is_run, load_run
 from taskct.core.toml import to_toml
-from taskct.core.units import to_hu_unchecked
 from taskct.data.images import ImageSet
 from taskct.nets.weights import load_weights
 from taskct.recon.learned.seen_images import SeenImages
@@ -27,7 +25,8 @@ from taskct.training.processes import rank, wait_for_all
 
 _AT_ONCE = 64  # images in HU beside the set
 _FINGERPRINT = "data.fingerprint"
-_NOT_COMPARED = ("schema", _FINGERPRINT, "data.streamed_from")  # a store may have moved
+_PIXELS = "grid.spacing_mm"
+_NOT_COMPARED = ("schema", _FINGERPRINT, "data.streamed_from", "task.name")  # places, which may be moved or spelt otherwise
 
 
 def open_training(run: Run | str | os.PathLike[str], config: Mapping[str, Any]) -> Run:
@@ -44,6 +43,8 @@ def open_training(run: Run | str | os.PathLike[str], config: Mapping[str, Any]) 
     wait_for_all()
     found = load_run(run)
     then, now = (_flat(c) for c in (found.config, tomllib.loads(to_toml(wanted))))
+    if _PIXELS not in then:
+        now.pop(_PIXELS, None)  # readers' runs did not state it at first
     require_same_settings(
         found, *({k.removeprefix("training."): v for k, v in c.items() if k not in _NOT_COMPARED} for c in (then, now))
     )
@@ -75,8 +76,7 @@ def note_seen_images(run: Run, images: ImageSet, warm_start: Run | str | os.Path
         return
     seen = SeenImages() if warm_start is None else SeenImages.read(_run_of(warm_start))
     if images.in_memory:
-        to_hu = partial(to_hu_unchecked, mu_water_per_mm=images.mu_water_per_mm, mu_air_per_mm=images.mu_air_per_mm)
-        seen = seen.and_those_of(SeenImages.of(images.patient_ids, map(to_hu, images.mu.split(_AT_ONCE))))
+        seen = seen.and_those_of(SeenImages.of(images.patient_ids, map(images.hu, images.mu.split(_AT_ONCE))))
     if seen.patients:
         seen.write(run)
 

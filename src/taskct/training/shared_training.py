@@ -17,6 +17,7 @@ from taskct.data.marks import Classes
 from taskct.nets.shared_net import SharedNet
 from taskct.task.boxes import Boxes
 from taskct.task.centres import check_stride
+from taskct.task.prepare import check_water
 from taskct.training.augment import Augmentation
 from taskct.training.batch import Batch
 from taskct.training.begin import open_training, to_channels_last
@@ -63,6 +64,7 @@ def train_shared(
             missing = "truth" if head not in truths else "head of the network"
             raise ConfigError(f"train_shared: the term {head!r} has no {missing}; terms, truths and heads share their names")
         check_stride(head, net.heads[head], getattr(objective.terms[head], "penalty", None))
+    check_water(prepare, data.mu_water_per_mm, who="train_shared")
     device = next(net.parameters()).device
     wanted = {head: truths[head] for head in objective.terms}
     source = MarkedSource(

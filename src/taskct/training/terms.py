@@ -17,8 +17,10 @@ from torch import Tensor, nn
 from taskct.core.errors import ConfigError, InputError, unknown_name
 from taskct.core.precision import at_least_float32
 from taskct.core.units import MU_WATER_70KEV_PER_MM
+from taskct.data.images import ImageSet
 from taskct.data.samples import LABELS
 from taskct.task import FeatureDistance, FrozenTask, SoftTeacher
+from taskct.task.prepare import check_water
 from taskct.training.batch import Batch, Term
 from taskct.training.processes import fair_share
 
@@ -198,6 +200,19 @@ class TurnsOf(MeanOf):
     def forward(self, batch: Batch) -> Tensor | None:
         """Scalar of the term whose turn it is."""
         return self.terms[batch.step % len(self.terms)](batch)
+
+
+def check_readers(objective: nn.Module, images: ImageSet, *, who: str) -> None:
+    """UnitsError or InputError for images that a reader of the objective would misread (`FrozenTask.check_images`)."""
+    for term in objective.modules():
+        if isinstance(term, JointPenalty):
+            check_water(term.prepare, images.mu_water_per_mm, who=f"{who}: the reader that learns along")
+        if isinstance(term, LabelPenalty | TeacherPenalty | FeaturePenalty):
+            held_to = images.label_names if isinstance(term, LabelPenalty) and term.of == LABELS else None
+            task = term.task if not isinstance(term, FeaturePenalty) else term.distance.task
+            task.check_images(
+                who=who, mu_water_per_mm=images.mu_water_per_mm, spacing_mm=images.spacing_mm, label_names=held_to
+            )
 
 
 def in_float32(answer: Any) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,7 +14,6 @@ from torch import Tensor, nn
 from taskct.core.errors import ConfigError
 from taskct.core.runs import Run
 from taskct.core.seeds import generator
-from taskct.core.units import to_hu_unchecked
 from taskct.data.leaks import refuse_leaks
 from taskct.geometry.beam_config import beam_to_config
 from taskct.physics.dose import Dose
@@ -91,7 +91,7 @@ def train_on_radiographs(
     for player in others:
         player.to(device)
     source = RadiographSource(data, validation, doses, settings, device)
-    return fit(players, source, folder, settings, measure=_scores, progress=progress)
+    return fit(players, source, folder, settings, measure=partial(_scores, to_hu=data.images.hu), progress=progress)
 
 
 def answer(model: nn.Module, batch: Batch) -> Batch:
@@ -160,14 +160,14 @@ class RadiographSource:
         clean = data.clean(numbers, geometries).to(self.device)
         p = noisy_scans(clean, photons, streams, electronic_std=self.doses.full.electronic_std)
         mu = data.truth[numbers].to(self.device)
-        bone = (to_hu_unchecked(mu[:, 0]) > BONE_ABOVE_HU).to(torch.uint8)
+        bone = (data.images.hu(mu[:, 0]) > BONE_ABOVE_HU).to(torch.uint8)
         ids = tuple(data.images.ids[i] for i in numbers)
         return Batch(mu=mu, labels=bone, p=p, ids=ids, step=step, A=data.seen_by(geometries))
 
 
-def _scores(batch: Batch) -> dict[str, float]:
+def _scores(batch: Batch, to_hu: Callable[[Tensor], Tensor]) -> dict[str, float]:
     """PSNR of whole volumes in HU, clipped to -1000..1500, range 2500 HU: mean over images."""
-    truth, image = (to_hu_unchecked(x.float()).clamp(*_RANGE_HU) for x in (batch.mu, batch.image))
+    truth, image = (to_hu(x.float()).clamp(*_RANGE_HU) for x in (batch.mu, batch.image))
     square = (image - truth).square().flatten(1).mean(1)
     psnr = 10 * (2 * math.log10(_RANGE_HU[1] - _RANGE_HU[0]) - square.clamp_min(1e-12).log10())
     return {"psnr3d": float(psnr.mean())}

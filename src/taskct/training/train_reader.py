@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from taskct.core.class_names import refuse_other_order
 from taskct.core.errors import GeometryError
 from taskct.core.runs import Run
 from taskct.core.seeds import generator
@@ -22,6 +23,7 @@ from taskct.recon.slice_stacks import neighbours_of
 from taskct.simulate.clean_scans import CACHE_GIB, CleanScans
 from taskct.task import DiceCE, FrozenTask
 from taskct.task.penalties import soft_dice
+from taskct.task.prepare import check_water
 from taskct.task.readers import ReaderSpec, as_task, make_reader, reader_weights, reader_window
 from taskct.task.sliding import SlidingWindow
 from taskct.training.augment import Augmentation, augmented
@@ -68,21 +70,25 @@ def train_reader(
     class drawn at random, and is validated on whole volumes in windows.
     `net` replaces the spec's network by your own; the run then gives its weights only (`as_task(net, spec, name)`).
 
-    Raises InputError for images without labels, classes that occur nowhere, and patients in two parts.
+    Raises InputError for images without labels, or with labels that are numbered otherwise than the classes of the spec, for
+    classes that occur nowhere, and for patients in two parts; UnitsError where the spec takes another attenuation for water.
     """
     check_train_settings(settings, who="train_reader")
     refuse_leaks(data, validation, held_out)
     who = f"reader {spec.net!r}"
     if len(data.shape) != spec.dims:
         raise GeometryError(f"{who} of {spec.dims} dimensions expects images with as many axes, got {data.shape}")
-    data.check_classes(len(spec.classes), who=who)
-    if validation is not None:
-        validation.check_classes(len(spec.classes), who=f"{who}, validation")
+    for part, whose in ((data, who), (validation, f"{who}, validation")):
+        if part is not None:
+            part.check_classes(len(spec.classes), who=whose)
+            refuse_other_order(dict(enumerate(spec.classes)), part.label_names, who=whose)
+            check_water(reader_window(spec), part.mu_water_per_mm, who=whose)
     config = {
         "reader": spec,
         "training": settings,
         "augmentation": augment or Augmentation(),
         "data": data.facts(),
+        **({"grid": {"spacing_mm": list(data.spacing_mm)}} if data.spacing_mm else {}),
         "reads": "full dose" if through is None else "reconstructions",
     }
     folder = open_training(run, config)
@@ -120,7 +126,7 @@ def train_reader(
 
     objective = Objective({"dice_ce": (1.0, AnswerPenalty(DiceCE(weights=spec.class_weights), task=READER))}).to(device)
     fit(Player(net, objective, answer), images, folder, settings, measure=dice, progress=progress, tensorboard=tensorboard)
-    return as_task(net, spec, folder.folder.name)
+    return as_task(net, spec, folder.folder.name, spacing_mm=data.spacing_mm or ())
 
 
 class ReaderSource:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from taskct.core.errors import ConfigError, InputError
 from taskct.core.runs import Run
-from taskct.core.units import to_hu_unchecked
 from taskct.data.images import ImageSet
 from taskct.data.leaks import refuse_leaks
 from taskct.geometry.beam_config import beam_to_config
@@ -31,6 +31,7 @@ from taskct.training.players import Player, check_players
 from taskct.training.processes import world
 from taskct.training.scan_source import ScanSource
 from taskct.training.schedules import Weight
+from taskct.training.terms import check_readers
 from taskct.training.train_settings import TrainSettings, check_train_settings
 
 _WORSE = 1.01  # times the error of filtered back-projection
@@ -78,7 +79,8 @@ def train(
 
     Under `torchrun` the processes share each batch. The model ends with its best (or last) weights, in evaluation mode.
 
-    Raises InputError for patients in two parts and for missing labels, GeometryError for images on another grid than A's,
+    Raises InputError for patients in two parts, for missing labels and for readers that number them otherwise, UnitsError for
+    readers that take another attenuation for water, GeometryError for images on another grid than A's,
     ConfigError for a run that began with other settings, DataError when losses stay infinite.
     """
     check_train_settings(settings, who="train")
@@ -90,6 +92,8 @@ def train(
     for part, name in ((images, "training"), (seen, "validation")):
         if part is not None and objective.needs_labels:
             _check_labels(part, name)
+        if part is not None:
+            check_readers(objective, part, who=f"the {name} images")
     if settings.batch % world():
         raise ConfigError(
             f"{world()} processes share a batch evenly, got batch={settings.batch}; take a multiple of {world()}"
@@ -136,7 +140,7 @@ def train(
         source,
         folder,
         settings,
-        measure=_measure,
+        measure=partial(_measure, to_hu=images.hu),
         progress=progress,
         tensorboard=tensorboard,
     )
@@ -152,9 +156,9 @@ def _check_labels(part: ImageSet, name: str) -> None:
         )
 
 
-def _measure(batch: Batch) -> dict[str, float]:
+def _measure(batch: Batch, to_hu: Callable[[Tensor], Tensor]) -> dict[str, float]:
     """RMS error in HU and PSNR of a window of 2000 HU, mean over images, clipped to it."""
-    truth, image = (to_hu_unchecked(x.float()).clamp(-1000, 1000) for x in (batch.mu, batch.image))
+    truth, image = (to_hu(x.float()).clamp(-1000, 1000) for x in (batch.mu, batch.image))
     square = (image - truth).square().flatten(1).mean(1)
     psnr = 10 * (2 * math.log10(2000.0) - square.clamp_min(1e-12).log10())
     return {"rmse_hu": float(square.sqrt().mean()), "psnr_2000hu": float(psnr.mean())}
@@ -172,7 +176,7 @@ def _beside_fbp(run: Run, source: ScanSource, A: Projector) -> str:
         for batch in source.validation():
             assert batch.p is not None
             middle = batch.p[:, batch.p.shape[1] // 2][:, None]  # of neighbouring slices the one that is asked for
-            scores = _measure(batch.with_image(fbp(middle, A, window="hann")))
+            scores = _measure(batch.with_image(fbp(middle, A, window="hann")), source.scans.images.hu)
             sums, count = sums + scores["rmse_hu"] * len(batch), count + len(batch)
     plain = sums / count
     if ours <= _WORSE * plain:

@@ -13,6 +13,7 @@ from taskct.core.runs import Run
 from taskct.data.images import ImageSet
 from taskct.data.leaks import refuse_leaks
 from taskct.task import FrozenTask, freeze
+from taskct.task.prepare import check_water
 from taskct.task.sliding import SlidingWindow
 from taskct.training.augment import Augmentation
 from taskct.training.batch import Batch
@@ -53,7 +54,10 @@ def train_task(
     check_train_settings(settings, who="train_task")
     refuse_leaks(data, validation, held_out)
     for part, what in ((data, "training"), (validation, "validation")):
-        if part is not None and not any(value > 0 for value in part.label_values()):
+        if part is None:
+            continue
+        check_water(prepare, part.mu_water_per_mm, who=f"train_task, {what} images")
+        if not any(value > 0 for value in part.label_values()):
             found = "have none but background" if part.has_labels else "have none"
             raise InputError(f"train_task expects {what} images with labels, these {found}")
     weights = next((p for p in net.parameters() if p.requires_grad), None)

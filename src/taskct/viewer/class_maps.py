@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from taskct.data.classes import LIVER_CLASSES
+from taskct.core.class_names import plain_class
 
 _MOST_CLASSES = 254
 _FEW = 65536
@@ -23,16 +23,6 @@ def class_names(label_names: Mapping[int, str], numbers: Iterable[int], readers:
     own = [plain_class(label_names.get(n, f"label {n}")) for n in sorted(set(numbers) | set(label_names)) if n > 0]
     foreign = [plain_class(name) for classes in readers for name in classes[1:]]
     return tuple(dict.fromkeys([*own, *foreign]))[:_MOST_CLASSES]
-
-
-def plain_class(name: str) -> str:
-    """The name that a class goes by: what readers of livers call tumour has several names in label maps.
-
-    >>> plain_class("Liver_Tumor"), plain_class("liver lesion"), plain_class("Spleen")
-    ('tumour', 'tumour', 'spleen')
-    """
-    words = " ".join(name.lower().replace("_", " ").replace("-", " ").split())
-    return next((own for own, names in LIVER_CLASSES.items() if words.removeprefix("liver ") in names), words or name)
 
 
 def numbers_of(labels: Tensor) -> list[int]:

@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from taskct.core.class_names import plain_class
 from taskct.core.errors import InputError, unknown_name
 from taskct.core.units import to_mu
 from taskct.evaluation.reading import read_images
 from taskct.report.number_text import dose_label
 from taskct.task.frozen import FrozenTask
-from taskct.viewer.class_maps import class_names, numbers_of, overlap, plain_class, renumbered
+from taskct.viewer.class_maps import class_names, numbers_of, overlap, renumbered
 from taskct.viewer.lesion_list import is_lesion
 from taskct.viewer.local_noise import noise_map
 from taskct.viewer.plane_bytes import plane_bytes
@@ -49,6 +50,8 @@ class Layers:
         for name, reader in self._readers.items():
             if len(reader.classes) < 2:
                 raise InputError(f"reader {name!r} does not name its classes, so its answers cannot be shown")
+            water = reader.mu_water_per_mm or facts.mu_water_per_mm
+            reader.check_images(who=facts.title, mu_water_per_mm=water, spacing_mm=facts.spacing_mm[1:])
         numbers: list[int] = []
         if facts.labelled:
             maps = (study.labels(plane) for plane in range(len(facts.planes)))
@@ -170,7 +173,8 @@ class Layers:
                 )
             return renumbered(stored, facts.label_names, self.classes)
         task = self._readers[reader]
-        mu = to_mu(self.study.image(method, dose, plane), mu_water_per_mm=facts.mu_water_per_mm).clamp_min(0)
+        water = task.mu_water_per_mm or facts.mu_water_per_mm  # HU are what the page and the reader share
+        mu = to_mu(self.study.image(method, dose, plane), mu_water_per_mm=water).clamp_min(0)
         logits = read_images(task, mu[None, None])[0]  # (K, Y, X)
         names = dict(enumerate(task.classes))
         if kind == "marks":

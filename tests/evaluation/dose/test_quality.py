@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 from dose_subjects import SUBJECTS, reader
 
-from taskct.core.errors import InputError
+from taskct.core.errors import InputError, UnitsError
 from taskct.data.images import ImageSet
 from taskct.evaluation.dose.quality import TaskDice
+from taskct.task import FrozenTask, HuWindow
 
 
 def test_a_reader_is_asked_for_the_class_by_its_name() -> None:
@@ -22,3 +23,16 @@ def test_a_reader_is_asked_for_the_class_by_its_name() -> None:
     named.classes = ("background", "liver")
     with pytest.raises(InputError, match="knows background, liver and no 'body'"):
         TaskDice(named, "body")(far[0], far[0].mu)
+
+
+def test_a_reader_that_would_misread_the_patient_is_refused() -> None:
+    window = replace_prepare(reader(), HuWindow(0, 400))
+    one = SUBJECTS[0]
+    assert TaskDice(window, "body")(one, one.mu) >= 0
+    other = ImageSet(one.mu, one.images.patient_ids, one.labels, label_names={1: "body"}, mu_water_per_mm=0.02)
+    with pytest.raises(UnitsError, match=r"images of p0: task 'threshold': takes 0.01929/mm for water"):
+        TaskDice(window, "body")(replace(one, images=other), one.mu)
+
+
+def replace_prepare(task: FrozenTask, prepare: HuWindow) -> FrozenTask:
+    return FrozenTask(task.net, prepare, task.penalty, task.name)

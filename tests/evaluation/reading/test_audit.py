@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from taskct.core.errors import InputError
+from taskct.core.errors import InputError, UnitsError
 from taskct.data.case import Case
 from taskct.evaluation.reading import Audit, LesionPair, audit_lesions, data_conflict, null_component, null_share
 from taskct.geometry import Grid, ParallelBeam
@@ -170,3 +170,9 @@ def test_detail_against_the_data_stands_in_the_conflict_map(A):
     quiet, loud = (data_conflict(mu, p, A)[0, 0] for mu in (one.without.mu, one.with_lesion.mu))
     assert float(loud[SPOT].mean()) < -0.004  # of the -0.0058 that were painted
     assert float(quiet.abs().max()) < 1e-5
+
+
+def test_pairs_that_a_reader_would_misread_are_refused(A):
+    one, other = (replace(case, mu_water_per_mm=0.02) for case in (pair(0).without, pair(0).with_lesion))
+    with pytest.raises(UnitsError, match=r"task 'threshold': takes 0.01929/mm for water, which is 0.02/mm"):
+        audit_lesions([LesionPair(one, other)], {"honest": honest}, A, Dose(3e5), [_frozen()])

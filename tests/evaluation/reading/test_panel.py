@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from taskct.core.errors import FileFormatError, GeometryError, InputError
+from taskct.core.errors import FileFormatError, GeometryError, InputError, UnitsError
 from taskct.data.images import ImageSet
 from taskct.evaluation.reading import (
     UNTRAINED,
@@ -25,7 +25,7 @@ from taskct.evaluation.reading import (
 from taskct.evaluation.reading.panel import RANDOM, SHUFFLED
 from taskct.evaluation.rows import DoseLevel
 from taskct.evaluation.table import Table
-from taskct.task import DiceCE, FrozenTask, freeze
+from taskct.task import DiceCE, FrozenTask, HuWindow, freeze
 
 SIZE, WATER = 32, 0.02
 DOSE = DoseLevel(0.25, 4e4)
@@ -308,3 +308,28 @@ def test_shuffled_labels_come_from_other_patients():
     assert all(a != b for a, b in zip(owner, images.patients[::3], strict=True))
     with pytest.raises(InputError, match="two patients or more"):
         shuffled_labels(make("plain", 0, patients=1))
+
+
+def test_images_that_a_reader_would_misread_are_refused() -> None:
+    order = ("background", "tumour", "liver")
+    swapped = FrozenTask(freeze(Reader(4)), nn.Identity(), DiceCE(), "swapped", classes=order)
+    with pytest.raises(InputError, match="panel, reader 'swapped': 'liver' is class 2, but label 1"):
+        ReaderPanel(task("S0", 3), [swapped])
+    of_70_kev = FrozenTask(freeze(Reader(4)), HuWindow(60, 320), DiceCE(), "window")
+    other = make("plain", 0)
+    other.images.mu_water_per_mm = WATER
+    with pytest.raises(UnitsError, match=r"images of 'plain': task 'window': takes 0.01929/mm for water"):
+        ReaderPanel(task("S0", 3), [of_70_kev]).evaluate([other], progress=False)
+    other.images.label_names = {1: "tumour", 2: "liver"}
+    with pytest.raises(InputError, match="images of 'plain': panel: 'tumour' is class 2, but label 1"):
+        panel().evaluate([other], progress=False)
+
+
+def test_image_errors_are_in_the_hu_of_the_images() -> None:
+    found = {}
+    for water in (0.01929, 2 * 0.01929):
+        images = make("plain", 0)
+        images.images.mu_water_per_mm = water
+        rows = panel().evaluate([images], progress=False).rows
+        found[water] = next(row.value for row in rows if row.metric == "rmse_hu")
+    assert found[0.01929] == pytest.approx(2 * found[2 * 0.01929])

@@ -108,7 +108,9 @@ class TaskDice:
 
     def marks(self, subject: Subject, mu: Tensor) -> Tensor:
         """Where the reader marks the class in images of the patient, bool (S, Y, X)."""
-        number = class_number(subject, self.class_name)
+        number, images = class_number(subject, self.class_name), subject.images
+        who = f"images of {subject.patient_id}"
+        self.reader.check_images(who=who, mu_water_per_mm=images.mu_water_per_mm, spacing_mm=images.spacing_mm)
         with torch.no_grad():
             logits = [self.reader.predict(mu[k : k + 8]) for k in range(0, len(mu), 8)]
         channel = self._channel(number, logits[0].shape[1])

@@ -188,6 +188,13 @@ def audit_lesions(
             subject = project(case, wide, A_case)
             p = add_noise(subject.p, dose, seed=seed, case_id=case.case_id, items=wide)
             p = p.reshape(len(numbers), 2 * most + 1, *p.shape[2:])
+            for reader in readers:
+                reader.check_images(
+                    who=f"case {case.case_id}",
+                    mu_water_per_mm=subject.images.mu_water_per_mm,
+                    spacing_mm=subject.images.spacing_mm,
+                    label_names=case.label_names,
+                )
             shown[FULL_DOSE].append(subject.mu[most :: 2 * most + 1])
             for name, method in methods.items():
                 k = neighbours_of(method)

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from taskct.core.class_names import refuse_other_order
 from taskct.core.errors import InputError
 from taskct.core.progress import track
-from taskct.core.units import to_hu
 from taskct.evaluation.metrics import psnr, rmse, ssim
 from taskct.evaluation.reading.controls import random_reader, shuffled_labels
 from taskct.evaluation.reading.lesions import FALSE_ALARM_RATES, Bins, Facts, LesionSet, MatchRule, find_lesions, froc, match
@@ -63,6 +63,8 @@ class ReaderPanel:
         taken = {RANDOM, SHUFFLED, IMAGE, UNSEEN, "retrained", "own"}
         if len(set(names)) != len(names) or taken & set(names):
             raise InputError(f"readers need different names, none of {', '.join(sorted(taken))}; got {', '.join(names)}")
+        for reader in (self.training, *self.unseen):
+            refuse_other_order(dict(enumerate(reader.classes)), self.classes, who=f"panel, reader {reader.name!r}")
         for reader in self.unseen:
             if same_weights(reader, self.training):
                 raise InputError(
@@ -114,7 +116,7 @@ class ReaderPanel:
 
     def _rows(self, images: MethodImages, biases: Mapping[tuple[Key, str], float]) -> Iterator[Row]:
         labels = images.labels.cpu().numpy()
-        hu = None if images.truth_mu is None else to_hu(images.truth_mu)[:, 0].cpu().numpy()
+        hu = None if images.truth_mu is None else images.images.hu(images.truth_mu)[:, 0].cpu().numpy()
         truth = find_lesions(
             labels,
             self.lesion_class,
@@ -181,13 +183,15 @@ class ReaderPanel:
                 yield from put(**{name: int(h[inside].sum()) for name, h in found.items() if name in in_bins})
 
     def _readers(self, images: MethodImages) -> Iterator[tuple[FrozenTask, str]]:
-        yield self.training, "training"
+        """Those of some images and their roles; UnitsError or InputError where one would misread them."""
+        refuse_other_order(self.classes, images.images.label_names, who=f"images of {images.method!r}: panel")
+        yield _able(self.training, images), "training"
         for reader in self.unseen:
-            yield reader, UNSEEN
+            yield _able(reader, images), UNSEEN
         for role, choose in (("retrained", self.retrained), ("own", self.own)):
             chosen = choose(images) if choose else None
             if chosen is not None:
-                yield chosen, role
+                yield _able(chosen, images), role
         if self.controls:
             yield random_reader(self.training, seed=self.seed, name=RANDOM), "control"
 
@@ -208,6 +212,18 @@ class ReaderPanel:
                 for ((m, s, d), r), b in biases.items()
             ],
         }
+
+
+def _able(reader: FrozenTask, images: MethodImages) -> FrozenTask:
+    """The reader, once it is known that it can read the images."""
+    about = images.images
+    reader.check_images(
+        who=f"images of {images.method!r}",
+        mu_water_per_mm=about.mu_water_per_mm,
+        spacing_mm=about.spacing_mm,
+        label_names=about.label_names,
+    )
+    return reader
 
 
 def read_images(reader: FrozenTask, mu: Tensor, *, batch: int = 16) -> Tensor:
@@ -236,7 +252,8 @@ def _image_rows(images: MethodImages) -> Iterator[Row]:
     if images.truth_mu is None:
         return
     perfect = torch.equal(images.mu, images.truth_mu)
-    values = {"ssim": ssim(images.mu, images.truth_mu), "rmse_hu": rmse(to_hu(images.mu), to_hu(images.truth_mu))}
+    hu = images.images.hu
+    values = {"ssim": ssim(images.mu, images.truth_mu), "rmse_hu": rmse(hu(images.mu), hu(images.truth_mu))}
     if not perfect:
         values["psnr"] = psnr(images.mu, images.truth_mu)
     for case, i in images.groups().items():

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from taskct.core.class_names import refuse_other_order
 from taskct.core.errors import ConfigError, InputError
 from taskct.core.runs import Run, is_run, load_run
 from taskct.data.images import ImageSet
@@ -107,6 +108,16 @@ def train_dose(
     refuse_leaks(images, seen, held_out)
     if surrogate.needs_labels and not (images.has_labels and (seen is None or seen.has_labels)):
         raise InputError(f"{held}: needs labels of all training and validation images")
+    if reader is not None:
+        refuse_other_order(
+            dict(enumerate(reader.classes)), {k: name for name, k in known.items()}, who=f"reader {reader.name!r}"
+        )
+        reader.check_images(
+            who="training images",
+            mu_water_per_mm=images.mu_water_per_mm,
+            spacing_mm=images.spacing_mm,
+            label_names=images.label_names,
+        )
     reference = goal.reference_photons or spec.fallback_photons
     full = goal.full_photons or spec.highest_photons
     facts = {
