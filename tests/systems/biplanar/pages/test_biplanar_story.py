@@ -47,12 +47,20 @@ USUAL = {ATLAS: 21.0, "nearest": 25.0, "net": 28.0, f"nearest, {SHUFFLED}": 18.0
 
 def test_a_network_that_leads_is_said_to_lead_by_how_much() -> None:
     first = story(USUAL).lines[0]
-    assert first.startswith("The network net is 3.00 dB [")
+    assert first.startswith('The network "net" is 3.00 dB [')
     assert "] ahead of nearest, the best method without a network, in PSNR3D; in the Dice of bone +0.030 [" in first
 
 
+def test_of_networks_that_cannot_be_told_apart_the_one_named_first_leads_the_page() -> None:
+    exact = story({**USUAL, "net": 28.0, "net b": 28.1})
+    assert exact.lines[0].startswith('The network "net b" is') and exact.lines[1].startswith('The network "net" is')
+    wider = {m: replace(i, low=i.low - 0.2, high=i.high + 0.2) for m, i in exact.leads[0].differences.items()}
+    tied = replace(exact, leads=[exact.leads[0]._replace(differences=wider), exact.leads[1]]).lines
+    assert tied[0].startswith('The network "net" is') and tied[1].startswith('The network "net b" is')
+
+
 def test_one_that_is_behind_is_said_to_be_behind() -> None:
-    assert story({**USUAL, "net": 24.0}).lines[0].startswith("The network net is 1.00 dB [1.00, 1.00] behind nearest")
+    assert story({**USUAL, "net": 24.0}).lines[0].startswith('The network "net" is 1.00 dB [1.00, 1.00] behind nearest')
 
 
 def test_a_row_that_scores_with_another_skulls_radiographs_is_named() -> None:
@@ -75,8 +83,10 @@ def test_how_much_of_a_lead_remains_on_the_second_family_is_said() -> None:
 
 def test_conditions_that_take_more_than_half_of_a_lead_stand_above_the_folds() -> None:
     poor = {f"nearest, {POSES}": 22.0, f"net, {POSES}": 22.5, f"nearest, {LOST}": 20.0, f"net, {LOST}": 22.0}
-    (line,) = [line for line in story({**USUAL, **poor}).lines if "the lead of net falls" in line]
-    assert line == f"Careful: the lead of net falls with {POSES} to 0.50 dB (22.54 and 22.04); no method was told."
+    (line,) = [line for line in story({**USUAL, **poor}).lines if 'the lead of "net" falls' in line]
+    assert (
+        line == f'Careful: the lead of "net" falls with {POSES} to 0.50 dB (22.54 and 22.04); the methods were not told of it.'
+    )
     worse = story({**USUAL, **poor, f"net, {LOST}": 20.5, "net": 24.0}).lines
     assert not any("the lead of" in line for line in worse)
     both = story({**USUAL, **poor, f"net, {LOST}": 20.5}).lines
@@ -102,5 +112,7 @@ def test_all_that_is_to_be_careful_about_stands_above_the_folds_and_other_networ
     first = html[: html.index("<details")]
     said = [line for line in two.lines[1:] if line.startswith("Careful:")]
     assert len(said) >= 3 and first.count("class='but'") == len(said)
-    assert "The network net is 3.00 dB" in first and "network net b" not in first and "network net b" in html
+    assert (
+        "The network &quot;net&quot; is 3.00 dB" in first and "&quot;net b&quot;" not in first and "&quot;net b&quot;" in html
+    )
     assert all(f"<dt>{word}</dt>" in first for word in ("net", "mean atlas", "PSNR3D"))

@@ -133,10 +133,16 @@ class BiPlanarStory:
 
     @property
     def _networks(self) -> list[Lead]:
-        """The networks' own answers, without those after agreement; the one that leads most first."""
+        """The networks' own answers, without those after agreement; the one that leads most first.
+
+        Of those whose interval reaches as far as the best mean, the one that the experiment names first takes its place: the
+        best of many that cannot be told apart is so by luck.
+        """
         names = {lead.method for lead in self.leads}
         own = [lead for lead in self.leads if not any(lead.method.startswith(name + " +") for name in names)]
-        return sorted(own, key=lambda lead: -lead.differences["psnr3d"].mean)
+        best = max((lead.differences["psnr3d"].mean for lead in own), default=0.0)
+        first = next((lead for lead in own if lead.differences["psnr3d"].high >= best), None)
+        return sorted(own, key=lambda lead: (lead is not first, -lead.differences["psnr3d"].mean))
 
     def _leads(self) -> list[str]:
         found = []
@@ -146,7 +152,7 @@ class BiPlanarStory:
             start = "The network" if gain.separated else "Careful, not separated: the network"
             ends = sorted((gain.low, gain.high) if gain.mean > 0 else (-gain.low, -gain.high))
             found.append(
-                f"{start} {lead.method} is {number(abs(gain.mean), 'dB')} dB [{number(ends[0], 'dB')}, "
+                f'{start} "{lead.method}" is {number(abs(gain.mean), "dB")} dB [{number(ends[0], "dB")}, '
                 f"{number(ends[1], 'dB')}] {words} {lead.baseline}, the best method without a network, in PSNR3D; in the Dice "
                 f"of bone {signed_interval(dice)}."
             )
@@ -165,7 +171,7 @@ class BiPlanarStory:
                 found.append(f"with {'the ' if condition == LOST else ''}{condition} to {number(left, 'dB')} dB ({both})")
         if not found:
             return []
-        return [f"Careful: the lead of {ahead.method} falls {', '.join(found)}; no method was told."]
+        return [f'Careful: the lead of "{ahead.method}" falls {", ".join(found)}; the methods were not told of it.']
 
     def _unequal(self) -> list[str]:
         """Networks of the package may have learnt from more skulls than the rows beside them."""
