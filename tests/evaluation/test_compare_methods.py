@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import functools
+import random
 import warnings
 
 import pytest
@@ -10,11 +11,12 @@ from taskct.core.errors import ConfigError, GeometryError, InputError, OutputExi
 from taskct.core.units import to_hu
 from taskct.core.workers import Workers
 from taskct.data.case import Case
-from taskct.evaluation import METRICS, PROTOCOLS, Measure, PrepareLodopab, Protocol, Table, evaluate, psnr, rmse
+from taskct.evaluation import METRICS, PROTOCOLS, Measure, PrepareLodopab, ProjectCase, Protocol, Table, evaluate, psnr, rmse
 from taskct.evaluation.rows import SECONDS
 from taskct.geometry import ConeBeam, Grid, ParallelBeam
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
+from taskct.recon import RECONSTRUCTORS
 from taskct.simulate import simulate_scan
 
 DOSE = Dose(1e4, electronic_std=2.0)
@@ -298,3 +300,50 @@ def test_seconds_are_a_time_and_not_a_date(patient, A, methods):
     table = evaluate(methods, [patient(1)], A, Dose(1e5), slices=[0], refine=1, progress=False)
     taken = [r.value for r in table.rows if r.metric == SECONDS]
     assert taken and all(0 < seconds < 600 for seconds in taken)
+
+
+def lobed(number: int, slices: int, spacing_mm: float, size: int) -> Case:
+    """A body that differs from slice to slice, on pixels of its own."""
+    y, x = torch.meshgrid(torch.linspace(-1, 1, size), torch.linspace(-1, 1, size), indexing="ij")
+    hu = torch.stack([torch.where(x**2 + (y * (1 + 0.1 * k)) ** 2 < 0.6, 40.0 + 50 * k, -1000.0) for k in range(slices)])
+    labels = (hu > 0).to(torch.uint8)
+    return Case(hu, (3.0, spacing_mm, spacing_mm), case_id=f"c{number}", labels=labels, label_names={1: "body"})
+
+
+class NeedsNoise:
+    """FBP that refuses one of the scans without noise."""
+
+    def __init__(self, refused: torch.Tensor) -> None:
+        self.refused = refused
+
+    def __call__(self, p: torch.Tensor, A: Projector) -> torch.Tensor:
+        if any(torch.equal(one, self.refused) for one in p if one.shape == self.refused.shape):
+            raise InputError("expects noise")
+        return RECONSTRUCTORS["fbp"](p, A)
+
+
+@pytest.mark.parametrize("draw", range(3))
+def test_no_number_depends_on_batch_or_on_the_order_of_cases_slices_methods_and_doses(draw: int) -> None:
+    """All reconstructions, on cases of different grids, one of which fails on one slice without noise."""
+    cases = [lobed(0, 4, 4.0, 24), lobed(1, 3, 3.0, 32), lobed(2, 5, 6.0, 20)]
+    A = lambda case: Projector(case.slice_grid, ParallelBeam(views=24, cols=48, pixel_mm=3.5))
+    methods = {name: function for name, function in RECONSTRUCTORS.items() if name not in ("fdk", "tv_min")}
+    methods["tv_min"] = functools.partial(RECONSTRUCTORS["tv_min"], tolerance=0.1)
+    methods["sirt until it rests"] = functools.partial(RECONSTRUCTORS["sirt"], iterations=40, tolerance=0.03)
+    methods["needs noise"] = NeedsNoise(ProjectCase()(cases[0], [1], A(cases[0])).p[0])
+    doses, numbers = [DOSE, DOSE.at(0.25)], [0, 1, 2]
+    expected = evaluate(methods, cases, A, doses, slices=numbers, batch=1, keep=0)
+    assert "slice 1 at no noise" in expected.notes["noise-free"]["needs noise"]
+    rng = random.Random(draw)
+    shuffled = lambda values: rng.sample(values, len(values))
+    found = evaluate(
+        dict(shuffled(list(methods.items()))),
+        shuffled(cases),
+        A,
+        shuffled(doses),
+        slices=shuffled(numbers),
+        batch=rng.choice([2, 3]),
+        keep=rng.choice([0, 4]),
+    )
+    for one, other in zip(values(found), values(expected), strict=True):
+        assert one[:8] == other[:8] and one[8] == pytest.approx(other[8], rel=1e-5, abs=1e-5, nan_ok=True)

@@ -18,7 +18,7 @@ from taskct.evaluation.evaluation_record import describe_case, describe_method, 
 from taskct.evaluation.measure_subject import Findings, SubjectPlan, measure_slices
 from taskct.evaluation.project_case import Prepare, ProjectCase
 from taskct.evaluation.protocol import Measure, Protocol, chosen_measures
-from taskct.evaluation.rows import Row
+from taskct.evaluation.rows import NOISE_FREE, Row
 from taskct.evaluation.slices import Slices, choose_kept, slice_numbers
 from taskct.evaluation.storage import refuse_table
 from taskct.evaluation.table import Table
@@ -98,7 +98,7 @@ def evaluate(
             rows.extend(measured)
     said = _warnings(plan, found, total)
     table = Table(
-        rows,
+        [row for row in rows if row.dose != NOISE_FREE or row.method not in found.failed],  # of all slices, or of none
         settings=_settings(plan, slices, geometries),
         cases=[describe_case(case, numbers) for case, numbers in chosen],
         notes=dict(notes or {})
