@@ -22,3 +22,9 @@ def test_clean_scans_are_the_same_from_memory_and_made_in_the_step(images: Image
     assert torch.allclose(kept, made, atol=1e-6)
     coarse = CleanScans(images, projector, refine=1).take(numbers, cpu)
     assert 0 < float((kept - coarse).abs().max()) < 0.5  # another grid, the same body
+
+
+def test_images_on_pixels_of_another_size_are_refused(projector: Projector) -> None:
+    """Their shape fits, and every length would be wrong."""
+    with pytest.raises(GeometryError, match=r"the projector has pixels of .* mm, the images have 0.5 x 0.5 mm; build it"):
+        CleanScans(ImageSet(torch.zeros(1, 1, *projector.mu_shape), ("a",), spacing_mm=(0.5, 0.5)), projector)

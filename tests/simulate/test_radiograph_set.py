@@ -65,3 +65,9 @@ def test_images_of_another_size_are_refused() -> None:
     other = Projector(Grid((8, 8, 8), 12.0), geometry().beam)
     with pytest.raises(GeometryError, match="one grid"):
         RadiographSet(blocks(), [geometry(), other])
+
+
+def test_voxels_of_another_size_are_refused() -> None:
+    images = ImageSet(blocks().mu, ["p0", "p1", "p2"], spacing_mm=(24.0, 24.0, 24.0))
+    with pytest.raises(GeometryError, match="2 times finer, has pixels of 12 x 12 x 12 mm, the images have 24 x 24 x 24 mm"):
+        RadiographSet(images, geometry())

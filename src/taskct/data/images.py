@@ -20,6 +20,7 @@ from taskct.data.marks import MARKS, Marks
 from taskct.data.samples import LABELS, ImageBatch, Sample
 from taskct.data.splits import split_by_patient
 
+_SAME_PIXELS = 0.01  # images whose pixels differ by more are not of one grid
 _CHUNK = 64  # images read at a time where all are wanted
 
 
@@ -236,6 +237,15 @@ class ImageSet(Dataset[Sample]):
     def hu(self, mu: Tensor) -> Tensor:
         """Images of this set, or what was made of them, in 1/mm -> HU; any numbers are converted."""
         return to_hu_unchecked(mu, mu_water_per_mm=self.mu_water_per_mm, mu_air_per_mm=self.mu_air_per_mm)
+
+    def check_spacing(self, spacing_mm: Sequence[float], *, who: str) -> None:
+        """GeometryError where the images have pixels of another size than `who`: all lengths would be wrong."""
+        own = self.spacing_mm or ()
+        if own and any(abs(a - b) > _SAME_PIXELS * b for a, b in zip(own, spacing_mm, strict=True)):
+            sizes = [" x ".join(f"{s:.4g}" for s in one) for one in (own, spacing_mm)]
+            raise GeometryError(
+                f"{who} has pixels of {sizes[1]} mm, the images have {sizes[0]} mm; build it from the grid of the images"
+            )
 
     def facts(self) -> dict[str, Any]:
         """What a run says about its images: how many, of how many patients, and their fingerprint.

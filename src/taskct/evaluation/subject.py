@@ -49,6 +49,7 @@ class Subject:
                 f"{self.patient_id}: images of {self.images.shape} and p {tuple(self.p.shape)} do not belong to a projector "
                 f"from {self.A.mu_shape} to {self.A.p_shape}"
             )
+        self.images.check_spacing(self.A.grid.spacing_mm, who=f"{self.patient_id}: the projector")
         if not len(self.images) == len(self.p) == len(self.items):
             raise GeometryError(f"{self.patient_id}: {len(self.images)} images, {len(self.p)} scans, {len(self.items)} names")
 

@@ -35,6 +35,7 @@ class CleanScans:
             raise GeometryError(
                 f"the projector expects images of shape {A.mu_shape}, got {images.shape}; build it from the grid of the images"
             )
+        images.check_spacing(A.grid.spacing_mm, who="the projector")
         self.images, self.A = images, A
         self._project = finer_projection(A, A.grid.refined(refine) if refine > 1 else None)
         size = len(images) * 4

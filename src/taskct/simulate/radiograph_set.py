@@ -40,6 +40,7 @@ class RadiographSet:
             )
         self.grid = grid
         self.fine_grid: Grid = grid.refined(factor) if factor > 1 else grid
+        images.check_spacing(self.fine_grid.spacing_mm, who=f"the projector's grid, {factor} times finer,")
         self._kept: dict[tuple[int, int], Tensor] = {}
         self._truth: Tensor | None = None
 
