@@ -11,9 +11,11 @@ import torch
 
 from taskct.core.errors import GeometryError, UnitsError
 from taskct.core.seeds import generator
+from taskct.data.case import Case
 from taskct.geometry import Grid, ParallelBeam
 from taskct.physics.projector import Projector
 from taskct.simulate import lodopab_scan
+from taskct.simulate.lodopab_case import scan_lodopab_case
 from taskct.simulate.lodopab_recipe import MU_MAX_PER_M, LodopabRecipe, lodopab_image, lodopab_projections
 
 # 1/8 of 512, 362, 1000 and 513, and of the crop of 75 (9 left and right)
@@ -127,3 +129,13 @@ def test_a_real_chest_slice_gives_an_observation_of_the_published_form(real_data
     edge = p[..., :40][:, :, 490:510]
     assert abs(edge.mean().item()) < 0.01 and edge.std().item() == pytest.approx(1 / 64, rel=0.2)
     assert 3 < p.max().item() <= math.log(40960) + 1e-5
+
+
+def test_a_slice_of_a_case_is_scanned_alone_as_with_the_others() -> None:
+    hu = torch.full((3, 512, 512), -1000.0)
+    hu[:, 100:400, 100:400] = 30.0
+    case = Case(hu, (5.0, 0.7, 0.7), case_id="a")
+    whole, one = scan_lodopab_case(case, seed=3), scan_lodopab_case(case, slices=slice(2, 3), seed=3)
+    assert one.slices == (2,) and whole.slices == (0, 1, 2) and torch.equal(one.p[0], whole.p[2])
+    apart = scan_lodopab_case(case, slices=slice(0, 3, 2), seed=3)
+    assert apart.slices == (0, 2) and apart.spacing_mm[0] == 10.0

@@ -48,7 +48,7 @@ def scan_case(
     if isinstance(refine, bool) or not isinstance(refine, int) or refine < 1:
         raise InputError(f"refine expects a whole number from 1 (no finer grid), got {refine!r}")
     part = case if slices is None else case.take(slices)
-    numbers = _slice_numbers(case, slices)
+    numbers = numbers_of_slices(case, slices)
     planar = beam.planar
     grid = part.slice_grid if planar else part.grid
     A = Projector(grid, beam)
@@ -87,7 +87,8 @@ def scan_case(
     )
 
 
-def _slice_numbers(case: Case, slices: slice | int | None) -> tuple[int, ...]:
+def numbers_of_slices(case: Case, slices: slice | int | None) -> tuple[int, ...]:
+    """The slices of a case that are meant, all for None."""
     every = range(len(case.hu))
     if slices is None:
         return tuple(every)
