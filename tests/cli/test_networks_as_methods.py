@@ -23,13 +23,15 @@ BEAM = ParallelBeam(views=24, cols=24, pixel_mm=4.0)
 MODEL = {"kind": "fbp_unet", "widths": [4, 8]}
 
 
-def network(folder: Path, *, beam: ParallelBeam = BEAM, pixel_mm: float = 4.0, model: bool = True) -> Path:
+def network(
+    folder: Path, *, beam: ParallelBeam = BEAM, pixel_mm: float = 4.0, model: bool = True, read_out: float = 0
+) -> Path:
     config = {
         **({"model": MODEL} if model else {}),
         "training": {"steps": 2},
         "beam": beam_to_config(beam),
         "grid": {"shape": [16, 16], "spacing_mm": [pixel_mm, pixel_mm]},
-        "dose": {"photons": 5e4, "lowest": 0.25, "highest": 1.0},
+        "dose": {"photons": 5e4, "lowest": 0.25, "highest": 1.0, "electronic_std": read_out},
     }
     run = Run.create(folder, config)
     torch.manual_seed(0)
@@ -57,6 +59,18 @@ def test_a_ct_is_scanned_as_the_network_was_trained_and_lies_in_its_place(tmp_pa
     centre = lambda case: case.affine_mm @ np.array([0, *((n - 1) / 2 for n in case.hu.shape[1:]), 1])
     assert np.allclose(centre(got), centre(original), atol=1e-4)
     assert got.hu[:, 5:11, 5:11].mean() == pytest.approx(40, abs=80)  # few views, coarse pixels, a smooth window
+
+
+def test_the_read_out_noise_of_the_training_is_in_the_scan(tmp_path: Path, ct: Path, taskct_says: Says) -> None:
+    run = network(tmp_path / "net", read_out=200.0)
+    hu = {}
+    for name, more in (("trained", ()), ("same", ("--electronic-std", "200")), ("none", ("--electronic-std", "0"))):
+        code, _, err = taskct_says("reconstruct", ct, "--method", run, *more, "--out", tmp_path / f"{name}.nii.gz")
+        assert code == 0 and "read-out noise of 200 photons" in err
+        hu[name] = read_nifti(tmp_path / f"{name}.nii.gz").hu
+    assert torch.equal(hu["trained"], hu["same"]) and not torch.equal(hu["trained"], hu["none"])
+    assert taskct_says("evaluate", ct, "--methods", f"net={run}", "--out", tmp_path / "table")[0] == 0
+    assert {d["electronic_std"] for d in Table.read(tmp_path / "table").settings["doses"]} == {200.0}
 
 
 def test_a_scan_of_another_geometry_is_refused_and_taken_when_asked(tmp_path: Path, ct: Path, taskct_says: Says) -> None:

@@ -37,7 +37,9 @@ def run(
     untilt: bool = options.UNTILT,
     every: int = typer.Option(0, min=0, help="Use at most this many slices of each CT, evenly spaced; 0: all of --slices."),
     photons: float | None = typer.Option(None, help="Photons per pixel in air at full dose.  [default: 1e5, or the run's]"),
-    electronic_std: float = options.ELECTRONIC_STD,
+    electronic_std: float | None = typer.Option(
+        None, help="Read-out noise in photons.  [default: 0, or that of the training]"
+    ),
     lowest: float = typer.Option(1 / 256, help="Lowest fraction of the full dose to try."),
     ctdi_mgy: float | None = typer.Option(None, help="CTDIvol at full dose.  [default: from the DICOM header]"),
     beam: str = typer.Option("clinical_fan", metavar="NAME|FILE.toml", help="Scan geometry; a trained run supplies its own."),
@@ -121,7 +123,7 @@ def _setting(
     beam: str,
     views: int | None,
     photons: float | None,
-    electronic_std: float,
+    electronic_std: float | None,
     setting: list[str],
     model: str | None,
 ) -> Setting:

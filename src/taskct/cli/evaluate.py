@@ -25,7 +25,9 @@ def run(
     ),
     doses: str | None = typer.Option(None, metavar="LIST", help="Fractions of the full dose.  [default: 1,0.25,0.1]"),
     photons: float | None = typer.Option(None, help="Photons per detector pixel in air at full dose.  [default: 1e5]"),
-    electronic_std: float | None = typer.Option(None, help="Read-out noise in photons.  [default: 0]"),
+    electronic_std: float | None = typer.Option(
+        None, help="Read-out noise in photons.  [default: 0, or that of the training]"
+    ),
     beam: str | None = typer.Option(None, metavar="NAME|FILE.toml", help="[default: clinical_fan]"),
     views: int | None = options.VIEWS,
     model: str | None = options.MODEL,

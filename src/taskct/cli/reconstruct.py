@@ -159,6 +159,8 @@ class _HowToScan:
             case, how["beam"] = as_trained(case, about)
             if how["photons"] is None and about.photons:
                 how["photons"] = about.photons[1]
+            if "electronic_std" not in self.given:
+                how["electronic_std"] = about.electronic_std
         return scan_of(case, fraction=self.dose, seed=self.seed, **how)
 
 

@@ -62,7 +62,7 @@ def scan_of(
                 "the lodopab recipe is fixed: 1000 views, Poisson noise only; leave out --views, --electronic-std and "
                 "--noise-free, or write its numbers into a file.toml"
             )
-        return scan_lodopab_case(case if chosen is None else case.take(chosen), photons=photons, fraction=fraction, seed=seed)
+        return scan_lodopab_case(case, slices=chosen, photons=photons, fraction=fraction, seed=seed)
     dose = Dose(PHOTONS if photons is None else photons, fraction=fraction, electronic_std=electronic_std)
     made = parse_beam(beam, views=views) if isinstance(beam, str) else beam
     return scan_case(case, made, None if noise_free else dose, slices=chosen, seed=seed, refine=refine)
@@ -79,9 +79,10 @@ def as_trained(case: Case, about: TrainedFor) -> tuple[Case, Beam]:
 
 def say_trained_scan(about: TrainedFor) -> None:
     """Say on stderr for which scan a network was trained, and that the CT is scanned so."""
+    read_out = f", read-out noise of {about.electronic_std:g} photons" if about.electronic_std else ""
     print(
-        f"taskct: note: {about.run} was trained for a {about.words}: the CT is brought onto these pixels and scanned so; "
-        "--beam names another scan",
+        f"taskct: note: {about.run} was trained for a {about.words}{read_out}: the CT is brought onto these pixels and "
+        "scanned so; --beam names another scan",
         file=sys.stderr,
     )
 

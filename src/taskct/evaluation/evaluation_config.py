@@ -155,7 +155,7 @@ def scan_of_training(about: TrainedFor) -> dict[str, Any]:
     if about.grid is not None:
         found["grid"] = {"shape": list(about.grid.shape), "spacing_mm": list(about.grid.spacing_mm)}
     if about.photons is not None:
-        found["dose"] = {"photons": about.photons[1]}
+        found["dose"] = {"photons": about.photons[1], "electronic_std": about.electronic_std}
     return found
 
 

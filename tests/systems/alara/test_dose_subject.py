@@ -44,7 +44,7 @@ def test_ctdi_is_taken_from_headers_that_agree() -> None:
 
 def test_a_trained_chain_brings_its_beam_its_dose_and_its_grid(tmp_path: Path) -> None:
     grid = {"shape": [48, 48], "spacing_mm": [8.0, 8.0]}
-    dose = {"photons": 5e4, "lowest": 0.1, "highest": 0.5}
+    dose = {"photons": 5e4, "lowest": 0.1, "highest": 0.5, "electronic_std": 7.0}
     config = {"model": MODEL, "beam": beam_to_config(BEAM), "grid": grid, "dose": dose}
     run = Run.create(tmp_path / "run", config)
     run.save_tensors("weights.safetensors", make_model(MODEL).state_dict())
@@ -52,6 +52,7 @@ def test_a_trained_chain_brings_its_beam_its_dose_and_its_grid(tmp_path: Path) -
     assert chain.beam == BEAM and chain.full_photons == 2.5e4 and chain.grid == Grid((48, 48), (8.0, 8.0))
     found = setting_of(chain, cases=[case()], slices=[2, 3])
     assert found.cases[0].hu.shape == (2, 48, 48) and found.slices is None
+    assert found.dose.electronic_std == 7 and setting_of(chain, cases=[case()], electronic_std=0).dose.electronic_std == 0
     built_in = setting_of(chain, patients=2)
     assert len(built_in.cases) == 2 and built_in.cases[0].hu.shape == (2, 48, 48)
 

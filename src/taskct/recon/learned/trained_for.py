@@ -35,6 +35,7 @@ class TrainedFor:
     photons      least and most photons per detector pixel in air; None where the run does not say
     shape        of its grid; empty where the run does not say
     mu_water_per_mm  of its images, the unit in which the network knows tissue; None where the run does not say
+    electronic_std  read-out noise of its scans, in photons
     seen         the images it learnt from
     """
 
@@ -44,6 +45,7 @@ class TrainedFor:
     photons: tuple[float, float] | None = None
     shape: tuple[int, ...] = ()
     mu_water_per_mm: float | None = None
+    electronic_std: float = 0.0
     seen: SeenImages = field(default=NOT_KNOWN, compare=False, repr=False)
 
     @classmethod
@@ -55,6 +57,9 @@ class TrainedFor:
             photons = (dose["photons"] * dose["lowest"], dose["photons"] * dose["highest"])
         if "lowest_photons" in module and "highest_photons" in module:  # a dose was learnt with it
             photons = (module["lowest_photons"], module["highest_photons"])
+        read_out = {**_table(config, "held", name), **dose}.get("electronic_std", 0.0)
+        if isinstance(read_out, bool) or not isinstance(read_out, int | float) or not 0 <= read_out < math.inf:
+            raise ConfigError(f"{name}: its config states electronic_std {read_out!r}; expected photons of 0 or more")
         water, image = units.get("mu_water_per_mm"), units.get("image", "1/mm")
         if image != "1/mm":
             raise UnitsError(
@@ -76,7 +81,7 @@ class TrainedFor:
         except InputError as error:
             raise type(error)(f"{name}: its config does not hold the scan of its training: {error}") from error
         shape = made.shape if made and "shape" in grid else ()
-        return cls(name, beam, made.spacing_mm if made else (), photons, shape, water, seen)
+        return cls(name, beam, made.spacing_mm if made else (), photons, shape, water, read_out, seen)
 
     @property
     def grid(self) -> Grid | None:

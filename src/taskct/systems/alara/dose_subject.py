@@ -29,12 +29,13 @@ FULL_PHOTONS = 1e5
 
 @dataclass(frozen=True, eq=False)
 class DoseChain:
-    """A reconstruction, the beam of its scans, photons at full dose, and the grid that it was trained on, if it was."""
+    """A reconstruction, the beam of its scans, photons at full dose, its training's grid and read-out noise."""
 
     model: Reconstructor
     beam: Beam
     full_photons: float = FULL_PHOTONS
     grid: Grid | None = None
+    electronic_std: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +62,8 @@ def chain_of(source: Run | str | os.PathLike[str], *, model: nn.Module | None = 
     full = about.photons[1] if about.photons else FULL_PHOTONS
     beam = beam_from_config(saved.config["beam"])
     if saved.kind == "dose":
-        return DoseChain(load_dose(source, model=model).reconstruct, beam, full, about.grid)
-    return DoseChain(load_reconstructor(source, model=model), beam, full, about.grid)
+        return DoseChain(load_dose(source, model=model).reconstruct, beam, full, about.grid, about.electronic_std)
+    return DoseChain(load_reconstructor(source, model=model), beam, full, about.grid, about.electronic_std)
 
 
 def setting_of(
@@ -73,12 +74,12 @@ def setting_of(
     patients: int = 20,
     every: int = 0,
     photons: float | None = None,
-    electronic_std: float = 0.0,
+    electronic_std: float | None = None,
 ) -> Setting:
     """The chain on some `slices` of `cases`, or without cases on built-in test `patients`.
 
-    `every` > 0: at most so many slices of each, evenly; `photons` at full dose replace those of the chain. Cases come onto the
-    grid of a trained chain.
+    `every` > 0: at most so many slices of each, evenly; `photons` at full dose and `electronic_std` replace those of the
+    chain. Cases come onto the grid of a trained chain.
     """
     if cases:
         chosen = list(cases)
@@ -93,7 +94,8 @@ def setting_of(
         chosen, numbers = _onto_grid(chain.grid, chosen, numbers), None
     beam = chain.beam
     projector = lambda case: Projector(case.slice_grid if beam.planar else case.grid, beam)
-    dose = Dose(chain.full_photons if photons is None else photons, electronic_std=electronic_std)
+    read_out = chain.electronic_std if electronic_std is None else electronic_std
+    dose = Dose(chain.full_photons if photons is None else photons, electronic_std=read_out)
     return Setting(chain.model, chosen, projector, dose, numbers, _ctdi(chosen))
 
 
