@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from taskct.recon.learned import load_reconstructor
 from taskct.task.readers import load_reader
 from taskct.training import Balanced, Constrained, JointPenalty, MeanOf, Objective, TurnsOf
 from taskct.training.sources import DataPlan, grid_of, read_parts
-from taskct.training.training_config import ObjectivePlan, make_objective, read_plan
+from taskct.training.training_config import ObjectivePlan, make_objective, read_plan, run_plan
 
 CONFIGS = ROOT / "configs"
 SMALL = [
@@ -208,3 +209,11 @@ def test_the_built_in_patients_of_any_site_are_trained_on() -> None:
         DataPlan(site="skul")
     with pytest.raises(ConfigError, match=r"a data\.folder has its own; leave out 'chest'"):
         DataPlan(site="chest", folder="ct", pixel_mm=1.0)
+
+
+def test_a_network_of_neighbouring_slices_is_warned_of_slices_that_lie_apart(tmp_path: Path) -> None:
+    plan = read_plan(CONFIGS / "cohort_plain.toml", {"data": {"slices": 2, "shape": [32, 32]}, "training": {"steps": 1}})
+    plan = replace(plan, model={"kind": "fbp_unet", "widths": [4, 8], "neighbours": 1}, data=replace(plan.data, folder=""))
+    plan = replace(plan, data=replace(plan.data, patients={"train": 1, "validation": 0, "test": 0}))
+    with pytest.warns(UserWarning, match=r"1 slices? on each side, and data.slices = 2 takes slices that lie apart"):
+        run_plan(plan, tmp_path / "run", progress=False)

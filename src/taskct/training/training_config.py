@@ -21,6 +21,7 @@ steps = 4000                            preset = "lodopab"
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,7 @@ from taskct.core.errors import ConfigError, InputError
 from taskct.core.runs import load_run
 from taskct.geometry.beam_config import beam_from_config
 from taskct.physics.dose import Dose
+from taskct.recon.slice_stacks import neighbours_of
 from taskct.task import DiceCE, FrozenTask
 from taskct.task.penalties import check_class_weights
 from taskct.task.readers import ReaderSpec, load_reader, make_reader
@@ -184,6 +186,7 @@ def run_plan(
     objective = make_objective(plan.objective)
     A = make_projector(grid_of(plan.data), beam_from_config(plan.beam), batch=plan.training.batch)
     check_reconstruction(own, A)
+    _warn_of_neighbours(own, plan.data)
     dose = DoseRange(Dose(plan.dose.photons, electronic_std=plan.dose.electronic_std), plan.dose.lowest, plan.dose.highest)
     parts = read_parts(plan.data, progress=progress)
     done = train(
@@ -209,6 +212,16 @@ def run_plan(
         assert isinstance(term, JointPenalty)
         save_reader(term.net, _spec_of(plan.objective.readers[0]), joint_reader_folder(run), reads="joint")
     return done
+
+
+def _warn_of_neighbours(model: nn.Module, data: DataPlan) -> None:
+    """A warning where the slices that a 2.5D network learns from do not lie beside each other, as those of a CT do."""
+    if (k := neighbours_of(model)) and (data.slices or not data.folder):
+        warnings.warn(
+            f"[model] looks at {k} {'slice' if k == 1 else 'slices'} on each side, and data.slices = {data.slices} takes "
+            "slices that lie apart: it will not know those of a CT; take all of a data.folder (slices = 0)",
+            stacklevel=3,
+        )
 
 
 def make_objective(plan: ObjectivePlan) -> Objective:

@@ -13,6 +13,7 @@ from taskct.core.runs import Run
 from taskct.data.case import Case
 from taskct.geometry import Grid, ParallelBeam
 from taskct.geometry.beam_config import beam_to_config
+from taskct.physics.projector import Projector
 from taskct.recon.fbp import fbp
 from taskct.recon.learned import make_model
 from taskct.systems.alara.dose_subject import DoseChain, chain_of, setting_of
@@ -60,3 +61,22 @@ def test_a_trained_chain_brings_its_beam_its_dose_and_its_grid(tmp_path: Path) -
 def test_a_run_that_is_not_one_of_a_reconstruction_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"run: not the run of a reconstruction: its config has no \[beam\]"):
         chain_of(Run.create(tmp_path / "run", {"reader": {}}))
+
+
+class OfThreeSlices(torch.nn.Module):
+    """A network that looks at one slice on each side."""
+
+    neighbours = 1
+
+    def forward(self, p: torch.Tensor, A: Projector) -> torch.Tensor:
+        return fbp(p[:, p.shape[1] // 2][:, None], A)
+
+
+def test_a_network_of_neighbouring_slices_is_not_shown_slices_that_lie_apart() -> None:
+    for chain in (DoseChain(OfThreeSlices(), BEAM, 1e5, Grid((48, 48), 8.0)), DoseChain(fbp, BEAM)):
+        assert len(setting_of(chain, cases=[case()], slices=slice(1, 5)).cases) == 1
+    chain = DoseChain(OfThreeSlices(), BEAM, 1e5, Grid((48, 48), 8.0))
+    with pytest.raises(InputError, match="looks at 1 slice on each side, and got the slices 0, 4, 8"):
+        setting_of(chain, cases=[case()], every=3)
+    with pytest.raises(InputError, match="those of the built-in patients lie far apart; give --ct"):
+        setting_of(chain, patients=1)

@@ -22,6 +22,7 @@ from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.learned import TrainedFor, load_reconstructor
 from taskct.recon.reconstructor import Reconstructor
+from taskct.recon.slice_stacks import check_neighbours, neighbours_of
 from taskct.systems.alara.learned import load_dose
 
 FULL_PHOTONS = 1e5
@@ -88,9 +89,16 @@ def setting_of(
             for case in chosen
             for found in (slice_numbers(case, slices),)
         }
+    elif neighbours_of(chain.model):
+        raise InputError(
+            "the network looks at neighbouring slices, and those of the built-in patients lie far apart; give --ct"
+        )
     else:
         chosen, numbers = _built_in(chain.grid, patients, max(every, 2)), None
     if chain.grid is not None:
+        for case in chosen:  # on the grid they are numbered anew, and would pass for neighbours
+            taken = range(len(case.hu)) if numbers is None else numbers[case.case_id]
+            check_neighbours(chain.model, taken, who=f"case {case.case_id}")
         chosen, numbers = _onto_grid(chain.grid, chosen, numbers), None
     beam = chain.beam
     projector = lambda case: Projector(case.slice_grid if beam.planar else case.grid, beam)
