@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 import pickle
 import warnings
@@ -19,7 +20,7 @@ from taskct.geometry import FanBeam, Grid, ParallelBeam, bi_planar
 from taskct.geometry.beam_config import beam_to_config
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
-from taskct.recon.learned import TrainedFor, load_reconstructor, make_model, trained_for
+from taskct.recon.learned import TrainedFor, common_scan, load_reconstructor, make_model, trained_for
 
 GRID, BEAM = Grid((32, 32), 8.0), ParallelBeam(views=24, cols=48, pixel_mm=8.0)
 MODEL = {"kind": "fbp_unet", "widths": [4, 8], "norm": "none"}
@@ -165,3 +166,19 @@ def test_views_of_radiographs_that_stand_elsewhere_are_told_one_by_one() -> None
     assert "view 1: source 100 mm elsewhere, columns of" in first and "columns of 36 mm in training, now 40 mm" in first
     (more,) = words(angles_deg=(0.0, 60.0, 120.0))
     assert "2 views in training, now 3" in more
+
+
+def test_the_scan_that_suits_several_networks_does_not_depend_on_their_order(tmp_path: Path) -> None:
+    grid = {"shape": [40, 40], "spacing_mm": [8.0, 8.0]}
+    dose = {"photons": 2e4, "lowest": 0.05, "highest": 1.0, "electronic_std": 5.0}
+    wide = ParallelBeam(views=24, cols=60, pixel_mm=8.0)
+    networks = [
+        load_reconstructor(run_of(tmp_path / "a")),  # 1e4 to 5e4 photons
+        load_reconstructor(run_of(tmp_path / "b", grid=grid, beam=beam_to_config(wide))),
+        load_reconstructor(run_of(tmp_path / "c", dose=dose)),
+    ]
+    for order in itertools.permutations(networks):
+        about = common_scan(order)
+        assert about is not None and about.shape == (40, 40) and about.beam["cols"] == 60
+        assert about.photons == (1e3, 2e4) and about.electronic_std == 5.0
+    assert common_scan(networks[:1]) is trained_for(networks[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -233,7 +233,8 @@ def warn_of_doses(method: object, doses: Iterable[Dose], *, who: str) -> None:
 def common_scan(methods: Iterable[object]) -> TrainedFor | None:
     """The scan for which the networks among some methods were trained; None where none says so.
 
-    Raises GeometryError for two that were trained for different ones: no scan suits both.
+    Of several, whatever their order: the largest grid, the most read-out noise, and at full dose the photons of the one that
+    was trained for the fewest. Raises GeometryError for two that were trained for different ones: no scan suits both.
     """
     known = [about for about in map(trained_for, methods) if about is not None and about.beam]
     for other in known[1:]:
@@ -244,7 +245,15 @@ def common_scan(methods: Iterable[object]) -> TrainedFor | None:
                 f"{first.run} ({first.words}) and {other.run} ({other.words}) were trained for different scans; compare each "
                 "with other methods on its own, or name one scan (--beam) with the setting otherwise=warn"
             )
-    return known[0] if known else None
+    if len(known) < 2:
+        return known[0] if known else None
+    ranges = [about.photons for about in known if about.photons]
+    most = min((high for _, high in ranges), default=0.0)
+    return replace(
+        max(known, key=lambda about: (math.prod(about.shape), about.run)),
+        photons=(min(low for low, _ in ranges), most) if ranges else None,
+        electronic_std=max(about.electronic_std for about in known),
+    )
 
 
 def _watching(method: object) -> GeometryWatch | None:
