@@ -10,7 +10,7 @@ from taskct.core.errors import ConfigError, GeometryError, InputError, UnitsErro
 from taskct.geometry import bi_planar
 from taskct.physics.film import as_film, fit_film
 from taskct.physics.spectrum import Spectrum, split_materials, transmitted
-from taskct.simulate.radiograph import Scatter, take_radiographs
+from taskct.simulate.radiograph import Scatter, take_radiographs, transmission
 
 GRID = Grid((12, 12, 12), 10.0)
 A = Projector(GRID, bi_planar(cols=12, rows=12, pixel_mm=15.0, source_iso_mm=1000, source_detector_mm=1500))
@@ -108,3 +108,16 @@ def test_scatter_takes_no_share_and_ten_times_the_primary_and_no_more() -> None:
     for wrong in ({"share": -0.01}, {"share": 10.1}, {"width_mm": 0.0}):
         with pytest.raises(ConfigError, match="0 <= share <= 10 and width_mm > 0"):
             Scatter(**wrong)
+
+
+def test_what_counts_as_bone_is_told_by_the_water_of_the_effective_energy() -> None:
+    """Soft tissue of 200 HU attenuates as water at every energy, whatever the energy of the images."""
+    for kev, water in ((60.0, 0.02059), (70.0, 0.01929), (80.0, 0.01837)):
+        spectrum = Spectrum((50.0, 80.0), (0.5, 0.5), effective_kev=kev)
+        assert spectrum.mu_water_per_mm == pytest.approx(water, rel=2e-3)
+        A = Projector(
+            Grid((4, 4, 4), 10.0), bi_planar(cols=4, rows=4, pixel_mm=10.0, source_iso_mm=1e4, source_detector_mm=1.1e4)
+        )
+        mu = torch.full((1, 1, 4, 4, 4), 1.2 * water, dtype=torch.float64)
+        p = A(mu)
+        assert torch.allclose(transmission(mu, A, spectrum=spectrum, oversample=1), transmitted(p, 0 * p, spectrum), rtol=1e-6)

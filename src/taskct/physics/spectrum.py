@@ -50,6 +50,11 @@ class Spectrum:
         shares = np.maximum(kvp - energies, 0) * filtered
         return cls(tuple(energies.tolist()), tuple((shares / shares.sum()).tolist()), effective_kev)
 
+    @property
+    def mu_water_per_mm(self) -> float:
+        """Attenuation of water at the effective energy, in 1/mm."""
+        return MU_WATER_70KEV_PER_MM * float(_ratio(_WATER, (self.effective_kev,), 70.0)[0])
+
     def factors(self) -> tuple[np.ndarray, np.ndarray]:
         """Attenuation of water and of bone at each energy against the effective one, (E,) each."""
         water = _ratio(_WATER, self.energies_kev, self.effective_kev)

@@ -126,7 +126,7 @@ def _transmission(mu: Tensor, fine: Projector, spectrum: Spectrum | None, oversa
     if spectrum is None:
         passed = torch.exp(-fine(mu))
     else:
-        soft, bone = split_materials(mu)
+        soft, bone = split_materials(mu, mu_water_per_mm=spectrum.mu_water_per_mm)
         passed = transmitted(fine(soft), fine(bone), spectrum)
     flat = passed.flatten(0, 2)[:, None]  # (B V, 1, R k, C k)
     return avg_pool2d(flat, oversample).reshape(*passed.shape[:3], *[n // oversample for n in passed.shape[3:]])
