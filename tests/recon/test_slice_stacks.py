@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 from lopsided_phantom import BEAM, lopsided
 from torch import Tensor, nn
 
-from taskct.core.errors import ConfigError, InputError
+from taskct.core.errors import ConfigError, InputError, UnitsError
 from taskct.data.images import ImageSet
 from taskct.data.reconstructed_scan import SLICES_AT_ONCE, reconstruct_scan
 from taskct.evaluation import evaluate
@@ -22,7 +23,8 @@ from taskct.nets import UNet
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon import fbp
-from taskct.recon.learned import FBPNet
+from taskct.recon.learned import FBPNet, TrainedFor, trained_for
+from taskct.recon.learned.trained_for import watch
 from taskct.recon.slice_stacks import reconstruct_slices, stack_neighbours
 from taskct.simulate import scan_case
 from taskct.simulate.clean_scans import CleanScans
@@ -164,3 +166,29 @@ def test_a_dose_is_not_learnt_through_a_network_that_needs_other_slices() -> Non
 
     with pytest.raises(ConfigError, match="treats each slice alone"):
         DoseSystem(nn.Identity(), Sees())  # type: ignore[arg-type]
+
+
+class Scaled(FBPNet):
+    """A network of three slices with a setting of its own."""
+
+    def forward(self, p: Tensor, A: Projector, gain: float = 1.0) -> Tensor:
+        return gain * super().forward(p, A)
+
+
+def test_a_network_with_a_setting_is_shown_the_slices_beside_and_keeps_its_record() -> None:
+    case = lopsided(planes=7)
+    torch.manual_seed(0)
+    net = Scaled(UNet(3, 1, widths=(4, 8)), neighbours=1).eval()
+    methods = {"net": net, "partial": partial(net, gain=1.0)}
+    table = evaluate(methods, [case], Projector(case.slice_grid, BEAM), Dose(1e5), batch=3, keep=0, progress=False)
+    found = {name: [r.value for r in table.rows if r.method == name and r.metric == "rmse_hu"] for name in methods}
+    assert found["net"] == pytest.approx(found["partial"], rel=1e-5)
+    watch(net, TrainedFor("runs/net", mu_water_per_mm=0.02), otherwise="refuse")
+    scan = scan_case(case, BEAM, Dose(1e5), seed=1)
+    for method in methods.values():
+        assert trained_for(method) is not None
+        with pytest.raises(UnitsError, match=r"water of 0.02/mm in training, now 0.01929/mm"):
+            reconstruct_scan(scan, method)
+    watch(net, TrainedFor("runs/net"), otherwise="refuse")
+    facts = reconstruct_scan(scan, methods["partial"]).provenance["reconstruction"]
+    assert facts == {"network": "runs/net", "method": "Scaled", "gain": 1.0}

@@ -12,6 +12,7 @@ from taskct.core.progress import track
 from taskct.data.case import Case
 from taskct.data.scan import Scan
 from taskct.recon.learned import check_units, trained_for, warn_of_doses
+from taskct.recon.reconstructor import without_settings
 from taskct.recon.slice_stacks import check_neighbours, reconstruct_slices
 
 SLICES_AT_ONCE = 8  # bounds the memory of a long scan; the result is that of all slices at once
@@ -39,8 +40,7 @@ def reconstruct_scan(scan: Scan, reconstruct: Callable[..., Any]) -> Case:
 
 def _method_facts(reconstruct: Callable[..., Any]) -> dict[str, Any]:
     """Name and settings of a method as plain values."""
-    if isinstance(reconstruct, partial):
-        return {"method": reconstruct.func.__name__, **reconstruct.keywords}
-    network = trained_for(reconstruct)
+    settings = reconstruct.keywords if isinstance(reconstruct, partial) else {}
+    method, network = without_settings(reconstruct), trained_for(reconstruct)
     named = {} if network is None else {"network": network.run}
-    return {**named, "method": getattr(reconstruct, "__name__", type(reconstruct).__name__)}
+    return {**named, "method": getattr(method, "__name__", type(method).__name__), **settings}

@@ -5,6 +5,7 @@ A new method has a file of its own and is added to RECONSTRUCTORS in `taskct.rec
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Protocol
 
 from torch import Tensor
@@ -20,3 +21,14 @@ class Reconstructor(Protocol):
 
     def __call__(self, p: Tensor, A: Projector, /) -> Tensor:
         """Mu of a scan."""
+
+
+def without_settings(method: object) -> object:
+    """The function or network behind a `functools.partial` of it; anything else as it is.
+
+    >>> without_settings(partial(partial(print, end=""), sep=",")) is print
+    True
+    """
+    while isinstance(method, partial):
+        method = method.func
+    return method

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from taskct.core.errors import InputError
 from taskct.physics.projector import Projector
+from taskct.recon.reconstructor import without_settings
 
 
 def neighbours_of(reconstruct: Callable[..., Any]) -> int:
     """How many slices on each side a method looks at; 0 for one that treats each slice alone."""
-    return int(getattr(reconstruct, "neighbours", 0))
+    return int(getattr(without_settings(reconstruct), "neighbours", 0))
 
 
 def stacks(numbers: Sequence[int], k: int, count: int) -> list[int]:

@@ -17,6 +17,7 @@ from taskct.geometry.beam_config import beam_from_config, beam_to_config, grid_f
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.learned.seen_images import NOT_KNOWN, SeenImages
+from taskct.recon.reconstructor import without_settings
 
 Otherwise = Literal["refuse", "warn", "allow"]
 _FREE = ("cols", "rows", "start_deg")  # a wider detector or another first view changes nothing that a network has learnt
@@ -257,6 +258,7 @@ def common_scan(methods: Iterable[object]) -> TrainedFor | None:
 
 
 def _watching(method: object) -> GeometryWatch | None:
+    method = without_settings(method)
     hooks = method._forward_pre_hooks.values() if isinstance(method, nn.Module) else ()
     return next((hook for hook in hooks if isinstance(hook, GeometryWatch)), None)
 
