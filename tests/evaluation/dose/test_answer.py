@@ -88,3 +88,23 @@ def test_patients_without_the_class_are_not_counted() -> None:
     assert "95 % over 2 patients" in found.text(Dose(1e6)) and "2 patients are too few" in found.text(Dose(1e6))
     one = dose_interval(levels, gaps[1:], names[1:], "mean", 0)
     assert all(np.isnan(one))  # a single patient with the class has no interval
+
+
+def test_each_scan_of_a_patient_keeps_the_photons_it_needs() -> None:
+    levels = np.array([1e3, 1e4])
+    values = np.array([[30.0, 10.0], [25.0, 5.0], [40.0, 15.0]])
+    answer = TargetAnswer(
+        target=parse_target("rmse_hu<=20"),
+        levels=levels,
+        values=values,
+        gap=20 - values,
+        patients=("p0", "p1", "p0"),
+        held_by="mean",
+        photons=5e3,
+        low=1e3,
+        high=1e4,
+        confirmed=1e4,
+        needed=np.array([3e3, 2e3, 7e3]),
+    )
+    told = DoseAnswer((answer,), (), Dose(1e4), photons=5e3).summary()["targets"][0]["needed"]
+    assert told == {"p0, scan 1": 3e3, "p1": 2e3, "p0, scan 2": 7e3}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -274,7 +275,7 @@ class DoseAnswer:
                     "confirmed": a.confirmed,
                     "best": a.best,
                     "hint": a.hint,
-                    "needed": dict(zip(a.patients, a.needed.tolist(), strict=True)),
+                    "needed": dict(zip(scans_of(a.patients), a.needed.tolist(), strict=True)),
                 }
                 for a in self.targets
             ],
@@ -291,6 +292,20 @@ class DoseAnswer:
         values = _finite(self.summary())
         texts = (json.dumps(values, indent=1, default=str) + "\n", self.csv_text())
         write_texts(folder, dict(zip(DOSE_FILES, texts, strict=True)), overwrite=overwrite)
+
+
+def scans_of(patients: Sequence[str]) -> list[str]:
+    """A name for each scan: its patient's, numbered where he has several.
+
+    >>> scans_of(["p0", "p1", "p0"])
+    ['p0, scan 1', 'p1', 'p0, scan 2']
+    """
+    seen: Counter[str] = Counter()
+    found = []
+    for name in patients:
+        seen[name] += 1
+        found.append(f"{name}, scan {seen[name]}" if patients.count(name) > 1 else name)
+    return found
 
 
 def served(held_by: str | float) -> str:
