@@ -15,6 +15,8 @@ from taskct.data.images import ImageSet
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon import fbp
+from taskct.recon.learned import FBPNet, TrainedFor
+from taskct.recon.learned.trained_for import watch
 from taskct.task import freeze
 from taskct.task.readers import ReaderSpec, load_reader, make_reader, reader_weights
 from taskct.training import Augmentation, train_reader
@@ -263,3 +265,11 @@ def test_a_reader_knows_the_pixels_that_it_learnt_on(images: ImageSet, tmp_path:
     assert made.spacing_mm == load_reader(tmp_path / "run").spacing_mm == (1.5, 1.25)
     blank = train_reader(ReaderSpec(net="unet_fast"), images, **how(run=tmp_path / "other", **SHORT))
     assert blank.spacing_mm == load_reader(tmp_path / "other").spacing_mm == ()
+
+
+def test_a_reader_is_not_trained_through_a_network_of_other_units(
+    images: ImageSet, projector: Projector, model: FBPNet, tmp_path: Path
+) -> None:
+    watch(model, TrainedFor("runs/net", mu_water_per_mm=0.02), otherwise="refuse")
+    with pytest.raises(UnitsError, match=r"runs/net: was trained in other units than those of reader 'unet''s images"):
+        train_reader(ReaderSpec(), images, **how(run=tmp_path / "run", through=(model, projector, Dose(2e4)), **SHORT))

@@ -18,6 +18,7 @@ from taskct.data.leaks import refuse_leaks
 from taskct.data.samples import ImageBatch
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
+from taskct.recon.learned import check_units
 from taskct.recon.reconstructor import Reconstructor
 from taskct.recon.slice_stacks import neighbours_of
 from taskct.simulate.clean_scans import CACHE_GIB, CleanScans
@@ -102,6 +103,7 @@ def train_reader(
     scans = None
     if through is not None:
         reconstruct, A, dose = through
+        check_units(reconstruct, data.mu_water_per_mm, who=f"{who}'s images")
         made = [
             CleanScans(d, A, refine=refine, cache_gib=cache_gib, progress=progress)
             for d in (data, validation)

@@ -18,6 +18,8 @@ from taskct.phantoms.patient import Patient, make_patient
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.fbp import fbp
+from taskct.recon.learned import TrainedFor, fbp_unet
+from taskct.recon.learned.trained_for import watch
 from taskct.simulate.noisy_scan import finer_projection
 from taskct.task import DiceCE, FrozenTask, HuWindow
 
@@ -176,3 +178,10 @@ def test_pairs_that_a_reader_would_misread_are_refused(A):
     one, other = (replace(case, mu_water_per_mm=0.02) for case in (pair(0).without, pair(0).with_lesion))
     with pytest.raises(UnitsError, match=r"task 'threshold': takes 0.01929/mm for water, which is 0.02/mm"):
         audit_lesions([LesionPair(one, other)], {"honest": honest}, A, Dose(3e5), [_frozen()])
+
+
+def test_a_network_of_other_units_is_refused(A):
+    net = fbp_unet(widths=(4, 8)).eval()
+    watch(net, TrainedFor("runs/net", mu_water_per_mm=0.02), otherwise="refuse")
+    with pytest.raises(UnitsError, match="runs/net: was trained in other units than those of case"):
+        audit_lesions([pair(0)], {"net": net}, A, Dose(3e5), [_frozen()])

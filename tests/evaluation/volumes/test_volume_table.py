@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from taskct import Dose, Grid, Projector
-from taskct.core.errors import GeometryError, InputError
+from taskct.core.errors import GeometryError, InputError, UnitsError
 from taskct.evaluation.table import Table
 from taskct.evaluation.volumes import (
     FILM_READER,
@@ -25,6 +25,8 @@ from taskct.evaluation.volumes import (
     volume_table,
 )
 from taskct.geometry import bi_planar
+from taskct.recon.learned import TrainedFor
+from taskct.recon.learned.trained_for import watch
 from taskct.recon.population import GaussianPopulation, MeanImage
 
 N = 16
@@ -144,3 +146,10 @@ def test_volumes_of_another_shape_are_refused_by_name() -> None:
         VolumeCases(TEST, A(TEST), A, ["same"] * 12, DOSE)
     with pytest.raises(GeometryError, match="radiographs"):
         VolumeCases(TEST, A(TEST)[:, :, :1], A, [f"head-{i}" for i in range(12)], DOSE)
+
+
+def test_a_network_of_other_units_is_refused() -> None:
+    net = torch.nn.Identity()
+    watch(net, TrainedFor("runs/net", mu_water_per_mm=0.02), otherwise="refuse")
+    with pytest.raises(UnitsError, match="runs/net: was trained in other units than those of method 'net': the cases"):
+        evaluate_volumes({"net": net}, CASES)

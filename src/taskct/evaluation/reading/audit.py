@@ -28,6 +28,7 @@ from taskct.evaluation.reading.segmentation import winner
 from taskct.evaluation.statistics import Interval, bootstrap_mean
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
+from taskct.recon.learned import check_units
 from taskct.recon.reconstructor import Reconstructor
 from taskct.recon.slice_stacks import neighbours_of, stacks
 from taskct.simulate.noisy_scan import add_noise
@@ -188,6 +189,8 @@ def audit_lesions(
             subject = project(case, wide, A_case)
             p = add_noise(subject.p, dose, seed=seed, case_id=case.case_id, items=wide)
             p = p.reshape(len(numbers), 2 * most + 1, *p.shape[2:])
+            for name, method in methods.items():
+                check_units(method, subject.images.mu_water_per_mm, who=f"case {case.case_id} for method {name!r}")
             for reader in readers:
                 reader.check_images(
                     who=f"case {case.case_id}",

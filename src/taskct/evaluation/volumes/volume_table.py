@@ -30,6 +30,7 @@ from taskct.evaluation.windows import Window
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.physics.projectors import Projectors
+from taskct.recon.learned import check_units
 
 TRUTH = "truth"  # the row of the true volumes: what the grid itself costs
 HEAD = "head"
@@ -151,6 +152,7 @@ def evaluate_volumes(
     """Run every method (p, A) -> mu on the radiographs of `cases` and score it, after the row 'truth' of the floor."""
     rows = score_volumes(TRUTH, cases.truth, cases)
     for name, method in methods.items():
+        check_units(method, cases.mu_water_per_mm, who=f"method {name!r}: the cases")
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             mu = method(cases.p.clone(), cases.A)
