@@ -4,26 +4,32 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
 from lopsided_phantom import BEAM, lopsided
 from torch import Tensor, nn
 
+from taskct.core.config import from_dict
 from taskct.core.errors import ConfigError, InputError, UnitsError
+from taskct.core.runs import Run
 from taskct.data.images import ImageSet
+from taskct.data.nifti import write_nifti
 from taskct.data.reconstructed_scan import SLICES_AT_ONCE, reconstruct_scan
 from taskct.evaluation import evaluate
 from taskct.evaluation.dose.example import show_slice
 from taskct.evaluation.dose.target import parse_target
+from taskct.evaluation.evaluation_config import EvaluationPlan, run_plan, scan_of_training
 from taskct.evaluation.project_case import ProjectCase
 from taskct.evaluation.reading import LesionPair, audit_lesions
 from taskct.evaluation.rows import DoseLevel
+from taskct.geometry.beam_config import beam_to_config
 from taskct.nets import UNet
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon import fbp
-from taskct.recon.learned import FBPNet, TrainedFor, trained_for
+from taskct.recon.learned import FBPNet, TrainedFor, load_reconstructor, make_model, trained_for
 from taskct.recon.learned.trained_for import watch
 from taskct.recon.slice_stacks import reconstruct_slices, stack_neighbours
 from taskct.simulate import scan_case
@@ -32,6 +38,7 @@ from taskct.simulate.noisy_scan import add_noise
 from taskct.systems.adaptive.experiment.scoring import reconstruct_all
 from taskct.systems.alara.learned import DoseSystem
 from taskct.task import DiceCE, FrozenTask, HuWindow
+from taskct.viewer import open_studies, plan_view
 from taskct.viewer.ct_study import CtStudy, Simulation
 
 
@@ -192,3 +199,32 @@ def test_a_network_with_a_setting_is_shown_the_slices_beside_and_keeps_its_recor
     watch(net, TrainedFor("runs/net"), otherwise="refuse")
     facts = reconstruct_scan(scan, methods["partial"]).provenance["reconstruction"]
     assert facts == {"network": "runs/net", "method": "Scaled", "gain": 1.0}
+
+
+@pytest.mark.parametrize("words", ["1:4", "0:5:2", "2"])
+def test_the_viewer_shows_chosen_slices_as_an_evaluation_of_them_does(words: str, tmp_path: Path) -> None:
+    case, config = lopsided(planes=5), {"kind": "fbp_unet", "widths": [4, 8], "neighbours": 1}
+    write_nifti(case, tmp_path / "ct.nii")
+    torch.manual_seed(0)
+    model = make_model(config)
+    nn.init.normal_(model.net.out.weight)  # type: ignore[union-attr, arg-type]
+    grid = {"shape": [32, 48], "spacing_mm": [2.0, 1.5]}
+    run = Run.create(tmp_path / "net", {"model": config, "beam": beam_to_config(BEAM), "grid": grid, "training": {}})
+    run.save_tensors("weights.safetensors", model.state_dict())
+    asked = {"methods": {"net": {"method": str(run.folder)}}, "slices": words, "dose": {"fractions": [1.0]}}
+    (study,) = open_studies(plan_view([str(tmp_path / "ct.nii")], asked))
+    table = run_plan(
+        from_dict(EvaluationPlan, {"inputs": [str(tmp_path / "ct.nii")], **asked, **scan_of_training(trained(run))}),
+        tmp_path / "table",
+        progress=False,
+    )
+    assert table.images
+    for image in table.images:
+        shown = study.image(1, 0, study.facts.planes.index(f"slice {image.slice}"))
+        torch.testing.assert_close(shown, next(iter(image.recon_hu.values())), atol=1e-2, rtol=0)
+
+
+def trained(run: Run) -> TrainedFor:
+    about = trained_for(load_reconstructor(run))
+    assert about is not None
+    return about

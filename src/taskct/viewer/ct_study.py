@@ -48,14 +48,23 @@ class Simulation:
 class CtStudy(Study):
     """A case, further cases on the same samples beside it (reconstructions made elsewhere), and simulated scans of it.
 
-    `numbers` are those of its slices in the CT that it is part of; names and noise go by them.
+    `numbers` are those of its slices in the CT that it is part of; names and noise go by them. `around` is that CT, in which
+    methods that look at neighbouring slices find them.
     """
 
     def __init__(
-        self, case: Case, simulation: Simulation, *, beside: Sequence[Case] = (), numbers: Sequence[int] | None = None
+        self,
+        case: Case,
+        simulation: Simulation,
+        *,
+        beside: Sequence[Case] = (),
+        numbers: Sequence[int] | None = None,
+        around: Case | None = None,
     ) -> None:
         self._case, self._beside, self._simulation = case, list(beside), simulation
         self._numbers = list(range(len(case.hu)) if numbers is None else numbers)
+        self._around = case if around is None else around
+        self._places = list(range(len(case.hu))) if around is None else self._numbers  # of the planes in it
         self._doses = sorted(simulation.doses, key=lambda d: -d.used_photons)
         self._names = list(simulation.methods)
         every = tuple(range(len(self._doses)))
@@ -88,7 +97,7 @@ class CtStudy(Study):
             return self._case.hu[plane]
         if method <= len(self._beside):
             return self._beside[method - 1].hu[plane]
-        return self._subject(plane).hu(self._mu(method, dose, plane))[0, 0].float()
+        return self._subject(self._places[plane]).hu(self._mu(method, dose, plane))[0, 0].float()
 
     def labels(self, plane: int) -> Tensor | None:
         """The labels of the slice."""
@@ -113,16 +122,20 @@ class CtStudy(Study):
         """Of the marks or labels of the CT."""
         return lesions_of_case(self._case)
 
-    def _scanned(self, plane: int) -> Subject:
+    def _scanned(self, place: int) -> Subject:
         """A slice with its noise-free scan; its noise goes by its number in the CT."""
-        part = self._case.take(plane)
+        part = self._around.take(place)
         A = Projector(part.slice_grid, self._simulation.beam)
-        return replace(ProjectCase(self._simulation.refine)(part, [0], A), items=(self._numbers[plane],))
+        return replace(
+            ProjectCase(self._simulation.refine)(part, [0], A),
+            items=(self._numbers[place] if self._around is self._case else place,),
+        )
 
     def _reconstructed(self, method: int, dose: int, plane: int) -> Tensor:
         """What a method makes of the scan of a slice at a dose, (1, 1, Y, X) in 1/mm."""
-        subject, reconstruct = self._subject(plane), self._simulation.methods[self.facts.methods[method]]
-        beside = stacks([plane], neighbours_of(reconstruct), len(self._case.hu))
+        place, reconstruct = self._places[plane], self._simulation.methods[self.facts.methods[method]]
+        subject = self._subject(place)
+        beside = stacks([place], neighbours_of(reconstruct), len(self._around.hu))
         return subject.reconstruct(reconstruct, torch.cat([self._noisy(self._subject(k), dose) for k in beside], dim=1))
 
     def _noisy(self, subject: Subject, dose: int) -> Tensor:

@@ -24,6 +24,7 @@ from taskct.models.model_folder import kind_of_config
 from taskct.phantoms.inputs import open_inputs
 from taskct.recon.learned import TrainedFor, common_scan
 from taskct.recon.reconstructor_config import methods_from_config
+from taskct.recon.slice_stacks import neighbours_of
 from taskct.viewer.ct_study import CtStudy, Simulation, beside_one_another
 from taskct.viewer.experiment_study import experiment_studies
 from taskct.viewer.run_study import studies_of_table
@@ -92,7 +93,9 @@ def open_studies(plan: ViewPlan, *, heard: Callable[[Case], None] | None = None)
     for group in beside_one_another(_told_apart(cases)):
         numbers = _numbers(group[0], asked)
         first, *others = (_asked_part(case, asked) for case in group)
-        found.append(CtStudy(first, simulation, beside=others, numbers=numbers))
+        apart = len(numbers) < len(group[0].hu) and any(map(neighbours_of, simulation.methods.values()))
+        around = _on_grid(group[0], asked) if apart else None
+        found.append(CtStudy(first, simulation, beside=others, numbers=numbers, around=around))
     return found
 
 
@@ -156,5 +159,9 @@ def _numbers(case: Case, asked: EvaluationPlan) -> list[int]:
 def _asked_part(case: Case, asked: EvaluationPlan) -> Case:
     """The slices that were asked for, on the grid of the networks where there is one."""
     wanted = slices_from_text(asked.slices)
-    part = case if wanted == slice(None) else case.take(wanted)
-    return part if asked.grid is None else case_on_grid(part, grid_from_config(asked.grid))
+    return _on_grid(case if wanted == slice(None) else case.take(wanted), asked)
+
+
+def _on_grid(case: Case, asked: EvaluationPlan) -> Case:
+    """The case on the grid of the networks, where there is one."""
+    return case if asked.grid is None else case_on_grid(case, grid_from_config(asked.grid))
