@@ -88,6 +88,28 @@ def test_what_is_seen_comes_back_at_its_place_in_the_patient(chest: Case) -> Non
 
 
 @pytest.mark.usefixtures("bright")
+@pytest.mark.parametrize("axes", [(1, 2), (0, 1)])
+def test_boxes_and_heights_of_a_turned_ct_lie_where_the_lesion_is(chest: Case, axes: tuple[int, int], tmp_path: Path) -> None:
+    # two opposite corners were turned: at 30 degrees, boxes had half their height; heights were those of a corner of the slice
+    turn, (a, b) = np.eye(4), axes
+    turn[[a, a, b, b], [a, b, a, b]] = np.sqrt(0.75), -0.5, 0.5, np.sqrt(0.75)
+    turned = replace(chest, affine_mm=turn @ chest.affine_mm)
+    found = read_chest(turned)
+    own_ct.write_own_chest(found, tmp_path, seg_of=None)
+    (row,) = csv.DictReader((tmp_path / "lesions.csv").open())
+    low, high = ([float(row[f"{axis}_{end}_mm"]) for axis in "zyx"] for end in ("min", "max"))
+    centre = turn[:3, :3] @ AT_MM
+    assert np.abs(np.add(low, high) / 2 - centre).max() < 3.5
+    (one,) = found.lesions
+    sides = np.abs(turn[:3, :3]) @ np.subtract(one.high_mm, one.low_mm)
+    assert np.allclose(np.subtract(high, low), sides, atol=0.02)
+    nodule = next(csv.DictReader((tmp_path / "findings.csv").open()))
+    box = next(iter(found.lungs.boxes.values()))
+    middle = [found.findings[0].z_mm / 6, (box[1] + box[4] - 1) / 2, (box[2] + box[5] - 1) / 2, 1]
+    assert float(nodule["z_mm"]) == pytest.approx((turned.affine_mm @ middle)[0], abs=0.06)  # type: ignore[operator]
+
+
+@pytest.mark.usefixtures("bright")
 def test_what_is_marked_outside_of_the_ribs_is_left_out_and_said(chest: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chest_cavity, "BONE_HU", 2000.0)  # what the stand-in network marks is as dense as bone
     z, y, x = (torch.arange(n) for n in chest.hu.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ from taskct.core.errors import InputError, TaskctError
 from taskct.core.files import atomic_folder, refuse_existing, refuse_others, write_text
 from taskct.data.case import Case
 from taskct.data.chest_cavity import chest_cavity
-from taskct.data.lungs import find_lungs
+from taskct.data.lungs import SIDES, find_lungs
 from taskct.models.model_folder import SavedModel, open_model
 from taskct.models.package_models import shipped_models
 from taskct.systems.chest.chest_classes import AREAS
@@ -183,7 +184,7 @@ def _finding_rows(found: OwnChest) -> list[dict[str, Any]]:
             "finding": f.name,
             "score": f"{f.score:.3f}",
             "side": f.side,
-            "z_mm": f"{world_mm(found.case, (f.z_mm, 0.0, 0.0))[2]:.1f}",
+            "z_mm": f"{world_mm(found.case, (f.z_mm, *_middle_mm(found, f.side)))[2]:.1f}",
             "slice": found.slice_at(f.z_mm),
         }
         for f in found.findings
@@ -193,13 +194,20 @@ def _finding_rows(found: OwnChest) -> list[dict[str, Any]]:
 def _lesion_rows(found: OwnChest) -> list[dict[str, Any]]:
     rows = []
     for one in found.lesions:
-        ends = [world_mm(found.case, place) for place in (one.low_mm, one.high_mm)]
-        low, high = np.minimum(*ends), np.maximum(*ends)
-        corners = [f"{v:.2f}" for v in (*low, *high)]
+        ends = zip(one.low_mm, one.high_mm, strict=True)  # all eight corners: the axes of a CT may be turned
+        places = np.stack([world_mm(found.case, place) for place in itertools.product(*ends)])
+        corners = [f"{v:.2f}" for v in (*places.min(0), *places.max(0))]
         row = dict(zip(LESION_COLUMNS[4:10], corners, strict=True))
         facts = {"case": found.case.case_id, "kind": one.kind, "score": f"{one.score:.3f}", "side": one.side}
         rows.append({**facts, **row, "diameter_mm": f"{one.diameter_mm:.1f}"})
     return rows
+
+
+def _middle_mm(found: OwnChest, side: str) -> tuple[float, float]:
+    """The middle (y, x) of a lung in its slices, in mm from the case's first sample: a tilted slice has no one height."""
+    box = next(box for number, box in found.lungs.boxes.items() if SIDES[number] == side)
+    y, x = ((low + high - 1) / 2 * s for low, high, s in zip(box[1:3], box[4:6], found.case.spacing_mm[1:], strict=True))
+    return y, x
 
 
 def world_mm(case: Case, place_mm: Sequence[float]) -> np.ndarray:
