@@ -22,6 +22,7 @@ from taskct.data.marks import Marks
 from taskct.geometry import Grid
 
 AIR_HU = -1000.0
+THICKNESS = "slice_thickness_mm"  # in the provenance: what a slice averages over
 _SOFT_TISSUE_HU = (-160.0, 240.0)  # of the small picture in a notebook
 _SAME_SPACING = 1e-3  # part; NIfTI keeps float32, DICOM text, and both are far closer
 
@@ -99,7 +100,10 @@ class Case:
         return self.mu[:, 0][None, None]
 
     def take(self, slices: slice | int) -> Case:
-        """The case restricted to some slices (a positive step is allowed); one slice keeps its z axis."""
+        """The case restricted to some slices (a positive step is allowed); one slice keeps its z axis.
+
+        With a step slices lie further apart than they are thick: where no thickness is recorded, their old distance is.
+        """
         words = str(slices) if isinstance(slices, int) else _words(slices)
         if isinstance(slices, int):
             slices = slice(slices, None if slices == -1 else slices + 1)
@@ -111,6 +115,9 @@ class Case:
         affine[:3, 3] += affine[:3, 0] * numbers.start
         affine[:3, 0] *= numbers.step
         step_mm = (self.spacing_mm[0] * numbers.step, *self.spacing_mm[1:])
+        about = self.provenance
+        if numbers.step > 1 and not about.get(THICKNESS):
+            about = {**about, THICKNESS: self.spacing_mm[0]}
         return replace(
             self,
             hu=self.hu[slices],
@@ -118,6 +125,7 @@ class Case:
             labels=None if self.labels is None else self.labels[slices],
             marks=None if self.marks is None else self.marks.crop(slices),
             affine_mm=affine,
+            provenance=about,
         )
 
     def with_hu(self, hu: Tensor, **provenance: Any) -> Case:

@@ -11,6 +11,8 @@ import torch
 from taskct.core.errors import InputError
 from taskct.data.case import Case
 from taskct.phantoms.lesions import insert_lesion, remove_lesion
+from taskct.phantoms.lesions.voxel_coverage import slice_thickness
+from taskct.phantoms.patient import make_patient
 
 
 @pytest.fixture
@@ -129,6 +131,22 @@ def test_thin_slices_far_apart_keep_the_full_contrast_when_they_are_known_to_be_
         assert float((made.hu - 100).min()) == pytest.approx(-40, abs=1e-4) and bool((made.labels == 2).any())
     said = insert_lesion(single_slice(25.0), **ball, slice_thickness_mm=0)  # type: ignore[arg-type]
     assert torch.equal(said.hu, made.hu)
+
+
+def test_every_fourth_slice_is_as_thick_as_it_was() -> None:
+    # 4 mm were taken for its thickness: a neighbour 4 mm from the centre of a lesion of 4 mm got twice its contrast
+    liver = torch.full((20, 40, 40), 60.0)
+    case = Case(liver, (1.0, 1.0, 1.0), "fine", labels=torch.ones(liver.shape, dtype=torch.int16))
+    z, y, x = (case.affine_mm @ [8, 20, 20, 1])[:3]  # type: ignore[operator]
+    put = lambda one: insert_lesion(one, centre_mm=(z, y, x), radius_mm=4, contrast_hu=-40, seed=1)
+    whole, fourth = put(case), put(case.take(slice(0, 20, 4)))
+    assert torch.allclose(fourth.hu, whole.hu[::4], atol=1e-4) and torch.equal(fourth.labels, whole.labels[::4])  # type: ignore[arg-type, index]
+
+
+@pytest.mark.parametrize("site", ["abdomen", "chest", "skull"])
+def test_slices_of_every_built_in_patient_are_thin(site: str) -> None:
+    case = make_patient(1, 1, site=site, shape=(2, 24, 24), spacing_mm=(8.0, 16.0, 16.0)).case
+    assert slice_thickness(case, None) == 0
 
 
 def test_a_lesion_that_fills_no_voxel_by_half_is_refused_with_the_thickness() -> None:

@@ -75,6 +75,20 @@ def test_an_inserted_lesion_comes_back_as_it_was_recorded_beside_the_measured_on
     assert asdict(recorded) == made.provenance["lesions"][0]
 
 
+def test_a_part_of_a_case_shows_a_recorded_lesion_in_its_own_slices():
+    # the part had the slices of the whole, and a part without the lesion's centre measured the stump as another lesion
+    case = ball_case()
+    case = replace(case, labels=(case.labels > 0).to(torch.uint8))  # type: ignore[operator]
+    made = insert_lesion(case, centre_mm=(-655.0, 73.0, -250.0), radius_mm=10.0, contrast_hu=-40.0, seed=1)
+    (whole,) = case_lesions(made)
+    for first, last in ((14, 18), (whole.slices[-1] - 1, 30)):
+        part = made.take(slice(first, last))
+        (shown,) = case_lesions(part)
+        voxels = int((part.labels == 2).sum())  # type: ignore[operator]
+        assert shown == replace(whole, slices=shown.slices, visible_mm3=voxels * 6.75) and voxels > 0
+        assert shown.slices == tuple(k - first for k in whole.slices if first <= k < last)
+
+
 def test_the_cohorts_lesions_and_their_labels_agree_piece_by_piece():
     cohort = Cohort("abdomen", {"test": 4}, shape=(80, 80), settings=CohortSettings(healthy_share=0.0, noise_hu=0.0))
     images, rows = cohort.images("test", progress=False), cohort.rows("test")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -19,15 +19,17 @@ from taskct.geometry import Grid
 from taskct.phantoms.lesions.record import LIVER_LABEL, TUMOUR_LABEL, Lesion, lesion_distance
 
 SHELL_MM = 10.0  # how far round a lesion its organ is sampled for the contrast
+_WITHIN = 1.1  # radii on average, of the rest of a lesion whose centre was cut off
 _FARTHEST = 2.0  # a piece whose pixels lie this many radii from a lesion on average is not that lesion
 
 
 def case_lesions(case: Case, *, lesion_label: int = TUMOUR_LABEL, organ_label: int = LIVER_LABEL) -> tuple[Lesion, ...]:
     """The lesions of a labelled case: connected pieces (26 neighbours) of `lesion_label`, with radius and contrast.
 
-    Where a lesion is recorded (`insert_lesion` does that), the record is taken. Others are measured: `radius_mm` of the ball
-    of equal volume, `centre_mm` their centre of mass in the case's frame, `contrast_hu` the mean over the lesion without its
-    rim minus the mean of `organ_label` within 10 mm of its surface; NaN where there is no such organ.
+    Where a lesion is recorded (`insert_lesion` does that), the record is taken, with the `slices` and the `visible_mm3` that
+    this case shows of it: it may be a part of that of the record. Others are measured: `radius_mm` of a ball of equal volume,
+    `centre_mm` their centre of mass in the case's frame, `contrast_hu` the mean over the lesion without its rim minus the mean
+    of `organ_label` within 10 mm of its surface; NaN where there is no such organ.
 
     Raises InputError for a case without labels.
     """
@@ -41,13 +43,14 @@ def case_lesions(case: Case, *, lesion_label: int = TUMOUR_LABEL, organ_label: i
     assert case.affine_mm is not None
     known = [_from_record(r) for r in case.provenance.get("lesions", [])]
     known_at = [_piece_of(case, pieces, one) for one in known]
+    lost = [one for one, at in zip(known, known_at, strict=True) if at == 0]
     found = []
     for number, box in enumerate(find_objects(pieces), start=1):
-        recorded = [one for one, at in zip(known, known_at, strict=True) if at == number]
-        if recorded:
-            found += recorded
-            continue
         piece = pieces[box] == number
+        recorded = [one for one, at in zip(known, known_at, strict=True) if at == number] or _cut_off(case, piece, box, lost)
+        if recorded:
+            found += _as_shown(case, piece, box, recorded)
+            continue
         centre = np.argwhere(piece).mean(0) + [s.start for s in box]
         z, y, x = (case.affine_mm @ [*centre, 1.0])[:3]
         near = _grown(box, SHELL_MM, case.spacing_mm)
@@ -58,7 +61,7 @@ def case_lesions(case: Case, *, lesion_label: int = TUMOUR_LABEL, organ_label: i
                 radius_mm=(0.75 * volume / math.pi) ** (1 / 3),
                 contrast_hu=contrast_to_organ(hu[near], pieces[near] == number, organ[near], spacing_mm=case.spacing_mm),
                 kind=case.label_names.get(lesion_label, f"label {lesion_label}"),
-                slices=tuple(int(k) + box[0].start for k in np.flatnonzero(piece.any((1, 2)))),
+                slices=_slices(piece, box),
                 visible_mm3=volume,
             )
         )
@@ -179,6 +182,37 @@ def _piece_of(case: Case, pieces: np.ndarray, lesion: Lesion) -> int:
     index = np.linalg.solve(case.affine_mm, [*lesion.centre_mm, 1.0])[:3].round().astype(int)
     inside = all(0 <= i < n for i, n in zip(index, pieces.shape, strict=True))
     return int(pieces[tuple(index)]) if inside else 0
+
+
+def _cut_off(case: Case, piece: np.ndarray, box: tuple[slice, ...], lost: Sequence[Lesion]) -> list[Lesion]:
+    """The recorded lesion of which a piece is the rest, where its centre is no longer in the case; none else."""
+    if not lost:
+        return []
+    shares = [float(share.mean()) for share in _shares_of(case, piece, box, lost)]
+    nearest = int(np.argmin(shares))
+    return [lost[nearest]] if shares[nearest] <= _WITHIN else []
+
+
+def _as_shown(case: Case, piece: np.ndarray, box: tuple[slice, ...], recorded: Sequence[Lesion]) -> list[Lesion]:
+    """Recorded lesions of one piece with what the case shows of each; what several share belongs to the nearest."""
+    owner = np.argmin(np.stack(_shares_of(case, piece, box, recorded)), 0)
+    shown = []
+    for k, one in enumerate(recorded):
+        mine = np.zeros(piece.shape, bool)
+        mine[piece] = owner == k
+        shown.append(replace(one, slices=_slices(mine, box), visible_mm3=float(mine.sum() * np.prod(case.spacing_mm))))
+    return shown
+
+
+def _shares_of(case: Case, piece: np.ndarray, box: tuple[slice, ...], lesions: Sequence[Lesion]) -> list[np.ndarray]:
+    """Share of the radius of each lesion at the voxels of a piece."""
+    at = np.argwhere(piece) + [s.start for s in box]
+    z, y, x = (case.affine_mm @ np.c_[at, np.ones(len(at))].T)[:3].astype(np.float32)
+    return [_share(one, z, y, x) for one in lesions]
+
+
+def _slices(piece: np.ndarray, box: tuple[slice, ...]) -> tuple[int, ...]:
+    return tuple(int(k) + box[0].start for k in np.flatnonzero(piece.any((1, 2))))
 
 
 def _from_record(record: dict[str, object]) -> Lesion:

@@ -11,7 +11,7 @@ from taskct.core.errors import InputError
 from taskct.data.case import Case
 from taskct.phantoms.lesions.record import Lesion, lesion_distance
 
-_BUILT_IN = "built-in abdominal cohort"  # their slices are thin, however far apart they are
+_BUILT_IN = "built-in "  # how the source of a built-in patient begins: their slices are thin, however far apart they are
 _MOST_PARTS = 16
 Window = tuple[slice, slice, slice]
 Distance = Callable[[Lesion, np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -45,7 +45,7 @@ def slice_thickness(case: Case, given_mm: float | None) -> float:
         if not 0 <= given_mm <= 50:
             raise InputError(f"expected slice_thickness_mm from 0 (thin) to 50, got {given_mm!r}")
         return float(given_mm)
-    if case.provenance.get("source") == _BUILT_IN:
+    if str(case.provenance.get("source", "")).startswith(_BUILT_IN):
         return 0.0
     recorded = case.provenance.get("slice_thickness_mm")
     return float(recorded) if isinstance(recorded, int | float) and recorded > 0 else case.spacing_mm[0]
