@@ -180,7 +180,9 @@ def test_the_headline_states_one_confirmed_gain_with_its_interval_and_the_rival_
     story = _story({"net, label loss": 5.0, "net, image loss": 0.0, "FBP": 5.1})
     pair = {"net, label loss": "net, image loss"}
     verdicts = {(m, b, d): task_verdict(story.table, m, b, dose=d) for m, b in pair.items() for d in DOSES}
-    found = headline(replace(story, baselines=pair, verdicts=correct_verdicts(verdicts)))
+    told = replace(story, baselines=pair, verdicts=correct_verdicts(verdicts))
+    assert not any("task loss" in text for text in headline(replace(told, has_task_losses=False)).against)
+    found = headline(told)
     sentence = found.sentence.replace("\u202f", " ")
     assert (
         "unseen readers outline the tumour better when net was trained with the label loss instead of the image loss"

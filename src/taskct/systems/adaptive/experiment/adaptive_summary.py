@@ -120,6 +120,7 @@ def gathered(
         shown=shown,
         task_adaptive=[a.method for a in settings.arms if a.method in baselines and LOSSES[a.loss].task],
         controls=[a.method for a in settings.arms if a.method in baselines and LOSSES[a.loss].control],
+        has_task_losses=any(LOSSES[a.loss].task for a in settings.arms),
         missing=[one.name for one in (*scores, *bounds) if not one.done],
     )
     return story, {m: s for m, s in spectra.items() if m in shown}

@@ -132,7 +132,7 @@ def _against(story: TaskStory, main: TaskVerdict, dose: DoseLevel) -> Iterator[s
     for control in story.verdicts_of(story.controls, dose):
         if control.outcome == "confirmed":
             yield f"But a negative control gains as well: {control.method} {signed_interval(control.numbers['unseen'])}."
-    rival = story.best_rival(dose)
+    rival = story.best_rival(dose) if story.has_task_losses else None
     if rival is not None and (rival.best, rival.rival) != (main.method, main.baseline):
         lead = f"{rival.best} minus {rival.rival} is {signed_interval(rival.lead)}"
         if not rival.lead.separated:

@@ -72,8 +72,8 @@ class TaskStory:
     `verdicts` are by (method, baseline, dose). `compute` is the training time of each method in seconds of one core, `notes`
     are lines about how it was made, `bases` the trainings that all others begin from, `shown` the methods in the pictures and
     curves (all of them when empty). The first lines of the page speak of the methods in `task_adaptive` (all with a verdict
-    when empty) and of the negative `controls`. `missing` names what is not scored yet: the page of an unfinished experiment
-    says so first.
+    when empty) and of the negative `controls`; `has_task_losses` is False where only reconstructors are compared. `missing`
+    names what is not scored yet: the page of an unfinished experiment says so first.
     """
 
     table: Table
@@ -91,6 +91,7 @@ class TaskStory:
     bases: Sequence[BaseTraining] = ()
     margin: float = 0.05
     missing: Sequence[str] = ()
+    has_task_losses: bool = True
 
     @property
     def doses(self) -> list[DoseLevel]:
