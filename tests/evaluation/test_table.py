@@ -2,17 +2,22 @@ from __future__ import annotations
 
 import math
 import sys
+from typing import Any
 
 import pytest
 import torch
 
 from taskct.core.errors import ConfigError, FileFormatError, InputError, OutputExistsError
 from taskct.core.runs import Run, load_run
+from taskct.data.case import Case
 from taskct.evaluation import DoseLevel, Example, Row, Table, evaluate
 from taskct.evaluation.merged_tables import merge_tables
+from taskct.evaluation.protocol import Protocol
 from taskct.evaluation.reading.ratios import described_metrics
 from taskct.evaluation.rows import read_rows
+from taskct.geometry import Grid, ParallelBeam
 from taskct.physics.dose import Dose
+from taskct.physics.projector import Projector
 
 HALF, FULL = DoseLevel(0.5, 1e5), DoseLevel(1.0, 1e5)
 
@@ -157,6 +162,39 @@ def test_tables_of_one_protocol_merge_and_others_do_not():
         merge_tables([first, first])
     with pytest.raises(InputError, match="different protocols"):
         merge_tables([first, table_of(3, settings={"metrics": {}})])
+
+
+def scanned(case_id: str, method: str, *, views: int = 8, read_out: float = 0.0, least: int = 20, hu: float = 0.0) -> Table:
+    """A method on a water case under a parallel beam."""
+    images = torch.full((1, 16, 16), hu)
+    A = Projector(Grid((16, 16), 2.0), ParallelBeam(views=views, cols=24, pixel_mm=2.0))
+    zero = lambda p, A: torch.zeros(len(p), 1, 16, 16)
+    dose = Dose(1e5, electronic_std=read_out)
+    protocol = Protocol(region_min_pixels=least, metrics=("rmse_hu",))
+    return evaluate({method: zero}, [Case(images, (1.0, 2.0, 2.0), case_id)], A, dose, protocol=protocol, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"views": 9}, r"beam of case a has views 8 in one and views 9 in another"),
+        ({"read_out": 5.0}, r"electronic_std of 1 of 100000 photons has 0\.0 in one and 5\.0"),
+        ({"least": 5}, r"protocol has region_min_pixels 20 in one and region_min_pixels 5 in another"),
+        ({"hu": 9.0}, "image of case a has "),
+    ],
+)
+def test_tables_of_other_scans_do_not_merge(change: dict[str, Any], words: str, tmp_path) -> None:
+    # the merged table stated the geometry, the read-out noise and the regions of the first for all of them
+    first, second = scanned("a", "one"), scanned("a", "two", **change)
+    second.save(tmp_path / "run")
+    with pytest.raises(InputError, match=words):
+        merge_tables([first, Table.read(tmp_path / "run")])
+
+
+def test_a_merged_table_states_the_geometry_of_each_case() -> None:
+    merged = merge_tables([scanned("a", "one"), scanned("b", "one"), scanned("c", "one", views=9)])
+    assert [(g["beam"]["views"], g["cases"]) for g in merged.settings["geometry"]] == [(8, ["a", "b"]), (9, ["c"])]
+    assert len(merged.settings["doses"]) == 1
 
 
 def seeded_table(seeds: int = 3, patients: int = 8) -> Table:
