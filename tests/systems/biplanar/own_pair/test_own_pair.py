@@ -183,6 +183,13 @@ def test_films_come_onto_the_pixels_of_a_networks_training_and_another_geometry_
         made = reconstruct_pair(pair, method=net, name="net", settings=SETTINGS, heads=heads)
         assert not any("geometry" in doubt for doubt in made.doubts)
         assert any("384 x 384 mm, larger than the films of 360 x 360 mm" in note for note in made.notes) == larger
+    half = np.array([[1.0], [0.5]])  # the lateral film alone is smaller than the detector of training
+    beam = replace(pair.beam, row_step_mm=pair.beam.row_step_mm * half, col_step_mm=pair.beam.col_step_mm * half)
+    watch(
+        net, trained(bi_planar(cols=N, rows=N, pixel_mm=20.0, source_iso_mm=1000, source_detector_mm=1500)), otherwise="allow"
+    )
+    notes = reconstruct_pair(replace(pair, beam=beam), method=net, name="net", settings=SETTINGS, heads=heads).notes
+    assert any("320 x 320 mm, larger than the films of 180 x 180 mm" in note for note in notes)
     nearer = bi_planar(cols=N, rows=N, pixel_mm=22.5, source_iso_mm=900, source_detector_mm=1500)
     watch(net, trained(nearer), otherwise="refuse")
     monkeypatch.setattr(pair_estimate, "draw_skulls", None)

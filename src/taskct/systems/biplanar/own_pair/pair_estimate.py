@@ -245,9 +245,9 @@ def _grid(
 
 
 def _beyond_films(pair: RadiographPair, pixels: tuple[int, int], pixel_mm: tuple[float, float]) -> list[str]:
-    """A sentence where the detector of a network's training is larger than the films."""
+    """A sentence where the detector of a network's training is larger than one of the films."""
     steps = (pair.beam.row_step_mm, pair.beam.col_step_mm)
-    films = [n * float(pitches_mm(step)[0]) for n, step in zip(pair.p.shape[-2:], steps, strict=True)]
+    films = [n * float(pitches_mm(step).min()) for n, step in zip(pair.p.shape[-2:], steps, strict=True)]
     wanted = [n * step for n, step in zip(pixels, pixel_mm, strict=True)]
     if all(w <= 1.02 * f for w, f in zip(wanted, films, strict=True)):
         return []
