@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from dicom_files import FRAME_OF_REFERENCE, save, save_stack
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from taskct.core.errors import DataError, FileFormatError, GeometryError, InputError, UnsupportedDataError
@@ -187,6 +188,21 @@ def test_a_written_seg_is_read_back_and_has_no_dciodvfy_error(case, tmp_path):
             assert [line for line in done.stderr.splitlines() if line.startswith("Error")] == []
     assert b"Doe" in (tmp_path / "seg0.dcm").read_bytes()  # it belongs to the patient of its source ...
     assert b"Doe" not in (tmp_path / "seg1.dcm").read_bytes()  # ... and to nobody on a de-identified one
+
+
+def test_a_seg_of_a_folder_of_several_series_refers_to_the_one_that_was_read(case, tmp_path):
+    # a CT that was chosen by its series could have no SEG: the folder was said to hold several
+    pytest.importorskip("highdicom")
+    both = tmp_path / "both"
+    for name, hu in (("one", case.hu), ("two", case.hu + 50)):
+        write_series(case.with_hu(hu), both / name)
+    labels = torch.zeros(SHAPE, dtype=torch.int16)
+    labels[1, 3:9, 4:12] = 1
+    for name in ("one", "two"):
+        uid = dcmread(next((both / name).iterdir())).SeriesInstanceUID
+        chosen = replace(read_series(both, series_uid=uid), labels=labels, label_names={1: "liver"})
+        path = write_seg(chosen, tmp_path / f"{name}.dcm", source=both)
+        assert dcmread(path).ReferencedSeriesSequence[0].SeriesInstanceUID == uid
 
 
 def test_labels_on_other_samples_and_no_labels_are_not_written(case, tmp_path):

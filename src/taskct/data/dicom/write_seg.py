@@ -16,7 +16,8 @@ from taskct.core.errors import GeometryError, InputError, TaskctError, Unsupport
 from taskct.core.files import atomic_path
 from taskct.data.case import Case
 from taskct.data.dicom.find import choose, scan
-from taskct.data.dicom.identity import new_uid
+from taskct.data.dicom.identity import new_uid, same_uid
+from taskct.data.dicom.mask_series import is_mask_series
 from taskct.data.dicom.parse import reason
 from taskct.data.dicom.seg import Place, samples
 from taskct.data.dicom.series import slice_frames
@@ -37,16 +38,17 @@ def write_seg(
 ) -> Path:
     """Write the labels of a case as one binary DICOM SEG file beside the CT series `source`; returns its path.
 
-    `source` is a series of plain CT files on the case's samples: the original, or one that `write_series` made. The SEG
-    takes patient and study from it, so a SEG on a de-identified series is de-identified. `algorithm` names what made the
-    labels. DICOM numbers segments from 1 without gaps, so labels 1 and 5 become segments 1 and 2; `label_names` go with them.
+    `source` is a series of plain CT files on the case's samples: the original, or one that `write_series` made; of a folder
+    of several series, that which the case was read from. The SEG takes patient and study from it, so a SEG on a de-identified
+    series is de-identified. `algorithm` names what made the labels. DICOM numbers segments from 1 without gaps, so labels 1
+    and 5 become segments 1 and 2; `label_names` go with them.
 
     Raises InputError without labels, GeometryError when the series lies on other samples, UnsupportedDataError when its
     files have no UIDs to refer to.
     """
     if case.labels is None or not bool((case.labels > 0).any()):
         raise InputError(f"case {case.case_id} has no labels to write")
-    frames = _plain_frames(source)
+    frames = _plain_frames(source, case)
     masks = np.stack([_on_frame(case, frame) for frame in frames])
     numbers = [int(n) for n in np.unique(masks) if n > 0]
     if not numbers:
@@ -71,9 +73,12 @@ def write_seg(
     return Path(path)
 
 
-def _plain_frames(source: PathLike | Sequence[PathLike]) -> list[Frame]:
+def _plain_frames(source: PathLike | Sequence[PathLike], case: Case) -> list[Frame]:
+    """The slices of the one CT series of `source`; of several the one that the case was read from."""
     found = scan(source)
-    frames = slice_frames(found, choose(found, None))[0]
+    own = str(case.provenance.get("series_uid", ""))
+    read_from = [s.uid for s in found.series if own and s.uid and same_uid(own, s.uid)]
+    frames = slice_frames(found, choose(found, read_from[0] if read_from else None, is_mask=is_mask_series))[0]
     for frame in frames:
         if frame.file.sop_class != CT or frame.position is None:
             raise UnsupportedDataError(f"{frame.file.path}: expected plain CT files with positions to refer to")
