@@ -325,3 +325,11 @@ def test_the_interval_of_a_share_of_lesions_ends_at_0_and_1_whatever_so_few_pati
     share = table.mean("froc@1", "net", dose=1.0, region="tumour")
     assert (share.mean, share.low, share.high) == (0.5, 0.0, 1.0)
     assert table.mean("false_alarms", "net", dose=1.0, region="tumour").high > 100  # a rate has no such end
+
+
+def test_two_doses_of_one_fraction_are_told_apart_by_their_photons():
+    # both columns were headed '1 dose'
+    rows = [Row("fbp", "a", "p", 0, 1.0, n, "rmse_hu", "all", v) for n, v in ((1e4, 60.0), (1e6, 10.0))]
+    table = Table(rows)
+    assert str(table).splitlines()[1].split() == ["1e+06", "photons", "1e+04", "photons"]
+    assert "fbp at 1e+06 photons, 1e+04 photons; " in repr(table)

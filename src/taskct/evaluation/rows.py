@@ -41,6 +41,17 @@ class DoseLevel(NamedTuple):
         """Photons per detector pixel in this scan."""
         return self.fraction * self.photons
 
+    @staticmethod
+    def names(doses: Sequence[DoseLevel]) -> list[str]:
+        """Doses by their fractions, or by their photons where two have one fraction.
+
+        >>> DoseLevel.names([DoseLevel(0.5, 1e5)]), DoseLevel.names([DoseLevel(1.0, 1e5), DoseLevel(1.0, 1e4)])
+        (['0.5 dose'], ['1e+05 photons', '1e+04 photons'])
+        """
+        if len({d.fraction for d in doses}) < len(doses):
+            return [f"{d.used_photons:.4g} photons" for d in doses]
+        return [f"{d.fraction:.4g} dose" for d in doses]
+
     @classmethod
     def checked(cls, fraction: float, photons: float) -> DoseLevel:
         """A dose that was read from a file; ValueError unless both numbers are finite and not negative, or it is NOISE_FREE.

@@ -326,16 +326,17 @@ class Table(TableParts):
         metric = self.metrics[0]
         about = self.label(metric)
         cells = {(s.method, s.dose): str(s.interval) for s in self.summary(metric)}
-        header = ["", *[f"{d.fraction:.4g} dose" for d in self.doses]]
+        header = ["", *DoseLevel.names(self.doses)]
         lines = [header, *[[m, *[cells.get((m, d), "-") for d in self.doses]] for m in self.methods]]
         widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
         body = "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
         return f"{about['label']} [{about['unit']}], mean over {len(self.patients)} patient(s) with interval\n{body}"
 
     def __repr__(self) -> str:
-        doses = ", ".join(f"{d.fraction:.4g}" for d in self.doses)
+        doses = ", ".join(name.removesuffix(" dose") for name in DoseLevel.names(self.doses))
         what, people = ", ".join([*self.methods]), len(self.patients)
-        words = f"{what} at {doses} of full dose; {', '.join(self.metrics)}; {people} patient(s)"
+        of = "" if "photons" in doses else " of full dose"
+        words = f"{what} at {doses}{of}; {', '.join(self.metrics)}; {people} patient(s)"
         return f"Table({len(self.rows)} rows{': ' + words if self.rows else ''})"
 
     def _repr_html_(self) -> str:
