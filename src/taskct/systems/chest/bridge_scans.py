@@ -99,7 +99,7 @@ def _scanned(cohort: Cohort, number: int, settings: ChestExperiment, A: Projecto
     clean = CleanScans(images, A, refine=2, progress=False).take(torch.arange(len(images)), torch.device("cpu"))
     low = []
     for dose in settings.doses:
-        photons = torch.full((len(images),), Dose(settings.photons, fraction=dose).used_photons)
+        photons = torch.full((len(images),), Dose(settings.bridge_photons, fraction=dose).used_photons)
         streams = [generator(settings.seed, "bridge", name, str(dose)) for name in images.ids]
         noisy = noisy_scans(clean, photons, streams, electronic_std=0.0)
         low.append(fbp(noisy, A, window="hann")[:, 0])

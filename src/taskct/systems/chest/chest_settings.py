@@ -41,7 +41,7 @@ class ChestExperiment:
     shares           of patients whose masks, boxes and findings are known; `share_seeds` trainings of each
     backbones        other encoders than the small one; losses: other segmentation penalties than Dice + CE; preload: begin the
                      arm with the encoder of the segmentation alone
-    doses            of the bridge, as shares of `photons`; `bridge_steps` of each reconstruction there; 0 leaves it out;
+    doses            of the bridge, as shares of `bridge_photons`; `bridge_steps` of each reconstruction there; 0 leaves it out;
                      `bridge_seeds` trainings of all of it, each with readers of its own
     shortcut_steps   of each training in which an infection goes with the scanner, and of its control; 0 leaves them out;
                      `shortcut_seeds` of each, on `shortcut_slices` of each patient
@@ -78,6 +78,7 @@ class ChestExperiment:
     preload: bool = True
     doses: tuple[float, ...] = (0.25, 0.10, 0.05, 0.025)
     photons: float = 200_000.0
+    bridge_photons: float = 20_000.0
     views: int = 240
     bridge_dose: float = 0.05
     bridge_slices: int = 6
@@ -100,7 +101,7 @@ class ChestExperiment:
         for name, least in _LEAST.items():
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} is expected as {least} or more, got {getattr(self, name)!r}")
-        for name in ("pixel_mm", "cell_mm", "lr", "photons"):
+        for name in ("pixel_mm", "cell_mm", "lr", "photons", "bridge_photons"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} is expected above 0, got {getattr(self, name)!r}")
         if self.train_patients and not self.validation_patients:

@@ -128,7 +128,7 @@ class _Plan(Plan[ChestExperiment]):
             "bridge-scans",
             call(scan_lungs, settings=s),
             BridgeScans,
-            uses=(*DATA, "doses", "photons", "views", "bridge_slices"),
+            uses=(*DATA, "doses", "bridge_photons", "views", "bridge_slices"),
             about="scanning whole slices at low dose",
             cost=2.0 * (s.train_patients + s.test_patients) * s.bridge_slices,
         )
