@@ -8,7 +8,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -135,10 +134,3 @@ def _read(folder: Path, part: str) -> tuple[ImageSet, Tensor]:
                 scans.append(f"{patient}-{side}-s{s:02d}")  # slices lie too far apart to be neighbours
     images = ImageSet(torch.cat(mu)[:, None], patients, ids=ids, case_ids=scans)
     return images.with_marks(marks), torch.cat(low)
-
-
-def noise_hu(scans: BridgeScans, part: str = "test") -> np.ndarray:
-    """Standard deviation of low-dose minus full-dose in HU by dose, over the middle of the crops."""
-    truth, low = scans.images(part).mu, scans.low(part)
-    inner = (..., slice(24, -24), slice(20, -20))
-    return ((low - truth)[inner].flatten(2).std(2).mean(0) / 0.0193 * 1000).numpy()

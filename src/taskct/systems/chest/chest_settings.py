@@ -41,7 +41,7 @@ class ChestExperiment:
     shares           of patients whose masks, boxes and findings are known; `share_seeds` trainings of each
     backbones        other encoders than the small one; losses: other segmentation penalties than Dice + CE; preload: begin the
                      arm with the encoder of the segmentation alone
-    doses            of the bridge, as shares of `bridge_photons`; `bridge_steps` of each reconstruction there; 0 leaves it out;
+    doses            of the bridge, as shares of `bridge_photons`; `bridge_steps` of each reconstruction (0: no bridge);
                      `bridge_seeds` trainings of all of it, each with readers of its own
     shortcut_steps   of each training in which an infection goes with the scanner, and of its control; 0 leaves them out;
                      `shortcut_seeds` of each, on `shortcut_slices` of each patient
