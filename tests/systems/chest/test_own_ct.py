@@ -31,7 +31,7 @@ from taskct.systems.chest.chest_settings import ChestExperiment
 from taskct.systems.chest.own_crops import CROP, OwnCrops
 from taskct.systems.chest.own_ct import read_chest, read_own_chest
 from taskct.systems.chest.own_lesions import OwnAnswers, OwnLesion, merged, on_one_place, read_crops_of_ct
-from taskct.systems.chest.own_page import doubts, headline, own_page, shown_lesions
+from taskct.systems.chest.own_page import _extent_mm, doubts, headline, own_page, shown_in, shown_lesions, slices_that_matter
 from taskct.task import FoundBoxes
 
 AT_MM, RADIUS_MM = (10.0, 12.0, -62.0), 9.0  # of a nodule in the right lung, (z, y, x)
@@ -156,6 +156,18 @@ def test_the_page_gives_a_place_one_number_whatever_its_kinds(chest: Case) -> No
     both = replace(found, answers=replace(found.answers, lesions=(one, replace(one, kind="infection", score=0.35))))
     page = own_page(both, masks="none")
     assert "nodule, or infection (0.35)" in page and [len(others) for _, others in shown_lesions(both)] == [1]
+
+
+@pytest.mark.usefixtures("bright")
+def test_a_picture_shows_the_box_of_its_lesion_on_the_pixels_of_the_lesion(chest: Case) -> None:
+    # boxes lay half a pixel beside the picture, and a flat box between two slices was on neither
+    found = read_chest(chest)
+    (one,) = found.lesions
+    flat = replace(one, low_mm=(33.0, *one.low_mm[1:]), high_mm=(35.0, *one.high_mm[1:]))  # slices lie at 30 and 36 mm
+    found = replace(found, answers=replace(found.answers, lesions=(flat,)))
+    assert [number for number in range(16) if shown_in(found, flat, number)] == [6] == slices_that_matter(found)[:1]
+    left, right, low, high = _extent_mm(found, slice(10, 20), slice(0, 30))
+    assert (left, right, low, high) == (-2.5, 147.5, 97.5, 47.5)  # pixels of 5 mm: the middle of the first one is 0
 
 
 @pytest.mark.usefixtures("bright")

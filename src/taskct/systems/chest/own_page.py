@@ -181,9 +181,8 @@ def _picture(found: OwnChest, number: int, alt: str, *, title: str = "", votes: 
         axis.set_title(f"{title}slice {number}", fontsize=8, fontweight="normal")
         if votes:
             assert found.votes is not None
-            _, dy, dx = found.case.spacing_mm
             rows, cols = _body(found)
-            extent = (cols.start * dx, cols.stop * dx, rows.stop * dy, rows.start * dy)
+            extent = _extent_mm(found, rows, cols)
             marked = np.ma.masked_equal(found.votes[number, rows, cols].numpy(), 0)
             shown = axis.imshow(marked, cmap="autumn", vmin=1, vmax=4, alpha=0.55, extent=extent)
             figure.colorbar(shown, ax=axis, ticks=[1, 2, 3, 4], shrink=0.7, label="readers")
@@ -191,9 +190,8 @@ def _picture(found: OwnChest, number: int, alt: str, *, title: str = "", votes: 
 
 
 def _draw(axis: Any, found: OwnChest, number: int, *, areas: bool, boxes: bool) -> None:
-    _, dy, dx = found.case.spacing_mm
     rows, cols = _body(found)
-    extent = (cols.start * dx, cols.stop * dx, rows.stop * dy, rows.start * dy)
+    extent = _extent_mm(found, rows, cols)
     hu = found.case.hu[number, rows, cols].numpy()
     axis.imshow(hu, cmap="gray", vmin=_WINDOW[0], vmax=_WINDOW[1], extent=extent)
     place = {"extent": (extent[0], extent[1], extent[2], extent[3]), "origin": "upper"}
@@ -202,9 +200,8 @@ def _draw(axis: Any, found: OwnChest, number: int, *, areas: bool, boxes: bool) 
             mask = (found.labels[number, rows, cols] == k).numpy()
             if mask.any() and not mask.all():
                 axis.contour(mask.astype(np.float32), [0.5], colors=COLOURS[k], linewidths=0.9, **place)
-    z = number * found.case.spacing_mm[0]
     numbered = enumerate(shown_lesions(found)[:_MOST_ROWS], start=1)
-    here = [(k, one) for k, (one, _) in numbered if one.low_mm[0] <= z <= one.high_mm[0]]
+    here = [(k, one) for k, (one, _) in numbered if shown_in(found, one, number)]
     for k, one in here if boxes else ():
         y0, x0, y1, x1 = *one.low_mm[1:], *one.high_mm[1:]
         across, down = [x0, x1, x1, x0, x0], [y0, y0, y1, y1, y0]
@@ -213,6 +210,18 @@ def _draw(axis: Any, found: OwnChest, number: int, *, areas: bool, boxes: bool) 
         axis.text(x0, y0 - 2, str(k), color="white", fontsize=8, bbox=_UNDER_NUMBERS)
     axis.set_aspect("equal")
     axis.set_axis_off()
+
+
+def shown_in(found: OwnChest, lesion: OwnLesion, number: int) -> bool:
+    """Whether a slice shows a lesion: those that cut it, and the one nearest to its middle where it lies between two."""
+    z_mm = number * found.case.spacing_mm[0]
+    return lesion.low_mm[0] <= z_mm <= lesion.high_mm[0] or number == found.slice_at(lesion.middle_mm[0])
+
+
+def _extent_mm(found: OwnChest, rows: slice, cols: slice) -> tuple[float, float, float, float]:
+    """Left, right, lower and upper edge of a part of a slice, in mm from the middle of its first pixel, as boxes are."""
+    _, dy, dx = found.case.spacing_mm
+    return (cols.start - 0.5) * dx, (cols.stop - 0.5) * dx, (rows.stop - 0.5) * dy, (rows.start - 0.5) * dy
 
 
 def readers_section(found: OwnChest) -> str:
