@@ -333,3 +333,11 @@ def test_two_doses_of_one_fraction_are_told_apart_by_their_photons():
     table = Table(rows)
     assert str(table).splitlines()[1].split() == ["1e+06", "photons", "1e+04", "photons"]
     assert "fbp at 1e+06 photons, 1e+04 photons; " in repr(table)
+
+
+def test_a_perfect_patient_counts_in_a_mean_over_seeds_as_in_one_without():
+    # the best patients were left out of the mean as if their scores were not defined
+    rows = [Row("net", f"c{n}", f"p{n}", None, 1.0, 1e5, "psnr", "all", v) for n, v in enumerate((30.0, math.inf, 32.0))]
+    for seed in (None, 0):
+        found = Table([r._replace(seed=seed) for r in rows]).mean("psnr", "net", dose=1.0)
+        assert found.mean == math.inf and math.isnan(found.low) and (found.n_patients, found.left_out) == (3, 0)

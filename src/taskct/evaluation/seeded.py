@@ -60,7 +60,8 @@ def seeded_bootstrap(
     about = (patients, seeds * patients, level, "seeds x patients", left_out, seeds if trained else None)
     if patients == 0:
         return Interval(math.nan, math.nan, math.nan, *about)
-    centre = float(statistic(values.mean((1, 2))))
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        centre = float(statistic(values.mean((1, 2))))
     if patients == 1 or not math.isfinite(centre):
         return Interval(centre, math.nan, math.nan, *about)
     over_seeds, over_patients = _draws(seeds, patients, resamples, seed)
@@ -85,7 +86,9 @@ def _checked(columns: np.ndarray, level: float, resamples: int) -> tuple[np.ndar
         raise InputError(f"expected columns (J, seeds, patients), got {np.shape(columns)}")
     if not 0 < level < 1 or resamples < 1:
         raise InputError(f"bootstrap expects 0 < level < 1 and resamples >= 1, got {level!r} and {resamples!r}")
-    defined = np.isfinite(values).all((0, 1))
+    defined = ~np.isnan(values).any(
+        (0, 1)
+    )  # an infinite score, the PSNR of a perfect image, is one: it makes the mean infinite
     return values[:, :, defined], int((~defined).sum())
 
 
