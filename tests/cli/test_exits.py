@@ -17,7 +17,7 @@ import click
 import pytest
 
 from taskct.cli import verbs
-from taskct.cli.exits import explain_words
+from taskct.cli.exits import explain, explain_words
 from taskct.core.errors import DataError, FileFormatError, GeometryError, InputError, OutputExistsError, ResourceError
 
 Says = Callable[..., tuple[int, str, str]]
@@ -211,6 +211,28 @@ def test_a_stopped_command_leaves_nothing_half_written(tmp_path: Path, number: i
     os.kill(job.pid, number)
     assert job.wait(timeout=30) == code
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "again"),
+    [
+        ("demo --out d", "the same command resumes where it was stopped"),
+        ("train c.toml -o run", "the same command resumes where it was stopped"),
+        ("evaluate cts --each -o run", "the same command resumes where it was stopped"),
+        ("data prepare cts -o store", "the same command resumes where it was stopped"),
+        ("bench --quick", "the same command with --resume resumes where it was stopped"),
+        ("demo --overwrite", "the same command without --overwrite resumes where it was stopped"),
+        ("demo --ct ct.nii.gz", "the same command starts again from the beginning"),
+        ("demo --ct=ct.nii.gz", "the same command starts again from the beginning"),
+        ("demo --classical", "the same command starts again from the beginning"),
+        ("evaluate ct.nii.gz -o run", "the same command starts again from the beginning"),
+        ("simulate train -o scan.h5", "the same command starts again from the beginning"),
+    ],
+)
+def test_what_an_interrupted_command_does_when_it_is_given_again(command: str, again: str) -> None:
+    said = io.StringIO()
+    explain(KeyboardInterrupt(), debug=False, words=command.split(), to=said)
+    assert said.getvalue() == f"taskct: interrupted; nothing half-written is left, and {again}\n"
 
 
 @pytest.mark.parametrize("module", ["taskct.cli.exits", "typer"])

@@ -42,10 +42,10 @@ def _main(words: list[str]) -> None:
         except (Exception, KeyboardInterrupt) as error:
             if explain_words(error, words, debug=debug):
                 sys.exit(2)
-            explain(error, debug=debug)
+            explain(error, debug=debug, words=words)
             sys.exit(exit_code(error))
         finally:
             release_claims()
         if code == exit_code(KeyboardInterrupt()):
-            explain(KeyboardInterrupt(), debug=False)
+            explain(KeyboardInterrupt(), debug=False, words=words)
         sys.exit(code)

@@ -68,9 +68,9 @@ def run(
 
     Two doses, two readers never used in training; `dose` searches for the least dose and compares a learned one; `biplanar`
     makes skulls of two radiographs, beside what the mean skull alone gives; `chest` reads chests with a network of four
-    heads. Two minutes on two cores; --train trains all from nothing first. An interrupted demo is resumed. With --ct or
-    --classical instead: simulate scans at 100, 25, 10 and 5 % dose, reconstruct by FBP, CGLS and TV, compare, write NIfTI
-    and DICOM.
+    heads. Two minutes on two cores; --train trains all from nothing first. The same command resumes an interrupted
+    demo. With --ct or --classical instead: simulate scans at 100, 25, 10 and 5 % dose, reconstruct by FBP, CGLS and TV,
+    compare, write NIfTI and DICOM; an interrupted demo of this kind starts again.
     """
     from taskct.cli.arguments import parse_label_names
     from taskct.cli.scanning import show_notes

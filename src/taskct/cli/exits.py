@@ -43,12 +43,15 @@ def exit_code(error: BaseException) -> int:
     return 1
 
 
-def explain(error: BaseException, *, debug: bool, to: TextIO | None = None) -> None:
-    """Say on stderr, in one line, what happened and what to do; with `debug` the traceback comes first."""
+def explain(error: BaseException, *, debug: bool, words: Sequence[str] = (), to: TextIO | None = None) -> None:
+    """Say on stderr, in one line, what happened and what to do; with `debug` the traceback comes first.
+
+    `words` are those of the command line: what an interrupted command leaves depends on them.
+    """
     to = to or sys.stderr
     if debug:
         traceback.print_exception(error, file=to)
-    print(f"taskct: {_one_line(error)}", file=to)
+    print(f"taskct: {_one_line(error, words)}", file=to)
 
 
 def explain_words(error: BaseException, words: Sequence[str], *, debug: bool = False, to: TextIO | None = None) -> bool:
@@ -133,10 +136,30 @@ def _verb(words: Sequence[str]) -> list[str]:
     return [w for w in words if not w.startswith("-")][:1]
 
 
-def _one_line(error: BaseException) -> str:
+def when_given_again(words: Sequence[str]) -> str:
+    """What an interrupted command does when it is given again.
+
+    >>> when_given_again(["demo", "--ct", "ct.nii.gz"])
+    'the same command starts again from the beginning'
+    """
+    options = {word.partition("=")[0] for word in words if word.startswith("--")}
+    verb = "".join(_verb(words))
+    resumes = verb in ("train", "reproduce") or "--each" in options or (verb == "data" and "prepare" in words)
+    if verb == "demo":
+        resumes = not options & {"--ct", "--classical"}
+    if verb == "bench" and "--resume" not in options:
+        return "the same command with --resume resumes where it was stopped"
+    if resumes and "--overwrite" in options:
+        return "the same command without --overwrite resumes where it was stopped"
+    if resumes or verb == "bench":
+        return "the same command resumes where it was stopped"
+    return "the same command starts again from the beginning"
+
+
+def _one_line(error: BaseException, words: Sequence[str] = ()) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted; nothing half-written is left (the same train, reproduce, demo or --each command resumes)"
+        return f"interrupted; nothing half-written is left, and {when_given_again(words)}"
     if isinstance(error, TaskctError):
         return text
     if isinstance(error, OSError) and _is_resource(error):
