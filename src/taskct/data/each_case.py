@@ -21,7 +21,7 @@ def named_places(folder: Path, *, labels: Path | None = None) -> dict[str, CaseP
     found: dict[str, CasePlace] = {}
     for place in case_places(folder, labels=labels):
         inside = f"{place.name.resolve().relative_to(folder.resolve())}/{place.series_uid or ''}"
-        stem = place.case_id or place.name.name.partition(".")[0]
+        stem = place.case_id.rpartition("/")[2] or place.name.name.partition(".")[0]
         name = case_name(stem, inside)
         if name in found:
             parent = place.name.parent.name

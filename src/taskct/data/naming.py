@@ -42,6 +42,16 @@ def is_plain(name: str) -> bool:
     return bool(words) and all(_is_plain_word(word) for word in words)
 
 
+def is_generic(name: str) -> bool:
+    """True when a name says what a file is and not whose: plain words, without a number or a letter that stands for a patient.
+
+    >>> [is_generic(name) for name in ("ct", "venous_scan", "arterial-ct", "volume-12", "patient_A")]
+    [True, True, True, False, False]
+    """
+    words = re.findall(r"[^\W\d_]+|\d+", name)
+    return bool(words) and all(len(word) > 1 and word.lower() in _PLAIN for word in words)
+
+
 def case_name(name: str, *secrets: str) -> str:
     """`name` when it is plain, else `case-` and eight digits made of `secrets` (a UID, a fingerprint).
 

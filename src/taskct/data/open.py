@@ -15,7 +15,7 @@ from taskct.core.units import MU_WATER_70KEV_PER_MM
 from taskct.data.case import Case
 from taskct.data.formats import VOLUME_READERS, format_name, kind_of
 from taskct.data.naming import case_name, is_plain, plain_file_name
-from taskct.data.sets.case_place import CasePlace
+from taskct.data.sets.case_place import CasePlace, told_apart
 from taskct.data.sets.label_files import SkippedCaseWarning as SkippedCaseWarning  # noqa: PLC0414  (its public place)
 from taskct.data.sets.layouts import find_cases
 from taskct.data.sets.lodopab import is_lodopab_image_file, read_lodopab_cases
@@ -116,15 +116,18 @@ def iter_cases(
     places = case_places(found, labels=labels)
     how = Reading(mu_water_per_mm, limit_bytes, untilt)
     unused = dict(label_names or {})
-    bad = False
+    bad = labelled = False
     for opened in cases_of_places(
         places, name=str(found), how=how, label_names=label_names, resample=resample_labels, skip_bad=skip_bad
     ):
         if opened is None:
             bad = True
             continue
+        labelled = labelled or opened.labels is not None
         unused = {number: name for number, name in unused.items() if number not in numbers_of(opened)}
         yield opened
+    if unused and not bad and not labelled:
+        raise InputError(f"{found}: {_no_labels(unused)}")
     if unused and not bad:
         raise InputError(f"{found}: no voxel of any case has {_named(unused)}; check label_names")
 
@@ -165,15 +168,18 @@ def cases_of_places(
 
 
 def case_places(path: PathLike, *, labels: PathLike | None = None) -> list[CasePlace]:
-    """Where the cases of `iter_cases` lie, with their labels; nothing is read yet. InputError when there are none."""
+    """Where the cases of `iter_cases` lie, with their labels; nothing is read yet. InputError when there are none.
+
+    Files of one generic name in different folders (`s0001/ct.nii.gz`, `s0002/ct.nii.gz`) are told apart by their folders.
+    """
     found = existing_path(path, what="CT")
     places = find_cases(found, warn=labels is None) if found.is_dir() else [CasePlace(found, "")]
     if not places:
         raise InputError(f"{found}: holds no CT (DICOM, NIfTI, MetaImage, NRRD or LoDoPaB images); give a scan's folder")
     if labels is None:
-        return places
+        return told_apart(places)
     owned = [Path(labels) if found.is_file() else _labels_of(Path(labels), place, count=len(places)) for place in places]
-    return [place.with_labels(own) for place, own in zip(places, owned, strict=True)]
+    return told_apart([place.with_labels(own) for place, own in zip(places, owned, strict=True)])
 
 
 def open_place(
@@ -290,7 +296,7 @@ def with_notes(case: Case, notes: Sequence[str]) -> dict[str, Any]:
 def refuse_unused_names(case: Case, names: Mapping[int, str], labels: PathLike | None) -> None:
     """InputError when a label name that the caller gave stands for no voxel: it is a wrong number, or the wrong file."""
     if names and case.labels is None:
-        raise InputError(f"{case.case_id}: label names are given ({_named(names)}), but no labels; give labels=... (--labels)")
+        raise InputError(f"{case.case_id}: {_no_labels(names)}")
     there = numbers_of(case)
     unused = {number: name for number, name in names.items() if number not in there}
     if unused:
@@ -301,6 +307,10 @@ def refuse_unused_names(case: Case, names: Mapping[int, str], labels: PathLike |
 def numbers_of(case: Case) -> set[int]:
     """The labels of a case that have voxels; without 0."""
     return set() if case.labels is None else set(case.labels.unique().tolist()) - {0}
+
+
+def _no_labels(names: Mapping[int, str]) -> str:
+    return f"label names are given ({_named(names)}), but no labels; give labels=... (--labels)"
 
 
 def _named(names: Mapping[int, str]) -> str:

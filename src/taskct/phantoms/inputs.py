@@ -8,6 +8,7 @@ from pathlib import Path
 
 from taskct.core.errors import InputError
 from taskct.data.case import Case
+from taskct.data.naming import case_name, is_generic
 from taskct.data.open import open_cases
 from taskct.phantoms.cases import phantom_case
 
@@ -22,8 +23,8 @@ def open_inputs(
 ) -> list[Case]:
     """The cases of paths and of `phantom:NAME:SEED`; cases of one name are told apart by their folder.
 
-    `labels` go with `inputs` one by one ('' for none). `untilt` is that of `open_cases`. `heard` is called with every case as
-    it is opened, to show its notes.
+    So are their patients where nothing but a generic name (`ct`) says whose they are. `labels` go with `inputs` one by one
+    ('' for none). `untilt` is that of `open_cases`. `heard` is called with every case as it is opened, to show its notes.
     """
     cases: list[Case] = []
     for number, text in enumerate(inputs):
@@ -36,10 +37,27 @@ def open_inputs(
         for case in found:
             if heard is not None:
                 heard(case)
-            twin = case.case_id in [c.case_id for c in cases]
-            folder = Path(text).resolve().parent.name
-            cases.append(replace(case, case_id=f"{folder}/{case.case_id}") if twin else case)
+            cases.append(_told_apart(case, cases, Path(text)))
     return cases
+
+
+def _told_apart(case: Case, before: Sequence[Case], path: Path) -> Case:
+    """The case, by as many of its folders as make its name new; so too a patient who has only a generic name."""
+    taken = {c.case_id for c in before}
+    if case.case_id not in taken:
+        return case
+    place = (case.source_path or path).resolve()
+    mark = str(case.provenance.get("fingerprint") or place)
+    called = case.case_id
+    for folder in place.parents:
+        called = f"{case_name(folder.name, mark)}/{called}"
+        if called not in taken:
+            break
+    if not is_generic(case.case_id) or case.patient_id != case.case_id:
+        return replace(case, case_id=called)
+    beside = (c for c in before if c.source_path is not None and c.source_path.resolve().parent == place.parent)
+    same = next((c.patient_id for c in beside if c.case_id.rpartition("/")[2] == case.case_id), called)
+    return replace(case, case_id=called, patient_id=same)
 
 
 def _phantom(text: str) -> Case:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from taskct.core.errors import DataError
 from taskct.data.case import Case
+from taskct.data.naming import is_generic
 
 
 class MarkSource(Protocol):
@@ -69,3 +71,32 @@ class FoundPlaces:
 
     places: tuple[CasePlace, ...] = ()
     left_out: tuple[str, ...] = ()
+
+
+def told_apart(places: Sequence[CasePlace]) -> list[CasePlace]:
+    """The places, those of one generic name in different folders with as much of their folders in front as tells them apart.
+
+    A patient without a name in the images is called as the case, so two patients in `a/ct.nii.gz` and `b/ct.nii.gz` stay two.
+    Other names stay as they are: `venous/p7.nii.gz` and `arterial/p7.nii.gz` may be one patient.
+    """
+    folders = {name: {p.name.resolve().parent for p in places if p.case_id == name} for name in {p.case_id for p in places}}
+    shown = {
+        (name, folder): prefix
+        for name, found in folders.items()
+        if len(found) > 1 and is_generic(name)
+        for folder, prefix in _shortest(found).items()
+    }
+    return [
+        replace(place, case_id=f"{shown[key]}/{place.case_id}") if key in shown else place
+        for place in places
+        for key in ((place.case_id, place.name.resolve().parent),)
+    ]
+
+
+def _shortest(folders: set[Path]) -> dict[Path, str]:
+    """As many last parts of each folder as make them differ."""
+    for depth in range(1, 1 + max(len(folder.parts) for folder in folders)):
+        ends = {folder: "/".join(folder.parts[-depth:]) for folder in folders}
+        if max(Counter(ends.values()).values()) == 1:
+            break
+    return ends
