@@ -67,7 +67,8 @@ def test_a_volume_of_the_training_is_refused_under_any_name_and_another_is_judge
 ) -> None:
     run, known, other = files
     code, _, err = evaluate(taskct_says, known, run, tmp_path / "a")
-    assert code == 2 and "is judged on images of its own training" in err and "otherwise=warn" in err
+    assert code == 2 and f"{run} is judged on images of its own training: it learnt from" in err
+    assert err.rstrip().endswith(f"or type {run}:otherwise=warn") and "load_reconstructor" not in err
     assert not (tmp_path / "a" / "table.json").exists()
     copy = tmp_path / "somebody_else.nii"
     shutil.copy(known, copy)
@@ -87,7 +88,12 @@ def test_the_least_dose_is_not_sought_on_a_volume_of_the_training(
     code, _, err = taskct_says(
         "dose", run, "--ct", known, "--keep", "rmse_hu<=5000", "--lowest", "0.25", "--out", tmp_path / "d"
     )
-    assert code == 2 and "is judged on images of its own training" in err
+    assert code == 2 and "is judged on images of its own training" in err and "otherwise" not in err
+
+
+def test_a_network_of_the_package_is_called_by_its_name() -> None:
+    about = trained_for(load_reconstructor("real-ct-task"))
+    assert about is not None and about.run == "real-ct-task"
 
 
 def test_a_damaged_record_is_named(files: tuple[Path, Path, Path], tmp_path: Path, taskct_says: Says) -> None:

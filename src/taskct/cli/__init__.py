@@ -24,6 +24,7 @@ def main(args: Sequence[str] | None = None) -> None:
 
 def _main(words: list[str]) -> None:
     import warnings
+    from functools import partial
 
     from taskct.cli.exits import exit_code, explain, explain_words, raise_on_terminate, warn_in_one_line
     from taskct.cli.verbs import app
@@ -36,7 +37,7 @@ def _main(words: list[str]) -> None:
     words = [w for w in words if w != "--debug"]
     with warnings.catch_warnings(), raise_on_terminate():
         if not debug:
-            warnings.showwarning = warn_in_one_line
+            warnings.showwarning = partial(warn_in_one_line, words)
         try:
             code = app(words, prog_name="taskct", standalone_mode=False)
         except (Exception, KeyboardInterrupt) as error:

@@ -160,6 +160,7 @@ def _each(
 ) -> None:
     """Every CT of a folder on its own; ends with the exit code of the worst failure."""
     from taskct.cli.each import leave, refuse_output_of_each
+    from taskct.cli.flag_words import in_flags
     from taskct.cli.scanning import show_notes
     from taskct.core.each_input import SUMMARY
     from taskct.core.errors import InputError
@@ -179,5 +180,8 @@ def _each(
             from taskct.report import write_report
 
             write_report(table, out / ALL_CASES / "report.html", overwrite=True)
-    typer.echo(f"{found}\n{out}: {SUMMARY}, {ALL_CASES}" + ("/report.html" if report else ""))
+    typer.echo(
+        f"{in_flags(str(found), ['evaluate', '--methods'])}\n{out}: {SUMMARY}, {ALL_CASES}"
+        + ("/report.html" if report else "")
+    )
     leave(found)

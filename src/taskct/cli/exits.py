@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
+from taskct.cli.flag_words import in_flags
 from taskct.core.errors import TaskctError
 
 _OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EFBIG)
@@ -76,9 +77,9 @@ def explain_words(error: BaseException, words: Sequence[str], *, debug: bool = F
     return True
 
 
-def warn_in_one_line(message: Warning | str, *where: Any, **more: Any) -> None:
-    """A `warnings.showwarning` for people: the message without the line of code that gave it."""
-    print(f"taskct: note: {' '.join(str(message).split())}", file=sys.stderr)
+def warn_in_one_line(words: Sequence[str], message: Warning | str, *where: Any, **more: Any) -> None:
+    """A `warnings.showwarning` for people: the message without the line of code that gave it, for the `words` of a command."""
+    print(f"taskct: note: {in_flags(' '.join(str(message).split()), words)}", file=sys.stderr)
 
 
 @contextmanager
@@ -161,7 +162,7 @@ def _one_line(error: BaseException, words: Sequence[str] = ()) -> str:
     if isinstance(error, KeyboardInterrupt):
         return f"interrupted; nothing half-written is left, and {when_given_again(words)}"
     if isinstance(error, TaskctError):
-        return text
+        return in_flags(text, words)
     if isinstance(error, OSError) and _is_resource(error):
         return f"{_name(error)}: {error.strerror or text}; free some space or write elsewhere"
     if _is_resource(error):

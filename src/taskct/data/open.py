@@ -23,7 +23,7 @@ from taskct.data.sets.one_case import one_case, two_forms_words
 from taskct.data.volume import NOT_READ, case_from_volume
 
 PathLike = str | os.PathLike[str]
-_MOST_REPORTED = 5
+_MOST_REPORTED = 3
 
 
 def open_case(

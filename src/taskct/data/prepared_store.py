@@ -29,7 +29,7 @@ from taskct.data.slice_recipe import CommonFacts, SliceRecipe
 from taskct.data.source_files import files_of, hash_of_case, hash_of_files
 
 RECIPE = "recipe.json"
-_MOST_REPORTED = 5
+_MOST_REPORTED = 3
 
 
 @dataclass(frozen=True)

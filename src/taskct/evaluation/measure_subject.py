@@ -92,7 +92,7 @@ def measure_subject(
     for name, method in plan.methods.items():
         who = f"case {subject.case_id} for method {name!r}"
         check_units(method, subject.images.mu_water_per_mm, who=who)
-        check_unseen(method, subject.patient_id, lambda: subject.truth_hu, who=who)
+        check_unseen(method, subject.patient_id, lambda: subject.truth_hu, who=f"case {subject.case_id}")
     mask = evaluation_mask(plan.protocol.mask, subject.A.grid, subject.A.beam, subject.truth_hu)
     labels = _labels(subject)
     regions = {} if labels is None else label_regions(labels, subject.label_names)

@@ -15,7 +15,7 @@ from taskct.core.config import check_settings
 from taskct.core.errors import ConfigError, InputError, TaskctError, choose
 from taskct.core.memory import free_bytes, require_memory
 from taskct.core.runs import Run, is_run, load_run
-from taskct.models import open_model
+from taskct.models import open_model, shipped_models
 from taskct.nets.weights import load_weights
 from taskct.recon.learned.biplanar import BiPlanarNet
 from taskct.recon.learned.fbp_net import fbp_redcnn, fbp_unet
@@ -128,5 +128,6 @@ def load_reconstructor(
             model = make_model(saved.config["model"])
     load_weights(model, saved.tensors(), what=str(saved.where))
     seen = SeenImages.read(load_run(saved.where)) if is_run(saved.where) else NOT_KNOWN
-    watch(model, TrainedFor.of_config(str(saved.where), saved.config, seen=seen), otherwise=otherwise)
+    name = saved.name if shipped_models().get(saved.name) == saved.where else str(saved.where)
+    watch(model, TrainedFor.of_config(name, saved.config, seen=seen), otherwise=otherwise)
     return model.eval()

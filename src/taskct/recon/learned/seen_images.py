@@ -84,7 +84,8 @@ class SeenImages:
         if not count:
             return ""
         named = "" if patient in self.patients else ", under another name"
-        return f"it learnt from {count} of the {len(traces)} slices of {patient}{named}"
+        slices = f"{count} of the {len(traces)} slices" if len(traces) > 1 else "the one slice"
+        return f"it learnt from {slices} of {patient}{named}"
 
 
 def _telling(traces: Tensor) -> Tensor:

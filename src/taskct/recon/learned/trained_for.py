@@ -154,13 +154,11 @@ class GeometryWatch:
 
     def object_to(self, words: str, *, advice: str, error: type[InputError]) -> None:
         """Refuse a use of the network, warn of it or allow it, as `otherwise` says; `advice` says how to do better."""
+        said = f"{self.about.run}{words if words.startswith(' ') else f': {words}'}"
         if self.otherwise == "refuse":
-            raise error(
-                f"{self.about.run}: {words}; {advice}, or take what comes by load_reconstructor(run, otherwise='warn') (on "
-                "the command line, the setting otherwise=warn)"
-            )
+            raise error(f"{said}; {advice}, or load it by load_reconstructor({self.about.run!r}, otherwise='warn')")
         if self.otherwise == "warn":
-            warnings.warn(f"{self.about.run}: {words}", stacklevel=4)
+            warnings.warn(said, stacklevel=4)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"about": self.about, "otherwise": self.otherwise, "seen": None}
@@ -216,8 +214,8 @@ def check_unseen(method: object, patient: str, hu: Callable[[], Tensor], *, who:
         return
     found = watching.about.seen.among(patient, hu())
     if found:
-        words = f"is judged on images of its own training by {who} ({found})"
-        watching.object_to(words, advice="leave them out", error=InputError)
+        words = f" is judged on images of its own training: {found}"
+        watching.object_to(words, advice=f"leave out {who}", error=InputError)
 
 
 def warn_of_doses(method: object, doses: Iterable[Dose], *, who: str) -> None:
