@@ -153,3 +153,42 @@ def test_a_run_is_replaced_only_where_it_holds_no_network_and_no_input(folder: P
     assert code == 2 and "holds the input" in err and (run / "ct.nii.gz").exists()
     code, _, err = taskct_says("reproduce", "dose", "--out", run, "--overwrite")
     assert code == 2 and "is a run of another kind, not of dose" in err and (run / "ct.nii.gz").exists()
+
+
+def test_one_ct_given_twice_is_refused_and_both_are_named(folder: Path, taskct_says: Says) -> None:
+    """It passed as two patients, with an interval over them."""
+    shutil.copy(folder / "b/ct.nii.gz", folder / "b/other.nii.gz")
+    for first, second in (("b/ct.nii.gz", "b/other.nii.gz"), ("b/ct.nii.gz", "b/ct.nii.gz")):
+        how = ("--beam", folder / "beam.toml", "--out", folder / "run")
+        code, _, err = taskct_says("evaluate", folder / first, folder / second, *how)
+        assert code == 2 and err.count("\n") == 1 and first in err and second in err and "would count as two" in err
+        cts = ("--ct", folder / first, "--ct", folder / second)
+        code, _, err = taskct_says("dose", "fbp", *cts, "--keep", "rmse_hu<=20", *how)
+        assert code == 2 and err.count("\n") == 1 and first in err and second in err and "would count as two" in err
+
+
+def test_a_label_map_in_the_place_of_a_ct_is_refused(folder: Path, taskct_says: Says) -> None:
+    labels = torch.zeros(2, 32, 32, dtype=torch.int32)
+    labels[:, 4:9, 4:9], labels[:, 20:, 20:] = 5, 117
+    case = Case(torch.full((2, 32, 32), -1000.0), (5.0, 2.0, 2.0), labels=labels)
+    write_nifti_labels(case, folder / "map.nii.gz")
+    beam = ("--beam", folder / "beam.toml")
+    for words in (
+        ("evaluate", folder / "b/ct.nii.gz", folder / "map.nii.gz", *beam, "--out", folder / "run"),
+        ("dose", "fbp", "--ct", folder / "map.nii.gz", "--keep", "rmse_hu<=20", *beam, "--out", folder / "run"),
+        ("simulate", folder / "map.nii.gz", *beam, "--out", folder / "scan.h5"),
+        ("chest", folder / "map.nii.gz", "--out", folder / "run"),
+    ):
+        code, _, err = taskct_says(*words)
+        assert code and err.count("\n") == 1 and "map.nii.gz: holds 3 different whole numbers from 0 to 117" in err
+        assert "label map" in err and "--labels" in err
+
+
+def test_slices_beyond_a_ct_are_said_and_none_at_all_is_refused_with_their_number(folder: Path, taskct_says: Says) -> None:
+    how = ("--beam", folder / "beam.toml", "--doses", "1", "--refine", "1")
+    code, _, err = taskct_says("evaluate", folder / "b/ct.nii.gz", *how, "--slices", "1:12", "--out", folder / "one")
+    assert code == 0 and err.count("\n") == 1 and "ct: has 2 slices, --slices 1:12 takes 1 of them, 1 to 1" in err
+    code, _, err = taskct_says("simulate", folder / "b/ct.nii.gz", *how[:2], "--slices", "0:3", "--out", folder / "s.h5")
+    assert code == 0 and err.count("--slices 0:3 takes 2 of them") == 1
+    code, _, err = taskct_says("evaluate", folder / "b/ct.nii.gz", *how, "--slices", "40:50", "--out", folder / "two")
+    assert code == 2 and "slices 40:50 takes none of case ct, which has 2 slices, 0 to 1" in err

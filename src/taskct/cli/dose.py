@@ -129,9 +129,10 @@ def _setting(
 ) -> Setting:
     """The words of the command line as what they stand for."""
     from taskct.cli.arguments import method_from_words, parse_beam, parse_label_names, parse_slices
-    from taskct.cli.scanning import show_notes
+    from taskct.cli.scanning import hear_notes
     from taskct.cli.user_code import load_module
     from taskct.core.errors import InputError
+    from taskct.data.shared_scans import refuse_same_ct
     from taskct.models.model_folder import is_model
     from taskct.phantoms.inputs import open_inputs
     from taskct.recon import RECONSTRUCTORS
@@ -150,9 +151,11 @@ def _setting(
     if untilt and not ct:
         raise InputError("--untilt goes with --ct; the built-in patients lie straight")
     chosen, names = parse_slices(slices), parse_label_names(label_name)
+    cases = open_inputs(ct, labels=labels, label_names=names, untilt=untilt, heard=hear_notes(chosen)) if ct else []
+    refuse_same_ct(cases)
     return setting_of(
         chain,
-        cases=open_inputs(ct, labels=labels, label_names=names, untilt=untilt, heard=show_notes) if ct else (),
+        cases=cases,
         slices=[chosen] if isinstance(chosen, int) else chosen,
         patients=patients,
         every=every,

@@ -37,8 +37,10 @@ def open_one(place: CasePlace, *, untilt: bool = False, label_names: Mapping[int
     """The CT of a place; what is odd about it goes to stderr."""
     from taskct.cli.scanning import show_notes
     from taskct.data.open import open_place
+    from taskct.data.padding import refuse_label_map
 
     case = open_place(place, untilt=untilt, label_names=label_names)
+    refuse_label_map(place.name, case.hu.numpy())
     show_notes(case)
     return case
 

@@ -64,8 +64,8 @@ def run(
       taskct evaluate runs/first --seed 1 --out runs/second
       taskct evaluate LoDoPaB-CT/ --part test --methods fbp:window=hann,net=runs/lodopab --out runs/test
     """
-    from taskct.cli.arguments import check_fraction, parse_beam, parse_label_names, parse_methods, parse_numbers
-    from taskct.cli.scanning import say_trained_scan, show_notes
+    from taskct.cli.arguments import check_fraction, parse_beam, parse_label_names, parse_methods, parse_numbers, parse_slices
+    from taskct.cli.scanning import hear_notes, say_trained_scan
     from taskct.cli.user_code import load_module
     from taskct.core.config import from_dict, to_dict
     from taskct.core.errors import ConfigError, InputError
@@ -121,7 +121,8 @@ def run(
     if each:
         _each(plan, inputs, labels, out, repeated, report, {"model": own, "workers": shared_by, "overwrite": overwrite})
         return
-    table = run_plan(plan, out, model=own, workers=shared_by, heard=show_notes, overwrite=overwrite)
+    heard = hear_notes(parse_slices(plan.slices))
+    table = run_plan(plan, out, model=own, workers=shared_by, heard=heard, overwrite=overwrite)
     typer.echo(str(table))
     if report:
         from taskct.report import write_report
@@ -159,9 +160,10 @@ def _each(
     plan: EvaluationPlan, inputs: list[str], labels: list[str], out: Path, repeated: bool, report: bool, how: dict[str, Any]
 ) -> None:
     """Every CT of a folder on its own; ends with the exit code of the worst failure."""
+    from taskct.cli.arguments import parse_slices
     from taskct.cli.each import leave, refuse_output_of_each
     from taskct.cli.flag_words import in_flags
-    from taskct.cli.scanning import show_notes
+    from taskct.cli.scanning import hear_notes
     from taskct.core.each_input import SUMMARY
     from taskct.core.errors import InputError
     from taskct.core.files import existing_path
@@ -173,7 +175,7 @@ def _each(
     folder = existing_path(inputs[0], what="folder")
     refuse_output_of_each(out, folder)
     places = named_places(folder, labels=Path(labels[0]) if labels else None)
-    found, table = evaluate_each(plan, places, out, heard=show_notes, **how)
+    found, table = evaluate_each(plan, places, out, heard=hear_notes(parse_slices(plan.slices)), **how)
     if table is not None:
         typer.echo(str(table))
         if report:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,10 @@ _MOST_NOTES = 5
 def open_input(path: Path, *, series: str | None = None, untilt: bool = False) -> Case:
     """The CT at `path`, whatever its format; what is odd about it goes to stderr."""
     from taskct.data.open import open_case
+    from taskct.data.padding import refuse_label_map
 
     case = open_case(path, series_uid=series, untilt=untilt)
+    refuse_label_map(path, case.hu.numpy())
     show_notes(case)
     return case
 
@@ -34,6 +37,30 @@ def show_notes(case: Case) -> None:
         print(f"taskct: note: {case.case_id}: {' '.join(note.split())}", file=sys.stderr)
     if len(notes) > _MOST_NOTES:
         print(f"taskct: note: {case.case_id}: and {len(notes) - _MOST_NOTES} more; see taskct info", file=sys.stderr)
+
+
+def hear_notes(slices: slice | int | None) -> Callable[[Case], None]:
+    """`show_notes`, and a line for a case that has fewer slices than `--slices` asks for."""
+
+    def heard(case: Case) -> None:
+        show_notes(case)
+        note_cut_slices(case, slices)
+
+    return heard
+
+
+def note_cut_slices(case: Case, slices: slice | int | None) -> None:
+    """Say on stderr when `--slices` reaches beyond a case, and what is taken; a range that takes nothing is refused later."""
+    count = len(case.hu)
+    if not isinstance(slices, slice) or not (taken := range(count)[slices]):
+        return
+    if any(end is not None and not -count <= end <= count for end in (slices.start, slices.stop)):
+        asked = ":".join("" if n is None else str(n) for n in (slices.start, slices.stop))
+        print(
+            f"taskct: note: {case.case_id}: has {count} slices, --slices {asked} takes {len(taken)} of them, "
+            f"{min(taken)} to {max(taken)}",
+            file=sys.stderr,
+        )
 
 
 def scan_of(
@@ -56,6 +83,7 @@ def scan_of(
     from taskct.simulate.scan_case import PHOTONS
 
     chosen = parse_slices(slices)
+    note_cut_slices(case, chosen)
     if beam == "lodopab":
         if electronic_std or noise_free or views is not None:
             raise InputError(

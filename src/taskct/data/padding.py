@@ -13,6 +13,7 @@ LOWEST_AIR_HU = -1024.0  # of 12-bit scanners
 PADDING_BELOW_HU = -1500.0  # air is -1000 and sharp kernels undershoot to about -1100; below this is not a measurement
 MAY_NOT_BE_HU = "these may not be HU"
 _MAX_CT_HU = 32000.0  # metal on an extended scale ends at 30710
+_MOST_LABELS = 256  # different values of a label map; a CT of whole HU has thousands
 _IMPOSSIBLE_HU = 1e5  # beyond what 16 bits hold
 
 
@@ -75,4 +76,23 @@ def refuse_impossible_hu(name: str | os.PathLike[str], hu: np.ndarray) -> None:
         raise UnsupportedDataError(
             f"{name}: values from {low:g} to {high:g} are no HU (a CT ends near 31000); "
             "check the file's scale (slope, intercept) and write it in HU"
+        )
+
+
+def refuse_label_map(name: str | os.PathLike[str], hu: np.ndarray) -> None:
+    """UnsupportedDataError, beginning with `name`, for a label map or an image of 8 bits: certainly not a CT in HU.
+
+    Its values are whole numbers, the least is 0, and there are 2 to 256 different ones; an image of one value passes.
+
+    >>> refuse_label_map("water.nii", np.zeros(3)), refuse_label_map("ct.nii", np.array([-1000.0, 0.0]))
+    (None, None)
+    """
+    low, high = float(hu.min()), float(hu.max())
+    if low != 0 or not 0 < high < _IMPOSSIBLE_HU or not bool((hu == np.floor(hu)).all()):
+        return
+    count = int((np.bincount(hu.ravel().astype(np.int32)) > 0).sum())
+    if count <= _MOST_LABELS:
+        raise UnsupportedDataError(
+            f"{name}: holds {count} different whole numbers from 0 to {high:g}: this looks like a label map (or an image of 8 "
+            "bits), not a CT in HU; label maps are given by --labels, beside their CT"
         )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from taskct.core.errors import InputError, unknown_name
+from taskct.core.provenance import fingerprint
 from taskct.data.case import Case
 from taskct.data.sets.public_sets import CATALOGUE
 
@@ -55,6 +56,23 @@ def refuse_shared_scans(training: Iterable[Case], test: Iterable[Case], *, sets:
             f"{sets[0]} and {sets[1]} are CT of the same patients under other numbers, so it cannot be told whom they share; "
             "train and test on one of the two, by its own split"
         )
+
+
+def refuse_same_ct(cases: Iterable[Case]) -> None:
+    """InputError when two cases that were read from files have the same values: a mean would count one CT as two patients.
+
+    Parts of one case and other values on its samples are not the same CT; neither are two images of one value.
+    """
+    seen: dict[str, list[Case]] = {}
+    for case in cases:
+        mark = str(case.provenance.get("fingerprint") or "")
+        for other in seen.get(mark, ()):
+            if fingerprint(case.hu) == fingerprint(other.hu) and float(case.hu.min()) != float(case.hu.max()):
+                first, second = (c.source_path or c.case_id for c in (other, case))
+                same = "is given twice" if first == second else f"has the same values as {first}"
+                raise InputError(f"{second}: {same}: one CT would count as two; leave one of them out")
+        if mark:
+            seen.setdefault(mark, []).append(case)
 
 
 def same_patients(name: str) -> tuple[str, ...]:

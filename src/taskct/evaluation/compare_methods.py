@@ -14,6 +14,7 @@ from taskct.core.provenance import provenance
 from taskct.core.worker_pool import Pool, open_pool
 from taskct.core.workers import Workers
 from taskct.data.case import Case
+from taskct.data.shared_scans import refuse_same_ct
 from taskct.evaluation.evaluation_record import describe_case, describe_method, describe_slices, note_geometry
 from taskct.evaluation.measure_subject import Findings, SubjectPlan, measure_slices
 from taskct.evaluation.project_case import Prepare, ProjectCase
@@ -77,6 +78,7 @@ def evaluate(
     _warn_of_doses(methods, doses)
     if out is not None:
         refuse_table(out, overwrite=overwrite)
+    refuse_same_ct(cases)
     chosen = [(case, slice_numbers(case, slices)) for case in cases]
     plan = SubjectPlan(
         methods=dict(methods),

@@ -16,6 +16,7 @@ from taskct.core.runs import Run
 from taskct.core.workers import Workers
 from taskct.data.case import Case
 from taskct.data.open import open_place
+from taskct.data.padding import refuse_label_map
 from taskct.data.sets.case_place import CasePlace
 from taskct.evaluation.evaluation_config import EvaluationPlan, run_plan
 from taskct.evaluation.merged_tables import merge_tables
@@ -54,6 +55,7 @@ def evaluate_each(
     def job(name: str, place: CasePlace) -> InputJob:
         def work() -> str:
             case = replace(open_place(place, label_names=names or None, untilt=plan.untilt), case_id=name)
+            refuse_label_map(place.name, case.hu.numpy())
             if heard is not None:
                 heard(case)
             one = replace(plan, inputs=(str(place.name),), labels=())

@@ -32,6 +32,7 @@ from taskct.core.runs import Run, load_run, refuse_run
 from taskct.core.workers import Workers
 from taskct.data.case import Case
 from taskct.data.common_grid import case_on_grid
+from taskct.data.shared_scans import refuse_same_ct
 from taskct.evaluation import PROTOCOLS, evaluate
 from taskct.evaluation.slices import slices_from_text
 from taskct.evaluation.storage import TABLE_FILES
@@ -131,6 +132,7 @@ def run_plan(
     if cases is None:
         names = {int(number): name for number, name in plan.label_names.items()}
         cases = open_inputs(plan.inputs, labels=plan.labels, label_names=names or None, untilt=plan.untilt, heard=heard)
+        refuse_same_ct(cases)  # before a grid changes their values
     table = evaluate(
         methods,
         [_on_grid(case, grid) for case in cases],

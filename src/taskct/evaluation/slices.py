@@ -41,8 +41,19 @@ def slice_numbers(case: Case, slices: Slices) -> list[int]:
         if outside:
             raise InputError(f"case {case.case_id} has slices 0 to {len(every) - 1}, got {outside[0]}")
     if not numbers or len(set(numbers)) != len(numbers):
-        raise InputError(f"slices takes {'none' if not numbers else 'some twice'} of case {case.case_id}: {slices!r}")
+        raise InputError(
+            f"slices {_words(slices)} takes {'some twice' if numbers else 'none'} of case {case.case_id}, "
+            f"which has {len(every)} slices, 0 to {len(every) - 1}"
+        )
     return numbers
+
+
+def _words(slices: Slices) -> str:
+    """As the command line says it: 40:50."""
+    if not isinstance(slices, slice):
+        return str(slices)
+    parts = [slices.start, slices.stop, *([] if slices.step is None else [slices.step])]
+    return ":".join("" if n is None else str(n) for n in parts)
 
 
 def choose_kept(plan: Sequence[tuple[Case, list[int]]], keep: int) -> list[tuple[str, int]]:

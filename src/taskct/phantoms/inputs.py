@@ -10,6 +10,7 @@ from taskct.core.errors import InputError
 from taskct.data.case import Case
 from taskct.data.naming import case_name, is_generic
 from taskct.data.open import open_cases
+from taskct.data.padding import refuse_label_map
 from taskct.phantoms.cases import phantom_case
 
 
@@ -25,6 +26,7 @@ def open_inputs(
 
     So are their patients where nothing but a generic name (`ct`) says whose they are. `labels` go with `inputs` one by one
     ('' for none). `untilt` is that of `open_cases`. `heard` is called with every case as it is opened, to show its notes.
+    UnsupportedDataError for a label map in the place of a CT.
     """
     cases: list[Case] = []
     for number, text in enumerate(inputs):
@@ -35,6 +37,8 @@ def open_inputs(
             else open_cases(text, labels=own, label_names=label_names, untilt=untilt)
         )
         for case in found:
+            if not text.startswith("phantom:"):
+                refuse_label_map(case.source_path or text, case.hu.numpy())
             if heard is not None:
                 heard(case)
             cases.append(_told_apart(case, cases, Path(text)))

@@ -80,6 +80,7 @@ def read_own_chest(
     report.html    the page
     """
     from taskct.data.open import open_case
+    from taskct.data.padding import refuse_label_map
 
     if masks not in MASKS:
         raise InputError(f"masks expects one of {', '.join(MASKS)}, got {masks!r}")
@@ -87,6 +88,7 @@ def read_own_chest(
     refuse_others(out, FILES, sources=[ct] if votes is None else [ct, votes])
     reader, about = open_chest_network(network)  # before the CT is read
     case = open_case(ct, series_uid=series_uid, untilt=untilt)
+    refuse_label_map(ct, case.hu.numpy())
     dicom = case.provenance.get("format") == "DICOM"
     if masks == "seg" and not dicom:
         raise InputError(f"{ct}: not a DICOM series, so no SEG can refer to it; take masks='nifti' (--masks nifti)")
