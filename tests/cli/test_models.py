@@ -76,6 +76,7 @@ def test_words_that_are_none_are_refused_in_one_line(taskct_says: Says, tmp_path
         (("list", "x"), "takes no name"),
         (("show", "nowhere"), "unknown network 'nowhere'"),
         (("nowhere",), "unknown network 'nowhere'"),
+        (("show", "unet"), "unknown network 'unet'; did you mean 'abdomen-unet'?"),
         (("show", str(tmp_path)), "not a trained network"),
     ):
         code, _, err = taskct_says("models", *words)

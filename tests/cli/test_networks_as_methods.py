@@ -151,3 +151,25 @@ def test_a_dose_outside_of_the_training_is_said_and_no_photons_are_none(tmp_path
     for words in (("reconstruct", ct, "-m", run), ("dose", run, "--ct", ct, "--keep", "rmse_hu<=50")):
         code, _, err = taskct_says(*words, "--photons", "0", "--out", tmp_path / "none.nii.gz")
         assert code == 2 and "photons > 0" in err, words
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("abdomen-reader", "reads images"), ("abdomen-dose", "chooses a dose"), ("chest-four-heads", "answers for images")],
+)
+def test_a_network_that_does_not_reconstruct_is_refused_in_plain_words(
+    name: str, said: str, ct: Path, tmp_path: Path, taskct_says: Says
+) -> None:
+    code, _, err = taskct_says("evaluate", ct, "--methods", name, "--out", tmp_path / "a")
+    assert code == 2 and f"{name}: {said} and does not reconstruct; taskct models says which do" in err and "load_" not in err
+
+
+def test_the_list_of_methods_holds_what_can_stand_there(ct: Path, tmp_path: Path, taskct_says: Says) -> None:
+    for words in (("evaluate", ct, "--methods", "nothing"), ("reconstruct", ct, "--method", "nothing"), ("dose", "nothing")):
+        code, _, err = taskct_says(*words, *(("--keep", "rmse_hu<=20") if words[0] == "dose" else ()), "--out", tmp_path / "a")
+        listed = err.partition("one of ")[2].strip().split(", ")
+        assert (
+            code == 2 and "unknown method 'nothing'" in err and {"fbp", "tv_min", "abdomen-unet", "real-ct-task"} <= {*listed}
+        )
+        assert not {"abdomen-reader", "chest-four-heads", "skull-unrolled", "head-unrolled"} & {*listed}
+        assert ("abdomen-dose" in listed) == (words[0] == "dose")

@@ -27,3 +27,9 @@ def test_what_a_hostile_file_says_cannot_spoil_the_message():
     import pickle
 
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_a_part_of_a_name_is_taken_for_the_shortest_name_that_contains_it() -> None:
+    names = ["abdomen-unet-feature", "abdomen-unet", "the path of a unet"]
+    assert "did you mean 'abdomen-unet'? one of" in str(errors.unknown_name("network", "unet", names))
+    assert "did you mean" not in str(errors.unknown_name("network", "-u", names))

@@ -101,7 +101,7 @@ def test_a_reader_goes_the_same_ways_and_is_not_taken_for_a_reconstruction(tmp_p
     mu = torch.rand(1, 1, 16, 16) * 0.04
     assert torch.equal(load_reader(packed).predict(mu), load_reader(reader).predict(mu))
     assert load_reader(packed).name == "thin" and load_reader(reader.folder).name == "reader"
-    with pytest.raises(InputError, match="holds a reader"):
+    with pytest.raises(InputError, match="reads images and does not reconstruct"):
         load_reconstructor(reader)
     with pytest.raises(InputError, match="not a reader run"):
         load_reader(run)

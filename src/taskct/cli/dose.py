@@ -131,14 +131,17 @@ def _setting(
     from taskct.cli.arguments import method_from_words, parse_beam, parse_label_names, parse_slices
     from taskct.cli.scanning import hear_notes
     from taskct.cli.user_code import load_module
-    from taskct.core.errors import InputError
+    from taskct.core.errors import InputError, unknown_name
     from taskct.data.shared_scans import refuse_same_ct
     from taskct.models.model_folder import is_model
     from taskct.phantoms.inputs import open_inputs
     from taskct.recon import RECONSTRUCTORS
+    from taskct.recon.reconstructor_config import SHORT_NAMES, names_of_methods
     from taskct.systems.alara.dose_subject import DoseChain, chain_of, setting_of
 
     trained = what not in RECONSTRUCTORS and is_model(what)
+    if not trained and SHORT_NAMES.get(what, what) not in RECONSTRUCTORS:
+        raise unknown_name("method", what, names_of_methods(doses=True))
     if trained and (setting or views is not None):
         raise InputError(f"{what}: a trained run takes no --set and no --views; it has its own")
     if labels and len(labels) != len(ct):

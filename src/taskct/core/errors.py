@@ -23,6 +23,7 @@ from typing import TypeVar
 
 Chosen = TypeVar("Chosen")
 _MOST_CHARACTERS = 2000
+_LEAST_PART = 3  # letters of a name that tell which one is meant
 
 
 class TaskctError(Exception):
@@ -101,12 +102,14 @@ def choose(kind: str, name: object, legal: Mapping[str, Chosen], error: type[Inp
 
 
 def unknown_name(kind: str, got: object, legal: Iterable[str], error: type[InputError] = ConfigError) -> InputError:
-    """Error for a name that is not one of `legal`, with a guess at what was meant.
+    """Error for a name that is not one of `legal`, with a guess at what was meant: one alike, or one that contains it.
 
     >>> print(unknown_name("window", "han", ["ram-lak", "hann"]))
     unknown window 'han'; did you mean 'hann'? one of ram-lak, hann
     """
     names = sorted(legal) if isinstance(legal, set | frozenset) else list(legal)
     near = difflib.get_close_matches(str(got), names, n=1)
+    if not near and len(str(got)) >= _LEAST_PART:
+        near = sorted((name for name in names if str(got) in name and " " not in name), key=len)
     guess = f" did you mean {near[0]!r}?" if near else ""
     return error(f"unknown {kind} {got!r};{guess} one of {', '.join(names)}")

@@ -19,6 +19,7 @@ from taskct.recon.learned.trained_for import Otherwise
 from taskct.recon.reconstructor import Reconstructor
 
 SHORT_NAMES = {"tv": "tv_min"}
+_OF_TWO_VIEWS = "biplanar"  # the kind of networks that take two radiographs and not a scan
 OWN_SETTINGS = ("blend", "flips")  # of networks that have them: how an image is made, not what the network is
 
 
@@ -44,8 +45,20 @@ def methods_from_config(table: Mapping[str, Any], *, model: nn.Module | None = N
         elif isinstance(name, str) and is_model(name):
             methods[label] = _network(name, settings, where=f"methods.{label}", model=model)
         else:
-            raise unknown_name("method", name, [*RECONSTRUCTORS, *shipped_models(), "the path of a trained run"])
+            raise unknown_name("method", name, names_of_methods())
     return methods
+
+
+def names_of_methods(*, doses: bool = False) -> list[str]:
+    """What can stand as a method that reconstructs a scan, for messages; with `doses` the networks that choose one too."""
+    return [*RECONSTRUCTORS, *(name for name in shipped_models() if _may_stand(name, doses)), "the path of a trained run"]
+
+
+def _may_stand(name: str, doses: bool) -> bool:
+    found = open_model(shipped_models()[name])
+    if found.kind == "dose":
+        return doses
+    return found.kind == "reconstruction" and found.table("model").get("kind") != _OF_TWO_VIEWS
 
 
 def _function(function: Callable[..., Any], settings: Mapping[str, Any], *, where: str) -> partial[Any]:

@@ -28,6 +28,8 @@ from taskct.recon.learned.trained_for import Otherwise, TrainedFor, watch
 _MOST_PARTS = 20_000
 _BYTES_PER_WEIGHT = 4 * 5  # float32: the weight, its gradient, two numbers of Adam, the running mean
 
+_NO_RECONSTRUCTION = {"reader": "reads images", "dose": "chooses a dose", "task": "answers for images"}
+
 LEARNED: dict[str, Callable[..., nn.Module]] = {
     "fbp_unet": fbp_unet,
     "fbp_redcnn": fbp_redcnn,
@@ -112,12 +114,9 @@ def load_reconstructor(
     FileFormatError for weights that are not finite, and what `open_model` raises.
     """
     saved = open_model(source, own=model is not None)
-    if saved.kind == "reader":
-        raise InputError(f"{saved.where}: holds a reader, and a reconstruction is expected; load_reader opens it")
-    if saved.kind == "dose":
-        raise InputError(f"{saved.where}: holds a dose module; taskct.systems.alara.learned.load_dose opens it")
-    if saved.kind == "task":
-        raise InputError(f"{saved.where}: holds a network that answers for images, and a reconstruction is expected")
+    name = saved.name if shipped_models().get(saved.name) == saved.where else str(saved.where)
+    if saved.kind in _NO_RECONSTRUCTION:
+        raise InputError(f"{name}: {_NO_RECONSTRUCTION[saved.kind]} and does not reconstruct; taskct models says which do")
     if model is None:
         if "model" not in saved.config:
             raise InputError(
@@ -128,6 +127,5 @@ def load_reconstructor(
             model = make_model(saved.config["model"])
     load_weights(model, saved.tensors(), what=str(saved.where))
     seen = SeenImages.read(load_run(saved.where)) if is_run(saved.where) else NOT_KNOWN
-    name = saved.name if shipped_models().get(saved.name) == saved.where else str(saved.where)
     watch(model, TrainedFor.of_config(name, saved.config, seen=seen), otherwise=otherwise)
     return model.eval()
