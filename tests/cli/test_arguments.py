@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -81,3 +83,11 @@ def test_a_method_is_checked_against_its_signature() -> None:
         method_from_words("fbp", ["windwo=hann"])
     with pytest.raises(ConfigError, match=r"methods\.fbp\.frequency_scale: expected a number, got 'half'"):
         method_from_words("fbp", ["frequency_scale=half"])
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "reconstruct", "dose"])
+def test_the_short_name_of_tv_stands_where_methods_are_listed(
+    verb: str, taskct_says: Callable[..., tuple[int, str, str]]
+) -> None:
+    _, out, _ = taskct_says(verb, "--help")
+    assert re.search(r"tv is short for\s+tv_min|tv_min \(or tv\)", re.sub(r"[\s│|]+", " ", out))

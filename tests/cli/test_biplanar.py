@@ -50,7 +50,11 @@ def test_the_command_checks_a_pair_and_reconstructs_it(
     monkeypatch.chdir(tmp_path)
     png = files.write_png(tmp_path / "LAT.png", np.full((PIXELS, PIXELS), 9, np.uint8))
     code, out, _ = taskct_says("biplanar", folder / "AP.dcm", png, "--check")
-    assert code == 2 and "problem: lateral" in out and "poses.toml: pose file" in out
+    assert (
+        code == 2
+        and "problem: lateral" in out
+        and out.startswith("poses.toml: pose file, filled in as far as possible, written into the current folder\n")
+    )
     assert "TO FILL IN" in (tmp_path / "poses.toml").read_text()
     code, out, _ = taskct_says("biplanar", folder / "AP.dcm", folder / "LAT.dcm", "--check", "--overwrite")
     assert code == 0 and "can be reconstructed" in out and "TO FILL IN" not in (tmp_path / "poses.toml").read_text()
@@ -111,7 +115,7 @@ def test_a_pair_may_be_checked_again_and_again_and_no_pose_file_is_lost(
         poses.write_text(f"schema = 1\n[frontal]\nangle_deg = {angle}\n")
         code, out, err = taskct_says("biplanar", folder / "AP.dcm", folder / "LAT.dcm", "--poses", poses, "--check")
         assert code == 0, err
-        written.append(out.splitlines()[-1].split(": pose file")[0].rsplit("/", 1)[-1])
+        written.append(out.splitlines()[0].split(": pose file")[0].rsplit("/", 1)[-1])
     assert written == ["q.filled.toml", "q.filled.toml", "q.filled-2.toml"]
     assert "0.5" in (tmp_path / "q.filled.toml").read_text() and "0.75" in (tmp_path / "q.filled-2.toml").read_text()
 

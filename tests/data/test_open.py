@@ -221,6 +221,27 @@ def test_a_name_that_promises_what_the_content_is_not_is_refused(tmp_path, name,
     _refused(tmp_path / name, FileFormatError, "its content is")
 
 
+def test_an_array_is_no_path_and_the_error_says_how_it_becomes_a_case() -> None:
+    for array in (np.zeros((2, 3, 4)), torch.zeros(2, 3, 4)):
+        for opened in (open_case, open_cases):
+            with pytest.raises(InputError, match=r"got an array of shape \(2, 3, 4\); .* Case\(hu, spacing_mm\)"):
+                opened(array)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="expected the path of a CT as str or Path, got int 3"):
+        open_case(3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.npz", "a.png", "a.jpg", "a.tif"])
+def test_arrays_and_pictures_in_files_are_refused_with_what_to_give(name: str, tmp_path: Path) -> None:
+    heads = {"a.png": b"\x89PNG\r\n\x1a\n", "a.jpg": b"\xff\xd8\xff\xe0", "a.tif": b"II*\x00"}
+    kind = {"a.npy": "a NumPy array", "a.npz": "NumPy arrays", "a.png": "a PNG", "a.jpg": "a JPEG", "a.tif": "a TIFF"}[name]
+    np.save(tmp_path / "a.npy", np.zeros((2, 3, 4)))
+    np.savez(tmp_path / "a.npz", hu=np.zeros((2, 3, 4)))
+    for one, head in heads.items():
+        (tmp_path / one).write_bytes(head + bytes(600))
+    with pytest.raises(UnsupportedDataError, match=rf"{name}: .*{kind}.*give the DICOM, NIfTI.*Case\(hu, spacing_mm\)"):
+        open_case(tmp_path / name)
+
+
 def test_unknown_content_is_refused_with_the_formats_that_are_read(tmp_path):
     (tmp_path / "a.txt").write_text("hello")
     _refused(tmp_path / "a.txt", UnsupportedDataError, "DICOM, NIfTI")

@@ -43,6 +43,12 @@ def test_paired_differences_see_through_the_spread_between_patients():
     assert across.mean == pytest.approx(-1.0)
 
 
+def test_one_patient_has_no_interval_and_says_so() -> None:
+    assert str(table_of(1)).startswith("RMSE [HU], one patient, so no interval\n")
+    assert str(table_of(3)).startswith("RMSE [HU], mean over 3 patients with interval\n")
+    assert "; 1 patient)" in repr(table_of(1)) and "; 3 patients)" in repr(table_of(3))
+
+
 def test_a_summary_has_one_line_per_method_and_dose():
     lines = table_of().summary("rmse_hu")
     assert [(s.method, s.dose.fraction) for s in lines] == [("fbp", 1.0), ("tv", 1.0), ("fbp", 0.5), ("tv", 0.5)]

@@ -20,7 +20,10 @@ def run(
         None, metavar="POSES.toml", help="Where source and detector stood, as far as the headers do not say it."
     ),
     check: bool = typer.Option(
-        False, "--check", help="Say what is missing or contradicts, and write a pose file filled in as far as possible."
+        False,
+        "--check",
+        help="Say what is missing or contradicts, and write a pose file filled in as far as possible: poses.toml here, or "
+        "POSES.filled.toml beside POSES.toml.",
     ),
     method: str = typer.Option(
         "gaussian",
@@ -84,8 +87,10 @@ def run(
     }
     if check:
         found = check_radiographs(frontal, lateral, **read)  # type: ignore[arg-type]
+        written = _write_filled(found.filled, poses, overwrite=overwrite)
+        folder = "the current folder" if written.parent == Path() else written.parent
+        typer.echo(f"{written}: pose file, filled in as far as possible, written into {folder}")
         typer.echo(found.text)
-        typer.echo(f"{_write_filled(found.filled, poses, overwrite=overwrite)}: pose file, filled in as far as possible")
         raise typer.Exit(0 if found.pair is not None else 2)
     if out is None:
         raise InputError("an estimate needs --out FOLDER; or ask with --check what is missing for one")

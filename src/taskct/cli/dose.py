@@ -18,7 +18,7 @@ def run(
     what: str = typer.Argument(
         ...,
         metavar="METHOD|NAME|RUN|CONFIG",
-        help="fbp, tv_min, ...; a network of taskct models; the run of a reconstruction or dose; or a TOML config of a dose.",
+        help="fbp, tv_min (or tv), ...; one of taskct models; the run of a reconstruction or dose; or the TOML of a dose.",
     ),
     out: Path = typer.Option(..., "--out", "-o", metavar="FOLDER", help="The run folder to write: report.html, dose.csv."),
     keep: list[str] = typer.Option(

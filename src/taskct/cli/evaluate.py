@@ -21,7 +21,8 @@ def run(
     methods: str | None = typer.Option(
         None,
         metavar="LIST",
-        help="Methods with settings, and networks: fbp,smooth=fbp:window=hann,tv_min:strength=0.5,net=RUN  [default: fbp]",
+        help="Methods with settings, and networks: fbp,smooth=fbp:window=hann,tv_min:strength=0.5,net=RUN; tv is short for "
+        "tv_min.  [default: fbp]",
     ),
     doses: str | None = typer.Option(None, metavar="LIST", help="Fractions of the full dose.  [default: 1,0.25,0.1]"),
     photons: float | None = typer.Option(None, help="Photons per detector pixel in air at full dose.  [default: 1e5]"),

@@ -26,7 +26,7 @@ METHOD = typer.Option(
     "--method",
     "-m",
     metavar="NAME|RUN",
-    help="fbp, fdk, sirt, cgls, os_sart, tv_min, a network of taskct models, or the run of a training of yours.",
+    help="fbp, fdk, sirt, cgls, os_sart, tv_min (or tv), a network of taskct models, or the run of a training of yours.",
 )
 MODEL = typer.Option(
     None, "--model", metavar="FILE.py:NAME", help="The module of a run that was trained with --model, to put its weights into."

@@ -25,6 +25,18 @@ _SUFFIXES = {
 _NAMES = {"nifti": "NIfTI", "metaimage": "MetaImage", "nrrd": "NRRD", "hdf5": "HDF5", "dicom": "DICOM"}
 _HEAD_BYTES = 540
 
+CASE_OF_ARRAY = "Case(hu, spacing_mm): hu a float32 torch tensor (Z, Y, X) in HU, spacing_mm its (z, y, x) in mm"
+"""How an array becomes a CT, in words."""
+
+_NO_SPACING = {
+    b"\x93NUMPY": "a NumPy array",
+    b"PK\x03\x04": "a zip archive or NumPy arrays (.npz)",
+    b"\x89PNG": "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"II*\x00": "a TIFF image",
+    b"MM\x00*": "a TIFF image",
+}
+
 
 class _ReadVolume(Protocol):
     def __call__(self, path: str | os.PathLike[str], *, limit_bytes: int = ...) -> Volume: ...
@@ -71,6 +83,12 @@ def kind_of(path: Path) -> str:
             return "nifti"
         what = "is empty" if not head else f"is not {_NAMES[promised]}"
         raise FileFormatError(f"{path}: named like {_NAMES[promised]}, but its content {what}; export it anew")
+    picture = next((what for magic, what in _NO_SPACING.items() if head.startswith(magic)), "")
+    if picture:
+        raise UnsupportedDataError(
+            f"{path}: {picture}, which does not say in HU and mm what it holds; give the DICOM, NIfTI, MetaImage or NRRD that "
+            f"it was made from, or in Python {CASE_OF_ARRAY}"
+        )
     raise UnsupportedDataError(
         f"{path}: not a format that taskct reads (DICOM, NIfTI, MetaImage, NRRD, HDF5, told by content)"
     )

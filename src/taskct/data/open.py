@@ -13,7 +13,7 @@ from taskct.core.errors import FileFormatError, InputError, TaskctError, Unsuppo
 from taskct.core.files import MAX_VOLUME_BYTES, existing_path
 from taskct.core.units import MU_WATER_70KEV_PER_MM
 from taskct.data.case import Case
-from taskct.data.formats import VOLUME_READERS, format_name, kind_of
+from taskct.data.formats import CASE_OF_ARRAY, VOLUME_READERS, format_name, kind_of
 from taskct.data.naming import case_name, is_plain, plain_file_name
 from taskct.data.sets.case_place import CasePlace, told_apart
 from taskct.data.sets.label_files import SkippedCaseWarning as SkippedCaseWarning  # noqa: PLC0414  (its public place)
@@ -49,7 +49,7 @@ def open_case(
     Raises InputError (nothing there, several cases), FileFormatError (damaged or hostile), UnsupportedDataError
     (well-formed, but not what is read), GeometryError (labels on other samples); each message begins with the path.
     """
-    found = existing_path(path, what="CT")
+    found = _path_of(path)
     how = Reading(mu_water_per_mm, limit_bytes, untilt)
     place = CasePlace(found, "", series_uid=series_uid)
     if found.is_dir():
@@ -108,7 +108,7 @@ def iter_cases(
     skip_bad: bool = False,
 ) -> Iterator[Case]:
     """The cases that `open_cases` lists, read one at a time."""
-    found = existing_path(path, what="CT")
+    found = _path_of(path)
     if _lodopab_files(found):
         for file in _lodopab_files(found):
             yield from read_lodopab_cases(file)
@@ -172,7 +172,7 @@ def case_places(path: PathLike, *, labels: PathLike | None = None) -> list[CaseP
 
     Files of one generic name in different folders (`s0001/ct.nii.gz`, `s0002/ct.nii.gz`) are told apart by their folders.
     """
-    found = existing_path(path, what="CT")
+    found = _path_of(path)
     places = find_cases(found, warn=labels is None) if found.is_dir() else [CasePlace(found, "")]
     if not places:
         raise InputError(f"{found}: holds no CT (DICOM, NIfTI, MetaImage, NRRD or LoDoPaB images); give a scan's folder")
@@ -356,6 +356,17 @@ def _labels_of(labels: Path, place: CasePlace, *, count: int) -> Path:
     if there:
         return there[0]
     raise InputError(f"{folder}: has no labels for case {place.case_id} (looked for {place.name.name})")
+
+
+def _path_of(path: object) -> Path:
+    """What a CT is opened from; InputError for an array, which holds no spacing, and for anything else but a path."""
+    if isinstance(path, str | os.PathLike):
+        return existing_path(path, what="CT")
+    if hasattr(path, "shape"):
+        raise InputError(
+            f"expected the path of a CT, got an array of shape {tuple(path.shape)}; an array becomes a case by {CASE_OF_ARRAY}"
+        )
+    raise InputError(f"expected the path of a CT as str or Path, got {type(path).__name__} {repr(path)[:80]}")
 
 
 def _lodopab_files(path: Path) -> list[Path]:

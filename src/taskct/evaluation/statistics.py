@@ -91,6 +91,15 @@ class Interval:
         return f"{self.mean:.4g} [{self.low:.4g}, {self.high:.4g}{few}]"
 
 
+def over_patients(count: int) -> str:
+    """What a mean is taken over, in words.
+
+    >>> over_patients(1), over_patients(3)
+    ('one patient, so no interval', 'mean over 3 patients with interval')
+    """
+    return "one patient, so no interval" if count == 1 else f"mean over {count} patients with interval"
+
+
 def bootstrap_mean(
     values: Sequence[float] | np.ndarray,
     patients: Sequence[Hashable],

@@ -25,7 +25,7 @@ from taskct.core.notebook_html import fact_card
 from taskct.evaluation.matrices import Matrix, aligned, columns_of, matrix_of, mean_of_readers
 from taskct.evaluation.rows import ALL, NOISE_FREE, SECONDS, UNSEEN, DoseLevel, Example, Row, TableParts, rows_as_csv
 from taskct.evaluation.seeded import mean_of, ratio_of, seeded_bootstrap
-from taskct.evaluation.statistics import UNBOUNDED, Interval, bootstrap_mean, paired_difference
+from taskct.evaluation.statistics import UNBOUNDED, Interval, bootstrap_mean, over_patients, paired_difference
 from taskct.evaluation.storage import read_table, save_table
 
 if TYPE_CHECKING:
@@ -330,13 +330,13 @@ class Table(TableParts):
         lines = [header, *[[m, *[cells.get((m, d), "-") for d in self.doses]] for m in self.methods]]
         widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
         body = "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
-        return f"{about['label']} [{about['unit']}], mean over {len(self.patients)} patient(s) with interval\n{body}"
+        return f"{about['label']} [{about['unit']}], {over_patients(len(self.patients))}\n{body}"
 
     def __repr__(self) -> str:
         doses = ", ".join(name.removesuffix(" dose") for name in DoseLevel.names(self.doses))
         what, people = ", ".join([*self.methods]), len(self.patients)
         of = "" if "photons" in doses else " of full dose"
-        words = f"{what} at {doses}{of}; {', '.join(self.metrics)}; {people} patient(s)"
+        words = f"{what} at {doses}{of}; {', '.join(self.metrics)}; {people} patient{'s' * (people != 1)}"
         return f"Table({len(self.rows)} rows{': ' + words if self.rows else ''})"
 
     def _repr_html_(self) -> str:
