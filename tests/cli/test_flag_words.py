@@ -38,6 +38,13 @@ NOT_READ = "cts: 4 of 9 cases cannot be read (skip_bad=True leaves them out): [1
         ("or load it by load_reconstructor('net', otherwise='warn')", "evaluate a", "or type net:otherwise=warn"),
         ("or load it by load_reconstructor('net', otherwise='warn')", "reconstruct a", "or add --set otherwise=warn"),
         ("leave it, or load it by load_reconstructor('net', otherwise='warn')", "dose net", "leave it"),
+        (
+            "made; give it: load_reconstructor(run, model=...), or --model F.py:N on the command line",
+            "view a",
+            "made; give --model F.py:N",
+        ),
+        ("take it with grey='presentation'", "biplanar a b", "take it with --grey 'presentation'"),
+        ("say which (trust='header' or 'poses')", "biplanar a b", "say which (--trust 'header' or 'poses')"),
         ("methods.a: expected a table", "evaluate c.toml", "methods.a: expected a table"),
         ("methods.net x=1: no setting x", "evaluate a --methods net:x=1", "net: no setting x"),
     ],

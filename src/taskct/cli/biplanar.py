@@ -70,6 +70,7 @@ def run(
       taskct biplanar AP.png LAT.png --poses poses.toml --grey "bright absorbs" --method nearest-registered --out estimate
     """
     from taskct.cli.arguments import method_from_words, parse_months
+    from taskct.cli.flag_words import in_flags
     from taskct.cli.user_code import load_module
     from taskct.cli.volume_output import refuse_input
     from taskct.core.errors import InputError, unknown_name
@@ -90,7 +91,7 @@ def run(
         written = _write_filled(found.filled, poses, overwrite=overwrite)
         folder = "the current folder" if written.parent == Path() else written.parent
         typer.echo(f"{written}: pose file, filled in as far as possible, written into {folder}")
-        typer.echo(found.text)
+        typer.echo(in_flags(found.text, ["biplanar"]))
         raise typer.Exit(0 if found.pair is not None else 2)
     if out is None:
         raise InputError("an estimate needs --out FOLDER; or ask with --check what is missing for one")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from taskct.cli.flag_words import in_flags
 from taskct.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def finish(jobs: Sequence[InputJob], folder: Path, out: Path, settings: Mapping[
     from taskct.core.each_input import SUMMARY, do_each
 
     found = do_each(jobs, out, settings={"folder": str(folder.resolve()), **settings}, overwrite=overwrite)
-    typer.echo(f"{found}\n{out}: {SUMMARY}")
+    typer.echo(f"{in_flags(str(found), ['reconstruct', '--set'])}\n{out}: {SUMMARY}")
     return found
 
 

@@ -9,6 +9,7 @@ _BOTH = (  # messages that name an argument and its flag: the flag stays
     (r"\b\w+=\S+ \((--[a-z][\w -]*)\)", r"\1"),  # refresh=True (--refresh)
     (r"\(\w+=[^\s,()]+, (--[a-z])", r"(\1"),  # (same_patient=True, --same-patient)
     (r"(--[a-z][\w-]*) \(\w+=\w+\)", r"\1"),  # --overwrite (overwrite=True)
+    (r"give it: load_reconstructor\(run, model=\.\.\.\), or (--model \S+) on the command line", r"give \1"),
 )
 _IN_CONFIG = (  # settings of a method that was written as fbp:window=hann or --set window=hann, and not in a TOML file
     (r"in \[methods\.([^ \]]+)[^\]]*\]", r"of \1"),
@@ -32,6 +33,8 @@ def in_flags(text: str, words: Sequence[str]) -> str:
     rules = [*_BOTH]
     if any(word.partition("=")[0] in ("--methods", "--method", "--set") or word.startswith("-m") for word in words):
         rules += _IN_CONFIG
+    if verb == "biplanar":
+        rules.append((r"\b(grey|trust)=('[^']+')", r"--\1 \2"))
     if verb in _IN_LISTS:
         rules.append((_OTHERWISE, r"type \1:otherwise=warn"))
     if verb == "dose":  # it has no setting for a trained network
