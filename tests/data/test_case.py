@@ -83,6 +83,16 @@ def test_a_case_whose_affine_tells_other_distances_cannot_be_made():
             Case(torch.zeros(3, 4, 5), (1.0, 1.0, 1.0), affine_mm=wrong)
 
 
+def test_arrays_are_answered_by_what_makes_tensors_of_them() -> None:
+    hu = np.zeros((2, 4, 4), np.float32)
+    with pytest.raises(
+        GeometryError, match=r"expects hu as a torch tensor, got ndarray; pass torch\.as_tensor\(hu\)\.float\(\)"
+    ):
+        Case(hu, (1.0, 1.0, 1.0))  # type: ignore[arg-type]
+    with pytest.raises(GeometryError, match=r"labels as a torch tensor, got ndarray; pass torch\.as_tensor\(labels\)$"):
+        Case(torch.from_numpy(hu), (1.0, 1.0, 1.0), labels=hu.astype(np.uint8))  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("hu", [torch.zeros(4, 4), torch.zeros(1, 2, 4, 4), torch.zeros(2, 4, 4, dtype=torch.float64)])
 def test_values_of_another_kind_or_number_of_axes_are_refused(hu: torch.Tensor) -> None:
     with pytest.raises(GeometryError, match=r"Case expects hu as float32 \(Z, Y, X\), got torch\.float"):

@@ -55,6 +55,10 @@ class Case:
     def __post_init__(self) -> None:
         for name in ("case_id", "patient_id"):  # names of files may hold bytes that are not UTF-8
             object.__setattr__(self, name, plain_name(getattr(self, name)))
+        for name in ("hu", "labels"):
+            if not isinstance(given := getattr(self, name), Tensor | None):
+                line = f"torch.as_tensor({name})" + (".float()" if name == "hu" else "")
+                raise GeometryError(f"Case expects {name} as a torch tensor, got {type(given).__name__}; pass {line}")
         if self.hu.ndim != 3 or self.hu.dtype != torch.float32:
             raise GeometryError(f"Case expects hu as float32 (Z, Y, X), got {self.hu.dtype} {tuple(self.hu.shape)}")
         check_dense(self.hu, who="Case", name="hu")
