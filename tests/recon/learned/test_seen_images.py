@@ -16,4 +16,4 @@ def test_slices_of_air_are_alike_in_all_patients_and_count_as_nobodys() -> None:
     body[..., 20:50, 10:40] = 40.0
     seen = SeenImages.of(["a"], [air[:2], body[:2]])
     assert seen.among("b", air[2:]) == ""
-    assert seen.among("b", torch.cat([air[2:], body[:1]])) == "it learnt from 1 of the 1 slices of b, under another name"
+    assert seen.among("b", torch.cat([air[2:], body[:1]])) == "it learnt from the one slice of b, under another name"

@@ -30,6 +30,7 @@ class FBPNet(nn.Module):
     Source for the defaults: DIVal's FBP+U-Net on LoDoPaB-CT (Leuschner et al., J. Imaging 7:44 (2021)): Hann window,
     frequency scale 1.
 
+    >>> import torch
     >>> from taskct.geometry import Grid, ParallelBeam
     >>> A = Projector(Grid((16, 16), 1.0), ParallelBeam(views=12, cols=24, pixel_mm=1.0))
     >>> model = fbp_unet(widths=(4, 8))
