@@ -26,10 +26,11 @@ _FARTHEST = 2.0  # a piece whose pixels lie this many radii from a lesion on ave
 def case_lesions(case: Case, *, lesion_label: int = TUMOUR_LABEL, organ_label: int = LIVER_LABEL) -> tuple[Lesion, ...]:
     """The lesions of a labelled case: connected pieces (26 neighbours) of `lesion_label`, with radius and contrast.
 
-    Where a lesion is recorded (`insert_lesion` does that), the record is taken, with the `slices` and the `visible_mm3` that
-    this case shows of it: it may be a part of that of the record. Others are measured: `radius_mm` of a ball of equal volume,
-    `centre_mm` their centre of mass in the case's frame, `contrast_hu` the mean over the lesion without its rim minus the mean
-    of `organ_label` within 10 mm of its surface; NaN where there is no such organ.
+    A lesion that is recorded (`insert_lesion` does that) is given as recorded; its `slices` and `visible_mm3` are those that
+    this case shows, which may be a part of the case where it was recorded. Other lesions are measured: `radius_mm` is that of
+    a ball of equal volume and `centre_mm` the centre of mass in the case's frame. `contrast_hu` is the mean inside the lesion,
+    without its rim, minus the mean of the voxels of `organ_label` that lie within 10 mm of the lesion's surface; it is NaN
+    where there are none.
 
     Raises InputError for a case without labels.
     """
@@ -185,7 +186,7 @@ def _piece_of(case: Case, pieces: np.ndarray, lesion: Lesion) -> int:
 
 
 def _cut_off(case: Case, piece: np.ndarray, box: tuple[slice, ...], lost: Sequence[Lesion]) -> list[Lesion]:
-    """The recorded lesion of which a piece is the rest, where its centre is no longer in the case; none else."""
+    """The recorded lesion that a piece belongs to, where the lesion's centre was cut off; empty where there is none."""
     if not lost:
         return []
     shares = [float(share.mean()) for share in _shares_of(case, piece, box, lost)]

@@ -1,7 +1,7 @@
 // The two halves of an inner step of total variation in a ramp metric (taskct/recon/ramp_prox.py), float, one slice.
 //
-// What the step does beside its two cosine transforms is 60 sums and products of whole slices; here every value is read once.
-// Threads own bands of rows. Beyond an edge the image goes on with its last value, so that the gradient there is 0.
+// Beside its two cosine transforms a step is some 60 sums and products of whole slices; here every value is read once. Each
+// thread has a band of rows of its own. The last value of a row or column is repeated beyond the edge: the gradient there is 0.
 #include <algorithm>
 #include <cmath>
 #include <new>
