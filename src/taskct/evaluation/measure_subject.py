@@ -78,16 +78,19 @@ def measure_slices(
 ) -> Iterator[list[Row]]:
     """The rows of some slices of a case, or of its volume; 2.5D methods are shown the slices of the case beside them."""
     k = 0 if A.grid.ndim == 3 else plan.most_neighbours
-    beside = plan.prepare(case, stacks(numbers, k, len(case.hu)), A) if k else None
+    wide = stacks(numbers, k, len(case.hu)) if k else []
+    shown = sorted(set(wide))  # each slice is projected once, however many stacks it stands in
+    beside = (plan.prepare(case, shown, A), [shown.index(n) for n in wide]) if k else None
     yield from measure_subject(plan.prepare(case, numbers, A), plan, found, beside=beside)
 
 
 def measure_subject(
-    subject: Subject, plan: SubjectPlan, found: Findings, *, beside: Subject | None = None
+    subject: Subject, plan: SubjectPlan, found: Findings, *, beside: tuple[Subject, list[int]] | None = None
 ) -> Iterator[list[Row]]:
     """The rows of each method, without noise and at each dose, on one subject; images and warnings are added to `found`.
 
-    `beside` holds each of its slices with the neighbours that the plan's methods look at, one stack after the other.
+    `beside` holds the slices that the plan's methods look at, and where those of each stack stand among them, one stack after
+    the other.
     """
     for name, method in plan.methods.items():
         who = f"case {subject.case_id} for method {name!r}"
@@ -99,13 +102,14 @@ def measure_subject(
     examples = _start_examples(subject, plan, found, mask)
     seen = lambda mu: Images(mu, subject.mu, subject.hu(mu), subject.truth_hu, mask, regions)
     places = _places(subject)
+    scanned, places_of_stacks = beside or (subject, None)
+    stacked = lambda p: p if places_of_stacks is None else p[places_of_stacks]
     if plan.noise_free:
         for name in plan.methods:
-            mu = _noise_free(name, (beside or subject).p, subject, plan, found)
+            mu = _noise_free(name, stacked(scanned.p), subject, plan, found)
             yield [] if mu is None else _rows(seen(mu), subject, plan, name, NOISE_FREE)
     for dose in plan.doses:
-        scanned = beside or subject
-        p = add_noise(scanned.p, dose, seed=plan.seed, case_id=scanned.case_id, items=scanned.items)
+        p = stacked(add_noise(scanned.p, dose, seed=plan.seed, case_id=scanned.case_id, items=scanned.items))
         level = DoseLevel(dose.fraction, dose.photons)
         for name in plan.methods:
             mu, seconds = _reconstruct(name, p, subject, plan, found, at=f"{dose.fraction:g} of {dose.photons:g} photons")
