@@ -48,6 +48,13 @@ def test_shares_that_round_to_one_percent_have_steps_of_their_own() -> None:
     assert {"segment-30pc-0", "segment-30.4pc-0"} <= set(names)
 
 
+def test_trainings_of_other_lengths_have_a_number_of_seeds_of_their_own() -> None:
+    arms = ChestExperiment(seeds=7, length_seeds=2).arms
+    assert {arm.seed for arm in arms if arm.group == "all"} == set(range(7))
+    assert {arm.seed for arm in arms if arm.length in ("computing", "longer")} == {0, 1}
+    assert {arm.seed for arm in ChestExperiment(seeds=1, length_seeds=3).arms if arm.length == "longer"} == {0}
+
+
 def test_every_preset_and_the_demo_can_be_meant() -> None:
     assert all(ChestExperiment(**preset).slice_mm > 0 for preset in (*PRESETS.values(), DEMO))
 

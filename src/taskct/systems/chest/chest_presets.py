@@ -1,7 +1,7 @@
 """Sizes of the chest experiment: `small` for ten minutes of two cores, `full` for hours of them, `gpu` for hours of a GPU.
 
-`first` and `shortcut` ask one question each, on one core. `shortcut` scans 104 patients (2.3 CPU s each), trains ten networks
-(0.06 CPU s a step of 16 lungs) and reads with each (9 CPU s).
+`first`, `together`, `bridge` and `shortcut` ask one question each, on a core. `shortcut` scans 104 patients (2.3 CPU s each),
+trains ten networks (0.06 CPU s a step of 16 lungs) and reads with each (9 CPU s).
 """
 
 from __future__ import annotations
@@ -41,6 +41,26 @@ PRESETS: dict[str, dict[str, Any]] = {
         "steps": 0,
         "bridge_steps": 0,
     },
+    "together": {  # heads together or alone, by steps, computing, labels and losses: about 2 1/4 hours of one core
+        "train_patients": 60,
+        "validation_patients": 4,
+        "test_patients": 40,
+        "first_steps": 0,
+        "steps": 600,
+        "seeds": 7,
+        "shares": (0.1,),
+        "share_seeds": 3,
+        "backbones": (),
+        "bridge_steps": 0,
+    },
+    "bridge": {  # heads in the loss of a low-dose reconstruction: about an hour of one core
+        "train_patients": 150,
+        "validation_patients": 4,
+        "test_patients": 40,
+        "first_steps": 0,
+        "steps": 0,
+        "bridge_seeds": 3,
+    },
     "shortcut": {  # does a findings head read the disease or the scanner? about 13 minutes of one core
         "train_patients": 60,
         "validation_patients": 4,
@@ -59,6 +79,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "first_steps": 30_000,
         "steps": 8_000,
         "seeds": 7,
+        "length_seeds": 7,
         "share_seeds": 3,
         "reader_steps": 8_000,
         "bridge_steps": 4_000,

@@ -19,8 +19,8 @@ from taskct.training.sharing import SHARINGS
 COMPARISONS = ("steps", "computing", "longer")
 _LEAST = {
     "train_patients": 0, "validation_patients": 0, "test_patients": 1, "batch": 1, "first_steps": 0, "more_steps": 0,
-    "steps": 0, "seeds": 1, "share_seeds": 1, "views": 1, "bridge_slices": 1, "reader_steps": 1, "bridge_steps": 0,
-    "bridge_seeds": 1, "shortcut_steps": 0, "shortcut_seeds": 1, "shortcut_slices": 1,
+    "steps": 0, "seeds": 1, "length_seeds": 1, "share_seeds": 1, "views": 1, "bridge_slices": 1, "reader_steps": 1,
+    "bridge_steps": 0, "bridge_seeds": 1, "shortcut_steps": 0, "shortcut_seeds": 1, "shortcut_slices": 1,
 }  # fmt: skip
 
 
@@ -38,6 +38,7 @@ class ChestExperiment:
     seeds            trainings of all four heads and of each alone; of the other subsets there is one
     comparisons      "steps": every arm as many steps; "computing": all four for as long as the four alone take together;
                      "longer": each alone for as long as all four take
+    length_seeds     trainings of "computing" and "longer", at most `seeds`
     shares           of patients whose masks, boxes and findings are known; `share_seeds` trainings of each
     backbones        other encoders than the small one; losses: other segmentation penalties than Dice + CE; preload: begin the
                      arm with the encoder of the segmentation alone
@@ -69,6 +70,7 @@ class ChestExperiment:
     steps: int = 1000
     seeds: int = 3
     comparisons: tuple[str, ...] = COMPARISONS
+    length_seeds: int = 3
     subsets: bool = True
     shares: tuple[float, ...] = (0.3, 0.1)
     share_seeds: int = 1
@@ -187,7 +189,7 @@ class ChestExperiment:
         found = [Arm(tasks, steps=self.steps, seed=seed) for seed in range(self.seeds) for tasks in self._main]
         cost = lambda tasks: Arm(tasks, steps=1).cost
         alone = sum(cost((task,)) for task in TASKS)
-        for seed in range(self.seeds):
+        for seed in range(min(self.seeds, self.length_seeds)):
             if "computing" in self.comparisons:
                 found.append(Arm(TASKS, steps=round(self.steps * alone / cost(TASKS)), seed=seed, length="computing"))
             if "longer" in self.comparisons:
