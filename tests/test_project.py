@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 import tomllib
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 
 from places import ROOT
 
@@ -46,3 +49,13 @@ def test_every_place_of_the_architecture_page_exists():
     )
     places = [place for place in re.findall(r"`([\w/]+(?:/[\w/]+|\.py))`", page) if "<" not in place]
     assert len(places) > 20 and [p for p in places if not (ROOT / "src" / "taskct" / p).exists()] == []
+
+
+def test_messages_count_in_words_that_fit_the_number():
+    def texts(file: Path) -> Iterator[str]:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+    sources = (ROOT / "src").rglob("*.py")
+    assert [(f.name, text) for f in sources for text in texts(f) if re.search(r"[a-z]\((s|es|ies)\)", text)] == []

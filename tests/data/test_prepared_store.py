@@ -283,5 +283,5 @@ def test_marks_that_a_store_cannot_keep_are_said_to_be_left_out(tmp_path: Path) 
     from taskct.data.sets.label_files import SkippedCaseWarning
 
     case = Case(torch.zeros(2, 16, 16), (1.0, 1.0, 1.0), "p1", marks=Marks.nothing_known((2, 16, 16)))
-    with pytest.warns(SkippedCaseWarning, match=r"a store keeps no marks, those of 1 case\(s\) were left out"):
+    with pytest.warns(SkippedCaseWarning, match="a store keeps no marks; those of 1 case were left out"):
         prepare_store([case], tmp_path / "store", SliceRecipe())

@@ -31,8 +31,8 @@ def run(
       taskct chest series/ --out runs/my-chest
     """
     from taskct.core.files import refuse_existing
+    from taskct.core.names import plural
     from taskct.core.write_locks import claim
-    from taskct.report.number_text import plural
     from taskct.systems.chest.own_ct import read_own_chest
     from taskct.systems.chest.own_lesions import LEAST_SCORE
     from taskct.systems.chest.own_page import SHOWN_SCORE, doubts, shown_lesions

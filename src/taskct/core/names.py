@@ -54,3 +54,12 @@ def plain_name(name: str) -> str:
     ('liver', 'a\\\\udcff')
     """
     return name.encode("utf-8", "backslashreplace").decode()
+
+
+def plural(n: int, one: str, many: str | None = None) -> str:
+    """A number and the words for that many: '1 patient', '3 patients'.
+
+    >>> plural(1, "slice"), plural(2, "slice"), plural(1, "slice is", "slices are"), plural(3, "box", "boxes")
+    ('1 slice', '2 slices', '1 slice is', '3 boxes')
+    """
+    return f"{n} {one if n == 1 else many or one + 's'}"

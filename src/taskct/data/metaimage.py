@@ -10,6 +10,7 @@ import numpy as np
 
 from taskct.core.errors import FileFormatError, UnsupportedDataError
 from taskct.core.files import MAX_VOLUME_BYTES, NO_LIMIT, check_array_size
+from taskct.core.names import plural
 from taskct.core.open_files import file_size, read_start, regular_file
 from taskct.core.units import MU_WATER_70KEV_PER_MM
 from taskct.data.bounded import sibling
@@ -156,7 +157,7 @@ def _numbers(header: dict[str, str], key: str, count: int, path: Path) -> np.nda
 def _whole(header: dict[str, str], key: str, count: int, path: Path) -> list[int]:
     values = _numbers(header, key, count, path)
     if (values != np.rint(values)).any():
-        raise FileFormatError(f"{path}: expected {count} whole number(s) as {key}, got {header[key][:80]!r}")
+        raise FileFormatError(f"{path}: expected {plural(count, 'whole number')} as {key}, got {header[key][:80]!r}")
     return [int(v) for v in values]
 
 

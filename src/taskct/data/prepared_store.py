@@ -15,6 +15,7 @@ import numpy as np
 
 from taskct.core.errors import ConfigError, FileFormatError, InputError, TaskctError
 from taskct.core.files import make_folder, refuse_existing, write_text
+from taskct.core.names import plural
 from taskct.core.open_files import read_json, read_text
 from taskct.core.progress import track
 from taskct.core.write_locks import one_writer
@@ -124,7 +125,7 @@ def prepare_store(
         _finish(folder, list(made.values()), how, named, bad)
     if marked:
         warnings.warn(
-            f"{folder}: a store keeps no marks, those of {marked} case(s) were left out; MarkedSet.images and "
+            f"{folder}: a store keeps no marks; those of {plural(marked, 'case')} were left out. MarkedSet.images and "
             "images_of_cases make image sets that carry them",
             SkippedCaseWarning,
             stacklevel=2,

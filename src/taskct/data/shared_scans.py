@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from taskct.core.errors import InputError, unknown_name
+from taskct.core.names import plural
 from taskct.core.provenance import fingerprint
 from taskct.data.case import Case
 from taskct.data.sets.public_sets import CATALOGUE
@@ -50,7 +51,9 @@ def refuse_shared_scans(training: Iterable[Case], test: Iterable[Case], *, sets:
     pairs = shared_scans(training, test)
     if pairs:
         named = "; ".join(f"{p.first} and {p.second} (the same {p.by})" for p in pairs[:_MOST_NAMED])
-        raise InputError(f"{len(pairs)} scan(s) are in training and in test: {named}; leave them out of one of the two")
+        raise InputError(
+            f"{plural(len(pairs), 'scan is', 'scans are')} in training and in test: {named}; leave them out of one of the two"
+        )
     if all(sets) and sets[0] != sets[1] and sets[1] in known[0] and not _comparable(*sets):
         raise InputError(
             f"{sets[0]} and {sets[1]} are CT of the same patients under other numbers, so it cannot be told whom they share; "

@@ -10,13 +10,13 @@ from html import escape
 import numpy as np
 
 from taskct.core.files import refuse_existing, write_text
-from taskct.core.names import capital, photon_count
+from taskct.core.names import capital, photon_count, plural
 from taskct.evaluation.dose.answer import DoseAnswer, TargetAnswer
 from taskct.evaluation.statistics import Interval
 from taskct.report.dose_example import example_html
 from taskct.report.dose_figures import curve_figure, needed_figure
 from taskct.report.first_screen import opening, page_body
-from taskct.report.number_text import number, plural
+from taskct.report.number_text import number
 from taskct.report.page import page
 
 _MOST_MISSED = 15

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from taskct.report.number_text import plural
+from taskct.core.names import plural
 from taskct.report.plain_words import word_key
 
 _MOST_NAMED = 4

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from taskct.core.names import plural
 from taskct.data.evenly_spaced import evenly_spaced
 from taskct.evaluation.rows import DoseLevel
 from taskct.evaluation.statistics import FEW_PATIENTS
 from taskct.evaluation.table import Table
 from taskct.report.first_screen import small_table
 from taskct.report.number_tables import leader
-from taskct.report.number_text import MINUS, dose_label, number, plural, span
+from taskct.report.number_text import MINUS, dose_label, number, span
 from taskct.report.verdict import kept_and_leading, ranking
 
 _MOST_ROWS = 8

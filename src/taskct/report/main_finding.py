@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from taskct.core.names import plural
 from taskct.evaluation.rows import NOT_EVALUATED, DoseLevel
 from taskct.evaluation.statistics import FEW_PATIENTS, Interval
 from taskct.evaluation.table import Table
-from taskct.report.number_text import dose_label, dose_phrase, plural, span, with_unit
+from taskct.report.number_text import dose_label, dose_phrase, span, with_unit
 from taskct.report.verdict import limits, ranking, wins
 
 

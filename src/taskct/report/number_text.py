@@ -91,8 +91,3 @@ def dose_phrase(dose: DoseLevel, doses: Sequence[DoseLevel]) -> str:
 def by_fraction(doses: Sequence[DoseLevel]) -> bool:
     """True when the doses are fractions of one full dose."""
     return len({d.photons for d in doses}) == 1
-
-
-def plural(n: int, one: str, many: str | None = None) -> str:
-    """'1 patient', '3 patients'."""
-    return f"{n} {one if n == 1 else many or one + 's'}"

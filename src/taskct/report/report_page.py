@@ -8,6 +8,7 @@ from html import escape
 
 from taskct.core.errors import InputError
 from taskct.core.files import refuse_existing, write_text
+from taskct.core.names import plural
 from taskct.core.runs import Run
 from taskct.evaluation.rows import DoseLevel, Example
 from taskct.evaluation.table import Table
@@ -19,7 +20,7 @@ from taskct.report.leading_table import leading_table
 from taskct.report.main_finding import main_finding, missing_parts
 from taskct.report.noise_section import noise_table
 from taskct.report.number_tables import case_table, difference_table, metric_table, region_table, time_table
-from taskct.report.number_text import dose_label, plural
+from taskct.report.number_text import dose_label
 from taskct.report.page import page
 from taskct.report.pictures import (
     Encoder,

@@ -8,7 +8,7 @@ from typing import Any
 
 from taskct.core.errors import InputError, TaskctError
 from taskct.core.files import refuse_existing, write_text
-from taskct.core.names import photon_count
+from taskct.core.names import photon_count, plural
 from taskct.core.runs import Run
 from taskct.data.case import Case
 from taskct.evaluation import evaluate
@@ -27,7 +27,6 @@ from taskct.report.first_pictures import first_pictures
 from taskct.report.first_screen import opening, page_body
 from taskct.report.leading_table import leading_table
 from taskct.report.number_tables import metric_table
-from taskct.report.number_text import plural
 from taskct.report.page import page
 from taskct.report.pictures import Encoder, picture_section
 from taskct.report.style import svg_uri

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from taskct.core.names import plural
 from taskct.evaluation.rows import ALL, DoseLevel
 from taskct.evaluation.statistics import FEW_PATIENTS, Interval
 from taskct.evaluation.table import Table
 from taskct.report.noise_section import baseline_is_not_noise, noise_sentence
-from taskct.report.number_text import dose_phrase, number, plural, span, with_unit
+from taskct.report.number_text import dose_phrase, number, span, with_unit
 
 _BIAS_WORTH_SAYING_HU = 5.0
 

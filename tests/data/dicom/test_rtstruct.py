@@ -201,7 +201,7 @@ def test_what_is_left_out_or_lost_is_noted(tmp_path):
     assert names == {1: "gaps", 2: "outside", 3: "twin"}  # 0 cannot be a label
     assert set(labels.unique().tolist()) == {0, 1, 3}
     said = "\n".join(notes)
-    assert "gaps: 2 slice(s) between its contours have none" in said
+    assert "gaps: 2 slices between its contours have none" in said
     assert "1 of 5 contours lie outside" in said
     assert "label 2 (outside) is lost to smaller ones inside" in said
 

@@ -113,7 +113,7 @@ def test_an_exact_repetition_is_dropped_and_noted(tmp_path):
     save(ct_slice(-48.0, 1), tmp_path / "copy")
     case = read_series(tmp_path)
     assert np.array_equal(case.hu.numpy(), hu)
-    assert any("repeat another exactly" in note for note in case.provenance["notes"])
+    assert any("repeats another exactly" in note for note in case.provenance["notes"])
 
 
 def test_scouts_beside_slices_are_left_out_and_noted(tmp_path):
@@ -202,7 +202,7 @@ def _no_position(number, made):
 @pytest.mark.parametrize(
     ("change", "words", "slices"),
     [
-        (_gap, "2 slice(s) are missing", 6),
+        (_gap, "2 slices are missing", 6),
         (_uneven, "uneven", 5),
         (_drifting, "beside an even stack", 40),
         (_tilted, "tilted by 22.0 deg", 4),

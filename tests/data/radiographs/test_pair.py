@@ -186,7 +186,7 @@ def test_days_between_two_radiographs_are_said_and_ages_of_one_head_agree(tmp_pa
     write = lambda k, **more: files.write_dicom(tmp_path / f"{k}.dcm", files.counts_of(P[0, 0, k]), **{**facts[k], **more})
     born = {"PatientBirthDate": "20240101"}
     notes = read_radiographs(write(0, StudyDate="20240701", **born), write(1, StudyDate="20240710", **born)).notes
-    assert sum("taken 9 day(s) apart" in note for note in notes) == 1
+    assert sum("taken 9 days apart" in note for note in notes) == 1
     alike = read_radiographs(write(0, PatientAge="007M"), write(1, StudyDate="20240816", **born))
     assert alike.age_months == pytest.approx((7, 8)) and not any("apart" in note for note in alike.notes)
     unnamed = write(0, PatientID=None, PatientName=None)

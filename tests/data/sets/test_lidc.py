@@ -56,7 +56,7 @@ def test_what_few_readers_saw_points_and_non_nodules_are_ignored_and_not_lost(tm
     (case,) = open_lidc(tmp_path).cases()
     kinds = sorted(case.marks.kinds[n] for n in case.marks.ignored)  # type: ignore[union-attr]
     assert kinds == ["ground-glass nodule", "nodule below 3 mm", "non-nodule"]
-    assert any("1 nodule(s) that fewer than 3 readers" in n for n in case.provenance["notes"])
+    assert any("1 nodule that fewer than 3 readers" in n for n in case.provenance["notes"])
     (all_count,) = open_lidc(tmp_path, least_readers=1).cases()
     assert len(all_count.marks.numbers(KINDS)) == 2  # type: ignore[union-attr]
 
@@ -178,7 +178,7 @@ def test_ratings_off_their_scale_do_not_decide_the_kind_and_are_said(tmp_path: P
     write_lidc_xml(series / "069.xml", UID, reads)
     (case,) = open_lidc(tmp_path).cases()
     assert case.marks is not None and list(case.marks.kinds.values()) == ["solid nodule"]
-    assert any("3 rating(s) off their scale, the first texture 0" in n for n in case.provenance["notes"])
+    assert any("3 ratings off the scale, the first texture 0" in n for n in case.provenance["notes"])
 
 
 def test_xml_of_many_comments_and_nothing_else_is_looked_at_quickly(tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_a_nodule_whose_outline_encloses_no_pixel_makes_no_negative(tmp_path: Pa
     (case,) = open_lidc(tmp_path).cases()
     assert case.marks is not None and int((case.marks.instances[5, 18:23, 18:24] > 0).sum()) > 0
     assert case.marks.ignored == frozenset(case.marks.shown) and not case.marks.numbers(KINDS)
-    assert any("4 outline(s) of nodules enclose no pixel; their places are ignored" in n for n in case.provenance["notes"])
+    assert any("4 outlines of nodules enclose no pixel; such places are ignored" in n for n in case.provenance["notes"])
 
 
 @pytest.mark.filterwarnings("ignore:The value length")

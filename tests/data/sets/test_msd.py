@@ -48,8 +48,8 @@ def test_what_the_list_promises_and_the_folder_lacks_is_counted(tmp_path: Path) 
     (root / "labelsTr" / "lung_003.nii.gz").unlink()
     found = open_msd_lung(root)
     assert found.left_out == (
-        f"{root / 'dataset.json'}: lists 1 file(s) that imagesTr does not have: lung_002.nii.gz",
-        f"{root / 'imagesTr'}: has 1 file(s) without a label map: lung_003.nii.gz",
+        f"{root / 'dataset.json'}: lists 1 file that imagesTr does not have: lung_002.nii.gz",
+        f"{root / 'imagesTr'}: has 1 file without a label map: lung_003.nii.gz",
     )
     assert [c.marks is not None for c in found.cases()] == [True, False]
 

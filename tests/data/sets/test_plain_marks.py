@@ -98,7 +98,7 @@ def test_masks_and_boxes_go_together_unless_they_speak_of_one_kind(tmp_path: Pat
     ("text", "words"),
     [
         (BOX_HEAD + f"p0,nodul,{BOX}\n", "unknown kind 'nodul'; did you mean 'nodule'"),
-        (BOX_HEAD + f"p9,nodule,{BOX}\n", "1 row.s. speak of no CT here, the first of 'p9'"),
+        (BOX_HEAD + f"p9,nodule,{BOX}\n", "1 row speaks of a CT that is not here, the first of 'p9'"),
         (BOX_HEAD + "p0,nodule,1,2,3,1,2,4\n", "row 2: an empty box or ball"),
         ("case,kind,x\np0,nodule,1\n", "expected the columns case, kind, x_min_mm"),
         (BOX_HEAD + "p0,nodule,a,2,3,1,2,4\n", "row 2: expected a finite number as x_min_mm"),
@@ -174,7 +174,7 @@ def test_a_box_that_masks_cover_whole_is_said(tmp_path: Path) -> None:
     found = open_marked(folder, masks={1: "nodule"}, other_labels=[7], boxes=boxes, kinds=["infection"])
     case = next(found.cases())
     assert case.marks is not None and set(case.marks.kinds.values()) == {"nodule"}
-    assert any("1 box(es), the first a infection, are covered whole" in n for n in case.provenance["notes"])
+    assert any("1 box, the first of kind infection, is covered whole" in n for n in case.provenance["notes"])
 
 
 def test_a_row_marks_its_own_ct_among_several_of_one_file_name(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from taskct.core.errors import FileFormatError, UnsupportedDataError
+from taskct.core.names import plural
 
 _JPEG_FRAME_MARKERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # SOF0-SOF15 and JPEG-LS SOF55
 _BARE_MARKERS = {0x01, 0xFF, *range(0xD0, 0xD9)}
@@ -37,7 +38,8 @@ def check_codestream(path: Path, frame: bytes, *, rows: int, cols: int, jpeg2000
         )
     if found.components != 1 or not 1 <= found.bits <= 16:
         raise UnsupportedDataError(
-            f"{path}: the compressed frame has {found.components} component(s) of {found.bits} bits; CT has one of 8 to 16"
+            f"{path}: the compressed frame has {plural(found.components, 'component')} of {found.bits} bits; CT has "
+            "one of 8 to 16"
         )
     if b"\xff\xd9" not in frame[-16:]:
         raise FileFormatError(f"{path}: the compressed pixels are truncated (no end marker); copy the file again")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from taskct.core.errors import TaskctError, UnsupportedDataError
+from taskct.core.names import plural
 from taskct.data.dicom.find import Scan, Series, scan
 from taskct.data.dicom.mask_series import is_mask_series
 from taskct.data.dicom.pixels import frame_hu, stored_values
@@ -80,7 +81,7 @@ def _describe(found: Scan, series: Series) -> SeriesInfo:
         stack = arrange(frames, name=found.name)
         oddities += [*stack.notes, *around_notes(found, series, stack)]
         if stack.twins:
-            oddities.append(f"{len(stack.twins)} slice(s) lie where another one is")
+            oddities.append(f"{plural(len(stack.twins), 'slice lies', 'slices lie')} where another one is")
     except TaskctError as error:
         oddities.append(_without_path(found, error))
     low_high, decoded, notes = _hu_range(found, stack.frames if stack else frames)

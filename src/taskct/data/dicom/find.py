@@ -9,6 +9,7 @@ from pathlib import Path
 
 from taskct.core.errors import DataError, FileFormatError, InputError, UnsupportedDataError
 from taskct.core.files import existing_path
+from taskct.core.names import plural
 from taskct.core.open_files import regular_file
 from taskct.data.dicom.identity import same_uid
 from taskct.data.dicom.lost_files import is_file_or_lost, lost_slices
@@ -42,7 +43,10 @@ class Series:
     @property
     def line(self) -> str:
         """The series in a few words, for messages."""
-        return f"{self.uid or '(no UID)'} ({self.description or 'no description'}, {self.modality}, {len(self.files)} file(s))"
+        return (
+            f"{self.uid or '(no UID)'} ({self.description or 'no description'}, {self.modality}, "
+            f"{plural(len(self.files), 'file')})"
+        )
 
 
 @dataclass(eq=False)
@@ -124,7 +128,7 @@ def choose(found: Scan, series_uid: str | None, *, is_mask: Callable[[Series], b
         listed = "; ".join(s.line for s in found.series) or "none"
         raise InputError(f"{name}: no series {series_uid!r}; found: {listed}")
     if not found.series:
-        raise InputError(f"{name}: holds no DICOM file ({len(found.companions)} other file(s)); check the path")
+        raise InputError(f"{name}: holds no DICOM file ({plural(len(found.companions), 'other file')}); check the path")
     candidates = [s for s in found.series if s.ct_files]
     if not candidates:
         listed = "; ".join(s.line for s in found.series)

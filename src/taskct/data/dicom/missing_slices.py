@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pydicom.dataset import Dataset
 
 from taskct.core.errors import DataError, UnsupportedDataError
+from taskct.core.names import plural
 from taskct.data.dicom.find import Scan, Series
 from taskct.data.dicom.parse import DicomFile
 from taskct.data.dicom.slice_positions import Stack
@@ -33,7 +34,8 @@ def missing_at_ends(series: Series, stack: Stack) -> list[str]:
             low = _integer(stack.frames[0].file, "InstanceNumber")
             end = "lower" if low == known[0] else "upper"
             notes.append(
-                f"InstanceNumber runs from {known[0]} to {known[-1]}: {missing} slice(s) may be missing at the {end} end"
+                f"InstanceNumber runs from {known[0]} to {known[-1]}: {plural(missing, 'slice')} may be missing at "
+                f"the {end} end"
             )
     counts = Counter(_integer(f, "AcquisitionNumber") for f in series.ct_files)
     for acquisition, count in counts.items():
@@ -128,7 +130,7 @@ def _short_of(told: set[int | None], count: int, keyword: str) -> list[str]:
     known = told - {None}  # some writers put it into the first image alone
     if len(known) != 1 or (expected := known.pop()) is None or expected <= count:
         return []
-    return [f"{keyword} is {expected}, and {count} image(s) are here: slices at an end may be missing"]
+    return [f"{keyword} is {expected}, and {plural(count, 'image is', 'images are')} here: slices at an end may be missing"]
 
 
 def _integer(file: DicomFile, keyword: str) -> int | None:

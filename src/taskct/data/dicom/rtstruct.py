@@ -18,6 +18,7 @@ from torch import Tensor
 
 from taskct.core.errors import FileFormatError, GeometryError, TaskctError, UnsupportedDataError
 from taskct.core.files import existing_path
+from taskct.core.names import plural
 from taskct.data.case import Case
 from taskct.data.dicom.identity import same_uid
 from taskct.data.dicom.label_objects import kind_of_object
@@ -82,7 +83,9 @@ def read_rtstruct(path: str | os.PathLike[str], case: Case) -> tuple[Tensor, dic
     if outside == drawn:
         raise GeometryError(f"{path}: all {drawn} contours lie outside the CT's slices; give the RTSTRUCT of this series")
     if left_out:
-        notes.append(f"{left_out} contour(s) that are points or open were left out")
+        notes.append(
+            f"{plural(left_out, 'contour that is a point or open was', 'contours that are points or open were')} left out"
+        )
     if outside:
         notes.append(f"{outside} of {drawn} contours lie outside the CT's slices and were left out")
     if off > _NOTED_OFF_PLANE:
@@ -192,4 +195,7 @@ def _check_frame_of_reference(file: DicomFile, case: Case) -> None:
 def _gap_notes(name: str, slices: list[int]) -> list[str]:
     """A sentence when slices between contoured ones have no contour: they stay empty, though the organ may go through."""
     missing = (slices[-1] - slices[0] + 1 - len(slices)) if slices else 0
-    return [f"{name}: {missing} slice(s) between its contours have none and stay empty"] * bool(missing)
+    return [
+        f"{name}: {plural(missing, 'slice', 'slices')} between its contours "
+        f"{'has none and stays' if missing == 1 else 'have none and stay'} empty"
+    ] * bool(missing)

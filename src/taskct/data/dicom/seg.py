@@ -14,6 +14,7 @@ from torch import Tensor
 
 from taskct.core.errors import FileFormatError, GeometryError, InputError, TaskctError, UnsupportedDataError
 from taskct.core.files import check_array_size, existing_path
+from taskct.core.names import plural
 from taskct.data.case import Case
 from taskct.data.dicom.identity import same_uid
 from taskct.data.dicom.label_objects import LABEL_MAP, SEG
@@ -44,7 +45,8 @@ def read_seg(path: str | os.PathLike[str], case: Case) -> tuple[Tensor, dict[int
     masks = _frames(file)
     if int(masks.max()) > max(names, default=0):
         raise FileFormatError(
-            f"{path}: labels to {masks.max()} where {len(names)} segment(s) are described; the file is damaged"
+            f"{path}: labels to {masks.max()} where {plural(len(names), 'segment is', 'segments are')} described; "
+            "the file is damaged"
         )
     labels = np.zeros(tuple(case.hu.shape), np.int16)
     overlaps: dict[tuple[int, int], int] = {}

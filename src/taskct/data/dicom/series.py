@@ -14,6 +14,7 @@ from taskct.core.errors import DataError, UnsupportedDataError
 from taskct.core.files import MAX_VOLUME_BYTES, check_array_size
 from taskct.core.links import outside_notes
 from taskct.core.memory import require_memory
+from taskct.core.names import plural
 from taskct.core.provenance import fingerprint
 from taskct.data.case import Case
 from taskct.data.dicom.find import Scan, Series, choose, scan
@@ -136,7 +137,12 @@ def slice_frames(found: Scan, series: Series) -> tuple[list[Frame], list[str]]:
     if not series.ct_files:
         raise UnsupportedDataError(f"{found.name}: series {series.line} holds no CT images; choose a CT series")
     if strangers:
-        notes.append(f"{strangers} file(s) of the series that are no CT images were left out")
+        notes.append(
+            plural(
+                strangers, "file of the series that is not a CT image was", "files of the series that are not CT images were"
+            )
+            + " left out"
+        )
     frames = [frame for file in series.slice_files for frame in frames_of(file)]
     scouts = len(series.ct_files) - len(series.slice_files) + sum(f.localizer for f in frames)
     frames = [f for f in frames if not f.localizer]
@@ -146,7 +152,7 @@ def slice_frames(found: Scan, series: Series) -> tuple[list[Frame], list[str]]:
         )
     notes += dict.fromkeys(f.unit_note for f in frames if f.unit_note)
     if scouts:
-        notes.append(f"{scouts} localizer(s) (scout views) were left out")
+        notes.append(f"{plural(scouts, 'localizer (scout view) was', 'localizers (scout views) were')} left out")
     return frames, notes
 
 
@@ -179,7 +185,9 @@ def _decode(stack: Stack) -> tuple[np.ndarray, int, list[str]]:
             )
         dropped += 1
     if dropped:
-        notes.append(f"{dropped} slice(s) that repeat another exactly were dropped")
+        notes.append(
+            f"{plural(dropped, 'slice that repeats another exactly was', 'slices that repeat another exactly were')} dropped"
+        )
     return volume, filled, notes
 
 

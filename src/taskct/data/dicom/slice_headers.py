@@ -9,6 +9,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from taskct.core.errors import FileFormatError, UnsupportedDataError
+from taskct.core.names import plural
 from taskct.data.dicom.parse import DicomFile, short
 from taskct.data.dicom.values import integer, items, number, numbers, text, value, words
 
@@ -173,7 +174,9 @@ def _shape(file: DicomFile) -> tuple[int, int]:
     rows, cols = integer(path, header, "Rows"), integer(path, header, "Columns")
     frames = frame_count(file)
     if not rows or not cols or min(rows, cols, frames) < 1:
-        raise FileFormatError(f"{path}: declares an image of {rows} x {cols} pixels, {frames} frame(s); the file is damaged")
+        raise FileFormatError(
+            f"{path}: declares an image of {rows} x {cols} pixels, {plural(frames, 'frame')}; the file is damaged"
+        )
     if max(rows, cols) > MAX_SIDE:
         raise FileFormatError(
             f"{path}: declares {rows} x {cols} pixels; a CT slice has at most {MAX_SIDE} along a side; "

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from taskct.core.errors import UnsupportedDataError
+from taskct.core.names import plural
 from taskct.data.dicom.slice_headers import Frame, spacing_between_mm
 from taskct.data.dicom.values import text
 
@@ -201,7 +202,7 @@ def _refuse_uneven(kept: list[Frame], steps: np.ndarray, at: int, step: float, n
     before, after = kept[at].name, kept[at + 1].name
     times = steps[at] / step
     if times > 1.5 and abs(times - round(times)) < 0.1:
-        what = f"{round(times) - 1} slice(s) are missing: a gap of {steps[at]:.3f} mm"
+        what = f"{plural(round(times) - 1, 'slice is', 'slices are')} missing: a gap of {steps[at]:.3f} mm"
     else:
         what = f"the slice spacing is uneven: {steps[at]:.3f} mm"
     raise UnsupportedDataError(

@@ -11,6 +11,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from taskct.core.errors import FileFormatError
+from taskct.core.names import plural
 from taskct.data.dicom.parse import reason, short
 
 
@@ -36,7 +37,9 @@ def numbers(path: Path, dataset: Dataset, keyword: str, count: int) -> tuple[flo
     except (TypeError, ValueError, OverflowError):
         found = ()
     if len(found) != count or not all(math.isfinite(v) for v in found):
-        raise FileFormatError(f"{path}: {keyword} is {short(got)}, expected {count} finite number(s); the file is damaged")
+        raise FileFormatError(
+            f"{path}: {keyword} is {short(got)}, expected {plural(count, 'finite number')}; the file is damaged"
+        )
     return found
 
 

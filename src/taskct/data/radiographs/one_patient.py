@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from taskct.core.names import plural
 from taskct.data.dicom.identity import patient_pseudonym
 from taskct.data.radiographs.film_header import FilmHeader
 from taskct.data.radiographs.film_values import Film
@@ -26,7 +27,7 @@ def of_patients(films: Mapping[str, Film], *, same_patient: bool) -> tuple[list[
         notes.append("the radiographs are of two studies: that the patient lay the same way in both was assumed")
     if first.taken and second.taken and first.taken != second.taken:
         days = abs((first.taken - second.taken).days)
-        notes.append(f"the radiographs were taken {days} day(s) apart: that the head did not change was assumed")
+        notes.append(f"the radiographs were taken {plural(days, 'day')} apart: that the head did not change was assumed")
     for words in _differences(first, second):
         if same_patient:
             notes.append(f"{words}; they were taken as one, as asked")

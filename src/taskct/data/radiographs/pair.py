@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from taskct.core.errors import GeometryError, InputError
+from taskct.core.names import plural
 from taskct.data.dicom.derived_series import SourceImage
 from taskct.data.dicom.identity import patient_pseudonym, replaced_uid
 from taskct.data.radiographs.film_values import Film, read_film
@@ -113,7 +114,7 @@ class PairCheck:
     def text(self) -> str:
         """All of it for a terminal."""
         if self.pair is None:
-            lines = [f"This pair cannot be reconstructed yet: {len(self.problems)} problem(s)."]
+            lines = [f"This pair cannot be reconstructed yet: {plural(len(self.problems), 'problem')}."]
         else:
             rows, cols = self.pair.p.shape[-2:]
             lines = [
@@ -237,7 +238,7 @@ def _pose(given: ViewPose, facts: ViewFacts) -> RadiographPose:
 
 
 def _turned_words(layout: Layout) -> str:
-    done = [f"{layout.quarter_turns} clockwise quarter turn(s)"] if layout.quarter_turns else []
+    done = [plural(layout.quarter_turns, "clockwise quarter turn")] if layout.quarter_turns else []
     done += ["mirrored left to right"] if layout.flip_columns else []
     done += ["turned upside down"] if layout.flip_rows else []
     return f": {', '.join(done)}" if done else ""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from taskct.core.names import plural
 from taskct.data.radiographs.film_header import FilmHeader
 from taskct.data.radiographs.pose_file import ViewPose
 from taskct.geometry.radiographs import RadiographPose
@@ -103,7 +104,7 @@ def _same(one: Layout, other: Layout) -> bool:
 
 
 def _words(layout: Layout) -> str:
-    done = [f"{layout.quarter_turns} quarter turn(s)"] if layout.quarter_turns else []
+    done = [plural(layout.quarter_turns, "quarter turn")] if layout.quarter_turns else []
     done += ["mirrored columns"] if layout.flip_columns else []
     done += ["mirrored rows"] if layout.flip_rows else []
     return " and ".join(done) or "as it lies"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from taskct.core.errors import DataError, GeometryError, InputError, UnsupportedDataError
+from taskct.core.names import plural
 from taskct.data.case import Case
 from taskct.data.nodule_kinds import GLASS, NODULE_KINDS, PART_SOLID, SOLID
 from taskct.data.sets.case_place import CasePlace, FoundPlaces
@@ -77,7 +78,10 @@ class LidcMarks:
         notes = [*read.notes, *painter.notes()]
         ignored = sum(few(n) for n in read.nodules)
         if ignored:
-            notes.append(f"{ignored} nodule(s) that fewer than {self.least_readers} readers marked are ignored")
+            notes.append(
+                f"{plural(ignored, 'nodule')} that fewer than {self.least_readers} readers marked "
+                f"{'is' if ignored == 1 else 'are'} ignored"
+            )
         about = {
             **case.provenance,
             "set": "lidc-idri",
@@ -101,11 +105,15 @@ class LidcReading:
         self.masks = [mask for mask in every if len(mask.samples)]
         self._empty = [mask.mark for mask in every if not len(mask.samples)]
         if self._empty:
-            self.notes.append(f"{len(self._empty)} outline(s) of nodules enclose no pixel; their places are ignored")
+            self.notes.append(
+                f"{plural(len(self._empty), 'outline of a nodule encloses', 'outlines of nodules enclose')} no "
+                "pixel; such places are ignored"
+            )
         odd = [(n, r) for mask in self.masks for n, r in mask.mark.ratings.items() if not on_scale(n, r)]
         if odd:
             self.notes.append(
-                f"{len(odd)} rating(s) off their scale, the first {odd[0][0]} {odd[0][1]}, were taken as not given"
+                f"{plural(len(odd), 'rating')} off the scale, the first {odd[0][0]} {odd[0][1]}, "
+                f"{'was' if len(odd) == 1 else 'were'} taken as not given"
             )
         self.nodules, notes = joined_nodules(self.masks)
         self.notes += notes

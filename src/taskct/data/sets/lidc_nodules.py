@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from taskct.core.names import plural
 from taskct.data.sets.lidc_xml import ReaderMark, on_scale
 
 
@@ -104,7 +105,8 @@ def joined_nodules(masks: Sequence[ReaderMask]) -> tuple[list[NoduleOfReaders], 
     notes = []
     if apart:
         notes.append(
-            f"{apart} pair(s) of overlapping marks were kept apart, since one reader would have two marks in one nodule"
+            f"{plural(apart, 'pair of overlapping marks was', 'pairs of overlapping marks were')} kept apart, since "
+            "one reader would have two marks in one nodule"
         )
     return nodules, notes
 

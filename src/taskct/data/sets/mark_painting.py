@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from taskct.core.errors import FileFormatError, GeometryError, InputError
+from taskct.core.names import plural
 from taskct.data.case import Case
 from taskct.data.marks import Marks
 
@@ -106,7 +107,8 @@ class MarkPainter:
             return unknown
         return [
             *unknown,
-            f"{len(hidden)} mark(s), the first a {self.kinds[hidden[0]]}, are covered whole by others and were left out",
+            f"{plural(len(hidden), 'mark')}, the first of kind {self.kinds[hidden[0]]}, "
+            f"{'is' if len(hidden) == 1 else 'are'} covered whole by others and left out",
         ]
 
     def _note_reaching(self, kind: str, low: np.ndarray, high: np.ndarray) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from taskct.core.names import plural
 from taskct.core.open_files import parsing, read_json
 from taskct.data.formats import volume_files
 from taskct.data.sets.case_place import CasePlace, FoundPlaces
@@ -73,4 +74,4 @@ def _missing(start: str, names: list[str], end: str) -> list[str]:
     if not names:
         return []
     listed = ", ".join(names[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")
-    return [f"{start} {len(names)} file(s) {end}: {listed}"]
+    return [f"{start} {plural(len(names), 'file')} {end}: {listed}"]

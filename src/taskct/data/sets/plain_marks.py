@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from taskct.core.errors import FileFormatError, GeometryError, InputError, unknown_name
+from taskct.core.names import plural
 from taskct.data.case import Case
 from taskct.data.marks import Marks
 from taskct.data.sets.case_place import CasePlace, FoundPlaces
@@ -194,7 +195,8 @@ def _rows_by_case(boxes: Path, places: Sequence[CasePlace], kinds: Collection[st
             )
     if missing:
         raise InputError(
-            f"{missing[0].where}: {len(missing)} row(s) speak of no CT here, the first of {missing[0].values['case']!r}"
+            f"{missing[0].where}: {plural(len(missing), 'row speaks', 'rows speak')} of a CT that is not here, the "
+            f"first of {missing[0].values['case']!r}"
         )
     return found
 
@@ -249,8 +251,11 @@ def _together(masks: Marks, boxes: Marks, case: Case) -> tuple[Marks, list[str]]
     hidden = sorted(set(boxes.kinds) - set(merged.unique().tolist()))
     notes = []
     if hidden:
-        what = f"the first a {boxes.kinds[hidden[0]]}"
-        notes.append(f"{len(hidden)} box(es), {what}, are covered whole by lesions of the label map and were left out")
+        what = f"the first of kind {boxes.kinds[hidden[0]]}"
+        notes.append(
+            f"{plural(len(hidden), 'box', 'boxes')}, {what}, {'is' if len(hidden) == 1 else 'are'} covered whole by "
+            "lesions of the label map and left out"
+        )
     made = Marks(
         merged,
         {

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from taskct.core.errors import GeometryError, InputError, unknown_name
+from taskct.core.names import plural
 from taskct.phantoms.lesions.of_case import contrast_to_organ
 
 FALSE_ALARM_RATES = (1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0, 8.0)
@@ -43,7 +44,8 @@ class MatchRule:
         if self.kind == "iou":
             return f"a mark finds a lesion when their intersection over union is {self.min_iou:g} or more"
         return (
-            f"a mark finds a lesion when they share {self.min_pixels} pixel(s) or more and {self.min_precision:.0%} or more "
+            f"a mark finds a lesion when they share {plural(self.min_pixels, 'pixel')} or more and "
+            f"{self.min_precision:.0%} or more "
             "of the mark lies in lesions"
         )
 

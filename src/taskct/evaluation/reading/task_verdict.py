@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from taskct.core.errors import InputError
+from taskct.core.names import plural
 from taskct.evaluation.reading.artefacts import ArtefactReport
 from taskct.evaluation.reading.audit import Audit
 from taskct.evaluation.reading.panel import SHUFFLED
@@ -232,7 +233,7 @@ def _readers(judge: _Judge, n: Mapping[str, Interval], unseen: list[str]) -> Ite
     if not unseen:
         yield Remark("no unseen reader", "No unseen reader was asked: a gain may be fitted to the one of training.", True)
         return
-    yield Remark("unseen", f"Mean of {len(unseen)} unseen reader(s): {_signed(n['unseen'])}.")
+    yield Remark("unseen", f"Mean of {plural(len(unseen), 'unseen reader')}: {_signed(n['unseen'])}.")
     if _above(n["training"]) and not _above(n["unseen"]) and not _hidden(n):
         yield Remark(
             "one reader", "The training's reader sees a gain that unseen readers do not confirm: fitted to that reader.", True

@@ -7,9 +7,10 @@ from html import escape
 from pathlib import Path
 
 from taskct.core.files import write_text
+from taskct.core.names import plural
 from taskct.evaluation.statistics import Interval
 from taskct.report.first_screen import opening, page_body, small_table
-from taskct.report.number_text import number, plural, span
+from taskct.report.number_text import number, span
 from taskct.report.page import page
 from taskct.report.wide_table import wide_table
 from taskct.systems.chest.bridge_curves import dose_figure

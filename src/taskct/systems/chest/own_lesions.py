@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from taskct.core.names import plural
 from taskct.data.lungs import SIDES
-from taskct.report.number_text import plural
 from taskct.systems.chest.chest_classes import AREAS, FINDINGS, LESIONS
 from taskct.systems.chest.chest_net import ChestReader
 from taskct.systems.chest.own_crops import LungWindow, OwnCrops

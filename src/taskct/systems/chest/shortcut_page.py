@@ -8,8 +8,9 @@ from html import escape
 import numpy as np
 
 from taskct.core.csv_cells import csv_lines
+from taskct.core.names import plural
 from taskct.evaluation.statistics import Interval
-from taskct.report.number_text import number, plural, span
+from taskct.report.number_text import number, span
 from taskct.report.wide_table import wide_table
 from taskct.systems.chest.scan_origins import COINCIDE, CONFOUNDED, INDEPENDENT, ORIGINS
 from taskct.systems.chest.shortcut import ANY_ORIGIN, AS_TRAINED, BY_PROBE, BY_SCORE, BY_UNTRAINED, REVERSED, ShortcutRow

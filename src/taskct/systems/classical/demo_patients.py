@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from taskct.core.errors import InputError
+from taskct.core.names import plural
 from taskct.data.case import Case
 from taskct.data.open import open_case
 from taskct.phantoms import phantom_case
@@ -59,7 +60,7 @@ def patients_of_ct(
     case = open_case(ct, labels=labels, label_names=label_names or None, series_uid=series, untilt=untilt)
     count = len(case.hu)
     if count < 3:
-        raise InputError(f"{ct}: has {count} slice(s); the demo needs 3 (two are scored, another one tunes TV)")
+        raise InputError(f"{ct}: has {plural(count, 'slice')}; the demo needs 3 (two are scored, another one tunes TV)")
     places = [min(count - 1, int(count * at)) for at in (*_SCORED_AT, *_TUNING_AT)]
     first, second, third = places if len(set(places)) == 3 else (0, 1, 2)
     return DemoPatients(

@@ -8,10 +8,9 @@ from html import escape
 
 from taskct.core.errors import InputError
 from taskct.core.files import refuse_existing, write_text
-from taskct.core.names import photon_count
+from taskct.core.names import photon_count, plural
 from taskct.evaluation.reading import TaskVerdict
 from taskct.report.first_screen import page_body
-from taskct.report.number_text import plural
 from taskct.report.page import page
 from taskct.report.pictures import Encoder
 from taskct.systems.adaptive.pages.base_curves import base_section

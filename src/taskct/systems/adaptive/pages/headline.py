@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from taskct.core.names import photon_count
+from taskct.core.names import photon_count, plural
 from taskct.evaluation.reading import TaskVerdict
 from taskct.evaluation.reading.many_verdicts import LEVEL
 from taskct.evaluation.reading.task_verdict import Remark, worse_scores
 from taskct.evaluation.rows import DoseLevel
 from taskct.evaluation.statistics import FEW_PATIENTS, Interval
-from taskct.report.number_text import plural, signed_interval
+from taskct.report.number_text import signed_interval
 from taskct.systems.adaptive.pages.story import TaskStory
 
 REASONS = {

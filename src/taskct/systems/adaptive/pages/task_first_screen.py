@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from html import escape
 
-from taskct.core.names import photon_count
+from taskct.core.names import photon_count, plural
 from taskct.evaluation.reading import TaskVerdict
 from taskct.evaluation.rows import DoseLevel
 from taskct.report.first_screen import opening, small_table
-from taskct.report.number_text import plural, signed_interval
+from taskct.report.number_text import signed_interval
 from taskct.report.pictures import Encoder
 from taskct.systems.adaptive.pages.headline import Headline, headline, verdict_words
 from taskct.systems.adaptive.pages.outline_pictures import picture_row

@@ -13,13 +13,13 @@ import numpy as np
 
 from taskct.core.errors import InputError
 from taskct.core.files import refuse_existing, write_text
-from taskct.core.names import capital, photon_count
+from taskct.core.names import capital, photon_count, plural
 from taskct.evaluation.dose.answer import served
 from taskct.evaluation.dose.intervals import share_interval
 from taskct.evaluation.statistics import FEW_PATIENTS, Interval, bootstrap_mean
 from taskct.report.dose_answer import everybody_reaches, small_interval
 from taskct.report.first_screen import opening, page_body, small_table
-from taskct.report.number_text import MINUS, number, plural
+from taskct.report.number_text import MINUS, number
 from taskct.report.page import page
 from taskct.systems.alara.pages.figures import forecast_figure, scatter_figure, spread_figure
 from taskct.systems.alara.pages.savings_family import SavingsFamily, rivals_of

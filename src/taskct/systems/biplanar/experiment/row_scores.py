@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from taskct.core.errors import InputError, unknown_name
+from taskct.core.names import plural
 from taskct.core.open_files import read_json
 from taskct.core.runs import Run
 from taskct.core.units import MU_WATER_70KEV_PER_MM, to_hu
@@ -34,7 +35,6 @@ from taskct.models.package_models import shipped_models
 from taskct.recon.agree import agree
 from taskct.recon.learned import load_reconstructor
 from taskct.recon.population import GaussianPopulation
-from taskct.report.number_text import plural
 from taskct.systems.biplanar.experiment.biplanar_settings import BiPlanar
 from taskct.systems.biplanar.experiment.biplanar_trainings import one_device
 from taskct.systems.biplanar.experiment.conditions import cases_of, conditions

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from html import escape
 
 from taskct.core.files import refuse_existing, write_text
+from taskct.core.names import plural
 from taskct.evaluation.rows import DoseLevel
 from taskct.report.first_screen import opening, page_body, small_table
-from taskct.report.number_text import number, plural, power_of_ten
+from taskct.report.number_text import number, power_of_ten
 from taskct.report.page import page
 from taskct.report.pictures import Encoder
 from taskct.report.wide_table import wide_table
