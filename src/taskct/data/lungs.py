@@ -11,6 +11,7 @@ from torch import Tensor
 
 from taskct.core.errors import UnsupportedDataError
 from taskct.data.case import Case
+from taskct.data.field_of_view import edge_of, enclosed, field_of_view
 
 RIGHT, LEFT = 1, 2
 SIDES = {RIGHT: "right lung", LEFT: "left lung"}
@@ -76,9 +77,7 @@ def find_lungs(case: Case) -> Lungs:
         notes.append("the lungs reach the lowest slice: their bases may be missing")
     if shown[-1] == len(full) - 1:
         notes.append("the lungs reach the highest slice: their tips may be missing")
-    edge = np.ones(full.shape[1:], bool)
-    edge[1:-1, 1:-1] = False
-    if (full[:, edge] > 0).any():
+    if (mask[:, edge_of(field_of_view(hu))] > 0).any():
         notes.append("the lungs reach the edge of the images: part of them lies outside of the field of view")
     full_ml = float(np.prod(case.spacing_mm)) / 1000
     return Lungs(
@@ -107,16 +106,21 @@ def upsampled(mask: np.ndarray, steps: Sequence[int], shape: tuple[int, ...]) ->
 
 
 def trunk(hu: np.ndarray) -> np.ndarray:
-    """The trunk, filled in each slice: the largest dense piece, without the table."""
-    from scipy.ndimage import binary_fill_holes, binary_opening, label
+    """The trunk, filled in each slice: the largest dense piece, without the table.
+
+    A body that the field of view cuts runs on beyond it: what is left of its wall there may be a pixel thin.
+    """
+    from scipy.ndimage import binary_opening, label
 
     flat = np.ones((1, 3, 3), bool)
-    dense = binary_opening(hu > TISSUE_HU, flat)
+    beyond = np.pad(hu > TISSUE_HU, ((0, 0), (2, 2), (2, 2)), mode="edge")
+    dense = binary_opening(beyond, flat)[:, 2:-2, 2:-2]
     pieces, count = label(dense)
     if not count:
         return np.zeros(hu.shape, bool)
     largest = pieces == 1 + int(np.bincount(pieces.ravel())[1:].argmax())
-    return np.stack([binary_fill_holes(np.asarray(one)) for one in largest])
+    edge = edge_of(field_of_view(hu))
+    return np.stack([enclosed(one, of, edge, between_hu=(GAS_HU, TISSUE_HU)) for one, of in zip(largest, hu, strict=True)])
 
 
 def _air_in_lungs(hu: np.ndarray, body: np.ndarray, spacing: Sequence[float]) -> np.ndarray:

@@ -1,0 +1,56 @@
+"""Where the field of view cuts a body: lungs that lie open at its edge are closed there, as the wall outside would."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_SQUARE = np.ones((3, 3), bool)
+
+
+def field_of_view(hu: np.ndarray) -> np.ndarray:
+    """Bool (Y, X): the pixels of slices (Z, Y, X) that were reconstructed, all of them where no circle was padded.
+
+    Corners of one value in all slices are padding. Pixels at the edge of the circle hold some of it and are left out.
+    """
+    from scipy.ndimage import binary_erosion
+
+    corners = hu[:, [0, 0, -1, -1], [0, -1, 0, -1]]
+    if corners.min() < corners.max():
+        return np.ones(hu.shape[1:], bool)
+    return np.asarray(binary_erosion((hu != corners[0, 0]).any(0), _SQUARE, border_value=1))
+
+
+def edge_of(field: np.ndarray) -> np.ndarray:
+    """The outermost pixels of a field of view (Y, X)."""
+    from scipy.ndimage import binary_erosion
+
+    return field & ~binary_erosion(field, _SQUARE)
+
+
+def enclosed(body: np.ndarray, hu: np.ndarray, edge: np.ndarray, *, between_hu: tuple[float, float]) -> np.ndarray:
+    """A body (Y, X) in one slice with its holes filled, those too that are open at the edge of the field of view.
+
+    Such a hole has a mean inside of `between_hu`, at the edge and as a whole, as lung has and air outside does not.
+    """
+    from scipy.ndimage import binary_dilation, binary_fill_holes, label
+
+    filled = np.asarray(binary_fill_holes(body))
+    wall = _like_lung(edge & ~filled, hu, between_hu, or_dense=True)
+    if not wall.any():
+        return filled
+    holes = np.asarray(binary_fill_holes(filled | wall)) & ~filled & ~wall
+    holes = _like_lung(holes, hu, between_hu)
+    spots, _ = label(wall, structure=_SQUARE)
+    beside = np.unique(spots[binary_dilation(holes, _SQUARE) & wall])
+    return filled | holes | (wall & np.isin(spots, beside))
+
+
+def _like_lung(where: np.ndarray, hu: np.ndarray, between_hu: tuple[float, float], *, or_dense: bool = False) -> np.ndarray:
+    """The connected parts of a mask whose mean lies between two HU; what is denser, such as vessels, is not asked."""
+    from scipy.ndimage import label
+
+    low, high = between_hu
+    spots, count = label(where, structure=_SQUARE)
+    airs = [hu[(spots == n) & (hu < high)] for n in range(1, count + 1)]
+    kept = [n for n, air in enumerate(airs, start=1) if (air.mean() > low if air.size else or_dense)]
+    return np.isin(spots, kept) & where
