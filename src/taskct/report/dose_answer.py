@@ -125,6 +125,7 @@ def _curve(answer: DoseAnswer, target: TargetAnswer) -> str:
 def _target(answer: DoseAnswer, target: TargetAnswer) -> str:
     missed = answer.missed(target)
     count = int(np.isfinite(target.gap).any(1).sum())
+    what = "patient" if len(set(target.patients)) == len(target.patients) else "scan"
     where = f"the dose found ({photon_count(answer.photons, digits=answer.digits)} photons)" if answer.reached else "full dose"
     where += (
         ", by the scans of the search; the checks above, with fresh noise, have their own shares"
@@ -135,12 +136,12 @@ def _target(answer: DoseAnswer, target: TargetAnswer) -> str:
         f"<tr><th scope='row'>{escape(p)}</th><td>{number(g, target.target.unit)}</td></tr>" for p, g in missed[:_MOST_MISSED]
     )
     table = (
-        f"<table class='numbers narrow'><caption><b>{len(missed)} of {plural(count, 'patient')} "
+        f"<table class='numbers narrow'><caption><b>{len(missed)} of {plural(count, what)} "
         f"miss the bound</b> (the worst first) at {where}</caption>"
-        f"<thead><tr><th>patient</th><th>distance to the bound</th></tr></thead>"
+        f"<thead><tr><th>{what}</th><th>distance to the bound</th></tr></thead>"
         f"<tbody>{rows}</tbody></table>"
         if missed
-        else f"<p>{everybody_reaches(count)} the bound at {where}.</p>"
+        else f"<p>{everybody_reaches(target.asked)} the bound at {where}.</p>"
     )
     share = ""
     if len(target.patients) > 2:

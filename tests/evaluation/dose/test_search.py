@@ -82,6 +82,33 @@ def test_who_must_reach_it_decides_the_dose() -> None:
     assert held(np.array([[1.0], [np.inf], [np.nan]]), "mean")[0] == np.inf
 
 
+@pytest.mark.parametrize("by", ["mean", 0.5])
+def test_a_patient_weighs_as_much_as_another_however_often_each_was_scanned(by: str | float) -> None:
+    thin, wide = SUBJECTS[0], SUBJECTS[5]
+    once, often = (
+        optimise_dose(smooth, those, None, Dose(1e6), keep=NOISE, search=DoseSearch(held_by=by), progress=False)
+        for those in ([wide, thin, SUBJECTS[3]], [wide, thin, thin, thin, thin, SUBJECTS[3]])
+    )
+    assert once.photons == pytest.approx(often.photons) and once.targets[0].low == pytest.approx(often.targets[0].low)
+    one, other = once.certificates[0], often.certificates[0]
+    assert (one.value, one.share, one.holds) == (pytest.approx(other.value), other.share, other.holds)
+    assert one.criterion.mean == pytest.approx(other.criterion.mean)
+    assert once.targets[0].best == pytest.approx(often.targets[0].best)
+    missed = [
+        optimise_dose(smooth, those, None, Dose(4e3), keep=NOISE, search=DoseSearch(held_by=1.0), progress=False).text
+        for those in ([wide, thin], [wide, thin, thin, thin])
+    ]
+    assert missed[0] == missed[1] and "50 % of patients reach it there" in missed[0]
+
+
+def test_an_answer_at_the_lowest_dose_is_said_to_be_at_most_that_dose() -> None:
+    search = DoseSearch(lowest=1 / 4)
+    answer = optimise_dose(smooth, SUBJECTS[:1], None, Dose(1e7), keep=NOISE, search=search, progress=False)
+    assert answer.photons == 2.5e6 and answer.text.startswith("at most ")
+    known = optimise_dose(smooth, SUBJECTS[:1], None, Dose(1e7), keep="noise_sd_hu<=2", search=search, progress=False)
+    assert known.reached and ("at most" in known.text.split("\n")[0]) == (known.photons == 2.5e6)
+
+
 def test_a_region_that_the_chosen_slices_lack_is_named_among_the_known_ones() -> None:
     images = SUBJECTS[0].images
     without = images.with_labels(torch.zeros(len(images), *images.shape, dtype=torch.long))

@@ -16,6 +16,7 @@ from taskct.core.csv_cells import csv_lines
 from taskct.core.files import write_texts
 from taskct.core.names import capital, known_digits, photon_count
 from taskct.evaluation.dose.example import ShownSlice
+from taskct.evaluation.dose.quality_curves import of_patients
 from taskct.evaluation.dose.target import Target
 from taskct.evaluation.statistics import FEW_PATIENTS, Interval, bootstrap_mean
 from taskct.physics.dose import Dose
@@ -74,9 +75,14 @@ class TargetAnswer:
         return not math.isnan(self.photons)
 
     @property
+    def at_once(self) -> bool:
+        """Whether the lowest measured dose is enough already: the photons are then at most those."""
+        return self.photons <= self.levels[0] * (1 + 1e-9)
+
+    @property
     def best(self) -> float:
         """Best mean quality of all doses measured."""
-        means = np.nanmean(self.values, axis=0)
+        means = np.array([point.mean for point in self.points])
         return float(means.min() if self.target.lower else means.max())
 
     @property
@@ -95,14 +101,15 @@ class TargetAnswer:
         n = self.asked
         who = self.who
         if not self.reached:
-            share = float(np.mean(self.gap[np.isfinite(self.gap[:, -1]), -1] >= 0))
+            gaps = of_patients(self.gap[:, -1:], self.patients, self.held_by)
+            share = float(np.mean(gaps[np.isfinite(gaps)] >= 0))
             words = (
                 f"{asked} is not reached {who} at up to {photon_count(self.levels[-1])} photons: the best was "
                 f"{_shortest(self.best, 4)}{unit}"
                 + ("" if n == 1 else f", and {100 * share:.0f} % of patients reach it there")
             )
             return f"{words}; {self.hint}" if self.hint else f"{words}; raise --photons, take another method or ask for less"
-        most = "most " if self.photons <= self.levels[0] * (1 + 1e-9) else ""
+        most = "most " if self.at_once else ""
         percent = f"{known(100 * self.photons / dose.photons, self.digits)} % of full dose"
         words = f"{asked} is kept {who} at {most}{photon_count(self.photons, digits=self.digits)} photons, {percent}"
         return f"{words}{self.sureness}"
@@ -230,19 +237,20 @@ class DoseAnswer:
             own, full = self.ctdi_vol_mgy, self.ctdi_vol_mgy_full
             mgy = "" if own is None else f", CTDIvol {known(own, self.digits)} mGy of {full:g}"
             found = photon_count(self.photons, digits=self.digits)
-            head = f"{found} photons per pixel, {known(100 * self.fraction, self.digits)} % of full dose{mgy}"
+            most = "at most " if any(a.at_once and a.photons == self.photons for a in self.targets) else ""
+            head = f"{most}{found} photons per pixel, {known(100 * self.fraction, self.digits)} % of full dose{mgy}"
         else:
             head = f"no dose up to {photon_count(self.dose.photons)} photons keeps what was asked"
         return "\n".join([head, *(a.text(self.dose) for a in self.targets), *(c.text() for c in self.certificates)])
 
     def missed(self, target: TargetAnswer) -> list[tuple[str, float]]:
-        """Patients below the bound at the dose found (full dose if none), the worst first: (patient, gap)."""
+        """Scans below the bound at the dose found (full dose if none), the worst first: (its name by `scans_of`, gap)."""
         from taskct.evaluation.dose.quality_curves import value_at
 
         level = self.photons if self.reached else float(target.levels[-1])
         gaps = value_at(target.levels, target.gap, level)
         least = -1e-6 * target.target.bound  # the dose is where a gap is 0: rounding is not a miss
-        found = [(p, float(g)) for p, g in zip(target.patients, gaps, strict=True) if g < least]
+        found = [(p, float(g)) for p, g in zip(scans_of(target.patients), gaps, strict=True) if g < least]
         return sorted(found, key=lambda pair: pair[1])
 
     def csv_text(self) -> str:

@@ -14,7 +14,7 @@ from taskct.evaluation.dose.answer import Certificate
 from taskct.evaluation.dose.dose_settings import DoseSearch
 from taskct.evaluation.dose.intervals import share_interval
 from taskct.evaluation.dose.quality import quality_of
-from taskct.evaluation.dose.quality_curves import contrast, held, measure_curves
+from taskct.evaluation.dose.quality_curves import contrast, held, measure_curves, of_patients
 from taskct.evaluation.dose.target import Target
 from taskct.evaluation.reading.panel import same_weights
 from taskct.evaluation.statistics import bootstrap_mean
@@ -71,16 +71,17 @@ def _certificate(
     refuse_blind(target, values[:, -1], who or next(iter(readers), ""))
     gap = contrast(target, values[:, 0], values[:, -1])
     mean = bootstrap_mean(gap, patients, seed=search.seed)
-    defined = gap[np.isfinite(gap)]
     by = search.held_by
+    each = of_patients(gap[:, None], patients, by)
+    defined = each[np.isfinite(each)]
     return Certificate(
         target,
         who,
-        float(np.nanmean(values[:, 0])),
-        float(np.nanmean(values[:, -1])),
+        bootstrap_mean(values[:, 0], patients).mean,
+        bootstrap_mean(values[:, -1], patients).mean,
         mean,
         float((defined >= 0).mean()) if len(defined) else math.nan,
-        bool(held(gap[:, None], by)[0] >= 0),
+        bool(held(each, by)[0] >= 0),
         values[:, 0],
         mean if isinstance(by, str) else share_interval(gap, patients, by),
     )

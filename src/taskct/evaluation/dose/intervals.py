@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from taskct.core.seeds import derive_seed
-from taskct.evaluation.dose.quality_curves import held, reached_at
+from taskct.evaluation.dose.quality_curves import held, of_patients, reached_at
 from taskct.evaluation.statistics import Interval, bootstrap_mean
 
 RESAMPLES = 2000
@@ -21,16 +21,15 @@ def dose_interval(
 
     Patients without a defined gap (without the class) take no part. Both ends are NaN for fewer than two patients.
     """
-    known = np.isfinite(gap).any(1)
-    gap, patients = gap[known], [p for p, one in zip(patients, known, strict=True) if one]
-    names = list(dict.fromkeys(patients))
-    if len(names) < 2:
+    gap = of_patients(gap, patients, held_by)
+    gap = gap[np.isfinite(gap).any(1)]
+    count = len(gap)
+    if count < 2:
         return math.nan, math.nan
-    members = [np.flatnonzero(np.array(patients) == n) for n in names]
-    rng = np.random.default_rng(derive_seed(seed, "dose", len(names)))
+    rng = np.random.default_rng(derive_seed(seed, "dose", count))
     found = []
-    for draw in rng.integers(0, len(names), (RESAMPLES, len(names))):
-        part = gap[np.concatenate([members[k] for k in draw])]
+    for draw in rng.integers(0, count, (RESAMPLES, count)):
+        part = gap[draw]
         if np.isfinite(part).any(0).all():
             found.append(reached_at(levels, held(part, held_by)))
     ends = np.where(np.isfinite(found), found, math.inf)
@@ -44,15 +43,15 @@ def share_interval(gap: np.ndarray, patients: Sequence[str], share: float) -> In
     The number of patients below a quantile is binomial, whatever the distribution (David and Nagaraja, Order Statistics,
     section 7.1). An end is NaN where there are too few patients: 90 % of them needs 36, all of them can be proven by none.
     """
-    names, defined = np.array(patients), np.isfinite(gap)
-    worst = np.sort([gap[defined & (names == n)].min() for n in dict.fromkeys(names[defined])])
-    n, values = len(worst), int(defined.sum())
+    each = of_patients(gap[:, None], patients, share)
+    worst = np.sort(each[np.isfinite(each)])
+    n, values = len(worst), int(np.isfinite(gap).sum())
     if not n:
         return Interval(math.nan, math.nan, math.nan, 0, 0, method="order statistics")
     below = np.cumsum([math.comb(n, k) * (1 - share) ** k * share ** (n - k) for k in range(n + 1)])
     low, high = int((below <= 0.025).sum()), int((below < 0.975).sum()) + 1  # ranks, from 1
     return Interval(
-        float(held(gap[:, None], share)[0]),
+        float(held(each, share)[0]),
         float(worst[low - 1]) if low >= 1 else math.nan,
         float(worst[high - 1]) if high <= n else math.nan,
         n,

@@ -143,6 +143,26 @@ def held(contrasts: np.ndarray, by: str | float) -> np.ndarray:
     return np.asarray(np.take_along_axis(rising, place, axis=-2)[..., 0, :])
 
 
+def of_patients(contrasts: np.ndarray, patients: Sequence[str], by: str | float) -> np.ndarray:
+    """Contrasts of patients from those of their scans: (N, L) -> (P, L), in the order in which patients first occur.
+
+    The patient is the unit, however many scans there are: their mean, or the worst of them at each dose where a share of
+    patients is asked for. NaN scans (without the class) take no part.
+
+    >>> gaps = np.array([[1.0], [3.0], [-4.0]])
+    >>> of_patients(gaps, ["anna", "anna", "bert"], "mean").tolist(), of_patients(gaps, ["anna", "anna", "bert"], 0.9).tolist()
+    ([[2.0], [-4.0]], [[1.0], [-4.0]])
+    """
+    names = list(dict.fromkeys(patients))
+    if len(names) == len(patients):
+        return contrasts
+    own = np.array(patients)
+    each = [contrasts[own == name] for name in names]
+    if isinstance(by, str):
+        return np.stack([held(one, by) for one in each])
+    return np.stack([held(one, 1.0) for one in each])
+
+
 def refuse_criterion(by: str | float) -> None:
     """InputError unless the criterion is "mean" or a share of patients, above 0 and up to 1."""
     if by != EVERY_MEAN if isinstance(by, str) else not 0 < by <= 1:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from taskct.evaluation.dose.quality_curves import Curves, contrast, held
+from taskct.evaluation.dose.quality_curves import Curves, contrast, held, of_patients
 from taskct.evaluation.dose.target import Target
 from taskct.evaluation.reading.task_curves import crossing, monotone
 
@@ -53,7 +53,8 @@ def refined(
     for target in targets:
         for _ in range(_MOST_SCANS):
             values = curves.values[target.key]
-            place = bracket(curves.levels, held(contrast(target, values, values[:, -1:]), held_by))
+            gap = of_patients(contrast(target, values, values[:, -1:]), curves.patients, held_by)
+            place = bracket(curves.levels, held(gap, held_by))
             if place is None or place.width < within:
                 break
             nearer = _probe(place, within)

@@ -21,10 +21,11 @@ from taskct.evaluation.dose.dose_settings import DoseSearch
 from taskct.evaluation.dose.example import show_slice
 from taskct.evaluation.dose.intervals import confirmed_level, dose_interval
 from taskct.evaluation.dose.quality import quality_of
-from taskct.evaluation.dose.quality_curves import Curves, contrast, held, measure_curves, reached_at
+from taskct.evaluation.dose.quality_curves import Curves, contrast, held, measure_curves, of_patients, reached_at
 from taskct.evaluation.dose.refine import bracket, refined
 from taskct.evaluation.dose.target import CONVENTIONS, Target, parse_keep
 from taskct.evaluation.project_case import Prepare, PrepareLodopab, ProjectCase, subjects_from_cases
+from taskct.evaluation.statistics import bootstrap_mean
 from taskct.evaluation.subject import Subject
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
@@ -155,7 +156,7 @@ def _answer(target: Target, twin: Target | None, curves: Curves, search: DoseSea
     gap = contrast(target, values, values[:, -1:])
     _refuse_undefined(target, gap)
     refuse_blind(target, values[:, -1], reader)
-    place = bracket(curves.levels, held(gap, by))
+    place = bracket(curves.levels, held(of_patients(gap, curves.patients, by), by))
     photons = math.nan if place is None else place.photons
     low, high = dose_interval(curves.levels, gap, curves.patients, by, search.seed)
     return TargetAnswer(
@@ -171,7 +172,7 @@ def _answer(target: Target, twin: Target | None, curves: Curves, search: DoseSea
         between=math.nan if place is None or not place.below else max(place.above - place.below, search.within * photons),
         confirmed=confirmed_level(curves.levels, gap, curves.patients, by),
         needed=np.array([reached_at(curves.levels, row) for row in gap]),
-        hint=_hint(target, twin, curves.values[twin.key], by) if twin and math.isnan(photons) else "",
+        hint=_hint(target, twin, curves, by) if twin and math.isnan(photons) else "",
     )
 
 
@@ -201,15 +202,14 @@ def _twin(target: Target) -> Target:
     return Target(target.name, target.bound, target.of_full, other)
 
 
-def _hint(target: Target, other: Target, values: np.ndarray, held_by: str | float) -> str:
+def _hint(target: Target, other: Target, curves: Curves, held_by: str | float) -> str:
     """Whether a target that is not reached would be in the other convention."""
-    gap = contrast(other, values, values[:, -1:])
+    values = curves.values[other.key]
+    gap = of_patients(contrast(other, values, values[:, -1:]), curves.patients, held_by)
     if not (held(gap, held_by) >= 0).any():
         return ""
-    return (
-        f"in {other.key} the same images reach {np.nanmean(values[:, -1]):.4g} {target.unit}".rstrip()
-        + f" at full dose; was {other} meant?"
-    )
+    reached = bootstrap_mean(values[:, -1], curves.patients).mean
+    return f"in {other.key} the same images reach {reached:.4g} {target.unit}".rstrip() + f" at full dose; was {other} meant?"
 
 
 def _refuse_undefined(target: Target, gap: np.ndarray) -> None:
