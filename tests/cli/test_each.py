@@ -91,6 +91,17 @@ def test_each_ct_is_evaluated_and_one_table_holds_all(folder: Path, taskct_says:
     assert "Unfinished" not in page.read_text(encoding="utf-8")
 
 
+def test_one_ct_under_two_names_counts_once_in_the_table_of_all(folder: Path, taskct_says: Says) -> None:
+    (folder / "cts" / "bad.nii").unlink()
+    write_nifti(box(40.0), folder / "cts" / "case3" / "ct.nii.gz")
+    words = ("evaluate", folder / "cts", "--each", "--beam", folder / "beam.toml", "--doses", "1", "--out", folder / "runs")
+    for there in ("3 made", "3 there already"):
+        code, out, _ = taskct_says(*words)
+        assert code == 2 and f"4 inputs: {there}, 1 failed" in out
+        assert "one CT would count as two patients in all-cases; leave one of them out" in out
+        assert len({r.case for r in Table.read(folder / "runs" / "all-cases").rows}) == 3
+
+
 def test_words_that_do_not_fit_are_refused(folder: Path, taskct_says: Says) -> None:
     file = folder / "cts" / "case1" / "ct.nii.gz"
     for words, said in (

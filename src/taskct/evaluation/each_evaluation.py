@@ -11,7 +11,9 @@ from torch import nn
 
 from taskct.core.config import to_dict
 from taskct.core.each_input import FAILED, EachSummary, InputJob, do_each
+from taskct.core.errors import InputError
 from taskct.core.files import atomic_folder
+from taskct.core.names import plural
 from taskct.core.runs import Run
 from taskct.core.workers import Workers
 from taskct.data.case import Case
@@ -51,16 +53,25 @@ def evaluate_each(
     slices_from_text(plan.slices)
     plan.dose.doses()
     names = {int(number): name for number, name in plan.label_names.items()}
+    seen: dict[str, str] = {} if overwrite else _evaluated_before(out, places)
 
     def job(name: str, place: CasePlace) -> InputJob:
         def work() -> str:
             case = replace(open_place(place, label_names=names or None, untilt=plan.untilt), case_id=name)
             refuse_label_map(place.name, case.hu.numpy())
+            mark = _mark(case)
+            if seen.get(mark, name) != name:
+                raise InputError(
+                    f"{place.name}: has the same values as the CT of {out / seen[mark]}: one CT would count as two patients in {ALL_CASES}; "
+                    "leave one of them out"
+                )
             if heard is not None:
                 heard(case)
             one = replace(plan, inputs=(str(place.name),), labels=())
             run_plan(one, out / name, cases=[case], model=model, workers=workers, overwrite=overwrite, progress=progress)
-            return f"{len(case.hu)} slices"
+            if mark:
+                seen[mark] = name
+            return plural(len(case.hu), "slice")
 
         return InputJob(name, str(place.name), out / name, work)
 
@@ -82,6 +93,21 @@ def evaluate_each(
         Run.create(part, to_dict(plan), provenance=table.provenance)
         table.save(part)
     return found, table
+
+
+def _mark(case: Case) -> str:
+    """What the values of a CT are known by, as they were read; "" for an image of one value, which may be anybody's."""
+    return "" if float(case.hu.min()) == float(case.hu.max()) else str(case.provenance.get("fingerprint") or "")
+
+
+def _evaluated_before(out: Path, places: Mapping[str, CasePlace]) -> dict[str, str]:
+    """The marks of the CTs whose run is there already, and their names."""
+    found = {}
+    for name in places:
+        if (out / name / "table.json").is_file():
+            for case in Run(out / name).read_json("table.json").get("cases", []):
+                found[str(case.get("provenance", {}).get("fingerprint") or "")] = name
+    return {mark: name for mark, name in found.items() if mark}
 
 
 def _few_images(table: Table, number: int) -> Table:

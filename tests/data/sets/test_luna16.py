@@ -135,5 +135,5 @@ def test_fractions_of_samples_are_no_sizes(tmp_path: Path) -> None:
     root = make_set(tmp_path)
     header = root / "subset0" / "1.2.7.mhd"
     header.write_text(header.read_text().replace(f"DimSize = {SHAPE[2]}", f"DimSize = {SHAPE[2]}.5"))
-    with pytest.raises(FileFormatError, match=r"expected 3 whole number\(s\) as DimSize, got '56.5 48 12'"):
+    with pytest.raises(FileFormatError, match=r"expected 3 whole numbers as DimSize, got '56.5 48 12'"):
         list(open_luna16(root).fold(0).cases())
