@@ -59,6 +59,8 @@ def run(
     label_name: list[str] = options.LABEL_NAME,
     series: str | None = options.SERIES,
     untilt: bool = options.UNTILT,
+    slices: str | None = options.SLICES,
+    every: int = typer.Option(0, min=0, help="Use at most this many slices of the CT, evenly spaced; 0: all of --slices."),
     classical: bool = typer.Option(False, "--classical", help="The classical chain on built-in patients."),
     sirt: bool = typer.Option(False, "--sirt", help="SIRT in the classical chain, which then takes twice as long."),
     seed: int | None = typer.Option(None, help="Of patients and noise.  [default: fixed]", show_default=False),
@@ -72,7 +74,7 @@ def run(
     demo. With --ct or --classical instead: simulate scans at 100, 25, 10 and 5 % dose, reconstruct by FBP, CGLS and TV,
     compare, write NIfTI and DICOM; an interrupted demo of this kind starts again.
     """
-    from taskct.cli.arguments import parse_label_names
+    from taskct.cli.arguments import parse_label_names, parse_slices
     from taskct.cli.scanning import show_notes
     from taskct.core.errors import InputError, unknown_name
     from taskct.core.runs import refuse_run
@@ -81,9 +83,10 @@ def run(
 
     if system not in SYSTEMS:
         raise unknown_name("demo", system, SYSTEMS, InputError)
-    if ct is None and (labels is not None or label_name or series is not None or untilt):
+    if ct is None and (labels is not None or label_name or series is not None or untilt or slices is not None or every):
         raise InputError(
-            "--labels, --label-name, --series and --untilt go with --ct; the built-in patients bring their own labels"
+            "--labels, --label-name, --series, --untilt, --slices and --every go with --ct; the built-in patients are taken "
+            "whole, with labels of their own"
         )
     if (ct is not None or classical) and (train or system != "adaptive"):
         raise InputError("--ct and --classical run the classical chain; leave out --train and the name of a system")
@@ -97,8 +100,10 @@ def run(
     if ct is None:
         patients = phantom_patients(seed or 0)
     else:
-        names = parse_label_names(label_name)
-        patients = patients_of_ct(ct, labels=labels, label_names=names, series=series, untilt=untilt)
+        names, chosen = parse_label_names(label_name), parse_slices(slices)
+        patients = patients_of_ct(
+            ct, labels=labels, label_names=names, series=series, untilt=untilt, slices=chosen, every=every
+        )
         show_notes(patients.shown)
     classical_demo(patients, folder, sirt_too=sirt, seed=seed or 0, overwrite=overwrite, say=typer.echo)
 

@@ -62,8 +62,8 @@ def evaluate_each(
             mark = _mark(case)
             if seen.get(mark, name) != name:
                 raise InputError(
-                    f"{place.name}: has the same values as the CT of {out / seen[mark]}: one CT would count as two patients in {ALL_CASES}; "
-                    "leave one of them out"
+                    f"{place.name}: has the same values as the CT of {out / seen[mark]}: one CT would count as two "
+                    f"patients in {ALL_CASES}; leave one of them out"
                 )
             if heard is not None:
                 heard(case)

@@ -36,7 +36,8 @@ def test_the_demo_leaves_all_that_it_promises(patients: DemoPatients, tmp_path: 
     classical_demo(patients, out, sirt_too=True, say=lines.append)
     said = "\n".join(lines)
     assert "noise-free FBP: slice 0 of abdomen-0 comes back within" in said and "HU RMS in liver" in said
-    assert is_run(out)
+    assert is_run(out) and "hold FBP Hann at 10% dose, whichever method scores best" in said
+    assert "whichever method scores best" in (out / "report.html").read_text(encoding="utf-8")
     table = Table.read(out)
     assert table.methods == ["FBP", "FBP Hann", "SIRT", "CGLS", "TV"] and [d.fraction for d in table.doses] == list(FRACTIONS)
     rmse = {m: table.summary("rmse_hu")[i].interval.mean for i, m in enumerate(table.methods, start=15)}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from taskct.core.errors import InputError
 from taskct.core.names import plural
 from taskct.data.case import Case
 from taskct.data.open import open_case
+from taskct.data.padding import refuse_label_map
 from taskct.phantoms import phantom_case
 
 _SCORED_AT = (0.4, 0.7)  # where along the patient slices are scored, as a part of its length
@@ -55,12 +57,21 @@ def patients_of_ct(
     label_names: Mapping[int, str] | None = None,
     series: str | None = None,
     untilt: bool = False,
+    slices: slice | int | None = None,
+    every: int = 0,
 ) -> DemoPatients:
-    """One CT: two slices are scored and another one tunes, well apart."""
+    """One CT, or `slices` of it: two slices are scored and another one tunes, well apart.
+
+    `every` takes at most so many slices at an even distance (0: all). UnsupportedDataError for a label map in its place.
+    """
     case = open_case(ct, labels=labels, label_names=label_names or None, series_uid=series, untilt=untilt)
+    refuse_label_map(ct, case.hu.numpy())
+    whole = len(case.hu)
+    case = _excerpt(case, slices, every)
     count = len(case.hu)
     if count < 3:
-        raise InputError(f"{ct}: has {plural(count, 'slice')}; the demo needs 3 (two are scored, another one tunes TV)")
+        here = f"has {plural(count, 'slice')}" if count == whole else f"{count} of its {whole} slices would be used"
+        raise InputError(f"{ct}: {here}; the demo needs 3 (two are scored, another one tunes TV)")
     places = [min(count - 1, int(count * at)) for at in (*_SCORED_AT, *_TUNING_AT)]
     first, second, third = places if len(set(places)) == 3 else (0, 1, 2)
     return DemoPatients(
@@ -71,6 +82,22 @@ def patients_of_ct(
         shown=case,
         source=ct if case.provenance.get("format") == "DICOM" else None,
     )
+
+
+def _excerpt(case: Case, slices: slice | int | None, every: int) -> Case:
+    """Some slices of a case, with a note of their numbers in the whole one: from here on they are counted from 0."""
+    whole = len(case.hu)
+    taken = range(whole)
+    if slices is not None:
+        case, taken = case.take(slices), taken[slices if isinstance(slices, slice) else slice(slices, (slices + 1) or None)]
+    if every and len(taken) > every:
+        step = slice(None, None, math.ceil(len(taken) / every))
+        case, taken = case.take(step), taken[step]
+    if len(taken) == whole:
+        return case
+    apart = "" if taken.step == 1 else f", {taken.step} apart"
+    note = f"slices {taken[0]} to {taken[-1]} of the CT{apart}, are counted from 0 here"
+    return replace(case, provenance={**case.provenance, "notes": [*case.provenance.get("notes", []), note]})
 
 
 def organ_of(case: Case) -> tuple[str, int] | None:
