@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from taskct.core.errors import GeometryError
 from taskct.data.case import Case
 from taskct.data.common_grid import onto_common_grid
+from taskct.data.marks import Marks
+from taskct.data.slice_recipe import SliceRecipe
 from taskct.geometry import Grid
 
 
@@ -63,3 +67,21 @@ def test_labels_of_large_numbers_stay_what_they_are():
 def test_slices_do_not_go_onto_a_grid_of_voxels():
     with pytest.raises(GeometryError, match=r"case c are brought onto a grid .* got one of 8 x 8 x 8 voxels"):
         onto_common_grid(_case(torch.zeros(1, 10, 10)), Grid((8, 8, 8), 1.0), [0])
+
+
+def test_a_slice_shows_the_same_lesions_on_coarser_pixels() -> None:
+    # a nodule that lay between the new samples was lost, and its slice learnt and judged as one without nodules
+    instances = torch.zeros(1, 64, 64, dtype=torch.int16)
+    instances[0, 21, 21], instances[0, 40:42, 41:43], instances[0, 50:54, 50:54], instances[0, 2, 60] = 1, 2, 3, 4
+    marks = Marks(instances, dict.fromkeys((1, 2, 3, 4), "nodule"), boxed=frozenset(["nodule"]))
+    case = replace(_case(torch.zeros(1, 64, 64)), marks=marks)
+    for side, pixel in ((64, 1.0), (32, 2.0), (16, 4.0), (8, 8.0)):
+        made = SliceRecipe(shape=(side, side), pixel_mm=pixel).of(case)
+        assert made is not None and made.marks is not None
+        found = made.marks[0].boxes({"nodule": ["nodule"]})
+        assert found is not None and made.marks[0].shown == [1, 2, 3, 4]
+        middles = (found.corners[:, :2] + found.corners[:, 2:]) / 2 * pixel
+        truth = torch.tensor([[21.5, 21.5], [41.0, 42.0], [52.0, 52.0], [2.5, 60.5]])
+        assert float((middles - truth).abs().max()) <= pixel / 2 + 0.5
+    small = SliceRecipe(shape=(32, 32), pixel_mm=1.0).of(case)  # the middle alone: what lies outside is not there
+    assert small is not None and small.marks is not None and small.marks[0].shown == [1, 2]

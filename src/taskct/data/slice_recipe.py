@@ -13,7 +13,7 @@ from taskct.core.errors import ConfigError, InputError
 from taskct.core.units import MU_WATER_70KEV_PER_MM, check_mu
 from taskct.data.case import Case
 from taskct.data.classes import with_classes
-from taskct.data.common_grid import nearest_on_grid, onto_common_grid
+from taskct.data.common_grid import instances_on_grid, onto_common_grid
 from taskct.data.image_source import InMemory, Pixels
 from taskct.data.images import ImageSet
 from taskct.data.marks import MARKS, Marks
@@ -90,7 +90,7 @@ class SliceRecipe:
         if self.shape is None or self.pixel_mm is None:
             return marks
         where = Grid(self.shape, self.pixel_mm)
-        return [m.with_map(nearest_on_grid(m.instances[None], case.slice_grid, where)[0]) for m in marks]
+        return [m.with_map(instances_on_grid(m.instances[None], case.slice_grid, where)[0]) for m in marks]
 
     def _numbers(self, case: Case) -> list[int]:
         numbers = list(range(len(case.hu)))
