@@ -48,7 +48,7 @@ class Augmentation:
 
     def __call__(self, mu: Tensor, labels: Tensor | None, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
         """Another image and its labels."""
-        out, grid = self._moved(mu, generator)
+        out, grid = self.moved(mu, generator)
         if labels is not None:
             moved = functional.grid_sample(labels[:, None].float(), grid, mode="nearest", align_corners=False)
             labels = moved[:, 0].to(labels.dtype)
@@ -63,10 +63,10 @@ class Augmentation:
 
     def plain(self, mu: Tensor, generator: torch.Generator) -> Tensor:
         """The image moved and brightened as a call with the same generator does, without noise and blur: its truth."""
-        return self._moved(mu, generator)[0]
+        return self.moved(mu, generator)[0]
 
-    def _moved(self, mu: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """The image moved and brightened, and the grid that it was sampled on."""
+    def moved(self, mu: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """The image moved and brightened, and the grid (1, [Z,] Y, X, axes) of -1 to 1 that it was sampled on."""
         draw = (2 * torch.rand(4, generator=generator, device=generator.device) - 1).tolist()
         grid = self._grid(mu, *draw).to(mu.device)
         if self.mirror and bool(torch.rand(1, generator=generator, device=generator.device) < 0.5):

@@ -116,10 +116,24 @@ def moved_together(
         labels = None if one is None else one.instances[None]
         moved, labels = augment(image[k : k + 1], labels, stream)
         stream.set_state(state)
-        truths.append(augment.plain(mu[k : k + 1], stream))
+        truth, grid = augment.moved(mu[k : k + 1], stream)
+        truths.append(truth)
         images.append(moved)
-        found.append(None if one is None or labels is None else one.with_map(labels[0]))
+        found.append(None if one is None or labels is None else one.with_map(_none_lost(one.instances, labels[0], grid[0])))
     return torch.cat(images), torch.cat(truths), found
+
+
+def _none_lost(before: Tensor, after: Tensor, grid: Tensor) -> Tensor:
+    """A moved map of lesions in which none is lost that the image still shows: small ones lie between its samples."""
+    for number in sorted({*before.unique().tolist()} - {0, *after.unique().tolist()}):
+        middle = (before == number).nonzero().double().mean(0)
+        sides = torch.tensor(before.shape, dtype=torch.float64)
+        places = ((grid.flip(-1).double().cpu() + 1) * sides - 1) / 2  # in samples of the map before
+        away = (places - middle.cpu()).square().sum(-1)
+        at = tuple(int(k) for k in np.unravel_index(int(away.argmin()), tuple(after.shape)))
+        if away[at] <= 1 and int((after == after[at]).sum()) > 1:  # farther from every sample, it left the image
+            after[at] = number
+    return after
 
 
 def _pools(marks: Sequence[Marks | None], balance: Classes) -> list[np.ndarray]:
