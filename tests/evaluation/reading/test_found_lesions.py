@@ -30,6 +30,24 @@ def test_each_lesion_is_found_once_by_the_surest_box_that_overlaps_enough() -> N
     assert nothing.found.tolist() == []
 
 
+@pytest.mark.parametrize("dims", [2, 3])
+def test_where_regions_to_ignore_overlap_they_cover_a_box_once(dims: int) -> None:
+    # their shares were added: a false box a third of which lay in two regions counted neither way
+    rng = np.random.default_rng(3)
+    corners = lambda n: np.sort(rng.integers(0, 9, (n, 2, dims)), axis=1)
+    boxes, regions = (np.concatenate([c[:, 0], c[:, 1] + 1], axis=1).astype(float) for c in (corners(200), corners(3)))
+    covered = np.zeros((10,) * dims, bool)
+    window = lambda box: tuple(slice(int(a), int(b)) for a, b in zip(box[:dims], box[dims:], strict=True))
+    for one in regions:
+        covered[window(one)] = True
+    false = [float(covered[window(box)].mean()) < 0.5 for box in boxes]
+    scores = np.linspace(1.0, 0.1, len(boxes))
+    found = match_boxes(boxes, scores, np.zeros((0, 2 * dims)), iou=0.5, ignored=regions)
+    assert found.scores.tolist() == scores[false].tolist() and 20 < sum(false) < 190
+    flat = np.concatenate([regions[:1, :dims], regions[:1, :dims]], axis=1)  # no inside: no half of it is ignored
+    assert len(match_boxes(flat, np.ones(1), np.zeros((0, 2 * dims)), iou=0.5, ignored=regions).scores) == 1
+
+
 def test_no_findings_and_no_lesions_are_counted() -> None:
     none = match_points(np.zeros((0, 3)), np.zeros(0), np.array([[0.0, 0, 0]]), np.array([1.0]))
     assert len(none.scores) == 0 and none.lesions == 1

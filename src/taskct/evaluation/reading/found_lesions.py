@@ -87,7 +87,8 @@ def match_boxes(
     keep = np.ones(len(boxes), bool)
     if ignored is not None and len(ignored):
         (regions,) = _edges(_flat(boxes, ignored)[1])
-        keep = (owner != MISSED) | (_shared(boxes, regions).sum(1) < 0.5 * _sizes(boxes))
+        covered = np.array([_covered(one, regions) for one in boxes])
+        keep = (owner != MISSED) | (covered < 0.5 * _sizes(boxes)) | (_sizes(boxes) == 0)
     return ScanMatches(scores[keep], owner[keep], len(lesions), patient)
 
 
@@ -119,6 +120,26 @@ def _shared(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     low = np.maximum(a[:, None, :dims], b[None, :, :dims])
     high = np.minimum(a[:, None, dims:], b[None, :, dims:])
     return np.asarray(np.clip(high - low, 0, None).prod(2))
+
+
+def _covered(box: np.ndarray, regions: np.ndarray) -> float:
+    """How much of a box (2 dims,) lies in regions (m, 2 dims): where regions overlap it counts once."""
+    dims = len(box) // 2
+    low, high = np.maximum(regions[:, :dims], box[:dims]), np.minimum(regions[:, dims:], box[dims:])
+    there = (high > low).all(1)
+    low, high = low[there], high[there]
+    if len(low) < 2:
+        return float((high - low).prod(1).sum())
+    edges = [np.unique(np.r_[low[:, axis], high[:, axis]]) for axis in range(dims)]
+    inside = np.zeros([len(one) - 1 for one in edges], bool)
+    for first, last in zip(low, high, strict=True):
+        inside[
+            tuple(slice(*np.searchsorted(e, ends)) for e, ends in zip(edges, zip(first, last, strict=True), strict=True))
+        ] = 1
+    sizes = inside.astype(float)
+    for axis, one in enumerate(edges):
+        sizes *= np.diff(one).reshape([-1 if k == axis else 1 for k in range(dims)])
+    return float(sizes.sum())
 
 
 def _sizes(boxes: np.ndarray) -> np.ndarray:
