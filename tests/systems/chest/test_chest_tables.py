@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import re
+from io import StringIO
 from typing import Any
 
 import numpy as np
@@ -13,9 +15,11 @@ from taskct.evaluation.statistics import Interval
 from taskct.systems.chest.bridge_curves import dose_figure, dose_points
 from taskct.systems.chest.chest_arms import Arm
 from taskct.systems.chest.chest_classes import TASKS
-from taskct.systems.chest.chest_comparing import Comparison, Group, Trainings, bridge_gains
+from taskct.systems.chest.chest_comparing import Comparison, Group, Trainings, bridge_gains, summary_lines
 from taskct.systems.chest.chest_page import beside_table
 from taskct.systems.chest.chest_scores import scores_of
+from taskct.systems.chest.chest_settings import ChestExperiment
+from taskct.systems.chest.chest_summary import scores_csv
 from taskct.systems.chest.reading_crops import Readings
 
 KINDS = {"equal steps": "all", "equal computing": "all-computing", "single task longer": "all"}
@@ -89,6 +93,21 @@ def test_a_group_has_the_scores_that_all_of_its_trainings_have() -> None:
     mixed, whole = (Group({0: new, 1: one}, Arm(TASKS, steps=1)) for one in (old, new))
     assert "SSIM" not in mixed.scores and "AUC nodule" in mixed.scores
     assert whole.interval("HU bias").mean == pytest.approx(25) and 0 < whole.interval("SSIM").mean < 1
+
+
+def test_scores_of_one_patient_stand_in_the_tables_without_an_interval() -> None:
+    # the tables were empty, and the page said that nothing was read
+    read = readings(1.0, patients=1)
+    group = lambda one: {"first": Group({0: one}, Arm(TASKS, steps=1, name="first"))}
+    rows = {row["score"]: row for row in csv.DictReader(StringIO(scores_csv(group(read))))}
+    for name, score in scores_of(read).items():
+        value = score(np.ones(1))
+        assert (rows[name]["mean"], rows[name]["low"]) == (f"{value:.4f}" if np.isfinite(value) else "", ""), name
+    lines = summary_lines(ChestExperiment(), group(read), [], {})
+    assert "an AUC of 1.00; the aim of 0.9 is reached" in lines[0]
+    nothing = Readings(**{**vars(read), "presence": np.ones((2, 3))})
+    (line, *_) = summary_lines(ChestExperiment(), group(nothing), [], {})
+    assert line == "At full dose AUC nodule is not defined; the aim of 0.9 is not tested by these patients."
 
 
 def test_gains_of_the_bridge_pair_the_seeds_that_both_sides_have() -> None:

@@ -26,13 +26,24 @@ MAIN_SCORES: dict[str, tuple[str, ...]] = {
     "restore": ("PSNR",),
     "detect": ("CPM nodule", "AP10 nodule", "AP10 infection"),
 }
-NOT_REACHED = "not reached"
+NOT_REACHED, NOT_TESTED = "not reached", "not tested by these patients"
 AIMS = {"AUC nodule": 0.9, "CPM nodule": 0.5, "Dice nodules >= 8 mm": 0.6}
 AIMS_IN_WORDS = {
     "AUC nodule": "slices with a nodule are told from slices without one with an AUC of",
     "CPM nodule": "the share of nodules found, averaged from 1/8 to 8 false marks a scan (CPM), is",
     "Dice nodules >= 8 mm": "outlines of nodules of 8 mm and more agree with the truth at a Dice of",
 }
+
+
+def aim_word(value: float, aim: float) -> str:
+    """Whether an aim is reached; a score that is not defined, such as the AUC of a finding that all images show, says nothing.
+
+    >>> aim_word(0.95, 0.9), aim_word(0.85, 0.9), aim_word(math.nan, 0.9)
+    ('reached', 'not reached', 'not tested by these patients')
+    """
+    if math.isnan(value):
+        return NOT_TESTED
+    return "reached" if value >= aim else NOT_REACHED
 
 
 def bounds_of(score: str) -> tuple[float, float]:
@@ -54,11 +65,14 @@ class Trainings:
 
     @cached_property
     def scores(self) -> dict[str, Influence]:
-        """Every score that all of its trainings have, over seeds and patients."""
+        """Every score that all of its trainings have, over seeds and patients; of one patient without an interval."""
         each = [scores_of(one) for one in self.readings.values()]
         patients = len(next(iter(self.readings.values())).patients)
         names = [name for name in each[0] if all(name in one for one in each)]
-        return {name: influence([one[name] for one in each], patients) for name in names} if patients > 1 else {}
+        if patients == 1:  # nobody can be left out
+            values = {name: np.array([one[name](np.ones(1)) for one in each]) for name in names}
+            return {name: Influence(found, found[:, None]) for name, found in values.items()}
+        return {name: influence([one[name] for one in each], patients) for name in names}
 
     def interval(self, score: str) -> Interval:
         """A score with its interval over seeds and patients."""
@@ -213,9 +227,13 @@ def summary_lines(
         for score, aim in AIMS.items():
             if score in first.scores:
                 found = first.interval(score)
-                word = "reached" if found.mean >= aim else NOT_REACHED
                 ends = f" [{found.low:.2f}, {found.high:.2f}]" if math.isfinite(found.low) else ""
-                lines.append(f"At full dose {AIMS_IN_WORDS[score]} {found.mean:.2f}{ends}; the aim of {aim:g} is {word}.")
+                said = (
+                    f"{AIMS_IN_WORDS[score]} {found.mean:.2f}{ends}"
+                    if math.isfinite(found.mean)
+                    else f"{score} is not defined"
+                )
+                lines.append(f"At full dose {said}; the aim of {aim:g} is {aim_word(found.mean, aim)}.")
     for kind in ("equal steps", "equal computing", "single task longer"):
         mine = [p for p in pairs if p.kind == kind and p.group in ("all", "all-computing")]
         apart = [p for p in mine if p.gain.separated]

@@ -19,9 +19,11 @@ from taskct.systems.chest.chest_comparing import (
     AIMS,
     MAIN_SCORES,
     NOT_REACHED,
+    NOT_TESTED,
     Comparison,
     Group,
     Trainings,
+    aim_word,
     bridge_gains,
     shown_first,
     summary_lines,
@@ -67,7 +69,7 @@ def write_chest_page(
     """Write one self-contained page: no script, no network."""
     first = shown_first(groups)
     answer, *rest = summary_lines(settings, groups, pairs, judged, tests)
-    against = [text for text in rest if NOT_REACHED in text]
+    against = [text for text in rest if NOT_REACHED in text or NOT_TESTED in text]
     parts = [
         ("words", "What else came out", "", "".join(f"<p>{escape(text)}</p>" for text in rest if text not in against)),
         ("first", "All four heads at full dose", "", score_table(first) if first is not None else ""),
@@ -89,7 +91,7 @@ def _first_table(group: Group) -> str:
     for score in scores:
         found = group.interval(score)
         aim = AIMS.get(score)
-        said = "–" if aim is None else f"{aim:g}, {'reached' if found.mean >= aim else NOT_REACHED}"
+        said = "–" if aim is None else f"{aim:g}, {aim_word(found.mean, aim)}"
         name = escape(_named(score).replace(">=", "≥"))
         rows += f"<tr><th scope='row'>{name}</th>{_cell(found)}<td class='text'>{said}</td></tr>"
     heads = ("<th>at full dose</th>", "<th>mean</th>", "<th class='text'>aim</th>")
