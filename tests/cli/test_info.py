@@ -166,3 +166,32 @@ def test_a_volume_file_that_is_shorter_than_its_header_says_is_called_truncated(
     (tmp_path / "a.nii").write_bytes(header.binaryblock + bytes(4) + bytes(4096))
     code, _, error = taskct_says("info", tmp_path / "a.nii")
     assert code == 3 and "a.nii" in error and "truncated" in error
+
+
+def test_a_run_folder_is_described_in_lines_for_people(tmp_path: Path, taskct_says: Says) -> None:
+    beam = tmp_path / "beam.toml"
+    beam.write_text("schema = 1\nkind = 'parallel'\nviews = 6\ncols = 40\npixel_mm = 12.0\n")
+    words = ("--slices", "3", "--doses", "1", "--beam", beam, "--refine", "1", "--methods", "fbp,smooth=fbp:window=hann")
+    assert taskct_says("evaluate", "phantom:abdomen:1", *words, "--out", tmp_path / "run")[0] == 0
+    code, out, err = taskct_says("info", tmp_path / "run")
+    assert (code, err) == (0, "") and not any(mark in out for mark in "{}[]")
+    assert "values of fbp, smooth on 1 patient at dose 1; taskct report" in out
+    lines = {line.split()[0]: " ".join(line.split()[1:]) for line in out.splitlines()[1:]}
+    assert lines["methods.smooth"] == "method fbp, window hann" and lines["inputs"] == "phantom:abdomen:1"
+    assert lines["beam"].startswith("kind parallel, views 6, cols 40, pixel_mm 12")
+    (tmp_path / "run" / "provenance.json").unlink()
+    assert "not recorded (no provenance.json)" in taskct_says("info", tmp_path / "run")[1]
+    code, _, err = taskct_says("info", tmp_path / "run" / "table.csv")
+    assert code == 2 and f"is a file of the run {tmp_path / 'run'}; taskct info" in err
+    out = taskct_says("info", tmp_path)[1]
+    assert out.startswith("1 run; `taskct info") and "  run: the command is not recorded" in out and "1 other file or" in out
+
+
+def test_scans_in_a_folder_are_listed(box: Case, tmp_path: Path, taskct_says: Says) -> None:
+    write_nifti(box, tmp_path / "ct.nii.gz")
+    beam = tmp_path / "beam.toml"
+    beam.write_text("schema = 1\nkind = 'parallel'\nviews = 6\ncols = 40\npixel_mm = 1.5\n")
+    for name in ("a.h5", "b.h5"):
+        assert taskct_says("simulate", tmp_path / "ct.nii.gz", "--beam", beam, "--out", tmp_path / "scans" / name)[0] == 0
+    code, out, err = taskct_says("info", tmp_path / "scans")
+    assert (code, err) == (0, "") and out.splitlines()[1:] == ["  a.h5", "  b.h5"] and out.startswith("2 scans")

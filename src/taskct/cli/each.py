@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from taskct.data.case import Case
     from taskct.data.sets.case_place import CasePlace
 
-_SCANS = (".h5", ".hdf5", ".mat")
 _WORST_FIRST = (1, 4, 3, 2)
 
 
@@ -44,21 +43,6 @@ def open_one(place: CasePlace, *, untilt: bool = False, label_names: Mapping[int
     refuse_label_map(place.name, case.hu.numpy())
     show_notes(case)
     return case
-
-
-def scan_files(folder: Path) -> list[Path]:
-    """The scan files and measured projections in a folder, at any depth."""
-    from taskct.core.errors import TaskctError
-    from taskct.data.scan import is_scan_file
-    from taskct.data.sets.measured_scan import measured_kind
-
-    def is_scan(path: Path) -> bool:
-        try:
-            return is_scan_file(path) or bool(measured_kind(path))
-        except TaskctError:
-            return True  # its own reader says what is wrong with it
-
-    return [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in _SCANS and path.is_file() and is_scan(path)]
 
 
 def finish(jobs: Sequence[InputJob], folder: Path, out: Path, settings: Mapping[str, Any], *, overwrite: bool) -> EachSummary:

@@ -166,12 +166,13 @@ class _HowToScan:
 
 def _jobs(folder: Path, out: Path, scan: _HowToScan, what: str, *, dicom: bool, overwrite: bool) -> list[InputJob]:
     """A job for each scan in a folder; for each CT where it holds no scans."""
-    from taskct.cli.each import jobs_of_cases, open_one, scan_files
+    from taskct.cli.each import jobs_of_cases, open_one
     from taskct.core.each_input import InputJob
     from taskct.data.naming import case_name
+    from taskct.data.scan_folder import scans_below
 
     suffix = "" if dicom else ".nii.gz"
-    files = scan_files(folder) if folder.is_dir() else []
+    files = scans_below(folder) if folder.is_dir() else []
 
     def of_file(path: Path) -> InputJob:
         inside = str(path.relative_to(folder).with_suffix(""))

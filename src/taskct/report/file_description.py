@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from taskct.core.errors import FileFormatError, InputError
+from taskct.core.names import plural
 from taskct.core.open_files import regular_file
-from taskct.core.runs import is_run, load_run
+from taskct.core.runs import is_run
 from taskct.data.scan import is_scan_file
+from taskct.report.run_description import run_facts
 
 if TYPE_CHECKING:
     from taskct.data.case import Case
@@ -19,11 +21,12 @@ if TYPE_CHECKING:
 
 _LOOK_BYTES = 64 * 2**20  # a volume whose values take more is described by its header and its first slices
 _MOST_LINES = 20  # cases of a folder that are listed
+_OF_RUNS = (".safetensors", ".csv", ".json", ".jsonl")
 
 
 def describe_path(found: Path, *, labels: Path | None = None, untilt: bool = False) -> Iterator[str]:
-    """What lies at a path: a run folder, a scan file, a volume, or DICOM series; with `labels` or `untilt`, as `open_case`
-    reads it with them.
+    """What lies at a path: a run folder or several, scan files, a volume, or DICOM series; with `labels` or `untilt`, as
+    `open_case` reads it with them.
 
     Raises FileFormatError after the last line when there are series but none that can be read.
     """
@@ -32,8 +35,12 @@ def describe_path(found: Path, *, labels: Path | None = None, untilt: bool = Fal
     elif is_run(found):
         yield from run_folder(found)
         return
+    elif runs := [one for one in sorted(found.iterdir()) if one.is_dir() and not one.name.startswith(".") and is_run(one)]:
+        yield from folder_of_runs(found, runs)
+        return
     from taskct.data.dicom.dicom_info import inspect_series
     from taskct.data.formats import kind_of
+    from taskct.data.scan_folder import scans_below
     from taskct.data.sets.measured_scan import measured_kind
 
     if is_scan_file(found):
@@ -49,6 +56,8 @@ def describe_path(found: Path, *, labels: Path | None = None, untilt: bool = Fal
 
         yield f"config with {', '.join(read_toml(found)) or 'nothing in it'}"
         return
+    if found.suffix in _OF_RUNS and is_run(found.parent):
+        raise InputError(f"{found}: is a file of the run {found.parent}; taskct info {found.parent} describes the run")
     if labels is not None or untilt or (found.is_file() and kind_of(found) != "dicom"):
         from taskct.data.formats import open_volume
         from taskct.data.open import open_case
@@ -63,6 +72,9 @@ def describe_path(found: Path, *, labels: Path | None = None, untilt: bool = Fal
         yield from folder_of_cases(found)
         return
     infos = inspect_series(found)
+    if not infos and (scans := scans_below(found) if found.is_dir() else []):
+        yield from folder_of_scans(found, scans)
+        return
     if not infos:
         raise InputError(f"{found}: holds no DICOM, volume, scan or run; give a file or folder that does")
     for info in infos:
@@ -79,13 +91,35 @@ def folder_of_cases(folder: Path) -> Iterator[str]:
     cases = find_cases(folder)
     choice = choice_words(folder, cases)
     labelled = sum(case.labels is not None for case in cases)
-    yield f"{len(cases)} case{'s'[: len(cases) != 1]}, {labelled} with labels; `taskct info FILE` says more about one"
+    yield f"{plural(len(cases), 'case')}, {labelled} with labels; `taskct info FILE` says more about one"
     for case in cases[:_MOST_LINES]:
         labels = "" if case.labels is None else f", labels {case.labels.relative_to(folder)}"
         yield f"  {case.case_id}: {case.name.relative_to(folder)}{labels}"
     if len(cases) > _MOST_LINES:
         yield f"  and {len(cases) - _MOST_LINES} more"
     yield from _notes(choice)
+
+
+def folder_of_runs(folder: Path, runs: Sequence[Path]) -> Iterator[str]:
+    """Runs that lie beside one another, by the commands that made them; what else lies there is counted."""
+    yield f"{plural(len(runs), 'run')}; `taskct info {folder}/NAME` says more about one"
+    for run in runs[:_MOST_LINES]:
+        yield f"  {run.name}: {run_facts(run)['command'] or 'the command is not recorded'}"
+    if len(runs) > _MOST_LINES:
+        yield f"  and {len(runs) - _MOST_LINES} more"
+    others = sum(not one.name.startswith(".") for one in folder.iterdir()) - len(runs)
+    if others:
+        yield f"  and {plural(others, 'other file or folder', 'other files or folders')}"
+
+
+def folder_of_scans(folder: Path, scans: Sequence[Path]) -> Iterator[str]:
+    """Scans that lie beside one another; nothing of their values is read."""
+    more = f"`taskct info FILE` says more about one, `taskct reconstruct {folder} --each` takes all"
+    yield f"{plural(len(scans), 'scan')}; {more}"
+    for scan in scans[:_MOST_LINES]:
+        yield f"  {scan.relative_to(folder)}"
+    if len(scans) > _MOST_LINES:
+        yield f"  and {len(scans) - _MOST_LINES} more"
 
 
 def _holds_volumes(folder: Path) -> bool:
@@ -198,19 +232,11 @@ def measured(file: Path, kind: str) -> list[str]:
 
 
 def run_folder(folder: Path) -> list[str]:
-    """A run folder: its configuration and what made it."""
-    run = load_run(folder)
-    made = run.provenance
-    facts = {
-        "made": f"{made.get('created_utc')} by {made.get('command')}",
-        "commit": made.get("git_commit"),
-        "files": ", ".join(sorted(f.name for f in folder.iterdir())),
-        **{k: v for k, v in run.config.items() if k != "schema"},
-    }
-    return ["run folder", *aligned(facts)]
+    """A run folder: what made it, what it holds, and its configuration."""
+    return ["run folder", *aligned(run_facts(folder))]
 
 
-def aligned(facts: dict[str, Any]) -> list[str]:
+def aligned(facts: Mapping[str, Any]) -> list[str]:
     """Names and values in two columns; without those that have no value."""
     width = max(len(name) for name in facts)
     return [f"  {name:<{width}}  {value}" for name, value in facts.items() if value not in (None, "")]
