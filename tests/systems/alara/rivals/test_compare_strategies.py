@@ -7,6 +7,7 @@ from dose_subjects import NOISE, SUBJECTS, smooth
 from taskct.core.errors import InputError
 from taskct.evaluation.dose import parse_target
 from taskct.evaluation.dose.quality import quality_of
+from taskct.systems.alara.pages.strategies_page import DoseSection, statements
 from taskct.systems.alara.rivals.compare_strategies import compare_strategies
 from taskct.systems.alara.rivals.measuring import Measuring
 from taskct.systems.alara.rivals.outcomes import Comparison
@@ -56,3 +57,28 @@ def test_no_oracle_is_said_to_reach_a_bound_that_nobody_can_reach() -> None:
         Measuring(SUBJECTS[:3], quality_of(target), target), progress=False,
     )  # fmt: skip
     assert "oracle: each reaches it" in found.unreached and "fixed" in found.unreached and not found.outcomes
+
+
+def test_where_the_lowest_level_is_enough_lower_ones_are_measured_so_that_quality_is_equal() -> None:
+    target = parse_target(NOISE)
+    two = {k: STRATEGIES[k] for k in ("fixed", "modulation a=1")}
+    whole, high = (
+        compare_strategies(two, smooth, levels, Measuring(SUBJECTS, quality_of(target), target), progress=False)
+        for levels in (np.geomspace(1e3, 1e6, 6), np.geomspace(2e4, 1e6, 4))
+    )
+    for one, other in zip(whole.outcomes, high.outcomes, strict=True):
+        assert other.photons.mean() == pytest.approx(one.photons.mean(), rel=0.02), one.strategy
+        assert np.nanmean(other.values) == pytest.approx(5, rel=0.08)
+    saved, known = (c.saved("modulation a=1", "fixed") for c in (high, whole))
+    assert saved.mean == pytest.approx(known.mean, abs=2) and saved.mean > 20
+    assert saved.low == pytest.approx(known.low, abs=6)
+
+
+def test_a_bound_that_every_dose_keeps_compares_nothing_and_says_so() -> None:
+    target, two = parse_target("noise_sd_hu<=1e9"), {k: STRATEGIES[k] for k in ("fixed", "modulation a=1")}
+    job = Measuring(SUBJECTS[:5], quality_of(target), target)
+    found = compare_strategies(two, smooth, [1e5, 1e6], job, oracles=False, progress=False)
+    assert found.kept_at_lowest == {"fixed": pytest.approx(1e5 / 1024), "modulation a=1": pytest.approx(1e5 / 1024)}
+    assert np.isnan(found.saved("modulation a=1", "fixed").low)
+    ((text, against),) = statements(DoseSection("all", [found], "modulation a=1"))
+    assert against and "Fixed keeps it at 98 photons, the least scanned, so it cannot be compared." in text

@@ -72,7 +72,7 @@ def test_seeds_are_drawn_as_patients_are() -> None:
 def test_where_each_seed_has_rivals_of_its_own_each_is_compared_with_those() -> None:
     noise, blur, _ = patients(30, np.random.default_rng(3))
     names = [str(i) for i in range(30)]
-    learned, rival = strategy(noise, blur, 0.4, 1.0), strategy(noise, blur, 0.0, 1.0)
+    learned, rival = strategy(noise, blur, 0.4, 100.0), strategy(noise, blur, 0.0, 1.0)  # the lowest level is not enough
     half = lambda c: LevelCurve(c.levels, c.spent / 2, c.gaps, c.photons / 2)  # a better network: all need half
     alone = dose_saved([learned], rival, names)
     own = dose_saved([learned, half(learned)], [rival, half(rival)], names)
@@ -81,6 +81,19 @@ def test_where_each_seed_has_rivals_of_its_own_each_is_compared_with_those() -> 
     assert shared.mean == pytest.approx(100 * ((1 + alone.mean / 100) / np.sqrt(2) - 1))  # the network's gain, not the dose's
     with pytest.raises(InputError, match="one rival for all 2 curves or one for each, got 3"):
         dose_saved([learned, half(learned)], [rival] * 3, names)
+
+
+def test_what_the_lowest_level_is_enough_for_leaves_the_saving_open() -> None:
+    noise, blur, _ = patients(30, np.random.default_rng(3))
+    names = [str(i) for i in range(30)]
+    learned, rival = strategy(noise, blur, 0.4, 100.0), strategy(noise, blur, 0.0, 1.0)
+    cut = lambda c, k: LevelCurve(c.levels[k:], c.spent[:, k:], c.gaps[:, k:], float(c.spent[:, k].mean()))
+    everybody = np.ones((1, 30))
+    assert cut(learned, 12).needed(everybody, "mean")[0] == 0 < learned.needed(everybody, "mean")[0]
+    assert cut(learned, 12).needed(everybody, 0.9)[0] == 0
+    for ours, theirs in ((cut(learned, 12), rival), (learned, cut(rival, 12)), (cut(learned, 12), cut(rival, 12))):
+        found = dose_saved([ours], theirs, names)
+        assert np.isnan(found.low) and np.isnan(found.high) and np.isnan(found.p)  # "at most" is not a number to compare
 
 
 def test_three_seeds_that_differ_have_an_interval_that_holds_the_truth() -> None:

@@ -287,8 +287,12 @@ def statements(one: DoseSection, family: SavingsFamily | None = None) -> list[tu
             continue
         others = [name for name in names if not name.startswith(one.learned)]
         words = "; it ".join(_needs(c, one.learned, name, known) for name in others) or "reaches the bound"
-        against = any(not _saves(c, one.learned, name, known) for name in rivals_of(c, one.learned))
+        against = any(not _saves(c, one.learned, name, known) for name in rivals_of(c, one.learned)) or bool(c.kept_at_lowest)
         unreached = f" The bound is not reached by {', '.join(c.unreached)}." if c.unreached else ""
+        for name, photons in c.kept_at_lowest.items():
+            unreached += (
+                f" {capital(name)} keeps it at {photon_count(photons)} photons, the least scanned, so it cannot be compared."
+            )
         many = f" Corrected for {known.count} comparisons (Holm)." if known.count > 1 else ""
         found.append((f"{one.title}: at {_held(c)} the {one.learned} dose {words}.{unreached}{many}", against))
     return found
@@ -318,7 +322,7 @@ def _strategies(c: Comparison, learned: str, family: SavingsFamily) -> str:
     names = [o.strategy for o in c.outcomes]
     body = []
     for row, one in zip(c.rows(), c.outcomes, strict=True):
-        cells = [f"<th scope='row'>{escape(one.strategy)}</th>", f"<td>{photon_count(row['photons'])}</td>"]
+        cells = [f"<th scope='row'>{escape(one.strategy)}</th>", f"<td>{at_most(c, one)}{photon_count(row['photons'])}</td>"]
         cells += [
             f"<td>{number(float(row['quality']), c.target.unit)}</td>",
             f"<td>{number(float(row['spread']), c.target.unit)}</td>",
@@ -385,6 +389,11 @@ def _percent(interval: Interval, *, small: bool = False) -> str:
     low, high = ("open" if math.isnan(end) else f"{end:+.1f}".replace("-", MINUS) for end in (interval.low, interval.high))
     ends = f"{low} to {high}"
     return f"{text}<small>{ends}</small>" if small else f"{text} ({ends})"
+
+
+def at_most(c: Comparison, one: Outcome) -> str:
+    """What stands before photons that are the least that were scanned."""
+    return "at most " if one.curves is not None and one.strategy in c.kept_at_lowest else ""
 
 
 def _interval(interval: Interval, unit: str) -> str:

@@ -13,11 +13,14 @@ from taskct.core.errors import InputError
 from taskct.core.progress import track
 from taskct.core.seeds import derive_seed
 from taskct.evaluation.dose.quality_curves import Curves, held, reached_at
+from taskct.evaluation.dose.refine import joined
 from taskct.recon.reconstructor import Reconstructor
 from taskct.systems.alara.rivals.measuring import Measuring
 from taskct.systems.alara.rivals.oracle import ORACLE_EACH, ORACLE_VIEWS, oracle_by_view, oracles_by_patient
 from taskct.systems.alara.rivals.outcomes import SCOUT, Comparison, Outcome
 from taskct.systems.alara.rivals.strategies import Strategy
+
+_MOST_OCTAVES = 10
 
 
 def compare_strategies(
@@ -37,7 +40,8 @@ def compare_strategies(
     """Scale every strategy by one number until the criterion holds on these patients, then scan again with fresh noise.
 
     levels       mean photons over which curves are measured, exact Poisson throughout; each strategy's courses are scaled to a
-                 mean of 1 over all patients first. The level is found between them, then on the scans themselves
+                 mean of 1 over all patients first. The level is found between them, then on the scans themselves. Where the
+                 lowest is enough already, lower ones are measured until one is enough for no patient
     measuring    the patients, the quality, its bound and the criterion
     model        one reconstructor for all, or one for each strategy by name; the oracles take the first strategy's
     known_shape  course within each patient that sees the truth (`RegionRays`), for an oracle that also modulates
@@ -65,6 +69,7 @@ def compare_strategies(
         own = own_model(name)
         if name not in known or target.key not in known[name].values:
             known[name] = job.curves(own, unit, levels, seed)
+        known[name] = _reaching_down(job, known[name], own, unit, full, seed)
         level_found = reached_at(known[name].levels, held(job.gaps(known[name].values[target.key], full), held_by))
         forecast = getattr(strategy, "forecast", None)
         said = None if forecast is None else np.array([forecast(s) for s in subjects])
@@ -87,3 +92,27 @@ def compare_strategies(
         outcomes += oracle_by_view(job, known[ORACLE_VIEWS], shapes, own_model("fixed"), full, seed=seed, fresh=fresh)
     notes = {SCOUT: job.scout} if job.scout else {}
     return Comparison(target, held_by, tuple(s.patient_id for s in subjects), tuple(outcomes), full, tuple(unreached), notes)
+
+
+def _reaching_down(  # noqa: PLR0917
+    job: Measuring,
+    curves: Curves,
+    model: Reconstructor,
+    courses: Sequence[torch.Tensor],
+    full: np.ndarray | None,
+    seed: int,
+) -> Curves:
+    """Curves whose lowest level is enough with lower octaves until it is enough for no patient: "at most" compares nothing.
+
+    Down to a thousandth of the lowest level; what is kept there still is named by `Comparison.kept_at_lowest`.
+    """
+    key = job.target.key
+    at_lowest = lambda: job.gaps(curves.values[key][:, :1], full)
+    if not held(at_lowest(), job.held_by)[0] >= 0:
+        return curves
+    for _ in range(_MOST_OCTAVES):
+        more = job.curves(model, courses, [float(curves.levels[0]) / 2], seed)
+        curves = joined(curves, replace(more, values={key: more.values[key]}))
+        if not (at_lowest() >= 0).any():
+            break
+    return curves

@@ -12,7 +12,7 @@ import numpy as np
 
 from taskct.core.errors import InputError
 from taskct.core.seeds import derive_seed
-from taskct.evaluation.dose.quality_curves import Curves, contrast
+from taskct.evaluation.dose.quality_curves import Curves, contrast, held
 from taskct.evaluation.dose.target import Target
 from taskct.evaluation.statistics import Interval, paired_difference
 from taskct.systems.alara.rivals.savings import LevelCurve, SeededError, dose_saved
@@ -109,6 +109,16 @@ class Comparison:
     def spread_difference(self, strategy: str, than: str, *, resamples: int = 4000, seed: int = 0) -> Interval:
         """`spread` of `strategy` minus that of `than`, with a percentile interval over resampled patients."""
         return spread_over_seeds(self.trainings, strategy, than, resamples=resamples, seed=seed)
+
+    @property
+    def kept_at_lowest(self) -> dict[str, float]:
+        """Strategies that meet the criterion at the lowest level already, {name: photons there}: they need at most those."""
+        found: dict[str, float] = {}
+        for one in (o for c in self.trainings for o in c.outcomes):
+            known = self.level_curve(one)
+            if known is not None and held(known.gaps[:, :1], self.held_by)[0] >= 0:
+                found.setdefault(one.strategy, float(known.spent[:, 0].mean()))
+        return found
 
     def missed(self, one: Outcome) -> list[tuple[str, float]]:
         """Patients below the bound, the worst first."""

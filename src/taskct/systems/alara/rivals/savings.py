@@ -34,7 +34,10 @@ class LevelCurve:
     photons: float
 
     def needed(self, counts: np.ndarray, held_by: str | float) -> np.ndarray:
-        """Mean photons at which the criterion holds, when patients count so often: (R, N) -> (R,); NaN where it never does."""
+        """Mean photons at which the criterion holds, when patients count so often: (R, N) -> (R,).
+
+        NaN where it never does, 0 where the lowest level is enough: what is needed then is not known.
+        """
         weights = counts / counts.sum(1, keepdims=True)
         if held_by == EVERY_MEAN:
             defined = np.isfinite(self.gaps).all(1)
@@ -51,7 +54,7 @@ class LevelCurve:
         share = np.where(rise > 0, -gaps[rows, below] / np.where(rise > 0, rise, 1.0), 1.0).clip(0, 1)
         level = x[below] + share * (x[above] - x[below])
         found = np.exp([np.interp(at, x, row) for at, row in zip(level, spent, strict=True)])
-        return np.where((gaps >= 0).any(1), found, math.nan)
+        return np.where((gaps >= 0).any(1), np.where(gaps[:, 0] >= 0, 0.0, found), math.nan)
 
 
 def dose_saved(
@@ -70,8 +73,9 @@ def dose_saved(
     them, or one for each: where a reconstruction is learned along, each seed's rivals go through its own. `p` is that of equal
     doses, by Student's t with the SD of the resampled logarithms; NaN where an end is open.
 
-    A resample in which ours never reach the bound within the levels lies above every number, one in which theirs never do lies
-    below every number, and one in which neither does widens both ends. An end that falls on such resamples is open (NaN).
+    A resample in which ours never reach the bound within the levels, or in which theirs reach it at the lowest already, lies
+    above every number, the other way round it lies below every number, and one in which neither side is known widens both
+    ends. An end that falls on such resamples is open (NaN).
     Raises InputError for curves of other patients, and for as many of theirs as are neither one nor one for each of ours.
     """
     n = len(patients)
@@ -143,6 +147,7 @@ class SeededError:
 
 
 def _log_needed(curve: LevelCurve, counts: np.ndarray, held_by: str | float) -> np.ndarray:
-    """Logarithm of the photons that are needed, (R,); infinite where no level is enough."""
+    """Logarithm of the photons that are needed, (R,); infinite where no level is enough, minus that where the lowest is."""
     found = curve.needed(counts, held_by)
-    return np.where(np.isnan(found), math.inf, np.log(found))
+    with np.errstate(divide="ignore"):
+        return np.where(np.isnan(found), math.inf, np.log(found))
