@@ -18,6 +18,7 @@ from waiting import wait_for
 from taskct.core.errors import BusyError, ConfigError, DataError
 from taskct.core.workers import Workers
 from taskct.experiments import Records, run_steps
+from taskct.experiments.engine import do_last
 
 pytestmark = pytest.mark.slow
 
@@ -56,6 +57,17 @@ def test_other_settings_in_the_same_folder_are_refused_before_any_work(tmp_path:
     with pytest.raises(ConfigError, match=r"number-0: was made with value = 1, now 2; give another folder"):
         run_steps(sums, Sums(first=2), tmp_path, say=str)
     assert (tmp_path / "number-0" / "value").read_text() == "1"
+
+
+def test_a_report_of_results_under_settings_that_they_do_not_have_is_refused(tmp_path: Path) -> None:
+    # the page of an experiment of one size was written with the settings of another one
+    run_steps(sums, Sums(), tmp_path, say=str)
+    (tmp_path / "total" / "value").write_text("old")
+    words = r"number-0: was made with value = 1, now 2; repeat the size and the settings that the experiment was begun with"
+    with pytest.raises(ConfigError, match=words):
+        do_last(sums(Sums(first=2)), tmp_path)
+    assert (tmp_path / "total" / "value").read_text() == "old"
+    assert (do_last(sums(Sums(count=2)), tmp_path) / "value").read_text() == "3"
 
 
 def test_a_step_that_fails_raises_its_own_error_and_is_tried_again(tmp_path: Path) -> None:

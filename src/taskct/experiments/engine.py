@@ -13,7 +13,7 @@ from taskct.core.errors import InputError
 from taskct.core.workers import Workers, as_workers
 from taskct.core.write_locks import one_writer
 from taskct.experiments.folder_records import Records
-from taskct.experiments.steps import Step, checked_steps
+from taskct.experiments.steps import Step, checked_steps, step_keys
 from taskct.experiments.work import Say, Work
 
 Settings = TypeVar("Settings")
@@ -59,9 +59,13 @@ def run_steps(
 def do_last(steps: Sequence[Step], folder: str | os.PathLike[str]) -> Path:
     """Do the last step with those of its needs that are done -> its folder: the results of an experiment under way.
 
-    It is not recorded as done. Raises InputError when none of its needs is.
+    It is not recorded as done. Raises InputError when none of its needs is, and ConfigError where one was begun with other
+    settings: the results would be shown as those of settings that they do not have.
     """
     last, records = steps[-1], Records(folder)
+    planned = checked_steps(steps)
+    for name, key in step_keys(planned).items():
+        records.check(planned[name], key, words="repeat the size and the settings that the experiment was begun with")
     if not any(records.done(name) for name in last.needs):
         raise InputError(f"{folder}: no step is done that {last.name!r} could show; resume the experiment first")
     last.work.run(records.folder, last.name)

@@ -46,11 +46,11 @@ class Records:
             raise ConfigError(self._changed(step, before))
         self._write(step.name, {"key": key, "config": dict(step.config), "needs": list(step.needs), "done": False, **facts})
 
-    def check(self, step: Step, key: str) -> None:
-        """ConfigError when the step was done, or begun, with another config."""
+    def check(self, step: Step, key: str, *, words: str = "") -> None:
+        """ConfigError when the step was done, or begun, with another config; `words` say what to do."""
         before = self.read(step.name)
         if before and before.get("key") != key and not step.always:
-            raise ConfigError(self._changed(step, before))
+            raise ConfigError(self._changed(step, before, words=words))
 
     def finish(self, step: Step, key: str, **facts: Any) -> None:
         """The step is done."""
@@ -77,14 +77,12 @@ class Records:
             _wait_for_lock(f)
             yield
 
-    def _changed(self, step: Step, before: dict[str, Any]) -> str:
+    def _changed(self, step: Step, before: dict[str, Any], *, words: str = "") -> str:
         then, now = before.get("config", {}), json.loads(json.dumps(dict(step.config), default=str))
         names = [k for k in {**then, **now} if then.get(k) != now.get(k)]
         what = f"{names[0]} = {then.get(names[0])!r}, now {now.get(names[0])!r}" if names else "other steps before it"
-        return (
-            f"{self.folder / step.name}: was made with {what}; give another folder, or delete this one and "
-            f"{self.path(step.name)} to make it anew"
-        )
+        anew = f"give another folder, or delete this one and {self.path(step.name)} to make it anew"
+        return f"{self.folder / step.name}: was made with {what}; {words or anew}"
 
     def _write(self, name: str, values: dict[str, Any]) -> None:
         write_text(self.path(name), json.dumps(values, indent=1, default=str) + "\n", overwrite=True)

@@ -105,8 +105,10 @@ def test_scores_of_one_patient_stand_in_the_tables_without_an_interval() -> None
         assert (rows[name]["mean"], rows[name]["low"]) == (f"{value:.4f}" if np.isfinite(value) else "", ""), name
     lines = summary_lines(ChestExperiment(), group(read), [], {})
     assert "an AUC of 1.00; the aim of 0.9 is reached" in lines[0]
+    judged_of = lambda one: {(name, "0.05"): Trainings({0: one}) for name in ("error", "all")}
     nothing = Readings(**{**vars(read), "presence": np.ones((2, 3))})
-    (line, *_) = summary_lines(ChestExperiment(), group(nothing), [], {})
+    (line, *rest) = summary_lines(ChestExperiment(), group(nothing), [], judged_of(nothing))
+    assert "“all” in the loss of the reconstruction, AUC infection is not defined." in " ".join(rest)
     assert line == "At full dose AUC nodule is not defined; the aim of 0.9 is not tested by these patients."
 
 

@@ -251,8 +251,7 @@ def summary_lines(
         ):
             at = f"At {float(row.dose):.1%} of the dose"
             what = f"with “{row.image}” in the loss of the reconstruction" if row.image != "FBP" else "for FBP"
-            lines.append(
-                f"{at}, {what}, {row.score} is {row.value.mean:.3f}, a gain of {row.gain} over the image error alone."
-            )
+            said = f"is {row.value.mean:.3f}, a gain of {row.gain} over the image error alone"
+            lines.append(f"{at}, {what}, {row.score} {said if math.isfinite(row.value.mean) else 'is not defined'}.")
     lines += shortcut_lines(tests)
     return lines or ["Nothing was read yet."]
