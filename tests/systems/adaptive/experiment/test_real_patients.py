@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from liver_sets import liver_case, without_liver, write_lits, write_msd
 
 from taskct.core.errors import ConfigError, InputError
@@ -141,6 +142,17 @@ def test_labels_without_tumour_or_liver_and_folders_without_labels_are_refused(t
         (bare / f.name).write_bytes(f.read_bytes())
     with pytest.raises(InputError, match="holds no CT with labels of liver and tumour"):
         real_parts(tiny(bare))
+
+
+@pytest.mark.parametrize(("was", "coded"), [(2, 3), (1, 255), (0, 3)])
+def test_a_number_that_nobody_named_is_refused_as_it_may_be_the_tumour(tmp_path: Path, was: int, coded: int) -> None:
+    cases = {n: liver_case(n) for n in range(8)}
+    labels = cases[2].labels
+    assert labels is not None
+    cases[2] = replace(cases[2], labels=torch.where(labels == was, coded, labels).to(torch.int16), label_names={})
+    for folder in (write_lits(tmp_path / "LiTS", cases), write_msd(tmp_path, cases)):
+        with pytest.raises(InputError, match=f"labels .*2.nii.* hold {coded}, and only 1 liver, 2 .*as background"):
+            real_parts(tiny(folder))
 
 
 def test_data_goes_with_experiments_that_know_some_and_not_with_patients_of_bounds(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+import torch
+
 from taskct.core.errors import InputError
 from taskct.core.progress import track
 from taskct.data.case import Case
@@ -29,8 +31,8 @@ def real_parts(
 
     Slices that show liver or tumour: `slices` of each volume, evenly, and all of them of the test volumes. `heard` gets what
     was left out, and what is odd about a volume. Raises InputError for a folder without labelled CT, a volume whose labels
-    hold no liver, parts without any tumour, and a volume that is there twice, in two parts or in one, whatever it is called
-    and whatever its header says (`content_key`).
+    hold no liver or a number without a name, parts without any tumour, and a volume that is there twice, in two parts or in
+    one, whatever it is called and whatever its header says (`content_key`).
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -95,15 +97,30 @@ def _opened(place: CasePlace, seen: dict[str, CasePlace], heard: Callable[[str],
     for note in case.provenance.get("notes", []):
         heard(f"{case.case_id}: {note}")
     try:
-        case = liver_classes(case)
+        found = liver_classes(case)
     except InputError as error:
         raise InputError(
             f"{place.name}: its labels {place.labels} have no name that is liver or tumour; those of LiTS are known by "
             f"number, those of MSD by the dataset.json beside imagesTr ({error})"
         ) from None
-    if case.labels is None or not bool((case.labels > 0).any()):
+    if found.labels is None or not bool((found.labels > 0).any()):
         raise InputError(f"{place.name}: its labels {place.labels} hold neither liver nor tumour; leave this volume out")
-    return case
+    _refuse_unnamed(case, place)
+    return found
+
+
+def _refuse_unnamed(case: Case, place: CasePlace) -> None:
+    """A number without a meaning would count as background, though it may be the tumour of another coding."""
+    if case.labels is None or not case.label_names:
+        return
+    unnamed = sorted({int(n) for n in torch.unique(case.labels)} - set(case.label_names) - {0})
+    if unnamed:
+        known = ", ".join(f"{number} {name}" for number, name in sorted(case.label_names.items()) if number)
+        raise InputError(
+            f"{place.name}: its labels {place.labels} hold {', '.join(map(str, unnamed[:_MOST_NAMED]))}, and only {known} are "
+            "known there; it would count as background though it may be liver or tumour; number these samples anew (0 for "
+            "what is neither; in MSD, name the number in dataset.json), or leave this volume out"
+        )
 
 
 def _refuse_without_tumour(images: ImageSet, part: str, folder: str) -> None:
