@@ -50,6 +50,29 @@ def test_lines_say_what_is_being_done_however_long_one_item_takes(
     assert threading.active_count() <= before  # no line comes after the end
 
 
+def test_the_time_left_is_foretold_by_kind_and_size_and_does_not_grow(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = [("fbp", 1.0), ("tv", 1.0), ("fbp", 3.0), ("tv", 3.0)]
+    clock = 0.0
+
+    def work() -> Iterator[int]:
+        nonlocal clock
+        for kind, size in sizes:
+            clock += (1.0 if kind == "fbp" else 100.0) * size
+            yield 1
+
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock)
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 0.0)
+    assert list(progress.track(work(), "evaluating", total=4, sizes=sizes)) == [1, 1, 1, 1]
+    said = [line.partition(", about ")[2] for line in capsys.readouterr().err.splitlines()]
+    assert said == ["", "303 s left", "300 s left", "0 s left"]  # after one image by FBP nothing is known of TV
+    for number in progress.track(range(4), "inputs", sizes=[("ct", 0.0), ("ct", 1.0), ("ct", 1.0), ("ct", 1.0)]):
+        clock += 5.0 * (number > 0)
+    said = [line.partition(", about ")[2] for line in capsys.readouterr().err.splitlines()]
+    assert said[2:] == ["10 s left", "5 s left"]  # what is there already takes no time and foretells none
+
+
 def test_progress_that_is_not_wanted_is_not_shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "LINE_EVERY_S", 0.0)
     assert list(progress.track([1, 2], "counting", progress=False)) == [1, 2]

@@ -78,7 +78,8 @@ def do_each(
     with one_writer(target):
         _open(target, settings, overwrite=overwrite)
         found = EachSummary()
-        for job in track(jobs, "inputs", progress=progress):
+        sizes = [("input", 0.0 if job.out.exists() and not overwrite else _bytes_of(job)) for job in jobs]
+        for job in track(jobs, "inputs", progress=progress, sizes=sizes):
             found.rows.append(_do(job, found, overwrite=overwrite))
         write_text(target / SUMMARY, found.csv(), overwrite=True)
     return found
@@ -97,6 +98,13 @@ def _do(job: InputJob, found: EachSummary, *, overwrite: bool) -> tuple[str, str
         found.errors.append(error)
         state, words = FAILED, f"{type(error).__name__}: {' '.join(str(error).split())}"
     return job.name, job.source, state, words, time.monotonic() - begun
+
+
+def _bytes_of(job: InputJob) -> float:
+    """The size of an input, by which its time is foretold: of a file, or of the files of a folder."""
+    source = Path(job.source)
+    files = [source, *(source.iterdir() if source.is_dir() else ())]
+    return float(max(1, sum(file.stat().st_size for file in files if file.is_file())))
 
 
 def _if_stale(job: InputJob) -> str:

@@ -93,10 +93,11 @@ def evaluate(
     rows: list[Row] = []
     geometries: list[dict[str, Any]] = []
     found = Findings()
-    total = _count(chosen, A, batch) * (len(doses) + noise_free) * len(methods)
+    sizes = _sizes(chosen, A, batch, methods, len(doses) + noise_free)
+    total = len(sizes)
     with open_pool(workers) as pool:
         steps = _steps(pool, _pieces(chosen, A, batch, geometries), plan, found)
-        for measured in track(steps, "evaluating", total=total, progress=progress):
+        for measured in track(steps, "evaluating", total=total, progress=progress, sizes=sizes):
             rows.extend(measured)
     said = _warnings(plan, found, total)
     table = Table(
@@ -186,9 +187,22 @@ def _projector_for(case: Case, A: Projector | Callable[[Case], Projector]) -> Pr
     return made
 
 
-def _count(plan: Sequence[tuple[Case, list[int]]], A: Projector | Callable[[Case], Projector], batch: int) -> int:
-    volumes = isinstance(A, Projector) and A.grid.ndim == 3
-    return sum(1 if volumes else -(-len(numbers) // batch) for _, numbers in plan)
+def _sizes(
+    plan: Sequence[tuple[Case, list[int]]],
+    A: Projector | Callable[[Case], Projector],
+    batch: int,
+    methods: Mapping[str, Reconstructor],
+    scans: int,
+) -> list[tuple[str, float]]:
+    """The method and the number of samples of every step of `_steps`, in its order."""
+    volumes = bool(plan) and _projector_for(plan[0][0], A).grid.ndim == 3
+    found: list[tuple[str, float]] = []
+    for case, numbers in plan:
+        size = max(1, len(numbers)) if volumes else batch
+        for start in range(0, len(numbers), size):
+            samples = float(len(numbers[start : start + size]) * case.hu[0].numel())
+            found += [(name, samples) for _ in range(scans) for name in methods]
+    return found
 
 
 def _warnings(plan: SubjectPlan, found: Findings, total: int) -> dict[str, str]:
