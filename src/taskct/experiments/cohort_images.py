@@ -11,6 +11,7 @@ from typing import Any
 from taskct.core.runs import Run, load_run
 from taskct.core.units import MU_AIR_PER_MM, MU_WATER_70KEV_PER_MM
 from taskct.data.images import ImageSet
+from taskct.experiments.folder_cache import read_once
 from taskct.geometry import Grid, ParallelBeam
 from taskct.phantoms.cohort import Cohort
 from taskct.physics.projector import Projector
@@ -78,7 +79,7 @@ class DrawnPatients:
         return scans_of(self.folder, part, settings)
 
 
-@lru_cache(maxsize=6)
+@read_once(6)
 def images_of(folder: Path, part: str) -> ImageSet:
     """The images of a part, as `keep_images` wrote them."""
     tensors, names = load_run(folder).load_tensors(f"{part}.safetensors")
@@ -93,7 +94,7 @@ def images_of(folder: Path, part: str) -> ImageSet:
     )
 
 
-@lru_cache(maxsize=6)
+@read_once(6)
 def scans_of(folder: Path, part: str, settings: Any) -> CleanScans:
     """Their noise-free scans."""
     return CleanScans(images_of(folder, part), projector_of(settings), refine=REFINE, progress=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from taskct.core.runs import load_run
+from taskct.systems.chest.bridge_scans import BridgeScans
 from taskct.systems.chest.chest_classes import AREAS, FINDINGS, TRUTHS, WINDOW
 from taskct.systems.chest.chest_net import ChestNetConfig
 from taskct.systems.chest.chest_scores import scores_of
 from taskct.systems.chest.chest_settings import ChestExperiment
-from taskct.systems.chest.lung_crops import PLACE, LungCrops
+from taskct.systems.chest.lung_crops import PARTS, PLACE, LungCrops
 from taskct.systems.chest.reading_crops import Readings, read_crops
 from taskct.task import FoundBoxes
 
@@ -121,3 +124,15 @@ def test_crops_lie_where_they_say_and_hold_the_lesions_that_are_recorded(
     assert checked > 2 and len(images) == 3 * 2 * tiny_settings.slices
     hu = images.mu[:, 0] / 0.0193 * 1000 - 1000
     assert 0.2 < float((hu < -600).float().mean()) < 0.9
+
+
+@pytest.mark.parametrize(("step", "of"), [("images", LungCrops), ("bridge-scans", BridgeScans)])
+def test_crops_that_are_made_anew_in_their_folder_are_read_anew(
+    tiny_run: Path, tmp_path: Path, step: str, of: type[LungCrops | BridgeScans]
+) -> None:
+    shutil.copytree(tiny_run / step, tmp_path / step)
+    run, found = load_run(tmp_path / step), of(tmp_path / step)
+    before, parts = found.images("test"), run.read_json(PARTS)
+    assert found.images("test") is before
+    run.write_json(PARTS, {**parts, "test": parts["test"][1:]}, overwrite=True)
+    assert set(before.patient_ids) == set(parts["test"]) and set(found.images("test").patient_ids) == set(parts["test"][1:])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from taskct.core.runs import Run, is_run, load_run
 from taskct.core.seeds import generator
 from taskct.data.images import ImageSet
 from taskct.data.marks import Marks
+from taskct.experiments.folder_cache import read_once
 from taskct.geometry import Grid, ParallelBeam
 from taskct.phantoms.chest.chest_site import CHEST
 from taskct.phantoms.cohort import Cohort
@@ -116,7 +116,7 @@ def _scanned(cohort: Cohort, number: int, settings: ChestExperiment, A: Projecto
     return {name: torch.stack(found) for name, found in parts.items()}, facts
 
 
-@lru_cache(maxsize=4)
+@read_once(4)
 def _read(folder: Path, part: str) -> tuple[ImageSet, Tensor]:
     run = load_run(folder)
     mu, low, marks, patients, scans, ids = [], [], [], [], [], []

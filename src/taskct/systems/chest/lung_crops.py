@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from taskct.core.runs import Run, is_run, load_run
 from taskct.core.units import to_mu
 from taskct.data.images import ImageSet
 from taskct.data.marks import Marks
+from taskct.experiments.folder_cache import read_once
 from taskct.phantoms.chest.build import cavity_distance, lung_distance
 from taskct.phantoms.chest.chest_site import CHEST
 from taskct.phantoms.cohort import Cohort
@@ -128,14 +128,14 @@ def _lesions(model: Any, instances: Tensor) -> list[dict[str, Any]]:
     ]
 
 
-@lru_cache(maxsize=6)
+@read_once(6)
 def _patients_of(folder: Path, part: str) -> dict[str, tuple[dict[str, Tensor], dict[str, str]]]:
     """Patient -> (tensors, facts), rising."""
     run = load_run(folder)
     return {name: run.load_tensors(f"{part}-{name}.safetensors") for name in run.read_json(PARTS)[part]}
 
 
-@lru_cache(maxsize=6)
+@read_once(6)
 def _images_of(folder: Path, part: str) -> ImageSet:
     mu: list[Tensor] = []
     marks: list[Marks] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from taskct.evaluation.dose.target import Target
 from taskct.evaluation.protocol import Protocol
 from taskct.evaluation.subject import Subject
 from taskct.experiments.cohort_images import REFINE, cohort_of, images_of, keep_images, projector_of, scans_of
+from taskct.experiments.folder_cache import read_once
 from taskct.experiments.made import Made
 from taskct.recon.fbp import fbp
 from taskct.recon.reconstructor import Reconstructor
@@ -50,14 +51,14 @@ def reader_images(folder: Path, settings: DoseExperiment) -> ImageSet:
     return images[: settings.reader_patients * settings.slices] if settings.reader_patients else images
 
 
-@lru_cache(maxsize=2)
+@read_once(2)
 def dose_scans(folder: Path, settings: DoseExperiment) -> CleanScans:
     """Noise-free scans of the training patients of doses and reconstructions."""
     images = images_of(folder, "train")[settings.reader_patients * settings.slices :]
     return CleanScans(images, projector_of(settings), refine=REFINE, progress=False)
 
 
-@lru_cache(maxsize=6)
+@read_once(6)
 def subjects_of(folder: Path, part: str, settings: DoseExperiment) -> tuple[Subject, ...]:
     """The patients of a part, ready to be scanned at any dose."""
     scans = scans_of(folder, part, settings)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from taskct.core.seeds import derive_seed, generator
 from taskct.evaluation.volumes import VolumeCases
+from taskct.experiments.folder_cache import read_once
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.physics.projectors import Projectors
@@ -68,7 +68,7 @@ def conditions(folder: Path, settings: BiPlanar, *, views: int = 0) -> Iterator[
         yield Condition(poses_name(error), with_wrong_poses(folder, settings, error))
 
 
-@lru_cache(maxsize=32)
+@read_once(32)
 def cases_of(folder: Path, settings: BiPlanar, part: str, views: int, fraction: float = 1.0) -> VolumeCases:
     """The skulls of a part with their radiographs at a dose."""
     data = Skulls(folder).radiographs(part, settings, views=views)
@@ -90,7 +90,7 @@ def _with(cases: VolumeCases, p: Tensor) -> VolumeCases:
     return VolumeCases(cases.truth, p, cases.A, cases.case_ids, cases.dose, skull=False)
 
 
-@lru_cache(maxsize=8)
+@read_once(8)
 def with_wrong_poses(folder: Path, settings: BiPlanar, error: float) -> VolumeCases:
     """The test skulls with radiographs whose views were each turned and shifted, which their geometry does not say."""
     main = cases_of(folder, settings, "test", settings.views)

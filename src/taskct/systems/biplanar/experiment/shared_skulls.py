@@ -18,6 +18,7 @@ from taskct.core.runs import Run, is_run, load_run
 from taskct.core.seeds import derive_seed
 from taskct.data.images import ImageSet
 from taskct.experiments.cohort_images import images_of, keep_images
+from taskct.experiments.folder_cache import read_once
 from taskct.geometry import Grid, bi_planar
 from taskct.phantoms.cohort import Cohort
 from taskct.phantoms.patient import anatomy
@@ -82,7 +83,7 @@ class Skulls:
         return radiographs_of(self.folder, part, settings, views or settings.views)
 
 
-@lru_cache(maxsize=8)
+@read_once(8)
 def radiographs_of(folder: Path, part: str, settings: BiPlanar, views: int) -> RadiographSet:
     """The radiographs of a part, each with the geometries of its part."""
     return RadiographSet(images_of(folder, part), geometries_of(settings, part, views), factor=settings.factor)
