@@ -7,10 +7,12 @@ import warnings
 from pathlib import Path
 
 import pytest
+import torch
 from small_training import how, make_images, make_projector
 
-from taskct.core.errors import ConfigError
+from taskct.core.errors import ConfigError, InputError
 from taskct.core.runs import Run
+from taskct.data.images import ImageSet
 from taskct.evaluation.dose.target import parse_target
 from taskct.recon.fbp import fbp
 from taskct.systems.alara.learned import (
@@ -95,6 +97,41 @@ def test_a_validation_that_is_not_a_number_holds_nothing_and_is_not_the_best(tmp
     last.append(kind="validation", step=2, total=nan, dose=1.0, gap=nan, share=0.0, shortfall=nan)
     with pytest.warns(NotHeldWarning, match="is not a number; it is not held"):
         assert not check_held(last, target, Hinge(), 1.0, keep="last").held  # type: ignore[union-attr]
+
+
+def some_without_liver(count: int, *, liver: int, prefix: str) -> ImageSet:
+    """Images of single slices, of which the last `liver` show one."""
+    made = make_images(count, seed=2, prefix=prefix)
+    assert made.labels is not None
+    labels = made.labels * (torch.arange(count) >= count - liver)[:, None, None]
+    names = [f"{prefix}-{k}" for k in range(count)]
+    return ImageSet(made.mu, names, labels, names)
+
+
+@pytest.mark.parametrize("liver", [1, 0])
+def test_validation_patients_without_the_region_neither_hold_a_bound_nor_thin_out_who_misses_it(
+    tmp_path: Path, liver: int
+) -> None:
+    goal = DoseGoal(target="noise_sd_hu[liver]<=0.1", constraint=Hinge(weight=1e-3), classes={"liver": 1}, image_weight=0.0)
+    with pytest.warns(NotHeldWarning, match="0 % of them reach it" if liver else "is defined for no validation patient"):
+        found = train_dose(
+            DoseSpec(lowest_photons=256, fallback_photons=4096, highest_photons=2.0**19, width=4),
+            make_images(6, seed=1), reconstruct=Classical(fbp), goal=goal, A=make_projector(), run=tmp_path / "run",
+            validation=some_without_liver(17, liver=liver, prefix="check"), per_image=True,
+            **how(steps=1, batch=2, precision="float32", warmup_steps=0, validate_every=1, checkpoint_every=9, progress=False),
+        )  # fmt: skip
+    assert found.held is not None and not found.held.held
+    if liver:  # the patients of the first batch of validation have none: nothing of theirs is counted
+        assert found.held.shortfall == -found.held.gap and found.held.shortfall > 50
+
+
+def test_a_region_that_no_training_image_shows_is_refused_as_nothing_would_keep_the_dose_up(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no training image has label 3, spleen, so nothing would keep the dose up"):
+        train_dose(
+            DoseSpec(width=4), make_images(4, seed=1), reconstruct=Classical(fbp), A=make_projector(), run=tmp_path / "run",
+            goal=DoseGoal(target="noise_sd_hu[spleen]<=20", constraint=MeanQuality(), classes={"spleen": 3}),
+            **how(steps=1, batch=2, progress=False),
+        )  # fmt: skip
 
 
 def test_the_weight_of_a_hinge_follows_the_shortfall_and_is_remembered() -> None:

@@ -20,6 +20,8 @@ from taskct.training.objective import Objective
 from taskct.training.processes import mean_over_ranks
 from taskct.training.terms import ImageError
 
+_OF_QUALITY = ("gap", "share", "shortfall", "forecast")  # parts of patients whose quality is defined
+
 
 @dataclass(frozen=True, eq=False)
 class DoseBatch(Batch):
@@ -112,6 +114,13 @@ class DoseObjective(Objective):
         with torch.no_grad():
             parts = {name: float(value) for name, value in self.forward(batch)[1].items()}
         return {**parts, "total": self.merit(parts, final_step)}
+
+    def sizes(self, batch: Batch) -> dict[str, int]:
+        """How many patients of a batch have the quality: by these the means of what is asked of them are weighted."""
+        assert isinstance(batch, DoseBatch)
+        with torch.no_grad():
+            known = int(torch.isfinite(self.gaps(batch)).sum()) if self.needs_labels else len(batch) // batch.slices
+        return dict.fromkeys(_OF_QUALITY, known)
 
     def merit(self, values: Mapping[str, float], step: int) -> float:
         """Spent dose and what the constraint misses."""

@@ -33,7 +33,7 @@ class HeldCheck:
 
 def check_held(run: Run, target: Target, constraint: Constraint, unit: float, *, keep: str) -> HeldCheck | None:
     """What validation says of the kept weights, written to held.json; warns where it is not held. None without validation."""
-    lines = [line for line in run.metrics() if line.get("kind") == "validation" and "shortfall" in line]
+    lines = [line for line in run.metrics() if line.get("kind") == "validation" and "dose" in line]
     if not lines:
         return None
     best = best_validation(run)
@@ -48,7 +48,9 @@ def check_held(run: Run, target: Target, constraint: Constraint, unit: float, *,
         f"{100 * parts['share']:.0f} % of them reach it, "
         f"with {parts['dose']:.3g} times the reference dose"
     )
-    if math.isnan(gap):
+    if "gap" not in line:
+        words = f"the {target.quality} is defined for no validation patient, as none has it in the labels"
+    elif math.isnan(gap):
         words = f"the {target.quality} of the validation patients is not a number"
     if not held:
         words += f"; it is not held: {_advice(constraint)}"

@@ -57,6 +57,11 @@ class Surrogate:
         return 1.0 if self.target.name == "psnr" else _HU_UNIT * (1.0 if self.target.of_full else self.target.bound)
 
     @property
+    def class_number(self) -> int | None:
+        """The label that it is measured in; None for whole images."""
+        return self.class_index if self.target.class_name else self.region_class if self.target.region else None
+
+    @property
     def needs_labels(self) -> bool:
         """Whether it does."""
         return bool(self.target.class_name or self.target.region)

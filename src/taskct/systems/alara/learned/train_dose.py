@@ -108,6 +108,11 @@ def train_dose(
     refuse_leaks(images, seen, held_out)
     if surrogate.needs_labels and not (images.has_labels and (seen is None or seen.has_labels)):
         raise InputError(f"{held}: needs labels of all training and validation images")
+    if surrogate.needs_labels and surrogate.class_number not in images.label_values():
+        raise InputError(
+            f"{held}: no training image has label {surrogate.class_number}, {held.class_name or held.region}, so nothing "
+            "would keep the dose up; take images that show it, or give its number (classes)"
+        )
     if reader is not None:
         refuse_other_order(
             dict(enumerate(reader.classes)), {k: name for name, k in known.items()}, who=f"reader {reader.name!r}"
