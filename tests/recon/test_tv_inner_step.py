@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -22,10 +24,11 @@ needs_kernels = pytest.mark.skipif(not TvHalves.serves(torch.zeros(1)), reason="
     size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
     spacing=st.tuples(st.floats(0.3, 3), st.floats(0.3, 3)),
     hold=st.sampled_from([0.0, 0.7]),
+    relax=st.sampled_from([1.0, 1.4]),
     seed=st.integers(0, 10),
 )
 def test_both_halves_say_what_the_gradient_and_its_adjoint_say(
-    size: tuple[int, int], spacing: tuple[float, float], hold: float, seed: int
+    size: tuple[int, int], spacing: tuple[float, float], hold: float, relax: float, seed: int
 ) -> None:
     drawn = torch.Generator().manual_seed(seed)
     noise = lambda *more: torch.randn((*more, *size), generator=drawn)
@@ -33,7 +36,8 @@ def test_both_halves_say_what_the_gradient_and_its_adjoint_say(
     root, pull, v, nu = 1 + noise().abs(), noise(), noise(), noise().abs()
     z = gradient(noise(1, 1), spacing)[:, 0, 0]  # 0 in the last row and column, as every z of the iterations
     kept = [array.clone() for array in (root, pull, v, z, nu)]
-    halves = TvHalves(root=root, pull=pull, v=v, z=z, nu=nu, spacing_mm=spacing, rho=rho, hold=hold, limit=limit)
+    start = partial(TvHalves, spacing_mm=spacing, rho=rho, hold=hold, limit=limit, relax=relax)
+    halves = start(root=root, pull=pull, v=v, z=z, nu=nu)
     held = torch.zeros_like(v)
     for _ in range(3):
         u = noise()
@@ -41,17 +45,15 @@ def test_both_halves_say_what_the_gradient_and_its_adjoint_say(
         torch.testing.assert_close(halves.push(), wanted / root, atol=1e-4, rtol=1e-4)
         halves.move(u)
         bend = gradient_adjoint(gradient(u[None, None], spacing), spacing)[0, 0]
-        held = held - wanted + root * (rho * bend + hold * u)
-        ahead, v = v - 2 * u / root, v - u / root
-        z = z + rho * root**2 * gradient(ahead[None, None], spacing)[:, 0, 0]
-        z = z / (z.square().sum(0).sqrt() / limit).clamp(min=1)
+        held = held + relax * (root * (rho * bend + hold * u) - wanted)
+        ahead, v = v - 2 * u / root, v - relax * u / root
+        asked = z + rho * root**2 * gradient(ahead[None, None], spacing)[:, 0, 0]
+        z = z + relax * (asked / (asked.square().sum(0).sqrt() / limit).clamp(min=1) - z)
         if hold > 0:
-            nu = (nu - hold * root**2 * ahead).clamp(min=0)
+            nu = nu + relax * ((nu - hold * root**2 * ahead).clamp(min=0) - nu)
         for got, plain in ((halves.v, v), (halves.z, z), (halves.nu, nu), (halves.held, held)):
             torch.testing.assert_close(got, plain, atol=1e-4, rtol=1e-4)
-    fresh = TvHalves(
-        root=kept[0], pull=kept[1], v=kept[2], z=kept[3], nu=kept[4], spacing_mm=spacing, rho=rho, hold=hold, limit=limit
-    )
+    fresh = start(root=kept[0], pull=kept[1], v=kept[2], z=kept[3], nu=kept[4])
     fresh.move(noise())
     for array, before in zip((kept[0], kept[1]), (root, pull), strict=True):
         assert torch.equal(array, before)  # what was handed in stays as it was
@@ -86,7 +88,16 @@ def test_a_value_that_is_no_number_reaches_the_image() -> None:
     bad[5, 7] = torch.nan
     zeros = torch.zeros(20, 20)
     halves = TvHalves(
-        root=zeros + 1, pull=bad, v=zeros, z=torch.zeros(2, 20, 20), nu=zeros, spacing_mm=(1, 1), rho=1, hold=1, limit=1
+        root=zeros + 1,
+        pull=bad,
+        v=zeros,
+        z=torch.zeros(2, 20, 20),
+        nu=zeros,
+        spacing_mm=(1, 1),
+        rho=1,
+        hold=1,
+        limit=1,
+        relax=1.4,
     )
     assert halves.push()[5, 7].isnan()
     halves.move(bad)

@@ -19,7 +19,7 @@ from taskct.core.errors import ConfigError, unknown_name
 LEVELS = ("baseline", "avx2", "avx512")
 MAPS = ("forward", "adjoint", "backproject", "backproject_adjoint")
 VARIABLE = "TASKCT_KERNELS"
-ABI = 4  # of cpp/api.cpp
+ABI = 5  # of cpp/api.cpp
 FOLDER = Path(__file__).parent
 
 

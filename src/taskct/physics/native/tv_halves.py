@@ -20,7 +20,7 @@ class _Tv(ctypes.Structure):
     _fields_ = (
         ("rows", ctypes.c_int64),
         ("cols", ctypes.c_int64),
-        *((name, ctypes.c_float) for name in ("per_y", "per_x", "rho", "hold", "limit")),
+        *((name, ctypes.c_float) for name in ("per_y", "per_x", "rho", "hold", "limit", "relax")),
         *((name, ctypes.c_void_p) for name in _ARRAYS),
     )
 
@@ -48,6 +48,7 @@ class TvHalves:
         rho: float,
         hold: float,
         limit: float,
+        relax: float,
     ) -> None:
         library = kernels().library
         assert library is not None
@@ -57,7 +58,7 @@ class TvHalves:
         self._kept = (root.contiguous(), pull.contiguous())
         self._push, self.scaled, self._moved = (torch.empty_like(self.v) for _ in range(3))
         rows, cols = v.shape
-        self._told = _Tv(rows, cols, 1 / spacing_mm[0], 1 / spacing_mm[1], rho, hold, limit)
+        self._told = _Tv(rows, cols, 1 / spacing_mm[0], 1 / spacing_mm[1], rho, hold, limit, relax)
         arrays = (*self._kept, None, None, *self.z, self.nu, self.held, self._push, self.scaled, None)
         for name, array in zip(_ARRAYS, arrays, strict=True):
             if array is not None:

@@ -50,7 +50,7 @@ TASKCT_API int taskct_cpu_level() {
 }
 
 // Of taskct_geometry and the functions here; library.py knows the same number.
-TASKCT_API int taskct_abi() { return 4; }
+TASKCT_API int taskct_abi() { return 5; }
 
 // 1 when built with OpenMP; otherwise one thread serves.
 TASKCT_API int taskct_has_openmp() {
