@@ -227,3 +227,18 @@ def test_more_than_full_dose_and_a_scan_of_a_scan_are_refused_with_advice(
     code, _, err = taskct_says("simulate", scan, "--out", tmp_path / "a.h5")
     assert code == 2 and "taskct reconstruct" in err
     assert not (tmp_path / "a.h5").exists()
+
+
+def test_views_beyond_use_are_refused_and_many_are_said_to_cost(tmp_path: Path, taskct_says: Says) -> None:
+    beam = tmp_path / "beam.toml"
+    beam.write_text("schema = 1\nkind = 'parallel'\nviews = 6\ncols = 16\npixel_mm = 25\n")
+    for words in (
+        ("simulate", "phantom:abdomen:1", "--out", tmp_path / "s.h5"),
+        ("evaluate", "phantom:abdomen:1", "--out", tmp_path / "run"),
+        ("dose", "fbp", "--ct", "phantom:abdomen:1", "--keep", "rmse_hu<=20", "--out", tmp_path / "dose"),
+    ):
+        code, _, err = taskct_says(*words, "--views", "100000")
+        assert code == 2 and "asked for 100000 views" in err and "give fewer views" in err
+    words = ("--slices", "3", "--refine", "1", "--beam", beam, "--out", tmp_path / "s.h5")
+    code, out, err = taskct_says("simulate", "phantom:abdomen:1", *words, "--views", "500")
+    assert code == 0 and "500 views are more than" in err and "1 slice of abdomen-1" in out

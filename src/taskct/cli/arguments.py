@@ -62,20 +62,24 @@ def check_fraction(*fractions: float, option: str) -> None:
 
 
 def parse_beam(text: str, *, views: int | None = None) -> Beam:
-    """The name of a preset or a TOML file with a [beam] -> Beam; `views` replaces its number of views."""
+    """The name of a preset or a TOML file with a [beam] -> Beam; `views` replaces its number of views.
+
+    GeometryError for views that are many times what the columns can make use of.
+    """
     from taskct.geometry.beam_config import beam_from_config, preset_beam
     from taskct.geometry.presets import PRESETS
+    from taskct.geometry.view_number import sensible_views
 
     if not text.endswith(".toml"):
         if text not in PRESETS:
             raise unknown_name("beam", text, [*PRESETS, "a file that ends in .toml"])
         preset_beam(text)
-        return beam_from_config({"preset": text, **({} if views is None else {"views": views})})
+        return sensible_views(beam_from_config({"preset": text, **({} if views is None else {"views": views})}))
     values = read_toml(text)
     try:
         table = values.get("beam", values)
-        return beam_from_config(
-            {**table, **({} if views is None else {"views": views})} if isinstance(table, Mapping) else table
+        return sensible_views(
+            beam_from_config({**table, **({} if views is None else {"views": views})} if isinstance(table, Mapping) else table)
         )
     except InputError as error:
         raise type(error)(f"{text}: {error}") from error

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import typer
 
-CT = typer.Argument(..., metavar="CT", help="DICOM folder or file, NIfTI, MetaImage, NRRD or LoDoPaB HDF5.")
+CT = typer.Argument(
+    ..., metavar="CT", help="DICOM folder or file, NIfTI, MetaImage, NRRD or LoDoPaB HDF5; or phantom:abdomen:SEED."
+)
 PHOTONS = typer.Option(
     None, help="Photons per detector pixel in air at full dose.  [default: 1e5; 4096 for lodopab]", show_default=False
 )

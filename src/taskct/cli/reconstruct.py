@@ -22,7 +22,9 @@ _OF_MEASURED = ("pixel_mm", "axis_col")
 
 def run(
     ctx: typer.Context,
-    source: Path = typer.Argument(..., metavar="SCAN|CT", help="A scan file, measured projections, or a CT to scan first."),
+    source: Path = typer.Argument(
+        ..., metavar="SCAN|CT", help="A scan file, measured projections, or a CT (phantom:abdomen:SEED) to scan first."
+    ),
     out: Path = typer.Option(
         ..., "--out", "-o", metavar="VOL.nii.gz|FOLDER", help="NIfTI file, or a folder for a derived DICOM series."
     ),

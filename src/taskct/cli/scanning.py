@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from taskct.cli.arguments import parse_beam, parse_slices
 from taskct.core.errors import InputError
+from taskct.core.names import plural
 
 if TYPE_CHECKING:
     from taskct.data.case import Case
@@ -20,10 +21,15 @@ _MOST_NOTES = 5
 
 
 def open_input(path: Path, *, series: str | None = None, untilt: bool = False) -> Case:
-    """The CT at `path`, whatever its format; what is odd about it goes to stderr."""
+    """The CT at `path`, whatever its format, or a built-in patient; what is odd about it goes to stderr."""
     from taskct.data.open import open_case
     from taskct.data.padding import refuse_label_map
+    from taskct.phantoms.inputs import open_inputs
 
+    if str(path).startswith("phantom:"):
+        if series is not None or untilt:
+            raise InputError(f"{path}: a built-in patient has one series and lies straight; leave out --series and --untilt")
+        return open_inputs([str(path)])[0]
     case = open_case(path, series_uid=series, untilt=untilt)
     refuse_label_map(path, case.hu.numpy())
     show_notes(case)
@@ -57,7 +63,7 @@ def note_cut_slices(case: Case, slices: slice | int | None) -> None:
     if any(end is not None and not -count <= end <= count for end in (slices.start, slices.stop)):
         asked = ":".join("" if n is None else str(n) for n in (slices.start, slices.stop))
         print(
-            f"taskct: note: {case.case_id}: has {count} slices, --slices {asked} takes {len(taken)} of them, "
+            f"taskct: note: {case.case_id}: has {plural(count, 'slice')}, --slices {asked} takes {len(taken)} of them, "
             f"{min(taken)} to {max(taken)}",
             file=sys.stderr,
         )
@@ -77,6 +83,7 @@ def scan_of(
     refine: int,
 ) -> Scan:
     """Scan `case` as the options say: by the LoDoPaB recipe for that beam, otherwise with true pixel spacing."""
+    from taskct.geometry.view_number import view_cost_words
     from taskct.physics.dose import Dose
     from taskct.simulate import scan_case
     from taskct.simulate.lodopab_case import scan_lodopab_case
@@ -93,6 +100,8 @@ def scan_of(
         return scan_lodopab_case(case, slices=chosen, photons=photons, fraction=fraction, seed=seed)
     dose = Dose(PHOTONS if photons is None else photons, fraction=fraction, electronic_std=electronic_std)
     made = parse_beam(beam, views=views) if isinstance(beam, str) else beam
+    if words := view_cost_words(made):
+        print(f"taskct: note: {words}", file=sys.stderr)
     return scan_case(case, made, None if noise_free else dose, slices=chosen, seed=seed, refine=refine)
 
 

@@ -41,6 +41,7 @@ def run(
     from taskct.cli.volume_output import refuse_input
     from taskct.core.errors import InputError
     from taskct.core.files import existing_path, refuse_existing
+    from taskct.core.names import plural
     from taskct.core.write_locks import claim
     from taskct.data.case import Case
     from taskct.data.scan import is_scan_file, write_scan
@@ -57,7 +58,7 @@ def run(
         write_scan(scan, target, overwrite=overwrite)
         shape = " x ".join(str(n) for n in scan.p.shape[2:])
         spent = "no noise" if scan.dose is None else f"{scan.dose.used_photons:g} photons per pixel in air"
-        return f"{len(scan.slices)} slices of {case.case_id}, projections {shape}, {spent}"
+        return f"{plural(len(scan.slices), 'slice')} of {case.case_id}, projections {shape}, {spent}"
 
     check_fraction(dose, option="--dose")
     refuse_input(out, ct)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from taskct.core.csv_cells import csv_lines
 from taskct.core.errors import InputError, OutputExistsError, TaskctError
 from taskct.core.files import make_folder, write_text
+from taskct.core.names import plural
 from taskct.core.open_files import read_json
 from taskct.core.progress import track
 from taskct.core.write_locks import one_writer
@@ -48,7 +49,7 @@ class EachSummary:
         counts = ", ".join(f"{self.count(state)} {state}" for state in (MADE, THERE, FAILED) if self.count(state))
         failed = [f"  {name}: {words}" for name, _, state, words, _ in self.rows if words and state != MADE]
         more = [f"  and {len(failed) - _MOST_LISTED} more"] if len(failed) > _MOST_LISTED else []
-        return "\n".join([f"{len(self.rows)} inputs: {counts}", *failed[:_MOST_LISTED], *more])
+        return "\n".join([f"{plural(len(self.rows), 'input')}: {counts}", *failed[:_MOST_LISTED], *more])
 
     def csv(self) -> str:
         """The rows as CSV text."""

@@ -26,6 +26,7 @@ from taskct.evaluation.rows import NOT_EVALUATED
 from taskct.evaluation.slices import slices_from_text
 from taskct.evaluation.table import Table
 from taskct.geometry.beam_config import beam_from_config
+from taskct.geometry.view_number import sensible_views
 from taskct.recon.reconstructor_config import methods_from_config
 
 ALL_CASES = "all-cases"
@@ -49,7 +50,7 @@ def evaluate_each(
     call resumes. What can be told from the plan is refused before any CT is opened.
     """
     methods_from_config(plan.methods, model=model)
-    beam_from_config(plan.beam)
+    sensible_views(beam_from_config(plan.beam))
     slices_from_text(plan.slices)
     plan.dose.doses()
     names = {int(number): name for number, name in plan.label_names.items()}

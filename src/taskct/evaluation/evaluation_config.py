@@ -39,6 +39,7 @@ from taskct.evaluation.storage import TABLE_FILES
 from taskct.evaluation.table import Table
 from taskct.geometry import Grid
 from taskct.geometry.beam_config import beam_from_config, grid_from_config
+from taskct.geometry.view_number import sensible_views
 from taskct.phantoms.inputs import open_inputs
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
@@ -123,7 +124,7 @@ def run_plan(
     the module of networks whose run does not say how to build it.
     """
     methods = methods_from_config(plan.methods, model=model)
-    beam = beam_from_config(plan.beam)
+    beam = sensible_views(beam_from_config(plan.beam))
     grid = None if plan.grid is None else grid_from_config(plan.grid)
     doses = plan.dose.doses()
     slices = slices_from_text(plan.slices)

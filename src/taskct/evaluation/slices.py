@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from taskct.core.errors import InputError
+from taskct.core.names import plural
 from taskct.data.case import Case
 
 Slices = slice | Sequence[int] | Mapping[str, Sequence[int]] | None
@@ -43,7 +44,7 @@ def slice_numbers(case: Case, slices: Slices) -> list[int]:
     if not numbers or len(set(numbers)) != len(numbers):
         raise InputError(
             f"slices {_words(slices)} takes {'some twice' if numbers else 'none'} of case {case.case_id}, "
-            f"which has {len(every)} slices, 0 to {len(every) - 1}"
+            f"which has {plural(len(every), 'slice')}, 0 to {len(every) - 1}"
         )
     return numbers
 

@@ -20,6 +20,7 @@ from taskct.evaluation.evaluation_config import EvaluationPlan, scan_of_training
 from taskct.evaluation.slices import slice_numbers, slices_from_text
 from taskct.evaluation.table import Table
 from taskct.geometry.beam_config import beam_from_config, grid_from_config
+from taskct.geometry.view_number import sensible_views
 from taskct.models.model_folder import kind_of_config
 from taskct.phantoms.inputs import open_inputs
 from taskct.recon.learned import TrainedFor, common_scan
@@ -84,7 +85,7 @@ def open_studies(plan: ViewPlan, *, heard: Callable[[Case], None] | None = None)
     simulation = Simulation(
         methods=methods_from_config(asked.methods, model=plan.model),
         doses=tuple(asked.dose.doses()),
-        beam=beam_from_config(asked.beam),
+        beam=sensible_views(beam_from_config(asked.beam)),
         seed=asked.seed,
         refine=asked.refine,
     )
