@@ -108,6 +108,42 @@ def test_a_patient_table_that_is_too_short_is_refused(tmp_path):
         LodopabFiles(tmp_path, "train")
 
 
+def test_a_patient_table_gives_no_slice_to_another_patient_where_a_file_is_missing(tmp_path):
+    write_lodopab(tmp_path, "train", _slices(4), per_file=1, patient_ids=[1, 2, 3, 4])
+    (tmp_path / "observation_train_003.hdf5").unlink()
+    (tmp_path / "ground_truth_train_003.hdf5").unlink()
+    assert LodopabFiles(tmp_path, "train").patient_ids == ("1", "2", "3")  # the last ones may not be unpacked yet
+    for kind in ("observation", "ground_truth"):
+        (tmp_path / f"{kind}_train_001.hdf5").unlink()
+    with pytest.raises(FileFormatError, match=r"before or in observation_train_002\.hdf5 .* given to other patients"):
+        LodopabFiles(tmp_path, "train")
+    (tmp_path / "patient_ids_rand_train.csv").unlink()
+    assert LodopabFiles(tmp_path, "train").patient_ids is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "times", "words"),
+    [
+        ("ground_truth", MU_MAX_PER_MM, "a slice of at most 0.0"),  # in 1/mm
+        ("ground_truth", 1000 * MU_MAX_PER_MM, "values from 0 to "),  # in 1/m
+        ("ground_truth", -1, "values from -0.2"),
+        ("observation", 1000 * MU_MAX_PER_MM, "line integrals divided by 81.36, .* values from "),  # p itself
+    ],
+)
+def test_numbers_of_another_scale_are_refused(tmp_path, kind, times, words):
+    write_lodopab(tmp_path, "train", _slices(1))
+    with h5py.File(tmp_path / f"{kind}_train_000.hdf5", "r+") as file:
+        file["data"][...] = file["data"][...] * times
+    files = LodopabFiles(tmp_path, "train")
+    with pytest.raises(FileFormatError, match=words):
+        files[0]
+    if kind == "ground_truth":
+        with pytest.raises(FileFormatError, match=words):
+            files.images().to_memory()
+        with pytest.raises(FileFormatError, match=words):
+            open_cases(tmp_path / "ground_truth_train_000.hdf5")
+
+
 def test_a_folder_that_is_not_there_is_called_by_what_it_should_be(tmp_path):
     with pytest.raises(InputError, match=r"LoDoPaB-CT folder"):
         LodopabFiles(tmp_path / "nowhere", "train")

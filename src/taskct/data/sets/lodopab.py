@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,31 @@ from taskct.geometry.presets import lodopab
 if TYPE_CHECKING:
     import h5py
 
+
+@dataclass(frozen=True)
+class _Scale:
+    """What is stored, and the least and most that it can be; of images a slice also has `some`, or nothing at all."""
+
+    what: str
+    low: float
+    high: float
+    some: float = 0.0
+
+    def checked(self, values: np.ndarray, path: Path) -> np.ndarray:
+        """The values (n, ...); FileFormatError for NaN, and for numbers of another scale."""
+        if not np.isfinite(values).all():
+            raise FileFormatError(f"{path}: holds NaN or infinite values")
+        most = values.max(axis=tuple(range(1, values.ndim)))
+        faint = most[(most > 0) & (most < self.some)]
+        least, highest = float(values.min()), float(most.max())
+        if least < self.low or highest > self.high or len(faint):
+            ends = f"a slice of at most {float(faint[0]):.3g}" if len(faint) else f"values from {least:.3g} to {highest:.3g}"
+            raise FileFormatError(f"{path}: LoDoPaB-CT stores {self.what}, and here are {ends}; divide them as the set does")
+        return values
+
+
+_TRUTHS = _Scale("images as mu / 81.36 per m, which lie from 0 to 1", -0.2, 3.0, 0.05)
+_SCANS = _Scale("line integrals divided by 81.36, at most 0.13", -0.1, 0.5)
 PARTS = ("train", "validation", "test", "challenge")
 PER_FILE = 128
 MU_MAX_PER_MM = 3071 * (MU_WATER_LODOPAB_PER_MM - MU_AIR_LODOPAB_PER_MM) / 1000 + MU_WATER_LODOPAB_PER_MM  # 0.08135858
@@ -56,17 +82,17 @@ class LodopabFiles:
         observations, images = (_numbered(self.folder, kind, part) for kind in ("observation", "ground_truth"))
         if not observations:
             raise InputError(f"{self.folder}: holds no observation_{part}_000.hdf5; unpack the archives there first")
-        self._observations = _Rows([_rows(path, _SINOGRAM) for path in observations])
+        self._observations = _Rows([_rows(path, _SINOGRAM) for path in observations], _SCANS)
         if part != "challenge" and [_tail(f) for f in images] != [_tail(f) for f in observations]:
             raise InputError(
                 f"{self.folder}: has {len(observations)} observation and {len(images)} ground-truth files of {part}; "
                 "they must come in pairs"
             )
-        self._images = _Rows([_rows(path, _IMAGE) for path in images])
+        self._images = _Rows([_rows(path, _IMAGE) for path in images], _TRUTHS)
         for one, other in zip(self._images.files, self._observations.files, strict=False):
             if len(one) != len(other):
                 raise FileFormatError(f"{one.path}: holds another number of slices than its observations ({len(other)})")
-        self.patient_ids = _patient_ids(self.folder / f"patient_ids_rand_{part}.csv", len(self))
+        self.patient_ids = _patient_ids(self.folder / f"patient_ids_rand_{part}.csv", self._observations.files)
 
     def __len__(self) -> int:
         return len(self._observations)
@@ -153,10 +179,10 @@ class LodopabImages:
 
 
 class _Rows:
-    """The rows of several files, one after the other, as finite float32."""
+    """The rows of several files, one after the other, as finite float32 of the scale of the set."""
 
-    def __init__(self, files: list[Hdf5Rows]) -> None:
-        self.files = files
+    def __init__(self, files: list[Hdf5Rows], scale: _Scale) -> None:
+        self.files, self.scale = files, scale
         self.ends = np.cumsum([len(f) for f in files]) if files else np.zeros(0, int)
 
     def __len__(self) -> int:
@@ -170,7 +196,7 @@ class _Rows:
             file, places = self.files[number], np.flatnonzero(where == number)
             start = int(self.ends[number]) - len(file)
             stored = file.read([int(rows[k]) - start for k in places.tolist()])
-            out[places] = _finite(stored.astype(np.float32, copy=False), file.path)
+            out[places] = self.scale.checked(stored.astype(np.float32, copy=False), file.path)
         return out
 
 
@@ -181,7 +207,7 @@ def read_lodopab_cases(path: str | os.PathLike[str]) -> Iterator[Case]:
     Distances between slices are unknown (they come in random order), so the z spacing of 1 mm means nothing.
     """
     found = existing_path(path)
-    rows = _Rows([_rows(found, _IMAGE)])
+    rows = _Rows([_rows(found, _IMAGE)], _TRUTHS)
     grid, _ = lodopab()
     for index in range(len(rows)):
         mu = torch.from_numpy(_image(rows.read([index])[0]))
@@ -262,15 +288,19 @@ def _data(file: h5py.File, path: Path) -> h5py.Dataset:
     return data
 
 
-def _finite(values: np.ndarray, path: Path) -> np.ndarray:
-    if not np.isfinite(values).all():
-        raise FileFormatError(f"{path}: holds NaN or infinite values")
-    return values
-
-
-def _patient_ids(path: Path, count: int) -> tuple[str, ...] | None:
+def _patient_ids(path: Path, files: Sequence[Hdf5Rows]) -> tuple[str, ...] | None:
+    """Whose each slice is, by the table that counts slices from the first file of the part on."""
     if not path.is_file():
         return None
+    count = sum(len(f) for f in files)
+    first = len(files[0])
+    for number, file in enumerate(files):
+        if int(_tail(file.path)) != number or (len(file) != first and (len(file) > first or file is not files[-1])):
+            raise FileFormatError(
+                f"{path}: counts slices from file 000 on, and before or in {file.path.name} files or slices are missing, so "
+                "slices would be given to other patients; add what is missing, or move the table away: each slice is then a "
+                "patient of its own"
+            )
     text = read_text(path, limit_bytes=_MOST_TEXT_BYTES, what="table of patients")
     ids = tuple(line.strip() for line in text.splitlines() if line.strip())
     if len(ids) < count or not all(i.isdigit() for i in ids):
