@@ -155,6 +155,7 @@ def test_the_page_gives_a_place_one_number_whatever_its_kinds(chest: Case) -> No
     (one,) = found.lesions
     both = replace(found, answers=replace(found.answers, lesions=(one, replace(one, kind="infection", score=0.35))))
     page = own_page(both, masks="none")
+    assert "The score of a box, 0 to 1" in page and "is another one than the score of a finding" in page
     assert "nodule, or infection (0.35)" in page and [len(others) for _, others in shown_lesions(both)] == [1]
 
 

@@ -25,7 +25,8 @@ _LEAST_ML = 0.5  # of an area that a finding without suspicion contradicts
 _WORDS = {
     "built-in chests": "chests that taskct computes",
     "heads?": "one of the network's outputs: findings of a slice, areas, or boxes",
-    "score": "how sure the network is, from 0 to 1; not a probability",
+    "score": "how sure one head is, from 0 to 1, not a probability: of a finding, that a slice of a lung shows it; of a "
+    "lesion, that its box holds one. Two heads give them, so they need not agree and are not to be compared",
     "infection": "ground glass or consolidation",
 }
 """What the words of this page mean; `word_key` shows those that it uses."""
@@ -106,8 +107,8 @@ def _findings(found: OwnChest) -> str:
         )
         volumes = f"<p>Areas: {escape(', '.join(parts) or 'none')}. Lungs: {lungs}, median {found.lungs.median_hu:.0f} HU.</p>"
     return (
-        '<table class="numbers"><thead><tr><th>finding</th><th>score</th><th>surest in</th><th>slice</th></tr></thead>'
-        "<tbody>"
+        '<table class="numbers"><thead><tr><th>finding</th><th>score of the finding</th><th>surest in</th><th>slice</th>'
+        "</tr></thead><tbody>"
         + "".join(rows)
         + f"</tbody></table><p>The score of the slice and lung where it is highest, 0 to 1. It is not "
         f"a probability: lesions were common in training, so scores are too high where they are rare.</p>{volumes}"
@@ -129,11 +130,16 @@ def _lesions(found: OwnChest) -> str:
             str(found.slice_at(one.middle_mm[0])),
         ]
         rows.append("<tr>" + "".join(f"<td{' class=text' * (k == 1)}>{escape(c)}</td>" for k, c in enumerate(cells)) + "</tr>")
-    head = "".join(f"<th>{h}</th>" for h in ("", "kind", "score", "side", "diameter", "slice"))
+    head = "".join(f"<th>{h}</th>" for h in ("", "kind", "score of the box", "side", "diameter", "slice"))
     more = len(shown) - _MOST_ROWS
     rest = f"<p>{more} more in lesions.csv.</p>" if more > 0 else ""
     table = f'<table class="numbers"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
-    return f'<div class="wide">{table}</div>{rest}'
+    kinds = (
+        "<p>The score of a box, 0 to 1, in the slice where it is highest, is another one than the score of a finding above: "
+        "the head for boxes gives it to one place, the head for findings to a whole slice of a lung. Boxes are shown from "
+        f"{SHOWN_SCORE:g} on; the first sentence names findings from {SURE:g} on.</p>"
+    )
+    return f'<div class="wide">{table}</div>{rest}{kinds if found.findings else ""}'
 
 
 def shown_lesions(found: OwnChest) -> list[tuple[OwnLesion, list[OwnLesion]]]:
