@@ -25,6 +25,7 @@ from taskct.systems.alara.learned import (
     DoseSpec,
     Hinge,
     MeanQuality,
+    NotHeldWarning,
     PriorInfo,
     ShareOfPatients,
     load_dose,
@@ -70,6 +71,23 @@ def test_a_dose_falls_while_quality_has_room_and_rises_while_it_lacks(tmp_path: 
     hard = run(tmp_path / "hard", target="rmse_hu<=1", **common)
     dose = lambda done: [line["dose"] for line in done.run.metrics() if line["kind"] == "validation"][-1]
     assert dose(easy) < 0.8 and dose(hard) > 1.5
+
+
+def test_a_bound_in_hu_is_held_in_the_hu_of_the_images(tmp_path: Path) -> None:
+    water = {"70 keV": (0.01929, 0.0), "other": (0.04, 0.00142)}  # the other unit of HU is twice as large
+    found = {}
+    for name, (own, air) in water.items():
+        made = make_images(12, seed=1)
+        images = ImageSet(made.mu, made.patient_ids, made.labels, made.ids, mu_water_per_mm=own, mu_air_per_mm=air)
+        with pytest.warns(NotHeldWarning):
+            trained = train_dose(
+                SMALL, images[:10], reconstruct=Classical(fbp), A=make_projector(), run=tmp_path / name,
+                goal=DoseGoal(target="rmse_hu<=1", constraint=MeanQuality(), image_weight=0.0), validation=images[10:],
+                **how(**QUICK | {"steps": 1, "validate_every": 1, "lr": 1e-9}),
+            )  # fmt: skip
+        assert trained.held is not None
+        found[name] = trained.held.shortfall + 1
+    assert found["70 keV"] == pytest.approx(2 * found["other"], rel=1e-3)
 
 
 def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

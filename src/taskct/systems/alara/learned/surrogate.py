@@ -7,7 +7,7 @@ from torch import Tensor
 
 from taskct.core.errors import InputError
 from taskct.core.precision import at_least_float32
-from taskct.core.units import MU_WATER_70KEV_PER_MM, to_hu_unchecked
+from taskct.core.units import MU_AIR_PER_MM, MU_WATER_70KEV_PER_MM, to_hu_unchecked
 from taskct.evaluation.dose.target import Target
 from taskct.evaluation.masks import evaluation_mask
 from taskct.evaluation.metrics import noise_sd, psnr, rmse
@@ -37,6 +37,7 @@ class Surrogate:
         region_class: int | None = None,
         protocol: Protocol | None = None,
         mu_water_per_mm: float = MU_WATER_70KEV_PER_MM,
+        mu_air_per_mm: float = MU_AIR_PER_MM,
     ) -> None:
         if target.name == "ssim":
             raise InputError("a dose is not trained for ssim; hold psnr or rmse_hu, and search with taskct dose for ssim")
@@ -47,7 +48,7 @@ class Surrogate:
         self.target, self.A, self.reader = target, A, reader
         self.class_index, self.region_class = class_index, region_class
         self.protocol = protocol or Protocol()
-        self.mu_water_per_mm = mu_water_per_mm
+        self.scale = {"mu_water_per_mm": mu_water_per_mm, "mu_air_per_mm": mu_air_per_mm}
 
     @property
     def unit(self) -> float:
@@ -72,7 +73,7 @@ class Surrogate:
             image, truth = mu_hat.float(), mu.float()
             if self.target.class_name:
                 return self._dice(image, labels, slices)
-            hu, truth_hu = (to_hu_unchecked(x, mu_water_per_mm=self.mu_water_per_mm) for x in (image, truth))
+            hu, truth_hu = (to_hu_unchecked(x, **self.scale) for x in (image, truth))
             mask = evaluation_mask(self.protocol.mask, self.A.grid, self.A.beam, truth_hu)
             if self.region_class is not None and self.target.region:
                 assert labels is not None

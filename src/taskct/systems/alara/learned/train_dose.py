@@ -95,6 +95,7 @@ def train_dose(
         raise ConfigError(f"a dose is trained in one process, got {world()}; start it without torchrun")
     check_train_settings(settings, who="train_dose")
     held, known, reader = goal.held, goal.classes, goal.reader
+    images = data.images if isinstance(data, CleanScans) else data
     surrogate = Surrogate(
         held,
         A,
@@ -102,8 +103,9 @@ def train_dose(
         class_index=known.get(held.class_name),
         region_class=known.get(held.region),
         protocol=goal.protocol,
+        mu_water_per_mm=images.mu_water_per_mm,
+        mu_air_per_mm=images.mu_air_per_mm,
     )
-    images = data.images if isinstance(data, CleanScans) else data
     seen = validation.images if isinstance(validation, CleanScans) else validation
     refuse_leaks(images, seen, held_out)
     if surrogate.needs_labels and not (images.has_labels and (seen is None or seen.has_labels)):
