@@ -145,9 +145,11 @@ def _target(answer: DoseAnswer, target: TargetAnswer) -> str:
     )
     share = ""
     if len(target.patients) > 2:
+        low = len(target.needed_at_most)
+        at_most = f"; the lowest dose is enough for {low} of them, who need at most that" if low else ""
         share = (
             f"<figure class='plot small'><img alt='share of patients' style='max-width:540px' src=\"{needed_figure(target)}\">"
-            "<figcaption>Photons that each patient would need alone.</figcaption></figure>"
+            f"<figcaption>Photons that each patient would need alone{at_most}.</figcaption></figure>"
         )
     whose = "Mean over patients" if len(target.patients) > 1 else "The patient"
     heads = "".join(f"<th>{photon_count(level)}</th>" for level in target.levels)

@@ -3,6 +3,7 @@
 import math
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from taskct.evaluation.dose.quality_curves import held
 from taskct.physics.dose import Dose
 from taskct.physics.projector import Projector
 from taskct.recon.learned.trained_for import TrainedFor, watch
+from taskct.report.dose_answer import write_dose_answer
 from taskct.task import FrozenTask, freeze
 
 
@@ -101,10 +103,17 @@ def test_a_patient_weighs_as_much_as_another_however_often_each_was_scanned(by: 
     assert missed[0] == missed[1] and "50 % of patients reach it there" in missed[0]
 
 
-def test_an_answer_at_the_lowest_dose_is_said_to_be_at_most_that_dose() -> None:
+def test_an_answer_at_the_lowest_dose_is_said_to_be_at_most_that_dose(tmp_path: Path) -> None:
     search = DoseSearch(lowest=1 / 4)
     answer = optimise_dose(smooth, SUBJECTS[:1], None, Dose(1e7), keep=NOISE, search=search, progress=False)
     assert answer.photons == 2.5e6 and answer.text.startswith("at most ")
+    several = optimise_dose(smooth, SUBJECTS, None, Dose(1e4), keep=NOISE, search=search, progress=False)
+    told = several.summary()["targets"][0]
+    low = [name for name, photons in told["needed"].items() if photons == 2.5e3]
+    assert told["needed_at_most"] == low and 0 < len(low) < len(SUBJECTS)
+    page = tmp_path / "report.html"
+    write_dose_answer(several, page, title="dose")
+    assert f"the lowest dose is enough for {len(low)} of them, who need at most that" in page.read_text(encoding="utf-8")
     known = optimise_dose(smooth, SUBJECTS[:1], None, Dose(1e7), keep="noise_sd_hu<=2", search=search, progress=False)
     assert known.reached and ("at most" in known.text.split("\n")[0]) == (known.photons == 2.5e6)
 

@@ -34,7 +34,7 @@ class TargetAnswer:
     between          how closely they are known for these patients and this noise: the distance of the two measured doses about
                      them, or what the search allows if that is more; NaN where the lowest dose is enough, or none is
     confirmed        lowest measured dose from which the interval of the gap (mean, or that of the share) stays above 0
-    needed           photons of each patient alone, (N,)
+    needed           photons of each patient alone, (N,); the lowest measured where those are enough (`needed_at_most`)
     """
 
     target: Target
@@ -78,6 +78,12 @@ class TargetAnswer:
     def at_once(self) -> bool:
         """Whether the lowest measured dose is enough already: the photons are then at most those."""
         return self.photons <= self.levels[0] * (1 + 1e-9)
+
+    @property
+    def needed_at_most(self) -> list[str]:
+        """Scans for which the lowest measured dose is enough, so that their `needed` is an upper bound."""
+        enough = self.needed <= self.levels[0] * (1 + 1e-9)
+        return [name for name, one in zip(scans_of(self.patients), enough, strict=True) if one]
 
     @property
     def best(self) -> float:
@@ -284,6 +290,7 @@ class DoseAnswer:
                     "best": a.best,
                     "hint": a.hint,
                     "needed": dict(zip(scans_of(a.patients), a.needed.tolist(), strict=True)),
+                    "needed_at_most": a.needed_at_most,
                 }
                 for a in self.targets
             ],
