@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from chest_runs import chest_with_ball
 from chest_sets import SHAPE, tiny_chest
+from scipy.ndimage import shift
 
 from taskct.core.errors import UnsupportedDataError
 from taskct.data.case import Case
@@ -84,6 +86,17 @@ def test_lungs_that_lie_open_at_the_edge_of_the_field_are_found_and_said(cut: st
     assert 2 * (found & kept).sum() / (found.sum() + kept.sum()) > 0.92  # at a circle a ring of pixels of 5.5 mm is left out
     assert min((found[k] & kept[k]).sum() / kept[k].sum() for k in range(len(kept)) if kept[k].sum() > 200) > 0.85
     assert "edge of the images" in "; ".join(lungs.notes) or cut in ("wall", "circle at the wall")
+
+
+@pytest.mark.parametrize("lean", [0.3, -0.4])
+def test_air_of_one_value_about_a_body_is_no_edge_of_a_field(lean: float) -> None:
+    # the outline of all slices was taken for the edge, and air beside the body of one for lung that lies open there
+    case = chest_with_ball((10.0, 12.0, -62.0), 9.0)
+    moved = lambda a, k: shift(a, (lean * (k - 8), 0), order=1, mode="nearest")  # as where a gantry tilt was taken out
+    hu = np.stack([moved(one, k) for k, one in enumerate(case.hu.numpy())]).astype(np.float32)
+    truth = np.stack([moved(one.astype(float), k) > 0.5 for k, one in enumerate(find_lungs(case).mask.numpy() > 0)])
+    found = find_lungs(replace(case, hu=torch.from_numpy(hu))).mask.numpy() > 0
+    assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) > 0.97
 
 
 def test_boxes_hold_the_mask_and_the_mask_is_on_the_samples() -> None:

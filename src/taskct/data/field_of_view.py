@@ -5,19 +5,28 @@ from __future__ import annotations
 import numpy as np
 
 _SQUARE = np.ones((3, 3), bool)
+_MOST_MISSING = 0.12  # of a circle: pixels at its edge; an outline of a body lacks a quarter or more
 
 
 def field_of_view(hu: np.ndarray) -> np.ndarray:
     """Bool (Y, X): the pixels of slices (Z, Y, X) that were reconstructed, all of them where no circle was padded.
 
-    Corners of one value in all slices are padding. Pixels at the edge of the circle hold some of it and are left out.
+    Padding has one value, that of all corners, outside of a circle about the middle. Other air of one value, as of a phantom,
+    is none. Pixels at the edge of the circle hold some of it and are left out.
     """
     from scipy.ndimage import binary_erosion
 
+    shape = hu.shape[1:]
     corners = hu[:, [0, 0, -1, -1], [0, -1, 0, -1]]
-    if corners.min() < corners.max():
-        return np.ones(hu.shape[1:], bool)
-    return np.asarray(binary_erosion((hu != corners[0, 0]).any(0), _SQUARE, border_value=1))
+    seen = (hu != corners[0, 0]).any(0)
+    if corners.min() < corners.max() or not seen.any():
+        return np.ones(shape, bool)
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    radius = np.sqrt((y - (shape[0] - 1) / 2) ** 2 + (x - (shape[1] - 1) / 2) ** 2)
+    circle = radius <= radius[seen].max()
+    if (circle & ~seen).sum() > _MOST_MISSING * seen.sum():
+        return np.ones(shape, bool)
+    return np.asarray(binary_erosion(seen, _SQUARE, border_value=1))
 
 
 def edge_of(field: np.ndarray) -> np.ndarray:
