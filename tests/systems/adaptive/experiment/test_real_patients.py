@@ -155,6 +155,15 @@ def test_a_number_that_nobody_named_is_refused_as_it_may_be_the_tumour(tmp_path:
             real_parts(tiny(folder))
 
 
+def test_a_network_of_neighbouring_slices_learns_from_volumes_that_are_read_whole(tmp_path: Path) -> None:
+    folder = write_lits(tmp_path / "LiTS", {n: liver_case(n) for n in range(8)})
+    with pytest.raises(ConfigError, match=r"'unet-3-slices' sees the slices beside each, and 2 slices .* slices=0"):
+        tiny(folder, models=("unet", "unet-3-slices"))
+    parts = real_parts(tiny(folder, models=("unet", "unet-3-slices"), slices=0))
+    numbers = [int(name.rpartition("-s")[2]) for name in parts["train"].ids if name.startswith(parts["train"].patient_ids[0])]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers))) and len(numbers) > 2
+
+
 def test_data_goes_with_experiments_that_know_some_and_not_with_patients_of_bounds(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="takes no data; those that do: task-adaptive, dose"):
         reproduce("chest", tmp_path / "out", data=tmp_path)

@@ -18,7 +18,8 @@ class TaskAdaptive:
                   retrained on them) from the training patients, whom no reader knows by heart; `slices` of each patient,
                   `size` x `size` pixels
     data          folder of labelled CT (LiTS, MSD Task03) whose volumes take the place of the cohort's patients, are split by
-                  `data_split` into readers, reconstructions, validation and test, and brought onto a square of `field_mm`
+                  `data_split` into readers, reconstructions, validation and test, and brought onto a square of `field_mm`;
+                  `slices` of each that show liver or tumour, 0 for all
     photons       per detector pixel in air of the scans that are scored, the highest first; one network is trained for all
                   doses between them
     readers       of `task.readers.READERS`: the first is the one in the losses, the others are never seen by a training
@@ -92,6 +93,12 @@ class TaskAdaptive:
             )
         if self.data and self.bound_patients:
             raise ConfigError("bound_patients are drawn from the built-in cohort; with data they are expected as 0")
+        beside = [name for name in self.models if MODELS[name].config.get("neighbours")]
+        if self.data and self.slices and beside:
+            raise ConfigError(
+                f"model {beside[0]!r} sees the slices beside each, and {self.slices} slices of a volume of data lie far apart "
+                "where all of a test volume follow each other; take slices=0, all that show liver or tumour, or other models"
+            )
         for one in self.bound_readers:
             if one not in self.readers:
                 raise unknown_name("name in bound_readers", one, self.readers)

@@ -252,8 +252,9 @@ def _patient_words(s: TaskAdaptive) -> str:
     if s.data:
         shares = ", ".join(f"{share:.0%}" for share in s.data_split)
         return (
-            f"volumes of {s.data}, drawn into readers, reconstructions, validation and test ({shares}); {s.slices} slices of "
-            f"each that show liver or tumour, of test volumes all of these and no others; {pixels}"
+            f"volumes of {s.data}, drawn into readers, reconstructions, validation and test ({shares}); "
+            f"{s.slices or 'all'} slices of each that show liver or tumour, of test volumes all of these and no "
+            f"others; {pixels}"
         )
     return (
         f"built-in abdominal cohort: readers learn from {s.reader_patients}, reconstructions from {s.train_patients} others; "
