@@ -25,7 +25,7 @@ from taskct.simulate.scout import SCOUT_PHOTONS, scout_share
 from taskct.systems.alara.dose_subject import chain_of, setting_of
 from taskct.systems.alara.experiment.alara_presets import PRESETS
 from taskct.systems.alara.experiment.alara_settings import DoseExperiment
-from taskct.systems.alara.experiment.comparing import LEARNED, Compared, read_comparisons, write_comparisons
+from taskct.systems.alara.experiment.comparing import LEARNED, Compared, advice_of, read_comparisons, write_comparisons
 from taskct.systems.alara.experiment.shared_subjects import measure_of, smooth_fbp, subjects_of
 from taskct.systems.alara.learned import load_strategy
 from taskct.systems.alara.pages.scout_counted import scout_counted
@@ -102,8 +102,7 @@ def compare(folder: Path, *, settings: DoseExperiment, images: Made[DrawnPatient
         as_deployed=(LEARNED,),
         progress=False,
     )
-    advice = {s.patient_id: strategy.advise(s).text for s in subjects}
-    write_comparisons(folder, {"comparisons": [found.plain()], "advice": advice})
+    write_comparisons(folder, {"comparisons": [found.plain()], "advice": advice_of(strategy, subjects)})
 
 
 def gather_demo(folder: Path, *, searched: Made[Path], compared: Made[Compared]) -> None:

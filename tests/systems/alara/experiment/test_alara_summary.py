@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+from dose_subjects import subject
 
+from taskct.data.images import ImageSet
 from taskct.evaluation.dose import parse_target
 from taskct.systems.alara.experiment.alara_summary import gather, summary_text
+from taskct.systems.alara.experiment.comparing import advice_of
 from taskct.systems.alara.pages.savings_family import SavingsFamily
 from taskct.systems.alara.rivals.outcomes import Comparison, Outcome
 
@@ -51,3 +54,12 @@ def test_trainings_from_several_seeds_lead_together_and_none_of_them_alone(tmp_p
     table = (tmp_path / "summary.csv").read_text(encoding="utf-8")
     assert table.splitlines()[1].startswith('"compared-fbp-noise-views, 3 seeds",rmse_hu<=10,mean,fixed')
     assert "p_corrected" in table.splitlines()[0] and "compared-fbp-noise-views-2" in table
+
+
+def test_each_image_keeps_its_advice_where_several_are_of_one_patient() -> None:
+    one, other, alone = (subject(k, slices=1) for k in range(3))
+    again = replace(other, images=ImageSet(other.mu, one.images.patient_ids, other.labels, ["p0-second"]))
+    strategy = SimpleNamespace(advise=lambda s: SimpleNamespace(text=f"dose of {s.images.ids[0]}"))
+    found = advice_of(strategy, [one, again, alone])  # type: ignore[arg-type]
+    assert list(found) == [one.images.ids[0], "p0-second", "p2"]
+    assert found["p0-second"] == "dose of p0-second" and found["p2"] == f"dose of {alone.images.ids[0]}"

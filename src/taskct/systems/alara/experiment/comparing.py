@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -118,12 +119,18 @@ def compare_arm(
         {
             "about": about_arm,
             "comparisons": [c.plain() for c in found],
-            "advice": {s.patient_id: strategy.advise(s).text for s in subjects},
+            "advice": advice_of(strategy, subjects),
             "unit": strategy.unit,
             "held": "" if check is None else check.text,
             "is_held": check is None or check.held,
         },
     )
+
+
+def advice_of(strategy: LearnedDose, subjects: Sequence[Subject]) -> dict[str, str]:
+    """What is advised for each patient; where several scans are one patient's, for each image by its name."""
+    times = Counter(s.patient_id for s in subjects)
+    return {s.patient_id if times[s.patient_id] == 1 else s.images.ids[0]: strategy.advise(s).text for s in subjects}
 
 
 def read_comparisons(folder: Path) -> Compared:
