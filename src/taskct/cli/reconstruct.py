@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _OF_A_CT = ("photons", "electronic_std", "noise_free", "beam", "views", "slices", "refine", "series", "untilt")
 _OF_MEASURED = ("pixel_mm", "axis_col")
+_MOST_HU_OF_A_CT = 31_000
 
 
 def run(
@@ -205,6 +206,13 @@ def _write(scan: Scan, reconstruct: Reconstructor, out: Path, what: str, *, orig
     at_dose = "" if scan.dose is None else f" at {100 * scan.dose.fraction:.4g}% dose"
     write_volume(case, out, original=original, description=f"taskct {what}{at_dose}", overwrite=overwrite)
     low, high = float(case.hu.min()), float(case.hu.max())
+    if scan.is_measured and high > _MOST_HU_OF_A_CT:
+        per_mm = scan.mu_water_per_mm * (1 + high / 1000)
+        typer.echo(
+            f"taskct: note: values reach {high:.0f} HU, an attenuation of {per_mm:.3g} per mm, where a CT of a patient ends "
+            f"near {_MOST_HU_OF_A_CT}: right for a small object at a low energy, else check the size of the detector's pixel",
+            err=True,
+        )
     shape = " x ".join(str(n) for n in case.hu.shape)
     return f"{shape} voxels, {low:.0f} to {high:.0f} HU, by {what} in {took_s:.1f} s"
 

@@ -32,7 +32,7 @@ from taskct.core.errors import (
 from taskct.core.files import MAX_VOLUME_BYTES, check_array_size
 from taskct.core.notebook_html import fact_card, sizes, small_picture
 from taskct.core.provenance import fingerprint
-from taskct.core.units import MU_WATER_70KEV_PER_MM, to_hu
+from taskct.core.units import MU_WATER_70KEV_PER_MM, to_hu, to_hu_unchecked
 from taskct.data.case import Case
 from taskct.data.hdf5_guard import open_hdf5, read_array, read_text
 from taskct.data.hdf5_write import create_hdf5
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     import h5py
 
 SCHEMA = 1
+MEASURED = "measured"  # a fact of the case in the provenance of a scan
 _FORMAT = "taskct scan"
 _SAME_SPACING = 1e-3  # part; NIfTI keeps float32, DICOM text, and both are far closer
 _MAX_HEADER_BYTES = 2**20  # what `read_text` reads
@@ -135,13 +136,23 @@ class Scan:
             f"Scan {self.case_id}", facts, picture=small_picture(values, 0.0, float(values.max())), alt="the first sinogram"
         )
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether its projections were measured (`read_measured_scan`), not simulated."""
+        case = self.provenance.get("case")
+        return isinstance(case, Mapping) and case.get(MEASURED) is True
+
     def projector(self, *, backend: str = "auto") -> Projector:
         """The projector of this scan, onto its grid."""
         return Projector(self.grid, self.beam, backend=backend)
 
     def to_case(self, mu: Tensor, **provenance: Any) -> Case:
-        """A reconstruction of this scan, mu (slices, 1, Y, X) or (1, 1, Z, Y, X) in 1/mm, as a case in HU."""
-        hu = to_hu(mu.detach().float().cpu(), mu_water_per_mm=self.mu_water_per_mm)
+        """A reconstruction of this scan, mu (slices, 1, Y, X) or (1, 1, Z, Y, X) in 1/mm, as a case in HU.
+
+        A measured scan may be one of a small object at a low energy: its attenuation may be any, a patient's may not.
+        """
+        convert = to_hu_unchecked if self.is_measured else to_hu
+        hu = convert(mu.detach().float().cpu(), mu_water_per_mm=self.mu_water_per_mm)
         shape = (len(self.slices), *self.grid.shape[-2:])
         if hu.numel() != np.prod(shape) or tuple(hu.shape[-2:]) != shape[-2:]:
             raise GeometryError(f"to_case expects mu of {shape} slices and pixels from this scan, got {tuple(mu.shape)}")

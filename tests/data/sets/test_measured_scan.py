@@ -8,6 +8,7 @@ import scipy.io
 
 from taskct.cli import main as command
 from taskct.core.errors import InputError, UnsupportedDataError
+from taskct.core.units import MU_WATER_70KEV_PER_MM
 from taskct.data.open import open_case
 from taskct.data.sets.measured_scan import DXCHANGE, HTC2022, measured_kind, read_measured_scan
 from taskct.report.file_description import describe_path as described
@@ -67,7 +68,25 @@ def test_a_data_exchange_file_needs_its_pixel_size(tmp_path, capsys):
     assert "--pixel-mm" in capsys.readouterr().err
     words = ["reconstruct", str(source), "--out", str(tmp_path / "v.nii"), "--pixel-mm", "0.5", "--axis-col", "7.5"]
     assert main(words) == 0
-    assert nibabel.load(tmp_path / "v.nii").header.get_zooms()[:2] == (0.5, 0.5)
+    assert nibabel.load(tmp_path / "v.nii").header.get_zooms() == (0.5, 0.5, 0.5)  # rows lie as far apart as columns
+    assert "slices lie 0.5 mm apart" in capsys.readouterr().err
+
+
+def test_a_small_object_at_a_low_energy_keeps_its_attenuation(tmp_path, capsys):
+    source = _exchange(tmp_path / "a.h5")
+    with h5py.File(source, "r+") as file:
+        across = np.abs(np.arange(16) - 7.5) * 0.001
+        chord = 2 * np.sqrt(np.maximum(0.006**2 - across**2, 0))
+        file["exchange/data"][:] = np.round(60000 * np.exp(-5 * chord)).astype(np.uint16)
+        file["exchange/data_white"][:] = 60000
+    words = ["reconstruct", str(source), "--out", str(tmp_path / "v.nii"), "--pixel-mm", "0.001", "--axis-col", "7.5"]
+    assert main(words) == 0
+    said = capsys.readouterr().err
+    assert "right for a small object at a low energy, else check the size of the detector's pixel" in said
+    hu = np.asarray(nibabel.load(tmp_path / "v.nii").dataobj)
+    side = hu.shape[0] // 2
+    mu = (hu[side - 1 : side + 1, side - 1 : side + 1].mean() / 1000 + 1) * MU_WATER_70KEV_PER_MM
+    assert mu == pytest.approx(5.0, rel=0.06)  # of 16 columns
 
 
 @pytest.mark.parametrize("words", [["--dose", "0.5"], ["--views", "10"], ["--untilt"], ["--pixel-mm", "1"]])

@@ -9,7 +9,7 @@ from taskct.core.errors import InputError, TaskctError
 from taskct.core.files import MAX_VOLUME_BYTES, existing_path
 from taskct.core.open_files import read_start
 from taskct.data.hdf5_guard import HDF5_MAGIC, open_hdf5
-from taskct.data.scan import Scan
+from taskct.data.scan import MEASURED, Scan
 from taskct.data.sets.measured import MeasuredScan, read_dxchange, read_htc2022
 
 HTC2022, DXCHANGE = "Helsinki 2022 (.mat)", "Data Exchange (.h5)"
@@ -63,10 +63,24 @@ def read_measured_scan(
     if kind == DXCHANGE:
         if pixel_mm is None:
             raise InputError(f"{found}: does not hold the size of a detector pixel; give pixel_mm=... (--pixel-mm) in mm")
-        return _scan(read_dxchange(found, pixel_mm=pixel_mm, axis_col=axis_col, limit_bytes=limit_bytes), kind)
+        counts = read_dxchange(found, pixel_mm=pixel_mm, axis_col=axis_col, limit_bytes=limit_bytes)
+        return _scan(counts, kind, row_mm=pixel_mm)
     raise InputError(f"{found}: not a file of measured projections (Helsinki 2022, Data Exchange)")
 
 
-def _scan(measured: MeasuredScan, kind: str) -> Scan:
-    case = {"format": kind, "notes": [_NOTES[kind], "the dose is not recorded"]}
-    return Scan(p=measured.p, beam=measured.beam, grid=measured.grid, case_id="measured", provenance={"case": case})
+def _scan(measured: MeasuredScan, kind: str, *, row_mm: float | None = None) -> Scan:
+    """The scan; where several rows are slices, `row_mm` is their distance."""
+    notes = [_NOTES[kind], "the dose is not recorded"]
+    dy, dx = measured.grid.spacing_mm[-2:]
+    spacing_mm = None if row_mm is None else (row_mm, dy, dx)
+    if row_mm is not None and len(measured.p) > 1:
+        notes.append(f"the detector's pixels are taken for squares, so slices lie {row_mm:g} mm apart")
+    case = {"format": kind, "notes": notes, MEASURED: True}
+    return Scan(
+        p=measured.p,
+        beam=measured.beam,
+        grid=measured.grid,
+        spacing_mm=spacing_mm,
+        case_id="measured",
+        provenance={"case": case},
+    )
