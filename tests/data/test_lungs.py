@@ -88,6 +88,18 @@ def test_lungs_that_lie_open_at_the_edge_of_the_field_are_found_and_said(cut: st
     assert "edge of the images" in "; ".join(lungs.notes) or cut in ("wall", "circle at the wall")
 
 
+@pytest.mark.parametrize("radius", [25.0, 28.0])
+def test_foam_of_a_table_behind_a_cut_body_is_no_lung(radius: float) -> None:
+    case, truth = built_in(HEALTHY, 1)
+    y, x = np.mgrid[: truth.shape[1], : truth.shape[2]]
+    hu, truth = (np.roll(a, -8, axis=1) for a in (case.hu.numpy(), truth))
+    hu[(hu < -990) & (y > 32)] = -920
+    there = np.broadcast_to((y - 32) ** 2 + (x - 40) ** 2 < radius**2, truth.shape)
+    lungs = find_lungs(replace(case, hu=torch.from_numpy(np.where(there, hu, -1024.0).astype(np.float32))))
+    found = lungs.mask.numpy() > 0
+    assert 2 * (found & truth & there).sum() / (found.sum() + (truth & there).sum()) > 0.92
+
+
 @pytest.mark.parametrize("lean", [0.3, -0.4])
 def test_air_of_one_value_about_a_body_is_no_edge_of_a_field(lean: float) -> None:
     # the outline of all slices was taken for the edge, and air beside the body of one for lung that lies open there
@@ -138,6 +150,21 @@ def test_lungs_of_a_real_chest_hold_its_nodule(real_data: Path) -> None:
     lungs = find_lungs(case)
     assert 600 < lungs.volume_ml[1] < 900 < lungs.volume_ml[2] < 1100  # 90 mm of two lungs
     assert float((lungs.mask[case.labels > 0] == 1).float().mean()) > 0.97  # type: ignore[operator]
+
+
+@pytest.mark.real_data
+def test_lungs_of_a_real_chest_are_those_of_the_whole_where_the_field_cuts_it(real_data: Path) -> None:
+    # of 820 ml of a lung that the edge touched 154 were found; foam of the table was lung where a circle cut both shoulders
+    case = open_case(real_data / "chest_lidc0314_nodule" / "ct.nii.gz")
+    case = replace(case, hu=case.hu[::15].clone(), spacing_mm=(15.0, *case.spacing_mm[1:]), affine_mm=None)
+    whole = find_lungs(case).mask.numpy()
+    y, x = np.mgrid[:512, :512]
+    distance = np.hypot(y - 255.5, x - 255.5)
+    for there in (x >= 120, x >= 150, distance < 200, distance < 160):
+        seen = torch.where(torch.from_numpy(there), case.hu, torch.tensor(-1000.0))
+        cut = slice(int(np.flatnonzero(there.any(0))[0]) if there[0].any() else 0, None)
+        found, truth = find_lungs(replace(case, hu=seen[:, :, cut].clone())).mask.numpy(), (whole * there)[:, :, cut]
+        assert 2 * ((found == truth) & (truth > 0)).sum() / ((found > 0).sum() + (truth > 0).sum()) > 0.96
 
 
 @pytest.mark.real_data

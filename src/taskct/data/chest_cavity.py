@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from taskct.data.case import Case
-from taskct.data.lungs import GRID_MM, Lungs, block_means, convex_hull, trunk, upsampled
+from taskct.data.convex_hull import convex_hull
+from taskct.data.lungs import GRID_MM, Lungs, block_means, trunk, upsampled
 
 BONE_HU = 180.0  # mean of a block of the grid; contrast medium in the heart is as dense, and lies inside
 _REACH_MM = 15.0  # ribs run obliquely: slices this near hold what a slice lacks of them

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from taskct.data.convex_hull import convex_hull
+
 _SQUARE = np.ones((3, 3), bool)
 _MOST_MISSING = 0.12  # of a circle: pixels at its edge; an outline of a body lacks a quarter or more
 
@@ -39,7 +41,8 @@ def edge_of(field: np.ndarray) -> np.ndarray:
 def enclosed(body: np.ndarray, hu: np.ndarray, edge: np.ndarray, *, between_hu: tuple[float, float]) -> np.ndarray:
     """A body (Y, X) in one slice with its holes filled, those too that are open at the edge of the field of view.
 
-    Such a hole has a mean inside of `between_hu`, at the edge and as a whole, as lung has and air outside does not.
+    Such a hole has a mean inside of `between_hu`, at the edge and as a whole, as lung has and air outside does not, and lies
+    within the body by half or more: foam of a table lies behind it.
     """
     from scipy.ndimage import binary_dilation, binary_fill_holes, label
 
@@ -48,10 +51,19 @@ def enclosed(body: np.ndarray, hu: np.ndarray, edge: np.ndarray, *, between_hu: 
     if not wall.any():
         return filled
     holes = np.asarray(binary_fill_holes(filled | wall)) & ~filled & ~wall
-    holes = _like_lung(holes, hu, between_hu)
+    holes = _mostly_in(convex_hull(filled), _like_lung(holes, hu, between_hu))
     spots, _ = label(wall, structure=_SQUARE)
     beside = np.unique(spots[binary_dilation(holes, _SQUARE) & wall])
     return filled | holes | (wall & np.isin(spots, beside))
+
+
+def _mostly_in(outline: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """The connected parts of a mask of which half or more lies in another one."""
+    from scipy.ndimage import label
+
+    spots, count = label(where, structure=_SQUARE)
+    sizes, inside = (np.bincount(of.ravel(), minlength=count + 1) for of in (spots, spots * outline))
+    return where & np.isin(spots, [n for n in range(1, count + 1) if 2 * inside[n] >= sizes[n]])
 
 
 def _like_lung(where: np.ndarray, hu: np.ndarray, between_hu: tuple[float, float], *, or_dense: bool = False) -> np.ndarray:

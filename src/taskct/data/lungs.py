@@ -11,6 +11,7 @@ from torch import Tensor
 
 from taskct.core.errors import UnsupportedDataError
 from taskct.data.case import Case
+from taskct.data.convex_hull import convex_hull
 from taskct.data.field_of_view import edge_of, enclosed, field_of_view
 
 RIGHT, LEFT = 1, 2
@@ -256,21 +257,6 @@ def _outer_hull(lung: np.ndarray, side: int) -> np.ndarray:
     columns = np.arange(lung.shape[1])
     middle = np.nonzero(lung)[1].mean() if lung.any() else 0.0
     return convex_hull(lung) & ((columns < middle) if side == RIGHT else (columns > middle))
-
-
-def convex_hull(mask: np.ndarray) -> np.ndarray:
-    """The pixels (Y, X) of the convex hull of a mask; none where it is a line of pixels or less."""
-    from scipy.spatial import ConvexHull, QhullError
-
-    try:
-        hull = ConvexHull(np.argwhere(mask))
-    except (QhullError, ValueError):
-        return np.zeros(mask.shape, bool)
-    y, x = np.ogrid[: mask.shape[0], : mask.shape[1]]
-    inside = np.ones(mask.shape, bool)
-    for a, b, c in hull.equations:
-        inside &= a * y + b * x + c <= 0.5
-    return inside
 
 
 def _box(where: np.ndarray) -> tuple[int, int, int, int, int, int]:
