@@ -1,5 +1,6 @@
 """An answer claims only what its interval shows."""
 
+import csv
 import re
 from dataclasses import replace
 
@@ -108,3 +109,5 @@ def test_each_scan_of_a_patient_keeps_the_photons_it_needs() -> None:
     )
     told = DoseAnswer((answer,), (), Dose(1e4), photons=5e3).summary()["targets"][0]["needed"]
     assert told == {"p0, scan 1": 3e3, "p1": 2e3, "p0, scan 2": 7e3}
+    rows = list(csv.DictReader(DoseAnswer((answer,), (), Dose(1e4), photons=5e3).csv_text().splitlines()))
+    assert [float(r["value"]) for r in rows if r["scan"] == "p0, scan 2" and r["patient"] == "p0"] == [40.0, 15.0]

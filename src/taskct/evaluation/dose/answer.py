@@ -260,13 +260,13 @@ class DoseAnswer:
         return sorted(found, key=lambda pair: pair[1])
 
     def csv_text(self) -> str:
-        """quality, patient, photons, fraction, value, gap: a line per measured scan."""
-        lines: list[list[str]] = [["target", "patient", "photons", "dose_fraction", "value", "gap"]]
+        """Target, patient, photons, fraction, value, gap, scan: a line per measured scan, as `scans_of` names it."""
+        lines: list[list[str]] = [["target", "patient", "photons", "dose_fraction", "value", "gap", "scan"]]
         for a in self.targets:
-            for i, patient in enumerate(a.patients):
+            for i, (patient, scan) in enumerate(zip(a.patients, scans_of(a.patients), strict=True)):
                 for j, level in enumerate(a.levels):
                     numbers = (level, level / self.dose.photons, a.values[i, j], a.gap[i, j])
-                    lines.append([str(a.target), patient, *(f"{v:.9g}" for v in numbers)])
+                    lines.append([str(a.target), patient, *(f"{v:.9g}" for v in numbers), scan])
         return csv_lines(lines)
 
     def summary(self) -> dict[str, Any]:
