@@ -95,7 +95,7 @@ def _sentence(answer: DoseAnswer) -> str:
 
 def _lines(answer: DoseAnswer) -> list[tuple[str, bool]]:
     """A sentence on each target and on each check; True marks one that speaks against the dose."""
-    found = [(f"{one.text(answer.dose)}.", not one.reached) for one in answer.targets]
+    found = [(f"{one.text(answer.dose)}.", not one.reached or bool(one.blind)) for one in answer.targets]
     return found + [(f"{check.text()}.", not check.proven) for check in answer.certificates]
 
 

@@ -80,6 +80,14 @@ class TargetAnswer:
         return self.photons <= self.levels[0] * (1 + 1e-9)
 
     @property
+    def blind(self) -> int:
+        """Patients of whom nothing is found at full dose, so that any dose keeps a share of it."""
+        if not (self.target.of_full and self.target.class_name):
+            return 0
+        full = of_patients(self.values[:, -1:], self.patients, "mean")[:, 0]
+        return int((full == 0).sum())
+
+    @property
     def needed_at_most(self) -> list[str]:
         """Scans for which the lowest measured dose is enough, so that their `needed` is an upper bound."""
         enough = self.needed <= self.levels[0] * (1 + 1e-9)
@@ -118,7 +126,8 @@ class TargetAnswer:
         most = "most " if self.at_once else ""
         percent = f"{known(100 * self.photons / dose.photons, self.digits)} % of full dose"
         words = f"{asked} is kept {who} at {most}{photon_count(self.photons, digits=self.digits)} photons, {percent}"
-        return f"{words}{self.sureness}"
+        blind = f"; in {self.blind} of {n} patients nothing is found at full dose, so any dose counts as enough for them"
+        return f"{words}{self.sureness}{blind if self.blind else ''}"
 
     @property
     def sureness(self) -> str:
