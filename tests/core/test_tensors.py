@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from taskct.core.errors import GeometryError
-from taskct.core.tensors import check_tensor
+from taskct.core.errors import GeometryError, InputError
+from taskct.core.tensors import check_tensor, refuse_nan
 
 
 def advice_for(x, shape=(4, 6)) -> str:
@@ -47,3 +47,12 @@ def test_other_types_precisions_and_shapes_are_told_what_to_do():
     assert "got (2, 4, 6); pass mu[:, None]" in advice_for(torch.zeros(2, 4, 6))
     assert advice_for(torch.zeros(1, 1, 6, 4)).endswith("got (1, 1, 6, 4); resample it")
     assert "expects at least one image in mu, got an empty batch (0, 1, 4, 6)" in advice_for(torch.zeros(0, 1, 4, 6))
+
+
+def test_nan_is_found_in_tables_and_lists_of_any_numbers() -> None:
+    fine = {"a": torch.ones(2), "b": [np.zeros(3), torch.zeros(2, dtype=torch.int64), (torch.ones(1, dtype=torch.bool),)]}
+    refuse_nan(fine, who="a reader")
+    refuse_nan(torch.tensor([float("inf")]), who="a reader")
+    for odd in (np.array([1.0, np.nan]), torch.tensor([float("nan"), 0.0], dtype=torch.float16)):
+        with pytest.raises(InputError, match="a reader answers NaN, 1 of 2 numbers; did it overflow in 16 bits"):
+            refuse_nan({**fine, "c": [odd]}, who="a reader")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from taskct.core.errors import GeometryError
+from taskct.core.errors import GeometryError, InputError
 
 _LIFTS = {2: "[None, None]", 1: "[:, None]"}  # by how many axes are missing before those of the grid
 
@@ -51,6 +52,26 @@ def check_dense(x: Tensor, *, who: str, name: str) -> None:
     if x.layout is not torch.strided or x.is_nested:
         kind = "a nested one" if x.is_nested else str(x.layout)
         raise GeometryError(f"{who} expects {name} as a dense tensor, got {kind}; call .to_dense()")
+
+
+def refuse_nan(answer: Any, *, who: str) -> None:
+    """InputError for NaN among numbers, or tables or lists of them; `who` comes first. No order of NaN says anything.
+
+    >>> refuse_nan({"map": torch.tensor([[0.0, float("nan")], [1.0, 2.0]])}, who="reader 'a'")
+    Traceback (most recent call last):
+    ...
+    taskct.core.errors.InputError: reader 'a' answers NaN, 1 of 4 numbers; did it overflow in 16 bits? Are its weights
+    numbers?
+    """
+    if isinstance(answer, Mapping):
+        answer = list(answer.values())
+    if isinstance(answer, list | tuple):
+        for part in answer:
+            refuse_nan(part, who=who)
+        return
+    if isinstance(answer, Tensor | np.ndarray) and (count := int(torch.as_tensor(answer).isnan().sum())):
+        size = torch.as_tensor(answer).numel()
+        raise InputError(f"{who} answers NaN, {count} of {size} numbers; did it overflow in 16 bits? Are its weights numbers?")
 
 
 def _what(x: Any) -> str:

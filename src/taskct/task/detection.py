@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from taskct.core.errors import ConfigError, GeometryError
 from taskct.core.precision import at_least_float32
+from taskct.core.tensors import refuse_nan
 
 
 class CentreFocal(nn.Module):
@@ -75,10 +76,11 @@ def centre_map(labels: Tensor, label: int, *, sigma_pixels: float) -> Tensor:
 def find_peaks(logits: Tensor, *, threshold: float = 0.3, most: int = 50) -> list[list[Peak]]:
     """Where a detector points: logits (B, 1, ...) -> for each image its peaks, the surest first.
 
-    A peak is a sample that no neighbour exceeds and whose score is `threshold` or more.
+    A peak is a sample that no neighbour exceeds and whose score is `threshold` or more. Raises InputError for NaN.
     """
     if logits.shape[1] != 1 or logits.ndim not in (4, 5):
         raise GeometryError(f"find_peaks expects (B, 1, Y, X) or (B, 1, Z, Y, X), got {tuple(logits.shape)}")
+    refuse_nan(logits, who="find_peaks: the network")
     score = logits.detach().sigmoid()
     pool = functional.max_pool2d if score.ndim == 4 else functional.max_pool3d
     peaks = (score == pool(score, 3, stride=1, padding=1)) & (score >= threshold)

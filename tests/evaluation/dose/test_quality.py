@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import torch
 from dose_subjects import SUBJECTS, reader
 
 from taskct.core.errors import InputError, UnitsError
@@ -32,6 +33,13 @@ def test_a_reader_that_would_misread_the_patient_is_refused() -> None:
     other = ImageSet(one.mu, one.images.patient_ids, one.labels, label_names={1: "body"}, mu_water_per_mm=0.02)
     with pytest.raises(UnitsError, match=r"images of p0: task 'threshold': takes 0.01929/mm for water"):
         TaskDice(window, "body")(replace(one, images=other), one.mu)
+
+
+def test_a_reader_that_answers_nan_has_no_dice_of_0() -> None:
+    one = SUBJECTS[0]
+    overflows = FrozenTask(reader().net, lambda mu: mu * torch.nan, reader().penalty, "half")
+    with pytest.raises(InputError, match="images of p0: reader 'half' answers NaN"):
+        TaskDice(overflows, "body")(one, one.mu)
 
 
 def replace_prepare(task: FrozenTask, prepare: HuWindow) -> FrozenTask:

@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskct.core.errors import GeometryError, InputError
+from taskct.evaluation.reading.lesions import find_lesions, froc
+from taskct.evaluation.reading.panel import read_images
 from taskct.evaluation.reading.segmentation import (
     average_precision,
     best_bias,
@@ -16,6 +18,7 @@ from taskct.evaluation.reading.segmentation import (
     predict_with_bias,
     winner,
 )
+from taskct.task import DiceCE, FrozenTask, find_peaks
 
 
 def logits_and_labels(seed: int = 0, shift: float = 0.0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -122,3 +125,23 @@ def test_a_bias_that_gains_nothing_is_0():
     logits = torch.stack([torch.zeros(1, 1, 4), torch.tensor([[[-2.0, -0.2, 1.0, 2.0]]])], 1)
     assert best_bias(logits, labels, 1) == 0.0  # all right as it is: nothing is better
     assert best_bias(logits - torch.tensor([0.0, 1.5]).view(1, 2, 1, 1), labels, 1) != 0.0
+
+
+def test_a_reader_that_answers_nan_is_refused_and_not_one_that_sees_nothing() -> None:
+    class Overflows(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.cat([x, x * torch.where(x.amax((1, 2, 3), keepdim=True) > 0.5, torch.nan, 1.0)], 1)
+
+    reader = FrozenTask(Overflows().eval(), torch.nn.Identity(), DiceCE(), "half")
+    images = torch.zeros(3, 1, 4, 4)
+    assert read_images(reader, images).shape == (3, 2, 4, 4)
+    images[1] = 1.0
+    with pytest.raises(InputError, match="reader 'half' answers NaN, 16 of 96 numbers"):
+        read_images(reader, images)
+    scores = np.where(np.arange(16).reshape(1, 4, 4) > 9, np.nan, 1.0)
+    truth = find_lesions(np.ones((1, 4, 4), int), 1, spacing_mm=(1.0, 1.0))
+    for score in (lambda: average_precision(scores, scores > 0), lambda: froc(scores, truth)):
+        with pytest.raises(InputError, match="answers NaN, 6 of 16 numbers"):
+            score()
+    with pytest.raises(InputError, match="find_peaks: the network answers NaN"):
+        find_peaks(torch.full((1, 1, 4, 4), torch.nan))

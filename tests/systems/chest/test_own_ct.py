@@ -253,6 +253,15 @@ def test_a_config_that_builds_no_network_is_named_with_its_place(tmp_path: Path,
         own_ct.open_chest_network(tmp_path / "net")
 
 
+def test_a_network_that_answers_nan_is_refused_and_sees_not_nothing(chest: Case, tmp_path: Path) -> None:
+    reader = load_reader(network(tmp_path / "net"))
+    with torch.no_grad():
+        next(iter(reader.net.heads["classify"].parameters())).fill_(torch.nan)
+    crops = OwnCrops.of(chest, find_lungs(chest), pixel_mm=2.0)
+    with pytest.raises(InputError, match="the chest network answers NaN"):
+        read_crops_of_ct(reader, crops)
+
+
 def test_seg_is_refused_for_what_is_no_dicom(chest: Case, tmp_path: Path) -> None:
     write_nifti(chest, tmp_path / "ct.nii.gz")
     with pytest.raises(InputError, match="not a DICOM series, so no SEG can refer to it"):

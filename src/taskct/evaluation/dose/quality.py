@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from taskct.core.errors import InputError, unknown_name
+from taskct.core.tensors import refuse_nan
 from taskct.evaluation.dose.target import Target
 from taskct.evaluation.masks import evaluation_mask, region_values
 from taskct.evaluation.protocol import Images, Protocol
@@ -113,6 +114,7 @@ class TaskDice:
         self.reader.check_images(who=who, mu_water_per_mm=images.mu_water_per_mm, spacing_mm=images.spacing_mm)
         with torch.no_grad():
             logits = [self.reader.predict(mu[k : k + 8]) for k in range(0, len(mu), 8)]
+        refuse_nan(logits, who=f"{who}: reader {self.reader.name!r}")
         channel = self._channel(number, logits[0].shape[1])
         return torch.cat([part.argmax(1) == channel for part in logits])
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from taskct.core.errors import GeometryError, InputError, unknown_name
 from taskct.core.names import plural
+from taskct.core.tensors import refuse_nan
 from taskct.phantoms.lesions.of_case import contrast_to_organ
 
 FALSE_ALARM_RATES = (1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0, 8.0)
@@ -198,8 +199,9 @@ def froc(scores: np.ndarray, truth: LesionSet, *, rule: MatchRule | None = None,
     """Free-response curve of pixel scores (N, ...): marks are the connected pieces above each threshold.
 
     Thresholds are those at which 1/64 to 16 times as many pixels are marked as lesions have, so that any rising transform
-    of the scores gives the same curve.
+    of the scores gives the same curve. Raises InputError for NaN.
     """
+    refuse_nan(scores, who="froc: the reader")
     true = max(1, sum(one.pixels for one in truth.lesions))
     ranked = np.sort(scores, axis=None)
     kept = np.unique(np.round(true * np.geomspace(1 / 64, 16, levels)).astype(np.int64).clip(1, len(ranked)))

@@ -12,6 +12,7 @@ from torch import Tensor
 from taskct.core.class_names import refuse_other_order
 from taskct.core.errors import InputError
 from taskct.core.progress import track
+from taskct.core.tensors import refuse_nan
 from taskct.evaluation.metrics import psnr, rmse, ssim
 from taskct.evaluation.reading.controls import random_reader, shuffled_labels
 from taskct.evaluation.reading.lesions import FALSE_ALARM_RATES, Bins, Facts, LesionSet, MatchRule, find_lesions, froc, match
@@ -227,11 +228,16 @@ def _able(reader: FrozenTask, images: MethodImages) -> FrozenTask:
 
 
 def read_images(reader: FrozenTask, mu: Tensor, *, batch: int = 16) -> Tensor:
-    """The reader's logits in float32 on the CPU: mu (N, 1, ...) -> (N, K, ...); the images' device is that of the reader."""
+    """The reader's logits in float32 on the CPU: mu (N, 1, ...) -> (N, K, ...); the images' device is that of the reader.
+
+    InputError for NaN: every score of it would be 0, as that of a reader who sees nothing.
+    """
     weight = next(reader.net.parameters(), None)
     device = mu.device if weight is None else weight.device
     with torch.no_grad():
-        return torch.cat([reader.predict(part.to(device)).float().cpu() for part in mu.split(batch)])
+        logits = torch.cat([reader.predict(part.to(device)).float().cpu() for part in mu.split(batch)])
+    refuse_nan(logits, who=f"reader {reader.name!r}")
+    return logits
 
 
 def same_architecture(one: FrozenTask, other: FrozenTask) -> bool:

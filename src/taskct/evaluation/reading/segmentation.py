@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from taskct.core.errors import GeometryError, InputError
+from taskct.core.tensors import refuse_nan
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,7 @@ def average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
     values = np.asarray(scores).ravel()
     if flags.shape != values.shape:
         raise GeometryError(f"one score per pixel is expected, got {values.size} scores and {flags.size} labels")
+    refuse_nan(values, who="average_precision: the reader")
     total = int(flags.sum())
     if total == 0:
         return math.nan

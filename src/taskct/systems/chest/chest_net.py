@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from taskct.core.errors import ConfigError, InputError, unknown_name
 from taskct.core.precision import autocast
+from taskct.core.tensors import refuse_nan
 from taskct.models import open_model
 from taskct.models.model_folder import SavedModel
 from taskct.nets.heads import CentresHead, FindingsHead, RestoreHead, SegmentHead, stride_for_cells
@@ -144,11 +145,13 @@ class ChestReader:
     config: ChestNetConfig
 
     def answers(self, mu: Tensor) -> dict[str, Any]:
-        """Answers of all heads, without gradients, in float32."""
+        """Answers of all heads, without gradients, in float32; InputError for NaN."""
         device = next(self.net.parameters()).device
         with torch.no_grad(), autocast(device):
             found = self.net(WINDOW(mu.to(device)), heads=self.config.tasks)
-        return {task: _plain(found[task]) for task in self.config.tasks}
+        answers = {task: _plain(found[task]) for task in self.config.tasks}
+        refuse_nan(answers, who="the chest network")
+        return answers
 
     def boxes(self, answer: Mapping[str, Tensor], *, threshold: float = 0.02) -> list[FoundBoxes]:
         """Lesions of each image, from the answer of "detect"."""
