@@ -155,6 +155,20 @@ def test_a_number_that_nobody_named_is_refused_as_it_may_be_the_tumour(tmp_path:
             real_parts(tiny(folder))
 
 
+def test_a_named_label_that_is_neither_liver_nor_tumour_counts_as_background_and_the_page_says_so(tmp_path: Path) -> None:
+    cases = {n: liver_case(n) for n in range(8)}
+    assert cases[2].labels is not None
+    cut = torch.where(cases[2].labels == 2, 3, cases[2].labels).to(torch.int16)
+    cases[2] = replace(cases[2], labels=cut, label_names={})
+    folder = write_msd(tmp_path, cases)
+    about = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+    about["labels"]["3"] = "metastasis"
+    (folder / "dataset.json").write_text(json.dumps(about), encoding="utf-8")
+    heard: list[str] = []
+    real_parts(tiny(folder), heard=heard.append)
+    assert [h for h in heard if "background" in h] == ["label 3, metastasis, counts as background, wherever it lies"]
+
+
 def test_a_network_of_neighbouring_slices_learns_from_volumes_that_are_read_whole(tmp_path: Path) -> None:
     folder = write_lits(tmp_path / "LiTS", {n: liver_case(n) for n in range(8)})
     with pytest.raises(ConfigError, match=r"'unet-3-slices' sees the slices beside each, and 2 slices .* slices=0"):

@@ -106,6 +106,9 @@ def _opened(place: CasePlace, seen: dict[str, CasePlace], heard: Callable[[str],
     if found.labels is None or not bool((found.labels > 0).any()):
         raise InputError(f"{place.name}: its labels {place.labels} hold neither liver nor tumour; leave this volume out")
     _refuse_unnamed(case, place)
+    assert case.labels is not None
+    for number in sorted({int(n) for n in torch.unique(case.labels[found.labels == 0])} - {0}):
+        heard(f"label {number}, {case.label_names.get(number, '')}, counts as background, wherever it lies")
     return found
 
 
