@@ -169,6 +169,15 @@ def test_a_named_label_that_is_neither_liver_nor_tumour_counts_as_background_and
     assert [h for h in heard if "background" in h] == ["label 3, metastasis, counts as background, wherever it lies"]
 
 
+@pytest.mark.parametrize("offset", [1024.0, -1024.0])
+def test_a_volume_whose_liver_has_the_hu_of_none_is_refused(tmp_path: Path, offset: float) -> None:
+    cases = {n: liver_case(n) for n in range(8)}
+    cases[3] = replace(cases[3], hu=cases[3].hu + offset)
+    folder = write_lits(tmp_path / "LiTS", cases)
+    with pytest.raises(InputError, match=r"volume-3.nii: what its labels .* call liver and tumour has -?\d+ HU \(median\)"):
+        real_parts(tiny(folder))
+
+
 def test_a_network_of_neighbouring_slices_learns_from_volumes_that_are_read_whole(tmp_path: Path) -> None:
     folder = write_lits(tmp_path / "LiTS", {n: liver_case(n) for n in range(8)})
     with pytest.raises(ConfigError, match=r"'unet-3-slices' sees the slices beside each, and 2 slices .* slices=0"):

@@ -21,6 +21,7 @@ from taskct.data.splits import split_by_patient
 from taskct.systems.adaptive.experiment.adaptive_settings import TaskAdaptive
 
 TUMOUR = 2
+_LIVER_HU = (-100.0, 400.0)  # fatty without contrast medium, and much contrast medium
 _MOST_NAMED = 5
 
 
@@ -106,6 +107,7 @@ def _opened(place: CasePlace, seen: dict[str, CasePlace], heard: Callable[[str],
     if found.labels is None or not bool((found.labels > 0).any()):
         raise InputError(f"{place.name}: its labels {place.labels} hold neither liver nor tumour; leave this volume out")
     _refuse_unnamed(case, place)
+    _refuse_no_liver(found, place)
     assert case.labels is not None
     for number in sorted({int(n) for n in torch.unique(case.labels[found.labels == 0])} - {0}):
         heard(f"label {number}, {case.label_names.get(number, '')}, counts as background, wherever it lies")
@@ -123,6 +125,18 @@ def _refuse_unnamed(case: Case, place: CasePlace) -> None:
             f"{place.name}: its labels {place.labels} hold {', '.join(map(str, unnamed[:_MOST_NAMED]))}, and only {known} are "
             "known there; it would count as background though it may be liver or tumour; number these samples anew (0 for "
             "what is neither; in MSD, name the number in dataset.json), or leave this volume out"
+        )
+
+
+def _refuse_no_liver(case: Case, place: CasePlace) -> None:
+    """What is labelled has the HU of no liver: values with an offset, or labels that lie elsewhere."""
+    assert case.labels is not None
+    middle = float(case.hu[case.labels > 0].median())
+    if not _LIVER_HU[0] <= middle <= _LIVER_HU[1]:
+        raise InputError(
+            f"{place.name}: what its labels {place.labels} call liver and tumour has {middle:.0f} HU (median), and a liver "
+            f"has {_LIVER_HU[0]:g} to {_LIVER_HU[1]:g}: its values are not HU, perhaps without their offset of -1024, or the "
+            "labels lie elsewhere; mend the file, or leave this volume out"
         )
 
 
