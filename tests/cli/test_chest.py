@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import nibabel
+import numpy as np
 import torch
 from chest_runs import chest_with_ball, network
 
@@ -53,3 +55,17 @@ def test_the_input_and_folders_of_others_are_never_replaced(tmp_path: Path, task
     for _ in range(2):  # an earlier reading is replaced
         code, _, err = taskct_says("chest", series, "--out", tmp_path / "out", "--network", net, "--overwrite")
         assert code == 0, err
+
+
+def test_a_ct_without_an_orientation_is_read_and_its_sides_are_said_to_be_assumed(tmp_path: Path, taskct_says: Says) -> None:
+    # "left lung" was said of the right one, with a note on the page alone
+    chest = chest_with_ball((10.0, 12.0, -62.0), 9.0)
+    image = nibabel.Nifti1Image(np.ascontiguousarray(chest.hu.numpy().transpose(2, 1, 0)), None)
+    image.header.set_zooms(chest.spacing_mm[::-1])
+    nibabel.save(image, tmp_path / "bare.nii.gz")
+    write_nifti(chest, tmp_path / "whole.nii.gz")
+    net, words = network(tmp_path / "net"), "which lung is the right one, and each place in mm, are assumed"
+    for name, bare in (("bare", True), ("whole", False)):
+        code, out, err = taskct_says("chest", tmp_path / f"{name}.nii.gz", "--out", tmp_path / name, "--network", net)
+        assert code == 0 and (words in out) == (words in (tmp_path / name / "report.html").read_text()) == bare
+        assert ("the header records no orientation; axes were taken as right" in err) == bare

@@ -30,6 +30,7 @@ def run(
     Example:
       taskct chest series/ --out runs/my-chest
     """
+    from taskct.cli.scanning import show_notes
     from taskct.core.files import refuse_existing
     from taskct.core.names import plural
     from taskct.core.write_locks import claim
@@ -42,6 +43,7 @@ def run(
     found = read_own_chest(
         ct, out, network=network, votes=votes, masks=masks, series_uid=series, untilt=untilt, overwrite=overwrite
     )
+    show_notes(found.case)
     for finding in found.findings:
         typer.echo(f"{finding.name}: score {finding.score:.2f} (surest in the {finding.side})")
     sure = len(shown_lesions(found))

@@ -15,7 +15,7 @@ from taskct.core.open_files import file_size, read_start, regular_file
 from taskct.core.units import MU_WATER_70KEV_PER_MM
 from taskct.data.bounded import sibling
 from taskct.data.case import Case
-from taskct.data.volume import StoredVolume, Volume, case_from_volume
+from taskct.data.volume import NO_ORIENTATION, StoredVolume, Volume, case_from_volume
 
 _TYPES = {
     "MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2", "MET_INT": "i4", "MET_UINT": "u4",
@@ -135,7 +135,7 @@ def _affine(header: dict[str, str], path: Path) -> tuple[np.ndarray, list[str]]:
     if direction_key:
         matrix = _numbers(header, direction_key, 9, path).reshape(3, 3)
     else:
-        notes.append("the header records no orientation; axes were taken as left, posterior, superior")
+        notes.append(f"{NO_ORIENTATION}; axes were taken as left, posterior, superior")
     origin_key = next((k for k in ("Offset", "Position", "Origin") if k in header), None)
     affine = np.eye(4)
     affine[:3, :3] = matrix.T * spacing

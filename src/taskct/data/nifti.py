@@ -15,7 +15,7 @@ from taskct.core.open_files import parsing, regular_file
 from taskct.core.units import MU_WATER_70KEV_PER_MM
 from taskct.data.bounded import read_head
 from taskct.data.case import Case
-from taskct.data.volume import StoredVolume, Volume, case_from_volume
+from taskct.data.volume import NO_ORIENTATION, StoredVolume, Volume, case_from_volume
 
 _TYPES = {
     2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8",
@@ -213,7 +213,7 @@ def _affine(header: Any, shape: tuple[int, int, int], path: os.PathLike[str]) ->
         if not all(np.isfinite(s) and s > 0 for s in steps):
             raise FileFormatError(f"{path}: voxel size {steps} mm; expected positive numbers")
         affine = np.diag([*steps, 1.0])
-        notes.append("the header records no orientation; axes were taken as right, anterior, superior")
+        notes.append(f"{NO_ORIENTATION}; axes were taken as right, anterior, superior")
     unit = int(header["xyzt_units"]) & 7
     if unit not in _MM_PER_UNIT:
         raise FileFormatError(f"{path}: unknown unit of length {unit}")

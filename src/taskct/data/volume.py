@@ -25,6 +25,7 @@ from taskct.data.padding import odd_hu_range, refuse_impossible_hu, replace_padd
 from taskct.data.untilt import untilted
 
 _LEAST_MM, _MOST_MM = 1.0, 3000.0  # of the longest side of an image: from a grain to a whole body
+NO_ORIENTATION = "the header records no orientation"  # in notes: which side is which is assumed
 NOT_READ = "lies with the CT and was not read"  # in the notes on labels that were not asked for
 
 

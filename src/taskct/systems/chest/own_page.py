@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from taskct.data.volume import NO_ORIENTATION
 from taskct.report.first_screen import opening, page_body
 from taskct.report.page import page
 from taskct.report.style import COLOURS, figure_style, new_figure, svg_uri
@@ -69,8 +70,14 @@ def headline(found: OwnChest) -> str:
 
 
 def doubts(found: OwnChest) -> list[str]:
-    """What speaks against the answers: the CT is not as in training, heads contradict each other, marks where no lung is."""
+    """What speaks against the answers: the CT is not as in training or of unknown orientation, heads that contradict each
+    other, marks where no lung is.
+    """
     words = [f"Not as in training: {one}." for one in found.outside]
+    if any(NO_ORIENTATION in note for note in found.case.provenance.get("notes", [])):
+        words.append(
+            "The header of the CT records no orientation: which lung is the right one, and each place in mm, are assumed."
+        )
     if found.labels is not None:
         volumes = area_volumes_ml(found.labels, found.case.spacing_mm)
         for finding in found.findings:
