@@ -217,3 +217,24 @@ def test_a_network_of_neighbouring_slices_is_warned_of_slices_that_lie_apart(tmp
     plan = replace(plan, data=replace(plan.data, patients={"train": 1, "validation": 0, "test": 0}))
     with pytest.warns(UserWarning, match=r"1 slices? on each side, and data.slices = 2 takes slices that lie apart"):
         run_plan(plan, tmp_path / "run", progress=False)
+
+
+def test_another_setting_in_the_folder_of_a_training_is_refused_before_any_image_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = {"data": {"slices": 2, "shape": [32, 32], "patients": {"train": 2, "validation": 1, "test": 1}}}
+    beam = {"views": 12, "cols": 44, "pixel_mm": 12.0}
+    plan = lambda name, **training: read_plan(
+        CONFIGS / name, small | {"training": {"steps": 1, "batch": 2} | training} | ({"beam": beam} if "plain" in name else {})
+    )
+    for name in ("cohort_plain.toml", "cohort_reader.toml"):
+        run_plan(plan(name), tmp_path / name, progress=False)
+        run_plan(plan(name), tmp_path / name, progress=False)  # the same again is handed back
+
+    def too_late(*_: object, **__: object) -> None:
+        raise AssertionError("images were made")
+
+    monkeypatch.setattr("taskct.training.training_config.read_parts", too_late)
+    for name in ("cohort_plain.toml", "cohort_reader.toml"):
+        with pytest.raises(ConfigError, match=r"began with lr = .* now it is 0\.5; resume it unchanged"):
+            run_plan(plan(name, lr=0.5), tmp_path / name, progress=False)

@@ -9,6 +9,7 @@ import pytest
 from lopsided_phantom import lopsided
 
 from taskct.core.errors import InputError
+from taskct.core.runs import Run
 from taskct.data.nifti import write_nifti
 from taskct.viewer import open_studies, plan_view
 
@@ -60,3 +61,13 @@ def test_a_ct_that_is_given_several_times_has_a_name_for_each(tmp_path: Path):
     write_nifti(lopsided(), tmp_path / "liver (a).nii")
     (ct,) = open_studies(plan_view([str(tmp_path / "liver (a).nii")] * 4, FBP))
     assert len(set(ct.facts.methods)) == 5
+
+
+def test_a_training_says_how_to_see_what_it_makes_of_a_ct(tmp_path: Path):
+    for name, config, how in (
+        ("reader", {"reader": {"net": "unet"}, "training": {}}, "--reader"),
+        ("plain", {"beam": {"kind": "fan"}, "training": {}}, "--methods fbp,net="),
+    ):
+        Run.create(tmp_path / name, config)
+        with pytest.raises(InputError, match=f"is unfinished: let it end; taskct view CT {how}"):
+            open_studies(plan_view([str(tmp_path / name)], {}))

@@ -199,7 +199,7 @@ def scan_file(scan: Scan) -> list[str]:
     beam = type(scan.beam).__name__
     p = scan.p
     facts = {
-        "case": f"{scan.case_id}, slices {_numbers(scan.slices)}",
+        "case": f"{scan.case_id}, {'slice' if len(scan.slices) == 1 else 'slices'} {_numbers(scan.slices)}",
         "projections": f"{' x '.join(map(str, p.shape[2:]))}, {float(p.min()):.3g} to {float(p.max()):.3g}",
         "beam": beam + (f" over {scan.beam.arc_deg:g} deg" if hasattr(scan.beam, "arc_deg") else ""),
         "grid": f"{' x '.join(map(str, scan.grid.shape))} of {' x '.join(f'{s:.4g}' for s in scan.grid.spacing_mm)} mm",

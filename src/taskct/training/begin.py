@@ -57,12 +57,22 @@ def open_training(run: Run | str | os.PathLike[str], config: Mapping[str, Any]) 
     return found
 
 
-def refuse_training_folder(run: str | os.PathLike[str]) -> None:
-    """Refuse, before any work, a folder that is neither new nor that of a training: OutputExistsError."""
+def refuse_training_folder(run: str | os.PathLike[str], planned: Mapping[str, Any] | None = None) -> None:
+    """Refuse, before any work, a folder that is neither new nor that of a training: OutputExistsError.
+
+    ConfigError where `planned`, tables of the config by their names, has another value than the run that is there.
+    `open_training` compares the whole, but needs the images for it; what only one of the two has is left to it.
+    """
     folder = Path(run)
     if is_run(folder):
-        if "training" not in load_run(folder).config:
+        found = load_run(folder)
+        if "training" not in found.config:
             raise OutputExistsError(f"{folder}: is a run of another kind than a training; choose another name")
+        then, now = (_flat(c) for c in (found.config, tomllib.loads(to_toml(_plain(planned or {})))))
+        require_same_settings(
+            found,
+            *({k.removeprefix("training."): c[k] for k in now if k in then and k not in _NOT_COMPARED} for c in (then, now)),
+        )
         return
     refuse_existing(folder, overwrite=False, folder=True)
 

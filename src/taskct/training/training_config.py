@@ -156,7 +156,7 @@ def run_plan(
 
     Models, readers, weights and beam are made before any image, so that what is wrong in a plan is said at once.
     """
-    refuse_training_folder(run)
+    refuse_training_folder(run, {"training": plan.training, "reader": plan.reader, "model": plan.model})
     if plan.reader is not None:
         if model is not None:
             raise InputError("a config with a [reader] takes no --model; it names its network itself")

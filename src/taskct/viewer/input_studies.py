@@ -138,7 +138,13 @@ def _studies_of_run(run: Run) -> list[Study]:
     if kind_of_config(run.config):
         ended = (folder / "weights.safetensors").exists()
         state = "a training, without images of its own" if ended else "a training that is unfinished: let it end"
-        raise InputError(f"{folder}: {state}; taskct view CT --methods fbp,net={folder} shows what it makes of a CT")
+        reads = "reader" in run.config
+        how = (
+            f"--reader {folder} shows what it marks in a CT"
+            if reads
+            else f"--methods fbp,net={folder} shows what it makes of a CT"
+        )
+        raise InputError(f"{folder}: {state}; taskct view CT {how}")
     raise InputError(f"{folder}: a run without images; give the run of an evaluation, an experiment, a demo, or a CT")
 
 

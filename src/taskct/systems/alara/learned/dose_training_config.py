@@ -128,7 +128,7 @@ def run_dose_plan(
     plan: DoseTrainingPlan, run: str | Path, *, model: nn.Module | None = None, progress: bool | None = None
 ) -> TrainedDose:
     """Train as planned, or resume; `model` is your own module in place of [model]."""
-    refuse_training_folder(run)
+    refuse_training_folder(run, {"training": plan.training, "dose_module": plan.dose_module, "model": plan.model})
     held = plan.held
     if model is not None and plan.model is not None:
         raise ConfigError("a dose is trained with one reconstruction: [model] with its kind, or --model FILE.py:NAME")
