@@ -104,6 +104,19 @@ def test_big_endian_values_are_read(tmp_path):
     assert np.array_equal(read_nrrd(_nrrd(tmp_path / "a.nrrd", values.tobytes(), endian="big")).hu, expected)
 
 
+@pytest.mark.parametrize(
+    ("make", "read", "line"),
+    [(_mha, read_metaimage, b"Offset = 0 0 0\n"), (_nrrd, read_nrrd, b"space origin: (0,0,0)\n")],
+)
+def test_a_header_without_a_position_is_noted(make, read, line, tmp_path):
+    # places in mm, such as those of nodules in a table, were taken to count from the first sample without a word
+    path = make(tmp_path / ("a.mha" if make is _mha else "a.nrrd"))
+    assert not any("position" in note for note in read(path).provenance["notes"])
+    path.write_bytes(path.read_bytes().replace(line, b""))
+    words = "the header records no position; the middle of the first sample was put at 0, 0, 0 mm"
+    assert words in read(path).provenance["notes"]
+
+
 def test_values_at_the_end_of_a_detached_file_are_found(tmp_path):
     values = np.arange(60, dtype="<i2")
     (tmp_path / "a.raw").write_bytes(b"old header" + values.tobytes())

@@ -15,7 +15,7 @@ from taskct.core.open_files import file_size, read_start, regular_file
 from taskct.core.units import MU_WATER_70KEV_PER_MM
 from taskct.data.bounded import sibling
 from taskct.data.case import Case
-from taskct.data.volume import NO_ORIENTATION, StoredVolume, Volume, case_from_volume
+from taskct.data.volume import NO_ORIENTATION, NO_POSITION, StoredVolume, Volume, case_from_volume
 
 _TYPES = {
     "MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2", "MET_INT": "i4", "MET_UINT": "u4",
@@ -141,6 +141,8 @@ def _affine(header: dict[str, str], path: Path) -> tuple[np.ndarray, list[str]]:
     affine[:3, :3] = matrix.T * spacing
     if origin_key:
         affine[:3, 3] = _numbers(header, origin_key, 3, path)
+    else:
+        notes.append(NO_POSITION)
     return affine, notes
 
 

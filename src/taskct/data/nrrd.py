@@ -15,7 +15,7 @@ from taskct.core.open_files import file_size, parsing, read_start, regular_file
 from taskct.core.units import MU_WATER_70KEV_PER_MM
 from taskct.data.bounded import sibling
 from taskct.data.case import Case
-from taskct.data.volume import NO_ORIENTATION, StoredVolume, Volume, case_from_volume
+from taskct.data.volume import NO_ORIENTATION, NO_POSITION, StoredVolume, Volume, case_from_volume
 
 _TYPES = {
     "signed char": "i1", "int8": "i1", "int8_t": "i1", "uchar": "u1", "unsigned char": "u1", "uint8": "u1", "uint8_t": "u1",
@@ -130,6 +130,7 @@ def _affine(header: dict[str, Any], path: Path) -> tuple[np.ndarray, list[str]]:
             raise FileFormatError(f"{path}: names neither space directions nor three spacings, so distances are unknown")
         affine[:3, :3] = np.diag(spacings)
         notes.append(f"{NO_ORIENTATION}; axes were taken as left, posterior, superior")
+        notes.append(NO_POSITION)
         return affine, notes
     space = str(header.get("space", "")).lower()
     if space not in _TO_LPS:
@@ -145,4 +146,5 @@ def _affine(header: dict[str, Any], path: Path) -> tuple[np.ndarray, list[str]]:
         raise UnsupportedDataError(f"{path}: lengths in {list(units)}; expected mm")
     affine[:3, :3] = directions.T
     affine[:3, 3] = origin
+    notes += [] if "space origin" in header else [NO_POSITION]
     return np.diag([*_TO_LPS[space], 1.0]) @ affine, notes

@@ -26,6 +26,7 @@ from taskct.data.untilt import untilted
 
 _LEAST_MM, _MOST_MM = 1.0, 3000.0  # of the longest side of an image: from a grain to a whole body
 NO_ORIENTATION = "the header records no orientation"  # in notes: which side is which is assumed
+NO_POSITION = "the header records no position; the middle of the first sample was put at 0, 0, 0 mm"
 NOT_READ = "lies with the CT and was not read"  # in the notes on labels that were not asked for
 
 

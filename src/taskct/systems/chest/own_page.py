@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from taskct.data.volume import NO_ORIENTATION
+from taskct.data.volume import NO_ORIENTATION, NO_POSITION
 from taskct.report.first_screen import opening, page_body
 from taskct.report.page import page
 from taskct.report.style import COLOURS, figure_style, new_figure, svg_uri
@@ -74,10 +74,13 @@ def doubts(found: OwnChest) -> list[str]:
     other, marks where no lung is.
     """
     words = [f"Not as in training: {one}." for one in found.outside]
-    if any(NO_ORIENTATION in note for note in found.case.provenance.get("notes", [])):
+    notes = " ".join(found.case.provenance.get("notes", []))
+    if NO_ORIENTATION in notes:
         words.append(
             "The header of the CT records no orientation: which lung is the right one, and each place in mm, are assumed."
         )
+    elif NO_POSITION in notes:
+        words.append("The header of the CT records no position: each place in mm counts from its first sample.")
     if found.labels is not None:
         volumes = area_volumes_ml(found.labels, found.case.spacing_mm)
         for finding in found.findings:
