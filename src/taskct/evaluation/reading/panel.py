@@ -36,7 +36,7 @@ class ReaderPanel:
     Give two or more unseen readers of other architectures, trained on full dose like the first. `retrained(images)` gives the
     reader that was trained anew on that method's own low-dose images (None where there is none): the bound of what is
     recoverable. `own(images)` is a reader that belongs to a method, such as the one of joint training. Controls are a network
-    with random weights and the labels of other patients.
+    with random weights and the labels of other patients, the latter where there are two patients or more.
 
     `classes` names the labels that are scored, `lesion_class` is counted lesion by lesion, `organ_class` surrounds it.
     """
@@ -131,7 +131,7 @@ class ReaderPanel:
             name = self._name(reader, role)
             logits = read_images(reader, images.mu, batch=self.batch)
             yield from self._pixel_rows(images, logits, images.labels.cpu(), name)
-            if role == "training" and self.controls:
+            if role == "training" and self.controls and len(set(images.patients)) > 1:
                 yield from self._pixel_rows(images, logits, shuffled_labels(images, seed=self.seed).labels.cpu(), SHUFFLED)
             if role != "control":
                 yield from self._lesion_rows(images, logits, truth, name)

@@ -178,6 +178,17 @@ def test_a_volume_whose_liver_has_the_hu_of_none_is_refused(tmp_path: Path, offs
         real_parts(tiny(folder))
 
 
+def test_one_test_volume_is_scored_without_the_control_that_needs_others(tmp_path: Path) -> None:
+    folder = write_lits(tmp_path / "LiTS", {n: liver_case(n) for n in range(5)})
+    few = {**TINY, "models": ["unet"], "losses": ["plain"], "bounds": [], "data_split": [0.4, 0.2, 0.2, 0.2]}
+    html = reproduce("task-adaptive", tmp_path / "out", data=folder, changes=few, workers=1, say=lambda text: None)
+    assert "test 1, of which 1 show a tumour" in html.read_text(encoding="utf-8")
+    more = {**few, "losses": ["plain", "shuffled-labels"]}
+    with pytest.raises(InputError, match=r"takes the labels of other patients, .* learn from 1; give two"):
+        reproduce("task-adaptive", tmp_path / "other", data=folder, changes=more, workers=1, say=lambda text: None)
+    assert not (tmp_path / "other" / "reader-unet_small").exists()
+
+
 def test_a_network_of_neighbouring_slices_learns_from_volumes_that_are_read_whole(tmp_path: Path) -> None:
     folder = write_lits(tmp_path / "LiTS", {n: liver_case(n) for n in range(8)})
     with pytest.raises(ConfigError, match=r"'unet-3-slices' sees the slices beside each, and 2 slices .* slices=0"):

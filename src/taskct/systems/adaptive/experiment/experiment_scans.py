@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from taskct.core.errors import InputError
 from taskct.core.runs import Run, is_run, load_run
 from taskct.data.images import ImageSet
 from taskct.evaluation.reading.controls import images_of_others
@@ -17,6 +18,7 @@ from taskct.training import DoseRange
 
 VOLUMES = "volumes.json"  # of a part of `data`: its volumes, and how many show a tumour
 REMARKS = "remarks.json"  # on `data`: what was left out, and what is odd about a volume
+SHUFFLED = "shuffled-labels"
 PARTS = ("readers", "train", "bounds", "validation", "test")
 
 
@@ -44,12 +46,14 @@ def save_images(folder: Path, *, settings: TaskAdaptive) -> None:
     if settings.data:
         remarks: list[str] = []
         parts = real_parts(settings, heard=remarks.append)  # what is refused leaves nothing behind
+        _refuse_one_patient(settings, len(set(parts["train"].patient_ids)))
         run = load_run(folder) if is_run(folder) else Run.create(folder, {"data": settings.data})
         for part, images in parts.items():
             keep_images(run, part, images)
         run.write_json(VOLUMES, {part: list(counts) for part, counts in tumour_counts(parts).items()}, overwrite=True)
         run.write_json(REMARKS, {"remarks": list(dict.fromkeys(remarks))}, overwrite=True)
         return
+    _refuse_one_patient(settings, settings.train_patients)
     run = load_run(folder) if is_run(folder) else Run.create(folder, {"patients": settings.patients})
     cohort = cohort_of(settings)
     known = settings.reader_patients * settings.slices
@@ -61,6 +65,15 @@ def save_images(folder: Path, *, settings: TaskAdaptive) -> None:
         keep_images(run, "bounds", drawn[fitted:])
     for part in ("validation", "test"):
         keep_images(run, part, cohort.images(part, progress=False))
+
+
+def _refuse_one_patient(settings: TaskAdaptive, count: int) -> None:
+    """A control that needs other patients is refused before anything is trained, not when its turn comes."""
+    if count < 2 and any(arm.loss == SHUFFLED for arm in settings.arms):
+        raise InputError(
+            f"the loss {SHUFFLED!r} takes the labels of other patients, and the reconstructions learn from {count}; give "
+            "two or more (more volumes, or a larger share in data_split), or leave this loss out (losses)"
+        )
 
 
 def shuffled(images: ImageSet, *, seed: int) -> ImageSet:
