@@ -190,6 +190,24 @@ def test_a_written_seg_is_read_back_and_has_no_dciodvfy_error(case, tmp_path):
     assert b"Doe" not in (tmp_path / "seg1.dcm").read_bytes()  # ... and to nobody on a de-identified one
 
 
+def test_lesions_are_not_coded_as_organs(case, tmp_path):
+    pytest.importorskip("highdicom")
+    labels = torch.zeros(SHAPE, dtype=torch.int16)
+    labels[1, 3:5, 4:12], labels[1, 6:8, 4:12], labels[2, 3:9, 4:12] = 1, 2, 5
+    labelled = replace(case, labels=labels, label_names={1: "nodule", 2: "consolidation", 5: "liver"})
+    path = write_seg(labelled, tmp_path / "seg.dcm", source=tmp_path / "ct", lesions=[1, 2])
+    coded = [
+        tuple(getattr(one, f"SegmentedProperty{what}CodeSequence")[0].CodeMeaning for what in ("Category", "Type"))
+        for one in dcmread(path).SegmentSequence
+    ]
+    abnormal = "Morphologically Abnormal Structure"
+    assert coded == [(abnormal, "Nodule"), (abnormal, abnormal), ("Anatomical Structure", "Organ")]
+    assert read_seg(path, labelled)[1] == {1: "nodule", 2: "consolidation", 3: "liver"}
+    if tool := shutil.which("dciodvfy"):
+        done = subprocess.run([tool, str(path)], capture_output=True, text=True, check=False)
+        assert [line for line in done.stderr.splitlines() if line.startswith("Error")] == []
+
+
 def test_a_seg_of_a_folder_of_several_series_refers_to_the_one_that_was_read(case, tmp_path):
     # a CT that was chosen by its series could have no SEG: the folder was said to hold several
     pytest.importorskip("highdicom")

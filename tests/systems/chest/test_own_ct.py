@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 import torch
 from chest_runs import TINY, chest_with_ball, network
@@ -178,6 +179,8 @@ def test_files_are_read_again_as_what_they_say(chest: Case, tmp_path: Path) -> N
     again = open_case(tmp_path / "series", labels=tmp_path / "out" / "areas.dcm")
     assert torch.equal(again.labels > 0, found.labels > 0)  # type: ignore[operator]
     assert list(again.label_names.values()) == ["nodule"]
+    (segment,) = pydicom.dcmread(tmp_path / "out" / "areas.dcm").SegmentSequence  # it was coded as an organ
+    assert segment.SegmentedPropertyTypeCodeSequence[0].CodeMeaning == "Nodule"
     write_nifti(open_case(tmp_path / "series"), tmp_path / "ct" / "chest.nii.gz")
     table = list(csv.DictReader((tmp_path / "out" / "lesions.csv").open()))
     (tmp_path / "ct" / "boxes.csv").write_text(

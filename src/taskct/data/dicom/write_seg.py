@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -35,13 +35,15 @@ def write_seg(
     overwrite: bool = False,
     algorithm: str = "unknown",
     description: str = "",
+    lesions: Collection[int] = (),
 ) -> Path:
     """Write the labels of a case as one binary DICOM SEG file beside the CT series `source`; returns its path.
 
     `source` is a series of plain CT files on the case's samples: the original, or one that `write_series` made; of a folder
     of several series, that which the case was read from. The SEG takes patient and study from it, so a SEG on a de-identified
     series is de-identified. `algorithm` names what made the labels. DICOM numbers segments from 1 without gaps, so labels 1
-    and 5 become segments 1 and 2; `label_names` go with them.
+    and 5 become segments 1 and 2; `label_names` go with them. Segments are coded as organs, those of the labels `lesions` as
+    abnormal structures.
 
     Raises InputError without labels, GeometryError when the series lies on other samples, UnsupportedDataError when its
     files have no UIDs to refer to.
@@ -60,7 +62,7 @@ def write_seg(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            made = _segmentation(case, frames, masks, numbers, algorithm=algorithm, description=description)
+            made = _segmentation(case, frames, masks, numbers, algorithm=algorithm, description=description, lesions=lesions)
             with atomic_path(path, overwrite=overwrite) as part:
                 made.save_as(part)
     except TaskctError:
@@ -111,7 +113,14 @@ def _on_frame(case: Case, frame: Frame) -> np.ndarray:
 
 
 def _segmentation(
-    case: Case, frames: list[Frame], masks: np.ndarray, numbers: list[int], *, algorithm: str, description: str
+    case: Case,
+    frames: list[Frame],
+    masks: np.ndarray,
+    numbers: list[int],
+    *,
+    algorithm: str,
+    description: str,
+    lesions: Collection[int],
 ) -> Any:
     from highdicom import AlgorithmIdentificationSequence
     from highdicom.seg import SegmentAlgorithmTypeValues, Segmentation, SegmentationTypeValues, SegmentDescription
@@ -119,12 +128,20 @@ def _segmentation(
 
     version = metadata.version("taskct")
     made_by = AlgorithmIdentificationSequence(name=algorithm, family=codes.DCM.ArtificialIntelligence, version=version)
+    abnormal = codes.SCT.MorphologicallyAbnormalStructure
+    known = {"nodule": codes.SCT.Nodule, "effusion": codes.SCT.PleuralEffusion}
+    what = {  # category and type of each
+        number: (abnormal, known.get(case.label_names.get(number, ""), abnormal))
+        if number in lesions
+        else (codes.SCT.AnatomicalStructure, codes.SCT.Organ)
+        for number in numbers
+    }
     segments = [
         SegmentDescription(
             segment_number=index + 1,
             segment_label=(case.label_names.get(number) or f"label {number}")[:64],
-            segmented_property_category=codes.SCT.AnatomicalStructure,
-            segmented_property_type=codes.SCT.Organ,
+            segmented_property_category=what[number][0],
+            segmented_property_type=what[number][1],
             algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
             algorithm_identification=made_by,
         )

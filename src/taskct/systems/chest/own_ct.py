@@ -170,7 +170,12 @@ def _write_areas(marked: Case, folder: Path, seg_of: Path | None, *, algorithm: 
     if seg_of is not None:
         try:
             write_seg(
-                marked, folder / AREAS_SEG, source=seg_of, algorithm=algorithm, description="taskct chest, research only"
+                marked,
+                folder / AREAS_SEG,
+                source=seg_of,
+                algorithm=algorithm,
+                description="taskct chest, research only",
+                lesions=list(marked.label_names),
             )
             return f"{AREAS_SEG}: DICOM SEG on the series"
         except TaskctError as error:  # a series that no SEG can refer to
