@@ -15,7 +15,7 @@ from taskct.evaluation.statistics import Interval
 from taskct.systems.chest.bridge_curves import dose_figure, dose_points
 from taskct.systems.chest.chest_arms import Arm
 from taskct.systems.chest.chest_classes import TASKS
-from taskct.systems.chest.chest_comparing import Comparison, Group, Trainings, bridge_gains, summary_lines
+from taskct.systems.chest.chest_comparing import MEAN, Comparison, Group, Trainings, bridge_gains, summary_lines
 from taskct.systems.chest.chest_page import beside_table
 from taskct.systems.chest.chest_scores import scores_of
 from taskct.systems.chest.chest_settings import ChestExperiment
@@ -125,3 +125,23 @@ def test_gains_of_the_bridge_pair_the_seeds_that_both_sides_have() -> None:
     assert found.gain is not None and found.gain.mean == pytest.approx((one - base + two - other) / 2) and found.seeds == 3
     assert found.value.mean == pytest.approx((one + two + scores_of(readings(0.0))["FROC infection, slices"](np.ones(6))) / 3)
     assert rows["error", "0.05"].gain is None and rows["FBP", "0.25"].gain is None
+    assert not [dose for _, dose in rows if dose == MEAN]  # no image was judged at both doses
+
+
+def test_the_mean_of_the_bridge_over_doses_pairs_seeds_doses_and_patients() -> None:
+    quality = {"error": (0.2, 0.4), "segment": (0.6, 0.9), "random": (0.3, 0.4), "all": (0.5, 0.5)}
+    judged = {
+        (name, dose): Trainings({seed: readings(q + 0.05 * seed) for seed in seeds})
+        for name, both in quality.items()
+        for dose, q, seeds in zip(("0.05", "0.25"), both, ((0, 1, 2), (2, 0)), strict=True)
+        if (name, dose) != ("all", "0.25")
+    }
+    score = "FROC infection, slices"
+    rows = {(row.image, row.dose): row for row in bridge_gains(judged) if row.score == score}
+    assert ("all", MEAN) not in rows  # an average over fewer doses is another number
+    value = lambda name: np.mean([scores_of(readings(q + 0.05 * s))[score](np.ones(6)) for q in quality[name] for s in (0, 2)])
+    found = rows["segment", MEAN]
+    assert found.value.mean == pytest.approx(value("segment")) and found.seeds == 2
+    assert found.gain is not None and found.gain.mean == pytest.approx(value("segment") - value("error"))
+    assert found.control is not None and found.control.mean == pytest.approx(value("segment") - value("random"))
+    assert rows["random", MEAN].control is None and rows["random", MEAN].gain is not None

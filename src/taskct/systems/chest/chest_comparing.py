@@ -27,6 +27,7 @@ MAIN_SCORES: dict[str, tuple[str, ...]] = {
     "detect": ("CPM nodule", "AP10 nodule", "AP10 infection"),
 }
 NOT_REACHED, NOT_TESTED = "not reached", "not tested by these patients"
+MEAN = "mean of doses"
 AIMS = {"AUC nodule": 0.9, "CPM nodule": 0.5, "Dice nodules >= 8 mm": 0.6}
 AIMS_IN_WORDS = {
     "AUC nodule": "slices with a nodule are told from slices without one with an AUC of",
@@ -189,27 +190,67 @@ def judged_by_seed(bridge: Mapping[tuple[str, str, int], Made[Readings]]) -> dic
     return {key: Trainings(readings) for key, readings in found.items()}
 
 
+@dataclass(frozen=True, eq=False)
+class OverDoses(Trainings):
+    """Trainings whose scores are the mean over several doses; `each` has what was judged at a dose, of the same seeds."""
+
+    each: tuple[Trainings, ...]
+
+    @cached_property
+    def scores(self) -> dict[str, Influence]:
+        """Every score that is there at all doses."""
+        found = {}
+        for name in self.each[0].scores:
+            if all(name in one.scores for one in self.each):
+                values, pseudo = (
+                    np.mean(
+                        [getattr(one.scores[name], part)[[one.seeds.index(s) for s in self.seeds]] for one in self.each], 0
+                    )
+                    for part in ("values", "pseudo")
+                )
+                found[name] = Influence(values, pseudo)
+        return found
+
+
+def with_means(judged: Mapping[tuple[str, str], Trainings]) -> dict[tuple[str, str], Trainings]:
+    """What was judged, and under the dose `MEAN` the mean over the low doses of every image that was judged at all of them."""
+    doses = list(dict.fromkeys(dose for _, dose in judged if dose))
+    found = dict(judged)
+    for name in dict.fromkeys(name for name, dose in judged if dose):
+        each = [judged[name, dose] for dose in doses if (name, dose) in judged]
+        seeds = [seed for seed in each[0].seeds if all(seed in one.seeds for one in each)]
+        if len(each) == len(doses) > 1 and seeds:
+            found[name, MEAN] = OverDoses({seed: each[0].readings[seed] for seed in seeds}, tuple(each))
+    return found
+
+
 @dataclass(frozen=True)
 class BridgeRow:
-    """A score of an image at a dose ("" is full), and what it gains over the image error alone at that dose."""
+    """A score of an image at a dose ("" is full), and what it gains at that dose over the image error alone.
+
+    `control` is what a head gains over a network of random weights in its place.
+    """
 
     image: str
     dose: str
     score: str
     value: Interval
     gain: Interval | None
+    control: Interval | None
     seeds: int
 
 
 def bridge_gains(judged: Mapping[tuple[str, str], Trainings]) -> list[BridgeRow]:
-    """Every score of everything that was judged."""
+    """Every score of everything that was judged, and its mean over the low doses."""
     rows = []
-    for (name, dose), trainings in judged.items():
-        base = judged.get(("error", dose)) if name not in ("error", "full dose") else None
+    known = with_means(judged)
+    for (name, dose), trainings in known.items():
+        base = known.get(("error", dose)) if name not in ("error", "full dose") else None
+        chance = known.get(("random", dose)) if name not in ("error", "full dose", "random", "FBP") else None
         for score in trainings.scores:
-            pair = None if base is None else trainings.beside(base, score)
-            gain = None if pair is None else gain_of(score, *pair)
-            rows.append(BridgeRow(name, dose, score, trainings.interval(score), gain, len(trainings.seeds)))
+            pairs = [None if other is None else trainings.beside(other, score) for other in (base, chance)]
+            gain, control = (None if pair is None else gain_of(score, *pair) for pair in pairs)
+            rows.append(BridgeRow(name, dose, score, trainings.interval(score), gain, control, len(trainings.seeds)))
     return rows
 
 

@@ -18,6 +18,7 @@ from taskct.systems.chest.chest_classes import TASKS
 from taskct.systems.chest.chest_comparing import (
     AIMS,
     MAIN_SCORES,
+    MEAN,
     NOT_REACHED,
     NOT_TESTED,
     Comparison,
@@ -181,7 +182,7 @@ def bridge_table(judged: Mapping[tuple[str, str], Trainings], settings: ChestExp
         "SSIM",
     )
     tables = []
-    for dose in ("", *(f"{d:g}" for d in settings.doses)):
+    for dose in ("", MEAN, *(f"{d:g}" for d in settings.doses)):
         mine = {(row.image, row.score): row for row in rows if row.dose == dose}
         names = list(dict.fromkeys(name for name, _ in mine))
         seeds = min((row.seeds for row in mine.values()), default=0)
@@ -195,7 +196,7 @@ def bridge_table(judged: Mapping[tuple[str, str], Trainings], settings: ChestExp
                 cells.append(f"<td>{number(row.value.mean) if row else '–'}{more}</td>")
             body.append(f"<tr><th scope='row'>{escape(name)}</th>{''.join(cells)}</tr>")
         if body:
-            at = f"{float(dose):.1%} of the dose" if dose else "Full dose"
+            at = {"": "Full dose", MEAN: f"Mean of {len(settings.doses)} doses"}.get(dose) or f"{float(dose):.1%} of the dose"
             about = f"95 % over patients and {plural(seeds, 'seed')}, not corrected for the number of comparisons"
             caption = f"<b>{at}</b>, under readers never used in training; small: gain over the image error alone, {about}"
             tables.append(wide_table(caption, ["", *map(_named, scores)], body))

@@ -106,11 +106,12 @@ def comparisons_csv(pairs: Sequence[Comparison]) -> str:
 
 def bridge_csv(judged: Mapping[tuple[str, str], Trainings]) -> str:
     """What the unseen reader says of every image at every dose."""
-    heads = ["image", "dose", "score", "value", "value low", "value high", "gain over the image error", "low", "high", "seeds"]
-    lines: list[list[Any]] = [heads]
+    heads = ["image", "dose", "score", "value", "value low", "value high", "gain over the image error", "low", "high"]
+    lines: list[list[Any]] = [[*heads, "gain over the random network", "random low", "random high", "seeds"]]
     for row in bridge_gains(judged):
-        ends = [[_text(v) for v in (one.mean, one.low, one.high)] if one else ["", "", ""] for one in (row.value, row.gain)]
-        lines.append([row.image, row.dose or "1", row.score, *ends[0], *ends[1], row.seeds])
+        three = (row.value, row.gain, row.control)
+        ends = [text for one in three for text in ([_text(v) for v in (one.mean, one.low, one.high)] if one else [""] * 3)]
+        lines.append([row.image, row.dose or "1", row.score, *ends, row.seeds])
     return csv_lines(lines)
 
 
