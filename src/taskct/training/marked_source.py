@@ -119,13 +119,14 @@ def moved_together(
         truth, grid = augment.moved(mu[k : k + 1], stream)
         truths.append(truth)
         images.append(moved)
-        found.append(None if one is None or labels is None else one.with_map(_none_lost(one.instances, labels[0], grid[0])))
+        found.append(None if one is None or labels is None else _none_lost(one, one.with_map(labels[0]), grid[0]))
     return torch.cat(images), torch.cat(truths), found
 
 
-def _none_lost(before: Tensor, after: Tensor, grid: Tensor) -> Tensor:
-    """A moved map of lesions in which none is lost that the image still shows: small ones lie between its samples."""
-    for number in sorted({*before.unique().tolist()} - {0, *after.unique().tolist()}):
+def _none_lost(marks: Marks, moved: Marks, grid: Tensor) -> Marks:
+    """Moved marks of which none is lost that the image still shows: small lesions lie between its samples."""
+    before, after = marks.instances, moved.instances
+    for number in sorted(set(marks.shown) - set(moved.shown)):
         middle = (before == number).nonzero().double().mean(0)
         sides = torch.tensor(before.shape, dtype=torch.float64)
         places = ((grid.flip(-1).double().cpu() + 1) * sides - 1) / 2  # in samples of the map before
@@ -133,7 +134,7 @@ def _none_lost(before: Tensor, after: Tensor, grid: Tensor) -> Tensor:
         at = tuple(int(k) for k in np.unravel_index(int(away.argmin()), tuple(after.shape)))
         if away[at] <= 1 and int((after == after[at]).sum()) > 1:  # farther from every sample, it left the image
             after[at] = number
-    return after
+    return moved
 
 
 def _pools(marks: Sequence[Marks | None], balance: Classes) -> list[np.ndarray]:
