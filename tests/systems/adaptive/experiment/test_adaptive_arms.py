@@ -6,9 +6,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
+import pytest
 import torch
 from small_task_adaptive import settings
 
+from taskct.core.errors import InputError
 from taskct.data.images import ImageSet
 from taskct.evaluation.table import Table
 from taskct.experiments.cohort_images import images_of
@@ -49,3 +51,14 @@ def test_shuffled_labels_are_those_of_other_patients() -> None:
         mixed = shuffled(images, seed=seed)
         assert mixed.labels is not None
         assert all(patients[int(one[0, 0])] != own for one, own in zip(mixed.labels, patients, strict=True))
+
+
+def test_patients_on_whom_nothing_can_be_tuned_or_scored_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    one = {"reader_patients": 1, "train_patients": 1, "slices": 2, "size": 32}
+    for seed, wanting in ((2, "validation"), (3, "test")):
+        small = settings(**one, validation_patients=1, test_patients=1, seed=seed)
+        with pytest.raises(InputError, match=f"none of the {wanting} patients .1 of seed {seed}. shows a tumour"):
+            save_images(tmp_path / f"{seed}", settings=small)
+        assert not (tmp_path / f"{seed}").exists()
+    with pytest.raises(InputError, match="takes the labels of other patients"):
+        save_images(tmp_path / "control", settings=settings(**one, losses=("plain", "shuffled-labels")))

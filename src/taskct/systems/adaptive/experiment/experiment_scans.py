@@ -13,7 +13,7 @@ from taskct.evaluation.reading.controls import images_of_others
 from taskct.experiments.cohort_images import cohort_of, keep_images
 from taskct.physics.dose import Dose
 from taskct.systems.adaptive.experiment.adaptive_settings import TaskAdaptive
-from taskct.systems.adaptive.experiment.real_patients import real_parts, tumour_counts
+from taskct.systems.adaptive.experiment.real_patients import TUMOUR, real_parts, tumour_counts
 from taskct.training import DoseRange
 
 VOLUMES = "volumes.json"  # of a part of `data`: its volumes, and how many show a tumour
@@ -54,8 +54,15 @@ def save_images(folder: Path, *, settings: TaskAdaptive) -> None:
         run.write_json(REMARKS, {"remarks": list(dict.fromkeys(remarks))}, overwrite=True)
         return
     _refuse_one_patient(settings, settings.train_patients)
-    run = load_run(folder) if is_run(folder) else Run.create(folder, {"patients": settings.patients})
     cohort = cohort_of(settings)
+    judged = {part: cohort.images(part, progress=False) for part in ("validation", "test")}
+    for part, images in judged.items():
+        if TUMOUR not in images.label_values():
+            raise InputError(
+                f"none of the {part} patients ({settings.patients[part]} of seed {settings.seed}) shows a tumour in the "
+                f"slices, so nothing can be tuned or scored on them; take more {part}_patients, more slices or another seed"
+            )
+    run = load_run(folder) if is_run(folder) else Run.create(folder, {"patients": settings.patients})
     known = settings.reader_patients * settings.slices
     fitted = known + settings.train_patients * settings.slices
     drawn = cohort.images("train", progress=False)
@@ -63,8 +70,8 @@ def save_images(folder: Path, *, settings: TaskAdaptive) -> None:
     keep_images(run, "train", drawn[known:fitted])
     if settings.bound_patients:
         keep_images(run, "bounds", drawn[fitted:])
-    for part in ("validation", "test"):
-        keep_images(run, part, cohort.images(part, progress=False))
+    for part, images in judged.items():
+        keep_images(run, part, images)
 
 
 def _refuse_one_patient(settings: TaskAdaptive, count: int) -> None:
