@@ -73,3 +73,13 @@ def test_the_bound_in_the_wrong_convention_is_said_and_arms_that_need_labels_are
         DoseExperiment(**{**common, "size": 128}, arms=("unet-psnr-hinge",))
     with pytest.raises(ConfigError, match="psnr_bound is expected in dB"):
         DoseExperiment(psnr_bound=0.95)
+
+
+def test_too_few_training_slices_or_patients_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    folder = lodopab_folder(tmp_path / "LoDoPaB")
+    write_lodopab(folder, "train", [(torch.zeros(1, 1000, 513), body(s)) for s in range(4)], overwrite=True)
+    (folder / "patient_ids_rand_train.csv").unlink()
+    with pytest.raises(InputError, match="has 4 training slices, and a dose is learnt from 5 or more"):
+        reproduce("dose", tmp_path / "out", data=folder, changes=TINY, workers=1, say=lambda text: None)
+    with pytest.raises(ConfigError, match=r"learnt from 5 patients or more, got train_patients = 8, of whom 4 .* 4"):
+        DoseExperiment(train_patients=8, reader_patients=4)

@@ -9,6 +9,7 @@ from taskct.geometry import Grid, ParallelBeam
 from taskct.geometry.presets import lodopab
 from taskct.phantoms.abdomen import CohortSettings
 from taskct.systems.alara.experiment.alara_arms import UNLABELLED, arm_named
+from taskct.systems.alara.learned.domain import LEAST_PATIENTS
 
 LODOPAB_SIZE = 362
 
@@ -70,6 +71,12 @@ class DoseExperiment:
         if not 0 <= self.reader_patients < self.train_patients:
             raise ConfigError(
                 f"reader_patients are expected below train_patients = {self.train_patients}, got {self.reader_patients}"
+            )
+        learnt = self.train_patients - self.reader_patients
+        if learnt < LEAST_PATIENTS:
+            raise ConfigError(
+                f"a dose is learnt from {LEAST_PATIENTS} patients or more, got train_patients = {self.train_patients}, of "
+                f"whom {self.reader_patients} teach the readers: {learnt}"
             )
         tasks = [name for name in (*self.arms, *self.seeds_for) if arm_named(name).of_task]
         if tasks and not self.reader_patients:

@@ -24,6 +24,7 @@ from taskct.recon.fbp import fbp
 from taskct.recon.reconstructor import Reconstructor
 from taskct.simulate.clean_scans import CleanScans
 from taskct.systems.alara.experiment.alara_settings import DoseExperiment
+from taskct.systems.alara.learned.domain import LEAST_PATIENTS
 from taskct.systems.alara.learned.dose_training_config import lodopab_images
 from taskct.task import FrozenTask
 
@@ -38,6 +39,11 @@ def save_images(folder: Path, *, settings: DoseExperiment) -> None:
     if settings.data:
         parts = {part: lodopab_images(settings.data, part, most=settings.patients[part]).to_memory() for part in PARTS}
         refuse_leaks(parts["train"], parts["validation"], parts["test"])
+        if len(parts["train"]) < LEAST_PATIENTS:  # said before anything is trained
+            raise InputError(
+                f"{settings.data}: has {len(parts['train'])} training slices, and a dose is learnt from "
+                f"{LEAST_PATIENTS} or more"
+            )
     else:
         parts = {part: cohort_of(settings).images(part, progress=False) for part in PARTS}
     run = load_run(folder) if is_run(folder) else Run.create(folder, {"patients": settings.patients})

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from taskct.core.errors import InputError
 
+LEAST_PATIENTS = 5  # to learn a domain from
 _RIDGE = 0.02  # of each feature's variance: the features of a scout nearly depend on one another
 _ROOM = 1.5  # of the largest distance seen in training
 
@@ -34,8 +35,8 @@ class Domain(nn.Module):
     def learn(self, descriptors: Tensor) -> None:
         """Take the training patients' descriptors (N, F); InputError for fewer than 5."""
         count = len(descriptors)
-        if count < 5:
-            raise InputError(f"the domain of a dose module expects 5 training patients or more, got {count}")
+        if count < LEAST_PATIENTS:
+            raise InputError(f"the domain of a dose module expects {LEAST_PATIENTS} training patients or more, got {count}")
         x = descriptors.double()
         self.mean.copy_(x.mean(0))
         self.precision.copy_(_precision(x))
