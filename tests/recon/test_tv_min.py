@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from taskct.core.errors import ConfigError, GeometryError, InputError, UnitsError
+from taskct.core.units import UnitsWarning
 from taskct.geometry import FanBeam, Grid, ParallelBeam, VectorBeam
 from taskct.physics.projector import Projector
 from taskct.recon import ConvergenceWarning, TvProblem, TvStep, fbp, tv_min, tv_steps
@@ -230,6 +231,16 @@ def test_errors_name_the_argument() -> None:
         tv_min(p, A, weights=0 * p)
     with pytest.raises(InputError, match=r"no gradient with respect to p; pass p\.detach"):
         tv_min(p.requires_grad_(True), A)
+
+
+def test_relative_weights_are_warned_of_and_inverse_variances_are_not() -> None:
+    A = Projector(GRID, BEAM)
+    p = torch.full((1, 1, *A.p_shape), 2.0)
+    with pytest.warns(UnitsWarning, match="the surest ray is 0.74 times its own noise"):
+        tv_min(p, A, weights=(-p).exp(), iterations=1, tolerance=10.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UnitsWarning)
+        tv_min(p, A, weights=1000 * (-p).exp(), iterations=1, tolerance=10.0)
 
 
 def test_both_methods_find_the_same_image_and_the_one_in_a_ramp_metric_with_a_fifth_of_the_projections(

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from taskct.core.errors import GeometryError, InputError, TaskctError, UnitsError
+from taskct.core.units import UnitsWarning
 from taskct.physics.projector import Projector
 from taskct.physics.unchecked import project_unchecked
 from taskct.recon.checks import check_image, check_is_tensor, check_number, check_scan
@@ -25,6 +26,7 @@ CHECK_EVERY = 10
 _DATA_SHARE, _WEIGHTED_SHARE = 0.45, 0.8  # of the step-size budget that is split between data and gradient
 _DUAL_STEP = 2.0  # of the data at the image's Nyquist frequency; r is in noise units, so one number serves all scans
 _RELAXATION = 1.9  # over-relaxation, below 2 (Condat, J. Optim. Theory Appl. 158:460, 2013)
+_LEAST_SURENESS = 3.0  # of the surest ray over its noise; with a thousand photons in air through a patient it is 23
 _NORM_STEPS, _NORM_MARGIN = 14, 1.1  # power iterations, and what they may fall short of the norm
 
 
@@ -129,7 +131,10 @@ def _filter(rows: Tensor, response: Tensor) -> Tensor:
 
 
 def ray_weights(p: Tensor, weights: Tensor | None, noise_std: float | None) -> tuple[Tensor, Tensor]:
-    """Inverse variances of p as weights (B or 1, 1, *p_shape) times a scale (B or 1, 1, 1, ...)."""
+    """Inverse variances of p as weights (B or 1, 1, *p_shape) times a scale (B or 1, 1, 1, ...).
+
+    A UnitsWarning for weights by which no ray stands out of its noise: those of a scan stand out tenfold.
+    """
     if weights is None:
         std = noise_level(p)
         if noise_std is not None:
@@ -144,6 +149,15 @@ def ray_weights(p: Tensor, weights: Tensor | None, noise_std: float | None) -> t
     w = weights.detach().to(device=p.device, dtype=p.dtype)
     if not bool((torch.isfinite(w) & (w >= 0)).all()) or not bool((w.flatten(2).amax(2) > 0).all()):
         raise UnitsError("tv_min expects finite weights >= 0 (counts, or inverse variances of p), and not all of them 0")
+    surest = float((w * p.square()).amax().sqrt())
+    if 0 < surest < _LEAST_SURENESS:
+        warnings.warn(
+            f"tv_min expects weights that are inverse variances of p, such as detected counts; by those given the surest ray "
+            f"is {surest:.2g} times its own noise, so the image will be far too smooth: multiply relative weights by the "
+            "photons in air, exp(-p) by 1e5 for example",
+            UnitsWarning,
+            stacklevel=4,
+        )
     most = w.amax(dim=tuple(range(2, w.ndim)), keepdim=True)
     scale = torch.ldexp(torch.ones_like(most), torch.frexp(most).exponent)  # a power of 2 rounds nothing
     return w / scale, scale
