@@ -16,7 +16,6 @@ from taskct.core.memory import require_memory
 from taskct.core.runs import load_run
 from taskct.geometry import Beam, Grid
 from taskct.geometry.beam_config import beam_from_config
-from taskct.geometry.view_number import sensible_views
 from taskct.nets.weights import check_fit
 from taskct.physics.projector import Projector
 from taskct.recon.learned import check_model, make_model
@@ -70,7 +69,7 @@ def seeded_model(config: Mapping[str, Any], seed: int) -> nn.Module:
 def check_parts(model: Mapping[str, Any] | None, beam: Mapping[str, Any] | None) -> None:
     """ConfigError or GeometryError for a [model] or a [beam] that cannot be made, before anything is made."""
     if beam is not None:
-        sensible_views(beam_from_config(beam))
+        beam_from_config(beam)
     if model is not None:
         check_model(model)
 
