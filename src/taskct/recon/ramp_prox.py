@@ -20,7 +20,10 @@ from taskct.recon.tv_step import TvStep, duality_gap
 
 INNER_STEPS = 16  # fewer cost less and say less: the gap falls below 1 % later, with 8 after twice the projections
 _RELAX = 1.4  # of an inner step: convergence is proved below 1.5 (Condat, J. Optim. Theory Appl. 158:460 (2013)), 1.8 diverged
-_MOMENTUM = 0.1  # of the last step, taken once more; .2 and Nesterov's step overshoot
+_MOMENTUM = 0.15  # of the last step, taken once more; .3 overshoots, and so does Nesterov's step
+_LEAST_SEEN = 0.5  # of the mean number of rays: voxels that fewer see, in the corners of a fan, are taken to be seen so often
+_AIR = 0.01  # of the largest line integral: rays below it pass no body
+_SHIFTS = tuple(10 ** (-k / 3) for k in range(10))  # of the dual values of such rays, over that which covers every slope
 _FIRST_SHARE = 0.8  # of the ramp that a first step assumes; it grows where the scan turns out to be stiffer
 _STIFFER, _KEEP = 1.5, 1.3  # when it grows, and what it keeps below the stiffness that was seen
 _MATCH_PER_PIXEL = 0.15  # frequency, in 1 / pixel, at which gradient and positivity are as stiff as the data
@@ -34,13 +37,13 @@ def ramp_prox_steps(
     """Steps towards the minimiser of 1/2 |A mu - p|^2 + limit TV(mu), mu >= 0 if `nonnegative`; `limit` is (B, 1, 1, ...).
 
     A^T A of a scan is nearly a multiplication with q / f in the frequency domain (the ramp's inverse), scaled by how much
-    the rays see of each voxel. With H = K Q K, Q = q / max(f, 1 / 4 N h), K^2 = max(1, A^T 1 / mean), each step solves
+    the rays see of each voxel. With H = K Q K, Q = q / max(f, 1 / 4 N h), K^2 = max(1/2, A^T 1 / mean), each step solves
 
         min over v   <A^T (A mu - p), v> + c/2 |v - mu - b (mu - last mu)|_H^2 + limit TV(v),   v >= 0
 
     by `INNER_STEPS` warm-started primal-dual steps in the metric c H + K (rho D^T D + s) K, which the discrete cosine
     transform diagonalises: no projection is needed inside. c starts at .8 and grows where |A d|^2 > 1.5 c |d|_H^2;
-    b = .1 is the momentum of a heavy ball. (Proximal Newton steps, Lee, Sun and Saunders, SIAM J. Optim. 24:1420 (2014);
+    b = .15 is the momentum of a heavy ball. (Proximal Newton steps, Lee, Sun and Saunders, SIAM J. Optim. 24:1420 (2014);
     the ball is Polyak's (1964), the inner steps, over-relaxed by 1.4, are Condat's.)
 
     A step costs one projection and one back-projection. The duality gap of each step costs nothing further.
@@ -54,6 +57,7 @@ def ramp_prox_steps(
     stiff = metric.ramp.new_full((len(p), 1, *[1] * len(A.mu_shape)), _FIRST_SHARE)
     inverse = 1 / (stiff * metric.ramp + rho * metric.laplacian + hold)
     image_step = _ImageStep(metric, spacing, rho=rho, hold=hold)
+    bound = _Bound(A, p, nonnegative=nonnegative)
     mu = first.clamp(min=0) if nonnegative else first
     z = torch.zeros_like(gradient(mu, spacing))
     nu = torch.zeros_like(mu)
@@ -62,10 +66,8 @@ def ramp_prox_steps(
         misfit = seen - p
         pull = A.adjoint(misfit)
         if iteration > 1:
-            slope = pull + gradient_adjoint(z, spacing)
-            slope = slope.clamp(max=0).neg() if nonnegative else slope.abs()
             tv = limit * total_variation(gradient(mu, spacing))
-            objective, gap = duality_gap(mu, misfit, tv, r=misfit, measured=p, slope=slope)
+            objective, gap = bound(mu, misfit, tv, pull + gradient_adjoint(z, spacing))
             yield TvStep(iteration - 1, mu, objective, gap)
         v, push = torch.empty_like(mu), pull - _MOMENTUM * stiff * bent
         for one in (slice(b, b + 1) for b in range(len(mu))):  # a slice fits the processor's cache, a batch of them does not
@@ -84,9 +86,37 @@ def ramp_prox_steps(
         mu, seen = new, new_seen
     misfit = seen - p
     slope = A.adjoint(misfit) + gradient_adjoint(z, spacing)
-    slope = slope.clamp(max=0).neg() if nonnegative else slope.abs()
-    objective, gap = duality_gap(mu, misfit, limit * total_variation(gradient(mu, spacing)), r=misfit, measured=p, slope=slope)
+    objective, gap = bound(mu, misfit, limit * total_variation(gradient(mu, spacing)), slope)
     yield TvStep(iterations, mu, objective, gap)
+
+
+class _Bound:
+    """The duality gap at an image, by the best of some dual points.
+
+    A dual value for each ray and a z that never exceeds `limit` bound the optimum from below; what A^T r + D^T z pushes
+    below 0 has to be paid for. The misfit is the usual r. Where images are nonnegative it may be larger on rays through air
+    alone: that costs next to nothing, since they measure 0, and lifts the slopes in the corners, where they fall last.
+    """
+
+    def __init__(self, A: Projector, p: Tensor, *, nonnegative: bool) -> None:
+        self.p, self.nonnegative = p, nonnegative
+        axes = tuple(range(2, p.ndim))
+        self.air = (p < _AIR * p.amax(axes, keepdim=True)).to(p)
+        self.lift = A.adjoint(self.air) if nonnegative else None
+
+    def __call__(self, mu: Tensor, misfit: Tensor, tv: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
+        """Objective and relative gap (B, 1); `slope` is A^T misfit + D^T z."""
+        if self.lift is None:
+            return duality_gap(mu, misfit, tv, r=misfit, measured=self.p, slope=slope.abs())
+        axes = tuple(range(2, mu.ndim))
+        deepest = slope.amin(axes, keepdim=True).clamp(max=0).neg()
+        whole = deepest / self.lift.amax(axes, keepdim=True).clamp(min=torch.finfo(mu.dtype).tiny)
+        objective, gap = duality_gap(mu, misfit, tv, r=misfit, measured=self.p, slope=slope.clamp(max=0).neg())
+        for share in _SHIFTS:
+            by = share * whole
+            left = (slope + by * self.lift).clamp(max=0).neg()
+            gap = torch.minimum(gap, duality_gap(mu, misfit, tv, r=misfit + by * self.air, measured=self.p, slope=left)[1])
+        return objective, gap
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,7 +211,7 @@ def _metric(A: Projector, p: Tensor) -> _Metric:
     mean = float(reach.mean())
     if not mean > 0:
         raise GeometryError("tv_min: no ray of this beam meets the grid")
-    root = (reach / mean).clamp(min=1).sqrt()
+    root = (reach / mean).clamp(min=_LEAST_SEEN).sqrt()
     axes = [np.arange(n) / (2 * n * s) for n, s in zip(shape, spacing, strict=True)]
     grids = np.meshgrid(*axes, indexing="ij")
     radial = np.sqrt(grids[-1] ** 2 + grids[-2] ** 2)

@@ -23,7 +23,7 @@ _RAMP_STEPS, _STILL_FAR = 60, 0.05  # after so many steps a gap above this says 
 def tv_steps(p: Tensor, A: Projector, problem: TvProblem | None = None) -> Iterator[TvStep]:
     """The iterations behind `tv_min`, one by one: for plots of convergence and rules of one's own.
 
-    Slices without `weights`, on the CPU, take `ramp_prox_steps`: each step a projection and a back-projection, 7 to 20 of
+    Slices without `weights`, on the CPU, take `ramp_prox_steps`: each step a projection and a back-projection, 6 to 30 of
     them where the other method needs over 100. Weighted scans, volumes, tensors on a GPU, and scans whose detector cuts off
     the grid's circle, where A^T A is far from a ramp, take `primal_dual_steps`, seen every 10th time; so does the rest of a
     scan whose gap is still above 5 % after 60 ramp steps.

@@ -48,7 +48,7 @@ def tv_min(
                                                              w_rays: mean of w over the rays, weighted with p
 
     1 suits most scans, 0.5 keeps more texture, 2 smooths more. Slices without weights are found by proximal steps in a ramp
-    metric, 7 to 35 of them; weighted scans and volumes by primal-dual steps whose data step is a ramp filter, some hundreds
+    metric, 6 to 30 of them; weighted scans and volumes by primal-dual steps whose data step is a ramp filter, some hundreds
     (docs/reconstruction.md). They end when the duality gap is below `tolerance` of the objective, or after `iterations` with
     a ConvergenceWarning. `start` is the first image (FBP if there is one, else zeros). `callback(iteration, mu)` sees every
     step (every 10th primal-dual one) and stops the loop by returning True.
