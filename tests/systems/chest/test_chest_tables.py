@@ -108,7 +108,7 @@ def test_scores_of_one_patient_stand_in_the_tables_without_an_interval() -> None
     judged_of = lambda one: {(name, "0.05"): Trainings({0: one}) for name in ("error", "all")}
     nothing = Readings(**{**vars(read), "presence": np.ones((2, 3))})
     (line, *rest) = summary_lines(ChestExperiment(), group(nothing), [], judged_of(nothing))
-    assert "“all” in the loss of the reconstruction, AUC infection is not defined." in " ".join(rest)
+    assert "Heads in the loss, 5.0% of the dose: the AUC of an infection is not defined for these patients." in rest
     assert line == "At full dose AUC nodule is not defined; the aim of 0.9 is not tested by these patients."
 
 
@@ -145,3 +145,6 @@ def test_the_mean_of_the_bridge_over_doses_pairs_seeds_doses_and_patients() -> N
     assert found.gain is not None and found.gain.mean == pytest.approx(value("segment") - value("error"))
     assert found.control is not None and found.control.mean == pytest.approx(value("segment") - value("random"))
     assert rows["random", MEAN].control is None and rows["random", MEAN].gain is not None
+    first = summary_lines(ChestExperiment(doses=(0.25, 0.05)), {}, [], judged)[0]
+    assert "mean of 2 doses: under a reader that no training met the AP of nodules is" in first
+    assert "of 2 gains over it" in first and "FBP" not in first and "segment " in first and "random " in first

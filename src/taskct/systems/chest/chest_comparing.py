@@ -9,9 +9,11 @@ from functools import cached_property
 
 import numpy as np
 
+from taskct.core.names import plural
 from taskct.evaluation.influence import Influence, influence
 from taskct.evaluation.statistics import UNBOUNDED, Interval
 from taskct.experiments.made import Made
+from taskct.report.number_text import signed_interval
 from taskct.systems.chest.chest_arms import Arm
 from taskct.systems.chest.chest_classes import TASKS
 from taskct.systems.chest.chest_scores import scores_of
@@ -284,15 +286,33 @@ def summary_lines(
             lines.append(
                 f"Between four heads and each alone ({kind}), {said}; this is not corrected for the number of comparisons."
             )
-    for row in bridge_gains(judged):
-        if (
-            row.gain is not None
-            and row.dose == f"{settings.bridge_dose:g}"
-            and row.score in ("AP10 infection", "AUC infection")
-        ):
-            at = f"At {float(row.dose):.1%} of the dose"
-            what = f"with “{row.image}” in the loss of the reconstruction" if row.image != "FBP" else "for FBP"
-            said = f"is {row.value.mean:.3f}, a gain of {row.gain} over the image error alone"
-            lines.append(f"{at}, {what}, {row.score} {said if math.isfinite(row.value.mean) else 'is not defined'}.")
+    lines += _bridge_lines(settings, bridge_gains(judged))
     lines += shortcut_lines(tests)
     return lines or ["Nothing was read yet."]
+
+
+def _bridge_lines(settings: ChestExperiment, rows: Sequence[BridgeRow]) -> list[str]:
+    """What heads in the loss gain: nodules first, over all doses where there are several, then infections at the one dose."""
+    lines = []
+    for score, what, at in (
+        ("AP10 nodule", "AP of nodules", MEAN),
+        ("AP10 infection", "AP of infections", f"{settings.bridge_dose:g}"),
+        ("AUC infection", "AUC of an infection", f"{settings.bridge_dose:g}"),
+    ):
+        mine = {row.image: row for row in rows if row.score == score and row.dose == at}
+        where = f"mean of {len(settings.doses)} doses" if at == MEAN else f"{float(at):.1%} of the dose"
+        base = mine.pop("error", None)
+        mine.pop("FBP", None)
+        if base is None or not mine:
+            continue
+        if not math.isfinite(base.value.mean):
+            lines.append(f"Heads in the loss, {where}: the {what} is not defined for these patients.")
+            continue
+        apart = sum(row.gain is not None and row.gain.separated for row in mine.values())
+        gains = ", ".join(f"{row.image} {signed_interval(row.gain)}" for row in mine.values() if row.gain is not None)
+        lines.append(
+            f"Heads in the loss of a reconstruction, {where}: under a reader that no training met the {what} is "
+            f"{base.value.mean:.3f} after the image error alone, and {apart} of {plural(len(mine), 'gain')} over it "
+            f"{'is' if apart == 1 else 'are'} separated from zero: {gains}; not corrected for their number."
+        )
+    return lines

@@ -103,7 +103,8 @@ def _first_table(group: Group) -> str:
 def lead(settings: ChestExperiment) -> str:
     """What was done, in two sentences."""
     learnt = f"{settings.train_patients} patients to learn from, " if settings.train_patients else ""
-    slices = settings.slices if settings.first_steps else settings.shortcut_slices
+    only_shortcut = settings.shortcut_steps and not (settings.first_steps or settings.steps or settings.bridge_steps)
+    slices = settings.shortcut_slices if only_shortcut else settings.slices
     return (
         f"Built-in chests: {learnt}{settings.test_patients} {'to judge on' if learnt else 'that no training saw'}, "
         f"{slices} slices each, pixels of {settings.pixel_mm:g} mm. No figure was measured on patients of a clinic."
