@@ -9,7 +9,6 @@ from functools import cached_property
 
 import numpy as np
 
-from taskct.core.names import plural
 from taskct.evaluation.influence import Influence, influence
 from taskct.evaluation.statistics import UNBOUNDED, Interval
 from taskct.experiments.made import Made
@@ -308,11 +307,11 @@ def _bridge_lines(settings: ChestExperiment, rows: Sequence[BridgeRow]) -> list[
         if not math.isfinite(base.value.mean):
             lines.append(f"Heads in the loss, {where}: the {what} is not defined for these patients.")
             continue
-        apart = sum(row.gain is not None and row.gain.separated for row in mine.values())
+        apart = [row.image for row in mine.values() if row.gain is not None and row.gain.separated]
         gains = ", ".join(f"{row.image} {signed_interval(row.gain)}" for row in mine.values() if row.gain is not None)
-        lines.append(
-            f"Heads in the loss of a reconstruction, {where}: under a reader that no training met the {what} is "
-            f"{base.value.mean:.3f} after the image error alone, and {apart} of {plural(len(mine), 'gain')} over it "
-            f"{'is' if apart == 1 else 'are'} separated from zero: {gains}; not corrected for their number."
-        )
+        lines += [
+            f"With a head in the loss of a reconstruction, the {what} under a reader that no training met differs from that "
+            f"after the image error alone for {len(apart)} of {len(mine)} ({where}; not corrected for their number).",
+            f"The {what}, {where}, is {base.value.mean:.3f} after the image error alone. Differences from it: {gains}.",
+        ]
     return lines
