@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+import torch
 from places import ROOT
 
 from taskct.data.dicom.derived_series import write_series
@@ -60,3 +61,5 @@ def test_the_blocks_of_a_page_run_one_after_the_other(name: str, tmp_path: Path,
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)  # an example that warns teaches the warning
             exec(compile(block, name, "exec"), made)
+    assert made.keys() - {"__builtins__"}
+    assert all(bool(value.isfinite().all()) for value in made.values() if isinstance(value, torch.Tensor))
